@@ -1,0 +1,379 @@
+"""Jumps, tests, calls and the moves around them.
+
+A jump whose target is not known yet ends with its 4-byte displacement, so its fix-up site is simply the end of the emitted code.
+"""
+
+from __future__ import annotations
+
+from ..operand import CONSTANT, F32, F64, FLAGS, I32, REGISTER, Operand, is_float
+from . import asm
+from .floats import FLOAT_EQUAL, FLOAT_NOT_EQUAL
+from .frames import parameter_places
+from .integers import test_zero
+from .regs import CONTEXT, MEMORY_BASE, RAX, RBP, RCX, RDX, RSI, RSP
+from .selection import INT_TEMPORARIES, Selection
+
+CTX_STORE = 0
+CTX_MEMORY_BASE = 8
+STORE_INTERRUPT = 8
+STORE_FUEL = 16
+STORE_POLL = 112
+STORE_MEMORY_COPY = 96
+STORE_MEMORY_FILL = 104
+STORE_BUILTINS = 128
+STORE_RESULTS = 2048
+RECORD_CTX = 8
+RECORD_TYPE = 16
+TABLE_LENGTH = 8
+CONTEXT_SLOT = -8
+
+
+#: The first integer and the first float result of several return in rax and xmm0.
+RESULT_BITS = 1 | 1 << 16
+
+
+def trap(number: int) -> bytes:
+    """An instruction that raises the trap ``number`` and carries it, so that the handler and the disassembler can tell."""
+    return asm.ud1(number)
+
+
+def pad(count: int) -> bytes:
+    """``count`` bytes that do nothing."""
+    return asm.nop(count)
+
+
+def jump_table_entries(table: int, targets: list[int]) -> bytes:
+    """The entries of the jump table at ``table``: the distance of each target from the table's start, 4 bytes each."""
+    return b"".join((target - table & 0xFFFFFFFF).to_bytes(4, "little") for target in targets)
+
+
+def test(condition: Operand) -> tuple[bytes, int]:
+    """Code that puts a condition into the flags, and the flags' condition under which it holds."""
+    if condition.kind == FLAGS:
+        return b"", condition.value
+    selection = Selection(INT_TEMPORARIES & ~condition.bit)
+    test_zero(selection, 0, condition)
+    return bytes(selection.code), asm.CC_NE
+
+
+def jump() -> bytes:
+    """An unconditional jump whose displacement is filled in later."""
+    return asm.jmp_rel32(0)
+
+
+def jump_if(condition: int) -> tuple[bytes, ...]:
+    """A conditional jump as pieces, each of which ends with a displacement that is filled in later."""
+    if condition == FLOAT_EQUAL:
+        taken = asm.jcc_rel32(asm.CC_E, 0)
+        return (asm.jcc_rel8(asm.CC_P, len(taken)) + taken,)
+    if condition == FLOAT_NOT_EQUAL:
+        return (asm.jcc_rel32(asm.CC_P, 0), asm.jcc_rel32(asm.CC_NE, 0))
+    return (asm.jcc_rel32(condition, 0),)
+
+
+def jump_back(distance: int) -> bytes:
+    """A jump to ``distance`` bytes before its own start."""
+    if distance <= 126:
+        return asm.jmp_rel8(-distance - 2)
+    return asm.jmp_rel32(-distance - 5)
+
+
+def jump_back_if(condition: int, distance: int) -> bytes:
+    """A conditional jump to ``distance`` bytes before its own start."""
+    if condition == FLOAT_EQUAL:
+        taken = jump_back_if(asm.CC_E, distance + 2)
+        return asm.jcc_rel8(asm.CC_P, len(taken)) + taken
+    if condition == FLOAT_NOT_EQUAL:
+        first = jump_back_if(asm.CC_P, distance)
+        return first + jump_back_if(asm.CC_NE, distance + len(first))
+    if distance <= 126:
+        return asm.jcc_rel8(condition, -distance - 2)
+    return asm.jcc_rel32(condition, -distance - 6)
+
+
+def patch(code: bytearray, site: int, target: int) -> None:
+    """Fill in the displacement that ends at ``site`` so that it leads to ``target``."""
+    code[site - 4 : site] = (target - site & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def table_index(index: Operand) -> tuple[bytes, int, int]:
+    """Put the index of a jump table where it may be overwritten: the code, the index's register, and a scratch register."""
+    if index.kind == REGISTER:
+        return b"", index.reg, RCX if index.reg == RAX else RAX
+    selection = Selection(0)
+    selection.load(RAX, index)
+    return bytes(selection.code), RAX, RCX
+
+
+def jump_table(index: int, count: int, scratch: int) -> tuple[bytes, bytes, bytes]:
+    """A jump through a table of ``count`` entries by the register ``index``, which is overwritten.
+
+    Returns:
+        three pieces: the first ends with the displacement to the default target, the second with that to the table, whose
+        entries are 4-byte distances from its own start, the third jumps.
+    """
+    return (
+        asm.alu_ri(asm.CMP, 0, index, count) + asm.jcc_rel32(asm.CC_AE, 0),
+        asm.lea_rip(scratch, 0),
+        asm.movsxd_rx(index, scratch, index, 2, 0) + asm.alu_rr(asm.ADD, 1, index, scratch) + asm.jmp_r(index),
+    )
+
+
+def poll() -> tuple[bytes, bytes]:
+    """Test the interrupt word: code that ends with the displacement to the cold part, and the cold part but for its jump back."""
+    hot = asm.mov_rm(1, RAX, CONTEXT, CTX_STORE)
+    hot += asm.alu_mi(asm.CMP, 0, RAX, STORE_INTERRUPT, 0)
+    hot += asm.jcc_rel32(asm.CC_NE, 0)
+    return hot, asm.call_m(RAX, STORE_POLL)
+
+
+def use_fuel(scratch: int) -> tuple[bytes, bytes]:
+    """Take fuel: code that ends with the amount, 4 bytes to be filled in later, and the jump if there was too little."""
+    take = asm.mov_rm(1, scratch, CONTEXT, CTX_STORE)
+    take += asm.alu_mi(asm.SUB, 1, scratch, STORE_FUEL, 0x11223344)
+    return take, asm.jcc_rel32(asm.CC_S, 0)
+
+
+def check_zero_extended(reg: int, scratch: int) -> bytes:
+    """Code that traps unless the upper half of ``reg`` is zero; for checked mode."""
+    code = asm.mov_rr(1, scratch, reg)
+    code += asm.shift_ri(asm.SHR, 1, scratch, 32)
+    return code + asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(15)
+
+
+def check_frame(size: int) -> bytes:
+    """Code that traps unless the stack pointer is ``size`` bytes below the frame pointer, rax clobbered; ends with ``size``'s 4 bytes 12 before its end."""
+    code = asm.mov_rr(1, RAX, RBP)
+    code += asm.alu_rr(asm.SUB, 1, RAX, RSP)
+    return code + asm.alu_ri(asm.CMP, 1, RAX, size) + asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(15)
+
+
+# -- calls --------------------------------------------------------------------------------------------------------------
+
+
+def _push(code: bytearray, operand: Operand) -> None:
+    """Push an argument as an 8-byte cell whose upper half is zero where the value has 32 bits."""
+    narrow = operand.type in (I32, F32)
+    if operand.kind == CONSTANT:
+        value = operand.value
+        low = value & 0xFFFFFFFF
+        code += asm.push_i(low - (1 << 32) if low >= 1 << 31 else low)
+        high = value >> 32
+        if high != (0xFFFFFFFF if low >= 1 << 31 else 0):
+            code += asm.mov_mi(0, RSP, 4, high - (1 << 32) if high >= 1 << 31 else high)
+    elif operand.reg < 0:
+        code += asm.push_m(RBP, operand.offset)
+        if narrow and operand.type == F32:
+            code += asm.mov_mi(0, RSP, 4, 0)
+    elif is_float(operand.type):
+        code += asm.push_i(0)
+        code += asm.movs_mr(0 if narrow else 1, RSP, 0, operand.reg)
+    else:
+        code += asm.push_r(operand.reg)
+
+
+def _parallel_moves(code: bytearray, moves: dict[int, int], floats: bool) -> None:
+    """Move registers to registers as if all at once: ``moves`` maps a destination to its source."""
+    pending = {dst: src for dst, src in moves.items() if dst != src}
+    while pending:
+        sources = set(pending.values())
+        ready = [dst for dst in pending if dst not in sources]
+        if ready:
+            for dst in ready:
+                src = pending.pop(dst)
+                code += asm.movaps_rr(dst, src) if floats else asm.mov_rr(1, dst, src)
+            continue
+        # Only cycles are left: exchange two registers of one, which settles one of them.
+        dst, src = next(iter(pending.items()))
+        if floats:
+            code += asm.xorps_rr(dst, src) + asm.xorps_rr(src, dst) + asm.xorps_rr(dst, src)
+        else:
+            code += asm.xchg_rr(1, dst, src)
+        del pending[dst]
+        for other, source in pending.items():
+            if source == dst:
+                pending[other] = src
+        pending = {d: s for d, s in pending.items() if d != s}
+
+
+def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], index: Operand | None = None) -> bytes:
+    """Put arguments where a callee of these parameter types expects them, and ``index``, if given, into rax."""
+    places, area = parameter_places(types)
+    code = bytearray()
+    in_area = [operand for operand, (reg, _) in zip(operands, places, strict=True) if reg < 0]
+    if len(in_area) & 1:
+        code += asm.alu_ri(asm.SUB, 1, RSP, 8)
+    for operand in reversed(in_area):
+        _push(code, operand)
+    in_registers = [(operand, reg) for operand, (reg, _) in zip(operands, places, strict=True) if reg >= 0]
+    # Floats come first: a float constant needs an integer temporary on its way.
+    moves = {reg: o.reg for o, reg in in_registers if o.reg >= 0 and is_float(o.type)}
+    _parallel_moves(code, moves, True)
+    selection = Selection(free)
+    for operand, reg in in_registers:
+        if is_float(operand.type) and operand.reg < 0:
+            selection.load_float(reg, operand)
+    code += selection.code
+    ints = [(operand, reg) for operand, reg in in_registers if not is_float(operand.type)]
+    if index is not None:
+        ints.append((index, RAX))
+    _parallel_moves(code, {reg: o.reg for o, reg in ints if o.reg >= 0}, False)
+    loads = Selection(0)
+    for operand, reg in ints:
+        if operand.reg < 0:
+            loads.load(reg, operand)
+    return bytes(code + loads.code)
+
+
+def call_slot(offset: int) -> bytes:
+    """Call a function of this instance through its call slot."""
+    return asm.call_m(CONTEXT, offset)
+
+
+def call_self() -> bytes:
+    """Call the function that is being compiled; the displacement is filled in later."""
+    return asm.call_rel32(0)
+
+
+def _back_in_this_instance() -> bytes:
+    return asm.mov_rm(1, CONTEXT, RBP, CONTEXT_SLOT) + asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
+
+
+def call_record(offset: int) -> bytes:
+    """Call a function through the pointer to its record in the context at ``offset``: it may belong to another instance."""
+    code = asm.mov_rm(1, RAX, CONTEXT, offset)
+    code += asm.mov_rm(1, CONTEXT, RAX, RECORD_CTX)
+    code += asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
+    return code + asm.call_m(RAX, 0) + _back_in_this_instance()
+
+
+def call_table(table: int, type_id: int) -> tuple[bytes, bytes, bytes]:
+    """Call the table element whose index is in rax.
+
+    The first two pieces end with displacements to the traps "undefined element" and "type mismatch"; a null element faults when its
+    type is read. The pinned memory base serves as a scratch, since it is loaded anew in any case.
+    """
+    bound = asm.mov_rm(1, MEMORY_BASE, CONTEXT, table)
+    bound += asm.alu_rm(asm.CMP, 0, RAX, MEMORY_BASE, TABLE_LENGTH)
+    bound += asm.jcc_rel32(asm.CC_AE, 0)
+    check = asm.mov_rm(1, MEMORY_BASE, MEMORY_BASE, 0)
+    check += asm.mov_rx(1, RAX, MEMORY_BASE, RAX, 3, 0)
+    check += asm.mov_rm(0, MEMORY_BASE, CONTEXT, type_id)
+    check += asm.alu_rm(asm.CMP, 0, MEMORY_BASE, RAX, RECORD_TYPE)
+    check += asm.jcc_rel32(asm.CC_NE, 0)
+    call = asm.mov_rm(1, CONTEXT, RAX, RECORD_CTX)
+    call += asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
+    return bound, check, call + asm.call_m(RAX, 0) + _back_in_this_instance()
+
+
+def call_builtin(number: int) -> bytes:
+    """Call one of the store's builtins, which act on this very instance."""
+    code = asm.mov_rm(1, RAX, CONTEXT, CTX_STORE)
+    code += asm.mov_rm(1, RAX, RAX, STORE_BUILTINS + 8 * number)
+    return code + asm.call_m(RAX, 0)
+
+
+def call_bulk(fill: bool, destination: int, source: int) -> bytes:
+    """Call the store's stub for memory.copy or memory.fill; the operands are in rdi, rsi and rdx, the arguments are descriptor offsets."""
+    code = asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
+    code += asm.push_m(RCX, STORE_MEMORY_FILL if fill else STORE_MEMORY_COPY)
+    code += asm.mov_rm(1, RAX, CONTEXT, destination)
+    if not fill:
+        code += asm.mov_rm(1, RCX, CONTEXT, source)
+    # The stub's address is on the stack, which keeps all temporaries for its operands; the stack stays aligned at the call.
+    code += asm.alu_ri(asm.SUB, 1, RSP, 8)
+    code += asm.call_m(RSP, 8)
+    return code + asm.alu_ri(asm.ADD, 1, RSP, 16)
+
+
+def bulk_arguments(operands: tuple[Operand, Operand, Operand]) -> bytes:
+    """Put the operands of memory.copy and memory.fill into rdi, rsi and rdx."""
+    targets = (7, 6, 2)
+    code = bytearray()
+    _parallel_moves(code, {t: o.reg for o, t in zip(operands, targets, strict=True) if o.reg >= 0}, False)
+    loads = Selection(0)
+    for operand, target in zip(operands, targets, strict=True):
+        if operand.reg < 0:
+            loads.load(target, operand)
+    return bytes(code + loads.code)
+
+
+def split_results(types: tuple[int, ...]) -> tuple[int, int, list[int]]:
+    """Which result returns in rax, which in xmm0 (indices or -1), and the indices of those in the results area."""
+    first_int = first_float = -1
+    rest = []
+    for index, type_ in enumerate(types):
+        if is_float(type_):
+            if first_float < 0:
+                first_float = index
+                continue
+        elif first_int < 0:
+            first_int = index
+            continue
+        rest.append(index)
+    return first_int, first_float, rest
+
+
+def fetch_results(types: tuple[int, ...], first_slot: int) -> bytes:
+    """Store all results of a call into consecutive slots, the first at ``first_slot``, each 8 bytes below the one before."""
+    first_int, first_float, rest = split_results(types)
+    code = bytearray()
+    if first_int >= 0:
+        code += asm.mov_mr(1, RBP, first_slot - 8 * first_int, RAX)
+    if first_float >= 0:
+        code += asm.movs_mr(0 if types[first_float] == F32 else 1, RBP, first_slot - 8 * first_float, 0)
+    if rest:
+        code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
+        code += _move_runs(rest, first_slot, True)
+    return bytes(code)
+
+
+def return_results(types: tuple[int, ...], first_slot: int) -> bytes:
+    """The reverse of :func:`fetch_results`: from slots to where a caller expects several results."""
+    first_int, first_float, rest = split_results(types)
+    code = bytearray()
+    if rest:
+        code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
+        code += _move_runs(rest, first_slot, False)
+    if first_int >= 0:
+        code += asm.mov_rm(0 if types[first_int] == I32 else 1, RAX, RBP, first_slot - 8 * first_int)
+    if first_float >= 0:
+        code += asm.movs_rm(1 if types[first_float] == F64 else 0, 0, RBP, first_slot - 8 * first_float)
+    return bytes(code)
+
+
+def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
+    """Move results between the results area (base in rcx) and slots; long runs of neighbours move in a loop."""
+    code = bytearray()
+    start = 0
+    while start < len(indices):
+        end = start + 1
+        while end < len(indices) and indices[end] == indices[end - 1] + 1:
+            end += 1
+        cell = STORE_RESULTS + 16 * start
+        slot = first_slot - 8 * indices[start]
+        count = end - start
+        if count <= 8:
+            for k in range(count):
+                if fetch:
+                    code += asm.mov_rm(1, RDX, RCX, cell + 16 * k)
+                    code += asm.mov_mr(1, RBP, slot - 8 * k, RDX)
+                else:
+                    code += asm.mov_rm(1, RDX, RBP, slot - 8 * k)
+                    code += asm.mov_mr(1, RCX, cell + 16 * k, RDX)
+        else:
+            # rsi counts cells from 0 down to -count; rax is saved by the caller's order: it is fetched first and returned last.
+            code += asm.zero(RSI)
+            code += asm.lea_rm(1, RCX, RCX, cell)
+            if fetch:
+                body = asm.mov_rm(1, RDX, RCX, 0) + asm.mov_xr(1, RBP, RSI, 3, slot, RDX)
+            else:
+                body = asm.mov_rx(1, RDX, RBP, RSI, 3, slot) + asm.mov_mr(1, RCX, 0, RDX)
+            body += asm.alu_ri(asm.ADD, 1, RCX, 16) + asm.alu_ri(asm.SUB, 1, RSI, 1)
+            body += asm.alu_ri(asm.CMP, 1, RSI, -count)
+            code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
+            code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
+        start = end
+    return bytes(code)
+
+

@@ -1,0 +1,57 @@
+"""Which processor extensions beyond x86-64-v2 the emitted code may use.
+
+The engine sets them once, from ``cpuid``, before anything is compiled; tests set them to prove both kinds of code. Rules read the
+attributes of this module when they are applied, so :func:`configure` also has to forget memoised selections, which is its
+caller's part (see :func:`vibewasm.backends.x86_64.target.configure`).
+"""
+
+from __future__ import annotations
+
+#: ``shlx``, ``shrx``, ``sarx`` and ``rorx``: shifts whose count is in any register.
+BMI2 = False
+#: ``tzcnt``, which is defined for 0.
+BMI1 = False
+#: ``lzcnt``, which is defined for 0.
+LZCNT = False
+
+
+def configure(bmi1: bool, bmi2: bool, lzcnt: bool) -> None:
+    """Say which extensions the processor has."""
+    global BMI1, BMI2, LZCNT
+    BMI1 = bmi1
+    BMI2 = bmi2
+    LZCNT = lzcnt
+
+
+def cpuid_code() -> bytes:
+    """Machine code of ``u64 f(void)``: bit 0 BMI1, bit 1 BMI2, bit 2 LZCNT.
+
+    ``cpuid`` leaf 7 gives BMI1 in ebx bit 3 and BMI2 in ebx bit 8, leaf 0x80000001 gives LZCNT in ecx bit 5 (Intel SDM volume 2,
+    CPUID). AVX state is not needed: these extensions use general registers only, and VEX encoding works wherever the processor reports them.
+    """
+    from . import asm
+    from .regs import RAX, RBX, RCX, RDX
+
+    return b"".join(
+        (
+            asm.push_r(RBX),
+            asm.mov_ri(RAX, 7),
+            asm.zero(RCX),
+            asm.cpuid(),
+            asm.push_r(RBX),
+            asm.mov_ri(RAX, 0x8000_0001),
+            asm.cpuid(),
+            asm.pop_r(RDX),
+            asm.mov_rr(0, RAX, RDX),
+            asm.shift_ri(asm.SHR, 0, RAX, 3),
+            asm.alu_ri(asm.AND, 0, RAX, 1),
+            asm.shift_ri(asm.SHR, 0, RDX, 7),
+            asm.alu_ri(asm.AND, 0, RDX, 2),
+            asm.alu_rr(asm.OR, 0, RAX, RDX),
+            asm.shift_ri(asm.SHR, 0, RCX, 3),
+            asm.alu_ri(asm.AND, 0, RCX, 4),
+            asm.alu_rr(asm.OR, 0, RAX, RCX),
+            asm.pop_r(RBX),
+            asm.ret(),
+        )
+    )

@@ -1,0 +1,237 @@
+"""Rules of the float instructions; what a rule is says :mod:`.integers`."""
+
+from __future__ import annotations
+
+from ..operand import CONSTANT, F32, F64, FLAGS, I32, WANT_FLAGS, Operand, flags
+from . import asm
+from .integers import materialise, test_zero
+from .regs import RBP
+from .selection import Selection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Rule = Callable[..., Operand]
+
+#: Conditions that `ucomis` leaves in two flags: equal is "zero and not parity", since unordered sets all three.
+FLOAT_EQUAL = 16
+FLOAT_NOT_EQUAL = 17
+
+_ROUND_NEAREST, _ROUND_DOWN, _ROUND_UP, _ROUND_TO_ZERO = range(8, 12)  # bit 3: no inexact exception
+
+
+def invert(condition: int) -> int:
+    """The condition that holds exactly when ``condition`` does not."""
+    return condition ^ 1
+
+
+def materialise_float(s: Selection, sink: Operand | None, condition: int, *operands: Operand) -> Operand:
+    """Like :func:`.integers.materialise` for float equality and inequality."""
+    if sink is WANT_FLAGS:
+        for operand in operands:
+            s.release(operand)
+        return flags(condition)
+    dst = sink.reg if sink is not None else s.take()
+    parity = s.scratch()
+    if condition == FLOAT_EQUAL:
+        s.code += asm.setcc(asm.CC_NP, parity)
+        s.code += asm.setcc(asm.CC_E, dst)
+        s.code += asm.alu_rr(asm.AND, 0, dst, parity)
+    else:
+        s.code += asm.setcc(asm.CC_P, parity)
+        s.code += asm.setcc(asm.CC_NE, dst)
+        s.code += asm.alu_rr(asm.OR, 0, dst, parity)
+    s.code += asm.movzx8_rr(dst, dst)
+    return s.result(I32, dst, sink, *operands)
+
+
+def _arithmetic(op: int, double: int, commutative: bool) -> Rule:
+    type_ = F64 if double else F32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        dst = s.float_destination(sink, a, b if commutative else None)
+        if b.reg == dst and a.reg != dst:
+            if commutative:
+                a, b = b, a
+            else:
+                scratch = s.scratch_float()
+                s.load_float(scratch, a)
+                s.code += asm.sse_rr(op, double, scratch, b.reg)
+                s.code += asm.movaps_rr(dst, scratch)
+                return s.result(type_, dst, sink, a, b)
+        s.load_float(dst, a)
+        if b.reg >= 0 or b.kind == CONSTANT:
+            s.code += asm.sse_rr(op, double, dst, s.in_float_register(b))
+        else:
+            s.code += asm.sse_rm(op, double, dst, RBP, b.offset)
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def _minimum_or_maximum(op: int, double: int) -> Rule:
+    """``min``/``max`` with NaN if either is one, and -0 less than 0, neither of which `minsd` does."""
+    type_ = F64 if double else F32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        work = s.scratch_float()
+        s.load_float(work, a)
+        other = s.in_float_register(b)
+        ordered = asm.sse_rr(op, double, work, other)
+        # A sum of anything and a NaN is a quiet NaN.
+        unordered = asm.sse_rr(asm.SSE_ADD, double, work, other) + asm.jmp_rel8(len(ordered))
+        # Equal operands may be zeros of different signs: or-ing them makes -0 of the two, and-ing them makes 0.
+        equal = (asm.orps_rr if op == asm.SSE_MIN else asm.andps_rr)(work, other)
+        equal += asm.jmp_rel8(len(unordered) + len(ordered))
+        not_unordered = asm.jcc_rel8(asm.CC_P, len(equal))
+        s.code += asm.ucomis_rr(double, work, other)
+        s.code += asm.jcc_rel8(asm.CC_NE, len(not_unordered) + len(equal) + len(unordered))
+        s.code += not_unordered + equal + unordered + ordered
+        dst = s.float_destination(sink, a, b)
+        s.code += asm.movaps_rr(dst, work)
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def _sign(name: str, double: int) -> Rule:
+    """``abs`` and ``neg``: the sign bit cleared or flipped, whatever the value is."""
+    type_ = F64 if double else F32
+    top = 1 << (63 if double else 31)
+
+    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
+        dst = s.float_destination(sink, a)
+        mask = s.scratch_float()
+        s.load_float_bits(double, mask, top - 1 if name == "abs" else top)
+        s.load_float(dst, a)
+        s.code += (asm.andps_rr if name == "abs" else asm.xorps_rr)(dst, mask)
+        return s.result(type_, dst, sink, a)
+
+    return rule
+
+
+def _copysign(double: int) -> Rule:
+    type_ = F64 if double else F32
+    top = 1 << (63 if double else 31)
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        dst = s.float_destination(sink, a, b)
+        work = s.scratch_float() if dst in (a.reg, b.reg) else dst
+        mask = s.scratch_float()
+        s.load_float_bits(double, mask, top)
+        s.code += asm.movaps_rr(work, mask)
+        s.code += asm.andnps_rr(work, s.in_float_register(a))
+        s.code += asm.andps_rr(mask, s.in_float_register(b))
+        s.code += asm.orps_rr(work, mask)
+        if work != dst:
+            s.code += asm.movaps_rr(dst, work)
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def _round(mode: int, double: int) -> Rule:
+    type_ = F64 if double else F32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
+        dst = s.float_destination(sink, a)
+        s.code += asm.rounds_rr(double, dst, s.in_float_register(a), mode)
+        return s.result(type_, dst, sink, a)
+
+    return rule
+
+
+def _square_root(double: int) -> Rule:
+    type_ = F64 if double else F32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
+        dst = s.float_destination(sink, a)
+        s.code += asm.sse_rr(asm.SSE_SQRT, double, dst, s.in_float_register(a))
+        return s.result(type_, dst, sink, a)
+
+    return rule
+
+
+def _compare(condition: int, double: int, swapped: bool) -> Rule:
+    """A comparison that is false for NaN: "above" is, "below" would not be, so less-than exchanges its operands."""
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        if swapped:
+            a, b = b, a
+        left = s.in_float_register(a)
+        if b.reg >= 0 or b.kind == CONSTANT:
+            s.code += asm.ucomis_rr(double, left, s.in_float_register(b))
+        else:
+            s.code += asm.ucomis_rm(double, left, RBP, b.offset)
+        if condition > 15:
+            return materialise_float(s, sink, condition, a, b)
+        return materialise(s, sink, condition, a, b)
+
+    return rule
+
+
+def select_float(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition: Operand) -> Operand:
+    """``condition ? a : b`` for floats: there is no conditional move between vector registers."""
+    type_ = a.type
+    if condition.kind == FLAGS:
+        holds = condition.value
+    else:
+        test_zero(s, 0, condition)
+        holds = asm.CC_NE
+    dst = s.float_destination(sink, a, b)
+    if dst == b.reg and dst != a.reg:
+        a, b = b, a
+        holds = invert(holds)
+    s.load_float(dst, a)
+    before = len(s.code)
+    s.load_float(dst, b)
+    other = bytes(s.code[before:])
+    del s.code[before:]
+    if holds == FLOAT_EQUAL:
+        skip = asm.jcc_rel8(asm.CC_E, len(other))
+        s.code += asm.jcc_rel8(asm.CC_P, len(skip)) + skip
+    elif holds == FLOAT_NOT_EQUAL:
+        s.code += asm.jcc_rel8(asm.CC_P, len(other) + 2) + asm.jcc_rel8(asm.CC_NE, len(other))
+    else:
+        s.code += asm.jcc_rel8(holds, len(other))
+    s.code += other
+    return s.result(type_, dst, sink, a, b, condition)
+
+
+def _rules() -> dict[str, Rule]:
+    rules: dict[str, Rule] = {}
+    for double, type_name in ((0, "f32"), (1, "f64")):
+        for name, op, commutative in (
+            ("add", asm.SSE_ADD, True),
+            ("sub", asm.SSE_SUB, False),
+            ("mul", asm.SSE_MUL, True),
+            ("div", asm.SSE_DIV, False),
+        ):
+            rules[f"{type_name}.{name}"] = _arithmetic(op, double, commutative)
+        rules[f"{type_name}.min"] = _minimum_or_maximum(asm.SSE_MIN, double)
+        rules[f"{type_name}.max"] = _minimum_or_maximum(asm.SSE_MAX, double)
+        rules[f"{type_name}.copysign"] = _copysign(double)
+        rules[f"{type_name}.abs"] = _sign("abs", double)
+        rules[f"{type_name}.neg"] = _sign("neg", double)
+        rules[f"{type_name}.sqrt"] = _square_root(double)
+        for name, mode in (
+            ("ceil", _ROUND_UP),
+            ("floor", _ROUND_DOWN),
+            ("trunc", _ROUND_TO_ZERO),
+            ("nearest", _ROUND_NEAREST),
+        ):
+            rules[f"{type_name}.{name}"] = _round(mode, double)
+        for name, condition, swapped in (
+            ("eq", FLOAT_EQUAL, False),
+            ("ne", FLOAT_NOT_EQUAL, False),
+            ("lt", asm.CC_A, True),
+            ("gt", asm.CC_A, False),
+            ("le", asm.CC_AE, True),
+            ("ge", asm.CC_AE, False),
+        ):
+            rules[f"{type_name}.{name}"] = _compare(condition, double, swapped)
+    return rules
+
+
+RULES = _rules()

@@ -1,0 +1,221 @@
+"""Frames: where a function keeps things, its prologue and its epilogue.
+
+A frame, from high to low addresses::
+
+    [rbp+16 ...]      parameters that found no register, in order
+    [rbp+8]           return address
+    [rbp]             the caller's frame pointer
+    [rbp-8]           instance context
+    [rbp-16 - 8*i]    the caller's value of the i-th pinned integer register, where this function pins it
+    [rbp-80 - 16*j]   all 16 bytes of the j-th pinned vector register
+    locals that are not pinned, 8 bytes each, downwards
+    operand stack, 8 bytes an entry, the bottom of the stack at the highest address
+"""
+
+from __future__ import annotations
+
+from ..operand import F32, F64, I32, Operand, is_float
+from . import asm
+from .regs import CONTEXT, RAX, RBP, RCX, RDI, RSP
+
+#: Registers that parameters arrive in, and those that locals can be pinned to, in the order in which they are given out.
+INT_PARAMETERS = (1, 2, 6, 7)  # rcx, rdx, rsi, rdi
+FLOAT_PARAMETERS = tuple(range(8))
+PINNED_INTS = (3, 12, 13, 8, 9, 10, 11)  # rbx, r12, r13, r8 to r11
+PINNED_FLOATS = tuple(range(8, 16))
+
+CONTEXT_SLOT = -8
+STORE_STACK_LIMIT = 0
+#: Frames up to this size are checked after they are made: the stack's reserve below the limit has room for them.
+SMALL_FRAME = 0x8000
+TRAP_STACK_OVERFLOW = 9
+
+
+def saved_int_offset(order: int) -> int:
+    """Frame offset of the saved value of ``PINNED_INTS[order]``."""
+    return -16 - 8 * order
+
+
+def saved_float_offset(order: int) -> int:
+    """Frame offset of the saved value of ``PINNED_FLOATS[order]``."""
+    return -80 - 16 * order
+
+
+def locals_base(pinned_floats: int) -> int:
+    """Bytes below the frame pointer where unpinned locals begin."""
+    return 64 + 16 * pinned_floats
+
+
+def parameter_places(types: tuple[int, ...]) -> tuple[tuple[tuple[int, int], ...], int]:
+    """Where parameters of these types arrive: for each ``(register or -1, byte offset in the argument area)``, and the area's size."""
+    ints = 0
+    floats = 0
+    area = 0
+    places = []
+    for type_ in types:
+        if is_float(type_):
+            if floats < len(FLOAT_PARAMETERS):
+                places.append((FLOAT_PARAMETERS[floats], 0))
+                floats += 1
+                continue
+        elif ints < len(INT_PARAMETERS):
+            places.append((INT_PARAMETERS[ints], 0))
+            ints += 1
+            continue
+        places.append((-1, area))
+        area += 8
+    return tuple(places), (area + 15) & -16
+
+
+def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...]) -> bytes:
+    """Move parameters from where they arrive to their homes; one that arrived in the argument area and is not pinned stays there."""
+    code = bytearray()
+    for type_, (reg, area), home in zip(types, parameter_places(types)[0], homes, strict=True):
+        if is_float(type_):
+            double = 0 if type_ == F32 else 1
+            if reg >= 0:
+                code += asm.movaps_rr(home.reg, reg) if home.reg >= 0 else asm.movs_mr(double, RBP, home.offset, reg)
+            elif home.reg >= 0:
+                code += asm.movs_rm(double, home.reg, RBP, 16 + area)
+        elif reg >= 0:
+            code += asm.mov_rr(1, home.reg, reg) if home.reg >= 0 else asm.mov_mr(1, RBP, home.offset, reg)
+        elif home.reg >= 0:
+            code += asm.mov_rm(1, home.reg, RBP, 16 + area)
+    return bytes(code)
+
+
+def zero_slots(first: int, count: int) -> bytes:
+    """Zero ``count`` 8-byte cells of the frame, the highest of them at offset ``first``; parameters are in their homes already."""
+    code = bytearray()
+    lowest = first - 8 * (count - 1)
+    if count > 32:
+        code += asm.lea_rm(1, RDI, RBP, lowest)
+        code += asm.zero(RAX)
+        code += asm.mov_ri(RCX, count)
+        code += asm.rep_stosq()
+        return bytes(code)
+    offset = lowest
+    if count > 1:
+        code += asm.xorps_rr(0, 0)
+        for _ in range(count // 2):
+            code += asm.movups_mr(RBP, offset, 0)
+            offset += 16
+    if count & 1:
+        code += asm.mov_mi(1, RBP, offset, 0)
+    return bytes(code)
+
+
+def zero_pinned(homes: list[Operand]) -> bytes:
+    """Zero pinned locals."""
+    return b"".join(asm.xorps_rr(h.reg, h.reg) if is_float(h.type) else asm.zero(h.reg) for h in homes)
+
+
+def save_pinned(ints: int, floats: int) -> bytes:
+    """Save the caller's values of the first pinned registers."""
+    code = b"".join(asm.mov_mr(1, RBP, saved_int_offset(i), PINNED_INTS[i]) for i in range(ints))
+    return code + b"".join(asm.movups_mr(RBP, saved_float_offset(j), PINNED_FLOATS[j]) for j in range(floats))
+
+
+def restore_pinned(ints: int, floats: int) -> bytes:
+    """Load the caller's values of the first pinned registers."""
+    code = b"".join(asm.mov_rm(1, PINNED_INTS[i], RBP, saved_int_offset(i)) for i in range(ints))
+    return code + b"".join(asm.movups_rm(PINNED_FLOATS[j], RBP, saved_float_offset(j)) for j in range(floats))
+
+
+def enter_frame(size: int, check_limit: bool) -> tuple[bytes, int]:
+    """Make a frame of ``size`` bytes below the frame pointer.
+
+    Returns:
+        the code, and the offset behind the 4-byte displacement of the jump to the stack-overflow trap, or 0 if there is no check.
+    """
+    code = bytearray(asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP))
+    fixup = 0
+    if check_limit and size > SMALL_FRAME:
+        # A signal that arrives while the stack pointer is below the reserve would have no stack, so the check comes first.
+        # The context's slot is outside the frame yet, but inside the reserve.
+        code += asm.lea_rm(1, RAX, RSP, -size)
+        code += asm.push_r(CONTEXT)
+        code += asm.push_r(RCX)
+        code += asm.mov_rm(1, RCX, CONTEXT, 0)
+        code += asm.alu_rm(asm.CMP, 1, RAX, RCX, STORE_STACK_LIMIT)
+        code += asm.mov_rm(1, RCX, RBP, -16)
+        code += asm.jcc_rel32(asm.CC_B, 0)
+        fixup = len(code)
+        code += asm.mov_rr(1, RSP, RAX)
+        return bytes(code), fixup
+    if size:
+        code += asm.alu_ri(asm.SUB, 1, RSP, size)
+    code += asm.mov_mr(1, RBP, CONTEXT_SLOT, CONTEXT)
+    if check_limit:
+        code += asm.mov_rm(1, RAX, CONTEXT, 0)
+        code += asm.alu_rm(asm.CMP, 1, RSP, RAX, STORE_STACK_LIMIT)
+        code += asm.jcc_rel32(asm.CC_B, 0)
+        fixup = len(code)
+    return bytes(code), fixup
+
+
+def leave_frame(area: int) -> bytes:
+    """Give the frame back and return, freeing the argument area of ``area`` bytes."""
+    return asm.leave_() + (asm.ret_imm(area) if area else asm.ret())
+
+
+def store_slot(offset: int, operand: Operand) -> bytes:
+    """Store a register, or a constant that needs no scratch, into the frame slot at ``offset``; the flags stay as they are."""
+    if operand.reg >= 0:
+        if operand.type == F32:
+            return asm.movs_mr(0, RBP, offset, operand.reg)
+        if operand.type == F64:
+            return asm.movs_mr(1, RBP, offset, operand.reg)
+        return asm.mov_mr(1, RBP, offset, operand.reg)
+    value = operand.value
+    low = value & 0xFFFFFFFF
+    if low >= 1 << 31:
+        low -= 1 << 32
+    if value < 1 << 31 or value >= (1 << 64) - (1 << 31):
+        return asm.mov_mi(1, RBP, offset, low)
+    high = value >> 32
+    if high >= 1 << 31:
+        high -= 1 << 32
+    return asm.mov_mi(0, RBP, offset, low) + asm.mov_mi(0, RBP, offset + 4, high)
+
+
+def copy_slots(count: int, source: int, target: int) -> bytes:
+    """Copy ``count`` cells whose first (highest) is at ``source`` to where the first is at ``target``, in order.
+
+    The target is not below the source, so copying in order is right where they overlap. rax and rcx are free: all operands are in slots.
+    """
+    code = bytearray()
+    if count <= 8:
+        for index in range(count):
+            code += asm.mov_rm(1, RAX, RBP, source - 8 * index)
+            code += asm.mov_mr(1, RBP, target - 8 * index, RAX)
+        return bytes(code)
+    code += asm.mov_ri(RCX, count)
+    body = asm.mov_rx(1, RAX, RBP, RCX, 3, source - 8 * count)
+    body += asm.mov_xr(1, RBP, RCX, 3, target - 8 * count, RAX)
+    body += asm.alu_ri(asm.SUB, 0, RCX, 1)
+    code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
+    return bytes(code)
+
+
+__all__ = [
+    "CONTEXT_SLOT",
+    "FLOAT_PARAMETERS",
+    "I32",
+    "INT_PARAMETERS",
+    "PINNED_FLOATS",
+    "PINNED_INTS",
+    "copy_slots",
+    "enter_frame",
+    "leave_frame",
+    "locals_base",
+    "parameter_places",
+    "receive_parameters",
+    "restore_pinned",
+    "save_pinned",
+    "saved_float_offset",
+    "saved_int_offset",
+    "store_slot",
+    "zero_pinned",
+    "zero_slots",
+]

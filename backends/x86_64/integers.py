@@ -1,0 +1,458 @@
+"""Rules of the integer instructions.
+
+A rule is ``rule(s, sink, *operands) -> result entry``: it appends code to the :class:`Selection` ``s`` and says where the result is.
+``sink`` is the pinned local that takes the result, ``WANT_FLAGS`` where a comparison may stay in the flags, or ``None``.
+"""
+
+from __future__ import annotations
+
+from ..operand import CONSTANT, FLAGS, I32, I64, REGISTER, WANT_FLAGS, Operand, flags, is_float
+from . import asm, features
+from .regs import RAX, RBP, RCX, RDX
+from .selection import INT_TEMPORARIES, Selection, in_memory, signed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Rule = Callable[..., Operand]
+
+_RAX, _RCX, _RDX = 1 << RAX, 1 << RCX, 1 << RDX
+
+
+def _is_power_of_two(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+def _binary(op: int, wide: int, commutative: bool) -> Rule:
+    type_ = I64 if wide else I32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        if commutative and (a.kind == CONSTANT or (b.reg >= 0 and a.reg < 0)):
+            a, b = b, a
+        dst = s.destination(sink, a, b if commutative else None)
+        if op == asm.ADD or op == asm.SUB:
+            if a.reg >= 0 and dst != a.reg:
+                if op == asm.ADD and b.reg >= 0 and dst != b.reg:
+                    s.code += asm.lea_rx(wide, dst, a.reg, b.reg, 0, 0)
+                    return s.result(type_, dst, sink, a, b)
+                if b.kind == CONSTANT:
+                    value = signed(b.value, 64 if wide else 32)
+                    if op == asm.SUB:
+                        value = -value
+                    if -(1 << 31) <= value < 1 << 31:
+                        s.code += asm.lea_rm(wide, dst, a.reg, value)
+                        return s.result(type_, dst, sink, a, b)
+        if b.reg == dst and a.reg != dst:
+            if commutative:
+                a, b = b, a
+            else:
+                scratch = s.scratch()
+                s.load(scratch, a)
+                s.alu(op, wide, scratch, b)
+                s.code += asm.mov_rr(wide, dst, scratch)
+                return s.result(type_, dst, sink, a, b)
+        s.load(dst, a)
+        s.alu(op, wide, dst, b)
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def _multiply(wide: int) -> Rule:
+    type_ = I64 if wide else I32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        if a.kind == CONSTANT or (b.reg >= 0 and a.reg < 0):
+            a, b = b, a
+        dst = s.destination(sink, a, b)
+        if b.kind == CONSTANT:
+            value = signed(b.value, 64 if wide else 32)
+            if _is_power_of_two(value):
+                s.load(dst, a)
+                if value > 1:
+                    s.code += asm.shift_ri(asm.SHL, wide, dst, value.bit_length() - 1)
+                return s.result(type_, dst, sink, a, b)
+            if -(1 << 31) <= value < 1 << 31:
+                source = a.reg
+                if source < 0:
+                    s.load(dst, a)
+                    source = dst
+                if value in (3, 5, 9):
+                    s.code += asm.lea_rx(wide, dst, source, source, (value - 1).bit_length() - 1, 0)
+                else:
+                    s.code += asm.imul_rri(wide, dst, source, value)
+                return s.result(type_, dst, sink, a, b)
+        if b.reg == dst and a.reg != dst:
+            a, b = b, a
+        s.load(dst, a)
+        if b.reg >= 0:
+            s.code += asm.imul_rr(wide, dst, b.reg)
+        elif b.kind == CONSTANT:
+            s.code += asm.imul_rr(wide, dst, s.in_register(b))
+        else:
+            s.code += asm.imul_rm(wide, dst, RBP, b.offset)
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def _shift(op: int, wide: int) -> Rule:
+    type_ = I64 if wide else I32
+    mask = 63 if wide else 31
+    with_count_register = {asm.SHL: asm.shlx, asm.SHR: asm.shrx, asm.SAR: asm.sarx}.get(op)
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        if b.kind == CONSTANT:
+            dst = s.destination(sink, a)
+            count = b.value & mask
+            if op in (asm.ROL, asm.ROR) and features.BMI2 and count and a.reg >= 0 and a.reg != dst:
+                s.code += asm.rorx(wide, dst, a.reg, count if op == asm.ROR else mask + 1 - count)
+                return s.result(type_, dst, sink, a, b)
+            s.load(dst, a)
+            if count:
+                s.code += asm.shift_ri(op, wide, dst, count)
+            return s.result(type_, dst, sink, a, b)
+        if with_count_register is not None and features.BMI2:
+            dst = s.destination(sink, a, b)
+            s.code += with_count_register(wide, dst, s.in_register(a), s.in_register(b))
+            return s.result(type_, dst, sink, a, b)
+        # The count has to be in cl. The compiler has made sure that rcx is free or holds one of the operands.
+        work = s.scratch(_RCX)
+        s.load(work, a)
+        s.load(RCX, b)
+        s.code += asm.shift_rcl(op, wide, work)
+        if sink is not None:
+            dst = sink.reg
+        elif a.kind == REGISTER and a.reg != RCX:
+            dst = a.reg
+        elif b.kind == REGISTER and b.reg != RCX:
+            dst = b.reg
+        else:
+            dst = work
+            s._borrowed &= ~(1 << work)
+        if dst != work:
+            s.code += asm.mov_rr(wide, dst, work)
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def _unsigned_by_power(s: Selection, sink: Operand | None, wide: int, remainder: bool, a: Operand, b: Operand) -> Operand:
+    """Unsigned division or remainder by a constant power of two: a shift or a mask."""
+    type_ = I64 if wide else I32
+    dst = s.destination(sink, a)
+    s.load(dst, a)
+    if not remainder:
+        if b.value > 1:
+            s.code += asm.shift_ri(asm.SHR, wide, dst, b.value.bit_length() - 1)
+    else:
+        mask = b.value - 1
+        if mask < 1 << 31:
+            s.code += asm.alu_ri(asm.AND, wide, dst, mask)
+        else:
+            scratch = s.scratch()
+            s.code += asm.mov_ri(scratch, mask)
+            s.code += asm.alu_rr(asm.AND, wide, dst, scratch)
+    return s.result(type_, dst, sink, a, b)
+
+
+def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
+    type_ = I64 if wide else I32
+    bits = 64 if wide else 32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        if not is_signed and b.kind == CONSTANT and _is_power_of_two(b.value):
+            return _unsigned_by_power(s, sink, wide, remainder, a, b)
+        # rdx:rax is the dividend. The compiler has made sure that no temporary holds anything but the operands.
+        # The divisor is always in a register: the trap's cause is found by reading it.
+        divisor = b.reg
+        if divisor in (RAX, RDX, -1):
+            divisor = s.scratch(_RAX | _RDX)
+            s.load(divisor, b)
+        s.load(RAX, a)
+        if not is_signed:
+            s.code += asm.zero(RDX)
+            s.code += asm.div_r(wide, divisor)
+        else:
+            extend = asm.cqo() if wide else asm.cdq()
+            divide = extend + asm.idiv_r(wide, divisor)
+            if remainder and not (b.kind == CONSTANT and signed(b.value, bits) != -1):
+                # The most negative number modulo -1 is 0, but its quotient does not fit and would trap.
+                minus_one = asm.zero(RDX)
+                s.code += asm.alu_ri(asm.CMP, wide, divisor, -1)
+                s.code += asm.jcc_rel8(asm.CC_NE, len(minus_one) + 2)
+                s.code += minus_one
+                s.code += asm.jmp_rel8(len(divide))
+            s.code += divide
+        out = RDX if remainder else RAX
+        if sink is not None:
+            s.code += asm.mov_rr(wide, sink.reg, out)
+            return s.result(type_, out, sink, a, b)
+        s.free &= ~(1 << out)
+        s._borrowed &= ~(1 << out)
+        return s.result(type_, out, None, a, b)
+
+    return rule
+
+
+#: Condition after exchanging the operands of a comparison.
+_SWAPPED = {
+    asm.CC_E: asm.CC_E,
+    asm.CC_NE: asm.CC_NE,
+    asm.CC_L: asm.CC_G,
+    asm.CC_G: asm.CC_L,
+    asm.CC_LE: asm.CC_GE,
+    asm.CC_GE: asm.CC_LE,
+    asm.CC_B: asm.CC_A,
+    asm.CC_A: asm.CC_B,
+    asm.CC_BE: asm.CC_AE,
+    asm.CC_AE: asm.CC_BE,
+}
+
+
+def materialise(s: Selection, sink: Operand | None, condition: int, *operands: Operand) -> Operand:
+    """The outcome of a comparison as 0 or 1, or left in the flags where the next instruction takes it from there."""
+    if sink is WANT_FLAGS:
+        for operand in operands:
+            s.release(operand)
+        return flags(condition)
+    if sink is not None:
+        dst = sink.reg
+    else:
+        for operand in operands:
+            if operand.kind == REGISTER and not is_float(operand.type):
+                dst = operand.reg
+                break
+        else:
+            dst = s.take()
+    s.code += asm.setcc(condition, dst)
+    s.code += asm.movzx8_rr(dst, dst)
+    return s.result(I32, dst, sink, *operands)
+
+
+def _compare(condition: int, wide: int) -> Rule:
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        holds = condition
+        if a.kind == CONSTANT or (a.reg < 0 and b.reg >= 0):
+            a, b = b, a
+            holds = _SWAPPED[holds]
+        if a.reg >= 0:
+            if b.kind == CONSTANT and b.value == 0:
+                s.code += asm.test_rr(wide, a.reg, a.reg)
+            else:
+                s.alu(asm.CMP, wide, a.reg, b)
+        elif in_memory(a) and b.kind == CONSTANT and -(1 << 31) <= signed(b.value, 64 if wide else 32) < 1 << 31:
+            s.code += asm.alu_mi(asm.CMP, wide, RBP, a.offset, signed(b.value, 64 if wide else 32))
+        else:
+            s.alu(asm.CMP, wide, s.in_register(a), b)
+        return materialise(s, sink, holds, a, b)
+
+    return rule
+
+
+def _is_zero(wide: int) -> Rule:
+    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
+        if a.kind == FLAGS:
+            from .floats import invert
+
+            return invert_materialised(s, sink, invert(a.value))
+        test_zero(s, wide, a)
+        return materialise(s, sink, asm.CC_E, a)
+
+    return rule
+
+
+def invert_materialised(s: Selection, sink: Operand | None, condition: int) -> Operand:
+    """Flags of a comparison, already emitted, as a value: float equality takes two conditions, so it has a helper."""
+    from .floats import materialise_float
+
+    if condition > 15:
+        return materialise_float(s, sink, condition)
+    return materialise(s, sink, condition)
+
+
+def test_zero(s: Selection, wide: int, a: Operand) -> None:
+    """Set the flags as a comparison of ``a`` with zero does."""
+    if a.reg >= 0:
+        s.code += asm.test_rr(wide, a.reg, a.reg)
+    elif a.kind == CONSTANT:
+        reg = s.in_register(a)
+        s.code += asm.test_rr(wide, reg, reg)
+    else:
+        s.code += asm.alu_mi(asm.CMP, wide, RBP, a.offset, 0)
+
+
+def _count_bits(name: str, wide: int) -> Rule:
+    type_ = I64 if wide else I32
+    bits = 64 if wide else 32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
+        dst = s.destination(sink, a)
+        source = a.reg
+        if source < 0:
+            s.load(dst, a)
+            source = dst
+        if name == "clz" and not features.LZCNT:
+            # bsr leaves its destination undefined for 0, so 2*bits - 1 stands in: xor with bits - 1 makes it bits.
+            for_zero = s.scratch()
+            s.code += asm.bsr(wide, dst, source)
+            s.code += asm.mov_ri(for_zero, 2 * bits - 1)
+            s.code += asm.cmovcc_rr(asm.CC_E, wide, dst, for_zero)
+            s.code += asm.alu_ri(asm.XOR, wide, dst, bits - 1)
+        elif name == "ctz" and not features.BMI1:
+            for_zero = s.scratch()
+            s.code += asm.bsf(wide, dst, source)
+            s.code += asm.mov_ri(for_zero, bits)
+            s.code += asm.cmovcc_rr(asm.CC_E, wide, dst, for_zero)
+        elif name == "clz":
+            s.code += asm.lzcnt(wide, dst, source)
+        elif name == "ctz":
+            s.code += asm.tzcnt(wide, dst, source)
+        else:
+            s.code += asm.popcnt(wide, dst, source)
+        return s.result(type_, dst, sink, a)
+
+    return rule
+
+
+def _extend(name: str, source_bits: int, wide: int) -> Rule:
+    type_ = I64 if wide else I32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
+        dst = s.destination(sink, a)
+        source = a.reg
+        if source < 0:
+            s.load(dst, a)
+            source = dst
+        if name == "wrap":
+            s.code += asm.mov_rr(0, dst, source)
+        elif name == "zero":
+            # An i32 is zero-extended wherever it is, so only a value that has to move costs an instruction.
+            if source != dst:
+                s.code += asm.mov_rr(0, dst, source)
+        elif source_bits == 8:
+            s.code += asm.movsx8_rr(wide, dst, source)
+        elif source_bits == 16:
+            s.code += asm.movsx16_rr(wide, dst, source)
+        else:
+            s.code += asm.movsxd_rr(dst, source)
+        return s.result(type_, dst, sink, a)
+
+    return rule
+
+
+def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition: Operand) -> Operand:
+    """``condition ? a : b`` for integers and references; the moves leave the flags alone."""
+    from .floats import FLOAT_EQUAL, FLOAT_NOT_EQUAL
+
+    type_ = a.type
+    wide = 0 if type_ == I32 else 1
+    if condition.kind == FLAGS:
+        holds = condition.value
+    else:
+        if condition.kind != CONSTANT:
+            test_zero(s, 0, condition)
+        holds = asm.CC_NE
+    if holds == FLOAT_NOT_EQUAL:
+        a, b = b, a
+        holds = FLOAT_EQUAL
+    # The value of "not taken" replaces the other one on the opposite condition, both of them for float equality.
+    opposite = (asm.CC_NE, asm.CC_P) if holds == FLOAT_EQUAL else (holds ^ 1,)
+    dst = s.destination(sink, a, b)
+    if condition.kind == CONSTANT:
+        s.load(dst, a if condition.value else b)
+        return s.result(type_, dst, sink, a, b, condition)
+    if dst == b.reg and dst != a.reg:
+        if len(opposite) == 1:
+            a, b = b, a
+            opposite = (opposite[0] ^ 1,)
+        else:
+            kept = s.scratch()
+            s.code += asm.mov_rr(wide, kept, dst)
+            s.load(dst, a)
+            for condition_code in opposite:
+                s.code += asm.cmovcc_rr(condition_code, wide, dst, kept)
+            return s.result(type_, dst, sink, a, b, condition)
+    other = s.in_register(b) if b.kind == CONSTANT else b.reg
+    s.load(dst, a)
+    for condition_code in opposite:
+        if other >= 0:
+            s.code += asm.cmovcc_rr(condition_code, wide, dst, other)
+        else:
+            s.code += asm.cmovcc_rm(condition_code, wide, dst, RBP, b.offset)
+    return s.result(type_, dst, sink, a, b, condition)
+
+
+def is_null(s: Selection, sink: Operand | None, a: Operand) -> Operand:
+    """Whether a reference is null, which is the cell 0."""
+    test_zero(s, 1, a)
+    return materialise(s, sink, asm.CC_E, a)
+
+
+_CONDITIONS = {
+    "eq": asm.CC_E,
+    "ne": asm.CC_NE,
+    "lt_s": asm.CC_L,
+    "lt_u": asm.CC_B,
+    "gt_s": asm.CC_G,
+    "gt_u": asm.CC_A,
+    "le_s": asm.CC_LE,
+    "le_u": asm.CC_BE,
+    "ge_s": asm.CC_GE,
+    "ge_u": asm.CC_AE,
+}
+
+
+def _rules() -> dict[str, Rule]:
+    rules: dict[str, Rule] = {"ref.is_null": is_null}
+    for wide, type_name in ((0, "i32"), (1, "i64")):
+        for name, op, commutative in (
+            ("add", asm.ADD, True),
+            ("sub", asm.SUB, False),
+            ("and", asm.AND, True),
+            ("or", asm.OR, True),
+            ("xor", asm.XOR, True),
+        ):
+            rules[f"{type_name}.{name}"] = _binary(op, wide, commutative)
+        rules[f"{type_name}.mul"] = _multiply(wide)
+        for name, op in (
+            ("shl", asm.SHL),
+            ("shr_s", asm.SAR),
+            ("shr_u", asm.SHR),
+            ("rotl", asm.ROL),
+            ("rotr", asm.ROR),
+        ):
+            rules[f"{type_name}.{name}"] = _shift(op, wide)
+        for name, is_signed, remainder in (
+            ("div_s", True, False),
+            ("div_u", False, False),
+            ("rem_s", True, True),
+            ("rem_u", False, True),
+        ):
+            rules[f"{type_name}.{name}"] = _divide(wide, is_signed, remainder)
+        for name, condition in _CONDITIONS.items():
+            rules[f"{type_name}.{name}"] = _compare(condition, wide)
+        rules[f"{type_name}.eqz"] = _is_zero(wide)
+        for name in ("clz", "ctz", "popcnt"):
+            rules[f"{type_name}.{name}"] = _count_bits(name, wide)
+        rules[f"{type_name}.extend8_s"] = _extend("sign", 8, wide)
+        rules[f"{type_name}.extend16_s"] = _extend("sign", 16, wide)
+    rules["i64.extend32_s"] = _extend("sign", 32, 1)
+    rules["i64.extend_i32_s"] = _extend("sign", 32, 1)
+    rules["i64.extend_i32_u"] = _extend("zero", 32, 1)
+    rules["i32.wrap_i64"] = _extend("wrap", 32, 0)
+    return rules
+
+
+RULES = _rules()
+
+
+def claims(name: str) -> int:
+    """Mask of the registers that the instruction ``name`` needs for itself: the compiler frees them of all but the operands."""
+    operation = name[4:]
+    if operation in ("div_s", "div_u", "rem_s", "rem_u"):
+        return INT_TEMPORARIES  # rax, rdx, and one for the divisor
+    if operation in ("rotl", "rotr") or (operation in ("shl", "shr_s", "shr_u") and not features.BMI2):
+        return _RCX
+    return 0

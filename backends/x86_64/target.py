@@ -1,0 +1,218 @@
+"""What the compiler asks of a processor: this module is the backend's contract, of the same shape in every backend.
+
+Choosing machine code is a pure function of the instruction, the places of its operands, the free temporaries and the destination. So
+every choice is made once and kept in :data:`MEMO`; the compiler looks there itself, since that is its hottest line, and calls
+:func:`lower` and its siblings only for what is new.
+"""
+
+from __future__ import annotations
+
+from ..operand import Operand, is_float, register
+from . import features
+from .frames import PINNED_FLOATS, PINNED_INTS
+from .integers import RULES as _INTEGER_RULES
+from .integers import claims, select
+from .selection import ALL_FREE, FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME = "x86_64"
+#: Entries of the single result that a label or a call passes in a register, by whether it is a float.
+RESULT_REGISTER = 0
+
+#: Choices made so far. A key is a tuple that starts with the opcode; a value is what the function that fills it returns.
+MEMO: dict[tuple[object, ...], tuple[object, ...]] = {}
+#: A hostile module can ask for any number of different choices, so the memo starts anew at this size.
+MEMO_LIMIT = 1 << 18
+
+#: More temporaries in use than these, and the compiler moves the oldest to the frame: every rule has two integer temporaries and four
+#: float temporaries to work with.
+_MOST_INTS = 3
+_MOST_FLOATS = 4
+
+_rules: dict[str, Callable[..., Operand]] = dict(_INTEGER_RULES)
+
+
+def configure(bmi1: bool, bmi2: bool, lzcnt: bool) -> None:
+    """Say which processor extensions to use, and forget choices made for others."""
+    if (features.BMI1, features.BMI2, features.LZCNT) != (bmi1, bmi2, lzcnt):
+        features.configure(bmi1, bmi2, lzcnt)
+        MEMO.clear()
+
+
+def is_tight(free: int) -> bool:
+    """Whether so many temporaries are in use that a rule might not find enough."""
+    used_ints = (INT_TEMPORARIES & ~free).bit_count()
+    return used_ints > _MOST_INTS or (FLOAT_TEMPORARIES & ~free).bit_count() > _MOST_FLOATS
+
+
+def _rule(name: str) -> Callable[..., Operand]:
+    rule = _rules.get(name)
+    if rule is None:
+        # Floats and conversions are loaded when a module first uses them: most small ones do not.
+        from .conversions import RULES as conversion_rules
+        from .floats import RULES as float_rules
+
+        _rules.update(float_rules)
+        _rules.update(conversion_rules)
+        rule = _rules[name]
+    return rule
+
+
+def remember(key: tuple[object, ...], value: tuple[object, ...]) -> None:
+    """Keep a choice."""
+    if len(MEMO) >= MEMO_LIMIT:
+        MEMO.clear()
+    MEMO[key] = value
+
+
+def lower(name: str, operands: tuple[Operand, ...], free: int, sink: Operand | None) -> tuple[bytes, Operand, int, bool]:
+    """Choose code for an instruction with a result.
+
+    Returns:
+        the code, the result's entry, the temporaries free afterwards, and whether they are few.
+    """
+    selection = Selection(free)
+    if name == "select":
+        if is_float(operands[0].type):
+            from .floats import select_float as rule
+        else:
+            rule = select
+    else:
+        rule = _rule(name)
+    result = rule(selection, sink, *operands)
+    after = selection.finish()
+    return bytes(selection.code), result, after, is_tight(after)
+
+
+def lower_load(name: str, a: Operand, form: int, free: int, sink: Operand | None) -> tuple[bytes, bytes, Operand, int, bool]:
+    """Choose code for a load with a displacement of the given form."""
+    from .memory import load
+
+    selection = Selection(free)
+    head, tail, result = load(selection, sink, name, a, form)
+    after = selection.finish()
+    return head, tail, result, after, is_tight(after)
+
+
+def lower_store(name: str, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
+    """Choose code for a store with a displacement of the given form."""
+    from .memory import store
+
+    selection = Selection(free)
+    head, tail = store(selection, name, a, b, form)
+    return head, tail, selection.finish()
+
+
+def lower_far_load(
+    name: str, a: Operand, offset: int, size: int, checked: bool, free: int, sink: Operand | None
+) -> tuple[bytes, Operand, int, bool]:
+    """Choose code for a load that needs its address computed: a large offset, or an explicit bounds check."""
+    from .memory import address, load
+
+    selection = Selection(free)
+    reg = address(selection, a, offset, size, checked)
+    selection.release(a)
+    head, tail, result = load(selection, sink, name, Operand(1, a.type, reg), 0)
+    after = selection.finish()
+    return head + tail, result, after, is_tight(after)
+
+
+def lower_far_store(name: str, a: Operand, b: Operand, offset: int, size: int, checked: bool, free: int) -> tuple[bytes, int]:
+    """Choose code for a store that needs its address computed."""
+    from .memory import address, store
+
+    selection = Selection(free)
+    reg = address(selection, a, offset, size, checked)
+    selection.release(a)
+    head, tail = store(selection, name, Operand(1, a.type, reg), b, 0)
+    return head + tail, selection.finish()
+
+
+def lower_read(kind: str, free: int, sink: Operand | None, *arguments: object) -> tuple[bytes, Operand, int, bool]:
+    """Choose code that reads the context: ``global_get``, ``memory_size``, ``context_cell``, ``table_size`` or ``table_get``."""
+    from . import memory
+
+    selection = Selection(free)
+    result = getattr(memory, kind)(selection, sink, *arguments)
+    after = selection.finish()
+    return bytes(selection.code), result, after, is_tight(after)
+
+
+def lower_write(kind: str, free: int, *arguments: object) -> tuple[bytes, int]:
+    """Choose code that writes through the context: ``global_set`` or ``table_set``."""
+    from . import memory
+
+    selection = Selection(free)
+    getattr(memory, kind)(selection, *arguments)
+    return bytes(selection.code), selection.finish()
+
+
+def move_to_local(operand: Operand, local: Operand, free: int) -> bytes:
+    """Code that assigns an operand to a local."""
+    selection = Selection(free)
+    if local.reg < 0:
+        selection.store(local.offset, operand)
+    elif is_float(local.type):
+        selection.load_float(local.reg, operand)
+    else:
+        selection.load(local.reg, operand)
+    return bytes(selection.code)
+
+
+def move_to_slot(operand: Operand, offset: int, free: int) -> bytes:
+    """Code that stores an operand into the frame slot at ``offset``; the flags stay as they are."""
+    selection = Selection(free)
+    selection.store(offset, operand)
+    return bytes(selection.code)
+
+
+def move_to_register(operand: Operand, reg: int, free: int) -> bytes:
+    """Code that puts an operand into a register of its class; the flags stay as they are."""
+    selection = Selection(free)
+    if is_float(operand.type):
+        selection.load_float(reg, operand)
+    else:
+        selection.load(reg, operand)
+    return bytes(selection.code)
+
+
+def copy_to_temporary(operand: Operand, free: int) -> tuple[bytes, Operand, int]:
+    """Copy an operand into a free temporary; the caller has made sure that there is one."""
+    selection = Selection(free)
+    if is_float(operand.type):
+        reg = selection.take_float()
+        selection.load_float(reg, operand)
+    else:
+        reg = selection.take()
+        selection.load(reg, operand)
+    return bytes(selection.code), register(operand.type, reg), selection.finish()
+
+
+__all__ = [
+    "ALL_FREE",
+    "FLOAT_TEMPORARIES",
+    "INT_TEMPORARIES",
+    "MEMO",
+    "NAME",
+    "PINNED_FLOATS",
+    "PINNED_INTS",
+    "RESULT_REGISTER",
+    "claims",
+    "configure",
+    "copy_to_temporary",
+    "is_tight",
+    "lower",
+    "lower_far_load",
+    "lower_far_store",
+    "lower_load",
+    "lower_read",
+    "lower_store",
+    "lower_write",
+    "move_to_local",
+    "move_to_register",
+    "move_to_slot",
+    "remember",
+]

@@ -1,0 +1,1 @@
+"""Speed against peers, as ratios: both sides are measured in turn, in one run, on one machine."""

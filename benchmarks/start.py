@@ -1,0 +1,54 @@
+"""From process start to exit: ``python -c`` that imports an engine, compiles a small module and calls its ``add``.
+
+The same interpreter runs both sides, in child processes that take turns; bytecode caches are warm (one run each goes
+before). The bare interpreter is shown for what part of the time nobody can save.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from time import perf_counter
+
+from .modules import ADD
+from .peers import ROOT, require_wasmtime
+from .report import Figure, Report, median, take_turns
+
+BAR = 0.45
+
+_OURS = """
+import vibewasm
+assert vibewasm.instantiate({data!r}).exports.add(2, 3) == 5
+"""
+_PEER = """
+import wasmtime
+store = wasmtime.Store()
+instance = wasmtime.Instance(store, wasmtime.Module(store.engine, {data!r}), [])
+assert instance.exports(store)["add"](store, 2, 3) == 5
+"""
+
+
+def measure(rounds: int, peers: bool) -> Report:
+    """Medians of ``rounds`` processes a side. ``peers`` changes nothing."""
+    require_wasmtime()
+
+    def child(code: str) -> Callable[[], float]:
+        def run() -> float:
+            start = perf_counter()
+            subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+            return perf_counter() - start
+
+        run()
+        return run
+
+    sides = {
+        "vibewasm": child(_OURS.format(data=ADD)),
+        "wasmtime-py": child(_PEER.format(data=ADD)),
+        "bare interpreter": child("pass"),
+    }
+    times = {side: median(values) for side, values in take_turns(sides, rounds).items()}
+    report = Report("start", ["process"])
+    report.rows = [(side, [value]) for side, value in times.items()]
+    report.figures = [Figure("vibewasm to wasmtime-py", times["vibewasm"] / times["wasmtime-py"], BAR)]
+    return report

@@ -1,0 +1,1 @@
+"""What was emitted: listings of machine code for people to read."""

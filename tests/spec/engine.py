@@ -1,0 +1,163 @@
+"""The adapter between the suite's runner and vibewasm, and the modes in which the suite is run."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import vibewasm as vw
+from tests.spec.runner import Kind
+from tests.spec.values import Value
+
+# Name of a mode → what it gives to Config.
+MODES: dict[str, dict[str, Any]] = {
+    "lazy": {},
+    "eager": {"compilation": "eager"},
+    "checked-lazy": {"checked": True},
+    "checked-eager": {"checked": True, "compilation": "eager"},
+    "explicit-bounds": {"explicit_bounds": True, "compilation": "eager"},
+}
+
+_NUMBER_BITS = {"i32": 32, "i64": 64, "f32": 32, "f64": 64, "v128": 128}
+_STRUCT_CODES = {"f32": ("<f", "<I"), "f64": ("<d", "<Q")}
+
+
+class HostReference:
+    """The host object that a script names `ref.extern N`."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class VibewasmAdapter:
+    """One script's engine, store and linker; see `tests.spec.runner.Adapter`."""
+
+    def __init__(self, mode: str) -> None:
+        self._engine = vw.Engine(vw.Config(**MODES[mode]))
+        self._eager = MODES[mode].get("compilation") == "eager"
+        self._store = vw.Store(self._engine)
+        self._linker = vw.Linker(self._engine)
+        self._linker.allow_shadowing = True
+        self._host_references: dict[int, HostReference] = {}
+        for name, item in _spectest(self._store).items():
+            self._linker.define("spectest", name, item)
+
+    def check(self, data: bytes) -> object:
+        # A lazy module's bodies are only looked at when they are called.
+        return vw.Module(self._engine, data) if self._eager else vw.Module.validate(self._engine, data)
+
+    def compile(self, data: bytes) -> vw.Module:
+        return vw.Module(self._engine, data)
+
+    def instantiate(self, module: vw.Module) -> vw.Instance:
+        return self._linker.instantiate(self._store, module)
+
+    def register(self, name: str, instance: vw.Instance) -> None:
+        self._linker.define_instance(name, instance)
+
+    def invoke(self, instance: vw.Instance, name: str, arguments: list[Value]) -> list[Value]:
+        func = instance.exports[name]
+        if not isinstance(func, vw.Func):
+            raise TypeError(f"export {name!r} is not a function")
+        params = [str(t) for t in func.type.params]
+        results = [str(t) for t in func.type.results]
+        if all(t in _NUMBER_BITS for t in params + results):
+            return _from_cells(results, func.call_raw(_to_cells(params, arguments)))
+        got = func(*[self._to_object(a) for a in arguments])
+        values = () if not results else (got,) if len(results) == 1 else got
+        return [self._from_object(t, value) for t, value in zip(results, values, strict=True)]
+
+    def get(self, instance: vw.Instance, name: str) -> Value:
+        item = instance.exports[name]
+        if not isinstance(item, vw.Global):
+            raise TypeError(f"export {name!r} is not a global")
+        return self._from_object(str(item.type.content), item.value)
+
+    def classify(self, error: Exception) -> tuple[Kind, str]:
+        if isinstance(error, vw.DecodeError):
+            return "malformed", str(error)
+        if isinstance(error, vw.ValidationError):
+            return "invalid", str(error)
+        if isinstance(error, vw.LinkError):
+            return "unlinkable", str(error)
+        if isinstance(error, vw.Trap):
+            return ("exhaustion" if error.code == "stack_overflow" else "trap"), error.message
+        return "other", str(error)
+
+    def _to_object(self, value: Value) -> object:
+        type_, payload = value
+        if type_ == "externref" and payload is not None:
+            assert isinstance(payload, int)
+            return self._host_references.setdefault(payload, HostReference(payload))
+        if type_ in _NUMBER_BITS:
+            assert isinstance(payload, int)
+            if type_ in _STRUCT_CODES:
+                float_code, bits_code = _STRUCT_CODES[type_]
+                return struct.unpack(float_code, struct.pack(bits_code, payload))[0]
+            bits = _NUMBER_BITS[type_]
+            return payload - (1 << bits) if payload >> (bits - 1) else payload
+        return payload
+
+    def _from_object(self, type_: str, item: Any) -> Value:
+        if isinstance(item, HostReference):
+            return type_, item.number
+        if type_ in _STRUCT_CODES:
+            float_code, bits_code = _STRUCT_CODES[type_]
+            return type_, struct.unpack(bits_code, struct.pack(float_code, item))[0]
+        if type_ in _NUMBER_BITS:
+            return type_, item & ((1 << _NUMBER_BITS[type_]) - 1)
+        return type_, item
+
+
+def _to_cells(types: list[str], arguments: list[Value]) -> list[int]:
+    if [type_ for type_, _ in arguments] != types:
+        raise TypeError(f"the script gives {[type_ for type_, _ in arguments]}, the function takes {types}")
+    cells: list[int] = []
+    for type_, payload in arguments:
+        assert isinstance(payload, int)
+        if type_ == "v128":
+            cells += [payload & (1 << 64) - 1, payload >> 64]
+        else:
+            cells.append(payload)
+    return cells
+
+
+def _from_cells(types: list[str], cells: list[int]) -> list[Value]:
+    values: list[Value] = []
+    rest = iter(cells)
+    for type_ in types:
+        payload = next(rest)
+        if type_ == "v128":
+            payload |= next(rest) << 64
+        elif type_ in ("i32", "f32") and payload >> 32:
+            raise ValueError(f"a cell with an {type_} has bits above the 32nd: {payload:#x}")
+        values.append((type_, payload))
+    if any(True for _ in rest):
+        raise ValueError(f"{len(cells)} cells for {types}")
+    return values
+
+
+def _spectest(store: vw.Store) -> dict[str, Any]:
+    """The host module that the suite's scripts import from."""
+    items: dict[str, Any] = {}
+    for name, params in {
+        "print": [],
+        "print_i32": ["i32"],
+        "print_i64": ["i64"],
+        "print_f32": ["f32"],
+        "print_f64": ["f64"],
+        "print_i32_f32": ["i32", "f32"],
+        "print_f64_f64": ["f64", "f64"],
+    }.items():
+        items[name] = vw.Func(store, vw.FuncType(params, []), _ignore)
+    for type_, value in {"i32": 666, "i64": 666, "f32": 666.6, "f64": 666.6}.items():
+        items[f"global_{type_}"] = vw.Global(store, vw.GlobalType(type_, False), value)
+    items["table"] = vw.Table(store, vw.TableType("funcref", vw.Limits(10, 20)), None)
+    items["memory"] = vw.Memory(store, vw.MemoryType(vw.Limits(1, 2)))
+    return items
+
+
+def _ignore(*_: object) -> None:
+    """What the suite's print functions do here."""

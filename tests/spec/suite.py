@@ -1,0 +1,71 @@
+"""Where the official suite is, what its manifest says of each script, and what vibewasm does not run yet."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+# Proposals that vibewasm does not implement yet. A script that needs one of them is reported by its counts, not run.
+NOT_YET = {
+    "simd": "vector instructions",
+    "relaxed-simd": "vector instructions, relaxed",
+    "function-references": "typed function references",
+    "gc": "structs, arrays and i31",
+    "multi-memory": "more than one memory",
+    "memory64": "64-bit memories and tables",
+    "exceptions": "throw and try_table",
+    "tail-call": "return_call",
+}
+
+
+class Script:
+    """One script of the suite.
+
+    `name` is the official one (`bulk-memory/bulk.wast`), `assertions` how many it makes, `needs` the proposals newer
+    than WebAssembly 2.0 without SIMD that its modules use.
+    """
+
+    __slots__ = ("assertions", "name", "needs", "path")
+
+    def __init__(self, name: str, path: Path, assertions: int, needs: tuple[str, ...]) -> None:
+        self.name = name
+        self.path = path
+        self.assertions = assertions
+        self.needs = needs
+
+    @property
+    def waits_for(self) -> list[str]:
+        """The needed proposals that are in `NOT_YET`; the script is run when there are none."""
+        return [proposal for proposal in self.needs if proposal in NOT_YET]
+
+    def text(self) -> str:
+        """The script's text."""
+        return self.path.read_text(encoding="utf-8")
+
+
+def shared_folder() -> Path:
+    """The folder with the suite: `VIBEWASM_SHARED`, or `../shared` beside the project. It need not exist."""
+    return Path(os.environ.get("VIBEWASM_SHARED") or PROJECT_ROOT.parent / "shared")
+
+
+def missing() -> str | None:
+    """Why the suite cannot be run here, or None when it can."""
+    manifest = shared_folder() / "spec" / "manifest.json"
+    if manifest.is_file():
+        return None
+    return f"the official suite is not here: no spec/manifest.json in {os.environ.get('VIBEWASM_SHARED') or '../shared'}"
+
+
+def scripts() -> Iterator[Script]:
+    """All scripts that the manifest names, in its order. Nothing where the suite is missing."""
+    folder = shared_folder() / "spec"
+    if missing():
+        return
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for name, entry in manifest.items():
+        file = name.replace("/", "__").removesuffix(".wast") + ".bin.wast"
+        yield Script(name, folder / "binary" / file, entry["assertions"], tuple(entry["needs"]))

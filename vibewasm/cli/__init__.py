@@ -1,0 +1,117 @@
+"""The command line: ``vibewasm COMMAND ...``.
+
+Start-up time is part of the product, so each command is imported only when it is asked for, and nothing here imports
+``argparse``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .options import Command, CommandError, UsageError, help_text, nearest, parse
+
+__all__ = ["main"]
+
+#: Commands and what ``vibewasm --help`` says of each; a test keeps the summaries equal to the commands' own.
+COMMANDS = {
+    "run": "run a WASI program, or call one export with --invoke",
+    "validate": "check modules, function bodies included",
+    "inspect": "show what a module imports, exports and consists of",
+    "disasm": "list the machine code of a module's functions",
+}
+
+#: Exit codes that are not the program's own; docs/cli.md explains them.
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line and return the exit code of the process.
+
+    ``argv`` holds the arguments after the program's name; ``None`` means those of this process.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+    except UsageError as error:
+        command = f"vibewasm {error.command}" if error.command else "vibewasm"
+        return _fail(EXIT_USAGE, f"{command}: {error}\nTry '{command} --help'.")
+    except CommandError as error:
+        return _fail(EXIT_FAILURE, f"vibewasm: {error}")
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away. The interpreter flushes standard output once more when it ends; let that go nowhere.
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
+        return EXIT_BROKEN_PIPE
+    return code
+
+
+def _fail(code: int, message: str) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        if arguments and len(arguments) > 1 and arguments[1] in COMMANDS:
+            print(help_text(_load(arguments[1])), end="")
+            return 0
+        print(_overview(), end="")
+        return 0 if arguments else EXIT_USAGE
+    name = arguments[0]
+    if name in ("--version", "-V"):
+        from vibewasm import __version__
+
+        print(f"vibewasm {__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise UsageError(_unknown(name))
+    command = _load(name)
+    given = parse(command, arguments[1:])
+    if given.flag("--help"):
+        print(help_text(command), end="")
+        return 0
+    return command.action(given)
+
+
+def _load(name: str) -> Command:
+    """Import one command's module, and no other."""
+    if name == "run":
+        from . import run
+
+        return run.COMMAND
+    if name == "validate":
+        from . import validate
+
+        return validate.COMMAND
+    if name == "inspect":
+        from . import inspect
+
+        return inspect.COMMAND
+    from . import disasm
+
+    return disasm.COMMAND
+
+
+def _overview() -> str:
+    lines = ["usage: vibewasm COMMAND [OPTIONS] FILE ...", "", "WebAssembly at machine speed, from pure Python.", ""]
+    lines.append("commands:")
+    lines += [f"  {name:<10}{summary}" for name, summary in COMMANDS.items()]
+    lines += ["", "options:", "  --help    show this, or with a command its options", "  --version show the version"]
+    return "\n".join(lines) + "\n"
+
+
+def _unknown(name: str) -> str:
+    if name.startswith("-"):
+        return f"unknown option {name}"
+    if name.endswith((".wasm", ".wat")) or os.path.isfile(name):
+        return f"{name!r} is not a command; to run that file: vibewasm run {name}"
+    hint = nearest(name, COMMANDS)
+    return f"unknown command {name!r}" + (f"; did you mean {hint!r}?" if hint else "")

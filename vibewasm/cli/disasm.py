@@ -1,0 +1,62 @@
+"""``vibewasm disasm``: the machine code of a module's functions."""
+
+from __future__ import annotations
+
+from .options import Arguments, Command, CommandError, Option, nearest
+from .wasmfile import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vibewasm.binary.module_info import ModuleInfo
+
+
+def _disasm(arguments: Arguments) -> int:
+    path = arguments.operands[0]
+    data = load(path)
+
+    from vibewasm.disasm.listing import MissingCapstoneError, disassemble_function
+    from vibewasm.engine import Engine
+    from vibewasm.errors import WasmError
+    from vibewasm.module import Module
+
+    try:
+        module = Module(Engine(), data)
+        info = module.info
+        first = info.imported_funcs
+        wanted = [_index(arguments, info, name) for name in arguments.many("--func")]
+        for number, index in enumerate(wanted or range(first, first + len(info.bodies))):
+            print(("\n" if number else "") + disassemble_function(module, index), end="")
+    except MissingCapstoneError as error:
+        raise CommandError(str(error)) from error
+    except WasmError as error:
+        raise CommandError(f"{path}: {error}") from error
+    return 0
+
+
+def _index(arguments: Arguments, info: ModuleInfo, name: str) -> int:
+    """The function index that ``--func`` means: a number, an export's name, or a name of the name section."""
+    names = {text: index for index, text in info.func_names.items()}
+    names |= {export.name: export.index for export in info.exports if export.kind == 0}
+    if name.isascii() and name.isdigit() and name not in names:
+        index = int(name)
+    elif name in names:
+        index = names[name]
+    else:
+        hint = nearest(name, names)
+        raise arguments.error(f"there is no function {name!r}" + (f"; did you mean {hint!r}?" if hint else ""))
+    first, end = info.imported_funcs, info.imported_funcs + len(info.bodies)
+    if index < first:
+        raise arguments.error(f"function {index} is imported, so it has no machine code here")
+    if index >= end:
+        raise arguments.error(f"there is no function {index}; the defined ones are {first} to {end - 1}")
+    return index
+
+
+COMMAND = Command(
+    "disasm",
+    "FILE",
+    "list the machine code of a module's functions",
+    [Option("--func", "NAME|INDEX", "only this function, by export, name section or index", repeat=True)],
+    _disasm,
+    notes="Needs capstone: pip install 'vibewasm[disasm]'",
+)

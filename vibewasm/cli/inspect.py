@@ -1,0 +1,122 @@
+"""``vibewasm inspect``: what a module asks for, gives and consists of."""
+
+from __future__ import annotations
+
+from .options import Arguments, Command, CommandError, Option
+from .wasmfile import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vibewasm.binary.module_info import ModuleInfo
+    from vibewasm.types import ExportType, ImportType
+
+_SECTIONS = {
+    0: "custom",
+    1: "type",
+    2: "import",
+    3: "function",
+    4: "table",
+    5: "memory",
+    6: "global",
+    7: "export",
+    8: "start",
+    9: "element",
+    10: "code",
+    11: "data",
+    12: "data count",
+    13: "tag",
+}
+
+
+def _inspect(arguments: Arguments) -> int:
+    from vibewasm.engine import Engine
+    from vibewasm.errors import WasmError
+    from vibewasm.module import Module
+
+    path = arguments.operands[0]
+    data = load(path)
+    try:
+        module = Module(Engine(), data)
+        facts = _facts(path, module.info, module.imports, module.exports)
+    except WasmError as error:
+        raise CommandError(f"{path}: {error}") from error
+    if arguments.flag("--json"):
+        import json
+
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        print(_text(facts), end="")
+    return 0
+
+
+def _facts(path: str, info: ModuleInfo, imports: list[ImportType], exports: list[ExportType]) -> dict[str, object]:
+    return {
+        "file": path,
+        "name": info.name,
+        "size": len(info.data),
+        "sections": [
+            {
+                "name": f"custom {section.name!r}" if section.id == 0 else _SECTIONS[section.id],
+                "offset": section.start,
+                "size": section.end - section.start,
+            }
+            for section in info.sections
+        ],
+        "imports": [
+            {"module": item.module, "name": item.name, "kind": _kind(item.type), "type": str(item.type)}
+            for item in imports
+        ],
+        "exports": [{"name": item.name, "kind": _kind(item.type), "type": str(item.type)} for item in exports],
+        "functions": {
+            "imported": info.imported_funcs,
+            "defined": len(info.bodies),
+            "code_size": sum(end - start for start, end in info.bodies),
+            "largest": max((end - start for start, end in info.bodies), default=0),
+        },
+        "start": info.start,
+    }
+
+
+def _kind(type: object) -> str:
+    """``func``, ``table``, ``memory`` or ``global``, from the name of the type's class."""
+    return type.__class__.__name__.removesuffix("Type").lower()
+
+
+def _text(facts: dict[str, object]) -> str:
+    sections, imports, exports = facts["sections"], facts["imports"], facts["exports"]
+    functions = facts["functions"]
+    assert isinstance(sections, list)
+    assert isinstance(imports, list)
+    assert isinstance(exports, list)
+    assert isinstance(functions, dict)
+    named = f", named {facts['name']!r}" if facts["name"] else ""
+    lines = [f"{facts['file']}: WebAssembly module, {facts['size']:,} bytes{named}"]
+    lines.append(
+        f"functions: {functions['imported']} imported, {functions['defined']} defined "
+        f"({functions['code_size']:,} bytes of code, the largest {functions['largest']:,})"
+    )
+    if facts["start"] is not None:
+        lines.append(f"start function: {facts['start']}")
+    lines += ["", "sections:"]
+    width = max((len(section["name"]) for section in sections), default=0)
+    for section in sections:
+        lines.append(f"  {section['name']:<{width}}  {section['size']:>12,} bytes at {section['offset']:#x}")
+    lines += ["", f"imports: {len(imports)}"]
+    lines += _table([(item["kind"], f"{item['module']}.{item['name']}", item["type"]) for item in imports])
+    lines += ["", f"exports: {len(exports)}"]
+    lines += _table([(item["kind"], item["name"], item["type"]) for item in exports])
+    return "\n".join(lines) + "\n"
+
+
+def _table(rows: list[tuple[str, str, str]]) -> list[str]:
+    width = min(max((len(name) for _, name, _ in rows), default=0), 48)
+    return [f"  {kind:<6}  {name:<{width}}  {type}" for kind, name, type in rows]
+
+
+COMMAND = Command(
+    "inspect",
+    "FILE",
+    "show what a module imports, exports and consists of",
+    [Option("--json", "", "print it as JSON")],
+    _inspect,
+)

@@ -1,0 +1,204 @@
+"""A command's options as a table, and the three things made from it: the parse, the usage text, the suggestions.
+
+``argparse`` takes longer to import than a small module takes to compile and run, hence this.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class CommandError(Exception):
+    """What the user asked for cannot be done, for instance because the file is bad (exit code 1)."""
+
+
+class UsageError(Exception):
+    """The command line itself is wrong (exit code 2). ``command`` is filled in by :func:`parse`'s caller or here."""
+
+    def __init__(self, message: str, command: str = "") -> None:
+        super().__init__(message)
+        self.command = command
+
+
+class Option:
+    """One ``--name``. ``value`` names its value in the usage text, ``""`` for a flag; ``repeat`` allows several."""
+
+    __slots__ = ("help", "name", "repeat", "value")
+
+    def __init__(self, name: str, value: str, help: str, *, repeat: bool = False) -> None:
+        self.name = name
+        self.value = value
+        self.help = help
+        self.repeat = repeat
+
+
+class Command:
+    """One command: its options, and ``action``, which gets the :class:`Arguments` and returns the exit code.
+
+    ``operands`` is the usage text of what follows the options, and ``minimum`` how many operands are needed. With
+    ``program`` set the first operand ends the options: everything after it belongs to the program that is run.
+    """
+
+    __slots__ = ("action", "maximum", "minimum", "name", "notes", "operands", "options", "program", "summary")
+
+    def __init__(
+        self,
+        name: str,
+        operands: str,
+        summary: str,
+        options: list[Option],
+        action: Callable[[Arguments], int],
+        *,
+        minimum: int = 1,
+        maximum: int | None = 1,
+        program: bool = False,
+        notes: str = "",
+    ) -> None:
+        self.name = name
+        self.operands = operands
+        self.summary = summary
+        self.options = [*options, Option("--help", "", "show this")]
+        self.action = action
+        self.minimum = minimum
+        self.maximum = maximum
+        self.program = program
+        self.notes = notes
+
+
+class Arguments:
+    """What one command line said: the values of each option in the order given, and the operands."""
+
+    __slots__ = ("command", "operands", "values")
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        self.values: dict[str, list[str]] = {}
+        self.operands: list[str] = []
+
+    def flag(self, name: str) -> bool:
+        """Whether the option was given."""
+        return name in self.values
+
+    def one(self, name: str) -> str | None:
+        """The value of an option that may be given once."""
+        values = self.values.get(name)
+        return values[0] if values else None
+
+    def many(self, name: str) -> list[str]:
+        """The values of an option that may be repeated."""
+        return self.values.get(name, [])
+
+    def error(self, message: str) -> UsageError:
+        """A :class:`UsageError` of this command, to be raised."""
+        return UsageError(message, self.command)
+
+    def number(self, name: str, *, least: int = 0) -> int | None:
+        """The option's value as a decimal number of at least ``least``; ``None`` where the option is absent."""
+        text = self.one(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit()) or int(text) < least:
+            raise self.error(f"{name} wants a whole number of at least {least}, not {text!r}")
+        return int(text)
+
+    def seconds(self, name: str) -> float | None:
+        """The option's value as a positive number of seconds, which may have a fraction and an ``s`` after it."""
+        text = self.one(name)
+        if text is None:
+            return None
+        try:
+            seconds = float(text.removesuffix("s"))
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < 1e9:  # refuses NaN too
+            raise self.error(f"{name} wants a positive number of seconds, such as 2 or 0.5, not {text!r}")
+        return seconds
+
+    def size(self, name: str) -> int | None:
+        """The option's value as a number of bytes; the suffixes K, M and G (powers of 1024) are understood."""
+        text = self.one(name)
+        if text is None:
+            return None
+        digits, unit = text, 1
+        if text[-1:].upper() in _UNITS:
+            digits, unit = text[:-1], _UNITS[text[-1].upper()]
+        if not (digits.isascii() and digits.isdigit()):
+            raise self.error(f"{name} wants a number of bytes, such as 65536, 512K, 64M or 1G, not {text!r}")
+        return int(digits) * unit
+
+
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def parse(command: Command, words: list[str]) -> Arguments:
+    """Sort ``words`` into options and operands. Raises :class:`UsageError`.
+
+    A value may stand in the next word or after ``=``; ``--`` ends the options.
+    """
+    options = {option.name: option for option in command.options}
+    given = Arguments(command.name)
+    index = 0
+    while index < len(words):
+        word = words[index]
+        index += 1
+        if word == "--":
+            given.operands += words[index:]
+            break
+        if word == "-h":
+            word = "--help"
+        if not word.startswith("-") or word == "-":
+            given.operands.append(word)
+            if command.program:
+                given.operands += words[index:]
+                break
+            continue
+        name, equals, value = word.partition("=")
+        option = options.get(name)
+        if option is None:
+            hint = nearest(name, options)
+            raise given.error(f"unknown option {name}" + (f"; did you mean {hint}?" if hint else ""))
+        if not option.value:
+            if equals:
+                raise given.error(f"{name} takes no value")
+        elif not equals:
+            if index == len(words):
+                raise given.error(f"{name} wants a value: {name} {option.value}")
+            value = words[index]
+            index += 1
+        values = given.values.setdefault(name, [])
+        if values and option.value and not option.repeat:
+            raise given.error(f"{name} may be given once only")
+        values.append(value)
+    if not given.flag("--help"):
+        _check_operands(command, given)
+    return given
+
+
+def _check_operands(command: Command, given: Arguments) -> None:
+    count = len(given.operands)
+    if count < command.minimum:
+        raise given.error(f"no {command.operands.split()[0]} given")
+    if not command.program and command.maximum is not None and count > command.maximum:
+        raise given.error(f"one operand too many: {given.operands[command.maximum]!r}")
+
+
+def help_text(command: Command) -> str:
+    """The text of ``vibewasm COMMAND --help``."""
+    lines = [f"usage: vibewasm {command.name} [OPTIONS] {command.operands}", ""]
+    lines += [command.summary[0].upper() + command.summary[1:] + ".", "", "options:"]
+    heads = [f"{option.name} {option.value}".rstrip() for option in command.options]
+    width = max(map(len, heads)) + 2
+    for head, option in zip(heads, command.options, strict=True):
+        lines += [f"  {head:<{width}}{option.help}" + (" (may be repeated)" if option.repeat else "")]
+    if command.notes:
+        lines += ["", command.notes]
+    return "\n".join(lines) + "\n"
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate most like ``name``, if any is like it at all."""
+    from difflib import get_close_matches  # costly to import, and needed only where something is wrong
+
+    return next(iter(get_close_matches(name, list(candidates), n=1)), None)

@@ -1,0 +1,226 @@
+"""``vibewasm run``: a WASI command, or one exported function."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .options import Arguments, Command, CommandError, Option, nearest
+from .wasmfile import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vibewasm.errors import Trap
+    from vibewasm.instance import Instance
+    from vibewasm.linker import Linker
+    from vibewasm.module import Module
+    from vibewasm.types import ValType
+
+#: As coreutils' ``timeout`` has it, so that a script can tell "took too long" from "trapped".
+EXIT_TIMEOUT = 124
+#: 128 + SIGABRT: what a shell reports of a native program that aborts, and what other engines' commands exit with.
+EXIT_TRAP = 134
+
+#: Names of the module that WASI preview 1 functions are imported from; the second is from before it was numbered.
+_WASI = ("wasi_snapshot_preview1", "wasi_unstable")
+
+
+def _run(arguments: Arguments) -> int:
+    path, *words = arguments.operands
+    invoke = arguments.one("--invoke")
+    seconds, fuel, limit = arguments.seconds("--timeout"), arguments.number("--fuel"), arguments.size("--max-memory")
+    preopens, environment = _preopens(arguments), _environment(arguments)
+    data = load(path)
+
+    from vibewasm.config import Config
+    from vibewasm.engine import Engine
+    from vibewasm.errors import ExitTrap, Interrupted, Trap, WasmError
+    from vibewasm.linker import Linker
+    from vibewasm.module import Module
+    from vibewasm.store import Store
+
+    try:
+        engine = Engine(Config(compilation="eager" if arguments.flag("--eager") else "lazy", fuel=fuel is not None))
+        module = Module(engine, data)
+        values = _invocation(arguments, module, invoke, words) if invoke is not None else []
+        if invoke is None:
+            _check_command(path, module)
+        store = Store(engine)
+        if fuel is not None:
+            store.fuel = fuel
+        if limit is not None:
+            store.max_memory = limit
+        linker = Linker(engine)
+        _link(arguments, path, linker, module, words if invoke is None else [], preopens, environment)
+        with store.deadline(seconds):
+            instance = linker.instantiate(store, module)
+            _call(instance, module, invoke, values)
+        return 0
+    except ExitTrap as exit:
+        # A shell sees eight bits; a failure must not turn into success on the way.
+        return exit.code if exit.code < 256 else (exit.code & 255 or 1)
+    except Trap as trap:
+        print(_trap_text(trap), file=sys.stderr)
+        return EXIT_TRAP
+    except Interrupted:
+        print(f"vibewasm: {path}: stopped after {seconds:g} seconds (--timeout)", file=sys.stderr)
+        return EXIT_TIMEOUT
+    except WasmError as error:
+        raise CommandError(f"{path}: {error}") from error
+
+
+def _call(instance: Instance, module: Module, invoke: str | None, values: list[object]) -> None:
+    names = {export.name for export in module.exports}
+    if "_initialize" in names:
+        instance.exports["_initialize"]()
+    if invoke is None:
+        instance.exports["_start"]()
+        return
+    function = instance.exports[invoke]
+    result = function(*values)
+    types = function.type.results
+    if types:
+        from .values import format_value
+
+        results = (result,) if len(types) == 1 else result
+        for type, value in zip(types, results, strict=True):
+            print(format_value(str(type), value))
+
+
+def _functions(module: Module) -> dict[str, tuple[ValType, ...]]:
+    """Exported functions and their parameter types."""
+    from vibewasm.types import FuncType
+
+    return {export.name: export.type.params for export in module.exports if isinstance(export.type, FuncType)}
+
+
+def _invocation(arguments: Arguments, module: Module, name: str, words: list[str]) -> list[object]:
+    """The typed arguments of ``--invoke``; :class:`UsageError` where the export or an argument does not fit."""
+    functions = _functions(module)
+    if name not in functions:
+        hint = nearest(name, functions)
+        if any(export.name == name for export in module.exports):
+            problem = f"the export {name!r} is not a function"
+        else:
+            problem = f"there is no exported function {name!r}"
+        raise arguments.error(problem + (f"; did you mean {hint!r}?" if hint else "") + _listing(functions))
+    from .values import parse_value
+
+    params = functions[name]
+    shape = f"{name}({', '.join(map(str, params))})"
+    if len(words) != len(params):
+        wanted = f"{len(params)} argument{'' if len(params) == 1 else 's'}"
+        raise arguments.error(f"{shape} takes {wanted}, {len(words)} given")
+    values: list[object] = []
+    for position, (type, word) in enumerate(zip(params, words, strict=True), 1):
+        try:
+            values.append(parse_value(str(type), word))
+        except ValueError as error:
+            raise arguments.error(f"argument {position} of {shape}: {error}") from None
+    return values
+
+
+def _listing(functions: dict[str, tuple[ValType, ...]]) -> str:
+    if not functions:
+        return " (the module exports no function)"
+    shown = [f"\n  {name}({', '.join(map(str, params))})" for name, params in sorted(functions.items())]
+    if len(shown) > 20:
+        shown = shown[:20] + [f"\n  ... and {len(functions) - 20} more; see vibewasm inspect"]
+    return "\nexported functions:" + "".join(shown)
+
+
+def _check_command(path: str, module: Module) -> None:
+    functions = _functions(module)
+    if "_start" in functions:
+        return
+    what = "a reactor, a library of functions" if "_initialize" in functions else "no WASI command"
+    raise CommandError(
+        f"{path} exports no function '_start': it is {what}. Call one with --invoke NAME.{_listing(functions)}"
+    )
+
+
+def _link(
+    arguments: Arguments,
+    path: str,
+    linker: Linker,
+    module: Module,
+    words: list[str],
+    preopens: dict[str, str],
+    environment: dict[str, str],
+) -> None:
+    imports = module.imports
+    if any(item.module in _WASI for item in imports):
+        from vibewasm.wasi import WasiConfig
+
+        # The base name only: a guest has no business knowing where on the host it lies.
+        name = os.path.basename(path)
+        linker.define_wasi(WasiConfig(args=[name, *words], env=environment, preopens=preopens))
+    if arguments.flag("--stub-imports"):
+        linker.define_unknown_imports_as_zero(module)
+        return
+    unknown = [item for item in imports if item.module not in _WASI]
+    if unknown:
+        listed = "".join(f"\n  {item.module}.{item.name}: {item.type}" for item in unknown[:20])
+        more = f"\n  ... and {len(unknown) - 20} more" if len(unknown) > 20 else ""
+        raise CommandError(
+            f"{path} imports what 'vibewasm run' does not provide:{listed}{more}\n"
+            "With --stub-imports such functions return zeros; to give real ones, use vibewasm from Python."
+        )
+
+
+def _preopens(arguments: Arguments) -> dict[str, str]:
+    folders: dict[str, str] = {}
+    for text in arguments.many("--dir"):
+        host, separator, guest = text.partition("::")
+        if not os.path.isdir(host):
+            problem = "is not a directory" if os.path.exists(host) else "does not exist"
+            raise arguments.error(f"--dir {text}: {host!r} {problem}")
+        folders[guest if separator else host] = host
+    return folders
+
+
+def _environment(arguments: Arguments) -> dict[str, str]:
+    environment: dict[str, str] = {}
+    for text in arguments.many("--env"):
+        name, separator, value = text.partition("=")
+        if not name:
+            raise arguments.error(f"--env wants NAME=VALUE or NAME, not {text!r}")
+        if separator:
+            environment[name] = value
+        elif name in os.environ:
+            environment[name] = os.environ[name]
+    return environment
+
+
+def _trap_text(trap: Trap) -> str:
+    lines = [f"vibewasm: trap: {trap.message}"]
+    for depth, frame in enumerate(trap.frames):
+        name = frame.func_name or f"function {frame.func_index}"
+        where = f" (wasm offset {frame.wasm_offset:#x})" if frame.wasm_offset is not None else ""
+        prefix = f"{frame.module_name}!" if frame.module_name else ""
+        lines.append(f"  {depth}: {prefix}{name}{where}")
+    return "\n".join(lines)
+
+
+COMMAND = Command(
+    "run",
+    "FILE [ARGUMENT...]",
+    "run a WASI program, or call one export with --invoke",
+    [
+        Option("--invoke", "NAME", "call this export with the ARGUMENTs and print its results, one per line"),
+        Option("--dir", "HOST[::GUEST]", "let the program see this folder, as GUEST if given", repeat=True),
+        Option("--env", "NAME[=VALUE]", "set an environment variable; without a value, pass ours on", repeat=True),
+        Option("--fuel", "N", "trap when the program has used N units of fuel"),
+        Option("--timeout", "SECONDS", "stop the program after so long (exit code 124)"),
+        Option("--max-memory", "BYTES", "let memories grow no further; K, M and G are understood"),
+        Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
+        Option("--eager", "", "compile everything first, not each function at its first call"),
+    ],
+    _run,
+    program=True,
+    notes=(
+        "Options come before FILE; everything after FILE belongs to the program.\n"
+        "Exit code: the program's own; 134 for a trap, 124 for a timeout, 2 for a wrong command line,\n"
+        "1 for a bad file, 130 for Ctrl-C."
+    ),
+)

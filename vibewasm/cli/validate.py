@@ -1,0 +1,40 @@
+"""``vibewasm validate``."""
+
+from __future__ import annotations
+
+import sys
+
+from .options import Arguments, Command, CommandError
+from .wasmfile import load
+
+
+def _validate(arguments: Arguments) -> int:
+    from vibewasm.engine import Engine
+    from vibewasm.errors import WasmError
+    from vibewasm.module import Module
+
+    engine = Engine()
+    bad = 0
+    for path in arguments.operands:
+        try:
+            Module.validate(engine, load(path))
+        except CommandError as error:
+            bad += 1
+            print(f"vibewasm: {error}", file=sys.stderr)
+        except WasmError as error:
+            bad += 1
+            print(f"vibewasm: {path}: {error}", file=sys.stderr)
+        else:
+            print(f"{path}: valid")
+    return 1 if bad else 0
+
+
+COMMAND = Command(
+    "validate",
+    "FILE...",
+    "check modules, function bodies included",
+    [],
+    _validate,
+    maximum=None,
+    notes="Exit code 0 when every file is a valid module, 1 otherwise.",
+)

@@ -1,0 +1,685 @@
+"""The compilation of one function: one pass that reads each instruction once, validates it, and emits its code.
+
+The state is the class :class:`FunctionCompiler`, introduced field by field. Its :meth:`~FunctionCompiler.run` is the engine's hottest
+loop and is written for speed (``benchmarks compile`` shows it): what nearly all code consists of is handled in the loop
+itself, everything else by one function an instruction in :mod:`.handlers`.
+
+A validation error needs no check of its own on the hot path: a memoised choice exists only for operands of the right types, and what
+is not in the memo is checked before it is made.
+"""
+
+from __future__ import annotations
+
+from ..backends.operand import (
+    BARRIER,
+    CONSTANT,
+    I32,
+    SLOT,
+    WANT_FLAGS,
+    Operand,
+    constant,
+    is_float,
+    register,
+    slot,
+)
+from ..opcodes import name_of
+from .errors import BodyFault, type_mismatch
+from .labels import Label
+from .tables import (
+    ALIGNMENTS,
+    BINARY,
+    COMPARISON,
+    I32_CONST,
+    LOAD,
+    LOCAL_GET,
+    LOCAL_SET,
+    SIGNATURES,
+    STORE,
+    TEST,
+    UNARY,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .module import ModuleEnvironment
+
+#: The window of entries that are not in their slots is kept shorter than this, so that searching it takes constant time.
+WINDOW = 48
+#: An operand stack deeper than this is refused: its frame would not fit any stack, and building it takes memory.
+MAX_HEIGHT = 1 << 20
+
+_SMALL_CONSTANTS = tuple(
+    constant(I32, byte if byte < 64 else (byte - 128) & 0xFFFFFFFF) for byte in range(128)
+)
+_ZERO_ADDRESS = constant(I32, 0)
+_ONE_BYTE = tuple(bytes((byte,)) for byte in range(128))
+_displacements: dict[int, bytes] = {}
+#: ``br_if``, ``if``, ``select`` and ``i32.eqz`` take a comparison from the flags.
+_TAKES_FLAGS = frozenset((0x0D, 0x04, 0x1B, 0x45))
+#: Shifts and rotations: with a constant count they claim no register.
+_SHIFTS = frozenset((*range(0x74, 0x79), *range(0x86, 0x8B)))
+
+
+def _displacement(offset: int) -> bytes:
+    """Four bytes of a displacement, memoised."""
+    if len(_displacements) > 1 << 16:
+        _displacements.clear()
+    code = _displacements[offset] = offset.to_bytes(4, "little")
+    return code
+
+
+class FunctionCompiler:
+    """The state of one compilation.
+
+    Attributes:
+        env: what the function's module declares.
+        target: the backend's module.
+        code: the function's expression: its bytes, with zeros (``unreachable``) behind so that reading ahead stays inside.
+        base: byte offset of ``code`` in the module.
+        end: length of the expression.
+        pc: position of the instruction being compiled, for error messages; the loop keeps its own and writes it here before it calls.
+        out: machine code of the body so far; the prologue comes before it when all is known.
+        stack: operand stack entries, with a barrier at the floor of each block. Below an entry in a slot, or a barrier, every
+            entry is in its own slot; the entries above the topmost of these are the window, of which some are elsewhere.
+        free: mask of free temporaries; the loop keeps its own copy and exchanges it around calls.
+        labels: open blocks, the function's own first.
+        slot_base: frame offset such that the entry at index ``i`` under ``d`` labels has its slot at ``slot_base - 8 * (i - d)``.
+        deepest: largest ``i - d`` of a slot in use, for the frame's size.
+        locals, locals_: homes of locals: all of them, and the list of those with one-byte indices.
+        cold: code to be placed behind the body: (fix-up site, trap number or -1 for a poll, position in ``code``, return position).
+        self_calls: sites of calls to the function itself.
+        jump_tables: (site of the displacement to the table, labels or positions of the targets).
+        makes_calls: whether the prologue has to look at the stack limit.
+        dead: whether the end of the innermost block cannot be reached from inside.
+        special: called before every instruction with its position when recording, metering or checking; else ``None``.
+        result_types: types of the function's results.
+    """
+
+    __slots__ = (
+        "base",
+        "code",
+        "cold",
+        "dead",
+        "deepest",
+        "end",
+        "env",
+        "free",
+        "handlers",
+        "jump_tables",
+        "labels",
+        "locals",
+        "locals_",
+        "makes_calls",
+        "out",
+        "pc",
+        "result_types",
+        "self_calls",
+        "self_index",
+        "slot_base",
+        "special",
+        "stack",
+        "target",
+    )
+
+    def __init__(self, env: ModuleEnvironment, code: bytes, base: int, end: int) -> None:
+        self.env = env
+        self.target = env.target
+        self.handlers = env.handlers
+        self.code = code
+        self.base = base
+        self.end = end
+        self.pc = 0
+        self.out = bytearray()
+        self.stack: list[Operand] = []
+        self.free = env.target.ALL_FREE
+        self.labels: list[Label] = []
+        self.cold: list[tuple[int, int, int, int]] = []
+        self.self_calls: list[int] = []
+        self.jump_tables: list[tuple[int, list[Label | int]]] = []
+        self.makes_calls = False
+        self.dead = False
+        self.deepest = 0
+        self.special: Callable[[int], None] | None = None
+
+    # -- the hot loop -------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Compile the whole expression; the state must have been prepared and the function's label pushed."""
+        code = self.code
+        out = self.out
+        stack = self.stack
+        push = stack.append
+        pop = stack.pop
+        locals_ = self.locals_
+        target = self.target
+        memo = target.MEMO
+        find = memo.get
+        displacements = _displacements.get
+        kinds = self.env.kinds
+        alignments = ALIGNMENTS
+        handlers = self.handlers
+        labels = self.labels
+        special = self.special
+        free = self.free
+        pc = 0
+        while labels:
+            if special is not None:
+                self.free = free
+                special(pc)
+                free = self.free
+            op = code[pc]
+            kind = kinds[op]
+            if kind == LOCAL_GET:
+                entry = locals_[code[pc + 1]]
+                if entry is not None:
+                    push(entry)
+                    pc += 2
+                    continue
+                pc, entry = self.long_local(pc + 1)
+                push(entry)
+            elif kind == I32_CONST:
+                byte = code[pc + 1]
+                if byte < 128:
+                    push(_SMALL_CONSTANTS[byte])
+                    pc += 2
+                    continue
+                value = byte & 127
+                byte = code[pc + 2]
+                if byte < 128:
+                    value |= byte << 7
+                    if byte >= 64:
+                        value += 0xFFFFC000
+                    pc += 3
+                else:
+                    pc, value = self.read_signed(pc + 1, 32)
+                    value &= 0xFFFFFFFF
+                push(constant(I32, value))
+            elif kind == BINARY or kind == COMPARISON:
+                b = pop()
+                a = pop()
+                pc += 1
+                following = code[pc]
+                sink = None
+                if following == 0x21 or following == 0x22:
+                    sink = locals_[code[pc + 1]]
+                    if sink is not None and (
+                        sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))
+                    ):
+                        sink = None
+                elif kind == COMPARISON and following in _TAKES_FLAGS:
+                    sink = WANT_FLAGS
+                choice = find((op, a, b, free, sink))
+                if choice is None:
+                    self.pc = pc - 1
+                    choice, free = self.choose_binary(op, a, b, free, sink)
+                text, entry, free, tight = choice
+                out += text
+                if entry is sink:
+                    pc += 2
+                    if following == 0x22:
+                        push(entry)
+                else:
+                    push(entry)
+                    if tight:
+                        free = self.relieve(free)
+            elif kind == LOAD:
+                alignment = code[pc + 1]
+                offset = code[pc + 2]
+                self.pc = pc
+                if alignment > alignments[op] or offset > 127:
+                    pc, offset = self.read_memarg(pc, alignments[op])
+                else:
+                    pc += 3
+                a = pop()
+                if a.kind == CONSTANT and a.value and a.type == I32:
+                    offset += a.value
+                    a = _ZERO_ADDRESS
+                if offset == 0:
+                    form = 0
+                    middle = b""
+                elif offset < 128:
+                    form = 1
+                    middle = _ONE_BYTE[offset]
+                elif offset < 0x80000000:
+                    form = 2
+                    middle = displacements(offset) or _displacement(offset)
+                else:
+                    free = self.far_load(op, a, offset, free)
+                    continue
+                following = code[pc]
+                sink = None
+                if following == 0x21 or following == 0x22:
+                    sink = locals_[code[pc + 1]]
+                    if sink is not None and (
+                        sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))
+                    ):
+                        sink = None
+                choice = find((op, a, form, free, sink))
+                if choice is None:
+                    choice = self.choose_load(op, a, form, free, sink)
+                text, tail, entry, free, tight = choice
+                out += text
+                out += middle
+                if entry is sink:
+                    pc += 2
+                    if following == 0x22:
+                        push(entry)
+                else:
+                    push(entry)
+                    if tight:
+                        free = self.relieve(free)
+            elif kind == LOCAL_SET:
+                entry = pop()
+                local = locals_[code[pc + 1]]
+                if local is None:
+                    self.pc = pc
+                    pc, local = self.long_local(pc + 1)
+                else:
+                    pc += 2
+                if stack[-1].kind < SLOT:
+                    free = self.protect(local, free)
+                choice = find((0x21, entry, local))
+                if choice is None:
+                    self.pc = pc - 2
+                    choice = self.choose_assignment(op, entry, local, free)
+                out += choice[0]
+                if op == 0x21:
+                    free |= entry.bit
+                elif local.reg >= 0:
+                    free |= entry.bit
+                    push(local)
+                else:
+                    push(entry)
+            elif kind == STORE:
+                alignment = code[pc + 1]
+                offset = code[pc + 2]
+                self.pc = pc
+                if alignment > alignments[op] or offset > 127:
+                    pc, offset = self.read_memarg(pc, alignments[op])
+                else:
+                    pc += 3
+                b = pop()
+                a = pop()
+                if a.kind == CONSTANT and a.value and a.type == I32:
+                    offset += a.value
+                    a = _ZERO_ADDRESS
+                if offset == 0:
+                    form = 0
+                    middle = b""
+                elif offset < 128:
+                    form = 1
+                    middle = _ONE_BYTE[offset]
+                elif offset < 0x80000000:
+                    form = 2
+                    middle = displacements(offset) or _displacement(offset)
+                else:
+                    free = self.far_store(op, a, b, offset, free)
+                    continue
+                choice = find((op, a, b, form, free))
+                if choice is None:
+                    choice = self.choose_store(op, a, b, form, free)
+                text, tail, free = choice
+                out += text
+                out += middle
+                if tail:
+                    out += tail
+            elif kind == UNARY or kind == TEST:
+                a = pop()
+                pc += 1
+                following = code[pc]
+                sink = None
+                if following == 0x21 or following == 0x22:
+                    sink = locals_[code[pc + 1]]
+                    if sink is not None and (
+                        sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))
+                    ):
+                        sink = None
+                elif kind == TEST and following in _TAKES_FLAGS:
+                    sink = WANT_FLAGS
+                choice = find((op, a, free, sink))
+                if choice is None:
+                    self.pc = pc - 1
+                    choice = self.choose_unary(op, a, free, sink)
+                text, entry, free, tight = choice
+                out += text
+                if entry is sink:
+                    pc += 2
+                    if following == 0x22:
+                        push(entry)
+                else:
+                    push(entry)
+                    if tight:
+                        free = self.relieve(free)
+            else:
+                self.pc = pc
+                self.free = free
+                pc = handlers[op](self, pc + 1)
+                free = self.free
+        self.pc = pc
+        self.free = free
+
+    # -- choices that are not in the memo -------------------------------------------------------------------------
+
+    def check(self, instruction: str, expected: tuple[int, ...], operands: tuple[Operand, ...]) -> None:
+        """Raise the fault of a type mismatch unless the operands have the expected types."""
+        for type_, operand in zip(expected, operands, strict=True):
+            if operand.type != type_:
+                found: list[int | None] = []
+                for entry in reversed(operands):
+                    if entry.kind == BARRIER:
+                        break
+                    found.append(entry.type)
+                if len(found) < len(expected):
+                    found.append(None)
+                raise type_mismatch(instruction, expected, found[::-1])
+
+    def _sink_fits(self, results: tuple[int, ...], sink: Operand | None) -> Operand | None:
+        """The sink if the result may go there: with another type, ``local.set`` itself reports the mismatch."""
+        if sink is None or sink is WANT_FLAGS or sink.type == results[0]:
+            return sink
+        return None
+
+    def choose_binary(
+        self, op: int, a: Operand, b: Operand, free: int, sink: Operand | None
+    ) -> tuple[tuple[bytes, Operand, int, bool], int]:
+        """Validate and choose code for an instruction with two operands; also the temporaries that are free before it."""
+        name = name_of(op)
+        operands, results = SIGNATURES[op]
+        self.check(name, operands, (a, b))
+        claimed = 0 if b.kind == CONSTANT and op in _SHIFTS else self.target.claims(name)
+        if claimed:
+            free = self.evict(claimed, free, (a, b))
+        fitting = self._sink_fits(results, sink)
+        choice = self.target.lower(name, (a, b), free, fitting)
+        if fitting is sink:
+            self.target.remember((op, a, b, free, sink), choice)
+        return choice, free
+
+    def choose_unary(self, op: int, a: Operand, free: int, sink: Operand | None) -> tuple[bytes, Operand, int, bool]:
+        """Validate and choose code for an instruction with one operand."""
+        name = name_of(op)
+        operands, results = SIGNATURES[op]
+        self.check(name, operands, (a,))
+        fitting = self._sink_fits(results, sink)
+        choice = self.target.lower(name, (a,), free, fitting)
+        if fitting is sink:
+            self.target.remember((op, a, free, sink), choice)
+        return choice
+
+    def choose_load(
+        self, op: int, a: Operand, form: int, free: int, sink: Operand | None
+    ) -> tuple[bytes, bytes, Operand, int, bool]:
+        """Validate and choose code for a load."""
+        name = name_of(op)
+        self.check(name, (self.env.address_type,), (a,))
+        fitting = self._sink_fits(SIGNATURES[op][1], sink)
+        choice = self.target.lower_load(name, a, form, free, fitting)
+        if fitting is sink:
+            self.target.remember((op, a, form, free, sink), choice)
+        return choice
+
+    def choose_store(self, op: int, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
+        """Validate and choose code for a store."""
+        name = name_of(op)
+        self.check(name, (self.env.address_type, SIGNATURES[op][0][1]), (a, b))
+        choice = self.target.lower_store(name, a, b, form, free)
+        self.target.remember((op, a, b, form, free), choice)
+        return choice
+
+    def choose_assignment(self, op: int, entry: Operand, local: Operand, free: int) -> tuple[bytes]:
+        """Validate and choose code for ``local.set`` and ``local.tee``."""
+        self.check(name_of(op), (local.type,), (entry,))
+        choice = (self.target.move_to_local(entry, local, free),)
+        # What needs a scratch depends on the free temporaries, which the key does not name.
+        if entry.reg >= 0 or (not is_float(local.type) if local.reg >= 0 else entry.kind == CONSTANT):
+            self.target.remember((0x21, entry, local), choice)
+        return choice
+
+    def far_load(self, op: int, a: Operand, offset: int, free: int) -> int:
+        """A load whose address has to be computed; pushes the result."""
+        name = name_of(op)
+        operands, results = SIGNATURES[op]
+        self.check(name, (self.env.address_type,), (a,))
+        size = 1 << ALIGNMENTS[op]
+        text, entry, free, tight = self.target.lower_far_load(name, a, offset, size, self.env.explicit_bounds, free, None)
+        self.out += text
+        self.stack.append(entry)
+        return self.relieve(free) if tight else free
+
+    def far_store(self, op: int, a: Operand, b: Operand, offset: int, free: int) -> int:
+        """A store whose address has to be computed."""
+        name = name_of(op)
+        self.check(name, (self.env.address_type, SIGNATURES[op][0][1]), (a, b))
+        size = 1 << ALIGNMENTS[op]
+        text, free = self.target.lower_far_store(name, a, b, offset, size, self.env.explicit_bounds, free)
+        self.out += text
+        return free
+
+    # -- immediates -------------------------------------------------------------------------------------------------
+
+    def read_unsigned(self, pc: int, bits: int = 32) -> tuple[int, int]:
+        """Decode an unsigned LEB128 (core specification, "Integers"): the position behind it, and the value."""
+        code = self.code
+        value = shift = 0
+        while True:
+            byte = code[pc]
+            pc += 1
+            if pc > self.end:
+                raise BodyFault("unexpected end", malformed=True)
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                if value >> bits:
+                    raise BodyFault("integer too large", malformed=True)
+                return pc, value
+            if shift >= bits:
+                raise BodyFault("integer representation too long", malformed=True)
+
+    def read_signed(self, pc: int, bits: int) -> tuple[int, int]:
+        """Decode a signed LEB128: the position behind it, and the value."""
+        code = self.code
+        value = shift = 0
+        while True:
+            byte = code[pc]
+            pc += 1
+            if pc > self.end:
+                raise BodyFault("unexpected end", malformed=True)
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                if byte & 64:
+                    value -= 1 << shift
+                if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+                    raise BodyFault("integer too large", malformed=True)
+                return pc, value
+            if shift >= bits:
+                raise BodyFault("integer representation too long", malformed=True)
+
+    def read_memarg(self, pc: int, natural: int) -> tuple[int, int]:
+        """Decode and validate the alignment and offset behind the opcode at ``pc``: the position behind them, and the offset."""
+        after, alignment = self.read_unsigned(pc + 1)
+        if alignment >= 64:
+            # Bit 6 announces a memory index (multi-memory); what is above it has no meaning at all.
+            raise BodyFault("malformed memop flags", malformed=True)
+        after, offset = self.read_unsigned(after)
+        if alignment > natural:
+            raise BodyFault("alignment must not be larger than natural")
+        return after, offset
+
+    def long_local(self, pc: int) -> tuple[int, Operand]:
+        """The home of the local whose index takes more than one byte, or the fault of an unknown local."""
+        self.pc = pc - 1
+        pc, index = self.read_unsigned(pc)
+        entry = self.locals.entry(index)
+        if entry is None:
+            raise BodyFault(f"unknown local {index}")
+        return pc, entry
+
+    # -- the operand stack --------------------------------------------------------------------------------------------
+
+    def slot_offset(self, index: int) -> int:
+        """Frame offset of the slot of the entry at ``index``."""
+        position = index - len(self.labels)
+        if position > self.deepest:
+            self.deepest = position
+            if position > MAX_HEIGHT:
+                raise BodyFault("operand stack too deep: at most 1,048,576 entries are supported")
+        return self.slot_base - 8 * position
+
+    def window(self) -> int:
+        """Index of the first entry of the window; everything is flushed first where the window is long."""
+        stack = self.stack
+        index = top = len(stack)
+        while stack[index - 1].kind < SLOT:
+            index -= 1
+        if top - index > WINDOW:
+            self.flush()
+            return top
+        return index
+
+    def may_sink(self, local: Operand) -> bool:
+        """Whether no entry still refers to the local's old value, so that a result may replace it at once."""
+        stack = self.stack
+        index = top = len(stack)
+        while stack[index - 1].kind < SLOT:
+            index -= 1
+            if stack[index] is local or top - index > WINDOW:
+                return False
+        return True
+
+    def protect(self, local: Operand, free: int) -> int:
+        """Before a local is assigned, copy its old value for entries that still refer to it."""
+        self.free = free
+        stack = self.stack
+        window = self.window()
+        free = self.free
+        if local in stack[window:]:
+            target = self.target
+            for index in range(window, len(stack)):
+                if stack[index] is local:
+                    text, stack[index], free = target.copy_to_temporary(local, free)
+                    self.out += text
+                    if target.is_tight(free):
+                        free = self.relieve(free)
+        return free
+
+    def spill(self, index: int, free: int) -> int:
+        """Move the entry at ``index`` to its frame slot; the flags stay as they are."""
+        entry = self.stack[index]
+        offset = self.slot_offset(index)
+        self.out += self.target.move_to_slot(entry, offset, free)
+        self.stack[index] = slot(entry.type, offset)
+        return free | entry.bit
+
+    def flush(self) -> None:
+        """Move every entry to its frame slot."""
+        stack = self.stack
+        first = top = len(stack)
+        while stack[first - 1].kind < SLOT:
+            first -= 1
+        free = self.free
+        for index in range(first, top):
+            free = self.spill(index, free)
+        self.free = free
+
+    def relieve(self, free: int) -> int:
+        """Move the oldest entries to their slots until there are temporaries enough for any rule."""
+        self.free = free
+        index = self.window()
+        free = self.free
+        while self.target.is_tight(free):
+            free = self.spill(index, free)
+            index += 1
+        return free
+
+    def evict(self, mask: int, free: int, keep: tuple[Operand, ...]) -> int:
+        """Free the registers in ``mask`` of all entries but those in ``keep``, which are off the stack already."""
+        held = mask & ~free
+        for operand in keep:
+            held &= ~operand.bit
+        if held:
+            self.free = free
+            index = self.window()
+            free = self.free
+            # From the bottom up, since everything below a slot has to be in a slot.
+            while held & ~free:
+                free = self.spill(index, free)
+                index += 1
+        return free
+
+    def spill_registers(self) -> None:
+        """Free all temporaries, as calls need it; entries above those that were in one survive a call where they are."""
+        self.free = self.evict(self.target.ALL_FREE, self.free, ())
+
+    def sink(self, pc: int, type_: int) -> Operand | None:
+        """The pinned local that the instruction at ``pc`` assigns, if a result of the type can go straight there."""
+        if self.code[pc] in (0x21, 0x22):
+            local = self.locals_[self.code[pc + 1]]
+            if local is not None and local.reg >= 0 and local.type == type_:
+                if self.stack[-1].kind >= SLOT or self.may_sink(local):
+                    return local
+        return None
+
+    def finish(self, pc: int, choice: tuple[bytes, Operand, int, bool], sink: Operand | None) -> int:
+        """Emit a choice and push its result: the position of the next instruction, behind an assignment that took the result."""
+        text, entry, free, tight = choice
+        self.out += text
+        if entry is sink:
+            if self.code[pc] == 0x22:
+                self.stack.append(entry)
+            self.free = free
+            return pc + 2
+        self.stack.append(entry)
+        self.free = self.relieve(free) if tight else free
+        return pc
+
+    def pop(self, instruction: str, type_: int) -> Operand:
+        """Pop an operand of the given type."""
+        entry = self.stack[-1]
+        if entry.type != type_:
+            raise type_mismatch(instruction, (type_,), (None if entry.kind == BARRIER else entry.type,))
+        self.stack.pop()
+        return entry
+
+    def check_top(self, instruction: str, types: tuple[int, ...]) -> None:
+        """Check that the topmost entries have these types, without popping them."""
+        if not types:
+            return
+        stack = self.stack
+        count = len(types)
+        if count == 1:
+            entry = stack[-1]
+            if entry.type != types[0]:
+                raise type_mismatch(instruction, types, (None if entry.kind == BARRIER else entry.type,))
+            return
+        top = stack[-count:]
+        if [entry.type for entry in top] != list(types):
+            found: list[int | None] = []
+            for entry in reversed(top):
+                if entry.kind == BARRIER:
+                    found.append(None)
+                    break
+                found.append(entry.type)
+            raise type_mismatch(instruction, types, found[::-1])
+
+    def result_entry(self, type_: int) -> Operand:
+        """The entry of a single result in its register."""
+        return register(type_, self.target.RESULT_REGISTER)
+
+    def push_result(self, type_: int) -> None:
+        """Push the single result of a call or a block, which is in the result register."""
+        entry = register(type_, self.target.RESULT_REGISTER)
+        self.stack.append(entry)
+        self.free &= ~entry.bit
+
+    def emit_fixups(self, sites: list[int], position: int) -> None:
+        """Let the jumps at ``sites`` lead to ``position``."""
+        if sites:
+            patch = self.env.control.patch
+            out = self.out
+            for site in sites:
+                patch(out, site, position)
+
+

@@ -1,0 +1,477 @@
+"""What all functions of a module share while they are compiled, and the compiler that users of this package see."""
+
+from __future__ import annotations
+
+from ..backends.operand import BARRIER_ENTRY, Operand
+from ..errors import DecodeError, ValidationError, WasmError
+from ..opcodes import name_of
+from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64
+from .errors import BodyFault
+from .function import FunctionCompiler
+from .handlers import HANDLERS
+from .labels import FUNCTION, Label
+from .locals import Locals
+from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..binary.module_info import ModuleInfo
+    from ..layout import ContextLayout
+    from .record import Record
+
+#: Most locals of one function, parameters included: the limit that other engines share.
+MAX_LOCALS = 50_000
+#: Value types by their code in the binary format.
+VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x70: FUNCREF, 0x6F: EXTERNREF}
+#: Codes of types that belong to proposals which are not built yet.
+_FUTURE_TYPES = {0x7B: "SIMD", 0x63: "typed function references", 0x64: "typed function references"}
+_FUTURE_TYPES.update({code: "garbage collection" for code in (0x6E, 0x6D, 0x6C, 0x6B, 0x6A, 0x71, 0x72, 0x73)})
+_FUTURE_TYPES.update({0x69: "exception handling", 0x74: "exception handling"})
+_FUTURE_OPCODES = {0xFD: "SIMD", 0xFE: "threads", 0xFB: "garbage collection", 0x12: "tail calls", 0x13: "tail calls"}
+_FUTURE_OPCODES.update({0x14: "typed function references", 0x15: "typed function references"})
+_FUTURE_OPCODES.update({code: "typed function references" for code in (0xD3, 0xD4, 0xD5, 0xD6)})
+_FUTURE_OPCODES.update({code: "exception handling" for code in (0x06, 0x07, 0x08, 0x09, 0x0A, 0x18, 0x19, 0x1F)})
+
+Types = tuple[int, ...]
+_NOTHING: Types = ()
+TRAP_STACK_OVERFLOW = 9
+TRAP_OUT_OF_FUEL = 11
+
+
+class ModuleEnvironment:
+    """What a function body may refer to, and what the backend emits for it again and again.
+
+    Attributes:
+        info, layout: the module, and where its instances keep things.
+        target, control, frames: the backend's modules.
+        kinds: how the hot loop handles each opcode byte in this configuration.
+        address_type: type of addresses of memory 0.
+        explicit_bounds: whether accesses are checked by code.
+    """
+
+    def __init__(self, info: ModuleInfo, layout: ContextLayout, *, explicit_bounds: bool) -> None:
+        from ..backends.x86_64 import control, frames, target
+
+        self.info = info
+        self.layout = layout
+        self.target = target
+        self.control = control
+        self.frames = frames
+        self.explicit_bounds = explicit_bounds
+        self.kinds = KINDS if info.memories and not explicit_bounds else KINDS_WITHOUT_PLAIN_ACCESS
+        self.handlers = HANDLERS
+        self.address_type = I32
+        self.jump = control.jump()
+        self.poll = control.poll()
+        self._types = [(t.param_codes, t.result_codes) for t in info.types]
+        self._func_types = info.func_type_indices
+        self._jumps: dict[int, tuple[bytes, ...]] = {}
+        self._tests: dict[Operand, tuple[bytes, int]] = {}
+        self._prologues: dict[object, bytes] = {}
+
+    # -- what a body may refer to ---------------------------------------------------------------------------------
+
+    def type_at(self, index: int) -> tuple[Types, Types]:
+        """Parameter and result types of function type ``index``."""
+        if index >= len(self._types):
+            raise BodyFault(f"unknown type {index}")
+        return self._types[index]
+
+    def function_type(self, index: int) -> tuple[Types, Types]:
+        """Parameter and result types of function ``index``."""
+        if index >= len(self._func_types):
+            raise BodyFault(f"unknown function {index}")
+        return self._types[self._func_types[index]]
+
+    def global_type(self, index: int, written: bool) -> int:
+        """Type of global ``index``, which has to be mutable to be written."""
+        if index >= len(self.info.globals):
+            raise BodyFault(f"unknown global {index}")
+        type_ = self.info.globals[index]
+        if written and not type_.mutable:
+            raise BodyFault(f"global is immutable: global {index} cannot be set")
+        return type_.content.code
+
+    def table_type(self, index: int) -> int:
+        """Element type of table ``index``."""
+        if index >= len(self.info.tables):
+            raise BodyFault(f"unknown table {index}")
+        return self.info.tables[index].element.code
+
+    def require_memory(self) -> None:
+        """There has to be a memory 0."""
+        if not self.info.memories:
+            raise BodyFault("unknown memory 0")
+
+    def memory_immediate(self, c: FunctionCompiler, pc: int) -> tuple[int, int]:
+        """Decode a memory index, which is one zero byte as long as there is one memory."""
+        if c.code[pc] != 0:
+            raise BodyFault("zero byte expected: only memory 0 exists", malformed=True)
+        if pc >= c.end:
+            raise BodyFault("unexpected end", malformed=True)
+        self.require_memory()
+        return pc + 1, 0
+
+    def data_segment(self, index: int) -> None:
+        """Check the index of a data segment, which takes the data count section."""
+        if self.info.data_count is None:
+            raise BodyFault("data count section required", malformed=True)
+        if index >= self.info.data_count:
+            raise BodyFault(f"unknown data segment {index}")
+
+    def element_segment(self, index: int) -> int:
+        """Type of element segment ``index``."""
+        if index >= len(self.info.elements):
+            raise BodyFault(f"unknown elem segment {index}")
+        return self.info.elements[index].type
+
+    def table_init_immediates(self, c: FunctionCompiler, pc: int) -> tuple[int, int, int]:
+        """Decode and check the segment and the table of ``table.init``."""
+        pc, segment = c.read_unsigned(pc)
+        pc, table = c.read_unsigned(pc)
+        element = self.table_type(table)
+        if self.element_segment(segment) != element:
+            raise BodyFault("type mismatch: the element segment's type is not the table's")
+        return pc, segment, table
+
+    def table_copy_immediates(self, c: FunctionCompiler, pc: int) -> tuple[int, int, int]:
+        """Decode and check the tables of ``table.copy``."""
+        pc, destination = c.read_unsigned(pc)
+        pc, source = c.read_unsigned(pc)
+        if self.table_type(destination) != self.table_type(source):
+            raise BodyFault("type mismatch: the tables hold different types")
+        return pc, destination, source
+
+    def call_indirect_immediates(self, c: FunctionCompiler, pc: int) -> tuple[int, int, int]:
+        """Decode and check the type and the table of ``call_indirect``."""
+        pc, type_index = c.read_unsigned(pc)
+        pc, table = c.read_unsigned(pc)
+        if self.table_type(table) != FUNCREF:
+            raise BodyFault("type mismatch: call_indirect takes a table of functions")
+        self.type_at(type_index)
+        return pc, type_index, table
+
+    def declared_reference(self, index: int) -> int:
+        """Dense number of a function that ``ref.func`` may name."""
+        if index >= len(self._func_types):
+            raise BodyFault(f"unknown function {index}")
+        dense = self.info.declared_refs.get(index)
+        if dense is None:
+            raise BodyFault(f"undeclared function reference {index}")
+        return dense
+
+    # -- immediates that are types --------------------------------------------------------------------------------
+
+    def block_type(self, c: FunctionCompiler, pc: int) -> tuple[int, Types, Types]:
+        """Decode a block type: the position behind it, parameters, and results."""
+        byte = c.code[pc]
+        if byte == 0x40:
+            return pc + 1, _NOTHING, _NOTHING
+        if byte in VALUE_TYPES:
+            return pc + 1, _NOTHING, _ONE_RESULT[byte]
+        if byte in _FUTURE_TYPES:
+            raise BodyFault(f"the type 0x{byte:02X} belongs to {_FUTURE_TYPES[byte]}, which is not supported yet")
+        pc, index = c.read_signed(pc, 33)
+        if index < 0:
+            raise BodyFault("malformed block type", malformed=True)
+        params, results = self.type_at(index)
+        return pc, params, results
+
+    def value_type(self, c: FunctionCompiler, pc: int) -> tuple[int, int]:
+        """Decode a value type."""
+        byte = c.code[pc]
+        if pc >= c.end:
+            raise BodyFault("unexpected end", malformed=True)
+        type_ = VALUE_TYPES.get(byte)
+        if type_ is None:
+            if byte in _FUTURE_TYPES:
+                raise BodyFault(f"the type 0x{byte:02X} belongs to {_FUTURE_TYPES[byte]}, which is not supported yet")
+            raise BodyFault(f"malformed value type 0x{byte:02X}", malformed=True)
+        return pc + 1, type_
+
+    def select_type(self, c: FunctionCompiler, pc: int) -> tuple[int, int]:
+        """Decode the vector of types of ``select t*``, which holds one."""
+        pc, count = c.read_unsigned(pc)
+        if count != 1:
+            raise BodyFault("invalid result arity: select takes one type")
+        return self.value_type(c, pc)
+
+    def heap_type(self, c: FunctionCompiler, pc: int) -> tuple[int, int]:
+        """Decode a heap type: the code of the nullable reference type to it."""
+        byte = c.code[pc]
+        if byte in (0x70, 0x6F):
+            return pc + 1, VALUE_TYPES[byte]
+        if byte in _FUTURE_TYPES or byte < 64:
+            raise BodyFault(f"the heap type 0x{byte:02X} belongs to a proposal that is not supported yet")
+        raise BodyFault(f"malformed heap type 0x{byte:02X}", malformed=True)
+
+    def skip_immediate(self, c: FunctionCompiler, pc: int, kind: str, op: int) -> int:
+        """Decode and check an immediate of the given kind in dead code."""
+        if kind == "memarg":
+            from .tables import ALIGNMENTS
+
+            self.require_memory()
+            return c.read_memarg(pc - 1, ALIGNMENTS[op])[0]
+        if kind == "memory":
+            return self.memory_immediate(c, pc)[0]
+        if kind == "i32":
+            return c.read_signed(pc, 32)[0]
+        if kind == "i64":
+            return c.read_signed(pc, 64)[0]
+        if kind in ("f32", "f64"):
+            after = pc + (4 if kind == "f32" else 8)
+            if after > c.end:
+                raise BodyFault("unexpected end", malformed=True)
+            return after
+        pc, index = c.read_unsigned(pc)
+        if kind == "data":
+            self.data_segment(index)
+        elif kind == "elem":
+            self.element_segment(index)
+        elif kind == "table":
+            self.table_type(index)
+        else:
+            raise AssertionError(f"no rule for the immediate {kind} of {name_of(op)}")
+        return pc
+
+    def illegal_opcode(self, op: int) -> BodyFault:
+        """The fault of a byte that is no instruction, or that of a proposal which is not built."""
+        feature = _FUTURE_OPCODES.get(op)
+        if feature is not None:
+            return BodyFault(f"the opcode 0x{op:02X} belongs to {feature}, which is not supported yet")
+        return BodyFault(f"illegal opcode 0x{op:02X}", malformed=True)
+
+    # -- code that is emitted again and again ----------------------------------------------------------------------
+
+    def trap(self, number: int) -> bytes:
+        """An instruction that raises a trap."""
+        return self.control.trap(number)
+
+    def test(self, condition: Operand) -> tuple[bytes, int]:
+        """Code that puts a condition into the flags, and the flags' condition under which it holds; memoised."""
+        found = self._tests.get(condition)
+        if found is None:
+            found = self._tests[condition] = self.control.test(condition)
+        return found
+
+    def jump_if(self, holds: int) -> tuple[bytes, ...]:
+        """Pieces of a conditional jump, memoised."""
+        found = self._jumps.get(holds)
+        if found is None:
+            found = self._jumps[holds] = self.control.jump_if(holds)
+        return found
+
+    def branch_unless(self, condition: Operand) -> tuple[bytes, ...]:
+        """Pieces of a test and a jump that is taken where the condition does not hold."""
+        text, holds = self.test(condition)
+        first, *rest = self.jump_if(holds ^ 1)
+        return (text + first, *rest)
+
+    def call_slot(self, defined: int) -> bytes:
+        """A call of a function of this module."""
+        return self.control.call_slot(self.layout.slot(defined))
+
+    def align_loop(self, c: FunctionCompiler) -> None:
+        """Pad so that a loop's header does not straddle a fetch block."""
+        padding = -len(c.out) & 15
+        if padding:
+            c.out += self.control.pad(padding)
+
+
+_ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items()}
+
+
+class Compiler:
+    """Compiles the functions of one module for one configuration.
+
+    Args:
+        info: the decoded module.
+        layout: the layout of its instances' contexts.
+        checked: emit code that verifies the engine's invariants, for tests.
+        fuel: emit code that counts fuel.
+        explicit_bounds: check memory bounds by code rather than by guard regions.
+
+    A compiled function depends on these and on the backend's configuration alone, so compiling again gives the same bytes.
+    """
+
+    def __init__(
+        self,
+        info: ModuleInfo,
+        layout: ContextLayout,
+        *,
+        checked: bool = False,
+        fuel: bool = False,
+        explicit_bounds: bool = False,
+    ) -> None:
+        self.info = info
+        self.checked = checked
+        self.fuel = fuel
+        self.env = ModuleEnvironment(info, layout, explicit_bounds=explicit_bounds)
+
+    def compile(self, defined: int) -> bytes:
+        """Validate and compile the defined function ``defined`` (imports not counted).
+
+        Returns:
+            position-independent machine code; its entry is its first byte.
+
+        Raises:
+            DecodeError: the body is malformed.
+            ValidationError: the body is invalid.
+        """
+        return self._compile(defined, None)[0]
+
+    def validate(self, defined: int) -> None:
+        """Check a body: the same pass, whose code is dropped. Raises what :meth:`compile` raises."""
+        self._compile(defined, None)
+
+    def record(self, defined: int) -> Record:
+        """Compile once more, noting which machine code belongs to which instruction."""
+        from .record import Record
+
+        marks: list[tuple[int, int]] = []
+        code, start, base = self._compile(defined, marks)
+        return Record(code, [(position + start, base + pc) for position, pc in marks])
+
+    def _compile(self, defined: int, marks: list[tuple[int, int]] | None) -> tuple[bytes, int, int]:
+        """The code, the length of its prologue, and where the expression begins in the module."""
+        info = self.info
+        start, end = info.bodies[defined]
+        index = info.imported_funcs + defined
+        code = info.data[start:end] + b"\0" * 16
+        c = FunctionCompiler(self.env, code, start, end - start)
+        try:
+            return self._compile_body(c, defined, index, marks)
+        except BodyFault as fault:
+            raise self._error(fault, c.base + min(c.pc, c.end), index) from None
+
+    def _error(self, fault: BodyFault, offset: int, index: int) -> WasmError:
+        name = self.info.func_names.get(index)
+        if fault.malformed:
+            where = f" in function {index}" + (f" ({name})" if name else "")
+            return DecodeError(fault.message + where, offset)
+        return ValidationError(fault.message, offset, index, name)
+
+    def _read_locals(self, c: FunctionCompiler) -> list[tuple[int, int]]:
+        """Decode the declarations of locals and leave ``c.pc`` behind them."""
+        pc, count = c.read_unsigned(0)
+        runs = []
+        total = 0
+        for _ in range(count):
+            c.pc = pc
+            pc, run = c.read_unsigned(pc)
+            pc, type_ = self.env.value_type(c, pc)
+            total += run
+            if total > MAX_LOCALS:
+                raise BodyFault("too many locals: at most 50,000 are supported", malformed=total > 0xFFFF_FFFF)
+            if run:
+                runs.append((run, type_))
+        c.pc = pc
+        return runs
+
+    def _compile_body(
+        self, c: FunctionCompiler, defined: int, index: int, marks: list[tuple[int, int]] | None
+    ) -> tuple[bytes, int, int]:
+        env = self.env
+        frames = env.frames
+        target = env.target
+        params, results = env.function_type(index)
+        runs = self._read_locals(c)
+        if len(params) + sum(run for run, _ in runs) > MAX_LOCALS:
+            raise BodyFault("too many locals: at most 50,000 are supported")
+        # From here on positions are counted from the expression's first byte.
+        c.base += c.pc
+        c.end -= c.pc
+        c.code = c.code[c.pc :]
+        c.pc = 0
+        places, area = frames.parameter_places(params)
+        homes = Locals(params, places, runs, c.code, target.PINNED_INTS, target.PINNED_FLOATS, frames.locals_base(0))
+        c.locals = homes
+        c.locals_ = homes.entries
+        c.self_index = defined
+        locals_end = frames.locals_base(homes.pinned_floats) + 8 * homes.frame_cells
+        # Rounded, so that slots of different functions have the same offsets more often, which serves the memo.
+        locals_end = (locals_end + 31) & -32
+        stack = c.stack
+        # Three operands at most are popped before a check, so as many spare barriers stand under the function's own.
+        stack += [BARRIER_ENTRY] * 4
+        label = Label(FUNCTION, 3, 1, (), results)
+        c.labels.append(label)
+        # The first entry has index 4 under one label.
+        c.slot_base = -locals_end - 8 + 8 * 3
+        c.deepest = 2
+        if marks is not None or self.checked or self.fuel:
+            from .special import Special
+
+            c.special = Special(c, marks, self.checked, self.fuel)
+        c.run()
+        self._epilogue(c, homes, results, area)
+        operand_cells = c.deepest - 2
+        size = (locals_end + 8 * operand_cells + 15) & -16
+        return self._assemble(c, homes, params, size, marks)
+
+    def _epilogue(self, c: FunctionCompiler, homes: Locals, results: Types, area: int) -> None:
+        frames = self.env.frames
+        if len(results) > 1:
+            c.out += self.env.control.return_results(results, c.slot_base - 8 * 3)
+        c.out += frames.restore_pinned(homes.pinned_ints, homes.pinned_floats)
+        c.out += frames.leave_frame(area)
+
+    def _assemble(
+        self, c: FunctionCompiler, homes: Locals, params: Types, size: int, marks: list[tuple[int, int]] | None
+    ) -> tuple[bytes, int, int]:
+        """Put prologue, body, cold code and jump tables together, and fill in what is known only now."""
+        env = self.env
+        control = env.control
+        frames = env.frames
+        out = c.out
+        check = c.makes_calls or size > frames.SMALL_FRAME
+        prologue, limit_site = frames.enter_frame(size, check)
+        rest = frames.save_pinned(homes.pinned_ints, homes.pinned_floats)
+        if params:
+            entries = homes.entries
+            if len(params) <= 128:
+                own = tuple(entries[: len(params)])
+            else:
+                own = tuple(homes.entry(i) for i in range(len(params)))
+            key = (params, own)
+            moves = env._prologues.get(key)
+            if moves is None:
+                moves = env._prologues[key] = frames.receive_parameters(params, own)
+            rest += moves
+        first, count = homes.zero_cells
+        if count:
+            rest += frames.zero_slots(first, count)
+        if homes.zero_pinned:
+            rest += frames.zero_pinned(homes.zero_pinned)
+        prologue += rest
+        padding = -len(prologue) & 15
+        if padding:
+            prologue += control.pad(padding)
+        start = len(prologue)
+        poll_cold = env.poll[1]
+        for site, number, pc, back in c.cold:
+            control.patch(out, site, len(out))
+            if marks is not None:
+                marks.append((len(out), pc))
+            if number < 0:
+                out += poll_cold
+                out += control.jump_back(len(out) - back)
+            else:
+                out += control.trap(number)
+        for site in c.self_calls:
+            control.patch(out, site, -start)
+        overflow = len(out)
+        if limit_site:
+            if marks is not None:
+                marks.append((overflow, 0))
+            out += control.trap(TRAP_STACK_OVERFLOW)
+        for site, targets in c.jump_tables:
+            out += b"\0" * (-len(out) & 3)
+            table = len(out)
+            control.patch(out, site, table)
+            out += control.jump_table_entries(table, [t if isinstance(t, int) else t.target for t in targets])
+        code = bytearray(prologue)
+        code += out
+        if limit_site:
+            control.patch(code, limit_site, start + overflow)
+        return bytes(code), start, c.base

@@ -1,0 +1,56 @@
+"""Tables that the compiler's hot loop reads, made from the one opcode table."""
+
+from __future__ import annotations
+
+from ..opcodes import BY_CODE, LETTERS, TABLE, natural_alignment
+
+#: How the hot loop handles an opcode byte: by a method of its own, or in one of the ways that it knows itself.
+BY_HANDLER, LOCAL_GET, LOCAL_SET, I32_CONST, BINARY, COMPARISON, UNARY, TEST, LOAD, STORE = range(10)
+
+_COMPARISONS = frozenset(range(0x46, 0x50)) | frozenset(range(0x51, 0x67))
+_TESTS = frozenset((0x45, 0x50))
+
+
+def _kind(code: int, immediates: str, operands: str | None, results: str | None) -> int:
+    if code == 0x20:
+        return LOCAL_GET
+    if code in (0x21, 0x22):
+        return LOCAL_SET
+    if code == 0x41:
+        return I32_CONST
+    if code in _TESTS:
+        return TEST
+    if code in _COMPARISONS:
+        return COMPARISON
+    if immediates == "memarg":
+        return LOAD if results else STORE
+    if immediates or not operands or not results:
+        return BY_HANDLER
+    return BINARY if len(operands) == 2 else UNARY
+
+
+def _kinds() -> bytes:
+    kinds = bytearray(256)
+    for code, _, immediates, operands, results, _ in TABLE:
+        if code < 256:
+            kinds[code] = _kind(code, immediates, operands, results)
+    return bytes(kinds)
+
+
+#: Kind of each opcode byte.
+KINDS = _kinds()
+#: The same where loads and stores need more than a displacement: explicit bounds checks, or no memory at all.
+KINDS_WITHOUT_PLAIN_ACCESS = bytes(BY_HANDLER if kind in (LOAD, STORE) else kind for kind in KINDS)
+
+#: Types of the operands and of the results by opcode, where they are fixed.
+SIGNATURES: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    code: (tuple(LETTERS[c] for c in operands), tuple(LETTERS[c] for c in results))
+    for code, _, _, operands, results, _ in TABLE
+    if operands is not None and results is not None
+}
+
+#: Base-2 logarithm of the access size of each load and store, 255 for other opcodes.
+ALIGNMENTS = bytes(
+    natural_alignment(BY_CODE[code][1]) if code in BY_CODE and BY_CODE[code][2] == "memarg" else 255
+    for code in range(256)
+)
