@@ -5,14 +5,17 @@ A jump whose target is not known yet ends with its 4-byte displacement, so its f
 
 from __future__ import annotations
 
+from struct import Struct
+
 from ..operand import CONSTANT, F32, F64, FLAGS, I32, REGISTER, Operand, is_float
 from . import asm
 from .floats import FLOAT_EQUAL, FLOAT_NOT_EQUAL
-from .frames import parameter_places
+from .frames import INT_PARAMETERS, parameter_places
 from .integers import test_zero
 from .regs import CONTEXT, MEMORY_BASE, RAX, RBP, RCX, RDX, RSI, RSP
 from .selection import INT_TEMPORARIES, Selection
 
+_pack_displacement = Struct("<i").pack_into
 CTX_STORE = 0
 CTX_MEMORY_BASE = 8
 STORE_INTERRUPT = 8
@@ -93,7 +96,7 @@ def jump_back_if(condition: int, distance: int) -> bytes:
 
 def patch(code: bytearray, site: int, target: int) -> None:
     """Fill in the displacement that ends at ``site`` so that it leads to ``target``."""
-    code[site - 4 : site] = (target - site & 0xFFFFFFFF).to_bytes(4, "little")
+    _pack_displacement(code, site - 4, target - site)
 
 
 def table_index(index: Operand) -> tuple[bytes, int, int]:
@@ -223,6 +226,17 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
         if operand.reg < 0:
             loads.load(reg, operand)
     return bytes(code + loads.code)
+
+
+#: Where an index travels besides arguments: its type, its register, and the register's bit.
+INDEX_PLAN = (I32, RAX, 1 << RAX)
+
+
+def argument_plan(types: tuple[int, ...]) -> tuple[tuple[int, int, int], ...] | None:
+    """``(type, register, its bit)`` of each parameter, the last one first, if all are integers in registers; else ``None``."""
+    if len(types) > len(INT_PARAMETERS) or any(is_float(type_) for type_ in types):
+        return None
+    return tuple((type_, reg, 1 << reg) for type_, reg in zip(types, INT_PARAMETERS, strict=False))[::-1]
 
 
 def call_slot(offset: int) -> bytes:

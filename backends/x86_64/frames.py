@@ -105,7 +105,7 @@ def zero_slots(first: int, count: int) -> bytes:
     return bytes(code)
 
 
-def zero_pinned(homes: list[Operand]) -> bytes:
+def zero_pinned(homes: tuple[Operand, ...]) -> bytes:
     """Zero pinned locals."""
     return b"".join(asm.xorps_rr(h.reg, h.reg) if is_float(h.type) else asm.zero(h.reg) for h in homes)
 

@@ -42,6 +42,7 @@ def _binary(op: int, wide: int, commutative: bool) -> Rule:
                         value = -value
                     if -(1 << 31) <= value < 1 << 31:
                         s.code += asm.lea_rm(wide, dst, a.reg, value)
+                        s.immediate_end = len(s.code)
                         return s.result(type_, dst, sink, a, b)
         if b.reg == dst and a.reg != dst:
             if commutative:
@@ -244,6 +245,7 @@ def _compare(condition: int, wide: int) -> Rule:
                 s.alu(asm.CMP, wide, a.reg, b)
         elif in_memory(a) and b.kind == CONSTANT and -(1 << 31) <= signed(b.value, 64 if wide else 32) < 1 << 31:
             s.code += asm.alu_mi(asm.CMP, wide, RBP, a.offset, signed(b.value, 64 if wide else 32))
+            s.immediate_end = len(s.code)
         else:
             s.alu(asm.CMP, wide, s.in_register(a), b)
         return materialise(s, sink, holds, a, b)

@@ -28,14 +28,16 @@ class Selection:
     Attributes:
         code: the machine code so far.
         free: mask of free temporaries, see :attr:`Operand.bit <vibewasm.backends.operand.Operand>`.
+        immediate_end: where the immediate of the constant operand ends in ``code``, 0 if none was emitted.
     """
 
-    __slots__ = ("_borrowed", "code", "free")
+    __slots__ = ("_borrowed", "code", "free", "immediate_end")
 
     def __init__(self, free: int) -> None:
         self.code = bytearray()
         self.free = free
         self._borrowed = 0
+        self.immediate_end = 0
 
     def finish(self) -> int:
         """The mask that is free after the code."""
@@ -189,6 +191,7 @@ class Selection:
             value = signed(source.value, 64 if wide else 32)
             if -(1 << 31) <= value < 1 << 31:
                 self.code += asm.alu_ri(op, wide, dst, value)
+                self.immediate_end = len(self.code)
             else:
                 scratch = self.scratch()
                 self.code += asm.mov_ri(scratch, source.value)

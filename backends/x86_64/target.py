@@ -7,16 +7,19 @@ every choice is made once and kept in :data:`MEMO`; the compiler looks there its
 
 from __future__ import annotations
 
-from ..operand import Operand, is_float, register
+from ..operand import CONSTANT, I32, I64, Operand, is_float, register
 from . import features
+from .asm import mov_ri
 from .frames import PINNED_FLOATS, PINNED_INTS
 from .integers import RULES as _INTEGER_RULES
 from .integers import claims, select
-from .selection import ALL_FREE, FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection
+from .selection import ALL_FREE, FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection, signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Immediate = tuple[Operand | None, bytes, Operand | None, bytes]
 
 NAME = "x86_64"
 #: Entries of the single result that a label or a call passes in a register, by whether it is a float.
@@ -31,6 +34,9 @@ MEMO_LIMIT = 1 << 18
 #: float temporaries to work with.
 _MOST_INTS = 3
 _MOST_FLOATS = 4
+
+#: Masks with no or one temporary in use, which most choices end with.
+_ROOMY = frozenset((ALL_FREE, *(ALL_FREE ^ 1 << bit for bit in range(24))))
 
 _rules: dict[str, Callable[..., Operand]] = dict(_INTEGER_RULES)
 
@@ -48,17 +54,18 @@ def is_tight(free: int) -> bool:
     return used_ints > _MOST_INTS or (FLOAT_TEMPORARIES & ~free).bit_count() > _MOST_FLOATS
 
 
-def _rule(name: str) -> Callable[..., Operand]:
-    rule = _rules.get(name)
-    if rule is None:
+def rule(name: str) -> Callable[..., Operand]:
+    """The rule of the simple instruction ``name``; :func:`lower` applies it."""
+    found = _rules.get(name)
+    if found is None:
         # Floats and conversions are loaded when a module first uses them: most small ones do not.
         from .conversions import RULES as conversion_rules
         from .floats import RULES as float_rules
 
         _rules.update(float_rules)
         _rules.update(conversion_rules)
-        rule = _rules[name]
-    return rule
+        found = _rules[name]
+    return found
 
 
 def remember(key: tuple[object, ...], value: tuple[object, ...]) -> None:
@@ -68,23 +75,74 @@ def remember(key: tuple[object, ...], value: tuple[object, ...]) -> None:
     MEMO[key] = value
 
 
-def lower(name: str, operands: tuple[Operand, ...], free: int, sink: Operand | None) -> tuple[bytes, Operand, int, bool]:
-    """Choose code for an instruction with a result.
+def lower(
+    rule: Callable[..., Operand], operands: tuple[Operand, ...], free: int, sink: Operand | None
+) -> tuple[bytes, Operand, int, bool]:
+    """Choose code for an instruction with a result by its rule.
 
     Returns:
         the code, the result's entry, the temporaries free afterwards, and whether they are few.
     """
     selection = Selection(free)
-    if name == "select":
-        if is_float(operands[0].type):
-            from .floats import select_float as rule
-        else:
-            rule = select
-    else:
-        rule = _rule(name)
     result = rule(selection, sink, *operands)
     after = selection.finish()
-    return bytes(selection.code), result, after, is_tight(after)
+    return bytes(selection.code), result, after, after not in _ROOMY and is_tight(after)
+
+
+#: Constants as immediates: for each the stand-in that a memoised choice is made for, and the bytes that go in its place, first for
+#: arithmetic, then for stores; a stand-in is ``None`` where the constant fits no immediate. It saves a choice for every constant.
+IMMEDIATES: dict[Operand, Immediate] = {}
+_STAND_INS = {
+    (type_, width): Operand(CONSTANT, type_, value=value)
+    for type_ in (I32, I64)
+    for width, value in ((1, 0x11), (4, 0x11223344))
+}
+
+
+def immediate(constant: Operand) -> Immediate:
+    """The stand-ins and the bytes of a constant, kept in :data:`IMMEDIATES`."""
+    type_ = constant.type
+    found: Immediate = (None, b"", None, b"")
+    if type_ in (I32, I64):
+        value = signed(constant.value, 64 if type_ == I64 else 32)
+        if -(1 << 31) <= value < 1 << 31:
+            four = (value & 0xFFFFFFFF).to_bytes(4, "little")
+            wide = _STAND_INS[type_, 4]
+            if value == 0:
+                # Comparisons with zero have an instruction of their own.
+                found = (None, b"", wide, four)
+            elif -128 <= value < 128:
+                found = (_STAND_INS[type_, 1], four[:1], wide, four)
+            else:
+                found = (wide, four, wide, four)
+    if len(IMMEDIATES) >= MEMO_LIMIT:
+        IMMEDIATES.clear()
+    IMMEDIATES[constant] = found
+    return found
+
+
+def lower_immediate(
+    rule: Callable[..., Operand], a: Operand, stand_in: Operand, free: int, sink: Operand | None
+) -> tuple[bytes, bytes, Operand, int, bool]:
+    """Choose code for an instruction with an immediate: the parts before and behind it, and what :func:`lower` returns besides."""
+    selection = Selection(free)
+    result = rule(selection, sink, a, stand_in)
+    after = selection.finish()
+    end = selection.immediate_end
+    width = 1 if stand_in.value == 0x11 else 4
+    code = bytes(selection.code)
+    return code[: end - width], code[end:], result, after, after not in _ROOMY and is_tight(after)
+
+
+def lower_select(
+    operands: tuple[Operand, Operand, Operand], free: int, sink: Operand | None
+) -> tuple[bytes, Operand, int, bool]:
+    """Choose code for ``select``."""
+    if is_float(operands[0].type):
+        from .floats import select_float
+
+        return lower(select_float, operands, free, sink)
+    return lower(select, operands, free, sink)
 
 
 def lower_load(name: str, a: Operand, form: int, free: int, sink: Operand | None) -> tuple[bytes, bytes, Operand, int, bool]:
@@ -98,7 +156,7 @@ def lower_load(name: str, a: Operand, form: int, free: int, sink: Operand | None
 
 
 def lower_store(name: str, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
-    """Choose code for a store with a displacement of the given form."""
+    """Choose code for a store with a displacement of the given form; what is stored may be a constant's stand-in."""
     from .memory import store
 
     selection = Selection(free)
@@ -171,6 +229,8 @@ def move_to_slot(operand: Operand, offset: int, free: int) -> bytes:
 
 def move_to_register(operand: Operand, reg: int, free: int) -> bytes:
     """Code that puts an operand into a register of its class; the flags stay as they are."""
+    if operand.kind == CONSTANT and not is_float(operand.type):
+        return mov_ri(reg, operand.value)
     selection = Selection(free)
     if is_float(operand.type):
         selection.load_float(reg, operand)
@@ -194,6 +254,7 @@ def copy_to_temporary(operand: Operand, free: int) -> tuple[bytes, Operand, int]
 __all__ = [
     "ALL_FREE",
     "FLOAT_TEMPORARIES",
+    "IMMEDIATES",
     "INT_TEMPORARIES",
     "MEMO",
     "NAME",
@@ -203,16 +264,20 @@ __all__ = [
     "claims",
     "configure",
     "copy_to_temporary",
+    "immediate",
     "is_tight",
     "lower",
     "lower_far_load",
     "lower_far_store",
+    "lower_immediate",
     "lower_load",
     "lower_read",
+    "lower_select",
     "lower_store",
     "lower_write",
     "move_to_local",
     "move_to_register",
     "move_to_slot",
     "remember",
+    "rule",
 ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 from tests.spec import engine, suite
 from tests.spec.isolate import run_isolated
@@ -53,7 +55,9 @@ def _run_mode(mode: str, scripts: list[suite.Script], options: argparse.Namespac
         total.failed += outcome.failed
         total.text += outcome.text
         total.broken += outcome.broken
-        messages.update(failure.got for failure in outcome.failures)
+        messages.update(re.sub(r"0x[0-9a-f]+|\d+", "N", failure.got) for failure in outcome.failures)
+        if options.save:
+            _save(script, outcome, Path(options.save))
         if outcome.failures:
             failing += 1
             print(f"{script.name} [{mode}]: {outcome.passed} passed, {outcome.failed} failed, {outcome.broken} broken")
@@ -71,14 +75,25 @@ def _run_mode(mode: str, scripts: list[suite.Script], options: argparse.Namespac
     return 1 if failing else 0
 
 
+def _save(script: suite.Script, outcome: Outcome, folder: Path) -> None:
+    """Writes the module of each failure to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for failure in outcome.failures:
+        if failure.module:
+            (folder / f"{script.path.name.removesuffix('.bin.wast')}-{failure.line}.wasm").write_bytes(failure.module)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.spec", description=__doc__)
     parser.add_argument("scripts", nargs="*", metavar="SUBSTRING", help="run scripts whose name contains it")
-    parser.add_argument("--mode", action="append", default=[], help=f"{', '.join(engine.MODES)} or all (default: eager)")
+    parser.add_argument(
+        "--mode", action="append", default=[], help=f"{', '.join(engine.MODES)} or all (default: eager)"
+    )
     parser.add_argument("--show", type=int, default=5, metavar="N", help="failures to print of each script")
     parser.add_argument("--timeout", type=float, default=60, metavar="S", help="seconds that a script may take")
     parser.add_argument("--all", action="store_true", help="also scripts that need proposals not implemented yet")
     parser.add_argument("--in-process", action="store_true", help="no child process for each script (for debuggers)")
+    parser.add_argument("--save", metavar="FOLDER", help="save the module of each failure as SCRIPT-LINE.wasm")
     parser.add_argument("--adapter", metavar="MODULE:CLASS", help="another engine's adapter, called with the mode")
     options = parser.parse_args()
     for mode in options.mode:

@@ -46,12 +46,13 @@ class Adapter(Protocol):
 
 
 class Failure(NamedTuple):
-    """A command that did not do what the script expects."""
+    """A command that did not do what the script expects; `module` is the one that it is about, where there is one."""
 
     line: int
     command: str
     expected: str
     got: str
+    module: bytes = b""
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.command}\n    expected: {self.expected}\n    got:      {self.got}"
@@ -108,9 +109,9 @@ def run_script(text: str, adapter: Adapter, progress: Callable[[int], object] = 
             outcome.text += is_assertion
             continue
         except Unmet as unmet:
-            failure = Failure(line, show(form), unmet.expected, unmet.got)
+            failure = Failure(line, show(form), unmet.expected, unmet.got, run.data)
         except Exception as error:
-            failure = Failure(line, show(form), "no error", _show_error(error))
+            failure = Failure(line, show(form), "no error", _show_error(error), run.data)
         else:
             outcome.passed += is_assertion
             continue
@@ -123,12 +124,16 @@ def run_script(text: str, adapter: Adapter, progress: Callable[[int], object] = 
 
 
 class _Run:
-    """The state of a script: its modules and instances by name. Under None stands the latest."""
+    """The state of a script: its modules and instances by name. Under None stands the latest.
 
-    __slots__ = ("adapter", "instances", "modules")
+    `data` are the bytes of the latest module seen, for reports.
+    """
+
+    __slots__ = ("adapter", "data", "instances", "modules")
 
     def __init__(self, adapter: Adapter) -> None:
         self.adapter = adapter
+        self.data = b""
         self.modules: dict[str | None, Module] = {}
         self.instances: dict[str | None, Instance] = {}
 
@@ -156,20 +161,20 @@ class _Run:
             case ["assert_unlinkable", ["module", *rest], bytes(_)]:
                 self._assert_fails(lambda: self.command(["module", *rest]), "unlinkable", b"")
             case [("assert_invalid" | "assert_invalid_custom"), ["module", *rest], bytes(_)]:
-                data = _module_bytes(rest)[1]
-                self._assert_fails(lambda: self.adapter.check(data), "invalid", b"")
+                _, self.data = _module_bytes(rest)
+                self._assert_fails(lambda: self.adapter.check(self.data), "invalid", b"")
             case [("assert_malformed" | "assert_malformed_custom"), ["module", *rest], bytes(_)]:
-                data = _module_bytes(rest)[1]
-                self._assert_fails(lambda: self.adapter.check(data), "malformed", b"")
+                _, self.data = _module_bytes(rest)
+                self._assert_fails(lambda: self.adapter.check(self.data), "malformed", b"")
             case _:
                 raise ValueError(f"the runner does not know the command {show(form)}")
 
     def _define(self, rest: list[Node]) -> str | None:
-        name, data = _module_bytes(rest)
+        name, self.data = _module_bytes(rest)
         # The latest module of a name must not stand in for one that could not be made.
         self.modules.pop(None, None)
         self.modules.pop(name, None)
-        module = self.adapter.compile(data)
+        module = self.adapter.compile(self.data)
         self.modules[None] = self.modules[name] = module
         return name
 
@@ -252,4 +257,4 @@ def _module_bytes(rest: list[Node]) -> tuple[str | None, bytes]:
 
 
 def _show_error(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:400]
+    return " ".join(f"{type(error).__name__}: {error}".split())[:400]

@@ -121,7 +121,13 @@ def _show(node: Node) -> str:
         if len(node) > 40:
             return f'"...{len(node)} bytes..."'
         return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:02x}" for b in node) + '"'
-    return "(" + " ".join(map(_show, node)) + ")"
+    parts: list[Node] = []
+    for part in node:
+        if isinstance(part, bytes) and parts and isinstance(parts[-1], bytes):
+            parts[-1] += part  # consecutive strings are one string on several lines
+        else:
+            parts.append(part)
+    return "(" + " ".join(map(_show, parts)) + ")"
 
 
 def _end_of_block_comment(text: str, start: int) -> int:

@@ -57,7 +57,9 @@ def missing() -> str | None:
     manifest = shared_folder() / "spec" / "manifest.json"
     if manifest.is_file():
         return None
-    return f"the official suite is not here: no spec/manifest.json in {os.environ.get('VIBEWASM_SHARED') or '../shared'}"
+    return (
+        f"the official suite is not here: no spec/manifest.json in {os.environ.get('VIBEWASM_SHARED') or '../shared'}"
+    )
 
 
 def scripts() -> Iterator[Script]:

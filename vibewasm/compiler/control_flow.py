@@ -36,6 +36,9 @@ def after_branch(c: FunctionCompiler, pc: int) -> int:
     label = c.labels[-1]
     del c.stack[label.height + 1 :]
     c.free = c.target.ALL_FREE
+    if c.code[pc] == 0x0B and pc < c.end:
+        # The usual case: nothing at all behind the branch.
+        return pc
     return skip_unreachable(c, pc)
 
 
@@ -63,9 +66,10 @@ def if_(c: FunctionCompiler, pc: int) -> int:
     pc, params, results = c.env.block_type(c, pc)
     condition = c.pop("if", I32)
     label = _open(c, IF, params, results)
+    sites = label.else_fixups = []
     for piece in c.env.branch_unless(condition):
         c.out += piece
-        label.else_fixups.append(len(c.out))
+        sites.append(len(c.out))
     c.free |= condition.bit
     return pc
 
@@ -102,7 +106,7 @@ def else_(c: FunctionCompiler, pc: int) -> int:
 
 def _begin_else(c: FunctionCompiler, label: Label) -> None:
     c.emit_fixups(label.else_fixups, len(c.out))
-    label.else_fixups = []
+    label.else_fixups = ()
     label.opcode = ELSE
     c.dead = False
     c.free = c.target.ALL_FREE
@@ -142,6 +146,22 @@ def end(c: FunctionCompiler, pc: int) -> int:
     """``end``: of a block, a loop, an ``if`` with or without ``else``, or of the function."""
     label = c.labels[-1]
     opcode = label.opcode
+    if opcode != FUNCTION and not label.results and (c.dead or c.stack[-1] is BARRIER_ENTRY):
+        # The usual case: no results, and nothing left on the stack.
+        if opcode == IF and label.params:
+            raise type_mismatch("if without else", label.results, label.params)
+        position = len(c.out)
+        if label.fixups:
+            c.emit_fixups(label.fixups, position)
+        if label.else_fixups:
+            c.emit_fixups(label.else_fixups, position)
+        if opcode != LOOP:
+            label.target = position
+        c.labels.pop()
+        c.stack.pop()
+        c.dead = False
+        c.free = c.target.ALL_FREE
+        return pc
     if opcode == IF:
         # Without an else part, that part does nothing, so it has to leave the parameters as the results.
         if label.params != label.results:
@@ -396,7 +416,7 @@ def _select(c: FunctionCompiler, pc: int, condition: Operand) -> int:
     key = (0x1B, a, b, condition, free, sink)
     choice = c.target.MEMO.get(key)
     if choice is None:
-        choice = c.target.lower("select", (a, b, condition), free, sink)
+        choice = c.target.lower_select((a, b, condition), free, sink)
         c.target.remember(key, choice)
     return c.finish(pc, choice, sink)
 

@@ -28,6 +28,7 @@ from .labels import Label
 from .tables import (
     ALIGNMENTS,
     BINARY,
+    BY_HANDLER,
     COMPARISON,
     I32_CONST,
     LOAD,
@@ -36,7 +37,6 @@ from .tables import (
     SIGNATURES,
     STORE,
     TEST,
-    UNARY,
 )
 
 TYPE_CHECKING = False
@@ -58,6 +58,10 @@ _ONE_BYTE = tuple(bytes((byte,)) for byte in range(128))
 _displacements: dict[int, bytes] = {}
 #: ``br_if``, ``if``, ``select`` and ``i32.eqz`` take a comparison from the flags.
 _TAKES_FLAGS = frozenset((0x0D, 0x04, 0x1B, 0x45))
+#: Operations and comparisons whose second operand may be an immediate.
+_TAKES_IMMEDIATE = frozenset(
+    (0x6A, 0x6B, 0x71, 0x72, 0x73, 0x7C, 0x7D, 0x83, 0x84, 0x85, *range(0x46, 0x50), *range(0x51, 0x5B))
+)
 #: Shifts and rotations: with a constant count they claim no register.
 _SHIFTS = frozenset((*range(0x74, 0x79), *range(0x86, 0x8B)))
 
@@ -76,7 +80,7 @@ class FunctionCompiler:
     Attributes:
         env: what the function's module declares.
         target: the backend's module.
-        code: the function's expression: its bytes, with zeros (``unreachable``) behind so that reading ahead stays inside.
+        code: the function's expression: its bytes as a list, which is read faster, with zeros (``unreachable``) behind so that reading ahead stays inside.
         base: byte offset of ``code`` in the module.
         end: length of the expression.
         pc: position of the instruction being compiled, for error messages; the loop keeps its own and writes it here before it calls.
@@ -123,7 +127,7 @@ class FunctionCompiler:
         "target",
     )
 
-    def __init__(self, env: ModuleEnvironment, code: bytes, base: int, end: int) -> None:
+    def __init__(self, env: ModuleEnvironment, code: list[int], base: int, end: int) -> None:
         self.env = env
         self.target = env.target
         self.handlers = env.handlers
@@ -158,6 +162,7 @@ class FunctionCompiler:
         find = memo.get
         displacements = _displacements.get
         kinds = self.env.kinds
+        immediate = target.IMMEDIATES.get
         alignments = ALIGNMENTS
         handlers = self.handlers
         labels = self.labels
@@ -179,6 +184,11 @@ class FunctionCompiler:
                     continue
                 pc, entry = self.long_local(pc + 1)
                 push(entry)
+            elif kind == BY_HANDLER:
+                self.pc = pc
+                self.free = free
+                pc = handlers[op](self, pc + 1)
+                free = self.free
             elif kind == I32_CONST:
                 byte = code[pc + 1]
                 if byte < 128:
@@ -210,6 +220,31 @@ class FunctionCompiler:
                         sink = None
                 elif kind == COMPARISON and following in _TAKES_FLAGS:
                     sink = WANT_FLAGS
+                if b.kind == CONSTANT and op in _TAKES_IMMEDIATE:
+                    if op == 0x6B or op == 0x7D:
+                        # Subtracting a constant is adding its negative.
+                        op -= 1
+                        b = constant(b.type, -b.value & (0xFFFFFFFF if b.type == I32 else 0xFFFFFFFFFFFFFFFF))
+                    stand_in, middle, _, _ = immediate(b) or target.immediate(b)
+                    if stand_in is not None:
+                        choice = find((op, a, stand_in, free, sink))
+                        if choice is None:
+                            self.pc = pc - 1
+                            choice = self.choose_immediate(op, a, stand_in, free, sink)
+                        text, tail, entry, free, tight = choice
+                        out += text
+                        out += middle
+                        if tail:
+                            out += tail
+                        if entry is sink:
+                            pc += 2
+                            if following == 0x22:
+                                push(entry)
+                        else:
+                            push(entry)
+                            if tight:
+                                free = self.relieve(free)
+                        continue
                 choice = find((op, a, b, free, sink))
                 if choice is None:
                     self.pc = pc - 1
@@ -317,15 +352,23 @@ class FunctionCompiler:
                 else:
                     free = self.far_store(op, a, b, offset, free)
                     continue
-                choice = find((op, a, b, form, free))
-                if choice is None:
-                    choice = self.choose_store(op, a, b, form, free)
+                if b.kind == CONSTANT:
+                    _, _, stand_in, bits = immediate(b) or target.immediate(b)
+                    if stand_in is not None:
+                        # The last four bytes are the stand-in's: as many as the store is wide go in their place.
+                        choice = find((op, a, stand_in, form, free)) or self.choose_store(op, a, stand_in, form, free)
+                        out += choice[0]
+                        out += middle
+                        out += bits[: len(choice[1])]
+                        free = choice[2]
+                        continue
+                choice = find((op, a, b, form, free)) or self.choose_store(op, a, b, form, free)
                 text, tail, free = choice
                 out += text
                 out += middle
                 if tail:
                     out += tail
-            elif kind == UNARY or kind == TEST:
+            else:  # UNARY or TEST
                 a = pop()
                 pc += 1
                 following = code[pc]
@@ -352,11 +395,6 @@ class FunctionCompiler:
                     push(entry)
                     if tight:
                         free = self.relieve(free)
-            else:
-                self.pc = pc
-                self.free = free
-                pc = handlers[op](self, pc + 1)
-                free = self.free
         self.pc = pc
         self.free = free
 
@@ -375,38 +413,50 @@ class FunctionCompiler:
                     found.append(None)
                 raise type_mismatch(instruction, expected, found[::-1])
 
-    def _sink_fits(self, results: tuple[int, ...], sink: Operand | None) -> Operand | None:
-        """The sink if the result may go there: with another type, ``local.set`` itself reports the mismatch."""
-        if sink is None or sink is WANT_FLAGS or sink.type == results[0]:
-            return sink
-        return None
-
     def choose_binary(
         self, op: int, a: Operand, b: Operand, free: int, sink: Operand | None
     ) -> tuple[tuple[bytes, Operand, int, bool], int]:
         """Validate and choose code for an instruction with two operands; also the temporaries that are free before it."""
-        name = name_of(op)
-        operands, results = SIGNATURES[op]
-        self.check(name, operands, (a, b))
-        claimed = 0 if b.kind == CONSTANT and op in _SHIFTS else self.target.claims(name)
-        if claimed:
+        rule, claimed, (type_a, type_b), result = self.env.rule(op)
+        if a.type != type_a or b.type != type_b:
+            self.check(name_of(op), (type_a, type_b), (a, b))
+        if claimed and not (b.kind == CONSTANT and op in _SHIFTS):
             free = self.evict(claimed, free, (a, b))
-        fitting = self._sink_fits(results, sink)
-        choice = self.target.lower(name, (a, b), free, fitting)
-        if fitting is sink:
+        if sink is None or sink is WANT_FLAGS or sink.type == result:
+            choice = self.target.lower(rule, (a, b), free, sink)
             self.target.remember((op, a, b, free, sink), choice)
+        else:
+            # With a local of another type as the destination, local.set itself reports the mismatch.
+            choice = self.target.lower(rule, (a, b), free, None)
         return choice, free
+
+    def choose_immediate(
+        self, op: int, a: Operand, stand_in: Operand, free: int, sink: Operand | None
+    ) -> tuple[bytes, bytes, Operand, int, bool]:
+        """Validate and choose code for an instruction whose second operand is a constant that fits an immediate."""
+        rule, _, types, result = self.env.rule(op)
+        if a.type != types[0] or stand_in.type != types[1]:
+            self.check(name_of(op), types, (a, stand_in))
+        if a.kind == CONSTANT:
+            # Both are constants, which only unoptimised code has: the first one goes to a register.
+            text, a, free = self.target.copy_to_temporary(a, free)
+            self.out += text
+        if sink is None or sink is WANT_FLAGS or sink.type == result:
+            choice = self.target.lower_immediate(rule, a, stand_in, free, sink)
+            self.target.remember((op, a, stand_in, free, sink), choice)
+            return choice
+        return self.target.lower_immediate(rule, a, stand_in, free, None)
 
     def choose_unary(self, op: int, a: Operand, free: int, sink: Operand | None) -> tuple[bytes, Operand, int, bool]:
         """Validate and choose code for an instruction with one operand."""
-        name = name_of(op)
-        operands, results = SIGNATURES[op]
-        self.check(name, operands, (a,))
-        fitting = self._sink_fits(results, sink)
-        choice = self.target.lower(name, (a,), free, fitting)
-        if fitting is sink:
+        rule, _, types, result = self.env.rule(op)
+        if a.type != types[0]:
+            self.check(name_of(op), types, (a,))
+        if sink is None or sink is WANT_FLAGS or sink.type == result:
+            choice = self.target.lower(rule, (a,), free, sink)
             self.target.remember((op, a, free, sink), choice)
-        return choice
+            return choice
+        return self.target.lower(rule, (a,), free, None)
 
     def choose_load(
         self, op: int, a: Operand, form: int, free: int, sink: Operand | None
@@ -414,11 +464,11 @@ class FunctionCompiler:
         """Validate and choose code for a load."""
         name = name_of(op)
         self.check(name, (self.env.address_type,), (a,))
-        fitting = self._sink_fits(SIGNATURES[op][1], sink)
-        choice = self.target.lower_load(name, a, form, free, fitting)
-        if fitting is sink:
+        if sink is None or sink.type == SIGNATURES[op][1][0]:
+            choice = self.target.lower_load(name, a, form, free, sink)
             self.target.remember((op, a, form, free, sink), choice)
-        return choice
+            return choice
+        return self.target.lower_load(name, a, form, free, None)
 
     def choose_store(self, op: int, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
         """Validate and choose code for a store."""
@@ -674,7 +724,7 @@ class FunctionCompiler:
         self.stack.append(entry)
         self.free &= ~entry.bit
 
-    def emit_fixups(self, sites: list[int], position: int) -> None:
+    def emit_fixups(self, sites: list[int] | tuple[()], position: int) -> None:
         """Let the jumps at ``sites`` lead to ``position``."""
         if sites:
             patch = self.env.control.patch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..backends.operand import BARRIER, CONSTANT, F32, F64, I32, I64, REFERENCE, SLOT, Operand, constant, slot
+from ..backends.operand import BARRIER, CONSTANT, F32, F64, I32, I64, REFERENCE, SLOT, Operand, constant, register, slot
 from ..opcodes import TABLE, name_of
 from ..types import FUNCREF
 from . import control_flow
@@ -139,7 +139,7 @@ def ref_is_null(c: FunctionCompiler, pc: int) -> int:
         raise BodyFault("type mismatch: ref.is_null expects a reference")
     c.stack.pop()
     sink = c.sink(pc, I32)
-    return c.finish(pc, c.target.lower("ref.is_null", (entry,), c.free, sink), sink)
+    return c.finish(pc, c.target.lower(c.target.rule("ref.is_null"), (entry,), c.free, sink), sink)
 
 
 def ref_func(c: FunctionCompiler, pc: int) -> int:
@@ -183,18 +183,19 @@ def store(c: FunctionCompiler, pc: int) -> int:
 def _pass_arguments(c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None = None) -> None:
     """Check and pop the arguments, move everything else out of the temporaries, and put the arguments in their places."""
     stack = c.stack
+    target = c.target
     count = len(params)
     c.makes_calls = True
+    arguments = tuple(stack[-count:]) if count else ()
+    plan = c.env.argument_plan(params)
+    if plan is not None and _pass_one_by_one(c, arguments, plan, index):
+        return
     if count:
         c.check_top(instruction, params)
-        arguments = tuple(stack[-count:])
         del stack[-count:]
-    else:
-        arguments = ()
     held = 0 if index is None else index.bit
     for argument in arguments:
         held |= argument.bit
-    target = c.target
     free = c.free
     if free | held != target.ALL_FREE:
         free = c.evict(target.ALL_FREE & ~held, free, arguments if index is None else (*arguments, index))
@@ -207,10 +208,55 @@ def _pass_arguments(c: FunctionCompiler, params: tuple[int, ...], instruction: s
     c.free = target.ALL_FREE
 
 
+def _pass_one_by_one(
+    c: FunctionCompiler, arguments: tuple[Operand, ...], plan: tuple[tuple[int, int, int], ...], index: Operand | None
+) -> bool:
+    """The usual call, with no argument in the way of another: each move is looked up by itself.
+
+    Returns:
+        whether it was one; if not, nothing has happened.
+    """
+    target = c.target
+    find = target.MEMO.get
+    if index is not None:
+        plan = (c.env.index_plan, *plan)
+        arguments = (*arguments, index)
+    held = 0
+    for argument in arguments:
+        held |= argument.bit
+    pending = held
+    text = b""
+    # From the last to the first: temporaries are given out in the order of parameters, one behind.
+    for argument, (type_, reg, bit) in zip(reversed(arguments), plan, strict=True):
+        pending &= ~argument.bit
+        if pending & bit or argument.type != type_:
+            return False
+        if argument.kind == CONSTANT:
+            text += target.move_to_register(argument, reg, 0)
+            continue
+        choice = find((0x10, argument, reg))
+        if choice is None:
+            choice = (target.move_to_register(argument, reg, 0),)
+            target.remember((0x10, argument, reg), choice)
+        text += choice[0]
+    count = len(arguments)
+    if index is not None:
+        count -= 1
+    if count:
+        del c.stack[-count:]
+    if c.free | held != target.ALL_FREE:
+        c.evict(target.ALL_FREE & ~held, c.free, arguments)
+    c.out += text
+    c.free = target.ALL_FREE
+    return True
+
+
 def _take_results(c: FunctionCompiler, results: tuple[int, ...]) -> None:
     """Push a call's results."""
     if len(results) == 1:
-        c.push_result(results[0])
+        entry = register(results[0], c.target.RESULT_REGISTER)
+        c.stack.append(entry)
+        c.free &= ~entry.bit
     elif results:
         stack = c.stack
         if stack[-1].kind < SLOT:
@@ -382,7 +428,7 @@ def saturating_truncation(c: FunctionCompiler, pc: int, op: int) -> int:
     name = name_of(op)
     entry = c.pop(name, operands[0])
     sink = c.sink(pc, results[0])
-    return c.finish(pc, c.target.lower(name, (entry,), c.free, sink), sink)
+    return c.finish(pc, c.target.lower(c.target.rule(name), (entry,), c.free, sink), sink)
 
 
 def prefixed(c: FunctionCompiler, pc: int) -> int:

@@ -35,5 +35,5 @@ class Label:
         self.results = results
         self.types = params if opcode == LOOP else results
         self.fixups: list[int] = []
-        self.else_fixups: list[int] = []
+        self.else_fixups: list[int] | tuple[()] = ()
         self.target = -1

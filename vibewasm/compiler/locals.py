@@ -1,5 +1,7 @@
 """Locals: declared as runs, ranked by a count of byte patterns, the hottest pinned to registers.
 
+The count is approximate, since bytes that only look like an access count as well: that only changes the ranking.
+
 ``(local 50000 i32)`` is four bytes of module, so nothing here takes time or memory per local that is only declared.
 """
 
@@ -14,20 +16,14 @@ LOOP_WEIGHT = 8
 #: A local that is used less than this is not worth saving and restoring a register.
 WORTH_PINNING = 3
 
-_GET = tuple(bytes((0x20, index)) for index in range(SHORT_INDICES))
-_SET = tuple(bytes((0x21, index)) for index in range(SHORT_INDICES))
-_TEE = tuple(bytes((0x22, index)) for index in range(SHORT_INDICES))
+_GET, _SET, _TEE = b"\x20", b"\x21", b"\x22"
 _LOOP = b"\x03\x40"
 
 
-def count_uses(body: bytes, index: int, first_loop: int) -> int:
-    """Approximate how hot local ``index`` is; bytes that only look like an access count as well, which only changes the ranking."""
-    get, set_, tee = _GET[index], _SET[index], _TEE[index]
-    uses = body.count(get) + body.count(set_) + body.count(tee)
-    if first_loop >= 0 and uses:
-        inside = body.count(get, first_loop) + body.count(set_, first_loop) + body.count(tee, first_loop)
-        uses += inside * (LOOP_WEIGHT - 1)
-    return uses
+def accessed(body: bytes) -> bytes:
+    """The byte behind each byte that looks like the opcode of ``local.get``, ``local.set`` or ``local.tee``."""
+    chunks = body.split(_GET)[1:] + body.split(_SET)[1:] + body.split(_TEE)[1:]
+    return b"".join([chunk[:1] for chunk in chunks])
 
 
 class Locals:
@@ -114,11 +110,20 @@ class Locals:
         self, types: list[int], body: bytes, pinnable_ints: tuple[int, ...], pinnable_floats: tuple[int, ...]
     ) -> dict[int, int]:
         """Choose the locals to pin: the hottest of each class, hottest first."""
+        if not types:
+            self.pinned_ints = self.pinned_floats = 0
+            return {}
         first_loop = body.find(_LOOP)
+        if first_loop < 0:
+            outside = accessed(body).count
+            inside = b"".count
+        else:
+            outside = accessed(body[:first_loop]).count
+            inside = accessed(body[first_loop:]).count
         ints = []
         floats = []
         for index, type_ in enumerate(types):
-            uses = count_uses(body, index, first_loop)
+            uses = outside(index) + LOOP_WEIGHT * inside(index)
             if uses >= WORTH_PINNING:
                 (floats if is_float(type_) else ints).append((-uses, index))
         ints.sort()

@@ -11,10 +11,12 @@ from .function import FunctionCompiler
 from .handlers import HANDLERS
 from .labels import FUNCTION, Label
 from .locals import Locals
-from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS
+from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS, SIGNATURES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..binary.module_info import ModuleInfo
     from ..layout import ContextLayout
     from .record import Record
@@ -34,8 +36,11 @@ _FUTURE_OPCODES.update({code: "exception handling" for code in (0x06, 0x07, 0x08
 
 Types = tuple[int, ...]
 _NOTHING: Types = ()
+#: Behind a body: reading ahead meets ``unreachable``, which notices that it is outside.
+_PADDING = b"\0" * 16
 TRAP_STACK_OVERFLOW = 9
-TRAP_OUT_OF_FUEL = 11
+#: Different pieces of prologues that are kept.
+PIECE_LIMIT = 10_000
 
 
 class ModuleEnvironment:
@@ -61,13 +66,18 @@ class ModuleEnvironment:
         self.kinds = KINDS if info.memories and not explicit_bounds else KINDS_WITHOUT_PLAIN_ACCESS
         self.handlers = HANDLERS
         self.address_type = I32
+        self.index_plan = control.INDEX_PLAN
         self.jump = control.jump()
         self.poll = control.poll()
         self._types = [(t.param_codes, t.result_codes) for t in info.types]
         self._func_types = info.func_type_indices
         self._jumps: dict[int, tuple[bytes, ...]] = {}
         self._tests: dict[Operand, tuple[bytes, int]] = {}
+        self._plans: dict[Types, tuple[tuple[int, int, int], ...] | None] = {}
+        self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
         self._prologues: dict[object, bytes] = {}
+        self._calls: dict[int, bytes] = {}
+        self._rules: dict[int, tuple[Callable[..., Operand], int, Types, int]] = {}
 
     # -- what a body may refer to ---------------------------------------------------------------------------------
 
@@ -241,6 +251,15 @@ class ModuleEnvironment:
             return BodyFault(f"the opcode 0x{op:02X} belongs to {feature}, which is not supported yet")
         return BodyFault(f"illegal opcode 0x{op:02X}", malformed=True)
 
+    def rule(self, op: int) -> tuple[Callable[..., Operand], int, Types, int]:
+        """The backend's rule for a simple instruction, the registers it claims, its operand types and its result type; memoised."""
+        found = self._rules.get(op)
+        if found is None:
+            name = name_of(op)
+            operands, results = SIGNATURES[op]
+            found = self._rules[op] = (self.target.rule(name), self.target.claims(name), operands, results[0])
+        return found
+
     # -- code that is emitted again and again ----------------------------------------------------------------------
 
     def trap(self, number: int) -> bytes:
@@ -268,8 +287,36 @@ class ModuleEnvironment:
         return (text + first, *rest)
 
     def call_slot(self, defined: int) -> bytes:
-        """A call of a function of this module."""
-        return self.control.call_slot(self.layout.slot(defined))
+        """A call of a function of this module, memoised."""
+        found = self._calls.get(defined)
+        if found is None:
+            found = self._calls[defined] = self.control.call_slot(self.layout.slot(defined))
+        return found
+
+    def argument_plan(self, params: Types) -> tuple[tuple[int, int, int], ...] | None:
+        """The backend's plan of passing arguments of these types one by one, memoised."""
+        try:
+            return self._plans[params]
+        except KeyError:
+            plan = self._plans[params] = self.control.argument_plan(params)
+            return plan
+
+    def parameter_places(self, params: Types) -> tuple[tuple[tuple[int, int], ...], int]:
+        """Where parameters arrive, memoised."""
+        found = self._places.get(params)
+        if found is None:
+            found = self._places[params] = self.frames.parameter_places(params)
+        return found
+
+    def piece(self, make: Callable[..., bytes], *arguments: object) -> bytes:
+        """A piece of a prologue or an epilogue, memoised."""
+        key = (make, arguments)
+        found = self._prologues.get(key)
+        if found is None:
+            if len(self._prologues) > PIECE_LIMIT:
+                self._prologues.clear()
+            found = self._prologues[key] = make(*arguments)
+        return found
 
     def align_loop(self, c: FunctionCompiler) -> None:
         """Pad so that a loop's header does not straddle a fetch block."""
@@ -337,8 +384,7 @@ class Compiler:
         info = self.info
         start, end = info.bodies[defined]
         index = info.imported_funcs + defined
-        code = info.data[start:end] + b"\0" * 16
-        c = FunctionCompiler(self.env, code, start, end - start)
+        c = FunctionCompiler(self.env, [*info.data[start:end], *_PADDING], start, end - start)
         try:
             return self._compile_body(c, defined, index, marks)
         except BodyFault as fault:
@@ -381,10 +427,11 @@ class Compiler:
         # From here on positions are counted from the expression's first byte.
         c.base += c.pc
         c.end -= c.pc
-        c.code = c.code[c.pc :]
+        body = self.info.data[c.base : c.base + c.end]
+        del c.code[: c.pc]
         c.pc = 0
-        places, area = frames.parameter_places(params)
-        homes = Locals(params, places, runs, c.code, target.PINNED_INTS, target.PINNED_FLOATS, frames.locals_base(0))
+        places, area = env.parameter_places(params)
+        homes = Locals(params, places, runs, body, target.PINNED_INTS, target.PINNED_FLOATS, frames.locals_base(0))
         c.locals = homes
         c.locals_ = homes.entries
         c.self_index = defined
@@ -413,8 +460,8 @@ class Compiler:
         frames = self.env.frames
         if len(results) > 1:
             c.out += self.env.control.return_results(results, c.slot_base - 8 * 3)
-        c.out += frames.restore_pinned(homes.pinned_ints, homes.pinned_floats)
-        c.out += frames.leave_frame(area)
+        c.out += self.env.piece(frames.restore_pinned, homes.pinned_ints, homes.pinned_floats)
+        c.out += self.env.piece(frames.leave_frame, area)
 
     def _assemble(
         self, c: FunctionCompiler, homes: Locals, params: Types, size: int, marks: list[tuple[int, int]] | None
@@ -425,25 +472,18 @@ class Compiler:
         frames = env.frames
         out = c.out
         check = c.makes_calls or size > frames.SMALL_FRAME
-        prologue, limit_site = frames.enter_frame(size, check)
-        rest = frames.save_pinned(homes.pinned_ints, homes.pinned_floats)
+        frame, limit_site = frames.enter_frame(size, check)
+        piece = env.piece
+        prologue = frame + piece(frames.save_pinned, homes.pinned_ints, homes.pinned_floats)
         if params:
-            entries = homes.entries
-            if len(params) <= 128:
-                own = tuple(entries[: len(params)])
-            else:
-                own = tuple(homes.entry(i) for i in range(len(params)))
-            key = (params, own)
-            moves = env._prologues.get(key)
-            if moves is None:
-                moves = env._prologues[key] = frames.receive_parameters(params, own)
-            rest += moves
+            short = len(params) <= 128
+            own = tuple(homes.entries[: len(params)]) if short else tuple(map(homes.entry, range(len(params))))
+            prologue += piece(frames.receive_parameters, params, own)
         first, count = homes.zero_cells
         if count:
-            rest += frames.zero_slots(first, count)
+            prologue += piece(frames.zero_slots, first, count)
         if homes.zero_pinned:
-            rest += frames.zero_pinned(homes.zero_pinned)
-        prologue += rest
+            prologue += piece(frames.zero_pinned, tuple(homes.zero_pinned))
         padding = -len(prologue) & 15
         if padding:
             prologue += control.pad(padding)

@@ -29,18 +29,18 @@ def _kind(code: int, immediates: str, operands: str | None, results: str | None)
     return BINARY if len(operands) == 2 else UNARY
 
 
-def _kinds() -> bytes:
+def _kinds() -> tuple[int, ...]:
     kinds = bytearray(256)
     for code, _, immediates, operands, results, _ in TABLE:
         if code < 256:
             kinds[code] = _kind(code, immediates, operands, results)
-    return bytes(kinds)
+    return tuple(kinds)
 
 
 #: Kind of each opcode byte.
 KINDS = _kinds()
 #: The same where loads and stores need more than a displacement: explicit bounds checks, or no memory at all.
-KINDS_WITHOUT_PLAIN_ACCESS = bytes(BY_HANDLER if kind in (LOAD, STORE) else kind for kind in KINDS)
+KINDS_WITHOUT_PLAIN_ACCESS = tuple(BY_HANDLER if kind in (LOAD, STORE) else kind for kind in KINDS)
 
 #: Types of the operands and of the results by opcode, where they are fixed.
 SIGNATURES: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -50,7 +50,7 @@ SIGNATURES: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
 }
 
 #: Base-2 logarithm of the access size of each load and store, 255 for other opcodes.
-ALIGNMENTS = bytes(
+ALIGNMENTS = tuple(
     natural_alignment(BY_CODE[code][1]) if code in BY_CODE and BY_CODE[code][2] == "memarg" else 255
     for code in range(256)
 )

@@ -29,10 +29,10 @@ def functions(config: WasiConfig, check: Check | None = None) -> dict[str, tuple
             sleeps.
 
     Returns:
-        name → (signature, function). A signature is such as ``"iiIi:i"``: a letter a parameter (``i`` for i32, ``I`` for
-        i64), a colon, the results. A function is called as ``function(memory, *arguments)`` with a writable memoryview of
-        bytes of the caller's memory 0 and unsigned ints, and gives the WASI error number; ``proc_exit`` gives nothing
-        and raises :class:`vibewasm.ExitTrap`.
+        name → (signature, function). A signature is such as ``"iiIi:i"``: a letter a parameter (``i`` for i32, ``I``
+        for i64), a colon, the results. A function is called as ``function(memory, *arguments)`` with a writable
+        memoryview of bytes of the caller's memory 0 and unsigned ints, and gives the WASI error number; ``proc_exit``
+        gives nothing and raises :class:`vibewasm.ExitTrap`.
 
     Raises:
         OSError: a preopened directory or a file for a standard stream cannot be opened.

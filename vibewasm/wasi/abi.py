@@ -41,7 +41,7 @@ SOCK_ACCEPT = 1 << 29
 
 ALL_RIGHTS = (1 << 30) - 1
 
-#: Rights that need a host file opened for writing.
+#: Rights that a file opened without FD_WRITE does not have.
 WRITING = FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE
 
 #: What makes sense for anything that is not a directory.

@@ -91,7 +91,8 @@ def encode(text: Text, what: str) -> bytes:
     """The bytes of a string that WASI ends with a NUL, which therefore may not occur in it."""
     if not isinstance(text, str | bytes):
         raise TypeError(f"{what} must be a string, not {type(text).__name__}")
-    encoded = text if isinstance(text, bytes) else os.fsencode(text)
+    # Strings of WASI are UTF-8 whatever the host's locale; what Python could not decode goes through unchanged.
+    encoded = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
     if b"\0" in encoded:
         raise ValueError(f"{what} contains a NUL character: {text!r}")
     return encoded

@@ -86,7 +86,7 @@ EXDEV = 75
 ENOTCAPABLE = 76
 
 #: The host's number → WASI's, for every error that both have under the same name.
-_FROM_HOST = {
+_FROM_HOST: dict[int, int] = {
     getattr(errno, name): number
     for name, number in list(globals().items())
     if name.startswith("E") and hasattr(errno, name)
@@ -103,6 +103,6 @@ class Errno(Exception):
         self.number = number
 
 
-def from_os_error(error: OSError) -> int:
-    """The WASI error number for an exception of the host; ``EIO`` where WASI has no such error."""
-    return _FROM_HOST.get(error.errno or 0, EIO)
+def from_host(number: int) -> int:
+    """The WASI error number for one of the host; ``EIO`` where WASI has no such error."""
+    return _FROM_HOST.get(number, EIO)

@@ -1,9 +1,9 @@
 """Paths that cannot leave a directory.
 
-The kernel is never given more than one component of a program's path, and never follows a symbolic link: a path is walked
-component by component from an open directory (``openat`` with ``O_NOFOLLOW``), links are read and walked by the same loop,
-and ``..`` goes back to the directory that the walk came from. What a race can change (a directory becomes a link, or is
-moved away) is therefore only which directory inside is reached, or that an error is given.
+The kernel is never given more than one component of a program's path, and never follows a symbolic link: a path is
+walked component by component from an open directory (``openat`` with ``O_NOFOLLOW``), links are read and walked by the
+same loop, and ``..`` goes back to the directory that the walk came from. What a race can change (a directory becomes a
+link, or is moved away) is therefore only which directory inside is reached, or that an error is given.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Place:
 
     Attributes:
         directory: host descriptor of the directory.
-        name: one component: no slash, not ``..``; ``.`` where the path ends in the directory itself. It may name nothing,
-            or a symbolic link: whoever uses it must not let the kernel follow links.
+        name: one component: no slash, not ``..``; ``.`` where the path ends in the directory itself. It may name
+            nothing, or a symbolic link: whoever uses it must not let the kernel follow links.
         slash: the path ended in a slash, so what it names must be a directory.
     """
 
@@ -76,8 +76,8 @@ def locate(root: int, path: bytes, *, follow: bool, follow_slash: bool = True) -
         follow_slash: follow it also where a slash comes behind it.
 
     Raises:
-        Errno: ``EPERM`` where the path or a link in it would leave (absolute, or too many ``..``), ``ELOOP``, ``ENOTDIR``,
-            ``ENOENT``, ``ENAMETOOLONG``.
+        Errno: ``EPERM`` where the path or a link in it would leave (absolute, or too many ``..``), ``ELOOP``,
+            ``ENOTDIR``, ``ENOENT``, ``ENAMETOOLONG``.
         OSError: the host's error.
     """
     held: list[int] = []

@@ -1,0 +1,118 @@
+"""Offsets of what machine code reads and writes in memory: the same for every processor.
+
+Three kinds of block: the *instance context*, whose address is pinned in a register; the *store block*, which its first cell
+leads to; and small shared records (functions, memories, tables). The fourth is the *fault table*, which only the signal
+handler reads. Every cell has 8 bytes. :mod:`vibewasm.runtime.context` gives Python access to the same cells.
+"""
+
+from __future__ import annotations
+
+#: Header of an instance context; the rest is laid out per module.
+CTX_STORE = 0
+CTX_MEMORY_BASE = 8
+CTX_MEMORY_DESCRIPTOR = 16
+CTX_HANDLE = 24
+CTX_HEADER = 32
+
+#: Function record: code address, the context that the code runs in, canonical type (u32), defined function (u32), host callback.
+RECORD_CODE = 0
+RECORD_CTX = 8
+RECORD_TYPE = 16
+RECORD_INDEX = 20
+RECORD_CALLBACK = 24
+RECORD_SIZE = 32
+
+#: Memory descriptor: base, present size in bytes, reserved bytes.
+MEMORY_BASE = 0
+MEMORY_SIZE = 8
+MEMORY_RESERVED = 16
+MEMORY_DESCRIPTOR_SIZE = 32
+
+#: Table descriptor: base of the cells, present number of elements.
+TABLE_BASE = 0
+TABLE_LENGTH = 8
+TABLE_DESCRIPTOR_SIZE = 16
+
+#: Store block. The limit that prologues compare with is the real one, or all ones while an interruption is due.
+STORE_STACK_LIMIT = 0
+STORE_INTERRUPT = 8
+STORE_FUEL = 16
+#: Stack pointer of the innermost ``enter``, where unwinding ends; 0 where no wasm code is active.
+STORE_SAVED_SP = 24
+#: What trapped: the trap's number, the address of the code, and the address that could not be accessed.
+STORE_TRAP = 32
+STORE_TRAP_PC = 40
+STORE_FAULT_ADDRESS = 48
+#: Set to HOST_FAILURE before each callback; the callback clears it last, or leaves a trap's number in it.
+STORE_FAILED = 56
+#: Callbacks into Python.
+STORE_LAZY = 64
+STORE_POLL = 72
+#: Stubs.
+STORE_UNWIND = 80
+STORE_LAZY_COMMON = 88
+STORE_MEMORY_COPY = 96
+STORE_MEMORY_FILL = 104
+STORE_POLL_STUB = 112
+#: Frame pointer of the innermost stub that has called out; 0 where none has.
+STORE_EXIT_FP = 120
+#: Pointers to the function records of the builtins.
+STORE_BUILTINS = 128
+STORE_BUILTIN_COUNT = 32
+#: The general registers at a fault, by hardware number, and the signal's number (0 for a trap that a stub raised).
+STORE_REGISTERS = 384
+STORE_SIGNAL = 512
+#: The frames at a trap, innermost first: pairs of a code address inside the instruction, and an instance context.
+STORE_FRAME_COUNT = 520
+STORE_FRAMES = 528
+MAX_FRAMES = 64
+STORE_REAL_LIMIT = 1552
+#: The part of the cell stack that is free, as addresses.
+STORE_CELLS_TOP = 1560
+STORE_CELLS_END = 1568
+#: The floating-point mode of wasm code, to be loaded from here.
+STORE_FLOAT_MODE = 1576
+#: Results that do not return in registers, 16 bytes each.
+STORE_RESULTS = 2048
+MAX_RESULTS = 1000
+#: Cells for parameters and results of host functions, used as a stack.
+STORE_CELLS = 20480
+STORE_CELLS_SIZE = 1 << 20
+STORE_SIZE = STORE_CELLS + STORE_CELLS_SIZE
+
+#: Trap numbers that stubs and the fault handler raise themselves.
+TRAP_MEMORY_OUT_OF_BOUNDS = 2
+TRAP_NULL = 4
+TRAP_INTEGER_OVERFLOW = 6
+TRAP_DIVIDE_BY_ZERO = 7
+TRAP_STACK_OVERFLOW = 9
+TRAP_INTERRUPTED = 12
+#: A callback failed: an exception is pending on the Python side.
+HOST_FAILURE = 255
+
+#: Bits of the interrupt word: who asked.
+INTERRUPT_REQUEST = 1
+INTERRUPT_SIGNAL = 2
+
+#: Fault table: first chunks of the address ranges of code, of reservations, and of the store blocks' addresses; functions of
+#: the C library; and what handled each signal before, per level of installation.
+FAULT_CODE = 0
+FAULT_RESERVATIONS = 8
+FAULT_STORES = 16
+FAULT_SIGNAL = 24
+FAULT_RAISE = 32
+FAULT_PREVIOUS = 64
+#: Levels, cells of a level (16 bytes a signal: handler, flags), and signals that have a place there.
+FAULT_LEVELS = 32
+FAULT_LEVEL_SIZE = 256
+FAULT_SIGNALS = 16
+FAULT_TABLE_SIZE = FAULT_PREVIOUS + FAULT_LEVELS * FAULT_LEVEL_SIZE
+#: A chunk of ranges: the next chunk's address, the number of pairs, then pairs of first address and end (both 0: none).
+CHUNK_NEXT = 0
+CHUNK_COUNT = 8
+CHUNK_PAIRS = 16
+#: Handler stubs of the levels are this many bytes apart.
+FAULT_ENTRY_SIZE = 16
+
+#: Addresses below this are never mapped: an access there followed a null reference.
+NULL_PAGE = 4096

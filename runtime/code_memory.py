@@ -1,0 +1,111 @@
+"""Executable memory: written at one address, executed at another, never both at the same (W^X)."""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+
+from . import faults
+from .platform import system
+
+#: Size of the first arena where nothing is known of the amount of code.
+DEFAULT_HINT = 1 << 16
+#: Arenas do not become larger than this unless one piece of code is.
+_LARGEST = 1 << 26
+#: Bytes at the end of an arena that stay empty: the fault handler reads a few bytes behind an instruction.
+_TAIL = 16
+
+
+class _Arena:
+    __slots__ = ("end", "executable", "process", "size", "used", "view", "writable")
+
+    def __init__(self, size: int, process: int) -> None:
+        self.size = size
+        self.process = process
+        self.writable, self.executable = system.map_code(size)
+        self.end = size - _TAIL
+        self.used = 0
+        self.view = memoryview((ctypes.c_char * size).from_address(self.writable)).cast("B")
+
+
+class CodeMemory:
+    """Memory for machine code, which grows by further arenas; code never moves.
+
+    Args:
+        hint: expected amount of code in bytes.
+        traps: whether faults in this code are traps of wasm code; not so for stubs.
+
+    Raises:
+        OSError: executable memory cannot be had; the message says what the system forbids.
+    """
+
+    __slots__ = ("_arena", "_arenas", "_lock", "_next_size", "_process", "_traps", "_unmap", "_unregister")
+
+    def __init__(self, hint: int = DEFAULT_HINT, traps: bool = True) -> None:
+        self._arenas: list[_Arena] = []
+        self._traps = traps
+        self._next_size = hint
+        # Kept here, since __del__ may run when modules are being taken down.
+        self._unmap = system.unmap
+        self._unregister = faults.unregister_code
+        self._process = system.process_id()
+        self._lock = _thread.RLock()
+        self._arena: _Arena | None = None
+
+    def publish(self, code: bytes | bytearray) -> int:
+        """Make code executable; may be called in several threads at once.
+
+        Returns:
+            its address, a multiple of 16. Only then can anyone know it, so nothing half-written is ever visible.
+
+        Raises:
+            OSError: there is no room, or executable memory is forbidden.
+        """
+        if system.process_id() != self._process:
+            # In a forked child: the parent goes on writing to the arenas that the two share, so the child must not. Nothing
+            # is done in the parent: of a shared arena a child only uses what was published before the fork. The parent's
+            # lock may have been held by a thread that does not exist here.
+            self._lock = _thread.RLock()
+            self._process = system.process_id()
+        with self._lock:
+            arena = self._arena
+            size = len(code)
+            if arena is None or arena.used + size > arena.end or arena.process != self._process:
+                arena = self._new_arena(size)
+            start = arena.used
+            end = start + size
+            arena.view[start:end] = code
+            arena.used = (end + 15) & -16
+            return arena.executable + start
+
+    def _new_arena(self, least: int) -> _Arena:
+        page = system.PAGE_SIZE
+        size = (max(self._next_size, least + _TAIL) + page - 1) // page * page
+        arena = _Arena(size, self._process)
+        self._arenas.append(arena)
+        if self._traps:
+            faults.register_code(arena.executable, arena.executable + size)
+        self._next_size = min(2 * size, _LARGEST)
+        self._arena = arena
+        return arena
+
+    def contains(self, address: int) -> bool:
+        """Whether ``address`` lies in this memory."""
+        return any(arena.executable <= address < arena.executable + arena.size for arena in self._arenas)
+
+    def close(self) -> None:
+        """Give the memory back. None of its code may be running, or be called later."""
+        self._arena = None
+        arenas = self._arenas
+        while arenas:
+            arena = arenas.pop()
+            if self._traps:
+                self._unregister(arena.executable, arena.executable + arena.size)
+            arena.view.release()
+            self._unmap(arena.executable, arena.size)
+            self._unmap(arena.writable, arena.size)
+
+    def __del__(self) -> None:
+        # Not there if __init__ failed.
+        if hasattr(self, "_arena"):
+            self.close()

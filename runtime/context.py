@@ -1,0 +1,165 @@
+"""The store block: what machine code keeps per store and thread of execution, and the trap record in it.
+
+The byte offsets are those of :mod:`vibewasm.backends.abi`. The ``CELL_`` constants are the same places as indices into
+:attr:`StoreBlock.cells`.
+"""
+
+from __future__ import annotations
+
+from ..backends.abi import *  # noqa: F403 - offsets only; they belong to this module's interface
+from ..backends.abi import (
+    INTERRUPT_REQUEST,
+    STORE_BUILTINS,
+    STORE_CELLS,
+    STORE_CELLS_END,
+    STORE_CELLS_TOP,
+    STORE_EXIT_FP,
+    STORE_FAILED,
+    STORE_FAULT_ADDRESS,
+    STORE_FLOAT_MODE,
+    STORE_FRAME_COUNT,
+    STORE_FRAMES,
+    STORE_FUEL,
+    STORE_INTERRUPT,
+    STORE_LAZY,
+    STORE_LAZY_COMMON,
+    STORE_MEMORY_COPY,
+    STORE_MEMORY_FILL,
+    STORE_POLL,
+    STORE_POLL_STUB,
+    STORE_REAL_LIMIT,
+    STORE_REGISTERS,
+    STORE_RESULTS,
+    STORE_SAVED_SP,
+    STORE_SIGNAL,
+    STORE_SIZE,
+    STORE_STACK_LIMIT,
+    STORE_TRAP,
+    STORE_TRAP_PC,
+    STORE_UNWIND,
+)
+from . import faults
+from .blocks import Block
+
+CELL_STACK_LIMIT = STORE_STACK_LIMIT // 8
+CELL_INTERRUPT = STORE_INTERRUPT // 8
+CELL_FUEL = STORE_FUEL // 8
+CELL_SAVED_SP = STORE_SAVED_SP // 8
+CELL_TRAP = STORE_TRAP // 8
+CELL_TRAP_PC = STORE_TRAP_PC // 8
+CELL_FAULT_ADDRESS = STORE_FAULT_ADDRESS // 8
+CELL_FAILED = STORE_FAILED // 8
+CELL_LAZY = STORE_LAZY // 8
+CELL_POLL = STORE_POLL // 8
+CELL_UNWIND = STORE_UNWIND // 8
+CELL_LAZY_COMMON = STORE_LAZY_COMMON // 8
+CELL_COPY = STORE_MEMORY_COPY // 8
+CELL_FILL = STORE_MEMORY_FILL // 8
+CELL_POLL_STUB = STORE_POLL_STUB // 8
+CELL_EXIT_FP = STORE_EXIT_FP // 8
+CELL_BUILTINS = STORE_BUILTINS // 8
+CELL_REGISTERS = STORE_REGISTERS // 8
+CELL_SIGNAL = STORE_SIGNAL // 8
+CELL_FRAME_COUNT = STORE_FRAME_COUNT // 8
+CELL_FRAMES = STORE_FRAMES // 8
+CELL_REAL_LIMIT = STORE_REAL_LIMIT // 8
+CELL_STACK_TOP = STORE_CELLS_TOP // 8
+CELL_STACK_END = STORE_CELLS_END // 8
+CELL_FLOAT_MODE = STORE_FLOAT_MODE // 8
+CELL_RESULTS = STORE_RESULTS // 8
+
+_ALL_ONES = (1 << 64) - 1
+_HEADER_CELLS = STORE_RESULTS // 8
+_ZEROS = memoryview(bytes(STORE_RESULTS)).cast("Q")
+
+#: Blocks given back. They are never unmapped: the handler of SIGINT, which may run at any moment in any thread, writes to all.
+_pool: list[Block] = []
+
+
+class TrapRecord:
+    """What trapped, copied out of the store block.
+
+    Attributes:
+        number: the trap's number.
+        pc: address of the machine code that trapped, or one inside the call of the stub that raised the trap.
+        address: what could not be accessed, for a trap that a fault in memory raised, else 0.
+        signal: the signal's number, or 0 if a stub raised the trap.
+        registers: the general registers by hardware number, if there was a signal.
+        frames: ``(address of machine code, instance context)`` of each frame up to the host's, innermost first, 64 at most;
+            the address lies inside the instruction that trapped or called.
+    """
+
+    __slots__ = ("address", "frames", "number", "pc", "registers", "signal")
+
+    def __init__(self, cells: memoryview) -> None:
+        self.number: int = cells[CELL_TRAP]
+        self.pc: int = cells[CELL_TRAP_PC]
+        self.address: int = cells[CELL_FAULT_ADDRESS]
+        self.signal: int = cells[CELL_SIGNAL]
+        self.registers: tuple[int, ...] = tuple(cells[CELL_REGISTERS : CELL_REGISTERS + 16])
+        flat = cells[CELL_FRAMES : CELL_FRAMES + 2 * cells[CELL_FRAME_COUNT]].tolist()
+        self.frames: tuple[tuple[int, int], ...] = tuple(zip(flat[::2], flat[1::2], strict=True))
+
+
+class StoreBlock:
+    """A store's block, zeroed, ready but for the addresses of stubs and callbacks.
+
+    Attributes:
+        address: of the first byte; the first cell of every context of the store holds it.
+        cells: all of it, as unsigned 64-bit cells.
+        stack: the cells of host calls, as bytes: ``argv`` of a callback lies there at ``argv - stack_base``.
+        stack_base: address of the first byte of ``stack``.
+
+    Raises:
+        MemoryError: there is no room for it.
+    """
+
+    __slots__ = ("_block", "address", "cells", "stack", "stack_base")
+
+    def __init__(self) -> None:
+        try:
+            block = _pool.pop()
+        except IndexError:
+            block = Block(STORE_SIZE)
+            faults.register_store(block.address)
+        self._block: Block | None = block
+        self.address = block.address
+        self.cells = cells = block.cells
+        self.stack = block.bytes[STORE_CELLS:STORE_SIZE]
+        self.stack_base = block.address + STORE_CELLS
+        cells[:_HEADER_CELLS] = _ZEROS
+        cells[CELL_STACK_TOP] = self.stack_base
+        cells[CELL_STACK_END] = block.address + STORE_SIZE
+        # MXCSR of wasm code on x86-64: all exceptions masked, round to nearest. Other processors read the same cell their way.
+        cells[CELL_FLOAT_MODE] = 0x1F80
+
+    def close(self) -> None:
+        """Give the block back for another store. No code that runs or can still be called may refer to it."""
+        block = self._block
+        if block is not None:
+            self._block = None
+            # The next owner gets other views: these must not reach its cells.
+            self.cells = self.cells[:0]
+            self.stack = self.stack[:0]
+            _pool.append(block)
+
+    @property
+    def fuel(self) -> int:
+        """Fuel that is left; negative if more was wanted than there was."""
+        value: int = self.cells[CELL_FUEL]
+        return value - (value >> 63 << 64)
+
+    @fuel.setter
+    def fuel(self, value: int) -> None:
+        self.cells[CELL_FUEL] = value & _ALL_ONES
+
+    def interrupt(self) -> None:
+        """Make wasm code of the store call its poll callback soon; from any thread."""
+        cells = self.cells
+        # The word comes first: `enter` lowers the limit and reads the word after that, so either of the two sees the other.
+        cells[CELL_INTERRUPT] |= INTERRUPT_REQUEST
+        cells[CELL_STACK_LIMIT] = _ALL_ONES
+
+    def trap(self) -> TrapRecord:
+        """The record of the last trap; the next activation may overwrite what it was made from."""
+        return TrapRecord(self.cells)

@@ -1,0 +1,303 @@
+"""Linux, with glibc or musl: every system call and every structure of the system that the engine relies on.
+
+The C library is called through ctypes; addresses are ints. Structure offsets are those of the 64-bit kernel and C library ABIs.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import mmap
+import os
+from struct import pack_into, unpack_from
+
+_PROT_NONE = 0
+_PROT_READ = 1
+_PROT_WRITE = 2
+_PROT_EXEC = 4
+_MAP_SHARED = 1
+_MAP_NORESERVE = 0x4000
+_MAP_FAILED = (1 << 64) - 1
+_O_TMPFILE = 0o20200000
+_ENOENT = 2
+
+#: Page size in bytes: 4, 16 or 64 KiB.
+PAGE_SIZE = mmap.PAGESIZE
+
+SIGINT = 2
+SIGILL = 4
+SIGBUS = 7
+SIGFPE = 8
+SIGSEGV = 11
+#: Signals that a fault in machine code raises.
+FAULT_SIGNALS = (SIGSEGV, SIGBUS, SIGILL, SIGFPE)
+
+SIG_DFL = 0
+SIG_IGN = 1
+SA_SIGINFO = 0x4
+SA_ONSTACK = 0x08000000
+#: How the fault handler is installed: with three arguments, on the thread's alternate stack where it has one.
+FAULT_FLAGS = SA_SIGINFO | SA_ONSTACK
+_SIGACTION_SIZE = 152
+_SIGACTION_FLAGS = 136
+
+
+class SignalContext:
+    """Where a signal handler finds what was interrupted.
+
+    Attributes:
+        registers: offsets in ``ucontext_t`` of the general registers, by hardware number.
+        pc: offset in ``ucontext_t`` of the program counter.
+        code: offset in ``siginfo_t`` of ``si_code``.
+        address: offset in ``siginfo_t`` of ``si_addr``.
+        sigint, sigill, sigfpe: signal numbers; SIGSEGV and SIGBUS are the others.
+    """
+
+    __slots__ = ("address", "code", "pc", "registers", "sigfpe", "sigill", "sigint")
+
+    def __init__(self, registers: tuple[int, ...], pc: int) -> None:
+        self.registers = registers
+        self.pc = pc
+        self.code = 8
+        self.address = 16
+        self.sigint = SIGINT
+        self.sigill = SIGILL
+        self.sigfpe = SIGFPE
+
+
+# Offsets in struct ucontext: sys/ucontext.h of both C libraries, arch/*/include/uapi/asm/sigcontext.h of the kernel.
+_CONTEXTS = {
+    # rax rcx rdx rbx rsp rbp rsi rdi r8 ... r15, and rip
+    "x86_64": ((144, 152, 136, 128, 160, 120, 112, 104, 40, 48, 56, 64, 72, 80, 88, 96), 168),
+    # x0 ... x30, sp, and pc
+    "aarch64": ((*range(184, 184 + 31 * 8, 8), 432), 440),
+}
+
+
+def missing() -> str:
+    """What keeps the engine from running here, as a message, or an empty string."""
+    machine = os.uname().machine
+    if machine not in _CONTEXTS:
+        return f"vibewasm makes machine code for x86-64, and this processor is {machine!r}"
+    for name in ("sigaction", "pthread_getattr_np"):
+        if not hasattr(_libc, name):
+            return f"this C library has no {name}(); vibewasm runs with glibc and with musl"
+    return ""
+
+
+def signal_context() -> SignalContext:
+    """The layout of a signal's context on this processor."""
+    registers, pc = _CONTEXTS[os.uname().machine]
+    return SignalContext(registers, pc)
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_mmap = _libc.mmap
+_mmap.restype = ctypes.c_size_t
+_mmap.argtypes = (ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+_munmap = _libc.munmap
+_munmap.argtypes = (ctypes.c_size_t, ctypes.c_size_t)
+_mprotect = _libc.mprotect
+_mprotect.argtypes = (ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int)
+_sigaction = _libc.sigaction
+_sigaction.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+
+
+def _error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
+def function_address(name: str) -> int:
+    """Address of a function of the C library that a signal handler may call."""
+    address = ctypes.cast(getattr(_libc, name), ctypes.c_void_p).value
+    assert address is not None
+    return address
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+def address_of(memory: bytearray | mmap.mmap) -> int:
+    """Address of a writable buffer's first byte. The buffer must not move or go as long as the address is used."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+def anonymous(size: int) -> mmap.mmap:
+    """Zeroed private memory of ``size`` bytes, of which only pages that are touched take room.
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+
+
+def forbid(address: int, size: int) -> None:
+    """Make whole pages inaccessible."""
+    if size and _mprotect(address, size, _PROT_NONE):
+        raise _error()
+
+
+def allow(address: int, size: int) -> None:
+    """Make whole pages readable and writable; they are zero where they never were.
+
+    Raises:
+        OSError: there is no room for them.
+    """
+    if size and _mprotect(address, size, _PROT_READ | _PROT_WRITE):
+        raise _error()
+
+
+def map_code(size: int) -> tuple[int, int]:
+    """Map the same new memory twice: for writing, and for reading and executing.
+
+    Args:
+        size: bytes, a multiple of the page size.
+
+    Returns:
+        the address to write at and the address to execute at.
+
+    Raises:
+        OSError: the system forbids it or has no room for it; the message says which.
+    """
+    failures = []
+    for source in (_memfd, _shared_memory_file, _temporary_file):
+        try:
+            fd = source()
+        except (OSError, AttributeError) as error:
+            failures.append(f"{source.__name__.strip('_')}: {error}")
+            continue
+        try:
+            return _map_twice(fd, size)
+        except OSError as error:
+            failures.append(f"{source.__name__.strip('_')}: {error}")
+        finally:
+            os.close(fd)
+    raise OSError(
+        "no executable memory can be had; vibewasm needs memfd_create() with an executable mapping, or a file system for "
+        f"temporary files that is not mounted noexec. Tried {'; '.join(failures)}"
+    )
+
+
+def _memfd() -> int:
+    return os.memfd_create("vibewasm", os.MFD_CLOEXEC)
+
+
+def _shared_memory_file() -> int:
+    return os.open("/dev/shm", os.O_RDWR | os.O_CLOEXEC | _O_TMPFILE, 0o600)
+
+
+def _temporary_file() -> int:
+    return os.open(os.environ.get("TMPDIR", "/tmp"), os.O_RDWR | os.O_CLOEXEC | _O_TMPFILE, 0o600)
+
+
+def _map_twice(fd: int, size: int) -> tuple[int, int]:
+    os.ftruncate(fd, size)
+    writable = _mmap(0, size, _PROT_READ | _PROT_WRITE, _MAP_SHARED, fd, 0)
+    if writable == _MAP_FAILED:
+        raise _error()
+    executable = _mmap(0, size, _PROT_READ | _PROT_EXEC, _MAP_SHARED, fd, 0)
+    if executable == _MAP_FAILED:
+        error = _error()
+        _munmap(writable, size)
+        raise error
+    return writable, executable
+
+
+def unmap(address: int, size: int) -> None:
+    """Undo one of the mappings of :func:`map_code`."""
+    if _munmap(address, size):
+        raise _error()
+
+
+# -- signals -----------------------------------------------------------------------------------------------------------
+
+
+class Disposition:
+    """What happens at a signal: ``struct sigaction``.
+
+    Attributes:
+        handler: address of the handler, or SIG_DFL or SIG_IGN.
+        flags: ``sa_flags``, unsigned.
+        raw: the structure.
+    """
+
+    __slots__ = ("flags", "handler", "raw")
+
+    def __init__(self, raw: bytearray) -> None:
+        self.raw = raw
+        self.handler: int = unpack_from("=Q", raw, 0)[0]
+        self.flags: int = unpack_from("=I", raw, _SIGACTION_FLAGS)[0]
+
+
+def disposition(signal: int) -> Disposition:
+    """What happens at ``signal`` at present."""
+    raw = bytearray(_SIGACTION_SIZE)
+    if _sigaction(signal, None, address_of(raw)):
+        raise _error()
+    return Disposition(raw)
+
+
+def set_handler(signal: int, handler: int, flags: int, like: Disposition | None = None) -> None:
+    """Install a handler; the signals that are blocked while it runs are those of ``like``, or none."""
+    raw = bytearray(like.raw if like else _SIGACTION_SIZE)
+    pack_into("=Q", raw, 0, handler)
+    pack_into("=I", raw, _SIGACTION_FLAGS, flags)
+    if _sigaction(signal, address_of(raw), None):
+        raise _error()
+
+
+# -- threads and processes ---------------------------------------------------------------------------------------------
+
+
+def process_id() -> int:
+    """A number that is another one in a forked child."""
+    return os.getpid()
+
+
+def stack_bounds() -> tuple[int, int]:
+    """Lowest and end address of the calling thread's stack, to which it may grow."""
+    if not hasattr(_libc, "gnu_get_libc_version") and _thread.get_native_id() == os.getpid():
+        # For the main thread, musl tells what is mapped at present, not how far the stack may grow.
+        return main_stack_bounds()
+    return thread_stack_bounds()
+
+
+def thread_stack_bounds() -> tuple[int, int]:
+    """Bounds of the calling thread's stack as the C library knows them."""
+    attributes = ctypes.create_string_buffer(128)
+    low = ctypes.c_size_t()
+    size = ctypes.c_size_t()
+    pthread_self = _libc.pthread_self
+    pthread_self.restype = ctypes.c_size_t
+    number = _libc.pthread_getattr_np(ctypes.c_size_t(pthread_self()), attributes)
+    if number:
+        raise OSError(number, f"the bounds of this thread's stack cannot be had: {os.strerror(number)}")
+    try:
+        _libc.pthread_attr_getstack(attributes, ctypes.byref(low), ctypes.byref(size))
+    finally:
+        _libc.pthread_attr_destroy(attributes)
+    return low.value, low.value + size.value
+
+
+def main_stack_bounds() -> tuple[int, int]:
+    """Bounds of the main thread's stack, from the kernel's list of mappings and the limit of its size.
+
+    Raises:
+        OSError: /proc is not mounted.
+    """
+    from resource import RLIM_INFINITY, RLIMIT_STACK, getrlimit
+
+    with open("/proc/self/maps", "rb") as maps:
+        for line in maps:
+            if line.endswith(b"[stack]\n"):
+                end = int(line[line.index(b"-") + 1 : line.index(b" ")], 16)
+                break
+        else:
+            raise OSError(_ENOENT, "no stack among the mappings of this process")
+    limit = getrlimit(RLIMIT_STACK)[0]
+    # The kernel keeps at least 128 MiB free below the stack.
+    most = 1 << 27
+    size = most if limit == RLIM_INFINITY or limit > most else limit
+    return end - size, end

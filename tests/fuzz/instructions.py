@@ -1,0 +1,186 @@
+"""Instructions as tuples: expressions are split into them, changed, and encoded again.
+
+How an instruction is encoded is read from the engine's opcode table. Its reading of bytes is the fuzzer's own, so that a
+mistake in the engine's decoder does not hide itself.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from vibewasm.opcodes import BY_CODE
+
+BLOCK, LOOP, IF, ELSE, END = 0x02, 0x03, 0x04, 0x05, 0x0B
+BR, BR_IF, RETURN, CALL = 0x0C, 0x0D, 0x0F, 0x10
+UNREACHABLE, NOP, DROP, SELECT = 0x00, 0x01, 0x1A, 0x1B
+LOCAL_GET, LOCAL_SET, LOCAL_TEE = 0x20, 0x21, 0x22
+I32_CONST, I64_CONST, F32_CONST, F64_CONST = 0x41, 0x42, 0x43, 0x44
+REF_NULL, REF_FUNC = 0xD0, 0xD2
+
+KINDS: dict[int, tuple[str, ...]] = {code: tuple(row[2].split()) for code, row in BY_CODE.items()}
+_SIGNED_BITS = {"i32": 32, "i64": 64, "block": 33, "heap": 33}
+_FIXED_BYTES = {"f32": 4, "f64": 8}
+
+
+class Instruction(NamedTuple):
+    """An instruction: its code as in the opcode table, and a value for each kind of immediate of its row.
+
+    `block` and `heap` are signed numbers (a type index, or negative for what is one byte), `labels` a tuple whose last
+    is the default, `memarg` the pair (alignment, offset), `types` a tuple of bytes, floats their bits.
+    """
+
+    code: int
+    immediates: tuple[Any, ...] = ()
+
+
+class NotParsed(ValueError):
+    """The bytes are not a run of instructions that the table knows."""
+
+
+def uleb(value: int) -> bytes:
+    """Unsigned LEB128, as short as can be."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def sleb(value: int) -> bytes:
+    """Signed LEB128, as short as can be."""
+    out = bytearray()
+    while not -0x40 <= value < 0x40:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value & 0x7F)
+    return bytes(out)
+
+
+def read_uleb(data: bytes, position: int) -> tuple[int, int]:
+    """The unsigned number at `position` and the position behind it; raises `NotParsed`."""
+    value = shift = 0
+    while True:
+        if position >= len(data) or shift > 63:
+            raise NotParsed(f"no number at {position}")
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+
+
+def read_sleb(data: bytes, position: int) -> tuple[int, int]:
+    """The signed number at `position` and the position behind it; raises `NotParsed`."""
+    value, after = read_uleb(data, position)
+    bits = 7 * (after - position)
+    return (value - (1 << bits) if value >> (bits - 1) else value), after
+
+
+def read_expression(data: bytes, position: int = 0) -> tuple[list[Instruction], int]:
+    """The instructions from `position` to the `end` that closes the expression, and the position behind it."""
+    instructions: list[Instruction] = []
+    depth = 1
+    while depth:
+        instruction, position = read_instruction(data, position)
+        instructions.append(instruction)
+        if instruction.code in (BLOCK, LOOP, IF):
+            depth += 1
+        elif instruction.code == END:
+            depth -= 1
+    return instructions, position
+
+
+def read_instruction(data: bytes, position: int) -> tuple[Instruction, int]:
+    """The instruction at `position` and the position behind it; raises `NotParsed`."""
+    if position >= len(data):
+        raise NotParsed("an expression without end")
+    code = data[position]
+    position += 1
+    if code in (0xFC, 0xFD, 0xFE):
+        sub, position = read_uleb(data, position)
+        code = code << 12 | sub
+    kinds = KINDS.get(code)
+    if kinds is None:
+        raise NotParsed(f"opcode {code:#x}")
+    if not kinds:
+        return Instruction(code), position
+    values: list[Any] = []
+    for kind in kinds:
+        value: Any
+        if kind in _SIGNED_BITS:
+            value, position = read_sleb(data, position)
+        elif kind in _FIXED_BYTES:
+            size = _FIXED_BYTES[kind]
+            value = int.from_bytes(data[position : position + size], "little")
+            position += size
+        elif kind == "memarg":
+            align, position = read_uleb(data, position)
+            offset, position = read_uleb(data, position)
+            value = (align, offset)
+        elif kind == "labels":
+            count, position = read_uleb(data, position)
+            labels: list[int] = []
+            for _ in range(min(count, len(data)) + 1):
+                label, position = read_uleb(data, position)
+                labels.append(label)
+            value = tuple(labels)
+        elif kind == "types":
+            count, position = read_uleb(data, position)
+            value = tuple(data[position : position + count])
+            position += count
+        else:
+            value, position = read_uleb(data, position)
+        values.append(value)
+    return Instruction(code, tuple(values)), position
+
+
+def encode(instruction: Instruction) -> bytes:
+    """The bytes of one instruction."""
+    code, immediates = instruction
+    out = bytes([code]) if code < 0x100 else bytes([code >> 12]) + uleb(code & 0xFFF)
+    for kind, value in zip(KINDS[code], immediates, strict=True):
+        if kind in _SIGNED_BITS:
+            out += sleb(value)
+        elif kind in _FIXED_BYTES:
+            out += int(value).to_bytes(_FIXED_BYTES[kind], "little")
+        elif kind == "memarg":
+            out += uleb(value[0]) + uleb(value[1])
+        elif kind == "labels":
+            out += uleb(len(value) - 1) + b"".join(map(uleb, value))
+        elif kind == "types":
+            out += uleb(len(value)) + bytes(value)
+        else:
+            out += uleb(value)
+    return out
+
+
+class Body(NamedTuple):
+    """A function body: runs of locals as (count, type byte), and the instructions with the last `end`."""
+
+    locals: tuple[tuple[int, int], ...]
+    instructions: tuple[Instruction, ...]
+
+    def encode(self) -> bytes:
+        """The bytes of the body, without its size."""
+        runs = b"".join(uleb(count) + bytes([type_]) for count, type_ in self.locals)
+        return uleb(len(self.locals)) + runs + b"".join(map(encode, self.instructions))
+
+
+@lru_cache(maxsize=8192)  # mutants of the same seed read the same bodies
+def read_body(data: bytes) -> Body:
+    """Reads a body (without its size); raises `NotParsed`."""
+    count, position = read_uleb(data, 0)
+    runs: list[tuple[int, int]] = []
+    for _ in range(count):
+        number, position = read_uleb(data, position)
+        if position >= len(data):
+            raise NotParsed("locals run out of the body")
+        runs.append((number, data[position]))
+        position += 1
+    instructions, position = read_expression(data, position)
+    if position != len(data):
+        raise NotParsed("bytes behind the end of a body")
+    return Body(tuple(runs), tuple(instructions))

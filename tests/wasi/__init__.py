@@ -1,0 +1,1 @@
+"""Tests of WASI preview 1."""

@@ -1,0 +1,126 @@
+"""WebAssembly at machine speed from pure Python.
+
+:func:`instantiate` is the short way; :class:`Engine`, :class:`Store`, :class:`Module` and :class:`Linker` are the long one::
+
+    import vibewasm
+
+    instance = vibewasm.instantiate("fib.wasm")
+    print(instance.exports.fib(30))
+
+Every name is loaded when it is first used (PEP 562), so that a program pays for what it touches only.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .config import Config
+    from .engine import Engine
+    from .errors import (
+        DecodeError,
+        ExitTrap,
+        Frame,
+        Interrupted,
+        LinkError,
+        OutOfFuel,
+        Trap,
+        ValidationError,
+        WasmError,
+    )
+    from .func import Func
+    from .global_ import Global
+    from .instance import Exports, Instance
+    from .linker import Linker, instantiate
+    from .memory import Memory
+    from .module import Module
+    from .store import Store
+    from .table import Table
+    from .types import (
+        ExportType,
+        FuncType,
+        GlobalType,
+        ImportType,
+        Limits,
+        MemoryType,
+        TableType,
+        ValType,
+    )
+    from .wasi import WasiConfig
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Config",
+    "DecodeError",
+    "Engine",
+    "ExitTrap",
+    "ExportType",
+    "Exports",
+    "Frame",
+    "Func",
+    "FuncType",
+    "Global",
+    "GlobalType",
+    "ImportType",
+    "Instance",
+    "Interrupted",
+    "Limits",
+    "LinkError",
+    "Linker",
+    "Memory",
+    "MemoryType",
+    "Module",
+    "OutOfFuel",
+    "Store",
+    "Table",
+    "TableType",
+    "Trap",
+    "ValType",
+    "ValidationError",
+    "WasiConfig",
+    "WasmError",
+    "__version__",
+    "instantiate",
+]
+
+#: Which module each name comes from.
+_HOMES = {
+    "config": ("Config",),
+    "engine": ("Engine",),
+    "errors": (
+        "DecodeError",
+        "ExitTrap",
+        "Frame",
+        "Interrupted",
+        "LinkError",
+        "OutOfFuel",
+        "Trap",
+        "ValidationError",
+        "WasmError",
+    ),
+    "func": ("Func",),
+    "global_": ("Global",),
+    "instance": ("Exports", "Instance"),
+    "linker": ("Linker", "instantiate"),
+    "memory": ("Memory",),
+    "module": ("Module",),
+    "store": ("Store",),
+    "table": ("Table",),
+    "types": ("ExportType", "FuncType", "GlobalType", "ImportType", "Limits", "MemoryType", "TableType", "ValType"),
+    "wasi": ("WasiConfig",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = __import__(f"{__name__}.{home}", fromlist=(name,))
+    value: object = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

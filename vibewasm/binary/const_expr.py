@@ -1,0 +1,152 @@
+"""Constant expressions: first values of globals, offsets of segments, items of element segments.
+
+Reading and checking are apart, because what is malformed anywhere in the module comes before what is invalid. Constant are (specification,
+"Validation / Instructions / Constant Expressions"): the four ``const`` instructions, ``ref.null``, ``ref.func``, ``global.get`` of
+an immutable imported global, and ``add``, ``sub`` and ``mul`` of i32 and i64.
+"""
+
+from __future__ import annotations
+
+from ..errors import DecodeError, ValidationError
+from ..types import F32, F64, FUNCREF, I32, I64, type_name
+from .leb128 import signed, u32
+from .value_types import heap_type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .module_info import ModuleInfo
+
+END = 0x0B
+GLOBAL_GET = 0x23
+I32_CONST = 0x41
+I64_CONST = 0x42
+F32_CONST = 0x43
+F64_CONST = 0x44
+REF_NULL = 0xD0
+REF_FUNC = 0xD2
+
+#: The type that each constant has.
+_CONSTANTS = {I32_CONST: I32, I64_CONST: I64, F32_CONST: F32, F64_CONST: F64}
+#: The type of operands and result of ``add``, ``sub`` and ``mul``.
+_ARITHMETIC = {0x6A: I32, 0x6B: I32, 0x6C: I32, 0x7C: I64, 0x7D: I64, 0x7E: I64}
+
+
+class ConstExpr:
+    """A constant expression.
+
+    Attributes:
+        ops: ``(opcode, immediate)`` in the order of evaluation on a stack, without the ``end``. Immediates: signed ints of ``i32.const``
+            and ``i64.const``, bits of ``f32.const`` and ``f64.const``, the type code of ``ref.null``,
+            the index of ``ref.func`` and ``global.get``, 0 of arithmetic.
+        offset: where it lies in the module.
+    """
+
+    __slots__ = ("offset", "ops")
+
+    def __init__(self, ops: list[tuple[int, int]], offset: int) -> None:
+        self.ops = ops
+        self.offset = offset
+
+    def __repr__(self) -> str:
+        return f"ConstExpr({self.ops!r}, {self.offset:#x})"
+
+
+def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
+    """Read a constant expression and the ``end`` behind it.
+
+    Args:
+        data: the module.
+        pos: where the expression begins.
+        end: where its section ends.
+
+    Raises:
+        DecodeError: malformed bytes or an opcode that does not exist.
+        ValidationError: an instruction that is not constant.
+    """
+    start = pos
+    ops: list[tuple[int, int]] = []
+    while pos < end:
+        opcode = data[pos]
+        if opcode == END:
+            return ConstExpr(ops, start), pos + 1
+        value = 0
+        if opcode == I32_CONST:
+            value, after = signed(data, pos + 1, 32)
+        elif opcode == REF_FUNC or opcode == GLOBAL_GET:
+            value, after = u32(data, pos + 1)
+        elif opcode == REF_NULL:
+            value, after = heap_type(data, pos + 1)
+        elif opcode == I64_CONST:
+            value, after = signed(data, pos + 1, 64)
+        elif opcode == F64_CONST or opcode == F32_CONST:
+            after = pos + (9 if opcode == F64_CONST else 5)
+            if after > end:
+                break
+            value = int.from_bytes(data[pos + 1 : after], "little")
+        elif opcode in _ARITHMETIC:
+            after = pos + 1
+        else:
+            raise _not_constant(opcode, pos)
+        ops.append((opcode, value))
+        pos = after
+    raise DecodeError("unexpected end of section or function: constant expression without end", end)
+
+
+def _not_constant(opcode: int, pos: int) -> DecodeError | ValidationError:
+    """The error for an opcode that no constant expression has."""
+    from ..opcodes import BY_CODE
+
+    # Opcodes of proposals to come, and prefixes, whose second part is not looked at.
+    later = opcode in b"\x06\x07\x08\x09\x0a\x12\x13\x14\x15\x18\x19\x1f\xd3\xd4\xd5\xd6\xfb\xfc\xfd\xfe"
+    row = BY_CODE.get(opcode)
+    if row is None and not later:
+        return DecodeError(f"illegal opcode {opcode:02x}", pos)
+    name = row[1] if row else f"opcode {opcode:02x}"
+    return ValidationError(f"constant expression required: {name} is not constant", pos)
+
+
+def check_const_expr(info: ModuleInfo, expr: ConstExpr, expected: int) -> None:
+    """Check that an expression is valid and gives one value of the type ``expected``.
+
+    Raises:
+        ValidationError: it is not.
+    """
+    stack: list[int] = []
+    for opcode, value in expr.ops:
+        if opcode in _CONSTANTS:
+            stack.append(_CONSTANTS[opcode])
+        elif opcode == REF_FUNC:
+            if value >= len(info.func_type_indices):
+                raise ValidationError(f"unknown function {value}", expr.offset)
+            stack.append(FUNCREF)
+        elif opcode == REF_NULL:
+            stack.append(value)
+        elif opcode == GLOBAL_GET:
+            stack.append(_global_type(info, value, expr))
+        else:
+            operand = _ARITHMETIC[opcode]
+            if stack[-2:] != [operand, operand]:
+                raise ValidationError(
+                    f"type mismatch: two operands of type {type_name(operand)} expected in a constant expression",
+                    expr.offset,
+                )
+            stack.pop()
+    if stack != [expected]:
+        # A long expression is not worth its whole list of types.
+        found = " ".join(type_name(code) for code in stack[:4]) + (" ..." if len(stack) > 4 else "")
+        raise ValidationError(
+            f"type mismatch: constant expression of type [{found}] where [{type_name(expected)}] is expected",
+            expr.offset,
+        )
+
+
+def _global_type(info: ModuleInfo, index: int, expr: ConstExpr) -> int:
+    """The type of a global that a constant expression reads."""
+    if index >= len(info.globals):
+        raise ValidationError(f"unknown global {index}", expr.offset)
+    # WebAssembly 2.0 knows imported globals only here. 3.0 (with GC) adds the ones before; wasmtime 50 without its gc feature does not.
+    if index >= info.imported_globals:
+        raise ValidationError(f"constant expression required: global {index} is not an imported one", expr.offset)
+    if info.globals[index].mutable:
+        raise ValidationError(f"constant expression required: global {index} is mutable", expr.offset)
+    return info.globals[index].content.code

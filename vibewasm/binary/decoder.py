@@ -1,0 +1,129 @@
+"""Decoding a module: its header, the order of its sections, and their sizes (specification, "Binary Format / Modules").
+
+What a section holds is read in :mod:`vibewasm.binary.sections`, and checked in :mod:`vibewasm.binary.validate` when all is read.
+"""
+
+from __future__ import annotations
+
+from ..errors import DecodeError
+from . import sections
+from .features import BUILT
+from .leb128 import u32
+from .module_info import ModuleInfo, Section
+from .validate import validate_module
+
+__all__ = ["decode"]
+
+_MAGIC = b"\0asm"
+_VERSION = b"\1\0\0\0"
+#: Behind the version, which is 13 as long as the component model is not finished, a component has layer 1.
+_COMPONENT_LAYER = b"\1\0"
+
+_CUSTOM = 0
+#: By section number: its name, its place in the order of sections, and what reads it.
+_SECTIONS = (
+    ("custom", 0, None),
+    ("type", 1, sections.type_section),
+    ("import", 2, sections.import_section),
+    ("function", 3, sections.function_section),
+    ("table", 4, sections.table_section),
+    ("memory", 5, sections.memory_section),
+    ("global", 7, sections.global_section),
+    ("export", 8, sections.export_section),
+    ("start", 9, sections.start_section),
+    ("element", 10, sections.element_section),
+    ("code", 12, sections.code_section),
+    ("data", 13, sections.data_section),
+    ("data count", 11, sections.data_count_section),
+    ("tag", 6, sections.tag_section),
+)
+
+
+def decode(data: bytes, features: frozenset[str] = BUILT) -> ModuleInfo:
+    """Decode a module and validate all of it but the function bodies.
+
+    Args:
+        data: the module's bytes. They are kept, not copied, if they are ``bytes``.
+        features: names of proposals to accept, see :mod:`vibewasm.binary.features`.
+
+    Raises:
+        DecodeError: malformed bytes.
+        ValidationError: an invalid module, one that uses a proposal that is not in ``features``, or one beyond a limit of the implementation.
+    """
+    if type(data) is not bytes:
+        data = bytes(data)
+    info = ModuleInfo(data, features)
+    _check_header(data)
+    try:
+        _read_sections(info)
+    except IndexError:
+        raise DecodeError(sections.UNEXPECTED_END, len(data)) from None
+    validate_module(info)
+    return info
+
+
+def _check_header(data: bytes) -> None:
+    magic = data[:4]
+    if magic != _MAGIC:
+        if _MAGIC.startswith(magic):
+            raise DecodeError("unexpected end: a module begins with eight bytes", len(data))
+        hint = ""
+        if data.lstrip()[:1] == b"(" or data.lstrip()[:2] == b";;":
+            hint = ": this looks like the text format; convert it with `wasm-tools parse` or `wat2wasm`"
+        raise DecodeError(f"magic header not detected{hint}", 0)
+    version = data[4:8]
+    if version == _VERSION:
+        return
+    if len(version) < 4:
+        raise DecodeError("unexpected end: a module begins with eight bytes", len(data))
+    if version[2:] == _COMPONENT_LAYER:
+        raise DecodeError(
+            "unknown binary version: this is a component, and vibewasm runs core modules; take the core module out of it "
+            "with `wasm-tools component unbundle`, or build the program for wasm32-wasip1",
+            4,
+        )
+    raise DecodeError(f"unknown binary version {int.from_bytes(version, 'little')}, expected 1", 4)
+
+
+def _read_sections(info: ModuleInfo) -> None:
+    data = info.data
+    pos = 8
+    last_place = 0
+    total = len(data)
+    seen_code = seen_data = False
+    while pos < total:
+        number = data[pos]
+        if number >= len(_SECTIONS):
+            raise DecodeError(f"malformed section id {number}", pos)
+        name, place, read = _SECTIONS[number]
+        size, start = u32(data, pos + 1)
+        end = start + size
+        if end > total:
+            raise DecodeError(
+                f"length out of bounds: {name} section of {size} bytes, {total - start} are left", pos + 1
+            )
+        if read is None:
+            name, after = sections.read_name(data, start)
+            if after > end:
+                raise DecodeError("unexpected end: the name of a custom section is longer than the section", start)
+            info.sections.append(Section(_CUSTOM, name, start, end, after))
+        else:
+            if place <= last_place:
+                raise DecodeError(
+                    f"unexpected content after last section: {name} section is out of order or repeated", pos
+                )
+            last_place = place
+            info.sections.append(Section(number, name, start, end, start))
+            after = read(info, start, end)
+            if after != end:
+                raise DecodeError(
+                    f"section size mismatch: {name} section ends at {end:#x}, its contents at {after:#x}",
+                    min(after, end),
+                )
+            seen_code = seen_code or read is sections.code_section
+            seen_data = seen_data or read is sections.data_section
+        pos = end
+    if not seen_code:
+        sections.check_code_count(info, 0, total)
+    if not seen_data:
+        sections.check_data_count(info, 0, total)

@@ -1,0 +1,281 @@
+"""What a module says, decoded: the plain data that the compiler, the API and the tools read."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..types import FuncType, GlobalType, MemoryType, TableType
+    from .const_expr import ConstExpr
+    from .names import Names
+
+#: Kinds of imports and exports, as in the binary format.
+FUNC = 0
+TABLE = 1
+MEMORY = 2
+GLOBAL = 3
+TAG = 4
+
+#: Words for the kinds, by kind.
+KIND_NAMES = ("func", "table", "memory", "global", "tag")
+
+
+class Section:
+    """Where a section lies.
+
+    Attributes:
+        id: the section's number in the binary format; 0 is a custom section.
+        name: "type", "import" and so on; of a custom section its own name.
+        start, end: range of its contents in the module, behind id and size. Of a custom section it begins with the name.
+        payload: where a custom section's contents go on behind the name; else the same as ``start``.
+    """
+
+    __slots__ = ("end", "id", "name", "payload", "start")
+
+    def __init__(self, id: int, name: str, start: int, end: int, payload: int) -> None:
+        self.id = id
+        self.name = name
+        self.start = start
+        self.end = end
+        self.payload = payload
+
+    def __repr__(self) -> str:
+        return f"Section({self.id}, {self.name!r}, {self.start:#x}, {self.end:#x})"
+
+
+class Import:
+    """One import.
+
+    Attributes:
+        module, name: the two names.
+        kind: :data:`FUNC`, :data:`TABLE`, :data:`MEMORY` or :data:`GLOBAL`.
+        desc: for a function the index of its type, else its type.
+        offset: where it lies in the module.
+    """
+
+    __slots__ = ("desc", "kind", "module", "name", "offset")
+
+    def __init__(
+        self, module: str, name: str, kind: int, desc: int | TableType | MemoryType | GlobalType, offset: int
+    ) -> None:
+        self.module = module
+        self.name = name
+        self.kind = kind
+        self.desc = desc
+        self.offset = offset
+
+    def __repr__(self) -> str:
+        return f"Import({self.module!r}, {self.name!r}, {self.kind}, {self.desc!r})"
+
+
+class Export:
+    """One export.
+
+    Attributes:
+        name: its name.
+        kind: :data:`FUNC`, :data:`TABLE`, :data:`MEMORY` or :data:`GLOBAL`.
+        index: in the index space of its kind.
+        offset: where it lies in the module.
+    """
+
+    __slots__ = ("index", "kind", "name", "offset")
+
+    def __init__(self, name: str, kind: int, index: int, offset: int) -> None:
+        self.name = name
+        self.kind = kind
+        self.index = index
+        self.offset = offset
+
+    def __repr__(self) -> str:
+        return f"Export({self.name!r}, {self.kind}, {self.index})"
+
+
+class Element:
+    """One element segment. It has either ``funcs`` or ``exprs``.
+
+    Attributes:
+        mode: "active", "passive" or "declarative".
+        table: index of the table that an active segment is copied to, else 0.
+        offset: where in that table, else ``None``.
+        type: code of the items' type.
+        funcs: the items as function indices, also where each was an expression of nothing but ``ref.func``; else ``None``.
+        exprs: the items as constant expressions, where any of them is something else; else ``None``.
+        position: where the segment lies in the module.
+    """
+
+    __slots__ = ("exprs", "funcs", "mode", "offset", "position", "table", "type")
+
+    def __init__(
+        self,
+        mode: str,
+        table: int,
+        offset: ConstExpr | None,
+        type: int,
+        funcs: list[int] | None,
+        exprs: list[ConstExpr] | None,
+        position: int,
+    ) -> None:
+        self.mode = mode
+        self.table = table
+        self.offset = offset
+        self.type = type
+        self.funcs = funcs
+        self.exprs = exprs
+        self.position = position
+
+    @property
+    def items_are_funcs(self) -> bool:
+        """Whether ``items`` are function indices rather than constant expressions."""
+        return self.funcs is not None
+
+    @property
+    def items(self) -> list[int] | list[ConstExpr]:
+        """The items, of either kind."""
+        return self.funcs if self.funcs is not None else self.exprs or []
+
+    def __repr__(self) -> str:
+        return f"Element({self.mode!r}, table={self.table}, {len(self.items)} items at {self.position:#x})"
+
+
+class Data:
+    """One data segment. Its bytes stay where they are, in the module.
+
+    Attributes:
+        mode: "active" or "passive".
+        memory: index of the memory that an active segment is copied to, else 0.
+        offset: where in that memory, else ``None``.
+        start, end: range of the bytes in the module.
+        position: where the segment lies in the module.
+    """
+
+    __slots__ = ("end", "memory", "mode", "offset", "position", "start")
+
+    def __init__(self, mode: str, memory: int, offset: ConstExpr | None, start: int, end: int, position: int) -> None:
+        self.mode = mode
+        self.memory = memory
+        self.offset = offset
+        self.start = start
+        self.end = end
+        self.position = position
+
+    def __repr__(self) -> str:
+        return f"Data({self.mode!r}, memory={self.memory}, {self.end - self.start} bytes at {self.start:#x})"
+
+
+class ModuleInfo:
+    """A decoded module.
+
+    Attributes:
+        data: the whole module.
+        features: names of the proposals that were on, see :mod:`vibewasm.binary.features`.
+        sections: all sections in their order.
+        types: function types. Equal types may be one object.
+        imports: imports in their order.
+        func_type_indices: for each function, imported ones first, the index of its type.
+        tables, memories, globals: their types, imported ones first.
+        table_positions, memory_positions: where the ones that the module defines lie, imports not counted.
+        imported_funcs, imported_tables, imported_memories, imported_globals: how many of each are imported.
+        global_inits: for each global that the module defines, its first value.
+        exports: exports in their order.
+        start: index of the start function, or ``None``.
+        start_position: where the start section says so.
+        elements: element segments.
+        datas: data segments.
+        data_count: what the data count section says, or ``None`` without one.
+        bodies: for each function that the module defines, where its locals and its expression lie in ``data``.
+        declared_refs: functions that occur outside of bodies, other than as the start function, so that
+            ``ref.func`` in bodies may name them: ``{function index: 0, 1, 2...}``.
+    """
+
+    __slots__ = (
+        "_names",
+        "bodies",
+        "data",
+        "data_count",
+        "datas",
+        "declared_refs",
+        "elements",
+        "exports",
+        "features",
+        "func_type_indices",
+        "global_inits",
+        "globals",
+        "imported_funcs",
+        "imported_globals",
+        "imported_memories",
+        "imported_tables",
+        "imports",
+        "memories",
+        "memory_positions",
+        "sections",
+        "start",
+        "start_position",
+        "table_positions",
+        "tables",
+        "types",
+    )
+
+    def __init__(self, data: bytes, features: frozenset[str]) -> None:
+        self.data = data
+        self.features = features
+        self.sections: list[Section] = []
+        self.types: list[FuncType] = []
+        self.imports: list[Import] = []
+        self.func_type_indices: list[int] = []
+        self.tables: list[TableType] = []
+        self.memories: list[MemoryType] = []
+        self.globals: list[GlobalType] = []
+        self.table_positions: list[int] = []
+        self.memory_positions: list[int] = []
+        self.imported_funcs = 0
+        self.imported_tables = 0
+        self.imported_memories = 0
+        self.imported_globals = 0
+        self.global_inits: list[ConstExpr] = []
+        self.exports: list[Export] = []
+        self.start: int | None = None
+        self.start_position = 0
+        self.elements: list[Element] = []
+        self.datas: list[Data] = []
+        self.data_count: int | None = None
+        self.bodies: list[tuple[int, int]] = []
+        self.declared_refs: dict[int, int] = {}
+        self._names: Names | None = None
+
+    def func_type(self, index: int) -> FuncType:
+        """The type of function ``index`` (imports first)."""
+        return self.types[self.func_type_indices[index]]
+
+    def custom_sections(self, name: str) -> list[Section]:
+        """The custom sections of that name, in their order; ``data[section.payload:section.end]`` is what they hold."""
+        return [section for section in self.sections if section.id == 0 and section.name == name]
+
+    @property
+    def names(self) -> Names:
+        """What the ``name`` custom section says (specification, "Appendix / Custom Sections"), decoded as it is asked for."""
+        if self._names is None:
+            from .names import Names
+
+            # Of several sections the last one counts: tools that add one append it.
+            found = self.custom_sections("name")
+            self._names = Names(self.data, found[-1].payload, found[-1].end) if found else Names(b"", 0, 0)
+        return self._names
+
+    @property
+    def name(self) -> str | None:
+        """The module's name in the name section, or ``None``."""
+        return self.names.module
+
+    @property
+    def func_names(self) -> dict[int, str]:
+        """Names of functions in the name section, by function index."""
+        return self.names.of("func")
+
+    @property
+    def local_names(self) -> dict[int, dict[int, str]]:
+        """Names of locals in the name section, by function index and local index."""
+        return self.names.within("local")
+
+    @property
+    def global_names(self) -> dict[int, str]:
+        """Names of globals in the name section, by global index."""
+        return self.names.of("global")

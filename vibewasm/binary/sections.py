@@ -1,0 +1,406 @@
+"""Readers of the sections' contents, one function a section (specification, "Binary Format / Modules").
+
+Each takes the module so far, the position where the contents begin and the position where the section ends, and returns the position
+where it stopped; the caller compares that with the end. As in the reference interpreter a reader may run into the
+bytes behind its section before that shows. Reading past the end of the module raises ``IndexError``, which the
+caller turns into the right error. Nothing is allocated on the word of a count: items are appended as they are read.
+"""
+
+from __future__ import annotations
+
+from ..errors import DecodeError, ValidationError
+from ..types import FUNCREF, FuncType
+from .const_expr import REF_FUNC, ConstExpr, read_const_expr
+from .features import unsupported
+from .leb128 import signed, u32
+from .limits import (
+    MAX_DATA_SEGMENTS,
+    MAX_ELEMENT_SEGMENTS,
+    MAX_EXPORTS,
+    MAX_FUNCTION_SIZE,
+    MAX_FUNCTIONS,
+    MAX_GLOBALS,
+    MAX_IMPORTS,
+    MAX_MEMORIES,
+    MAX_PARAMS,
+    MAX_RESULTS,
+    MAX_STRING_SIZE,
+    MAX_TABLE_ENTRIES,
+    MAX_TABLES,
+    MAX_TYPES,
+)
+from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, Data, Element, Export, Import, ModuleInfo
+from .value_types import VALUE_TYPES, global_type, memory_type, reference_type, table_type, value_type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..types import GlobalType, MemoryType, TableType
+
+UNEXPECTED_END = "unexpected end of section or function"
+
+_FUNC_FORM = 0x60
+#: Forms of types that the garbage-collection proposal adds.
+_LATER_FORMS = {0x5F: "struct type", 0x5E: "array type", 0x50: "sub type", 0x4F: "final sub type", 0x4E: "rec group"}
+
+_NO_CODE = 0xFF
+#: Turns bytes of value types into the engine's codes, and every other byte into ``_NO_CODE``.
+_CODES = bytes([VALUE_TYPES.get(byte, _NO_CODE) for byte in range(256)])
+
+_END_OPCODE = 0x0B
+
+# Bits of an element segment's flags.
+_NOT_ACTIVE = 1
+_EXPLICIT = 2
+_EXPRESSIONS = 4
+
+
+def read_count(data: bytes, pos: int, end: int, most: int, what: str) -> tuple[int, int]:
+    """The length of a vector, whose items take at least one byte each.
+
+    Raises:
+        DecodeError: the rest of the section is shorter than that.
+        ValidationError: there are more than ``most``.
+    """
+    count, after = u32(data, pos)
+    if count > end - after:
+        raise DecodeError(f"{UNEXPECTED_END}: {count} {what} do not fit into {max(0, end - after)} bytes", pos)
+    if count > most:
+        raise ValidationError(f"implementation limit: {count} {what}, at most {most} are supported", pos)
+    return count, after
+
+
+def read_name(data: bytes, pos: int) -> tuple[str, int]:
+    """A name.
+
+    Raises:
+        DecodeError: longer than the module, or not UTF-8.
+        ValidationError: longer than names are supported.
+    """
+    size = data[pos]
+    if size < 0x80:
+        start = pos + 1
+    else:
+        size, start = u32(data, pos)
+    after = start + size
+    if after > len(data):
+        raise DecodeError(f"length out of bounds: a name of {size} bytes", pos)
+    if size > MAX_STRING_SIZE:
+        raise ValidationError(f"implementation limit: a name of {size} bytes, at most {MAX_STRING_SIZE}", pos)
+    try:
+        return str(data[start:after], "utf-8"), after
+    except UnicodeDecodeError as error:
+        raise DecodeError("malformed UTF-8 encoding", start + error.start) from None
+
+
+def type_section(info: ModuleInfo, pos: int, end: int) -> int:
+    data = info.data
+    types = info.types
+    # Equal encodings share one object: they save time, and memory in modules that repeat a type a million times.
+    known: dict[bytes, FuncType] = {}
+    count, pos = read_count(data, pos, end, MAX_TYPES, "types")
+    for _ in range(count):
+        if data[pos] != _FUNC_FORM:
+            raise _wrong_form(data, pos)
+        start = pos + 1
+        params, pos = _result_type(info, start, MAX_PARAMS, "parameters")
+        results, pos = _result_type(info, pos, MAX_RESULTS, "results")
+        encoding = data[start:pos]
+        type_ = known.get(encoding)
+        if type_ is None:
+            type_ = known[encoding] = FuncType.from_codes(params, results)
+        types.append(type_)
+    return pos
+
+
+def _wrong_form(data: bytes, pos: int) -> DecodeError | ValidationError:
+    """The error for a type that is not a function type."""
+    signed(data, pos, 7)
+    later = _LATER_FORMS.get(data[pos])
+    if later is not None:
+        return unsupported("gc", later, pos)
+    return DecodeError(f"malformed definition type {data[pos]:#04x}", pos)
+
+
+def _result_type(info: ModuleInfo, pos: int, most: int, what: str) -> tuple[tuple[int, ...], int]:
+    """A vector of value types, as codes."""
+    data = info.data
+    count, start = read_count(data, pos, len(data), most, what)
+    after = start + count
+    codes = data[start:after].translate(_CODES)
+    if _NO_CODE not in codes:
+        return tuple(codes), after
+    one_by_one = []
+    pos = start
+    for _ in range(count):
+        code, pos = value_type(data, pos, info.features)
+        one_by_one.append(code)
+    return tuple(one_by_one), pos
+
+
+def import_section(info: ModuleInfo, pos: int, end: int) -> int:
+    data = info.data
+    imports = info.imports
+    count, pos = read_count(data, pos, end, MAX_IMPORTS, "imports")
+    for _ in range(count):
+        start = pos
+        module, pos = read_name(data, pos)
+        name, pos = read_name(data, pos)
+        kind = data[pos]
+        desc: int | TableType | MemoryType | GlobalType
+        if kind == FUNC:
+            desc, pos = u32(data, pos + 1)
+            info.func_type_indices.append(desc)
+        elif kind == GLOBAL:
+            desc, pos = global_type(data, pos + 1, info.features)
+            info.globals.append(desc)
+        elif kind == MEMORY:
+            desc, pos = memory_type(data, pos + 1)
+            info.memories.append(desc)
+        elif kind == TABLE:
+            desc, pos = table_type(data, pos + 1)
+            info.tables.append(desc)
+        elif kind == TAG:
+            raise unsupported("exceptions", "import of a tag", pos)
+        else:
+            raise DecodeError(f"malformed import kind {kind:#04x}", pos)
+        imports.append(Import(module, name, kind, desc, start))
+    info.imported_funcs = len(info.func_type_indices)
+    info.imported_tables = len(info.tables)
+    info.imported_memories = len(info.memories)
+    info.imported_globals = len(info.globals)
+    return pos
+
+
+def function_section(info: ModuleInfo, pos: int, end: int) -> int:
+    count, pos = read_count(info.data, pos, end, MAX_FUNCTIONS, "functions")
+    return _indices(info.data, pos, end, count, info.func_type_indices)
+
+
+def _indices(data: bytes, pos: int, end: int, count: int, into: list[int]) -> int:
+    """Read ``count`` indices."""
+    run = data[pos : pos + count]
+    if run.isascii() and len(run) == count:
+        # All of them one byte long.
+        into.extend(run)
+        return pos + count
+    append = into.append
+    for _ in range(count):
+        index = data[pos]
+        if index < 0x80:
+            pos += 1
+        else:
+            byte = data[pos + 1]
+            if byte < 0x80:
+                index += (byte << 7) - 0x80
+                pos += 2
+            else:
+                index, pos = u32(data, pos)
+        append(index)
+    return pos
+
+
+def table_section(info: ModuleInfo, pos: int, end: int) -> int:
+    data = info.data
+    count, pos = read_count(data, pos, end, MAX_TABLES, "tables")
+    for _ in range(count):
+        if data[pos] == 0x40:
+            raise unsupported("function-references", "table with an initial value", pos)
+        info.table_positions.append(pos)
+        type_, pos = table_type(data, pos)
+        info.tables.append(type_)
+    return pos
+
+
+def memory_section(info: ModuleInfo, pos: int, end: int) -> int:
+    data = info.data
+    count, pos = read_count(data, pos, end, MAX_MEMORIES, "memories")
+    for _ in range(count):
+        info.memory_positions.append(pos)
+        type_, pos = memory_type(data, pos)
+        info.memories.append(type_)
+    return pos
+
+
+def tag_section(info: ModuleInfo, pos: int, end: int) -> int:
+    raise unsupported("exceptions", "tag section", pos)
+
+
+def global_section(info: ModuleInfo, pos: int, end: int) -> int:
+    data = info.data
+    count, pos = read_count(data, pos, end, MAX_GLOBALS, "globals")
+    for _ in range(count):
+        type_, pos = global_type(data, pos, info.features)
+        expr, pos = read_const_expr(data, pos, end)
+        info.globals.append(type_)
+        info.global_inits.append(expr)
+    return pos
+
+
+def export_section(info: ModuleInfo, pos: int, end: int) -> int:
+    data = info.data
+    exports = info.exports
+    count, pos = read_count(data, pos, end, MAX_EXPORTS, "exports")
+    for _ in range(count):
+        start = pos
+        name, pos = read_name(data, pos)
+        kind = data[pos]
+        if kind > GLOBAL:
+            if kind == TAG:
+                raise unsupported("exceptions", "export of a tag", pos)
+            raise DecodeError(f"malformed export kind {kind:#04x}", pos)
+        index, pos = u32(data, pos + 1)
+        exports.append(Export(name, kind, index, start))
+    return pos
+
+
+def start_section(info: ModuleInfo, pos: int, end: int) -> int:
+    info.start_position = pos
+    info.start, pos = u32(info.data, pos)
+    return pos
+
+
+def element_section(info: ModuleInfo, pos: int, end: int) -> int:
+    data = info.data
+    count, pos = read_count(data, pos, end, MAX_ELEMENT_SEGMENTS, "element segments")
+    for _ in range(count):
+        start = pos
+        flags, pos = u32(data, pos)
+        if flags > _NOT_ACTIVE | _EXPLICIT | _EXPRESSIONS:
+            raise DecodeError(f"malformed elements segment kind {flags}", start)
+        table = 0
+        offset = None
+        if not flags & _NOT_ACTIVE:
+            mode = "active"
+            if flags & _EXPLICIT:
+                table, pos = u32(data, pos)
+            offset, pos = read_const_expr(data, pos, end)
+        else:
+            mode = "declarative" if flags & _EXPLICIT else "passive"
+        type_ = FUNCREF
+        if flags & (_NOT_ACTIVE | _EXPLICIT):
+            if flags & _EXPRESSIONS:
+                type_, pos = reference_type(data, pos)
+            else:
+                if data[pos] != 0:
+                    raise DecodeError(f"malformed element kind {data[pos]:#04x}", pos)
+                pos += 1
+        length, pos = read_count(data, pos, len(data), MAX_TABLE_ENTRIES, "items of an element segment")
+        funcs: list[int] | None
+        exprs: list[ConstExpr] | None = None
+        if flags & _EXPRESSIONS:
+            exprs, pos = _expressions(data, pos, end, length)
+            if type_ == FUNCREF and all(len(expr.ops) == 1 and expr.ops[0][0] == REF_FUNC for expr in exprs):
+                funcs, exprs = [expr.ops[0][1] for expr in exprs], None
+            else:
+                funcs = None
+        else:
+            funcs = []
+            pos = _indices(data, pos, end, length, funcs)
+        info.elements.append(Element(mode, table, offset, type_, funcs, exprs, start))
+    return pos
+
+
+def _expressions(data: bytes, pos: int, end: int, count: int) -> tuple[list[ConstExpr], int]:
+    """Items of an element segment. Equal encodings share one object, which keeps long runs of nulls small."""
+    known: dict[bytes, ConstExpr] = {}
+    expressions = []
+    for _ in range(count):
+        start = pos
+        expr, pos = read_const_expr(data, pos, end)
+        encoding = data[start:pos]
+        expressions.append(known.setdefault(encoding, expr))
+    return expressions, pos
+
+
+def data_count_section(info: ModuleInfo, pos: int, end: int) -> int:
+    start = pos
+    info.data_count, pos = u32(info.data, pos)
+    if info.data_count > MAX_DATA_SEGMENTS:
+        raise ValidationError(
+            f"implementation limit: {info.data_count} data segments, at most {MAX_DATA_SEGMENTS} are supported", start
+        )
+    return pos
+
+
+def code_section(info: ModuleInfo, pos: int, end: int) -> int:
+    data = info.data
+    start = pos
+    count, pos = read_count(data, pos, end, MAX_FUNCTIONS, "function bodies")
+    check_code_count(info, count, start)
+    append = info.bodies.append
+    for _ in range(count):
+        # A hot loop: sizes of one and two bytes are read here.
+        size = data[pos]
+        if size < 0x80:
+            first = pos + 1
+        else:
+            byte = data[pos + 1]
+            if byte < 0x80:
+                size += (byte << 7) - 0x80
+                first = pos + 2
+            else:
+                size, first = u32(data, pos)
+                if size > MAX_FUNCTION_SIZE and first + size <= end:
+                    raise ValidationError(
+                        f"implementation limit: a function body of {size} bytes, at most {MAX_FUNCTION_SIZE}", pos
+                    )
+        pos = first + size
+        if pos > end:
+            raise DecodeError(f"{UNEXPECTED_END}: a function body of {size} bytes", first)
+        if data[pos - 1] != _END_OPCODE or size < 2:
+            raise _body_without_end(data, pos, size)
+        append((first, pos))
+    return pos
+
+
+def check_code_count(info: ModuleInfo, count: int, pos: int) -> None:
+    """Compare the number of bodies with the number of functions."""
+    declared = len(info.func_type_indices) - info.imported_funcs
+    if count != declared:
+        raise DecodeError(
+            f"function and code section have inconsistent lengths: {declared} functions, {count} bodies", pos
+        )
+
+
+def _body_without_end(data: bytes, pos: int, size: int) -> DecodeError:
+    """The error for a body whose last byte is not ``end``, with the words of a reader that runs on into what follows."""
+    if size < 2 or pos == len(data):
+        return DecodeError(f"{UNEXPECTED_END}: function body without end", pos)
+    if data[pos] == _END_OPCODE:
+        return DecodeError("section size mismatch: function body without end", pos)
+    return DecodeError("END opcode expected at the end of a function body", pos)
+
+
+def data_section(info: ModuleInfo, pos: int, end: int) -> int:
+    data = info.data
+    datas = info.datas
+    start = pos
+    count, pos = read_count(data, pos, end, MAX_DATA_SEGMENTS, "data segments")
+    check_data_count(info, count, start)
+    for _ in range(count):
+        start = pos
+        flags, pos = u32(data, pos)
+        if flags > 2:
+            raise DecodeError(f"malformed data segment kind {flags}", start)
+        memory = 0
+        offset = None
+        if flags == 2:
+            memory, pos = u32(data, pos)
+        if flags != 1:
+            offset, pos = read_const_expr(data, pos, end)
+        size, first = u32(data, pos)
+        pos = first + size
+        if pos > len(data):
+            raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
+        datas.append(Data("passive" if flags == 1 else "active", memory, offset, first, pos, start))
+    return pos
+
+
+def check_data_count(info: ModuleInfo, count: int, pos: int) -> None:
+    """Compare the number of data segments with what the data count section promised."""
+    if info.data_count is not None and count != info.data_count:
+        raise DecodeError(
+            "data count and data section have inconsistent lengths: "
+            f"{info.data_count} segments announced, {count} there",
+            pos,
+        )

@@ -1,0 +1,222 @@
+"""Validation of everything but function bodies (specification, "Validation / Modules"). Bodies are validated by the compiler.
+
+Messages begin with the official suite's words.
+"""
+
+from __future__ import annotations
+
+from ..errors import ValidationError
+from ..types import I32, I64, type_name
+from .const_expr import REF_FUNC, check_const_expr
+from .features import unsupported
+from .leb128 import u32
+from .limits import (
+    MAX_FUNCTIONS,
+    MAX_GLOBALS,
+    MAX_MEMORIES,
+    MAX_MEMORY32_PAGES,
+    MAX_MEMORY64_PAGES,
+    MAX_TABLE_ENTRIES,
+    MAX_TABLES,
+    MAX_TYPE_SIZE,
+)
+from .module_info import FUNC, KIND_NAMES, MEMORY, TABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..types import Limits
+    from .const_expr import ConstExpr
+    from .module_info import ModuleInfo
+
+_FUNCTION_SECTION = 3
+
+
+def validate_module(info: ModuleInfo) -> None:
+    """Validate a decoded module, and fill in ``info.declared_refs``.
+
+    Raises:
+        ValidationError: it is not valid, uses a proposal that is not on, or is beyond a limit of the implementation.
+    """
+    _check_function_types(info)
+    _check_numbers(info)
+    _check_tables(info)
+    _check_memories(info)
+    for type_, expr in zip(info.globals[info.imported_globals :], info.global_inits):
+        check_const_expr(info, expr, type_.content.code)
+    _check_exports(info)
+    _check_type_size(info)
+    _check_start(info)
+    _check_elements(info)
+    _check_datas(info)
+    info.declared_refs = _declared_refs(info)
+
+
+def _check_function_types(info: ModuleInfo) -> None:
+    """Every function, imported or defined, has a type that exists."""
+    indices = info.func_type_indices
+    count = len(info.types)
+    if not indices or max(indices) < count:
+        return
+    for import_ in info.imports:
+        if import_.kind == FUNC and isinstance(import_.desc, int) and import_.desc >= count:
+            raise ValidationError(f"unknown type {import_.desc} of an imported function", import_.offset)
+    # Where the entry lies was not noted; it is read once more.
+    section = next(section for section in info.sections if section.id == _FUNCTION_SECTION)
+    total, pos = u32(info.data, section.start)
+    for number in range(total):
+        index, after = u32(info.data, pos)
+        if index >= count:
+            raise ValidationError(f"unknown type {index}", pos, info.imported_funcs + number)
+        pos = after
+
+
+def _check_numbers(info: ModuleInfo) -> None:
+    """Imports and definitions together are within the limits."""
+    for found, most, what in (
+        (len(info.func_type_indices), MAX_FUNCTIONS, "functions"),
+        (len(info.tables), MAX_TABLES, "tables"),
+        (len(info.memories), MAX_MEMORIES, "memories"),
+        (len(info.globals), MAX_GLOBALS, "globals"),
+    ):
+        if found > most:
+            raise ValidationError(f"implementation limit: {found} {what}, at most {most} are supported")
+
+
+def _positions(info: ModuleInfo, kind: int, defined: list[int]) -> list[int]:
+    """Where each table or memory lies, imported ones first."""
+    return [import_.offset for import_ in info.imports if import_.kind == kind] + defined
+
+
+def _check_limits(limits: Limits, most: int, too_large: str, position: int) -> None:
+    """Check that sizes are in range and in order."""
+    if limits.minimum > most or (limits.maximum is not None and limits.maximum > most):
+        raise ValidationError(too_large, position)
+    if limits.maximum is not None and limits.minimum > limits.maximum:
+        raise ValidationError("size minimum must not be greater than maximum", position)
+
+
+def _check_tables(info: ModuleInfo) -> None:
+    for type_, position in zip(info.tables, _positions(info, TABLE, info.table_positions)):
+        limits = type_.limits
+        if limits.shared:
+            raise unsupported("threads", "shared table", position)
+        if limits.is64 and "memory64" not in info.features:
+            raise unsupported("memory64", "64-bit table", position)
+        bits = 64 if limits.is64 else 32
+        _check_limits(limits, (1 << bits) - 1, f"table size must be less than 2**{bits}", position)
+        if limits.minimum > MAX_TABLE_ENTRIES:
+            raise ValidationError(
+                f"implementation limit: a table of {limits.minimum} elements, at most {MAX_TABLE_ENTRIES}", position
+            )
+
+
+def _check_memories(info: ModuleInfo) -> None:
+    positions = _positions(info, MEMORY, info.memory_positions)
+    for type_, position in zip(info.memories, positions):
+        limits = type_.limits
+        if limits.is64:
+            if "memory64" not in info.features:
+                raise unsupported("memory64", "64-bit memory", position)
+            _check_limits(limits, MAX_MEMORY64_PAGES, "memory size must be at most 2**48 pages", position)
+        else:
+            _check_limits(limits, MAX_MEMORY32_PAGES, "memory size must be at most 65536 pages (4GiB)", position)
+        if limits.shared:
+            if "threads" not in info.features:
+                raise unsupported("threads", "shared memory", position)
+            if limits.maximum is None:
+                raise ValidationError("shared memory must have maximum", position)
+    if len(info.memories) > 1 and "multi-memory" not in info.features:
+        raise ValidationError("multiple memories: several memories in one module are not supported yet", positions[1])
+
+
+def _check_exports(info: ModuleInfo) -> None:
+    counts = (len(info.func_type_indices), len(info.tables), len(info.memories), len(info.globals))
+    names: set[str] = set()
+    for export in info.exports:
+        if export.index >= counts[export.kind]:
+            kind = "function" if export.kind == FUNC else KIND_NAMES[export.kind]
+            raise ValidationError(f"unknown {kind} {export.index} in export {export.name!r}", export.offset)
+        names.add(export.name)
+    if len(names) < len(info.exports):
+        names.clear()
+        for export in info.exports:
+            if export.name in names:
+                raise ValidationError(f"duplicate export name {export.name!r}", export.offset)
+            names.add(export.name)
+
+
+def _check_type_size(info: ModuleInfo) -> None:
+    """Types of imports and exports, as an embedder sees them, stay of a reasonable size: few bytes can repeat a large type often."""
+    size = 0
+    sizes = [1 + len(type_.param_codes) + len(type_.result_codes) for type_ in info.types]
+    funcs = info.func_type_indices
+    for import_ in info.imports:
+        size += sizes[import_.desc] if isinstance(import_.desc, int) else 1
+    for export in info.exports:
+        size += sizes[funcs[export.index]] if export.kind == FUNC else 1
+    if size >= MAX_TYPE_SIZE:
+        raise ValidationError(f"implementation limit: types of imports and exports have a size of {size}")
+
+
+def _check_start(info: ModuleInfo) -> None:
+    if info.start is None:
+        return
+    if info.start >= len(info.func_type_indices):
+        raise ValidationError(f"unknown function {info.start} as the start function", info.start_position)
+    type_ = info.func_type(info.start)
+    if type_.param_codes or type_.result_codes:
+        raise ValidationError(f"start function must be of type () -> (), not {type_}", info.start_position)
+
+
+def _check_elements(info: ModuleInfo) -> None:
+    functions = len(info.func_type_indices)
+    for segment in info.elements:
+        if segment.offset is not None:
+            if segment.table >= len(info.tables):
+                raise ValidationError(f"unknown table {segment.table}", segment.position)
+            table = info.tables[segment.table]
+            if table.element.code != segment.type:
+                raise ValidationError(
+                    f"type mismatch: an element segment of {type_name(segment.type)} for a table of {table.element}",
+                    segment.position,
+                )
+            check_const_expr(info, segment.offset, I64 if table.limits.is64 else I32)
+        if segment.funcs is not None:
+            if segment.funcs and max(segment.funcs) >= functions:
+                number = next(number for number, index in enumerate(segment.funcs) if index >= functions)
+                raise ValidationError(
+                    f"unknown function {segment.funcs[number]} as item {number} of an element segment", segment.position
+                )
+        for expr in segment.exprs or ():
+            check_const_expr(info, expr, segment.type)
+
+
+def _check_datas(info: ModuleInfo) -> None:
+    for segment in info.datas:
+        if segment.offset is not None:
+            if segment.memory >= len(info.memories):
+                raise ValidationError(f"unknown memory {segment.memory}", segment.position)
+            is64 = info.memories[segment.memory].limits.is64
+            check_const_expr(info, segment.offset, I64 if is64 else I32)
+
+
+def _declared_refs(info: ModuleInfo) -> dict[int, int]:
+    """The functions that ``ref.func`` in bodies may name, numbered in the order in which they occur."""
+    refs: dict[int, int] = {}
+    for export in info.exports:
+        if export.kind == FUNC:
+            refs.setdefault(export.index, len(refs))
+    for expr in info.global_inits:
+        _declare(refs, expr)
+    for segment in info.elements:
+        for index in segment.funcs or ():
+            refs.setdefault(index, len(refs))
+        for expr in segment.exprs or ():
+            _declare(refs, expr)
+    return refs
+
+
+def _declare(refs: dict[int, int], expr: ConstExpr) -> None:
+    for opcode, value in expr.ops:
+        if opcode == REF_FUNC:
+            refs.setdefault(value, len(refs))

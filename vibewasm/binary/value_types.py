@@ -1,0 +1,150 @@
+"""Reading types: value types, reference types, heap types, limits (specification, "Binary Format / Types")."""
+
+from __future__ import annotations
+
+from ..errors import DecodeError
+from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, GlobalType, Limits, MemoryType, TableType
+from .features import unsupported
+from .leb128 import signed, u64
+
+#: The engine's codes of value types by their byte in the binary format.
+VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x70: FUNCREF, 0x6F: EXTERNREF}
+
+#: Abstract heap types of later proposals: the proposal, and the text format's word for the type.
+_LATER_HEAP_TYPES = {
+    0x69: ("exceptions", "exn"),
+    0x6A: ("gc", "array"),
+    0x6B: ("gc", "struct"),
+    0x6C: ("gc", "i31"),
+    0x6D: ("gc", "eq"),
+    0x6E: ("gc", "any"),
+    0x71: ("gc", "none"),
+    0x72: ("gc", "noextern"),
+    0x73: ("gc", "nofunc"),
+    0x74: ("exceptions", "noexn"),
+}
+
+_MAYBE_NULL = 0x63
+_NOT_NULL = 0x64
+
+_HAS_MAXIMUM = 1
+_SHARED = 2
+_IS_64 = 4
+
+
+def value_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[int, int]:
+    """The engine's code of a value type.
+
+    Raises:
+        DecodeError: no value type begins with this byte.
+        ValidationError: a value type of a proposal that is not on.
+    """
+    byte = data[pos]
+    code = VALUE_TYPES.get(byte)
+    if code is not None:
+        return code, pos + 1
+    if byte == 0x7B:
+        if "simd" not in features:
+            raise unsupported("simd", "v128", pos)
+        return V128, pos + 1
+    _reject_later_reference(data, pos)
+    raise DecodeError(f"malformed value type {byte:#04x}", pos)
+
+
+def reference_type(data: bytes, pos: int) -> tuple[int, int]:
+    """The engine's code of a reference type.
+
+    Raises:
+        DecodeError: no reference type begins with this byte.
+        ValidationError: a reference type of a proposal that is not on.
+    """
+    byte = data[pos]
+    if byte == 0x70:
+        return FUNCREF, pos + 1
+    if byte == 0x6F:
+        return EXTERNREF, pos + 1
+    _reject_later_reference(data, pos)
+    raise DecodeError(f"malformed reference type {byte:#04x}", pos)
+
+
+def heap_type(data: bytes, pos: int) -> tuple[int, int]:
+    """The heap type of ``ref.null``, as the engine's code of the nullable reference to it.
+
+    Raises:
+        DecodeError: no heap type.
+        ValidationError: a heap type of a proposal that is not on.
+    """
+    byte = data[pos]
+    if byte == 0x70:
+        return FUNCREF, pos + 1
+    if byte == 0x6F:
+        return EXTERNREF, pos + 1
+    if byte in _LATER_HEAP_TYPES:
+        feature, word = _LATER_HEAP_TYPES[byte]
+        raise unsupported(feature, f"heap type {word}", pos)
+    index, _ = signed(data, pos, 33)
+    if index >= 0:
+        raise unsupported("function-references", f"heap type {index}", pos)
+    raise DecodeError(f"malformed heap type {byte:#04x}", pos)
+
+
+def _reject_later_reference(data: bytes, pos: int) -> None:
+    """Raise if a reference type of a later proposal begins here."""
+    byte = data[pos]
+    if byte in (_MAYBE_NULL, _NOT_NULL):
+        raise unsupported("function-references", "(ref null ...)" if byte == _MAYBE_NULL else "(ref ...)", pos)
+    if byte in _LATER_HEAP_TYPES:
+        feature, word = _LATER_HEAP_TYPES[byte]
+        raise unsupported(feature, f"{word}ref", pos)
+
+
+def limits(data: bytes, pos: int) -> tuple[Limits, int]:
+    """Limits of a memory or a table. Whether they may be shared or 64-bit is for the validation to say.
+
+    Sizes are read as 64-bit integers for every kind, as the specification has it since 3.0; too large ones are invalid, not malformed.
+
+    Raises:
+        DecodeError: unknown flags.
+    """
+    flags = data[pos]
+    if flags > _HAS_MAXIMUM | _SHARED | _IS_64:
+        raise DecodeError(f"malformed limits flags {flags:#04x}", pos)
+    minimum, pos = u64(data, pos + 1)
+    maximum = None
+    if flags & _HAS_MAXIMUM:
+        maximum, pos = u64(data, pos)
+    return Limits(minimum, maximum, bool(flags & _SHARED), bool(flags & _IS_64)), pos
+
+
+def table_type(data: bytes, pos: int) -> tuple[TableType, int]:
+    """The type of a table. Raises what its parts raise."""
+    element, pos = reference_type(data, pos)
+    size, pos = limits(data, pos)
+    return TableType(element, size), pos
+
+
+def memory_type(data: bytes, pos: int) -> tuple[MemoryType, int]:
+    """The type of a memory. Raises what its parts raise."""
+    size, pos = limits(data, pos)
+    return MemoryType(size), pos
+
+
+#: Global types that were read before: there are few, and a module may have a million globals.
+_GLOBAL_TYPES: dict[tuple[int, int], GlobalType] = {}
+
+
+def global_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[GlobalType, int]:
+    """The type of a global.
+
+    Raises:
+        DecodeError: a malformed value type or mutability.
+        ValidationError: a value type of a proposal that is not on.
+    """
+    code, pos = value_type(data, pos, features)
+    mutable = data[pos]
+    found = _GLOBAL_TYPES.get((code, mutable))
+    if found is None:
+        if mutable > 1:
+            raise DecodeError(f"malformed mutability {mutable:#04x}", pos)
+        found = _GLOBAL_TYPES[code, mutable] = GlobalType(code, bool(mutable))
+    return found, pos + 1

@@ -1,0 +1,70 @@
+"""How an engine compiles, and how much its stores may take."""
+
+from __future__ import annotations
+
+#: When function bodies are checked and compiled.
+COMPILATION_MODES = ("lazy", "lazy-translation", "eager")
+
+#: Elements that a table may have unless the configuration says otherwise: 80 MB of cells.
+DEFAULT_MAX_TABLE_ELEMENTS = 10_000_000
+
+
+class Config:
+    """Settings of an :class:`~vibewasm.Engine`. They are read when the engine is made; later changes have no effect.
+
+    Args:
+        compilation: ``"lazy"`` checks and compiles a function body at its first call, so start-up costs what is used;
+            an invalid body is found only when it is reached. ``"lazy-translation"`` checks all bodies when the module
+            is made and compiles at first call. ``"eager"`` does both at once.
+        checked: compile code that verifies the engine's own invariants while it runs. Slower; meant for testing vibewasm.
+        fuel: compile code that counts; see :attr:`vibewasm.Store.fuel`.
+        explicit_bounds: check memory bounds by code, not by unmapped address space. Slower; the engine turns it on by
+            itself where 8 GiB of address space cannot be reserved for a memory.
+        target: the processor to compile for: ``"x86_64"``, or ``None`` for the one that this process runs on.
+        max_memory: how many bytes all memories of one store may have together; ``None`` for no limit of our own.
+            :attr:`vibewasm.Store.max_memory` starts with this.
+        max_table_elements: how many elements one table may have.
+            :attr:`vibewasm.Store.max_table_elements` starts with this.
+
+    Raises:
+        ValueError: ``compilation`` is none of the three modes, or a limit is negative.
+    """
+
+    __slots__ = (
+        "checked",
+        "compilation",
+        "explicit_bounds",
+        "fuel",
+        "max_memory",
+        "max_table_elements",
+        "target",
+    )
+
+    def __init__(
+        self,
+        *,
+        compilation: str = "lazy",
+        checked: bool = False,
+        fuel: bool = False,
+        explicit_bounds: bool = False,
+        target: str | None = None,
+        max_memory: int | None = None,
+        max_table_elements: int = DEFAULT_MAX_TABLE_ELEMENTS,
+    ) -> None:
+        if compilation not in COMPILATION_MODES:
+            modes = ", ".join(map(repr, COMPILATION_MODES))
+            raise ValueError(f"compilation is one of {modes}, not {compilation!r}")
+        if max_memory is not None and max_memory < 0:
+            raise ValueError(f"max_memory is a number of bytes, not {max_memory}")
+        if max_table_elements < 0:
+            raise ValueError(f"max_table_elements is a number of elements, not {max_table_elements}")
+        self.compilation = compilation
+        self.checked = checked
+        self.fuel = fuel
+        self.explicit_bounds = explicit_bounds
+        self.target = target
+        self.max_memory = max_memory
+        self.max_table_elements = max_table_elements
+
+    def __repr__(self) -> str:
+        return "Config(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"

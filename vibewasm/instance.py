@@ -1,0 +1,194 @@
+"""Instances of modules, and what they export (core specification, "Module Instances")."""
+
+from __future__ import annotations
+
+from .names import hint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ctypes import Array, c_uint64
+    from typing import Any
+
+    from .binary.module_info import Element
+    from .func import Func
+    from .global_ import Global
+    from .matching import Extern
+    from .memory import Memory
+    from .module import Module
+    from .store import Store
+    from .table import Table
+
+FUNC, TABLE, MEMORY, GLOBAL = range(4)
+
+
+class Instance:
+    """A module with its memories, tables and globals, ready to be called. :meth:`vibewasm.Linker.instantiate` and
+    :func:`vibewasm.instantiate` make instances.
+
+    Attributes:
+        store: the store that it belongs to, and lives as long as.
+        module: what it is an instance of.
+        exports: what it exports, an :class:`Exports`.
+    """
+
+    __slots__ = (
+        "_address",
+        "_buffer",
+        "_cells",
+        "_datas",
+        "_elements",
+        "_globals",
+        "_imported_funcs",
+        "_memories",
+        "_records",
+        "_records_address",
+        "_records_buffer",
+        "_tables",
+        "exports",
+        "module",
+        "store",
+    )
+
+    store: Store
+    module: Module
+    exports: Exports
+
+    # Filled in by vibewasm.instantiation, which makes instances.
+    #: The context: the block of memory that machine code reads, its address, and a view of its 8-byte cells.
+    _buffer: Array[c_uint64]
+    _address: int
+    _cells: memoryview
+    #: Records of the functions that may be referred to, 4 cells each, by dense index; those of imports are not here.
+    _records_buffer: Array[c_uint64]
+    _records_address: int
+    _records: memoryview
+    #: Imported functions, then memories, tables and globals by index. Globals of the instance itself are made when asked for.
+    _imported_funcs: list[Func]
+    _memories: list[Memory]
+    _tables: list[Table]
+    _globals: list[Global | None]
+    #: Segments as they are now: an empty one has been dropped, or has done its work at instantiation.
+    _elements: list[Element | None]
+    _datas: list[memoryview]
+
+    def _code_slot(self, defined: int) -> int:
+        """Index of the call slot of a defined function in the cells of the context."""
+        return self.module.layout.slot(defined) >> 3
+
+    def _compile(self, defined: int) -> int:
+        """Compile a defined function unless it is, let this instance's calls lead to it, and return its address."""
+        module = self.module
+        address = module._code_address(defined)
+        self._cells[self._code_slot(defined)] = address
+        dense = module.info.declared_refs.get(module.info.imported_funcs + defined)
+        if dense is not None:
+            self._records[4 * dense] = address
+        return address
+
+    def _record(self, index: int) -> int:
+        """Address of the record of function ``index``, which is imported or may be referred to."""
+        if index < len(self._imported_funcs):
+            return self._imported_funcs[index]._address
+        return self._records_address + 32 * self.module.info.declared_refs[index]
+
+    def _func(self, index: int) -> Func:
+        if index < len(self._imported_funcs):
+            return self._imported_funcs[index]
+        return self.store._func_at(self._record(index))
+
+    def _global(self, index: int) -> Global:
+        made = self._globals[index]
+        if made is None:
+            from .global_ import Global
+
+            offset = self.module.layout.global_(index)
+            type_ = self.module.info.globals[index]
+            made = Global._at(self.store, type_, self._cells, offset >> 3, self._address + offset)
+            self._globals[index] = made
+        return made
+
+    def _export(self, kind: int, index: int) -> Extern:
+        if kind == FUNC:
+            return self._func(index)
+        if kind == TABLE:
+            return self._tables[index]
+        return self._memories[index] if kind == MEMORY else self._global(index)
+
+    def __repr__(self) -> str:
+        name = f" of {self.module.name!r}" if self.module.name else ""
+        return f"<vibewasm.Instance{name} with {len(self.exports)} exports>"
+
+
+class Exports:
+    """What an instance exports: ``exports.name`` or ``exports["name"]``, iteration over the names, ``in`` and ``len``.
+
+    A function is a :class:`~vibewasm.Func`, and so on. A name that is no Python identifier, or that is one of this
+    class's methods, is reached with brackets.
+
+    Raises:
+        AttributeError, KeyError: there is no such export; the message names the nearest.
+    """
+
+    # No __slots__: an export that was asked for becomes an attribute, which is the fastest way to find it again.
+
+    def __init__(self, instance: Instance) -> None:
+        # A leading space keeps the names apart from those of exports, of which any is possible, and out of the way.
+        self.__dict__[" instance"] = instance
+        self.__dict__[" index"] = {export.name: export for export in instance.module.info.exports}
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            item = self[name]
+        except KeyError as error:
+            raise AttributeError(error.args[0]) from None
+        if name[:1] != " ":
+            self.__dict__[name] = item
+        return item
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"exports cannot be set ({name!r})")
+
+    def __getitem__(self, name: str) -> Any:
+        export = self.__dict__[" index"].get(name)
+        if export is None:
+            raise KeyError(_missing(name, self))
+        instance: Instance = self.__dict__[" instance"]
+        return instance._export(export.kind, export.index)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dict__[" index"])
+
+    def __len__(self) -> int:
+        return len(self.__dict__[" index"])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.__dict__[" index"]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The export of that name, or ``default``."""
+        return self[name] if name in self else default
+
+    def keys(self) -> list[str]:
+        """The names."""
+        return list(self)
+
+    def values(self) -> list[Extern]:
+        """The exported objects."""
+        return [self[name] for name in self]
+
+    def items(self) -> list[tuple[str, Extern]]:
+        """Names and objects."""
+        return [(name, self[name]) for name in self]
+
+    def __repr__(self) -> str:
+        return f"<vibewasm.Exports: {', '.join(self) or 'none'}>"
+
+
+def _missing(name: str, exports: Exports) -> str:
+    if not len(exports):
+        return f"there is no export {name!r}: the module exports nothing"
+    return f"there is no export {name!r}{hint(name, exports)}"

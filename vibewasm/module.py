@@ -1,0 +1,210 @@
+"""Modules: decoded, checked and, function by function, compiled."""
+
+from __future__ import annotations
+
+import os
+from _thread import RLock
+
+from .binary.decoder import decode
+from .layout import ContextLayout
+from .runtime.code_memory import CodeMemory
+from .source import read
+from .types import ExportType, ImportType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .compiler import Compiler
+    from .compiler.record import Record
+    from .engine import Engine
+    from .source import Source
+    from .types import ExternType
+
+FUNC, TABLE, MEMORY, GLOBAL = range(4)
+
+
+class Module:
+    """A WebAssembly module in binary form. It may be instantiated any number of times, in any stores of its engine, by any thread.
+
+    Making one decodes it and validates everything but function bodies; those are checked and compiled at their first
+    call, unless the engine's :attr:`Config.compilation` says otherwise.
+
+    Args:
+        engine: whose configuration counts.
+        source: a path, or the bytes of the module.
+
+    Raises:
+        OSError: the file cannot be read.
+        DecodeError: the bytes are no module (core specification, "Binary Format").
+        ValidationError: the module is invalid ("Validation"), or uses what is not supported.
+
+    Attributes:
+        engine: the engine.
+        info: what the binary says, decoded.
+        layout: where instances keep things.
+    """
+
+    __slots__ = (
+        "_addresses",
+        "_code",
+        "_compiler",
+        "_lock",
+        "_lock_owner",
+        "_records",
+        "_starts",
+        "engine",
+        "info",
+        "layout",
+    )
+
+    def __init__(self, engine: Engine, source: Source) -> None:
+        self.engine = engine
+        self.info = decode(read(source))
+        self.layout = ContextLayout(self.info)
+        self._compiler: Compiler | None = None
+        self._code: CodeMemory | None = None
+        #: Address of each defined function's machine code, 0 before it is compiled.
+        self._addresses = [0] * len(self.info.bodies)
+        #: (address, defined function) in the order of addresses, of what was compiled when it was last needed.
+        self._starts: list[tuple[int, int]] = []
+        self._records: dict[int, Record] = {}
+        self._lock = RLock()
+        self._lock_owner = os.getpid()
+        mode = engine.config.compilation
+        if mode == "eager":
+            self._compile_all()
+        elif mode == "lazy-translation":
+            self._validate_all()
+
+    @classmethod
+    def validate(cls, engine: Engine, source: Source) -> None:
+        """Check all of a module, function bodies included.
+
+        Raises:
+            OSError, DecodeError, ValidationError: as making a module does.
+        """
+        module = cls(engine, source)
+        if engine.config.compilation == "lazy":
+            module._validate_all()
+
+    @property
+    def name(self) -> str | None:
+        """The module's name in its name section, if it has one."""
+        return self.info.name
+
+    @property
+    def imports(self) -> list[ImportType]:
+        """What the module imports, in order."""
+        info = self.info
+        return [
+            ImportType(item.module, item.name, info.types[item.desc] if item.kind == FUNC else item.desc)
+            for item in info.imports
+        ]
+
+    @property
+    def exports(self) -> list[ExportType]:
+        """What the module exports, in order."""
+        return [ExportType(item.name, self._type_of(item.kind, item.index)) for item in self.info.exports]
+
+    def _type_of(self, kind: int, index: int) -> ExternType:
+        info = self.info
+        if kind == FUNC:
+            return info.types[info.func_type_indices[index]]
+        if kind == TABLE:
+            return info.tables[index]
+        return info.memories[index] if kind == MEMORY else info.globals[index]
+
+    def func_name(self, index: int) -> str | None:
+        """The name of function ``index``: from the name section, else of an export."""
+        name = self.info.func_names.get(index)
+        if name is None:
+            for export in self.info.exports:
+                if export.kind == FUNC and export.index == index:
+                    return export.name
+        return name
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"<vibewasm.Module{name} with {len(self.info.bodies)} functions>"
+
+    # -- compiling --------------------------------------------------------------------------------------------------
+
+    @property
+    def compiler(self) -> Compiler:
+        """The compiler of this module's functions. It is not for several threads at once."""
+        compiler = self._compiler
+        if compiler is None:
+            # Loading the compiler takes most of the start-up, and not every process compiles.
+            from .compiler import Compiler
+
+            config = self.engine.config
+            compiler = self._compiler = Compiler(
+                self.info,
+                self.layout,
+                checked=config.checked,
+                fuel=config.fuel,
+                explicit_bounds=self.engine.explicit_bounds,
+            )
+        return compiler
+
+    def _guard(self) -> RLock:
+        """The lock for compiling. A fork may have copied it while another thread held it, so a child makes its own."""
+        if self._lock_owner != os.getpid():
+            self._lock = RLock()
+            self._lock_owner = os.getpid()
+        return self._lock
+
+    def _publish(self, code: bytes) -> int:
+        memory = self._code
+        if memory is None:
+            memory = self._code = CodeMemory()
+        return memory.publish(code)
+
+    def _code_address(self, defined: int) -> int:
+        """The address of a defined function's machine code, which is compiled first if need be."""
+        address = self._addresses[defined]
+        if not address:
+            with self._guard():
+                address = self._addresses[defined]
+                if not address:
+                    address = self._publish(self.compiler.compile(defined))
+                    self._addresses[defined] = address
+        return address
+
+    def _compile_all(self) -> None:
+        with self._guard():
+            compile = self.compiler.compile
+            blob = bytearray()
+            offsets = []
+            for defined in range(len(self._addresses)):
+                offsets.append(len(blob))
+                blob += compile(defined)
+                blob += b"\xcc" * (-len(blob) & 15)
+            if blob:
+                base = self._publish(bytes(blob))
+                self._addresses[:] = [base + offset for offset in offsets]
+
+    def _validate_all(self) -> None:
+        with self._guard():
+            validate = self.compiler.validate
+            for defined in range(len(self._addresses)):
+                validate(defined)
+
+    # -- from machine code back to wasm -----------------------------------------------------------------------------
+
+    def _locate(self, pc: int) -> tuple[int, int | None] | None:
+        """Function index and byte offset in the module of the instruction whose machine code holds address ``pc``."""
+        from bisect import bisect_right
+
+        with self._guard():
+            if len(self._starts) != len(self._addresses):
+                self._starts = sorted((address, j) for j, address in enumerate(self._addresses) if address)
+            at = bisect_right(self._starts, (pc, len(self._addresses))) - 1
+            if at < 0:
+                return None
+            start, defined = self._starts[at]
+            record = self._records.get(defined)
+            if record is None:
+                record = self._records[defined] = self.compiler.record(defined)
+            if pc - start >= len(record.code):
+                return None
+            return self.info.imported_funcs + defined, record.wasm_offset(pc - start)

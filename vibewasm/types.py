@@ -1,0 +1,394 @@
+"""The types of WebAssembly (specification, "Structure / Types").
+
+Inside the engine a value type is a small int, one of the constants below; users meet it as a :class:`ValType`.
+Codes from :data:`FUNCREF` on are references, and reference types to come get codes of their own behind :data:`EXTERNREF`.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import ClassVar
+
+__all__ = [
+    "EXTERNREF",
+    "F32",
+    "F64",
+    "FUNCREF",
+    "I32",
+    "I64",
+    "V128",
+    "ExportType",
+    "ExternType",
+    "FuncType",
+    "GlobalType",
+    "ImportType",
+    "Limits",
+    "MemoryType",
+    "TableType",
+    "ValType",
+    "type_name",
+    "val_type",
+]
+
+I32 = 0
+I64 = 1
+F32 = 2
+F64 = 3
+V128 = 4
+FUNCREF = 5
+EXTERNREF = 6
+
+
+class ValType:
+    """A value type. There is one object of each, so they may be compared with ``is``; ``ValType("i32") is ValType.i32``.
+
+    Attributes:
+        code: the engine's small int for it.
+        name: as in the text format, ``"i32"``.
+
+    Raises:
+        ValueError: there is no value type of that name.
+    """
+
+    __slots__ = ("code", "name")
+
+    i32: ClassVar[ValType]
+    i64: ClassVar[ValType]
+    f32: ClassVar[ValType]
+    f64: ClassVar[ValType]
+    v128: ClassVar[ValType]
+    funcref: ClassVar[ValType]
+    externref: ClassVar[ValType]
+
+    code: int
+    name: str
+
+    def __new__(cls, name: str) -> ValType:
+        """The value type called ``name``."""
+        found = _BY_NAME.get(name)
+        if found is None:
+            raise ValueError(f"unknown value type {name!r}: known are {', '.join(_BY_NAME)}")
+        return found
+
+    @property
+    def is_ref(self) -> bool:
+        """Whether this is a reference type."""
+        return self.code >= FUNCREF
+
+    def __reduce__(self) -> tuple[type[ValType], tuple[str]]:
+        return ValType, (self.name,)
+
+    def __repr__(self) -> str:
+        return f"ValType({self.name!r})"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_BY_CODE: list[ValType] = []
+_BY_NAME: dict[str, ValType] = {}
+
+
+def _intern(name: str) -> ValType:
+    """Make the next value type."""
+    made = object.__new__(ValType)
+    made.code = len(_BY_CODE)
+    made.name = name
+    _BY_CODE.append(made)
+    _BY_NAME[name] = made
+    return made
+
+
+# In the order of their codes.
+ValType.i32 = _intern("i32")
+ValType.i64 = _intern("i64")
+ValType.f32 = _intern("f32")
+ValType.f64 = _intern("f64")
+ValType.v128 = _intern("v128")
+ValType.funcref = _intern("funcref")
+ValType.externref = _intern("externref")
+
+
+def val_type(which: ValType | int | str) -> ValType:
+    """The value type meant by an object, a code or a name.
+
+    Raises:
+        ValueError: there is no such value type.
+        TypeError: ``which`` is of another Python type.
+    """
+    if isinstance(which, ValType):
+        return which
+    if isinstance(which, str):
+        return ValType(which)
+    if not isinstance(which, int) or isinstance(which, bool):
+        raise TypeError(f"expected a ValType, its name or its code, not {type(which).__name__}")
+    if not 0 <= which < len(_BY_CODE):
+        raise ValueError(f"unknown value type code {which}: known are 0 to {len(_BY_CODE) - 1}")
+    return _BY_CODE[which]
+
+
+def type_name(code: int) -> str:
+    """The name of the value type with this code, for messages; "unknown" for the bottom type of unreachable code."""
+    return _BY_CODE[code].name if code >= 0 else "unknown"
+
+
+def _listed(types: tuple[ValType, ...]) -> str:
+    return f"({', '.join(type_.name for type_ in types)})"
+
+
+class FuncType:
+    """The type of a function. Hashable; equal when parameters and results are.
+
+    Attributes:
+        params, results: tuples of :class:`ValType`.
+        param_codes, result_codes: the same as tuples of the engine's codes.
+
+    Args:
+        params, results: :class:`ValType` objects, names such as ``"i32"``, or codes.
+
+    Raises:
+        ValueError: a value type that does not exist.
+    """
+
+    __slots__ = ("_hash", "param_codes", "params", "result_codes", "results")
+
+    def __init__(self, params: Iterable[ValType | int | str] = (), results: Iterable[ValType | int | str] = ()) -> None:
+        if isinstance(params, str) or isinstance(results, str):
+            raise TypeError("params and results are sequences of value types: write ['i32'] rather than 'i32'")
+        self.params = tuple([val_type(which) for which in params])
+        self.results = tuple([val_type(which) for which in results])
+        self.param_codes = tuple([type_.code for type_ in self.params])
+        self.result_codes = tuple([type_.code for type_ in self.results])
+        self._hash = hash((self.param_codes, self.result_codes))
+
+    @classmethod
+    def from_codes(cls, params: tuple[int, ...], results: tuple[int, ...]) -> FuncType:
+        """The type with these codes, which are not checked: the decoder's way."""
+        made = cls.__new__(cls)
+        by_code = _BY_CODE
+        made.params = tuple([by_code[code] for code in params])
+        made.results = tuple([by_code[code] for code in results])
+        made.param_codes = params
+        made.result_codes = results
+        made._hash = hash((params, results))
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FuncType):
+            return NotImplemented
+        return self.param_codes == other.param_codes and self.result_codes == other.result_codes
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[FuncType], tuple[tuple[ValType, ...], tuple[ValType, ...]]]:
+        return FuncType, (self.params, self.results)
+
+    def __repr__(self) -> str:
+        return f"FuncType({[type_.name for type_ in self.params]}, {[type_.name for type_ in self.results]})"
+
+    def __str__(self) -> str:
+        results = self.results[0].name if len(self.results) == 1 else _listed(self.results)
+        return f"{_listed(self.params)} -> {results}"
+
+
+class Limits:
+    """How large a memory (in pages) or a table (in elements) is at first, and may become.
+
+    Attributes:
+        minimum: the size at first.
+        maximum: the size that it may not grow beyond, or ``None``.
+        shared: whether threads may share it (the threads proposal).
+        is64: whether it is indexed with i64 (the memory64 proposal).
+    """
+
+    __slots__ = ("is64", "maximum", "minimum", "shared")
+
+    def __init__(self, minimum: int, maximum: int | None = None, shared: bool = False, is64: bool = False) -> None:
+        self.minimum = minimum
+        self.maximum = maximum
+        self.shared = shared
+        self.is64 = is64
+
+    def _key(self) -> tuple[int, int | None, bool, bool]:
+        return self.minimum, self.maximum, self.shared, self.is64
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, Limits) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __reduce__(self) -> tuple[type[Limits], tuple[int, int | None, bool, bool]]:
+        return Limits, self._key()
+
+    def __repr__(self) -> str:
+        shared = ", shared=True" if self.shared else ""
+        is64 = ", is64=True" if self.is64 else ""
+        return f"Limits({self.minimum}, {self.maximum}{shared}{is64})"
+
+    def __str__(self) -> str:
+        text = f"i64 {self.minimum}" if self.is64 else f"{self.minimum}"
+        text += "" if self.maximum is None else f" {self.maximum}"
+        return text + (" shared" if self.shared else "")
+
+
+class TableType:
+    """The type of a table.
+
+    Attributes:
+        element: the :class:`ValType` of its elements.
+        limits: its size in elements.
+
+    Raises:
+        ValueError: ``element`` is not a reference type.
+    """
+
+    __slots__ = ("element", "limits")
+
+    def __init__(self, element: ValType | int | str, limits: Limits) -> None:
+        self.element = val_type(element)
+        if not self.element.is_ref:
+            raise ValueError(f"a table holds references, not {self.element}")
+        self.limits = limits
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TableType):
+            return NotImplemented
+        return self.element is other.element and self.limits == other.limits
+
+    def __hash__(self) -> int:
+        return hash((self.element.code, self.limits))
+
+    def __reduce__(self) -> tuple[type[TableType], tuple[ValType, Limits]]:
+        return TableType, (self.element, self.limits)
+
+    def __repr__(self) -> str:
+        return f"TableType({self.element.name!r}, {self.limits!r})"
+
+    def __str__(self) -> str:
+        return f"table {self.limits} {self.element}"
+
+
+class MemoryType:
+    """The type of a linear memory.
+
+    Attributes:
+        limits: its size in pages of 65536 bytes.
+    """
+
+    __slots__ = ("limits",)
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+
+    def __eq__(self, other: object) -> bool:
+        return self.limits == other.limits if isinstance(other, MemoryType) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((MemoryType, self.limits))
+
+    def __reduce__(self) -> tuple[type[MemoryType], tuple[Limits]]:
+        return MemoryType, (self.limits,)
+
+    def __repr__(self) -> str:
+        return f"MemoryType({self.limits!r})"
+
+    def __str__(self) -> str:
+        return f"memory {self.limits}"
+
+
+class GlobalType:
+    """The type of a global.
+
+    Attributes:
+        content: the :class:`ValType` of its value.
+        mutable: whether it may be set.
+    """
+
+    __slots__ = ("content", "mutable")
+
+    def __init__(self, content: ValType | int | str, mutable: bool = False) -> None:
+        self.content = val_type(content)
+        self.mutable = mutable
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, GlobalType):
+            return NotImplemented
+        return self.content is other.content and self.mutable == other.mutable
+
+    def __hash__(self) -> int:
+        return hash((self.content.code, self.mutable))
+
+    def __reduce__(self) -> tuple[type[GlobalType], tuple[ValType, bool]]:
+        return GlobalType, (self.content, self.mutable)
+
+    def __repr__(self) -> str:
+        return f"GlobalType({self.content.name!r}, {self.mutable})"
+
+    def __str__(self) -> str:
+        return f"global (mut {self.content})" if self.mutable else f"global {self.content}"
+
+
+ExternType = FuncType | TableType | MemoryType | GlobalType
+
+
+class ImportType:
+    """What a module wants: two names and a type.
+
+    Attributes:
+        module, name: the two names.
+        type: a :class:`FuncType`, :class:`TableType`, :class:`MemoryType` or :class:`GlobalType`.
+    """
+
+    __slots__ = ("module", "name", "type")
+
+    def __init__(self, module: str, name: str, type: ExternType) -> None:
+        self.module = module
+        self.name = name
+        self.type = type
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ImportType):
+            return NotImplemented
+        return (self.module, self.name, self.type) == (other.module, other.name, other.type)
+
+    def __hash__(self) -> int:
+        return hash((self.module, self.name, self.type))
+
+    def __reduce__(self) -> tuple[type[ImportType], tuple[str, str, ExternType]]:
+        return ImportType, (self.module, self.name, self.type)
+
+    def __repr__(self) -> str:
+        return f"ImportType({self.module!r}, {self.name!r}, {self.type!r})"
+
+
+class ExportType:
+    """What a module gives: a name and a type.
+
+    Attributes:
+        name: the name.
+        type: a :class:`FuncType`, :class:`TableType`, :class:`MemoryType` or :class:`GlobalType`.
+    """
+
+    __slots__ = ("name", "type")
+
+    def __init__(self, name: str, type: ExternType) -> None:
+        self.name = name
+        self.type = type
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ExportType):
+            return NotImplemented
+        return (self.name, self.type) == (other.name, other.type)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.type))
+
+    def __reduce__(self) -> tuple[type[ExportType], tuple[str, ExternType]]:
+        return ExportType, (self.name, self.type)
+
+    def __repr__(self) -> str:
+        return f"ExportType({self.name!r}, {self.type!r})"

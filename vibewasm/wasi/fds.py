@@ -1,0 +1,234 @@
+"""The file table of a program, and the descriptors in it that the host's kernel knows."""
+
+from __future__ import annotations
+
+import os
+
+from . import abi
+from .errnos import EBADF, EINVAL, EISDIR, ENOTCAPABLE, ENOTDIR, ESPIPE, Errno
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# File types in a host's st_mode (S_IFMT and so on), and what WASI calls them.
+_FORMAT = 0o170000
+_FILE_TYPES = {
+    0o020000: abi.CHARACTER_DEVICE,
+    0o040000: abi.DIRECTORY,
+    0o060000: abi.BLOCK_DEVICE,
+    0o100000: abi.REGULAR_FILE,
+    0o120000: abi.SYMBOLIC_LINK,
+    0o140000: abi.SOCKET_STREAM,
+}
+
+
+def file_type(mode: int) -> int:
+    """WASI's file type for a host's ``st_mode``."""
+    return _FILE_TYPES.get(mode & _FORMAT, abi.UNKNOWN)
+
+
+class Descriptor:
+    """What a file descriptor of the program stands for.
+
+    Attributes:
+        file_type: of the open file.
+        flags: fdflags.
+        rights: what may be done with it.
+        inheriting: the most that may be done with what is opened through it.
+        preopen: the name of a preopened directory, or None.
+    """
+
+    __slots__ = ("file_type", "flags", "inheriting", "preopen", "rights")
+
+    def __init__(self, file_type: int, rights: int, inheriting: int = 0, flags: int = 0) -> None:
+        self.file_type = file_type
+        self.flags = flags
+        self.rights = rights
+        self.inheriting = inheriting
+        self.preopen: bytes | None = None
+
+    def read(self, buffers: list[memoryview]) -> int:
+        """Fill buffers, at least one byte unless at the end; give the number of bytes."""
+        raise Errno(EBADF)
+
+    def write(self, buffers: list[memoryview]) -> int:
+        """Write buffers or a part of them, from their start; give the number of bytes."""
+        raise Errno(EBADF)
+
+    def stat(self) -> os.stat_result | None:
+        """The status that the host has of it, if any."""
+        return None
+
+    def set_flags(self, flags: int) -> None:
+        """Change the fdflags as far as the kind of file lets one."""
+        self.flags = flags
+
+    def fileno(self) -> int | None:
+        """A host descriptor to poll; None for what is always ready and then has :meth:`available`."""
+        return None
+
+    def available(self) -> tuple[int, bool]:
+        """Bytes that can be read without waiting, as far as known, and whether there will be no more."""
+        return 1, False
+
+    def close(self) -> None:
+        """Give up what it holds."""
+
+
+class HostDescriptor(Descriptor):
+    """A descriptor of the host.
+
+    Attributes:
+        fd: its number; -1 when closed.
+        owned: it is to be closed with the program's.
+    """
+
+    __slots__ = ("fd", "owned")
+
+    def __init__(
+        self, fd: int, file_type: int, rights: int, inheriting: int = 0, flags: int = 0, owned: bool = True
+    ) -> None:
+        super().__init__(file_type, rights, inheriting, flags)
+        self.fd = fd
+        self.owned = owned
+
+    def stat(self) -> os.stat_result | None:
+        return os.fstat(self.fd)
+
+    def fileno(self) -> int | None:
+        return self.fd
+
+    def close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if self.owned and fd >= 0:
+            os.close(fd)
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # A program that has ended leaves its files open. The default keeps os.close for the interpreter's last moments.
+        if self.owned and self.fd >= 0:
+            close(self.fd)
+
+
+class HostFile(HostDescriptor):
+    """Anything on the host that is not a directory."""
+
+    __slots__ = ()
+
+    def read(self, buffers: list[memoryview]) -> int:
+        return os.readv(self.fd, buffers)
+
+    def write(self, buffers: list[memoryview]) -> int:
+        return os.writev(self.fd, buffers)
+
+    def set_flags(self, flags: int) -> None:
+        # Linux can only change these two of an open file; a wish for more synchronisation must not be lost in silence.
+        sync = abi.FDFLAG_DSYNC | abi.FDFLAG_RSYNC | abi.FDFLAG_SYNC
+        if flags & sync & ~self.flags:
+            raise Errno(EINVAL)
+        from fcntl import F_GETFL, F_SETFL, fcntl
+
+        host = fcntl(self.fd, F_GETFL) & ~(os.O_APPEND | os.O_NONBLOCK)
+        if flags & abi.FDFLAG_APPEND:
+            host |= os.O_APPEND
+        if flags & abi.FDFLAG_NONBLOCK:
+            host |= os.O_NONBLOCK
+        fcntl(self.fd, F_SETFL, host)
+        self.flags = flags & ~sync | self.flags & sync
+
+
+class Directory(HostDescriptor):
+    """A directory. ``entries`` is what ``fd_readdir`` lists, as it was when the program started to read it."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, fd: int, rights: int, inheriting: int, flags: int = 0) -> None:
+        super().__init__(fd, abi.DIRECTORY, rights, inheriting, flags)
+        self.entries: list[tuple[bytes, int, int]] | None = None
+
+
+class FileTable:
+    """The program's file descriptors."""
+
+    __slots__ = ("_free", "_table")
+
+    def __init__(self) -> None:
+        self._table: dict[int, Descriptor] = {}
+        #: No number below it is free.
+        self._free = 0
+
+    def __iter__(self) -> Iterator[Descriptor]:
+        return iter(self._table.values())
+
+    def add(self, descriptor: Descriptor) -> int:
+        """Give a descriptor the lowest number that is free, as POSIX does."""
+        fd = self._free
+        while fd in self._table:
+            fd += 1
+        self._table[fd] = descriptor
+        self._free = fd + 1
+        return fd
+
+    def get(self, fd: int, rights: int = 0) -> Descriptor:
+        """The descriptor of this number.
+
+        Raises:
+            Errno: ``EBADF`` if there is none or it was not opened for reading or writing, ``ESPIPE`` if it cannot seek,
+                ``ENOTCAPABLE`` if another of the rights is missing.
+        """
+        descriptor = self._table.get(fd)
+        if descriptor is None:
+            raise Errno(EBADF)
+        missing = rights & ~descriptor.rights
+        if missing:
+            if missing & (abi.FD_READ | abi.WRITING):
+                raise Errno(EBADF)
+            if missing & (abi.FD_SEEK | abi.FD_TELL) and descriptor.file_type != abi.REGULAR_FILE:
+                raise Errno(ESPIPE)
+            raise Errno(ENOTCAPABLE)
+        return descriptor
+
+    def no_directory(self, fd: int, rights: int) -> Descriptor:
+        """As :meth:`get`, and ``EISDIR`` for a directory."""
+        if isinstance(self._table.get(fd), Directory):
+            raise Errno(EISDIR)
+        return self.get(fd, rights)
+
+    def host(self, fd: int, rights: int) -> HostDescriptor:
+        """As :meth:`get`, for a right that only what the host's kernel knows can have."""
+        descriptor = self.get(fd, rights)
+        assert isinstance(descriptor, HostDescriptor)
+        return descriptor
+
+    def file(self, fd: int, rights: int) -> HostDescriptor:
+        """As :meth:`host`, and ``EISDIR`` for a directory."""
+        self.no_directory(fd, rights)
+        return self.host(fd, rights)
+
+    def directory(self, fd: int, rights: int) -> Directory:
+        """As :meth:`get`, and ``ENOTDIR`` for what is not a directory."""
+        descriptor = self._table.get(fd)
+        if descriptor is not None and not isinstance(descriptor, Directory):
+            raise Errno(ENOTDIR)
+        descriptor = self.get(fd, rights)
+        assert isinstance(descriptor, Directory)
+        return descriptor
+
+    def close(self, fd: int) -> None:
+        """Close a descriptor; its number is free then even if the host reports an error."""
+        descriptor = self._table.pop(fd, None)
+        if descriptor is None:
+            raise Errno(EBADF)
+        self._free = min(self._free, fd)
+        descriptor.close()
+
+    def renumber(self, source: int, target: int) -> None:
+        """Move a descriptor onto another one's number, which is closed."""
+        if source not in self._table or target not in self._table:
+            raise Errno(EBADF)
+        if source == target:
+            return
+        replaced = self._table[target]
+        self._table[target] = self._table.pop(source)
+        self._free = min(self._free, source)
+        replaced.close()

@@ -1,0 +1,114 @@
+"""The state of one WASI program, and the functions about the program itself: arguments, environment, exit and so on."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import ExitTrap
+from . import abi, guest
+from .errnos import ENOSYS, SUCCESS
+from .fds import Directory, FileTable
+from .streams import open_input, open_output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .config import WasiConfig
+
+    Check = Callable[[], object]
+
+#: Random bytes asked for at once.
+_RANDOM_CHUNK = 1 << 16
+
+
+class Process:
+    """What a program has: arguments, environment, open files.
+
+    Attributes:
+        args, environ: strings without their NUL.
+        files: the file table: standard streams, then preopened directories from 3 on.
+        check: called from time to time while the program waits; None if nobody wants to be asked.
+    """
+
+    __slots__ = ("args", "check", "environ", "files")
+
+    def __init__(self, config: WasiConfig, check: Check | None) -> None:
+        self.args = config.encoded_args()
+        self.environ = config.encoded_env()
+        self.check = check
+        self.files = FileTable()
+        self.files.add(open_input(config.stdin, check))
+        self.files.add(open_output(1, config.stdout, check))
+        self.files.add(open_output(2, config.stderr, check))
+        for guest_path, host_path in config.encoded_preopens():
+            fd = os.open(host_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            directory = Directory(fd, abi.DIRECTORY_RIGHTS, abi.ALL_RIGHTS)
+            directory.preopen = guest_path
+            self.files.add(directory)
+
+
+def args_get(process: Process, memory: memoryview, pointers: int, buffer: int) -> int:
+    """Write the arguments to ``buffer`` and their addresses to ``pointers``."""
+    return _write_strings(memory, process.args, pointers, buffer)
+
+
+def args_sizes_get(process: Process, memory: memoryview, count: int, size: int) -> int:
+    """Write the number of arguments and their total size with NULs."""
+    return _write_sizes(memory, process.args, count, size)
+
+
+def environ_get(process: Process, memory: memoryview, pointers: int, buffer: int) -> int:
+    """Write the environment to ``buffer`` and the addresses of its strings to ``pointers``."""
+    return _write_strings(memory, process.environ, pointers, buffer)
+
+
+def environ_sizes_get(process: Process, memory: memoryview, count: int, size: int) -> int:
+    """Write the number of environment strings and their total size with NULs."""
+    return _write_sizes(memory, process.environ, count, size)
+
+
+def proc_exit(process: Process, memory: memoryview, code: int) -> None:
+    """End the program."""
+    raise ExitTrap(code)
+
+
+def proc_raise(process: Process, memory: memoryview, signal: int) -> int:
+    """Not supported, as in other engines: a program has no signals."""
+    return ENOSYS
+
+
+def sched_yield(process: Process, memory: memoryview) -> int:
+    """Let others run."""
+    os.sched_yield()
+    return SUCCESS
+
+
+def random_get(process: Process, memory: memoryview, buffer: int, size: int) -> int:
+    """Fill a buffer with random bytes of cryptographic quality."""
+    guest.check(memory, buffer, size)
+    end = buffer + size
+    while buffer < end:
+        count = min(end - buffer, _RANDOM_CHUNK)
+        memory[buffer : buffer + count] = os.urandom(count)
+        buffer += count
+    return SUCCESS
+
+
+def _write_sizes(memory: memoryview, strings: list[bytes], count: int, size: int) -> int:
+    guest.check(memory, count, abi.U32.size)
+    guest.check(memory, size, abi.U32.size)
+    abi.U32.pack_into(memory, count, len(strings))
+    abi.U32.pack_into(memory, size, sum(map(len, strings)) + len(strings))
+    return SUCCESS
+
+
+def _write_strings(memory: memoryview, strings: list[bytes], pointers: int, buffer: int) -> int:
+    guest.check(memory, pointers, abi.U32.size * len(strings))
+    guest.check(memory, buffer, sum(map(len, strings)) + len(strings))
+    for string in strings:
+        abi.U32.pack_into(memory, pointers, buffer)
+        pointers += abi.U32.size
+        guest.write(memory, buffer, string + b"\0")
+        buffer += len(string) + 1
+    return SUCCESS

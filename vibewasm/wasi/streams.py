@@ -1,0 +1,216 @@
+"""Standard input, output and error: the process's own descriptors, or Python objects."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+from . import abi
+from .errnos import EAGAIN, Errno
+from .fds import Descriptor, HostDescriptor, HostFile, file_type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .config import Path, Readable, Writable
+    from .process import Check
+
+#: Seconds between two calls of the check while waiting.
+CHECK_INTERVAL = 0.05
+
+#: Bytes passed to or from a Python object at once, so that no length a program names makes a copy of that size.
+_CHUNK = 16 << 20
+
+_NAMES = ("stdin", "stdout", "stderr")
+
+
+class ProcessStream(HostDescriptor):
+    """One of the process's own standard streams.
+
+    It is never closed, and its flags, which other processes may share, are never changed: the program's wish not to
+    block is met by asking first.
+    """
+
+    __slots__ = ("_check",)
+
+    def __init__(self, fd: int, check: Check | None) -> None:
+        try:
+            mode = os.fstat(fd).st_mode
+        except OSError:
+            # Closed. The number may come to mean anything later, so it must not be kept.
+            fd = -1
+            kind = abi.UNKNOWN
+        else:
+            kind = file_type(mode)
+        rights = abi.STREAM_RIGHTS | (abi.FD_READ if fd == 0 else abi.FD_WRITE)
+        # A character device that cannot seek is what wasi-libc's isatty() takes for a terminal; /dev/null can.
+        if kind == abi.REGULAR_FILE or (kind == abi.CHARACTER_DEVICE and not os.isatty(fd)):
+            rights |= abi.FD_SEEK | abi.FD_TELL
+        super().__init__(fd, kind, rights, owned=False)
+        self._check = check
+
+    def read(self, buffers: list[memoryview]) -> int:
+        self._wait(writing=False)
+        while True:
+            try:
+                return os.readv(self.fd, buffers)
+            except BlockingIOError:
+                # Some process has made the shared file non-blocking; this program has not asked for it.
+                if self.flags & abi.FDFLAG_NONBLOCK:
+                    raise
+                self._wait(writing=False, always=True)
+
+    def write(self, buffers: list[memoryview]) -> int:
+        # What Python code has printed comes first.
+        stream = sys.__stdout__ if self.fd == 1 else sys.__stderr__
+        if stream is not None and not stream.closed:
+            stream.flush()
+        self._wait(writing=True)
+        while True:
+            try:
+                return os.writev(self.fd, buffers)
+            except BlockingIOError:
+                if self.flags & abi.FDFLAG_NONBLOCK:
+                    raise
+                self._wait(writing=True, always=True)
+
+    def _wait(self, *, writing: bool, always: bool = False) -> None:
+        """Wait until it is ready, where one may wait and anyone wants to be asked meanwhile."""
+        blocking = not self.flags & abi.FDFLAG_NONBLOCK
+        if self.fd < 0 or self.file_type == abi.REGULAR_FILE:
+            return
+        if blocking and self._check is None and not always:
+            return
+        import select
+
+        poll = select.poll()
+        poll.register(self.fd, select.POLLOUT if writing else select.POLLIN)
+        if not blocking:
+            if not poll.poll(0):
+                raise Errno(EAGAIN)
+            return
+        while not poll.poll(CHECK_INTERVAL * 1000):
+            if self._check is not None:
+                self._check()
+
+
+class InputStream(Descriptor):
+    """A Python object to read from. What it raises reaches whoever runs the program, but for OSError."""
+
+    __slots__ = ("_read", "_stream")
+
+    def __init__(self, stream: Readable) -> None:
+        super().__init__(_type_of(stream), abi.STREAM_RIGHTS | abi.FD_READ)
+        self._stream = stream
+        # read1 gives what is there; read would wait for a full buffer.
+        self._read = getattr(stream, "read1", stream.read)
+
+    def read(self, buffers: list[memoryview]) -> int:
+        data = self._read(min(sum(map(len, buffers)), _CHUNK))
+        if data is None:
+            raise Errno(EAGAIN)
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"stdin must be a binary stream: its read() gave {type(data).__name__}, not bytes")
+        done = 0
+        for buffer in buffers:
+            part = data[done : done + len(buffer)]
+            buffer[: len(part)] = part
+            done += len(part)
+        return done
+
+    def available(self) -> tuple[int, bool]:
+        if isinstance(self._stream, io.BytesIO):
+            left = max(len(self._stream.getbuffer()) - self._stream.tell(), 0)
+            return left, not left
+        return 1, False
+
+
+class OutputStream(Descriptor):
+    """A Python object to write to. What it raises reaches whoever runs the program, but for OSError."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: Writable) -> None:
+        super().__init__(_type_of(stream), abi.STREAM_RIGHTS | abi.FD_WRITE)
+        self._stream = stream
+
+    def write(self, buffers: list[memoryview]) -> int:
+        room = _CHUNK
+        parts = []
+        for buffer in buffers:
+            parts.append(buffer[:room])
+            room -= len(parts[-1])
+            if not room:
+                break
+        # A copy, since the object may keep what it is given, and the program's memory changes.
+        data = b"".join(parts)
+        written = self._stream.write(data)
+        return len(data) if written is None else written
+
+
+class TextOutput:
+    """The binary side of a text stream, in order with what is printed to the text side."""
+
+    __slots__ = ("_binary", "_text")
+
+    def __init__(self, text: io.TextIOBase, binary: io.BufferedIOBase) -> None:
+        self._text = text
+        self._binary = binary
+
+    def write(self, data: bytes) -> int:
+        """Write all of it, and flush."""
+        self._text.flush()
+        written = self._binary.write(data)
+        self._binary.flush()
+        return written
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._text.isatty()
+
+
+def open_input(source: bytes | Path | Readable | None, check: Check | None) -> Descriptor:
+    """Standard input from what ``WasiConfig`` was given."""
+    if source is None:
+        return ProcessStream(0, check)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return InputStream(io.BytesIO(source))
+    if isinstance(source, str | os.PathLike):
+        return _open_file(source, os.O_RDONLY, abi.FD_READ | abi.FD_SEEK | abi.FD_TELL)
+    if isinstance(source, io.TextIOBase):
+        binary = getattr(source, "buffer", None)
+        if binary is None:
+            raise TypeError("stdin must be a binary stream, bytes or a path; this text stream has no binary buffer")
+        source = binary
+    if not hasattr(source, "read"):
+        raise TypeError(f"stdin must be bytes, a path or an object with read(), not {type(source).__name__}")
+    return InputStream(source)
+
+
+def open_output(number: int, target: Path | Writable | None, check: Check | None) -> Descriptor:
+    """Standard output (1) or error (2) from what ``WasiConfig`` was given."""
+    if target is None:
+        return ProcessStream(number, check)
+    if isinstance(target, str | os.PathLike):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        return _open_file(target, flags, abi.FD_WRITE | abi.FD_SEEK | abi.FD_TELL | abi.FD_SYNC | abi.FD_DATASYNC)
+    if isinstance(target, io.TextIOBase):
+        binary = getattr(target, "buffer", None)
+        if binary is None:
+            raise TypeError(
+                f"{_NAMES[number]} must be a binary stream or a path; this text stream has no binary buffer"
+            )
+        return OutputStream(TextOutput(target, binary))
+    if not hasattr(target, "write"):
+        raise TypeError(f"{_NAMES[number]} must be a path or an object with write(), not {type(target).__name__}")
+    return OutputStream(target)
+
+
+def _open_file(path: Path, flags: int, rights: int) -> HostFile:
+    fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    return HostFile(fd, file_type(os.fstat(fd).st_mode), abi.STREAM_RIGHTS | rights)
+
+
+def _type_of(stream: object) -> int:
+    isatty = getattr(stream, "isatty", None)
+    return abi.CHARACTER_DEVICE if callable(isatty) and isatty() else abi.UNKNOWN
