@@ -94,25 +94,24 @@ HOST_FAILURE = 255
 INTERRUPT_REQUEST = 1
 INTERRUPT_SIGNAL = 2
 
-#: Fault table: first chunks of the address ranges of code, of reservations, and of the store blocks' addresses; functions of
-#: the C library; and what handled each signal before, per level of installation.
+#: Fault table: first chunks of the address ranges of code, of reservations, and of the store blocks' addresses, and functions
+#: of the C library.
 FAULT_CODE = 0
 FAULT_RESERVATIONS = 8
 FAULT_STORES = 16
 FAULT_SIGNAL = 24
 FAULT_RAISE = 32
-FAULT_PREVIOUS = 64
-#: Levels, cells of a level (16 bytes a signal: handler, flags), and signals that have a place there.
+FAULT_TABLE_SIZE = 48
+#: What handled signals before: a number of levels, in each 16 bytes per signal (handler, flags).
 FAULT_LEVELS = 32
-FAULT_LEVEL_SIZE = 256
 FAULT_SIGNALS = 16
-FAULT_TABLE_SIZE = FAULT_PREVIOUS + FAULT_LEVELS * FAULT_LEVEL_SIZE
+FAULT_LEVEL_SIZE = 16 * FAULT_SIGNALS
+#: Entries of the handler, one per level, are this many bytes apart.
+FAULT_ENTRY_SIZE = 16
 #: A chunk of ranges: the next chunk's address, the number of pairs, then pairs of first address and end (both 0: none).
 CHUNK_NEXT = 0
 CHUNK_COUNT = 8
 CHUNK_PAIRS = 16
-#: Handler stubs of the levels are this many bytes apart.
-FAULT_ENTRY_SIZE = 16
 
 #: Addresses below this are never mapped: an access there followed a null reference.
 NULL_PAGE = 4096

@@ -70,12 +70,13 @@ class CodeMemory:
         with self._lock:
             arena = self._arena
             size = len(code)
-            if arena is None or arena.used + size > arena.end or arena.process != self._process:
+            while arena is None or arena.used + size > arena.end or arena.process != self._process:
                 arena = self._new_arena(size)
+            # The place is taken before it is written: a signal handler or a finaliser may publish in between.
             start = arena.used
             end = start + size
-            arena.view[start:end] = code
             arena.used = (end + 15) & -16
+            arena.view[start:end] = code
             return arena.executable + start
 
     def _new_arena(self, least: int) -> _Arena:

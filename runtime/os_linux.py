@@ -11,6 +11,10 @@ import mmap
 import os
 from struct import pack_into, unpack_from
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _PROT_NONE = 0
 _PROT_READ = 1
 _PROT_WRITE = 2
@@ -301,3 +305,8 @@ def main_stack_bounds() -> tuple[int, int]:
     most = 1 << 27
     size = most if limit == RLIM_INFINITY or limit > most else limit
     return end - size, end
+
+
+def at_fork(function: Callable[[], None]) -> None:
+    """Have ``function`` called in each forked child."""
+    os.register_at_fork(after_in_child=function)

@@ -30,7 +30,9 @@ def check() -> None:
             f"vibewasm runs on Linux (glibc or musl) so far, and this is {sys.platform!r}; a Linux virtual machine or container works"
         )
     if sys.maxsize < 1 << 32:
-        raise UnsupportedPlatform("vibewasm needs a 64-bit Python, and this is a 32-bit one; install a 64-bit build of Python")
+        raise UnsupportedPlatform(
+            "vibewasm needs a 64-bit Python, and this is a 32-bit one; install a 64-bit build of Python"
+        )
     missing = system.missing()
     if missing:
         raise UnsupportedPlatform(missing)

@@ -82,7 +82,7 @@ class DecodeError(WasmError):
 
 
 class ValidationError(WasmError):
-    """The module is well-formed but not valid, uses a feature that is not built, or is beyond a limit of the implementation.
+    """The module is well-formed but invalid, uses a feature that is not built, or is beyond an implementation limit.
 
     Attributes:
         message: what is wrong, beginning with the official suite's words where it has some.

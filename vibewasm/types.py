@@ -1,7 +1,8 @@
 """The types of WebAssembly (specification, "Structure / Types").
 
 Inside the engine a value type is a small int, one of the constants below; users meet it as a :class:`ValType`.
-Codes from :data:`FUNCREF` on are references, and reference types to come get codes of their own behind :data:`EXTERNREF`.
+Codes from :data:`FUNCREF` on are references, and reference types to come get codes of their own behind
+:data:`EXTERNREF`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ EXTERNREF = 6
 
 
 class ValType:
-    """A value type. There is one object of each, so they may be compared with ``is``; ``ValType("i32") is ValType.i32``.
+    """A value type. There is one object of each, so ``is`` compares them: ``ValType("i32") is ValType.i32``.
 
     Attributes:
         code: the engine's small int for it.
@@ -111,7 +112,7 @@ ValType.funcref = _intern("funcref")
 ValType.externref = _intern("externref")
 
 
-def val_type(which: ValType | int | str) -> ValType:
+def val_type(which: object) -> ValType:
     """The value type meant by an object, a code or a name.
 
     Raises:

@@ -4,7 +4,7 @@ Registers are hardware numbers; ``w`` is 0 for a 32-bit and 1 for a 64-bit opera
 operands: ``r`` register, ``i`` immediate, ``m`` memory at ``[base + disp]``, ``x`` memory at
 ``[base + (index << scale) + disp]``. Prefixes, displacements and immediates are as short as the operands allow.
 Displacements, relative targets and immediates are signed and have 32 bits at most, where nothing else is said; what
-does not fit, and a register that does not exist, is a :class:`ValueError`. Nothing is memoised here: the callers memoise.
+does not fit, and a register that does not exist, is a :class:`ValueError`. Nothing is memoised: the callers do that.
 
 Moves are in :mod:`.asm_mov` and SSE instructions in :mod:`.asm_sse`; all can be had from here.
 """
@@ -321,7 +321,7 @@ def ret() -> bytes:
 def ret_imm(count: int) -> bytes:
     """RET imm16 (C2 iw), which frees ``count`` bytes of arguments."""
     if count < 0:
-        raise ValueError("a negative number of bytes")
+        raise ValueError(f"{count} does not fit 16 bits as an unsigned number")
     return b"\xc2" + imm16(count)
 
 

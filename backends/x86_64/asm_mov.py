@@ -29,13 +29,12 @@ def mov_ri(dst: int, imm: int) -> bytes:
     """
     if 0 <= imm <= 0xFFFF_FFFF:
         return reg_only(0, 0xB8, dst) + imm.to_bytes(4, "little")
-    if imm >= 0x8000_0000_0000_0000:
-        imm -= 1 << 64
-    if -0x8000_0000 <= imm < 0:
-        return reg_reg(b"", 8, b"\xc7", 0, dst) + imm32(imm)
-    if not -0x8000_0000_0000_0000 <= imm <= 0x7FFF_FFFF_FFFF_FFFF:
+    if not -0x8000_0000_0000_0000 <= imm <= 0xFFFF_FFFF_FFFF_FFFF:
         raise ValueError(f"{imm} does not fit 64 bits")
-    return reg_only(8, 0xB8, dst) + imm.to_bytes(8, "little", signed=True)
+    imm &= 0xFFFF_FFFF_FFFF_FFFF
+    if imm >= 0xFFFF_FFFF_8000_0000:
+        return reg_reg(b"", 8, b"\xc7", 0, dst) + (imm & 0xFFFF_FFFF).to_bytes(4, "little")
+    return reg_only(8, 0xB8, dst) + imm.to_bytes(8, "little")
 
 
 def zero(dst: int) -> bytes:

@@ -10,7 +10,7 @@ from struct import Struct
 from ..operand import CONSTANT, F32, F64, FLAGS, I32, REGISTER, Operand, is_float
 from . import asm
 from .floats import FLOAT_EQUAL, FLOAT_NOT_EQUAL
-from .frames import INT_PARAMETERS, parameter_places
+from .frames import parameter_places
 from .integers import test_zero
 from .regs import CONTEXT, MEMORY_BASE, RAX, RBP, RCX, RDX, RSI, RSP
 from .selection import INT_TEMPORARIES, Selection
@@ -232,11 +232,34 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
 INDEX_PLAN = (I32, RAX, 1 << RAX)
 
 
-def argument_plan(types: tuple[int, ...]) -> tuple[tuple[int, int, int], ...] | None:
-    """``(type, register, its bit)`` of each parameter, the last one first, if all are integers in registers; else ``None``."""
-    if len(types) > len(INT_PARAMETERS) or any(is_float(type_) for type_ in types):
-        return None
-    return tuple((type_, reg, 1 << reg) for type_, reg in zip(types, INT_PARAMETERS, strict=False))[::-1]
+def argument_plan(types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
+    """How to pass arguments one by one: what comes first, and ``(type, register or -1, its bit)`` of each, the last one first."""
+    places, _ = parameter_places(types)
+    plan = []
+    in_area = 0
+    for type_, (reg, _) in zip(types, places, strict=True):
+        in_area += reg < 0
+        plan.append((type_, reg, 0 if reg < 0 else 1 << (reg + 16 if is_float(type_) else reg)))
+    return asm.alu_ri(asm.SUB, 1, RSP, 8) if in_area & 1 else b"", tuple(plan[::-1])
+
+
+def argument(operand: Operand, reg: int) -> bytes | None:
+    """Code that passes one argument in ``reg``, or in the argument area where that is -1; ``None`` if that takes a scratch."""
+    if reg < 0:
+        code = bytearray()
+        _push(code, operand)
+        return bytes(code)
+    if not is_float(operand.type):
+        if operand.kind == CONSTANT:
+            return asm.mov_ri(reg, operand.value)
+        selection = Selection(0)
+        selection.load(reg, operand)
+    else:
+        if operand.kind == CONSTANT and operand.value:
+            return None
+        selection = Selection(0)
+        selection.load_float(reg, operand)
+    return bytes(selection.code)
 
 
 def call_slot(offset: int) -> bytes:

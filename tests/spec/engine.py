@@ -31,6 +31,51 @@ class HostReference:
         self.number = number
 
 
+class References:
+    """Values as `tests.spec.values` has them, to and from vibewasm: numbers as bits, host objects by number."""
+
+    __slots__ = ("_objects",)
+
+    def __init__(self) -> None:
+        self._objects: dict[int, HostReference] = {}
+
+    def call(self, func: vw.Func, arguments: list[Value]) -> list[Value]:
+        """Calls `func`, by raw cells where no reference is among the types."""
+        params = [str(t) for t in func.type.params]
+        results = [str(t) for t in func.type.results]
+        if all(t in _NUMBER_BITS for t in params + results):
+            return _from_cells(results, func.call_raw(_to_cells(params, arguments)))
+        got = func(*[self.to_object(a) for a in arguments])
+        values = () if not results else (got,) if len(results) == 1 else got
+        return [self.from_object(t, value) for t, value in zip(results, values, strict=True)]
+
+    def to_object(self, value: Value) -> object:
+        """The Python object to give for `value`."""
+        type_, payload = value
+        if type_ == "externref" and payload is not None:
+            assert isinstance(payload, int)
+            return self._objects.setdefault(payload, HostReference(payload))
+        if type_ in _NUMBER_BITS:
+            assert isinstance(payload, int)
+            if type_ in _STRUCT_CODES:
+                float_code, bits_code = _STRUCT_CODES[type_]
+                return struct.unpack(float_code, struct.pack(bits_code, payload))[0]
+            bits = _NUMBER_BITS[type_]
+            return payload - (1 << bits) if payload >> (bits - 1) else payload
+        return payload
+
+    def from_object(self, type_: str, item: Any) -> Value:
+        """The value that a Python object of a type stands for."""
+        if isinstance(item, HostReference):
+            return type_, item.number
+        if type_ in _STRUCT_CODES:
+            float_code, bits_code = _STRUCT_CODES[type_]
+            return type_, struct.unpack(bits_code, struct.pack(float_code, item))[0]
+        if type_ in _NUMBER_BITS:
+            return type_, item & ((1 << _NUMBER_BITS[type_]) - 1)
+        return type_, item
+
+
 class VibewasmAdapter:
     """One script's engine, store and linker; see `tests.spec.runner.Adapter`."""
 
@@ -40,7 +85,7 @@ class VibewasmAdapter:
         self._store = vw.Store(self._engine)
         self._linker = vw.Linker(self._engine)
         self._linker.allow_shadowing = True
-        self._host_references: dict[int, HostReference] = {}
+        self._references = References()
         for name, item in _spectest(self._store).items():
             self._linker.define("spectest", name, item)
 
@@ -61,19 +106,13 @@ class VibewasmAdapter:
         func = instance.exports[name]
         if not isinstance(func, vw.Func):
             raise TypeError(f"export {name!r} is not a function")
-        params = [str(t) for t in func.type.params]
-        results = [str(t) for t in func.type.results]
-        if all(t in _NUMBER_BITS for t in params + results):
-            return _from_cells(results, func.call_raw(_to_cells(params, arguments)))
-        got = func(*[self._to_object(a) for a in arguments])
-        values = () if not results else (got,) if len(results) == 1 else got
-        return [self._from_object(t, value) for t, value in zip(results, values, strict=True)]
+        return self._references.call(func, arguments)
 
     def get(self, instance: vw.Instance, name: str) -> Value:
         item = instance.exports[name]
         if not isinstance(item, vw.Global):
             raise TypeError(f"export {name!r} is not a global")
-        return self._from_object(str(item.type.content), item.value)
+        return self._references.from_object(str(item.type.content), item.value)
 
     def classify(self, error: Exception) -> tuple[Kind, str]:
         if isinstance(error, vw.DecodeError):
@@ -85,30 +124,6 @@ class VibewasmAdapter:
         if isinstance(error, vw.Trap):
             return ("exhaustion" if error.code == "stack_overflow" else "trap"), error.message
         return "other", str(error)
-
-    def _to_object(self, value: Value) -> object:
-        type_, payload = value
-        if type_ == "externref" and payload is not None:
-            assert isinstance(payload, int)
-            return self._host_references.setdefault(payload, HostReference(payload))
-        if type_ in _NUMBER_BITS:
-            assert isinstance(payload, int)
-            if type_ in _STRUCT_CODES:
-                float_code, bits_code = _STRUCT_CODES[type_]
-                return struct.unpack(float_code, struct.pack(bits_code, payload))[0]
-            bits = _NUMBER_BITS[type_]
-            return payload - (1 << bits) if payload >> (bits - 1) else payload
-        return payload
-
-    def _from_object(self, type_: str, item: Any) -> Value:
-        if isinstance(item, HostReference):
-            return type_, item.number
-        if type_ in _STRUCT_CODES:
-            float_code, bits_code = _STRUCT_CODES[type_]
-            return type_, struct.unpack(bits_code, struct.pack(float_code, item))[0]
-        if type_ in _NUMBER_BITS:
-            return type_, item & ((1 << _NUMBER_BITS[type_]) - 1)
-        return type_, item
 
 
 def _to_cells(types: list[str], arguments: list[Value]) -> list[int]:

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -15,14 +16,25 @@ from tests.wasi.program import Program, clock_subscription, fails, file_subscrip
 from vibewasm.wasi import WasiConfig, abi
 from vibewasm.wasi.errnos import EAGAIN, EBADF, EINVAL, EPIPE, ESPIPE, SUCCESS
 
+PROJECT = Path(__file__).parents[2]
 PRELUDE = (
     "from tests.wasi.program import *\nfrom vibewasm.wasi import WasiConfig, abi\nfrom vibewasm.wasi.errnos import *\n"
 )
 
 
-def run(code: str, *, check: bool = True, **options: object) -> subprocess.CompletedProcess[bytes]:
+def run(
+    code: str, *, check: bool = True, input: bytes | None = None, stdin: IO[bytes] | int | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """Run code in a process of its own, whose standard streams it then has."""
-    return subprocess.run([sys.executable, "-c", PRELUDE + code], capture_output=True, check=check, **options)  # type: ignore[call-overload,no-any-return]  # options are passed through
+    return subprocess.run(
+        [sys.executable, "-c", PRELUDE + code],
+        capture_output=True,
+        check=check,
+        input=input,
+        stdin=stdin,
+        timeout=60,
+        cwd=PROJECT,
+    )
 
 
 def test_python_objects_get_what_is_written() -> None:
@@ -260,7 +272,7 @@ def test_the_check_ends_a_wait_for_input() -> None:
         "def check(): raise SystemExit('interrupted')\n"
         "Program(WasiConfig(), check).read(0, 10)\n"
     )
-    done = run(code, check=False, timeout=30)
+    done = run(code, check=False)
     assert done.returncode == 1
     assert b"interrupted" in done.stderr
 
@@ -276,7 +288,12 @@ def test_a_terminal_is_a_character_device_without_seek_and_the_null_device_is_no
     try:
         with open(os.devnull, "wb") as null:
             done = subprocess.run(
-                [sys.executable, "-c", PRELUDE + code], stdin=child, stdout=subprocess.PIPE, stderr=null, check=True
+                [sys.executable, "-c", PRELUDE + code],
+                stdin=child,
+                stdout=subprocess.PIPE,
+                stderr=null,
+                check=True,
+                cwd=PROJECT,
             )
     finally:
         os.close(parent)

@@ -1,8 +1,9 @@
 """Constant expressions: first values of globals, offsets of segments, items of element segments.
 
-Reading and checking are apart, because what is malformed anywhere in the module comes before what is invalid. Constant are (specification,
-"Validation / Instructions / Constant Expressions"): the four ``const`` instructions, ``ref.null``, ``ref.func``, ``global.get`` of
-an immutable imported global, and ``add``, ``sub`` and ``mul`` of i32 and i64.
+Reading and checking are apart, because what is malformed anywhere in the module comes before what is invalid.
+Constant are (specification, "Validation / Instructions / Constant Expressions"): the four ``const`` instructions,
+``ref.null``, ``ref.func``, ``global.get`` of an immutable imported global, and ``add``, ``sub`` and ``mul`` of i32 and
+i64.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ class ConstExpr:
     """A constant expression.
 
     Attributes:
-        ops: ``(opcode, immediate)`` in the order of evaluation on a stack, without the ``end``. Immediates: signed ints of ``i32.const``
-            and ``i64.const``, bits of ``f32.const`` and ``f64.const``, the type code of ``ref.null``,
+        ops: ``(opcode, immediate)`` in the order of evaluation on a stack, without the ``end``. Immediates: signed ints
+            of ``i32.const`` and ``i64.const``, bits of ``f32.const`` and ``f64.const``, the type code of ``ref.null``,
             the index of ``ref.func`` and ``global.get``, 0 of arithmetic.
         offset: where it lies in the module.
     """
@@ -144,7 +145,8 @@ def _global_type(info: ModuleInfo, index: int, expr: ConstExpr) -> int:
     """The type of a global that a constant expression reads."""
     if index >= len(info.globals):
         raise ValidationError(f"unknown global {index}", expr.offset)
-    # WebAssembly 2.0 knows imported globals only here. 3.0 (with GC) adds the ones before; wasmtime 50 without its gc feature does not.
+    # WebAssembly 2.0 allows imported globals only. 3.0 adds all globals before, with GC: wasmtime 50 does without its
+    # gc feature what is done here.
     if index >= info.imported_globals:
         raise ValidationError(f"constant expression required: global {index} is not an imported one", expr.offset)
     if info.globals[index].mutable:

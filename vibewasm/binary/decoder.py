@@ -1,6 +1,7 @@
 """Decoding a module: its header, the order of its sections, and their sizes (specification, "Binary Format / Modules").
 
-What a section holds is read in :mod:`vibewasm.binary.sections`, and checked in :mod:`vibewasm.binary.validate` when all is read.
+What a section holds is read in :mod:`vibewasm.binary.sections`, and checked in :mod:`vibewasm.binary.validate` when
+all is read.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def decode(data: bytes, features: frozenset[str] = BUILT) -> ModuleInfo:
 
     Raises:
         DecodeError: malformed bytes.
-        ValidationError: an invalid module, one that uses a proposal that is not in ``features``, or one beyond a limit of the implementation.
+        ValidationError: an invalid module, one that uses a proposal that is not in ``features``, or one beyond a limit
+            of the implementation.
     """
     if type(data) is not bytes:
         data = bytes(data)
@@ -65,7 +67,7 @@ def decode(data: bytes, features: frozenset[str] = BUILT) -> ModuleInfo:
 def _check_header(data: bytes) -> None:
     magic = data[:4]
     if magic != _MAGIC:
-        if _MAGIC.startswith(magic):
+        if len(magic) < 4:
             raise DecodeError("unexpected end: a module begins with eight bytes", len(data))
         hint = ""
         if data.lstrip()[:1] == b"(" or data.lstrip()[:2] == b";;":
@@ -78,8 +80,8 @@ def _check_header(data: bytes) -> None:
         raise DecodeError("unexpected end: a module begins with eight bytes", len(data))
     if version[2:] == _COMPONENT_LAYER:
         raise DecodeError(
-            "unknown binary version: this is a component, and vibewasm runs core modules; take the core module out of it "
-            "with `wasm-tools component unbundle`, or build the program for wasm32-wasip1",
+            "unknown binary version: this is a component, and vibewasm runs core modules; take the core module "
+            "out of it with `wasm-tools component unbundle`, or build the program for wasm32-wasip1",
             4,
         )
     raise DecodeError(f"unknown binary version {int.from_bytes(version, 'little')}, expected 1", 4)
@@ -90,7 +92,6 @@ def _read_sections(info: ModuleInfo) -> None:
     pos = 8
     last_place = 0
     total = len(data)
-    seen_code = seen_data = False
     while pos < total:
         number = data[pos]
         if number >= len(_SECTIONS):
@@ -120,10 +121,30 @@ def _read_sections(info: ModuleInfo) -> None:
                     f"section size mismatch: {name} section ends at {end:#x}, its contents at {after:#x}",
                     min(after, end),
                 )
-            seen_code = seen_code or read is sections.code_section
-            seen_data = seen_data or read is sections.data_section
         pos = end
-    if not seen_code:
-        sections.check_code_count(info, 0, total)
-    if not seen_data:
-        sections.check_data_count(info, 0, total)
+    _compare_counts(info)
+
+
+def _compare_counts(info: ModuleInfo) -> None:
+    """Every function has a body, and there are as many data segments as the data count section says."""
+    functions = len(info.func_type_indices) - info.imported_funcs
+    bodies = len(info.bodies)
+    if functions != bodies:
+        raise DecodeError(
+            f"function and code section have inconsistent lengths: {functions} functions, {bodies} bodies",
+            _start_of(info, "code"),
+        )
+    if info.data_count is not None and info.data_count != len(info.datas):
+        raise DecodeError(
+            "data count and data section have inconsistent lengths: "
+            f"{info.data_count} segments announced, {len(info.datas)} there",
+            _start_of(info, "data"),
+        )
+
+
+def _start_of(info: ModuleInfo, name: str) -> int:
+    """Where a section's contents begin, or the end of the module if there is none."""
+    for section in info.sections:
+        if section.id and section.name == name:
+            return section.start
+    return len(info.data)

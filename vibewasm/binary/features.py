@@ -1,6 +1,7 @@
 """Proposals behind WebAssembly 2.0 without SIMD, which is always on, and how their absence is reported.
 
-A module that uses a known proposal which is not built is well-formed, so it gets a ``ValidationError`` that names the proposal.
+A module that uses a known proposal which is not built is well-formed, so it gets a ``ValidationError`` that names the
+proposal.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Limits of the implementation: how much of anything one module may have.
 
-They are those that wasmtime 50 (wasmparser 0.261) has, so that both accept and reject the same modules; most of them are also what
-the web's engines agreed upon (WebAssembly JavaScript Interface, "Implementation-defined Limits").
+They are those that wasmtime 50 (wasmparser 0.261) has, so that both accept and reject the same modules; most of them
+are also what the web's engines agreed upon (WebAssembly JavaScript Interface, "Implementation-defined Limits").
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MAX_RESULTS = 1000
 MAX_FUNCTION_SIZE = 7_654_321
 #: Bytes of a name.
 MAX_STRING_SIZE = 100_000
-#: Elements of one table at first, and items of one element segment.
-MAX_TABLE_ENTRIES = 10_000_000
+#: Items of one element segment.
+MAX_ELEMENT_ITEMS = 10_000_000
 #: Pages of a memory with 32-bit addresses: 4 GiB.
 MAX_MEMORY32_PAGES = 1 << 16
 #: Pages of a memory with 64-bit addresses: 2**64 bytes.
 MAX_MEMORY64_PAGES = 1 << 48
-#: Summed over all imports and exports: one for each, and for functions one for each parameter and result.
+#: Summed over all imports and exports: one for each, and for a function one more and one for each parameter and result.
 MAX_TYPE_SIZE = 1_000_000

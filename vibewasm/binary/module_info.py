@@ -25,7 +25,7 @@ class Section:
     Attributes:
         id: the section's number in the binary format; 0 is a custom section.
         name: "type", "import" and so on; of a custom section its own name.
-        start, end: range of its contents in the module, behind id and size. Of a custom section it begins with the name.
+        start, end: range of its contents in the module, behind id and size. A custom section's begin with its name.
         payload: where a custom section's contents go on behind the name; else the same as ``start``.
     """
 
@@ -97,7 +97,7 @@ class Element:
         table: index of the table that an active segment is copied to, else 0.
         offset: where in that table, else ``None``.
         type: code of the items' type.
-        funcs: the items as function indices, also where each was an expression of nothing but ``ref.func``; else ``None``.
+        funcs: the items as function indices, also where each was an expression of just a ``ref.func``; else ``None``.
         exprs: the items as constant expressions, where any of them is something else; else ``None``.
         position: where the segment lies in the module.
     """
@@ -251,7 +251,7 @@ class ModuleInfo:
 
     @property
     def names(self) -> Names:
-        """What the ``name`` custom section says (specification, "Appendix / Custom Sections"), decoded as it is asked for."""
+        """What the ``name`` custom section says (specification, "Appendix"), decoded when asked for."""
         if self._names is None:
             from .names import Names
 

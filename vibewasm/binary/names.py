@@ -1,6 +1,7 @@
-"""The ``name`` custom section (specification, "Appendix / Custom Sections / Name Section"; later kinds from the extended-name-section proposal).
+"""The ``name`` custom section (specification, "Appendix / Custom Sections / Name Section").
 
-A fault in it is never an error: what can be read is used. Each subsection is decoded when it is first asked for.
+Kinds of names beyond the specification's come from the extended-name-section proposal. A fault in the section is never
+an error: what can be read is used. Each subsection is decoded when it is first asked for.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Names:
         return self._direct[kind]
 
     def within(self, kind: str) -> dict[int, dict[int, str]]:
-        """Names by function index (for "field": type index) and index in it, of one of the kinds local, label, field."""
+        """Names by function index ("field": by type index) and index in it, of one of the kinds local, label, field."""
         if kind not in self._indirect:
             start, end = self._ranges.get(kind, (0, 0))
             self._indirect[kind] = _indirect_name_map(self._data, start, end)

@@ -1,9 +1,10 @@
 """Readers of the sections' contents, one function a section (specification, "Binary Format / Modules").
 
-Each takes the module so far, the position where the contents begin and the position where the section ends, and returns the position
-where it stopped; the caller compares that with the end. As in the reference interpreter a reader may run into the
-bytes behind its section before that shows. Reading past the end of the module raises ``IndexError``, which the
-caller turns into the right error. Nothing is allocated on the word of a count: items are appended as they are read.
+Each takes the module so far, the position where the contents begin and the position where the section ends, and
+returns the position where it stopped; the caller compares that with the end. As in the reference interpreter a reader
+may run into the bytes behind its section before that shows. Reading past the end of the module raises ``IndexError``,
+which the caller turns into the right error. Nothing is allocated on the word of a count: items are appended as they
+are read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from .features import unsupported
 from .leb128 import signed, u32
 from .limits import (
     MAX_DATA_SEGMENTS,
+    MAX_ELEMENT_ITEMS,
     MAX_ELEMENT_SEGMENTS,
     MAX_EXPORTS,
     MAX_FUNCTION_SIZE,
@@ -25,7 +27,6 @@ from .limits import (
     MAX_PARAMS,
     MAX_RESULTS,
     MAX_STRING_SIZE,
-    MAX_TABLE_ENTRIES,
     MAX_TABLES,
     MAX_TYPES,
 )
@@ -45,8 +46,6 @@ _LATER_FORMS = {0x5F: "struct type", 0x5E: "array type", 0x50: "sub type", 0x4F:
 _NO_CODE = 0xFF
 #: Turns bytes of value types into the engine's codes, and every other byte into ``_NO_CODE``.
 _CODES = bytes([VALUE_TYPES.get(byte, _NO_CODE) for byte in range(256)])
-
-_END_OPCODE = 0x0B
 
 # Bits of an element segment's flags.
 _NOT_ACTIVE = 1
@@ -284,7 +283,7 @@ def element_section(info: ModuleInfo, pos: int, end: int) -> int:
                 if data[pos] != 0:
                     raise DecodeError(f"malformed element kind {data[pos]:#04x}", pos)
                 pos += 1
-        length, pos = read_count(data, pos, len(data), MAX_TABLE_ENTRIES, "items of an element segment")
+        length, pos = read_count(data, pos, len(data), MAX_ELEMENT_ITEMS, "items of an element segment")
         funcs: list[int] | None
         exprs: list[ConstExpr] | None = None
         if flags & _EXPRESSIONS:
@@ -324,9 +323,7 @@ def data_count_section(info: ModuleInfo, pos: int, end: int) -> int:
 
 def code_section(info: ModuleInfo, pos: int, end: int) -> int:
     data = info.data
-    start = pos
     count, pos = read_count(data, pos, end, MAX_FUNCTIONS, "function bodies")
-    check_code_count(info, count, start)
     append = info.bodies.append
     for _ in range(count):
         # A hot loop: sizes of one and two bytes are read here.
@@ -347,36 +344,16 @@ def code_section(info: ModuleInfo, pos: int, end: int) -> int:
         pos = first + size
         if pos > end:
             raise DecodeError(f"{UNEXPECTED_END}: a function body of {size} bytes", first)
-        if data[pos - 1] != _END_OPCODE or size < 2:
-            raise _body_without_end(data, pos, size)
+        if size < 2:
+            raise DecodeError(f"{UNEXPECTED_END}: a function body of {size} bytes", first)
         append((first, pos))
     return pos
-
-
-def check_code_count(info: ModuleInfo, count: int, pos: int) -> None:
-    """Compare the number of bodies with the number of functions."""
-    declared = len(info.func_type_indices) - info.imported_funcs
-    if count != declared:
-        raise DecodeError(
-            f"function and code section have inconsistent lengths: {declared} functions, {count} bodies", pos
-        )
-
-
-def _body_without_end(data: bytes, pos: int, size: int) -> DecodeError:
-    """The error for a body whose last byte is not ``end``, with the words of a reader that runs on into what follows."""
-    if size < 2 or pos == len(data):
-        return DecodeError(f"{UNEXPECTED_END}: function body without end", pos)
-    if data[pos] == _END_OPCODE:
-        return DecodeError("section size mismatch: function body without end", pos)
-    return DecodeError("END opcode expected at the end of a function body", pos)
 
 
 def data_section(info: ModuleInfo, pos: int, end: int) -> int:
     data = info.data
     datas = info.datas
-    start = pos
     count, pos = read_count(data, pos, end, MAX_DATA_SEGMENTS, "data segments")
-    check_data_count(info, count, start)
     for _ in range(count):
         start = pos
         flags, pos = u32(data, pos)
@@ -394,13 +371,3 @@ def data_section(info: ModuleInfo, pos: int, end: int) -> int:
             raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
         datas.append(Data("passive" if flags == 1 else "active", memory, offset, first, pos, start))
     return pos
-
-
-def check_data_count(info: ModuleInfo, count: int, pos: int) -> None:
-    """Compare the number of data segments with what the data count section promised."""
-    if info.data_count is not None and count != info.data_count:
-        raise DecodeError(
-            "data count and data section have inconsistent lengths: "
-            f"{info.data_count} segments announced, {count} there",
-            pos,
-        )

@@ -101,7 +101,8 @@ def _reject_later_reference(data: bytes, pos: int) -> None:
 def limits(data: bytes, pos: int) -> tuple[Limits, int]:
     """Limits of a memory or a table. Whether they may be shared or 64-bit is for the validation to say.
 
-    Sizes are read as 64-bit integers for every kind, as the specification has it since 3.0; too large ones are invalid, not malformed.
+    Sizes are read as 64-bit integers for every kind, as the specification has it since 3.0; too large ones are invalid,
+    not malformed.
 
     Raises:
         DecodeError: unknown flags.

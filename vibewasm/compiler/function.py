@@ -553,9 +553,11 @@ class FunctionCompiler:
         if alignment >= 64:
             # Bit 6 announces a memory index (multi-memory); what is above it has no meaning at all.
             raise BodyFault("malformed memop flags", malformed=True)
-        after, offset = self.read_unsigned(after)
+        after, offset = self.read_unsigned(after, 64)
         if alignment > natural:
             raise BodyFault("alignment must not be larger than natural")
+        if offset >> 32:
+            raise BodyFault(f"offset out of range: {offset} does not fit 32 bits")
         return after, offset
 
     def long_local(self, pc: int) -> tuple[int, Operand]:

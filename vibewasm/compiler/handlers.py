@@ -187,8 +187,7 @@ def _pass_arguments(c: FunctionCompiler, params: tuple[int, ...], instruction: s
     count = len(params)
     c.makes_calls = True
     arguments = tuple(stack[-count:]) if count else ()
-    plan = c.env.argument_plan(params)
-    if plan is not None and _pass_one_by_one(c, arguments, plan, index):
+    if len(arguments) == count and _pass_one_by_one(c, arguments, params, index):
         return
     if count:
         c.check_top(instruction, params)
@@ -209,41 +208,42 @@ def _pass_arguments(c: FunctionCompiler, params: tuple[int, ...], instruction: s
 
 
 def _pass_one_by_one(
-    c: FunctionCompiler, arguments: tuple[Operand, ...], plan: tuple[tuple[int, int, int], ...], index: Operand | None
+    c: FunctionCompiler, arguments: tuple[Operand, ...], params: tuple[int, ...], index: Operand | None
 ) -> bool:
     """The usual call, with no argument in the way of another: each move is looked up by itself.
 
     Returns:
         whether it was one; if not, nothing has happened.
     """
+    env = c.env
+    text, plan = env.argument_plan(params)
+    if index is not None:
+        plan = (env.index_plan, *plan)
+        arguments = (*arguments, index)
+    pending = 0
+    for argument in arguments:
+        pending |= argument.bit
+    held = pending
     target = c.target
     find = target.MEMO.get
-    if index is not None:
-        plan = (c.env.index_plan, *plan)
-        arguments = (*arguments, index)
-    held = 0
-    for argument in arguments:
-        held |= argument.bit
-    pending = held
-    text = b""
     # From the last to the first: temporaries are given out in the order of parameters, one behind.
     for argument, (type_, reg, bit) in zip(reversed(arguments), plan, strict=True):
         pending &= ~argument.bit
         if pending & bit or argument.type != type_:
             return False
         if argument.kind == CONSTANT:
-            text += target.move_to_register(argument, reg, 0)
+            move = env.control.argument(argument, reg)
+            if move is None:
+                return False
+            text += move
             continue
         choice = find((0x10, argument, reg))
         if choice is None:
-            choice = (target.move_to_register(argument, reg, 0),)
+            choice = (env.control.argument(argument, reg),)
             target.remember((0x10, argument, reg), choice)
         text += choice[0]
-    count = len(arguments)
-    if index is not None:
-        count -= 1
-    if count:
-        del c.stack[-count:]
+    if params:
+        del c.stack[-len(params) :]
     if c.free | held != target.ALL_FREE:
         c.evict(target.ALL_FREE & ~held, c.free, arguments)
     c.out += text

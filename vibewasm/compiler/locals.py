@@ -7,7 +7,7 @@ The count is approximate, since bytes that only look like an access count as wel
 
 from __future__ import annotations
 
-from ..backends.operand import Operand, frame_local, is_float, pinned_local
+from ..backends.operand import F32, REFERENCE, Operand, frame_local, pinned_local
 
 #: Locals whose index takes one byte are the only ones that can be pinned: compilers number the hottest low.
 SHORT_INDICES = 128
@@ -64,36 +64,39 @@ class Locals:
         locals_base: int,
     ) -> None:
         """Find homes for parameters of the types ``params``, which arrive at ``places``, and for ``runs`` of (count, type)."""
-        types = list(params[:SHORT_INDICES])
-        count = len(params)
+        param_count = len(params)
+        types = list(params) if param_count <= SHORT_INDICES else list(params[:SHORT_INDICES])
+        count = param_count
         for run_count, type_ in runs:
             room = SHORT_INDICES - len(types)
-            if room > 0:
-                types += [type_] * min(run_count, room)
+            types += [type_] * (run_count if run_count < room else room)
             count += run_count
         self.count = count
+        short = len(types)
         entries: list[Operand | None] = [None] * 256
-        pinned = self._pin(types, body, pinnable_ints, pinnable_floats)
-        for index, reg in pinned.items():
-            entries[index] = pinned_local(types[index], reg)
+        self._pin(types, entries, body, pinnable_ints, pinnable_floats)
         base = -(locals_base + 16 * self.pinned_floats)
         self.first_cell = base - 8
-        param_count = len(params)
-        cells = 0
-        for index in range(min(param_count, SHORT_INDICES)):
+        offset = base
+        for index in range(min(param_count, short)):
             if entries[index] is None:
                 reg, area = places[index]
                 if reg >= 0:
-                    cells += 1
-                    entries[index] = frame_local(types[index], base - 8 * cells)
+                    offset -= 8
+                    entries[index] = frame_local(types[index], offset)
                 else:
                     entries[index] = frame_local(types[index], 16 + area)
-        zero_from = cells
-        self.zero_pinned = [e for e in entries[param_count:SHORT_INDICES] if e is not None]
-        for index in range(param_count, len(types)):
-            if entries[index] is None:
-                cells += 1
-                entries[index] = frame_local(types[index], base - 8 * cells)
+        cells = zero_from = (base - offset) >> 3
+        if short > param_count:
+            self.zero_pinned = [entry for entry in entries[param_count:short] if entry is not None]
+            if len(self.zero_pinned) != short - param_count:
+                for index in range(param_count, short):
+                    if entries[index] is None:
+                        offset -= 8
+                        entries[index] = frame_local(types[index], offset)
+                cells = (base - offset) >> 3
+        else:
+            self.zero_pinned = []
         self._run_ends: list[int] = []
         self._run_types: list[int] = []
         self._run_cells: list[int] = []
@@ -107,33 +110,39 @@ class Locals:
         self.zero_cells = (base - 8 * (zero_from + 1), cells - zero_from)
 
     def _pin(
-        self, types: list[int], body: bytes, pinnable_ints: tuple[int, ...], pinnable_floats: tuple[int, ...]
-    ) -> dict[int, int]:
+        self,
+        types: list[int],
+        entries: list[Operand | None],
+        body: bytes,
+        pinnable_ints: tuple[int, ...],
+        pinnable_floats: tuple[int, ...],
+    ) -> None:
         """Choose the locals to pin: the hottest of each class, hottest first."""
+        self.pinned_ints = self.pinned_floats = 0
         if not types:
-            self.pinned_ints = self.pinned_floats = 0
-            return {}
+            return
         first_loop = body.find(_LOOP)
         if first_loop < 0:
-            outside = accessed(body).count
-            inside = b"".count
+            count = accessed(body).count
+            heat = [count(index) for index in range(len(types))]
         else:
             outside = accessed(body[:first_loop]).count
             inside = accessed(body[first_loop:]).count
-        ints = []
-        floats = []
-        for index, type_ in enumerate(types):
-            uses = outside(index) + LOOP_WEIGHT * inside(index)
-            if uses >= WORTH_PINNING:
-                (floats if is_float(type_) else ints).append((-uses, index))
-        ints.sort()
-        floats.sort()
-        pinned = {index: reg for (_, index), reg in zip(ints, pinnable_ints, strict=False)}
-        self.pinned_ints = len(pinned)
-        pinned_floats = {index: reg for (_, index), reg in zip(floats, pinnable_floats, strict=False)}
-        self.pinned_floats = len(pinned_floats)
-        pinned.update(pinned_floats)
-        return pinned
+            heat = [outside(index) + LOOP_WEIGHT * inside(index) for index in range(len(types))]
+        ranked = [(-uses, index) for index, uses in enumerate(heat) if uses >= WORTH_PINNING]
+        ranked.sort()
+        ints = floats = 0
+        for _, index in ranked:
+            type_ = types[index]
+            if type_ < F32 or type_ >= REFERENCE:
+                if ints < len(pinnable_ints):
+                    entries[index] = pinned_local(type_, pinnable_ints[ints])
+                    ints += 1
+            elif floats < len(pinnable_floats):
+                entries[index] = pinned_local(type_, pinnable_floats[floats])
+                floats += 1
+        self.pinned_ints = ints
+        self.pinned_floats = floats
 
     def _place_long_parameters(self, params: tuple[int, ...], places: tuple[tuple[int, int], ...], cells: int) -> int:
         """Lay out the parameters from SHORT_INDICES on, each a run of its own."""

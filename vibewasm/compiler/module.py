@@ -16,10 +16,13 @@ from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS, SIGNATURES
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, TypeVar
 
     from ..binary.module_info import ModuleInfo
     from ..layout import ContextLayout
     from .record import Record
+
+    Piece = TypeVar("Piece")
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
@@ -73,9 +76,9 @@ class ModuleEnvironment:
         self._func_types = info.func_type_indices
         self._jumps: dict[int, tuple[bytes, ...]] = {}
         self._tests: dict[Operand, tuple[bytes, int]] = {}
-        self._plans: dict[Types, tuple[tuple[int, int, int], ...] | None] = {}
+        self._plans: dict[Types, tuple[bytes, tuple[tuple[int, int, int], ...]]] = {}
         self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
-        self._prologues: dict[object, bytes] = {}
+        self._prologues: dict[object, Any] = {}
         self._calls: dict[int, bytes] = {}
         self._rules: dict[int, tuple[Callable[..., Operand], int, Types, int]] = {}
 
@@ -293,7 +296,7 @@ class ModuleEnvironment:
             found = self._calls[defined] = self.control.call_slot(self.layout.slot(defined))
         return found
 
-    def argument_plan(self, params: Types) -> tuple[tuple[int, int, int], ...] | None:
+    def argument_plan(self, params: Types) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
         """The backend's plan of passing arguments of these types one by one, memoised."""
         try:
             return self._plans[params]
@@ -308,7 +311,7 @@ class ModuleEnvironment:
             found = self._places[params] = self.frames.parameter_places(params)
         return found
 
-    def piece(self, make: Callable[..., bytes], *arguments: object) -> bytes:
+    def piece(self, make: Callable[..., Piece], *arguments: object) -> Piece:
         """A piece of a prologue or an epilogue, memoised."""
         key = (make, arguments)
         found = self._prologues.get(key)
@@ -407,8 +410,8 @@ class Compiler:
             pc, run = c.read_unsigned(pc)
             pc, type_ = self.env.value_type(c, pc)
             total += run
-            if total > MAX_LOCALS:
-                raise BodyFault("too many locals: at most 50,000 are supported", malformed=total > 0xFFFF_FFFF)
+            if total > 0xFFFF_FFFF:
+                raise BodyFault("too many locals", malformed=True)
             if run:
                 runs.append((run, type_))
         c.pc = pc
@@ -472,8 +475,8 @@ class Compiler:
         frames = env.frames
         out = c.out
         check = c.makes_calls or size > frames.SMALL_FRAME
-        frame, limit_site = frames.enter_frame(size, check)
         piece = env.piece
+        frame, limit_site = piece(frames.enter_frame, size, check)
         prologue = frame + piece(frames.save_pinned, homes.pinned_ints, homes.pinned_floats)
         if params:
             short = len(params) <= 128

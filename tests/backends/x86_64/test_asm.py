@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-import capstone
-import capstone.x86
-import keystone
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vibewasm.backends.x86_64 import asm, regs
 
-# What each encoder has to encode, in Intel's order: a mnemonic, then operands. In a mnemonic, {alu}, {shift}, {sse}, {cc}, {d}
-# and {q} stand for what the arguments ``op``, ``cc``, ``d`` and ``w`` say. An operand is the name of an argument and its width in
-# bits, where w and d are 32 or 64 as the argument of that name says: ``dst:w`` a general register, ``dst:x`` a vector register,
-# ``#imm:w`` an immediate, ``#imm:count`` one below the width of the operation, ``rel+5`` a target counted from the end of an
-# instruction of 5 bytes, and ``m:w`` memory at the encoder's base, index, scale and disp.
+from .judges import Immediate, Instruction, Memory, Operand, Register, assemble, disassemble, read_back
+
+# What each encoder has to encode, in Intel's order: a mnemonic, then operands. In a mnemonic, {alu}, {shift}, {sse},
+# {cc}, {d} and {q} stand for what the arguments ``op``, ``cc``, ``d`` and ``w`` say. An operand is an argument's name
+# and its width in bits, where w and d are 32 or 64 as the argument of that name says: ``dst:w`` a general register,
+# ``dst:x`` a vector register, ``#imm:w`` an immediate, ``#imm:count`` one below the width of the operation, ``rel+5`` a
+# target counted from the end of a 5-byte instruction, ``m:w`` memory at the encoder's base, index, scale and disp.
 CASES: dict[str, str] = {
     "alu_rr": "{alu} dst:w, src:w",
     "alu_ri": "{alu} dst:w, #imm:w",
@@ -158,13 +156,21 @@ CASES: dict[str, str] = {
     "stmxcsr_m": "stmxcsr m:32",
     "ldmxcsr_m": "ldmxcsr m:32",
 }
-#: Encoders that have a test of their own: keystone does not know the instruction, or there is more than one instruction.
+#: Encoders that have a test of their own: keystone does not know the instruction, or there may be several of it.
 SPECIAL = {"nop", "ud1"}
 
-#: Where keystone may choose another encoding of the same instruction: its bytes are then compared through capstone.
-KEYSTONE_DIFFERS = {
-    "jcc_rel32": "takes the 8-bit form for a near target",
-    "jmp_rel32": "takes the 8-bit form for a near target",
+#: Where keystone's bytes are not ours, and yet ours are right: capstone alone is the judge there.
+KEYSTONE_DIFFERS: dict[str, Callable[..., bool]] = {
+    # A near target gets the 8-bit form, which the encoder's name rules out.
+    "jcc_rel32": lambda cc, rel: -0x80 <= rel + 4 <= 0x7F,
+    "jmp_rel32": lambda rel: -0x80 <= rel + 3 <= 0x7F,
+    # 65408 to 65535 come out as the negative numbers that they would be at 16 bits: a bug of keystone 0.9.2.
+    "push_i": lambda imm: 0xFF80 <= imm <= 0xFFFF,
+}
+#: Where capstone has another name for an instruction, or another order of operands: keystone alone is the judge there.
+CAPSTONE_DIFFERS: dict[str, Callable[..., bool]] = {
+    # An exchange is symmetric, and capstone names rax last; that of rax with itself is REX.W NOP.
+    "xchg_rr": lambda w, a, b: regs.RAX in (a, b),
 }
 
 ALU = ("add", "or", "adc", "sbb", "and", "sub", "xor", "cmp")
@@ -197,63 +203,11 @@ CONDITIONS = {
     asm.CC_G: "g",
 }
 REGISTERS = {8: regs.NAMES_8, 16: regs.NAMES_16, 32: regs.NAMES_32, 64: regs.NAMES_64}
-SIZES = {0: "", 8: "byte ptr ", 16: "word ptr ", 32: "dword ptr ", 64: "qword ptr ", 128: "xmmword ptr "}
 
 Values = Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class Register:
-    name: str
-
-    def __str__(self) -> str:
-        return self.name
-
-
-@dataclass(frozen=True)
-class Immediate:
-    """A number; ``bits`` is the width at which it counts, so that -1 and 0xFF are the same byte."""
-
-    value: int
-    bits: int
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Immediate) and (self.value - other.value) % (1 << min(self.bits, other.bits)) == 0
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-
-@dataclass(frozen=True)
-class Memory:
-    """``[base + index * scale + disp]``; ``bits`` 0 where no size belongs to it, as in LEA."""
-
-    base: str
-    index: str
-    scale: int
-    disp: int
-    bits: int
-
-    def __str__(self) -> str:
-        parts = [self.base] if self.base else []
-        if self.index:
-            parts.append(f"{self.index}*{self.scale}")
-        return f"{SIZES[self.bits]}[{' + '.join(parts)} {self.disp:+d}]"
-
-
-@dataclass(frozen=True)
-class Instruction:
-    mnemonic: str
-    operands: tuple[Register | Immediate | Memory, ...]
-
-    def __str__(self) -> str:
-        return f"{self.mnemonic} {', '.join(map(str, self.operands))}"
-
-
-def _operand(text: str, values: Values) -> Register | Immediate | Memory:
+def _operand(text: str, values: Values) -> Operand:
     if text == "cl":
         return Register("cl")
     if text.startswith("rel+"):
@@ -328,7 +282,12 @@ def domain(name: str, parameter: str, values: Values) -> tuple[int, int]:
 NUMBERS = ("disp", "imm", "rel", "rel32", "mode")
 #: Numbers around which an encoding changes its form, or around which a sign or a width might be mistaken.
 _BOUNDARIES = sorted(
-    {0} | {sign * (1 << bits) + near for bits in (0, 4, 5, 6, 7, 8, 15, 16, 31, 32, 63) for sign in (1, -1) for near in (-1, 0, 1)}
+    {
+        sign * (1 << bits) + near
+        for bits in (0, 4, 5, 6, 7, 8, 15, 16, 31, 32, 63)
+        for sign in (1, -1)
+        for near in (-1, 0, 1)
+    }
 )
 
 
@@ -342,7 +301,8 @@ def _argument(name: str, parameter: str, values: Values) -> st.SearchStrategy[in
     if parameter == "cc":
         return st.integers(0, 15)
     if parameter == "op":
-        return st.sampled_from(list(SSE) if "{sse}" in CASES[name] else list(SHIFTS) if "{shift}" in CASES[name] else range(8))
+        operations = {"alu": list(range(8)), "shift": list(SHIFTS), "sse_": list(SSE)}
+        return st.sampled_from(next(values for prefix, values in operations.items() if name.startswith(prefix)))
     if parameter == "scale":
         return st.integers(0, 3)
     if parameter == "index":
@@ -371,38 +331,6 @@ def draw_values(data: st.DataObject, name: str) -> dict[str, int]:
     return values
 
 
-# -- the two judges --------------------------------------------------------------------------------------------------
-
-_keystone = keystone.Ks(keystone.KS_ARCH_X86, keystone.KS_MODE_64)
-_capstone = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-_capstone.detail = True
-
-
-def assemble(text: str) -> bytes:
-    return bytes(_keystone.asm(text)[0])
-
-
-def read_back(code: bytes, like: Instruction) -> Instruction:
-    """The one instruction that ``code`` is, with sizes and widths where ``like`` has them."""
-    instructions = list(_capstone.disasm(code, 0))
-    assert [instruction.size for instruction in instructions] == [len(code)]
-    instruction = instructions[0]
-    if not like.operands:
-        return Instruction(instruction.mnemonic, ())  # capstone shows the implicit operands of some
-    operands: list[Register | Immediate | Memory] = []
-    for operand in instruction.operands:
-        if operand.type == capstone.x86.X86_OP_REG:
-            operands.append(Register(instruction.reg_name(operand.reg)))
-        elif operand.type == capstone.x86.X86_OP_IMM:
-            operands.append(Immediate(operand.imm, 64))
-        else:
-            mem = operand.mem
-            names = [instruction.reg_name(number) if number else "" for number in (mem.base, mem.index)]
-            bits = 0 if like.mnemonic == "lea" else 8 * operand.size
-            operands.append(Memory(names[0], names[1], mem.scale, mem.disp, bits))
-    return Instruction(instruction.mnemonic, tuple(operands))
-
-
 # -- tests -----------------------------------------------------------------------------------------------------------
 
 
@@ -411,15 +339,97 @@ def test_every_encoder_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_encoding_is_what_keystone_makes_and_capstone_reads(name: str, data: st.DataObject) -> None:
     values = draw_values(data, name)
     wanted = expected(name, values)
     code = encoders()[name](*values.values())
-    assert read_back(code, wanted) == wanted
-    theirs = assemble(str(wanted))
-    if name in KEYSTONE_DIFFERS:
-        assert read_back(theirs, wanted) == wanted
-    else:
-        assert code.hex(" ") == theirs.hex(" "), str(wanted)
+    judges = 0
+    if name not in CAPSTONE_DIFFERS or not CAPSTONE_DIFFERS[name](**values):
+        assert read_back(code, wanted) == wanted
+        judges += 1
+    if name not in KEYSTONE_DIFFERS or not KEYSTONE_DIFFERS[name](**values):
+        assert code.hex(" ") == assemble(str(wanted)).hex(" "), str(wanted)
+        judges += 1
+    assert judges
+
+
+@pytest.mark.parametrize("dst", range(16))
+@given(imm=_number(-(1 << 63), (1 << 64) - 1))
+def test_mov_ri_is_the_shortest_move_of_the_constant(dst: int, imm: int) -> None:
+    signed = imm - (1 << 64) if imm >= 1 << 63 else imm
+    moves = [f"movabs {regs.NAMES_64[dst]}, {signed}"]
+    if -(1 << 31) <= signed < 1 << 31:
+        moves.append(f"mov {regs.NAMES_64[dst]}, {signed}")
+    if 0 <= signed < 1 << 32:
+        moves.append(f"mov {regs.NAMES_32[dst]}, {signed}")
+    assert len(asm.mov_ri(dst, imm)) == min(len(assemble(move)) for move in moves)
+
+
+@pytest.mark.parametrize("code", range(128))
+def test_ud1_has_a_one_byte_displacement_that_is_the_trap_code(code: int) -> None:
+    encoded = asm.ud1(code)
+    assert encoded[:3] == b"\x0f\xb9\x40"
+    assert encoded[3:] == bytes((code,))
+    # Neither judge knows UD1's operands. They are encoded as those of IMUL r32, r/m32 (0F AF /r) are, which both know.
+    as_imul = encoded.replace(b"\xb9", b"\xaf", 1)
+    wanted = Instruction("imul", (Register("eax"), Memory("rax", "", 1, code, 32)))
+    assert read_back(as_imul, wanted) == wanted
+
+
+@pytest.mark.parametrize("count", range(40))
+def test_nop_fills_any_number_of_bytes_with_the_fewest_instructions(count: int) -> None:
+    code = asm.nop(count)
+    assert len(code) == count
+    # Keystone 0.9.2 assembles NOP with an operand as a prefetch (0F 18), so capstone is the only judge.
+    instructions = disassemble(code)
+    assert [instruction.mnemonic for instruction in instructions] == ["nop"] * -(-count // 9)
+    assert sum(instruction.size for instruction in instructions) == count
+
+
+def _out_of_range(name: str) -> list[tuple[str, int]]:
+    """Arguments that the encoder must refuse, each with its parameter."""
+    bad = []
+    for parameter in PARAMETERS[name]:
+        if parameter in ("op", "cc", "w", "d"):
+            continue  # constants in the caller's source, not operands
+        if parameter == "scale":
+            values: tuple[int, ...] = (-1, 4)
+        elif parameter in NUMBERS or name == "ret_imm":
+            least, greatest = domain(name, parameter, {"w": 1})
+            values = (least - 1, greatest + 1)
+        else:
+            values = (-1, 16, 1 << 40) if parameter != "index" else (-1, 16, regs.RSP)
+        bad += [(parameter, value) for value in values]
+    return bad
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "value"), [(name, *argument) for name in CASES for argument in _out_of_range(name)]
+)
+def test_an_operand_out_of_range_is_a_value_error(name: str, parameter: str, value: int) -> None:
+    arguments = dict.fromkeys(PARAMETERS[name], 1) | {"op": asm.SSE_ADD if "sse_" in name else 1}
+    arguments = {key: arguments[key] for key in PARAMETERS[name]}
+    encoders()[name](**arguments)
+    with pytest.raises(ValueError, match=r"no such register|does not fit|is no bit number"):
+        encoders()[name](**(arguments | {parameter: value}))
+
+
+@pytest.mark.parametrize("imm", [32, 63])
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if ":count" in case])
+def test_a_bit_number_of_64_bits_is_refused_for_32(name: str, imm: int) -> None:
+    arguments = {key: {"op": asm.SHL, "w": 0, "imm": imm}.get(key, 1) for key in PARAMETERS[name]}
+    with pytest.raises(ValueError, match="32-bit operand"):
+        encoders()[name](**arguments)
+
+
+@pytest.mark.parametrize("code", [-1, 128])
+def test_ud1_refuses_a_code_that_needs_a_longer_displacement(code: int) -> None:
+    with pytest.raises(ValueError, match="trap code"):
+        asm.ud1(code)
+
+
+def test_nop_refuses_a_negative_count() -> None:
+    with pytest.raises(ValueError, match="negative"):
+        asm.nop(-1)

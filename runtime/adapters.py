@@ -1,0 +1,122 @@
+"""Adapters and stubs of a processor, published and at hand: the code between Python and wasm functions."""
+
+from __future__ import annotations
+
+from .calls import EnterFunction
+from .context import (
+    CELL_COPY,
+    CELL_FILL,
+    CELL_LAZY_COMMON,
+    CELL_POLL_STUB,
+    CELL_UNWIND,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from .code_memory import CodeMemory
+    from .context import StoreBlock
+
+    class Stubs(Protocol):
+        """What a backend's ``stubs`` module offers here."""
+
+        LAZY_ENTRY_SIZE: int
+
+        def enter(self, signature: str) -> bytes:
+            """Host to wasm."""
+
+        def leave(self, signature: str) -> bytes:
+            """Wasm to host."""
+
+        def unwind(self) -> bytes:
+            """Back to the innermost ``enter``."""
+
+        def lazy_common(self) -> bytes:
+            """Compile a function that is called for the first time."""
+
+        def lazy_table(self, first: int, count: int) -> bytes:
+            """Entries that functions lead to until they are compiled."""
+
+        def poll(self) -> bytes:
+            """Call out at a loop."""
+
+        def memory_copy(self) -> bytes:
+            """memory.copy."""
+
+        def memory_fill(self) -> bytes:
+            """memory.fill."""
+
+
+#: Lazy entries are made by the piece of so many, but for the first piece, since most modules are small.
+_FIRST_LAZY = 32
+_LAZY = 1024
+
+
+class Adapters:
+    """What an engine's stores and modules share of adapters and stubs; each piece is made when it is first asked for.
+
+    Args:
+        memory: where to publish; made with ``traps=False``, since no fault in a stub is a trap.
+        stubs: the backend's ``stubs`` module.
+    """
+
+    __slots__ = ("_enter", "_fixed", "_lazy", "_leave", "_memory", "_stubs")
+
+    def __init__(self, memory: CodeMemory, stubs: Stubs) -> None:
+        self._memory = memory
+        self._stubs = stubs
+        self._enter: dict[str, Callable[..., int]] = {}
+        self._leave: dict[str, int] = {}
+        self._lazy: list[int] = []
+        self._fixed: list[tuple[int, int]] = []
+
+    def install(self, block: StoreBlock) -> None:
+        """Write the stubs' addresses to a store block."""
+        fixed = self._fixed
+        if not fixed:
+            stubs = self._stubs
+            publish = self._memory.publish
+            fixed = [
+                (CELL_UNWIND, publish(stubs.unwind())),
+                (CELL_LAZY_COMMON, publish(stubs.lazy_common())),
+                (CELL_POLL_STUB, publish(stubs.poll())),
+                (CELL_COPY, publish(stubs.memory_copy())),
+                (CELL_FILL, publish(stubs.memory_fill())),
+            ]
+            self._fixed = fixed
+        cells = block.cells
+        for cell, address in fixed:
+            cells[cell] = address
+
+    def enter(self, signature: str) -> Callable[..., int]:
+        """The adapter that calls a wasm function of this signature, such as ``"ild:i"``, from Python.
+
+        Call it with three objects that :func:`~vibewasm.runtime.calls.argument` made: the function record's address, the number
+        of parameter cells, and the address of cells for parameters and results. It returns 0, or the number of the trap, or
+        HOST_FAILURE.
+        """
+        function = self._enter.get(signature)
+        if function is None:
+            function = self._enter[signature] = EnterFunction(self._memory.publish(self._stubs.enter(signature)))
+        return function
+
+    def leave(self, signature: str) -> int:
+        """Address of the adapter by which wasm code calls a host function of this signature: the code of its record."""
+        address = self._leave.get(signature)
+        if address is None:
+            address = self._leave[signature] = self._memory.publish(self._stubs.leave(signature))
+        return address
+
+    def lazy(self, defined: int) -> int:
+        """Address of the code that has the defined function ``defined`` of the running instance compiled and calls it."""
+        lazy = self._lazy
+        while len(lazy) <= defined:
+            first = len(lazy)
+            count = _FIRST_LAZY if first == 0 else _LAZY
+            base = self._memory.publish(self._stubs.lazy_table(first, count))
+            if len(lazy) == first:
+                size = self._stubs.LAZY_ENTRY_SIZE
+                lazy += range(base, base + count * size, size)
+        return lazy[defined]

@@ -1,0 +1,72 @@
+"""Calls between Python and machine code: prototypes of callbacks, and what ctypes swallows of them.
+
+An exception can come up in a callback before its first line runs: CPython looks for signals when it enters a function, so
+``KeyboardInterrupt`` is raised there, outside any ``try``. ctypes cannot pass an exception through machine code, so it hands it
+to ``sys.unraisablehook`` and returns. Machine code notices, since the callback has not cleared the store's "failed" cell; what
+was raised is caught here, so that it can be raised again outside.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    UnraisableHook = Callable[[Any], Any]
+
+#: ``f(context, argc, argv)``, all ints: host functions, and the poll callback, whose argc is the interrupt word.
+HostCallback = ctypes.CFUNCTYPE(None, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t)
+PollCallback = HostCallback
+#: ``f(context, defined function, 0) -> code address``.
+LazyCallback = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t)
+#: An ``enter`` adapter; without argument types, since prebuilt arguments are converted fastest (:func:`argument`).
+EnterFunction = ctypes.CFUNCTYPE(ctypes.c_uint64)
+
+#: Makes the argument of an ``enter`` adapter from an int. Calling with such objects takes half the time of calling with ints and
+#: declared argument types. A bare int must never be passed: ctypes would cut it to 32 bits.
+argument = ctypes.c_void_p.from_param
+
+_PACKAGE = __name__.partition(".")[0] + "."
+
+#: What ctypes swallowed, by thread.
+_swallowed: dict[int, BaseException] = {}
+_others: list[UnraisableHook] = []
+
+
+def address_of(callback: object) -> int:
+    """Address of the machine code of a ctypes callback; it is good as long as the callback object lives."""
+    address = ctypes.cast(callback, ctypes.c_void_p).value  # type: ignore[arg-type]  # typeshed wants a private base class
+    assert address is not None
+    return address
+
+
+def _catch(unraisable: Any) -> None:
+    """The hook: keep what one of our own callbacks raised, and leave the rest to whoever was there before."""
+    error = unraisable.exc_value
+    traceback = unraisable.exc_traceback
+    if (
+        traceback is not None
+        and "ctypes callback function" in (unraisable.err_msg or "")
+        and traceback.tb_frame.f_globals.get("__name__", "").startswith(_PACKAGE)
+    ):
+        _swallowed[_thread.get_ident()] = error
+    else:
+        _others[-1](unraisable)
+
+
+def watch_swallowed() -> None:
+    """Put the hook in place, above another one that has come since."""
+    hook = sys.unraisablehook
+    if hook is not _catch:
+        _others[:] = [hook]
+        sys.unraisablehook = _catch
+
+
+def take_swallowed() -> BaseException | None:
+    """What ctypes swallowed last of this thread's callbacks, once."""
+    return _swallowed.pop(_thread.get_ident(), None)

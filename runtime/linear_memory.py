@@ -1,0 +1,142 @@
+"""The storage of linear memories: reserved address space that never moves, of which the used part can be accessed."""
+
+from __future__ import annotations
+
+from . import faults
+from .blocks import Block
+from .platform import system
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import mmap
+
+PAGE_SIZE = 0x10000
+MAX_PAGES = 0x10000
+#: A 32-bit index plus a 32-bit offset plus the 16 bytes of the largest access stay below this.
+GUARDED_RESERVATION = (8 << 30) + PAGE_SIZE
+
+_BASE, _SIZE, _RESERVED = range(3)
+
+
+class LinearMemory:
+    """A run of 64 KiB pages of bytes, zero at first, at a fixed address.
+
+    Args:
+        minimum: size in pages.
+        maximum: pages to which it may grow, or None: as far as a 32-bit memory can.
+        guarded: reserve so much address space that an access out of bounds by a 32-bit index and a 32-bit offset is a fault.
+            Otherwise only what growing can need is reserved, or less where that cannot be had, and code must check bounds.
+        limit: bytes that the host allows, or None.
+
+    Attributes:
+        base: address of the first byte.
+        descriptor: address of the descriptor that machine code reads: base, size, reserved bytes.
+        reserved: bytes of address space.
+        guarded: as given.
+
+    Raises:
+        MemoryError: the memory is larger than the host allows, or there is no room for it.
+    """
+
+    __slots__ = ("_cells", "_most", "_reservation", "_unregister", "base", "descriptor", "guarded", "reserved")
+
+    def __init__(
+        self, minimum: int, maximum: int | None = None, guarded: bool = True, limit: int | None = None
+    ) -> None:
+        most = MAX_PAGES if maximum is None else min(maximum, MAX_PAGES)
+        size = minimum * PAGE_SIZE
+        if minimum > most:
+            raise MemoryError(f"a memory of {minimum} pages is more than the {most} pages that it may have at most")
+        if limit is not None:
+            if size > limit:
+                raise MemoryError(
+                    f"a memory of {minimum} pages needs {size} bytes, and the host allows {limit}; allow more, or use a module "
+                    "that asks for less"
+                )
+            most = min(most, limit // PAGE_SIZE)
+        self._most = most * PAGE_SIZE
+        self.guarded = guarded
+        # What is allowed now but not mapped for want of address space stays out of reach, so growing fails then.
+        self._reservation: mmap.mmap = _reserve_guarded() if guarded else _reserve(size, self._most)
+        self.reserved = len(self._reservation)
+        self.base = base = system.address_of(self._reservation)
+        system.forbid(base + size, self.reserved - size)
+        block = Block(32)
+        self._cells = block.cells
+        self.descriptor = block.address
+        self._cells[_BASE] = base
+        self._cells[_SIZE] = size
+        self._cells[_RESERVED] = self.reserved
+        # Kept here, since __del__ may run when modules are being taken down.
+        self._unregister = faults.unregister_reservation
+        if guarded:
+            faults.register_reservation(base, base + self.reserved)
+
+    @property
+    def size(self) -> int:
+        """Present size in bytes."""
+        size: int = self._cells[_SIZE]
+        return size
+
+    def grow(self, delta: int) -> int:
+        """Add ``delta`` pages of zeros.
+
+        Returns:
+            the former size in pages, or -1 if the memory may not or cannot become so large.
+        """
+        old = self.size
+        new = old + delta * PAGE_SIZE
+        if delta < 0 or new > self._most or new > self.reserved:
+            return -1
+        try:
+            system.allow(self.base + old, new - old)
+        except OSError:
+            return -1
+        self._cells[_SIZE] = new
+        return old // PAGE_SIZE
+
+    def view(self) -> memoryview:
+        """The bytes of the present size, writable, without a copy; it stays good when the memory grows."""
+        return memoryview(self._reservation)[: self.size]
+
+    def close(self) -> None:
+        """Give the address space back.
+
+        Raises:
+            BufferError: a view is in use.
+        """
+        if not self._reservation.closed:
+            self._reservation.close()
+            self._cells[_BASE] = self._cells[_SIZE] = self._cells[_RESERVED] = 0
+            if self.guarded:
+                self._unregister(self.base, self.base + self.reserved)
+
+    def __del__(self) -> None:
+        # Views may outlive this object: the mapping goes with the last of them.
+        if hasattr(self, "_unregister") and self.guarded and not self._reservation.closed:
+            self._unregister(self.base, self.base + self.reserved)
+
+
+def _reserve_guarded() -> mmap.mmap:
+    try:
+        return system.anonymous(GUARDED_RESERVATION)
+    except OSError as error:
+        raise MemoryError(
+            f"{GUARDED_RESERVATION} bytes of address space cannot be reserved ({error.strerror}): close memories that are not "
+            "used any more, raise the limit (ulimit -v, vm.overcommit_memory), or have code check bounds explicitly"
+        ) from None
+
+
+def _reserve(size: int, most: int) -> mmap.mmap:
+    """Reserve ``most`` bytes, or as many as can be had, down to ``size``."""
+    wanted = most
+    while True:
+        try:
+            # A mapping cannot be empty; one page that stays inaccessible does no harm.
+            return system.anonymous(max(wanted, PAGE_SIZE))
+        except OSError as error:
+            if wanted <= size:
+                raise MemoryError(
+                    f"a memory of {size} bytes cannot be had ({error.strerror}): free memory, or raise the limit (ulimit -v)"
+                ) from None
+            wanted = max(wanted // 2 & -PAGE_SIZE, size)
