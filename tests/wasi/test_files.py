@@ -279,8 +279,8 @@ def test_an_array_of_empty_buffers_reads_nothing_or_is_invalid_when_senselessly_
 def test_a_bad_buffer_after_good_ones_is_found_before_anything_is_read(program: Program) -> None:
     program.create("file", b"data")
     fd = program.open("file")
-    abi.IOVEC.pack_into(program.memory, 0, 0x1000, 2)
+    abi.IOVEC.pack_into(program.memory, 0, 0x20000, 2)
     abi.IOVEC.pack_into(program.memory, 8, len(program.memory) - 1, 2)
     assert program.raw("fd_read", fd, 0, 2, 0x100) == EFAULT
     assert program.tell(fd) == 0
-    assert not any(program.memory[0x1000:0x1002])
+    assert not any(program.memory[0x20000:0x20002])

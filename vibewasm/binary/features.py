@@ -13,6 +13,7 @@ BUILT: frozenset[str] = frozenset({"extended-const"})
 
 #: What each proposal is called in messages.
 TITLES = {
+    "compact-imports": "compact import section",
     "custom-page-sizes": "custom page sizes",
     "exceptions": "exception handling",
     "extended-const": "extended constant expressions",

@@ -28,4 +28,4 @@ MAX_MEMORY32_PAGES = 1 << 16
 #: Pages of a memory with 64-bit addresses: 2**64 bytes.
 MAX_MEMORY64_PAGES = 1 << 48
 #: Summed over all imports and exports: one for each, and for a function one more and one for each parameter and result.
-MAX_TYPE_SIZE = 1_000_000
+MAX_TYPE_SIZE = 999_998

@@ -43,6 +43,11 @@ _FUNC_FORM = 0x60
 #: Forms of types that the garbage-collection proposal adds.
 _LATER_FORMS = {0x5F: "struct type", 0x5E: "array type", 0x50: "sub type", 0x4F: "final sub type", 0x4E: "rec group"}
 
+_FINAL_SUB_FORM = 0x4F
+
+#: Kinds that begin a group of imports from one module, behind an empty name.
+_COMPACT_IMPORTS = (0x7E, 0x7F)
+
 _NO_CODE = 0xFF
 #: Turns bytes of value types into the engine's codes, and every other byte into ``_NO_CODE``.
 _CODES = bytes([VALUE_TYPES.get(byte, _NO_CODE) for byte in range(256)])
@@ -99,7 +104,7 @@ def type_section(info: ModuleInfo, pos: int, end: int) -> int:
     count, pos = read_count(data, pos, end, MAX_TYPES, "types")
     for _ in range(count):
         if data[pos] != _FUNC_FORM:
-            raise _wrong_form(data, pos)
+            pos = _other_form(data, pos)
         start = pos + 1
         params, pos = _result_type(info, start, MAX_PARAMS, "parameters")
         results, pos = _result_type(info, pos, MAX_RESULTS, "results")
@@ -111,13 +116,17 @@ def type_section(info: ModuleInfo, pos: int, end: int) -> int:
     return pos
 
 
-def _wrong_form(data: bytes, pos: int) -> DecodeError | ValidationError:
-    """The error for a type that is not a function type."""
+def _other_form(data: bytes, pos: int) -> int:
+    """Deal with a type that does not begin as a function type: return where it turns out to be one, or raise."""
+    form = data[pos]
+    if form == _FINAL_SUB_FORM and data[pos + 1] == 0 and data[pos + 2] == _FUNC_FORM:
+        # A final type without a supertype: the long way to write a plain function type.
+        return pos + 2
     signed(data, pos, 7)
-    later = _LATER_FORMS.get(data[pos])
+    later = _LATER_FORMS.get(form)
     if later is not None:
-        return unsupported("gc", later, pos)
-    return DecodeError(f"malformed definition type {data[pos]:#04x}", pos)
+        raise unsupported("gc", later, pos)
+    raise DecodeError(f"malformed definition type {form:#04x}", pos)
 
 
 def _result_type(info: ModuleInfo, pos: int, most: int, what: str) -> tuple[tuple[int, ...], int]:
@@ -160,6 +169,8 @@ def import_section(info: ModuleInfo, pos: int, end: int) -> int:
             info.tables.append(desc)
         elif kind == TAG:
             raise unsupported("exceptions", "import of a tag", pos)
+        elif kind in _COMPACT_IMPORTS and not name:
+            raise unsupported("compact-imports", "group of imports", pos)
         else:
             raise DecodeError(f"malformed import kind {kind:#04x}", pos)
         imports.append(Import(module, name, kind, desc, start))

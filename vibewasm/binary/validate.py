@@ -152,7 +152,7 @@ def _check_type_size(info: ModuleInfo) -> None:
         size += sizes[import_.desc] if isinstance(import_.desc, int) else 1
     for export in info.exports:
         size += sizes[funcs[export.index]] if export.kind == FUNC else 1
-    if size >= MAX_TYPE_SIZE:
+    if size > MAX_TYPE_SIZE:
         raise ValidationError(f"implementation limit: types of imports and exports have a size of {size}")
 
 

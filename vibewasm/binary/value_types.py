@@ -26,6 +26,9 @@ _LATER_HEAP_TYPES = {
 
 _MAYBE_NULL = 0x63
 _NOT_NULL = 0x64
+_ABSTRACT = {0x70: FUNCREF, 0x6F: EXTERNREF}
+#: Bytes that a reference type begins with.
+_REFERENCES = frozenset((*_ABSTRACT, *_LATER_HEAP_TYPES, _MAYBE_NULL, _NOT_NULL))
 
 _HAS_MAXIMUM = 1
 _SHARED = 2
@@ -47,7 +50,8 @@ def value_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[int, in
         if "simd" not in features:
             raise unsupported("simd", "v128", pos)
         return V128, pos + 1
-    _reject_later_reference(data, pos)
+    if byte in _REFERENCES:
+        return reference_type(data, pos)
     raise DecodeError(f"malformed value type {byte:#04x}", pos)
 
 
@@ -59,26 +63,31 @@ def reference_type(data: bytes, pos: int) -> tuple[int, int]:
         ValidationError: a reference type of a proposal that is not on.
     """
     byte = data[pos]
-    if byte == 0x70:
-        return FUNCREF, pos + 1
-    if byte == 0x6F:
-        return EXTERNREF, pos + 1
-    _reject_later_reference(data, pos)
+    code = _ABSTRACT.get(byte)
+    if code is not None:
+        return code, pos + 1
+    if byte == _MAYBE_NULL:
+        # (ref null func) and (ref null extern) are the long way to write funcref and externref.
+        return heap_type(data, pos + 1)
+    if byte == _NOT_NULL:
+        raise unsupported("function-references", "(ref ...)", pos)
+    if byte in _LATER_HEAP_TYPES:
+        feature, word = _LATER_HEAP_TYPES[byte]
+        raise unsupported(feature, f"{word}ref", pos)
     raise DecodeError(f"malformed reference type {byte:#04x}", pos)
 
 
 def heap_type(data: bytes, pos: int) -> tuple[int, int]:
-    """The heap type of ``ref.null``, as the engine's code of the nullable reference to it.
+    """A heap type, as the engine's code of the nullable reference to it.
 
     Raises:
         DecodeError: no heap type.
         ValidationError: a heap type of a proposal that is not on.
     """
     byte = data[pos]
-    if byte == 0x70:
-        return FUNCREF, pos + 1
-    if byte == 0x6F:
-        return EXTERNREF, pos + 1
+    code = _ABSTRACT.get(byte)
+    if code is not None:
+        return code, pos + 1
     if byte in _LATER_HEAP_TYPES:
         feature, word = _LATER_HEAP_TYPES[byte]
         raise unsupported(feature, f"heap type {word}", pos)
@@ -86,16 +95,6 @@ def heap_type(data: bytes, pos: int) -> tuple[int, int]:
     if index >= 0:
         raise unsupported("function-references", f"heap type {index}", pos)
     raise DecodeError(f"malformed heap type {byte:#04x}", pos)
-
-
-def _reject_later_reference(data: bytes, pos: int) -> None:
-    """Raise if a reference type of a later proposal begins here."""
-    byte = data[pos]
-    if byte in (_MAYBE_NULL, _NOT_NULL):
-        raise unsupported("function-references", "(ref null ...)" if byte == _MAYBE_NULL else "(ref ...)", pos)
-    if byte in _LATER_HEAP_TYPES:
-        feature, word = _LATER_HEAP_TYPES[byte]
-        raise unsupported(feature, f"{word}ref", pos)
 
 
 def limits(data: bytes, pos: int) -> tuple[Limits, int]:

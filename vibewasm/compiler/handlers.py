@@ -182,72 +182,73 @@ def store(c: FunctionCompiler, pc: int) -> int:
 
 def _pass_arguments(c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None = None) -> None:
     """Check and pop the arguments, move everything else out of the temporaries, and put the arguments in their places."""
+    text, plan = c.env.argument_plan(params)
+    arguments = c.stack[-len(params) :] if params else []
+    if index is not None:
+        arguments.append(index)
+        plan = (c.env.index_plan, *plan)
+    c.makes_calls = True
+    if _pass_one_by_one(c, arguments, text, plan, len(params)):
+        return
     stack = c.stack
     target = c.target
-    count = len(params)
-    c.makes_calls = True
-    arguments = tuple(stack[-count:]) if count else ()
-    if len(arguments) == count and _pass_one_by_one(c, arguments, params, index):
-        return
-    if count:
+    if params:
         c.check_top(instruction, params)
-        del stack[-count:]
-    held = 0 if index is None else index.bit
+        del stack[-len(params) :]
+    held = 0
     for argument in arguments:
         held |= argument.bit
-    free = c.free
-    if free | held != target.ALL_FREE:
-        free = c.evict(target.ALL_FREE & ~held, free, arguments if index is None else (*arguments, index))
-    key = (0x10, arguments, free, params, index)
-    choice = target.MEMO.get(key)
-    if choice is None:
-        choice = (c.env.control.arguments(arguments, free, params, index),)
-        target.remember(key, choice)
-    c.out += choice[0]
+    if c.free | held != target.ALL_FREE:
+        c.free = c.evict(target.ALL_FREE & ~held, c.free, tuple(arguments))
+    if index is not None:
+        arguments.pop()
+    c.out += c.env.control.arguments(tuple(arguments), c.free, params, index)
     c.free = target.ALL_FREE
 
 
 def _pass_one_by_one(
-    c: FunctionCompiler, arguments: tuple[Operand, ...], params: tuple[int, ...], index: Operand | None
+    c: FunctionCompiler, arguments: list[Operand], text: bytes, plan: tuple[tuple[int, int, int], ...], count: int
 ) -> bool:
     """The usual call, with no argument in the way of another: each move is looked up by itself.
+
+    Args:
+        arguments: the topmost ``count`` entries of the stack, and the index of an indirect call if there is one.
+        text, plan: how arguments of these types are passed, see the backend's ``argument_plan``.
 
     Returns:
         whether it was one; if not, nothing has happened.
     """
-    env = c.env
-    text, plan = env.argument_plan(params)
-    if index is not None:
-        plan = (env.index_plan, *plan)
-        arguments = (*arguments, index)
+    if len(arguments) != len(plan):
+        return False
     pending = 0
     for argument in arguments:
         pending |= argument.bit
     held = pending
-    target = c.target
-    find = target.MEMO.get
+    find = c.target.MEMO.get
     # From the last to the first: temporaries are given out in the order of parameters, one behind.
-    for argument, (type_, reg, bit) in zip(reversed(arguments), plan, strict=True):
+    arguments.reverse()
+    for argument, (type_, reg, bit) in zip(arguments, plan):  # noqa: B905  (the lengths are equal, and this is hot)
         pending &= ~argument.bit
         if pending & bit or argument.type != type_:
+            arguments.reverse()
             return False
-        if argument.kind == CONSTANT:
-            move = env.control.argument(argument, reg)
-            if move is None:
-                return False
-            text += move
-            continue
         choice = find((0x10, argument, reg))
         if choice is None:
-            choice = (env.control.argument(argument, reg),)
-            target.remember((0x10, argument, reg), choice)
+            move = c.env.control.argument(argument, reg)
+            if move is None:
+                arguments.reverse()
+                return False
+            choice = (move,)
+            if argument.kind != CONSTANT or argument.value < 64:
+                c.target.remember((0x10, argument, reg), choice)
         text += choice[0]
-    if params:
-        del c.stack[-len(params) :]
-    if c.free | held != target.ALL_FREE:
-        c.evict(target.ALL_FREE & ~held, c.free, arguments)
+    if count:
+        del c.stack[-count:]
+    all_free = c.target.ALL_FREE
+    if c.free | held != all_free:
+        c.evict(all_free & ~held, c.free, tuple(arguments))
     c.out += text
-    c.free = target.ALL_FREE
+    c.free = all_free
     return True
 
 
@@ -276,17 +277,19 @@ def call(c: FunctionCompiler, pc: int) -> int:
     if index > 127:
         pc, index = c.read_unsigned(pc - 1)
     env = c.env
-    params, results = env.function_type(index)
-    _pass_arguments(c, params, "call")
-    defined = index - env.info.imported_funcs
-    if defined < 0:
-        c.out += env.control.call_record(env.layout.imported_func(index))
-    elif defined == c.self_index:
+    callee = env.callees.get(index) or env.callee(index)
+    params, results, text, plan, code = callee
+    count = len(params)
+    c.makes_calls = True
+    if not _pass_one_by_one(c, c.stack[-count:] if count else [], text, plan, count):
+        _pass_arguments(c, params, "call")
+    if index - env.info.imported_funcs == c.self_index:
         c.out += env.control.call_self()
         c.self_calls.append(len(c.out))
     else:
-        c.out += env.call_slot(defined)
-    _take_results(c, results)
+        c.out += code
+    if results:
+        _take_results(c, results)
     return pc
 
 
@@ -298,7 +301,7 @@ def call_indirect(c: FunctionCompiler, pc: int) -> int:
     index = c.pop("call_indirect", I32)
     _pass_arguments(c, params, "call_indirect", index)
     out = c.out
-    bound, check, go = env.control.call_table(env.layout.table(table), env.layout.type_id(type_index))
+    bound, check, go = env.piece(env.control.call_table, env.layout.table(table), env.layout.type_id(type_index))
     out += bound
     c.cold.append((len(out), TRAP_UNDEFINED_ELEMENT, c.pc, 0))
     out += check

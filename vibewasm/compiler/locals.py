@@ -141,6 +141,8 @@ class Locals:
             elif floats < len(pinnable_floats):
                 entries[index] = pinned_local(type_, pinnable_floats[floats])
                 floats += 1
+            if ints == len(pinnable_ints) and floats == len(pinnable_floats):
+                break
         self.pinned_ints = ints
         self.pinned_floats = floats
 

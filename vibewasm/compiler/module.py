@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .record import Record
 
     Piece = TypeVar("Piece")
+    #: Parameter types, result types, what precedes the arguments, how each is passed, and the call itself.
+    Callee = tuple[tuple[int, ...], tuple[int, ...], bytes, tuple[tuple[int, int, int], ...], bytes]
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
@@ -79,7 +81,7 @@ class ModuleEnvironment:
         self._plans: dict[Types, tuple[bytes, tuple[tuple[int, int, int], ...]]] = {}
         self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
         self._prologues: dict[object, Any] = {}
-        self._calls: dict[int, bytes] = {}
+        self.callees: dict[int, Callee] = {}
         self._rules: dict[int, tuple[Callable[..., Operand], int, Types, int]] = {}
 
     # -- what a body may refer to ---------------------------------------------------------------------------------
@@ -289,11 +291,15 @@ class ModuleEnvironment:
         first, *rest = self.jump_if(holds ^ 1)
         return (text + first, *rest)
 
-    def call_slot(self, defined: int) -> bytes:
-        """A call of a function of this module, memoised."""
-        found = self._calls.get(defined)
-        if found is None:
-            found = self._calls[defined] = self.control.call_slot(self.layout.slot(defined))
+    def callee(self, index: int) -> Callee:
+        """What a call of function ``index`` takes: its types, how its arguments are passed, and the calling code; memoised."""
+        params, results = self.function_type(index)
+        defined = index - self.info.imported_funcs
+        if defined < 0:
+            code = self.control.call_record(self.layout.imported_func(index))
+        else:
+            code = self.control.call_slot(self.layout.slot(defined))
+        found = self.callees[index] = (params, results, *self.argument_plan(params), code)
         return found
 
     def argument_plan(self, params: Types) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:

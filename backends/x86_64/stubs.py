@@ -1,0 +1,519 @@
+"""Code between Python and wasm functions: adapters per signature, and the stubs that wasm code calls.
+
+Every function here returns machine code, position-independent; :mod:`.fault_handler` has the signal handler. Signatures are
+strings of letters, parameters before the colon and results after it: i32 ``i``, i64 ``l``, f32 ``f``, f64 ``d``, v128 ``v``,
+reference ``r``.
+
+Frames of all these stubs look like frames of wasm functions where a backtrace looks: the caller's frame pointer at ``[rbp]``,
+the return address above it, an instance context of the store at ``[rbp - 8]``.
+"""
+
+from __future__ import annotations
+
+from .. import abi
+from . import asm
+from .labels import Assembler
+from .regs import (
+    CONTEXT,
+    FLOAT_PARAMS,
+    INT_PARAMS,
+    MEMORY_BASE,
+    R8,
+    R9,
+    R10,
+    R11,
+    R12,
+    R13,
+    R15,
+    RAX,
+    RBP,
+    RBX,
+    RCX,
+    RDI,
+    RDX,
+    RSI,
+    RSP,
+)
+
+#: Bytes from one lazy entry to the next.
+LAZY_ENTRY_SIZE = 5
+
+#: The frame of ``enter``, by offsets from rbp, the same for all signatures: ``unwind`` returns from any of them.
+_ENTER_RBX = -16
+_ENTER_R12 = -24
+_ENTER_R13 = -32
+_ENTER_R14 = -40
+_ENTER_R15 = -48
+_ENTER_ARGV = -56
+_ENTER_FLOAT_MODE = -64
+_ENTER_SAVED_SP = -72
+_ENTER_FRAME = 80
+_ENTER_SAVES = ((RBX, _ENTER_RBX), (R12, _ENTER_R12), (R13, _ENTER_R13), (CONTEXT, _ENTER_R14), (R15, _ENTER_R15))
+
+#: The frames of stubs that call out begin alike: context, previous exit frame, then what the C code may overwrite of the pinned
+#: registers.
+_EXIT_PREVIOUS = -16
+_EXIT_PINNED_INTS = ((R8, -24), (R9, -32), (R10, -40), (R11, -48))
+_EXIT_PINNED_FLOATS = tuple((number, -64 - 16 * (number - 8)) for number in range(8, 16))
+_EXIT_FRAME = 176
+
+_WIDE = "v"
+_FLOATS = "fdv"
+
+
+class _Place:
+    """Where a value is at a boundary: its first cell, and either a register or an offset in the argument or results area."""
+
+    __slots__ = ("area", "cell", "letter", "reg")
+
+    def __init__(self, letter: str, cell: int, reg: int, area: int) -> None:
+        self.letter = letter
+        self.cell = cell
+        self.reg = reg
+        self.area = area
+
+
+def _cells(letters: str) -> int:
+    return len(letters) + letters.count(_WIDE)
+
+
+def _parameters(letters: str) -> tuple[list[_Place], int]:
+    """Where parameters travel, and the size of the argument area."""
+    ints = list(INT_PARAMS)
+    floats = list(FLOAT_PARAMS)
+    places = []
+    cell = area = 0
+    for letter in letters:
+        size = 2 if letter == _WIDE else 1
+        free = floats if letter in _FLOATS else ints
+        if free:
+            places.append(_Place(letter, cell, free.pop(0), -1))
+        else:
+            places.append(_Place(letter, cell, -1, area))
+            area += 8 * size
+        cell += size
+    return places, (area + 15) & -16
+
+
+def _results(letters: str) -> list[_Place]:
+    """Where results travel: the first of each class in a register, the others in the store's results area."""
+    used = {False: False, True: False}
+    places = []
+    cell = rest = 0
+    for letter in letters:
+        is_float = letter in _FLOATS
+        if used[is_float]:
+            places.append(_Place(letter, cell, -1, abi.STORE_RESULTS + 16 * rest))
+            rest += 1
+        else:
+            used[is_float] = True
+            places.append(_Place(letter, cell, 0, -1))
+        cell += 2 if letter == _WIDE else 1
+    return places
+
+
+def _load(place: _Place, base: int, disp: int) -> bytes:
+    """Load a register from cells. An i32 is zero-extended whoever wrote the cell: the sandbox rests on it."""
+    if place.letter == _WIDE:
+        return asm.movups_rm(place.reg, base, disp)
+    if place.letter in _FLOATS:
+        return asm.movs_rm(int(place.letter == "d"), place.reg, base, disp)
+    return asm.mov_rm(int(place.letter != "i"), place.reg, base, disp)
+
+
+def _store(place: _Place, base: int, disp: int) -> bytes:
+    """Store a register to cells; the upper half of an f32's cell becomes zero."""
+    if place.letter == _WIDE:
+        return asm.movups_mr(base, disp, place.reg)
+    if place.letter == "f":
+        return asm.mov_mi(1, base, disp, 0) + asm.movs_mr(0, base, disp, place.reg)
+    if place.letter == "d":
+        return asm.movs_mr(1, base, disp, place.reg)
+    return asm.mov_mr(1, base, disp, place.reg)
+
+
+def _copy(letter: str, to: int, to_disp: int, base: int, disp: int, scratch: int) -> bytes:
+    """Copy a value from cells to cells."""
+    narrow = letter in "if"
+    code = asm.mov_rm(int(not narrow), scratch, base, disp) + asm.mov_mr(1, to, to_disp, scratch)
+    if letter == _WIDE:
+        code += asm.mov_rm(1, scratch, base, disp + 8) + asm.mov_mr(1, to, to_disp + 8, scratch)
+    return code
+
+
+# -- Python to wasm and back -------------------------------------------------------------------------------------------
+
+
+def enter(signature: str) -> bytes:
+    """Host to wasm, by the C ABI: ``u64 f(record *, size_t argc, cell *argv)``.
+
+    Reads the parameters from ``argv`` and writes the results to it, from its first cell on. Returns 0, or through :func:`unwind` the
+    number of a trap or HOST_FAILURE, in which case ``argv`` is unchanged.
+    """
+    parameters, _, results = signature.partition(":")
+    a = Assembler()
+    a.emit(asm.push_r(RBP), asm.mov_rr(1, RBP, RSP), asm.alu_ri(asm.SUB, 1, RSP, _ENTER_FRAME))
+    for reg, disp in _ENTER_SAVES:
+        a.emit(asm.mov_mr(1, RBP, disp, reg))
+    a.emit(
+        asm.mov_rm(1, CONTEXT, RDI, abi.RECORD_CTX),
+        asm.mov_mr(1, RBP, -8, CONTEXT),
+        asm.mov_mr(1, RBP, _ENTER_ARGV, RDX),
+        asm.mov_rm(1, MEMORY_BASE, CONTEXT, abi.CTX_MEMORY_BASE),
+        asm.mov_rm(1, RCX, CONTEXT, abi.CTX_STORE),
+        asm.stmxcsr_m(RBP, _ENTER_FLOAT_MODE),
+        asm.ldmxcsr_m(RCX, abi.STORE_FLOAT_MODE),
+        asm.mov_rm(1, RAX, RCX, abi.STORE_SAVED_SP),
+        asm.mov_mr(1, RBP, _ENTER_SAVED_SP, RAX),
+        asm.mov_mr(1, RCX, abi.STORE_SAVED_SP, RSP),
+        # The stack limit is that of this thread, unless an interruption is due. Whoever interrupts sets the word and then the
+        # limit, so one that comes in between here is seen.
+        asm.mov_rm(1, RAX, RCX, abi.STORE_REAL_LIMIT),
+        asm.mov_mr(1, RCX, abi.STORE_STACK_LIMIT, RAX),
+        asm.alu_mi(asm.CMP, 1, RCX, abi.STORE_INTERRUPT, 0),
+    )
+    a.jcc(asm.CC_NE, "interrupted")
+    a.bind("ready")
+    a.emit(asm.mov_rr(1, RAX, RDI), asm.mov_rr(1, R10, RDX))
+    places, area = _parameters(parameters)
+    in_area = [place for place in places if place.reg < 0]
+    if area:
+        a.emit(asm.alu_ri(asm.SUB, 1, RSP, area))
+        for place in in_area:
+            a.emit(_copy(place.letter, RSP, place.area, R10, 8 * place.cell, R11))
+    for place in places:
+        if place.reg >= 0:
+            a.emit(_load(place, R10, 8 * place.cell))
+    a.emit(asm.call_m(RAX, abi.RECORD_CODE))
+    places = _results(results)
+    if places:
+        a.emit(asm.mov_rm(1, R10, RBP, _ENTER_ARGV))
+    for place in places:
+        if place.reg >= 0:
+            a.emit(_store(place, R10, 8 * place.cell))
+    if any(place.reg < 0 for place in places):
+        a.emit(asm.mov_rm(1, RCX, RBP, -8), asm.mov_rm(1, RCX, RCX, abi.CTX_STORE))
+    for place in places:
+        if place.reg < 0:
+            a.emit(_copy(place.letter, R10, 8 * place.cell, RCX, place.area, R11))
+    a.emit(asm.zero(RAX), _leave_enter())
+    a.bind("interrupted")
+    a.emit(asm.mov_mi(1, RCX, abi.STORE_STACK_LIMIT, -1))
+    a.jmp("ready")
+    return a.finish()
+
+
+def _leave_enter() -> bytes:
+    """Return from the frame of ``enter`` at rbp to Python, with the result in rax."""
+    code = asm.mov_rm(1, RCX, RBP, -8) + asm.mov_rm(1, RCX, RCX, abi.CTX_STORE)
+    code += asm.mov_rm(1, RDX, RBP, _ENTER_SAVED_SP) + asm.mov_mr(1, RCX, abi.STORE_SAVED_SP, RDX)
+    code += asm.ldmxcsr_m(RBP, _ENTER_FLOAT_MODE)
+    code += b"".join(asm.mov_rm(1, reg, RBP, disp) for reg, disp in _ENTER_SAVES)
+    return code + asm.leave_() + asm.ret()
+
+
+def unwind() -> bytes:
+    """Give up the running activation: return the store's trap number from its ``enter``.
+
+    At entry r14 is any context of the store, rbp the innermost frame to record, and the trap record is filled in but for the
+    frames. The frames that are left hold nothing that needs cleaning up.
+    """
+    a = Assembler()
+    a.emit(
+        # A fault may have come in the middle of a copy downwards.
+        asm.cld(),
+        asm.mov_rm(1, RDI, CONTEXT, abi.CTX_STORE),
+        asm.mov_rm(1, RCX, RDI, abi.STORE_SAVED_SP),
+        asm.alu_ri(asm.ADD, 1, RCX, _ENTER_FRAME),
+        asm.mov_rm(1, RSI, RDI, abi.STORE_TRAP_PC),
+        asm.lea_rm(1, RDX, RDI, abi.STORE_FRAMES),
+        asm.zero(RAX),
+    )
+    a.bind("frame")
+    a.emit(asm.alu_rr(asm.CMP, 1, RBP, RCX))
+    a.jcc(asm.CC_E, "walked")
+    a.emit(asm.alu_ri(asm.CMP, 0, RAX, abi.MAX_FRAMES))
+    a.jcc(asm.CC_E, "walked")
+    a.emit(
+        asm.mov_mr(1, RDX, 0, RSI),
+        asm.mov_rm(1, RSI, RBP, -8),
+        asm.mov_mr(1, RDX, 8, RSI),
+        asm.alu_ri(asm.ADD, 1, RDX, 16),
+        asm.alu_ri(asm.ADD, 0, RAX, 1),
+        asm.mov_rm(1, RSI, RBP, 8),
+        # The return address may be the first byte of another instruction.
+        asm.alu_ri(asm.SUB, 1, RSI, 1),
+        asm.mov_rm(1, RBP, RBP, 0),
+    )
+    a.jmp("frame")
+    a.bind("walked")
+    a.emit(
+        asm.mov_mr(1, RDI, abi.STORE_FRAME_COUNT, RAX),
+        asm.mov_rr(1, RBP, RCX),
+        asm.mov_rm(1, RAX, RDI, abi.STORE_TRAP),
+        _leave_enter(),
+    )
+    return a.finish()
+
+
+# -- wasm to Python and back -------------------------------------------------------------------------------------------
+
+
+def _call_out(a: Assembler, call: bytes, store: int = R11) -> None:
+    """Call into Python from a frame that :data:`_EXIT_FRAME` and so on describe, with the C arguments in place.
+
+    Saves nothing. ``store`` is the register that holds the store block, which the call destroys. Afterwards rsi has the store block
+    and rdi the value of the "failed" cell; the flags say whether it is zero; rax has the callback's result.
+    """
+    a.emit(
+        asm.mov_mi(1, store, abi.STORE_FAILED, abi.HOST_FAILURE),
+        asm.mov_mr(1, store, abi.STORE_EXIT_FP, RBP),
+        call,
+        asm.mov_rm(1, RSI, CONTEXT, abi.CTX_STORE),
+        asm.mov_rm(1, RDI, RBP, _EXIT_PREVIOUS),
+        asm.mov_mr(1, RSI, abi.STORE_EXIT_FP, RDI),
+        asm.ldmxcsr_m(RSI, abi.STORE_FLOAT_MODE),
+        asm.mov_rm(1, RDI, RSI, abi.STORE_FAILED),
+        asm.test_rr(1, RDI, RDI),
+    )
+
+
+def _raise_trap(pc: bytes) -> bytes:
+    """Leave a stub's frame with the trap whose number is in rdi; rsi is the store block; ``pc`` loads rax."""
+    code = asm.mov_mr(1, RSI, abi.STORE_TRAP, RDI)
+    code += pc + asm.alu_ri(asm.SUB, 1, RAX, 1) + asm.mov_mr(1, RSI, abi.STORE_TRAP_PC, RAX)
+    code += asm.mov_mi(1, RSI, abi.STORE_FAULT_ADDRESS, 0) + asm.mov_mi(1, RSI, abi.STORE_SIGNAL, 0)
+    return code
+
+
+def _fail_from_frame() -> bytes:
+    """The callback failed, or the trap in rdi is to be raised: unwind, beginning with the frame of this frame's caller."""
+    code = _raise_trap(asm.mov_rm(1, RAX, RBP, 8))
+    return code + asm.mov_rm(1, RBP, RBP, 0) + asm.jmp_m(RSI, abi.STORE_UNWIND)
+
+
+def _save_pinned(a: Assembler) -> None:
+    for reg, disp in _EXIT_PINNED_INTS:
+        a.emit(asm.mov_mr(1, RBP, disp, reg))
+    for number, disp in _EXIT_PINNED_FLOATS:
+        a.emit(asm.movups_mr(RBP, disp, number))
+
+
+def _restore_pinned(a: Assembler) -> None:
+    for reg, disp in _EXIT_PINNED_INTS:
+        a.emit(asm.mov_rm(1, reg, RBP, disp))
+    for number, disp in _EXIT_PINNED_FLOATS:
+        a.emit(asm.movups_rm(number, RBP, disp))
+
+
+def leave(signature: str) -> bytes:
+    """Wasm to host: the code of a host function's record; at entry rax is the record, and ``[rbp - 8]`` the caller's context.
+
+    Calls the record's callback as ``f(caller's context, argc, argv)`` by the C ABI. ``argv`` lies on the store's cell stack; the
+    callback reads parameters there and writes results from the first cell on. The stack pointer is checked against the limit here, so that
+    every callback has the reserve below it.
+    """
+    parameters, _, results = signature.partition(":")
+    a = Assembler()
+    places, area = _parameters(parameters)
+    room = (8 * max(_cells(parameters), _cells(results)) + 15) & -16
+    a.emit(
+        asm.mov_rm(1, CONTEXT, RBP, -8),
+        asm.push_r(RBP),
+        asm.mov_rr(1, RBP, RSP),
+        asm.alu_ri(asm.SUB, 1, RSP, _EXIT_FRAME + 16),
+        asm.mov_mr(1, RBP, -8, CONTEXT),
+    )
+    _save_pinned(a)
+    argv = -_EXIT_FRAME - 8
+    a.bind("check")
+    a.emit(
+        asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
+        asm.alu_rm(asm.CMP, 1, RSP, R11, abi.STORE_STACK_LIMIT),
+    )
+    a.jcc(asm.CC_B, "limit")
+    a.emit(asm.mov_rm(1, R10, R11, abi.STORE_CELLS_TOP))
+    if room:
+        a.emit(asm.lea_rm(1, R8, R10, room), asm.alu_rm(asm.CMP, 1, R8, R11, abi.STORE_CELLS_END))
+        a.jcc(asm.CC_A, "overflow")
+        a.emit(asm.mov_mr(1, R11, abi.STORE_CELLS_TOP, R8))
+    a.emit(
+        asm.mov_mr(1, RBP, argv, R10),
+        asm.mov_rm(1, R9, R11, abi.STORE_EXIT_FP),
+        asm.mov_mr(1, RBP, _EXIT_PREVIOUS, R9),
+    )
+    for place in places:
+        if place.reg >= 0:
+            a.emit(_store(place, R10, 8 * place.cell))
+        else:
+            a.emit(_copy(place.letter, R10, 8 * place.cell, RBP, 16 + place.area, R9))
+    a.emit(asm.mov_rr(1, RDI, CONTEXT), asm.mov_ri(RSI, _cells(parameters)), asm.mov_rr(1, RDX, R10))
+    _call_out(a, asm.call_m(RAX, abi.RECORD_CALLBACK))
+    a.emit(asm.mov_rm(1, RDX, RBP, argv), asm.mov_mr(1, RSI, abi.STORE_CELLS_TOP, RDX))
+    a.jcc(asm.CC_NE, "failed")
+    result_places = _results(results)
+    for place in result_places:
+        if place.reg < 0:
+            a.emit(_copy(place.letter, RSI, place.area, RDX, 8 * place.cell, RCX))
+    for place in result_places:
+        if place.reg >= 0:
+            a.emit(_load(place, RDX, 8 * place.cell))
+    _restore_pinned(a)
+    a.emit(asm.leave_(), asm.ret_imm(area) if area else asm.ret())
+    a.bind("limit")
+    # An interruption raises the limit: then the poll stub calls out and lowers it again, or unwinds.
+    a.emit(asm.alu_mi(asm.CMP, 1, R11, abi.STORE_INTERRUPT, 0))
+    a.jcc(asm.CC_E, "overflow")
+    a.emit(asm.call_m(R11, abi.STORE_POLL_STUB))
+    a.jmp("check")
+    a.bind("overflow")
+    a.emit(asm.mov_rr(1, RSI, R11), asm.mov_ri(RDI, abi.TRAP_STACK_OVERFLOW))
+    a.bind("failed")
+    a.emit(_fail_from_frame())
+    return a.finish()
+
+
+def poll() -> bytes:
+    """Call the poll callback as ``f(context, interrupt word, 0)``; all registers survive but the flags.
+
+    The word is cleared and the stack limit lowered to the real one before the call, so that what comes in during it is seen.
+    """
+    a = Assembler()
+    a.emit(asm.push_r(RBP), asm.mov_rr(1, RBP, RSP), asm.push_r(CONTEXT), asm.alu_ri(asm.SUB, 1, RSP, _POLL_FRAME - 8))
+    _save_pinned(a)
+    for reg, disp in _POLL_INTS:
+        a.emit(asm.mov_mr(1, RBP, disp, reg))
+    for number, disp in _POLL_FLOATS:
+        a.emit(asm.movups_mr(RBP, disp, number))
+    a.emit(
+        asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
+        asm.mov_rm(1, RAX, R11, abi.STORE_EXIT_FP),
+        asm.mov_mr(1, RBP, _EXIT_PREVIOUS, RAX),
+        asm.mov_rm(1, RSI, R11, abi.STORE_INTERRUPT),
+        asm.mov_mi(1, R11, abi.STORE_INTERRUPT, 0),
+        asm.mov_rm(1, RAX, R11, abi.STORE_REAL_LIMIT),
+        asm.mov_mr(1, R11, abi.STORE_STACK_LIMIT, RAX),
+        asm.mov_rr(1, RDI, CONTEXT),
+        asm.zero(RDX),
+    )
+    _call_out(a, asm.call_m(R11, abi.STORE_POLL))
+    a.jcc(asm.CC_NE, "failed")
+    _restore_pinned(a)
+    for reg, disp in _POLL_INTS:
+        a.emit(asm.mov_rm(1, reg, RBP, disp))
+    for number, disp in _POLL_FLOATS:
+        a.emit(asm.movups_rm(number, RBP, disp))
+    a.emit(asm.leave_(), asm.ret())
+    a.bind("failed")
+    a.emit(_fail_from_frame())
+    return a.finish()
+
+
+_POLL_INTS = ((RAX, -184), (RCX, -192), (RDX, -200), (RSI, -208), (RDI, -216))
+_POLL_FLOATS = tuple((number, -240 - 16 * number) for number in range(8))
+_POLL_FRAME = 352
+
+
+# -- compiling at the first call ---------------------------------------------------------------------------------------
+
+
+def lazy_table(first: int, count: int) -> bytes:
+    """Entries, LAZY_ENTRY_SIZE bytes each, for the defined functions ``first`` to ``first + count - 1`` of any instance.
+
+    An entry calls the end of the table, which finds the function's number from the return address.
+    """
+    if not 0 < count <= _MOST_LAZY:
+        raise ValueError(f"a table of {count} lazy entries; 1 to {_MOST_LAZY} are possible")
+    size = count * LAZY_ENTRY_SIZE
+    code = b"".join([asm.call_rel32(rel) for rel in range(size - LAZY_ENTRY_SIZE, -1, -LAZY_ENTRY_SIZE)])
+    lea_size = len(asm.lea_rip(RAX, 0))
+    code += asm.pop_r(RAX)
+    code += asm.lea_rip(MEMORY_BASE, -len(code) - lea_size)
+    # rax = 5 * (number + 1). The multiplication divides numbers below 43,691 by 5.
+    code += asm.alu_rr(asm.SUB, 1, RAX, MEMORY_BASE)
+    code += asm.imul_rri(0, RAX, RAX, 0xCCCD) + asm.shift_ri(asm.SHR, 0, RAX, 18)
+    code += asm.alu_ri(asm.ADD, 0, RAX, first - 1)
+    # The pinned memory base served as a scratch; it is loaded anew.
+    code += asm.mov_rm(1, MEMORY_BASE, CONTEXT, abi.CTX_STORE)
+    return code + asm.jmp_m(MEMORY_BASE, abi.STORE_LAZY_COMMON)
+
+
+_MOST_LAZY = 8192
+
+
+def lazy_common() -> bytes:
+    """Have the defined function whose number is in rax compiled, and jump to it, everything else being as at the call.
+
+    Calls the lazy callback as ``f(context of the function's instance, number, 0)``, which returns the code's address.
+    """
+    a = Assembler()
+    a.emit(
+        asm.push_r(RBP),
+        asm.mov_rr(1, RBP, RSP),
+        asm.push_r(CONTEXT),
+        asm.alu_ri(asm.SUB, 1, RSP, _POLL_FRAME - 8),
+        asm.mov_rm(1, MEMORY_BASE, CONTEXT, abi.CTX_MEMORY_BASE),
+    )
+    _save_pinned(a)
+    for reg, disp in _POLL_INTS:
+        a.emit(asm.mov_mr(1, RBP, disp, reg))
+    for number, disp in _POLL_FLOATS:
+        a.emit(asm.movups_mr(RBP, disp, number))
+    a.emit(
+        asm.mov_rr(1, RSI, RAX),
+        asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
+        asm.mov_rm(1, RAX, R11, abi.STORE_EXIT_FP),
+        asm.mov_mr(1, RBP, _EXIT_PREVIOUS, RAX),
+        asm.mov_rr(1, RDI, CONTEXT),
+        asm.zero(RDX),
+    )
+    _call_out(a, asm.call_m(R11, abi.STORE_LAZY))
+    a.jcc(asm.CC_NE, "failed")
+    _restore_pinned(a)
+    for reg, disp in _POLL_INTS[1:]:
+        a.emit(asm.mov_rm(1, reg, RBP, disp))
+    for number, disp in _POLL_FLOATS:
+        a.emit(asm.movups_rm(number, RBP, disp))
+    a.emit(asm.leave_(), asm.jmp_r(RAX))
+    a.bind("failed")
+    a.emit(_fail_from_frame())
+    return a.finish()
+
+
+# -- bulk memory -------------------------------------------------------------------------------------------------------
+
+#: Bytes between two looks at the interrupt word.
+_CHUNK = 1 << 20
+
+
+def _check_bounds(a: Assembler, index: int, descriptor: int) -> None:
+    """Trap unless ``index + rdx`` is within the memory; destroys the pinned memory base."""
+    a.emit(asm.mov_rr(1, MEMORY_BASE, index), asm.alu_rr(asm.ADD, 1, MEMORY_BASE, RDX))
+    a.jcc(asm.CC_B, "out of bounds")
+    a.emit(asm.alu_rm(asm.CMP, 1, MEMORY_BASE, descriptor, abi.MEMORY_SIZE))
+    a.jcc(asm.CC_A, "out of bounds")
+
+
+def _done(a: Assembler) -> None:
+    a.emit(asm.mov_rm(1, MEMORY_BASE, CONTEXT, abi.CTX_MEMORY_BASE), asm.ret())
+
+
+def _end_bulk(a: Assembler) -> None:
+    """The parts that both bulk stubs end with."""
+    a.bind("poll")
+    # Called in between two chunks. A frame of our own keeps the caller's visible in a backtrace.
+    a.emit(
+        asm.mov_rm(1, RCX, CONTEXT, abi.CTX_STORE),
+        asm.alu_mi(asm.CMP, 0, RCX, abi.STORE_INTERRUPT, 0),
+    )
+    a.jcc(asm.CC_NE, "poll now")
+    a.emit(asm.ret())
+    a.bind("poll now")
+    a.emit(asm.jmp_m(RCX, abi.STORE_POLL_STUB))
+    a.bind("out of bounds")
+    a.emit(
+        asm.mov_rm(1, RSI, CONTEXT, abi.CTX_STORE),
+        asm.mov_ri(RDI, abi.TRAP_MEMORY_OUT_OF_BOUNDS),
+        _raise_trap(asm.mov_rm(1, RAX, RSP, 0)),
+        asm.jmp_m(RSI, abi.STORE_UNWIND),
+    )

@@ -1,0 +1,177 @@
+"""wasmtime as the judge: what it accepts, and what calls give in it."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import wasmtime as wt
+from wasmtime import _ffi as ffi
+
+from tests.fuzz.steps import COMPARED_BYTES, MEMORY_BYTES, TABLE_ELEMENTS, Result, State, Step, Trace
+from tests.spec.engine import HostReference
+from tests.spec.values import Value
+
+FUEL_PER_CALL = 300_000
+
+_TRAPS = {
+    wt.TrapCode.STACK_OVERFLOW: "stack_overflow",
+    wt.TrapCode.MEMORY_OUT_OF_BOUNDS: "memory_out_of_bounds",
+    wt.TrapCode.TABLE_OUT_OF_BOUNDS: "table_out_of_bounds",
+    wt.TrapCode.INDIRECT_CALL_TO_NULL: "indirect_call_to_null",
+    wt.TrapCode.BAD_SIGNATURE: "bad_signature",
+    wt.TrapCode.INTEGER_OVERFLOW: "integer_overflow",
+    wt.TrapCode.INTEGER_DIVISION_BY_ZERO: "integer_divide_by_zero",
+    wt.TrapCode.BAD_CONVERSION_TO_INTEGER: "bad_conversion_to_integer",
+    wt.TrapCode.UNREACHABLE: "unreachable",
+}
+_KINDS = {"i32": ffi.WASMTIME_I32, "i64": ffi.WASMTIME_I64, "f32": ffi.WASMTIME_F32, "f64": ffi.WASMTIME_F64}
+_NAMES = {int(kind.value): (name, 4 if name.endswith("32") else 8) for name, kind in _KINDS.items()}
+
+
+def config(*, canonical_nans: bool = False) -> wt.Config:
+    """The features of WebAssembly 2.0 without SIMD, and extended constant expressions, which cannot be turned off."""
+    result = wt.Config()
+    for feature in (
+        "threads",
+        "tail_call",
+        "relaxed_simd",
+        "simd",
+        "multi_memory",
+        "memory64",
+        "exceptions",
+        "gc",
+        "function_references",
+        "wide_arithmetic",
+        "custom_page_sizes",
+        "stack_switching",
+        "component_model",
+    ):
+        setattr(result, f"wasm_{feature}", False)
+    result.consume_fuel = True
+    result.cranelift_opt_level = "none"
+    result.parallel_compilation = False
+    result.cranelift_nan_canonicalization = canonical_nans
+    return result
+
+
+class Peer:
+    """A wasmtime engine with the features that vibewasm has."""
+
+    def __init__(self, *, canonical_nans: bool = False) -> None:
+        self._engine = wt.Engine(config(canonical_nans=canonical_nans))
+        self._references: dict[int, HostReference] = {}
+
+    def rejects(self, data: bytes) -> str | None:
+        """Why the module is not accepted, or None when it is."""
+        if data[:4] != b"\0asm":
+            return "no wasm module"  # its Module.validate would take text
+        try:
+            wt.Module.validate(self._engine, data)
+        except wt.WasmtimeError as error:
+            return str(error).rsplit("Caused by:", maxsplit=1)[-1].strip()
+        return None
+
+    def run(self, data: bytes, planned: list[Step]) -> Trace:
+        """Instantiates the module with stub imports and takes the steps; stops at the first that does not end."""
+        store = wt.Store(self._engine)
+        store.set_limits(memory_size=MEMORY_BYTES, table_elements=TABLE_ELEMENTS)
+        store.set_fuel(FUEL_PER_CALL)
+        module = wt.Module(self._engine, data)
+        results: list[Result] = []
+        try:
+            instance = wt.Instance(store, module, [self._stub(store, item.type) for item in module.imports])
+        except (wt.Trap, wt.WasmtimeError) as error:
+            return Trace([_failure(error)], None)
+        results.append(Result("values", []))
+        exports = instance.exports(store)
+        for step in planned:
+            store.set_fuel(FUEL_PER_CALL)
+            func = exports[step.export]
+            assert isinstance(func, wt.Func)
+            try:
+                result = Result("values", self._call(store, func, step.arguments))
+            except (wt.Trap, wt.WasmtimeError) as error:
+                result = _failure(error)
+            results.append(result)
+            if result.kind == "stopped":
+                return Trace(results, None)
+        return Trace(results, self._state(store, module, exports))
+
+    def _stub(self, store: wt.Store, type_: Any) -> Any:
+        if isinstance(type_, wt.FuncType):
+            zeros = [_zero(str(t)) for t in type_.results]
+            value = None if not zeros else zeros[0] if len(zeros) == 1 else zeros
+            return wt.Func(store, type_, lambda *_: value)
+        if isinstance(type_, wt.GlobalType):
+            return wt.Global(store, type_, _zero(str(type_.content)))
+        if isinstance(type_, wt.TableType):
+            return wt.Table(store, type_, None)
+        return wt.Memory(store, type_)
+
+    def _call(self, store: wt.Store, func: wt.Func, arguments: list[Value]) -> list[Value]:
+        count = len(func.type(store).results)
+        cells = (ffi.wasmtime_val_t * len(arguments))(*[self._to_raw(store, a) for a in arguments])
+        results = (ffi.wasmtime_val_t * count)()
+        trap = ctypes.POINTER(ffi.wasm_trap_t)()
+        error = ffi.wasmtime_func_call(
+            store._context(), ctypes.byref(func._func), cells, len(arguments), results, count, ctypes.byref(trap)
+        )
+        if error:
+            raise wt.WasmtimeError._from_ptr(error)
+        if trap:
+            raise wt.Trap._from_ptr(trap)
+        return [_from_raw(store, result) for result in results]
+
+    def _to_raw(self, store: wt.Store, value: Value) -> Any:
+        type_, payload = value
+        if type_ in _KINDS:
+            assert isinstance(payload, int)
+            raw = ffi.wasmtime_val_t(kind=_KINDS[type_])
+            ctypes.memmove(ctypes.addressof(raw.of), payload.to_bytes(8, "little"), 8)
+            return raw
+        if type_ == "externref":
+            assert payload is None or isinstance(payload, int)
+            item = None if payload is None else self._references.setdefault(payload, HostReference(payload))
+            return wt.Val.externref(item)._new_raw(store)
+        return wt.Val.funcref(None)._new_raw(store)
+
+    def _state(self, store: wt.Store, module: wt.Module, exports: Any) -> State:
+        memories: dict[str, bytes | int] = {}
+        globals_: dict[str, Value] = {}
+        for export in module.exports:
+            item = exports[export.name]
+            if isinstance(item, wt.Memory):
+                size = item.data_len(store)
+                memories[export.name] = bytes(item.read(store)) if size <= COMPARED_BYTES else size
+            elif isinstance(item, wt.Global):
+                raw = ffi.wasmtime_val_t()
+                ffi.wasmtime_global_get(store._context(), ctypes.byref(item._global), ctypes.byref(raw))
+                globals_[export.name] = _from_raw(store, raw)
+        return State(memories, globals_)
+
+
+def _from_raw(store: wt.Store, raw: Any) -> Value:
+    """A value; of a reference to a function only whether it is null."""
+    kind = int(raw.kind)
+    if kind in _NAMES:
+        name, size = _NAMES[kind]
+        return name, int.from_bytes(ctypes.string_at(ctypes.addressof(raw.of), size), "little")
+    value = wt.Val._from_raw(store, raw).value
+    if kind == ffi.WASMTIME_EXTERNREF.value:
+        return "externref", value.number if isinstance(value, HostReference) else value
+    return "funcref", None if value is None else "a function"
+
+
+def _zero(type_: str) -> object:
+    return {"i32": 0, "i64": 0, "f32": 0.0, "f64": 0.0}.get(type_)
+
+
+def _failure(error: wt.Trap | wt.WasmtimeError) -> Result:
+    if not isinstance(error, wt.Trap):
+        return Result("failed", str(error))
+    code = error.trap_code
+    if code == wt.TrapCode.OUT_OF_FUEL:
+        return Result("stopped", "fuel")
+    frames = tuple((frame.func_index, frame.module_offset) for frame in error.frames)
+    return Result("trap", _TRAPS.get(code, str(code)) if code is not None else error.message, frames)

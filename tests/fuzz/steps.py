@@ -1,0 +1,148 @@
+"""What is done with a module in both engines, and what came of it, in terms of no engine."""
+
+from __future__ import annotations
+
+import math
+import struct
+from random import Random
+from typing import Any, NamedTuple, Protocol
+
+from tests.fuzz.generate import constant
+from tests.spec.values import Value
+
+# Memories and tables larger than this are not instantiated, and may not grow beyond it.
+MEMORY_BYTES = 64 << 20
+TABLE_ELEMENTS = 100_000
+# Memory is compared when it is not larger than this.
+COMPARED_BYTES = 8 << 20
+CALLS_PER_EXPORT = 3
+EXPORTS = 12
+
+_TYPE_BYTES = {"i32": 0x7F, "i64": 0x7E, "f32": 0x7D, "f64": 0x7C}
+_WIDTHS = {"i32": 32, "i64": 64, "f32": 32, "f64": 64}
+_FLOAT_CODES = {"f32": ("<f", "<I"), "f64": ("<d", "<Q")}
+
+
+class Step(NamedTuple):
+    """A call of an exported function."""
+
+    export: str
+    arguments: list[Value]
+
+
+class Result(NamedTuple):
+    """What came of a step.
+
+    `kind` is `values` (`detail`: the results), `trap` (`detail`: the trap's code), `stopped` (by fuel or deadline) or
+    `failed` (instantiation was refused for another reason than a trap; `detail`: why). `frames` are the function index
+    and module offset of each wasm activation of a trap, innermost first.
+    """
+
+    kind: str
+    detail: Any
+    frames: tuple[tuple[int, int | None], ...] = ()
+
+
+class State(NamedTuple):
+    """What the exported memories and globals hold at the end."""
+
+    memories: dict[str, bytes | int]  # bytes, or the size where there are too many
+    globals: dict[str, Value]
+
+
+class Trace(NamedTuple):
+    """Results of instantiation and of each step as far as they were run, and the state behind the last."""
+
+    results: list[Result]
+    state: State | None
+
+
+class Difference(NamedTuple):
+    """Where two traces part: what kind of difference, and both sides of it for people."""
+
+    kind: str
+    where: str
+    ours: str
+    theirs: str
+
+
+class FuncSignature(Protocol):
+    """A function type of either engine."""
+
+    @property
+    def params(self) -> Any: ...
+
+
+def steps(rng: Random, functions: list[tuple[str, FuncSignature]]) -> list[Step]:
+    """Which exported functions to call with what."""
+    chosen = functions if len(functions) <= EXPORTS else rng.sample(functions, EXPORTS)
+    out: list[Step] = []
+    for name, type_ in chosen:
+        params = [str(t) for t in type_.params]
+        for _ in range(CALLS_PER_EXPORT if params else 1):
+            out.append(Step(name, [_argument(rng, param) for param in params]))
+    return out
+
+
+def _argument(rng: Random, type_: str) -> Value:
+    if type_ == "externref":
+        return type_, rng.choice([None, 1, 2])
+    if type_ not in _TYPE_BYTES:
+        return type_, None
+    if rng.random() < 0.2:
+        return type_, 0
+    return type_, constant(rng, _TYPE_BYTES[type_]).immediates[0] & ((1 << _WIDTHS[type_]) - 1)
+
+
+def first_difference(planned: list[Step], ours: Trace, theirs: Trace) -> Difference | None:
+    """The first place where the traces differ, NaN bits and stack depth aside; None when they agree as far as both went."""
+    for number, (a, b) in enumerate(zip(ours.results, theirs.results, strict=False)):
+        where = "instantiation" if number == 0 else f"{planned[number - 1].export}{planned[number - 1].arguments}"
+        if "stopped" in (a.kind, b.kind):
+            # What ends in one engine ends in the other one, unless the limits were too tight; the report counts those.
+            return None
+        if (a.kind == b.kind == "trap") and a.detail == b.detail:
+            if a.frames != b.frames and a.detail != "stack_overflow":
+                return Difference("frames", where, str(a.frames), str(b.frames))
+            continue
+        if "stack_overflow" in (a.detail, b.detail):
+            return None  # stacks and frames have other sizes
+        if a.kind != b.kind or (a.kind == "trap"):
+            return Difference("outcome", where, _show(a), _show(b))
+        if a.kind == "values" and not _same_values(a.detail, b.detail):
+            return Difference("results", where, _show(a), _show(b))
+    if ours.state is None or theirs.state is None:
+        return None
+    for name, value in ours.state.globals.items():
+        other = theirs.state.globals.get(name)
+        if other is not None and not _same_values([value], [other]):
+            return Difference("global", name, str(value), str(other))
+    for name, data in ours.state.memories.items():
+        if data != theirs.state.memories.get(name):
+            return Difference("memory", name, *_memory_difference(data, theirs.state.memories.get(name)))
+    return None
+
+
+def _same_values(a: list[Value], b: list[Value]) -> bool:
+    return len(a) == len(b) and all(x == y or (_is_nan(x) and _is_nan(y)) for x, y in zip(a, b, strict=True))
+
+
+def _is_nan(value: Value) -> bool:
+    type_, payload = value
+    if type_ not in _FLOAT_CODES:
+        return False
+    float_code, bits_code = _FLOAT_CODES[type_]
+    return math.isnan(struct.unpack(float_code, struct.pack(bits_code, payload))[0])
+
+
+def _memory_difference(a: bytes | int, b: bytes | int | None) -> tuple[str, str]:
+    if isinstance(a, bytes) and isinstance(b, bytes) and len(a) == len(b):
+        at = next(i for i, (x, y) in enumerate(zip(a, b, strict=True)) if x != y)
+        return f"{at:#x}: {a[at : at + 16].hex()}", f"{at:#x}: {b[at : at + 16].hex()}"
+    return tuple(f"{len(x) if isinstance(x, bytes) else x} bytes" for x in (a, b))  # type: ignore[return-value]  # two
+
+
+def _show(result: Result) -> str:
+    if result.kind == "values":
+        return "values " + ", ".join(f"{t}:{p:#x}" if isinstance(p, int) else f"{t}:{p}" for t, p in result.detail)
+    return f"{result.kind} {result.detail}"

@@ -1,0 +1,228 @@
+"""Functions: of wasm, and of Python for wasm (core specification, "Function Instances")."""
+
+from __future__ import annotations
+
+from .calls import fast_call
+from .errors import WasmError
+from .runtime.blocks import Block
+from .runtime.calls import argument
+from .runtime.context import RECORD_SIZE
+from .store import Area, current
+from .types import FuncType
+from .values import cell_count, from_cells, signature, to_cells
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from .instance import Instance
+    from .store import Store
+
+#: Cells of the store's area; a call that finds too few left brings its own.
+_AREA_CELLS = 2048
+
+
+class Func:
+    """A function that can be called from Python and from wasm.
+
+    Called, it takes one argument a parameter and returns ``None``, the result, or a tuple of several results. An i32 or
+    i64 argument is an int in the signed or the unsigned range, and such results are signed; f32 and f64 take any number
+    and give a float; a funcref is a ``Func`` or ``None``, an externref any object, where ``None`` is null.
+
+    A call raises ``TypeError`` (a wrong number of arguments, or one of the wrong class), ``OverflowError`` (an int that
+    does not fit), :class:`Trap`, :class:`Interrupted`, :class:`ValidationError` (the body of a function that is called
+    for the first time is invalid), or what a Python function raised that the wasm code called.
+
+    Args:
+        store: the store that the function belongs to.
+        type: the function's type.
+        function: a Python function, which takes and returns values like a ``Func`` does; it returns a sequence for
+            several results, and what it returns for none is ignored.
+        name: what messages call it.
+
+    Two ``Func`` objects of one function of a store are the same object.
+    """
+
+    # A call goes straight to the function in the slot, with no method in between.
+    __slots__ = ("__call__", "__weakref__", "_address", "_callback", "_defined", "_instance", "_keep", "_name", "_store", "_type")
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *arguments: Any) -> Any:
+            """Call the function."""
+
+    def __init__(self, store: Store, type: FuncType, function: Callable[..., Any], *, name: str | None = None) -> None:
+        if not callable(function):
+            raise TypeError(f"a Func is made of a callable, not of {function!r}")
+        from .callbacks import host_callback
+
+        name = name or getattr(function, "__name__", None) or "host function"
+        self._init_host(store, type, host_callback(store, type, function, name), name)
+
+    @classmethod
+    def _raw(cls, store: Store, type: FuncType, function: Callable[..., int | None], name: str) -> Func:
+        """A function that takes the caller's memory as a memoryview, then unsigned ints, as those of WASI do."""
+        from .callbacks import raw_callback
+
+        self = cls.__new__(cls)
+        self._init_host(store, type, raw_callback(store, type, function, name), name)
+        return self
+
+    def _init_host(self, store: Store, type: FuncType, callback: Callable[[int, int, int], None], name: str) -> None:
+        from .callbacks import host_record
+
+        record, keep = host_record(store, type, callback)
+        self._instance: Instance | None = None
+        self._defined = -1
+        self._keep: object = (record, keep)
+        self._init(store, type, record.address, name)
+
+    def _init(self, store: Store, type: FuncType, address: int, name: str | None) -> None:
+        self._store = store
+        self._type = type
+        self._address = address
+        self._name = name
+        self.__call__ = fast_call(self)  # type: ignore[method-assign]  # it is a slot
+        store._funcs[address] = self
+
+    @classmethod
+    def _of_instance(cls, instance: Instance, defined: int, address: int) -> Func:
+        """The function of an instance whose record is at ``address``."""
+        module = instance.module
+        self = cls.__new__(cls)
+        self._instance = instance
+        self._defined = defined
+        self._keep = None
+        self._init(instance.store, module.info.func_type(module.info.imported_funcs + defined), address, None)
+        return self
+
+    @property
+    def store(self) -> Store:
+        """The store that the function belongs to."""
+        return self._store
+
+    @property
+    def type(self) -> FuncType:
+        """The function's type."""
+        return self._type
+
+    @property
+    def name(self) -> str:
+        """From the name section or an export, or the name that a Python function was defined with."""
+        if self._name is None:
+            instance = self._instance
+            assert instance is not None
+            index = instance.module.info.imported_funcs + self._defined
+            self._name = instance.module.func_name(index) or f"function {index}"
+        return self._name
+
+    def __repr__(self) -> str:
+        return f"<vibewasm.Func {self.name}{self._type}>"
+
+    def disassemble(self) -> str:
+        """The machine code of the function as text. It needs capstone: ``pip install 'vibewasm[disasm]'``.
+
+        Raises:
+            WasmError: it is a Python function.
+            ImportError: capstone is not installed.
+            ValidationError: the function's body is invalid.
+        """
+        instance = self._instance
+        if instance is None:
+            raise WasmError(f"{self.name} is a Python function: there is no machine code to show")
+        from .disasm.listing import disassemble_function
+
+        return disassemble_function(instance.module, instance.module.info.imported_funcs + self._defined)
+
+    def call_raw(self, cells: Sequence[int]) -> list[int]:
+        """Call with bits rather than values: unsigned 64-bit ints, one a parameter (two for a v128, low half first).
+
+        It returns the results' bits in the same form; of an i32 or f32 the upper half is zero. What a reference's bits
+        are is the store's business; 0 is null.
+
+        Raises:
+            TypeError: a wrong number of cells.
+            OverflowError: a cell does not fit in 64 bits.
+            As for a call: the rest.
+        """
+        wanted = cell_count(self._type.param_codes)
+        if len(cells) != wanted:
+            raise TypeError(f"{self.name} takes {wanted} cells, {len(cells)} were given")
+        for cell in cells:
+            if not 0 <= cell < 1 << 64:
+                raise OverflowError(f"a cell is an int from 0 to 2**64 - 1, not {cell}")
+        results = self._type.result_codes
+        found = self._call_cells(cells, max(wanted, cell_count(results)))[: cell_count(results)]
+        at = 0
+        for code in results:
+            # f32 and i32 leave the upper half of their cells undefined in the adapters.
+            if code in (0, 2):
+                found[at] &= 0xFFFF_FFFF
+            at += 2 if code == 4 else 1
+        return found
+
+    def _call_general(self, *arguments: object) -> Any:
+        """A call of any types, at any depth, by any thread that may make it."""
+        type_ = self._type
+        params, results = type_.param_codes, type_.result_codes
+        if len(arguments) != len(params):
+            raise TypeError(self._wrong_count(len(arguments)))
+        store = self._store
+        if store._state[0] is not None:
+            store._sweep_if_due()
+        cells = self._argument_cells(arguments)
+        found = self._call_cells(cells, max(len(cells), cell_count(results)))
+        if not results:
+            return None
+        values = from_cells(store, results, found)
+        return values[0] if len(values) == 1 else tuple(values)
+
+    def _argument_cells(self, arguments: Sequence[object]) -> list[int]:
+        try:
+            return to_cells(self._store, self._type.param_codes, arguments)
+        except (TypeError, OverflowError, ValueError) as error:
+            if len(arguments) != len(self._type.params):
+                raise TypeError(self._wrong_count(len(arguments))) from None
+            raise type(error)(f"{self.name}{self._type}: parameter {error}") from None
+
+    def _wrong_count(self, given: int) -> str:
+        wanted = len(self._type.params)
+        return f"{self.name}{self._type} takes {wanted} argument{'' if wanted == 1 else 's'}, {given} given"
+
+    def _call_cells(self, cells: Sequence[int], size: int) -> list[int]:
+        """Call with these cells and room for ``size``; the cells afterwards."""
+        store = self._store
+        state = store._state
+        enter = _enter(self)
+        token = current.token
+        while state[1] is not token:
+            store._take_over(token)
+        # Nothing is called between the check and the next two lines, so no other thread comes in between.
+        active = state[0]
+        state[0] = None
+        base: int = state[2]
+        try:
+            area = store._area
+            if base + size > _AREA_CELLS:
+                area = Area(size)
+                base_here = 0
+            else:
+                base_here = base
+                state[2] = base + size
+            area.cells[base_here : base_here + len(cells)] = _to_view(cells)
+            number = enter(argument(self._address), argument(len(cells)), argument(area.address + 8 * base_here))
+            if number:
+                raise store._failure(number)
+            found: list[int] = area.cells[base_here : base_here + size].tolist()
+            return found
+        finally:
+            state[2] = base
+            state[0] = active
+
+
+def _enter(func: Func) -> Callable[..., int]:
+    """The adapter through which a function of this signature is called."""
+    from .engine import adapters
+
+    return adapters().enter(signature(func._type.param_codes, func._type.result_codes))
