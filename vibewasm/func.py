@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from .calls import fast_call
+from .engine import adapters
 from .errors import WasmError
-from .runtime.blocks import Block
 from .runtime.calls import argument
-from .runtime.context import RECORD_SIZE
-from .store import Area, current
-from .types import FuncType
-from .values import cell_count, from_cells, signature, to_cells
+from .store import AREA_CELLS, Area, current
+from .types import F32, I32, V128, FuncType
+from .values import MASK32, cell_count, from_cells, signature, to_cells
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 
     from .instance import Instance
     from .store import Store
-
-#: Cells of the store's area; a call that finds too few left brings its own.
-_AREA_CELLS = 2048
-
 
 class Func:
     """A function that can be called from Python and from wasm.
@@ -45,7 +40,19 @@ class Func:
     """
 
     # A call goes straight to the function in the slot, with no method in between.
-    __slots__ = ("__call__", "__weakref__", "_address", "_callback", "_defined", "_instance", "_keep", "_name", "_store", "_type")
+    __slots__ = (
+        "__call__",
+        "__weakref__",
+        "_address",
+        "_defined",
+        "_enter",
+        "_instance",
+        "_keep",
+        "_name",
+        "_sizes",
+        "_store",
+        "_type",
+    )
 
     if TYPE_CHECKING:
 
@@ -83,7 +90,11 @@ class Func:
         self._type = type
         self._address = address
         self._name = name
-        self.__call__ = fast_call(self)  # type: ignore[method-assign]  # it is a slot
+        # Cells of the parameters, of the results, and what a call needs room for.
+        sizes = (cell_count(type.param_codes), cell_count(type.result_codes))
+        self._sizes = (*sizes, max(sizes))
+        self._enter: Callable[..., int] | None = None
+        self.__call__ = self._first_call  # type: ignore[method-assign]  # it is a slot
         store._funcs[address] = self
 
     @classmethod
@@ -146,83 +157,85 @@ class Func:
             OverflowError: a cell does not fit in 64 bits.
             As for a call: the rest.
         """
-        wanted = cell_count(self._type.param_codes)
+        wanted, count, _ = self._sizes
         if len(cells) != wanted:
             raise TypeError(f"{self.name} takes {wanted} cells, {len(cells)} were given")
         for cell in cells:
             if not 0 <= cell < 1 << 64:
                 raise OverflowError(f"a cell is an int from 0 to 2**64 - 1, not {cell}")
-        results = self._type.result_codes
-        found = self._call_cells(cells, max(wanted, cell_count(results)))[: cell_count(results)]
+        found = self._call_cells(cells)[:count]
         at = 0
-        for code in results:
-            # f32 and i32 leave the upper half of their cells undefined in the adapters.
-            if code in (0, 2):
-                found[at] &= 0xFFFF_FFFF
-            at += 2 if code == 4 else 1
+        for code in self._type.result_codes:
+            if code == I32 or code == F32:
+                # Adapters leave the upper half as it was.
+                found[at] &= MASK32
+            at += 2 if code == V128 else 1
         return found
+
+    def _first_call(self, *arguments: Any) -> Any:
+        """The first call makes what later calls of this signature do fast."""
+        self.__call__ = call = fast_call(self)  # type: ignore[method-assign]  # it is a slot
+        return call(*arguments)
 
     def _call_general(self, *arguments: object) -> Any:
         """A call of any types, at any depth, by any thread that may make it."""
-        type_ = self._type
-        params, results = type_.param_codes, type_.result_codes
-        if len(arguments) != len(params):
-            raise TypeError(self._wrong_count(len(arguments)))
         store = self._store
         if store._state[0] is not None:
             store._sweep_if_due()
-        cells = self._argument_cells(arguments)
-        found = self._call_cells(cells, max(len(cells), cell_count(results)))
+        found = self._call_cells(self._argument_cells(arguments))
+        results = self._type.result_codes
         if not results:
             return None
         values = from_cells(store, results, found)
         return values[0] if len(values) == 1 else tuple(values)
 
     def _argument_cells(self, arguments: Sequence[object]) -> list[int]:
+        codes = self._type.param_codes
+        if len(arguments) != len(codes):
+            wanted = f"{len(codes)} argument{'' if len(codes) == 1 else 's'}"
+            raise TypeError(f"{self.name}{self._type} takes {wanted}, {len(arguments)} given")
         try:
-            return to_cells(self._store, self._type.param_codes, arguments)
+            return to_cells(self._store, codes, arguments)
         except (TypeError, OverflowError, ValueError) as error:
-            if len(arguments) != len(self._type.params):
-                raise TypeError(self._wrong_count(len(arguments))) from None
             raise type(error)(f"{self.name}{self._type}: parameter {error}") from None
 
-    def _wrong_count(self, given: int) -> str:
-        wanted = len(self._type.params)
-        return f"{self.name}{self._type} takes {wanted} argument{'' if wanted == 1 else 's'}, {given} given"
+    def _entry(self) -> Callable[..., int]:
+        """The adapter through which functions of this signature are called."""
+        enter = self._enter
+        if enter is None:
+            enter = adapters().enter(signature(self._type.param_codes, self._type.result_codes))
+            self._enter = enter
+        return enter
 
-    def _call_cells(self, cells: Sequence[int], size: int) -> list[int]:
-        """Call with these cells and room for ``size``; the cells afterwards."""
+    def _call_cells(self, cells: Sequence[int]) -> list[int]:
+        """Call with these cells, and give as many as the call had room for."""
         store = self._store
         state = store._state
-        enter = _enter(self)
+        enter = self._entry()
+        size = self._sizes[2]
         token = current.token
         while state[1] is not token:
             store._take_over(token)
         # Nothing is called between the check and the next two lines, so no other thread comes in between.
-        active = state[0]
+        may_start = state[0]
         state[0] = None
-        base: int = state[2]
+        first: int = state[2]
         try:
             area = store._area
-            if base + size > _AREA_CELLS:
+            at = first
+            if first + size > AREA_CELLS:
                 area = Area(size)
-                base_here = 0
+                at = 0
             else:
-                base_here = base
-                state[2] = base + size
-            area.cells[base_here : base_here + len(cells)] = _to_view(cells)
-            number = enter(argument(self._address), argument(len(cells)), argument(area.address + 8 * base_here))
+                state[2] = first + size
+            view = area.cells
+            for position, cell in enumerate(cells, at):
+                view[position] = cell
+            number = enter(argument(self._address), argument(len(cells)), argument(area.address + 8 * at))
             if number:
                 raise store._failure(number)
-            found: list[int] = area.cells[base_here : base_here + size].tolist()
+            found: list[int] = view[at : at + size].tolist()
             return found
         finally:
-            state[2] = base
-            state[0] = active
-
-
-def _enter(func: Func) -> Callable[..., int]:
-    """The adapter through which a function of this signature is called."""
-    from .engine import adapters
-
-    return adapters().enter(signature(func._type.param_codes, func._type.result_codes))
+            state[2] = first
+            state[0] = may_start

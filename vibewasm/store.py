@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     WasiProgram = dict[str, tuple[str, Callable[..., int | None]]]
 
 #: Cells from which calls take their arguments, where they do not do so the fast way.
-_AREA_CELLS = 2048
+AREA_CELLS = 2048
 #: Cells of each of the blocks that areas of fast calls are cut from.
 _FAST_CELLS = 512
 
@@ -130,7 +130,7 @@ class Store:
         #: Who may start a call by the fast way: the token of the thread that the store runs in, or ``None`` while a call
         #: is active. Then that token, whether or not one is. Then the first free cell of the area.
         self._state: list[Any] = [None, None, 0]
-        self._area = Area(_AREA_CELLS)
+        self._area = Area(AREA_CELLS)
         self._fast_area = Area(_FAST_CELLS)
         #: Where fast calls of a signature have their cells, by the number of cells' owner, the signature.
         self._fast_places: dict[str, tuple[Area, int]] = {}

@@ -122,36 +122,39 @@ def restore_pinned(ints: int, floats: int) -> bytes:
     return code + b"".join(asm.movups_rm(PINNED_FLOATS[j], RBP, saved_float_offset(j)) for j in range(floats))
 
 
-def enter_frame(size: int, check_limit: bool) -> tuple[bytes, int]:
+def enter_frame(size: int, check_limit: bool) -> tuple[bytes, int, int]:
     """Make a frame of ``size`` bytes below the frame pointer.
 
     Returns:
-        the code, and the offset behind the 4-byte displacement of the jump to the stack-overflow trap, or 0 if there is no check.
+        the code, where its check of the stack limit begins, and the offset behind the displacement of the jump to the stack-overflow
+        trap; both 0 if there is no check.
     """
     code = bytearray(asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP))
-    fixup = 0
+    check = fixup = 0
     if check_limit and size > SMALL_FRAME:
         # A signal that arrives while the stack pointer is below the reserve would have no stack, so the check comes first.
-        # The context's slot is outside the frame yet, but inside the reserve.
-        code += asm.lea_rm(1, RAX, RSP, -size)
+        # The context and rcx, which may hold a parameter, take two cells of the frame meanwhile.
         code += asm.push_r(CONTEXT)
         code += asm.push_r(RCX)
+        code += asm.lea_rm(1, RAX, RBP, -size)
+        check = len(code)
         code += asm.mov_rm(1, RCX, CONTEXT, 0)
         code += asm.alu_rm(asm.CMP, 1, RAX, RCX, STORE_STACK_LIMIT)
         code += asm.mov_rm(1, RCX, RBP, -16)
         code += asm.jcc_rel32(asm.CC_B, 0)
         fixup = len(code)
         code += asm.mov_rr(1, RSP, RAX)
-        return bytes(code), fixup
+        return bytes(code), check, fixup
     if size:
         code += asm.alu_ri(asm.SUB, 1, RSP, size)
     code += asm.mov_mr(1, RBP, CONTEXT_SLOT, CONTEXT)
     if check_limit:
+        check = len(code)
         code += asm.mov_rm(1, RAX, CONTEXT, 0)
         code += asm.alu_rm(asm.CMP, 1, RSP, RAX, STORE_STACK_LIMIT)
         code += asm.jcc_rel32(asm.CC_B, 0)
         fixup = len(code)
-    return bytes(code), fixup
+    return bytes(code), check, fixup
 
 
 def leave_frame(area: int) -> bytes:

@@ -226,7 +226,8 @@ def materialise(s: Selection, sink: Operand | None, condition: int, *operands: O
                 dst = operand.reg
                 break
         else:
-            dst = s.take()
+            # The comparison is done, so what was borrowed for it will do.
+            dst = s.keep_borrowed()
     s.code += asm.setcc(condition, dst)
     s.code += asm.movzx8_rr(dst, dst)
     return s.result(I32, dst, sink, *operands)
@@ -235,7 +236,7 @@ def materialise(s: Selection, sink: Operand | None, condition: int, *operands: O
 def _compare(condition: int, wide: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
         holds = condition
-        if a.kind == CONSTANT or (a.reg < 0 and b.reg >= 0):
+        if b.kind != CONSTANT and (a.kind == CONSTANT or (a.reg < 0 and b.reg >= 0)):
             a, b = b, a
             holds = _SWAPPED[holds]
         if a.reg >= 0:

@@ -73,6 +73,15 @@ class Selection:
         self._borrowed |= 1 << (16 + reg)
         return reg
 
+    def keep_borrowed(self) -> int:
+        """Claim an integer scratch whose value is no longer needed, or a free temporary if there is none."""
+        borrowed = self._borrowed & INT_TEMPORARIES & ~self.free
+        if not borrowed:
+            return self.take()
+        bit = borrowed & -borrowed
+        self._borrowed ^= bit
+        return bit.bit_length() - 1
+
     def release(self, operand: Operand, but: int = -1) -> None:
         """Give an operand's temporary back after this instruction, unless it is the register ``but``."""
         if operand.bit and operand.reg != but:

@@ -199,7 +199,7 @@ class Program:
             at += length
         return entries, used < size
 
-    def list(self, fd: int, size: int = 4096) -> list[bytes]:
+    def names(self, fd: int, size: int = 4096) -> list[bytes]:
         """All names in a directory, read in pieces."""
         names = []
         cookie = 0

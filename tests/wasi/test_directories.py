@@ -41,7 +41,7 @@ def test_a_large_directory_is_read_in_pieces_of_any_size(program: Program, folde
     names = {f"file.{index}" for index in range(500)}
     for name in names:
         (folder / name).touch()
-    assert sorted(program.list(ROOT, size)) == sorted([b".", b".."] + [name.encode() for name in names])
+    assert sorted(program.names(ROOT, size)) == sorted([b".", b".."] + [name.encode() for name in names])
 
 
 def test_a_cookie_continues_behind_its_entry(program: Program, folder: Path) -> None:
@@ -90,7 +90,7 @@ def test_reading_from_the_start_sees_what_was_added(program: Program) -> None:
 def test_names_that_are_not_utf_8_are_left_out(program: Program, folder: Path) -> None:
     (folder / os.fsdecode(b"bad\xff")).touch()
     (folder / "gut é").touch()
-    assert program.list(ROOT) == [b".", b"..", "gut é".encode()]
+    assert program.names(ROOT) == [b".", b"..", "gut é".encode()]
 
 
 def test_a_file_cannot_be_listed(program: Program) -> None:
@@ -146,4 +146,4 @@ def test_a_preopened_directory_can_be_closed(program: Program) -> None:
     with fails(EBADF):
         program.fdstat(ROOT)
     program.create("inside", fd=fd)
-    assert program.list(fd) == [b".", b"..", b"inside"]
+    assert program.names(fd) == [b".", b"..", b"inside"]

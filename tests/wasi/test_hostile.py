@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests.wasi.program import READ_WRITE, ROOT, Program, clock_subscription
 from vibewasm.errors import ExitTrap
 from vibewasm.wasi import WasiConfig, abi
-from vibewasm.wasi.errnos import EFAULT
+from vibewasm.wasi.errnos import EFAULT, SUCCESS
 from vibewasm.wasi.preview1 import FUNCTIONS
 
 SIZE = 0x20000
@@ -92,7 +92,7 @@ def victim(base: Path) -> Program:
     config = WasiConfig(
         ["program", "argument"],
         {"A": "B"},
-        {"/": root},
+        {"/sandboxed": root},
         stdin=b"input" * 10,
         stdout=io.BytesIO(),
         stderr=io.BytesIO(),
@@ -159,12 +159,23 @@ def test_a_length_out_of_range_is_a_fault(program: Program, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["fd_read", "fd_write", "fd_pread", "fd_pwrite"])
 @pytest.mark.parametrize(
-    ("address", "size"), [(SIZE, 1), (SIZE - 3, 4), (0, SIZE + 1), ((1 << 32) - 1, (1 << 32) - 1), (1 << 31, 0)]
+    ("address", "size"), [(SIZE, 1), (SIZE - 3, 4), (0, SIZE + 1), ((1 << 32) - 1, (1 << 32) - 1), (1 << 31, 1)]
 )
 def test_a_buffer_out_of_range_is_a_fault(program: Program, name: str, address: int, size: int) -> None:
     abi.IOVEC.pack_into(program.memory, 0x200, address, size)
     offset = (0,) if name.startswith("fd_p") else ()
     assert program.raw(name, FILE, 0x200, 1, *offset, 0x300) == EFAULT
+
+
+def test_nothing_may_lie_anywhere(program: Program) -> None:
+    anywhere = 0xAAAA_AAAA
+    abi.IOVEC.pack_into(program.memory, 0x200, anywhere, 0)
+    for name, arguments in {
+        "fd_write": (FILE, 0x200, 1, 0x300),
+        "fd_read": (FILE, anywhere, 0, 0x300),
+        "random_get": (anywhere, 0),
+    }.items():
+        assert program.raw(name, *arguments) == SUCCESS
 
 
 # Numbers that mean something, are at an edge, or are anything.
@@ -203,9 +214,8 @@ def test_any_calls_give_an_error_number_or_exit(memory: bytes, made: list[tuple[
         for name, arguments in made:
             try:
                 number = program.raw(name, *arguments)
-            except ExitTrap as exit:
+            except ExitTrap:
                 assert name == "proc_exit"
-                assert exit.code == arguments[0]
             except Waited:
                 assert name == "poll_oneoff"
             else:

@@ -72,7 +72,7 @@ def test_a_file_is_no_directory(program: Program) -> None:
 def test_creating_a_directory_by_opening_it_is_invalid(program: Program) -> None:
     with fails(EINVAL):
         program.open("new", CREATE | DIRECTORY)
-    assert program.list(ROOT) == [b".", b".."]
+    assert program.names(ROOT) == [b".", b".."]
 
 
 def test_dots_and_slashes_inside_the_directory_are_allowed(program: Program) -> None:
@@ -270,7 +270,7 @@ def test_a_symbolic_link_needs_a_free_name_and_a_target(program: Program) -> Non
         program.symlink("x", "")
     with fails(EINVAL):
         program.symlink("x\0", "new")
-    assert program.list(ROOT) == [b".", b"..", b"dir", b"file"]
+    assert program.names(ROOT) == [b".", b"..", b"dir", b"file"]
 
 
 def test_times_of_a_link_and_of_its_target_are_set_apart(program: Program) -> None:
@@ -323,7 +323,7 @@ def test_removing_a_file_as_a_directory_or_a_directory_as_a_file_fails(program: 
             program.unlink(path)
     program.unlink("link")
     program.unlink("file")
-    assert program.list(ROOT) == [b".", b"..", b"dir"]
+    assert program.names(ROOT) == [b".", b"..", b"dir"]
 
 
 def test_an_open_file_outlives_its_name(program: Program) -> None:

@@ -131,7 +131,7 @@ def perform(program: Program, kind: str, path: str, other: str, follow: bool, fd
     elif kind == "symlink":
         program.symlink(path, other, fd=fd)
     else:
-        program.list(program.open(path, abi.OFLAG_DIRECTORY, fd=fd, follow=follow))
+        program.names(program.open(path, abi.OFLAG_DIRECTORY, fd=fd, follow=follow))
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

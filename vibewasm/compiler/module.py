@@ -119,13 +119,11 @@ class ModuleEnvironment:
             raise BodyFault("unknown memory 0")
 
     def memory_immediate(self, c: FunctionCompiler, pc: int) -> tuple[int, int]:
-        """Decode a memory index, which is one zero byte as long as there is one memory."""
-        if c.code[pc] != 0:
-            raise BodyFault("zero byte expected: only memory 0 exists", malformed=True)
-        if pc >= c.end:
-            raise BodyFault("unexpected end", malformed=True)
-        self.require_memory()
-        return pc + 1, 0
+        """Decode a memory index; only memory 0 can exist as yet."""
+        pc, index = c.read_unsigned(pc)
+        if index >= len(self.info.memories):
+            raise BodyFault(f"unknown memory {index}")
+        return pc, index
 
     def data_segment(self, index: int) -> None:
         """Check the index of a data segment, which takes the data count section."""
@@ -482,7 +480,7 @@ class Compiler:
         out = c.out
         check = c.makes_calls or size > frames.SMALL_FRAME
         piece = env.piece
-        frame, limit_site = piece(frames.enter_frame, size, check)
+        frame, limit_check, limit_site = piece(frames.enter_frame, size, check)
         prologue = frame + piece(frames.save_pinned, homes.pinned_ints, homes.pinned_floats)
         if params:
             short = len(params) <= 128
@@ -513,7 +511,9 @@ class Compiler:
         if limit_site:
             if marks is not None:
                 marks.append((overflow, 0))
+            # An interruption raises the limit to the top: then the runtime resumes behind the trap, and the limit is read again.
             out += control.trap(TRAP_STACK_OVERFLOW)
+            out += control.jump_back(len(out) + start - limit_check)
         for site, targets in c.jump_tables:
             out += b"\0" * (-len(out) & 3)
             table = len(out)

@@ -18,8 +18,11 @@ MAX_IOVECS = 1 << 16
 
 
 def check(memory: memoryview, address: int, size: int) -> None:
-    """Fail with ``EFAULT`` unless ``size`` bytes from ``address`` on lie in the memory."""
-    if address + size > len(memory):
+    """Fail with ``EFAULT`` unless ``size`` bytes from ``address`` on lie in the memory.
+
+    No bytes lie everywhere: the address of an empty slice is arbitrary in some languages.
+    """
+    if size and address + size > len(memory):
         raise Errno(EFAULT)
 
 
@@ -68,13 +71,14 @@ def buffers(memory: memoryview, address: int, count: int) -> list[memoryview]:
     found = []
     looked = min(count, MAX_IOVECS)
     for start, length in abi.IOVEC.iter_unpack(memory[address : address + abi.IOVEC.size * looked]):
+        if not length:
+            continue
         end = start + length
         if end > size:
             raise Errno(EFAULT)
-        if length:
-            found.append(memory[start:end])
-            if len(found) == MAX_BUFFERS:
-                return found
+        found.append(memory[start:end])
+        if len(found) == MAX_BUFFERS:
+            break
     if not found and looked < count:
         raise Errno(EINVAL)
     return found
