@@ -73,16 +73,16 @@ class Func:
         from .callbacks import raw_callback
 
         self = cls.__new__(cls)
-        self._init_host(store, type, raw_callback(store, type, function, name), name)
+        self._init_host(store, type, raw_callback(store, type, function), name)
         return self
 
-    def _init_host(self, store: Store, type: FuncType, callback: Callable[[int, int, int], None], name: str) -> None:
-        from .callbacks import host_record
+    def _init_host(self, store: Store, type: FuncType, callback: object, name: str) -> None:
+        from .callbacks import host_func_record
 
-        record, keep = host_record(store, type, callback)
+        record = host_func_record(store, type, callback)
         self._instance: Instance | None = None
         self._defined = -1
-        self._keep: object = (record, keep)
+        self._keep: object = (record, callback)
         self._init(store, type, record.address, name)
 
     def _init(self, store: Store, type: FuncType, address: int, name: str | None) -> None:

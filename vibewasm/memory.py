@@ -159,12 +159,18 @@ class Memory:
         view = self._bytes
         if end > len(view):
             # The memory may have grown since the view was made.
-            view.release()
-            view = self._bytes = self._linear.view()
+            view = self._current()
         if start < 0 or end > len(view):
             where = str(start) if end == start + 1 else f"{start} to {end}"
             advice = f" (as an unsigned address, {start} is {start & 0xFFFF_FFFF})" if start < 0 else ""
             raise IndexError(f"{where} is outside the memory of {len(view)} bytes{advice}")
+        return view
+
+    def _current(self) -> memoryview:
+        """All bytes, as a view that is made anew only when the memory has grown. Nobody may release it."""
+        view = self._bytes
+        if len(view) != self._linear.size:
+            view = self._bytes = self._linear.view()
         return view
 
     def _close(self) -> None:

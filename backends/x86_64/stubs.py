@@ -1,7 +1,7 @@
 """Code between Python and wasm functions: adapters per signature, and the stubs that wasm code calls.
 
-Every function here returns machine code, position-independent; :mod:`.fault_handler` has the signal handler. Signatures are
-strings of letters, parameters before the colon and results after it: i32 ``i``, i64 ``l``, f32 ``f``, f64 ``d``, v128 ``v``,
+Every function here returns machine code, position-independent (:mod:`.bulk` has memory.copy and memory.fill,
+:mod:`.fault_handler` the signal handler). Signatures are strings of letters, parameters before the colon and results after it: i32 ``i``, i64 ``l``, f32 ``f``, f64 ``d``, v128 ``v``,
 reference ``r``.
 
 Frames of all these stubs look like frames of wasm functions where a backtrace looks: the caller's frame pointer at ``[rbp]``,
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from .. import abi
 from . import asm
+from .bulk import memory_copy, memory_fill, raise_trap
+from .fault_handler import fault_handler
 from .labels import Assembler
 from .regs import (
     CONTEXT,
@@ -278,17 +280,9 @@ def _call_out(a: Assembler, call: bytes, store: int = R11) -> None:
     )
 
 
-def _raise_trap(pc: bytes) -> bytes:
-    """Leave a stub's frame with the trap whose number is in rdi; rsi is the store block; ``pc`` loads rax."""
-    code = asm.mov_mr(1, RSI, abi.STORE_TRAP, RDI)
-    code += pc + asm.alu_ri(asm.SUB, 1, RAX, 1) + asm.mov_mr(1, RSI, abi.STORE_TRAP_PC, RAX)
-    code += asm.mov_mi(1, RSI, abi.STORE_FAULT_ADDRESS, 0) + asm.mov_mi(1, RSI, abi.STORE_SIGNAL, 0)
-    return code
-
-
 def _fail_from_frame() -> bytes:
     """The callback failed, or the trap in rdi is to be raised: unwind, beginning with the frame of this frame's caller."""
-    code = _raise_trap(asm.mov_rm(1, RAX, RBP, 8))
+    code = raise_trap(asm.mov_rm(1, RAX, RBP, 8))
     return code + asm.mov_rm(1, RBP, RBP, 0) + asm.jmp_m(RSI, abi.STORE_UNWIND)
 
 
@@ -480,40 +474,15 @@ def lazy_common() -> bytes:
     return a.finish()
 
 
-# -- bulk memory -------------------------------------------------------------------------------------------------------
-
-#: Bytes between two looks at the interrupt word.
-_CHUNK = 1 << 20
-
-
-def _check_bounds(a: Assembler, index: int, descriptor: int) -> None:
-    """Trap unless ``index + rdx`` is within the memory; destroys the pinned memory base."""
-    a.emit(asm.mov_rr(1, MEMORY_BASE, index), asm.alu_rr(asm.ADD, 1, MEMORY_BASE, RDX))
-    a.jcc(asm.CC_B, "out of bounds")
-    a.emit(asm.alu_rm(asm.CMP, 1, MEMORY_BASE, descriptor, abi.MEMORY_SIZE))
-    a.jcc(asm.CC_A, "out of bounds")
-
-
-def _done(a: Assembler) -> None:
-    a.emit(asm.mov_rm(1, MEMORY_BASE, CONTEXT, abi.CTX_MEMORY_BASE), asm.ret())
-
-
-def _end_bulk(a: Assembler) -> None:
-    """The parts that both bulk stubs end with."""
-    a.bind("poll")
-    # Called in between two chunks. A frame of our own keeps the caller's visible in a backtrace.
-    a.emit(
-        asm.mov_rm(1, RCX, CONTEXT, abi.CTX_STORE),
-        asm.alu_mi(asm.CMP, 0, RCX, abi.STORE_INTERRUPT, 0),
-    )
-    a.jcc(asm.CC_NE, "poll now")
-    a.emit(asm.ret())
-    a.bind("poll now")
-    a.emit(asm.jmp_m(RCX, abi.STORE_POLL_STUB))
-    a.bind("out of bounds")
-    a.emit(
-        asm.mov_rm(1, RSI, CONTEXT, abi.CTX_STORE),
-        asm.mov_ri(RDI, abi.TRAP_MEMORY_OUT_OF_BOUNDS),
-        _raise_trap(asm.mov_rm(1, RAX, RSP, 0)),
-        asm.jmp_m(RSI, abi.STORE_UNWIND),
-    )
+__all__ = [
+    "LAZY_ENTRY_SIZE",
+    "enter",
+    "fault_handler",
+    "lazy_common",
+    "lazy_table",
+    "leave",
+    "memory_copy",
+    "memory_fill",
+    "poll",
+    "unwind",
+]

@@ -8,7 +8,7 @@ every choice is made once and kept in :data:`MEMO`; the compiler looks there its
 from __future__ import annotations
 
 from ..operand import CONSTANT, I32, I64, Operand, is_float, register
-from . import features
+from . import features, memory
 from .asm import mov_ri
 from .frames import PINNED_FLOATS, PINNED_INTS
 from .integers import RULES as _INTEGER_RULES
@@ -147,20 +147,16 @@ def lower_select(
 
 def lower_load(name: str, a: Operand, form: int, free: int, sink: Operand | None) -> tuple[bytes, bytes, Operand, int, bool]:
     """Choose code for a load with a displacement of the given form."""
-    from .memory import load
-
     selection = Selection(free)
-    head, tail, result = load(selection, sink, name, a, form)
+    head, tail, result = memory.load(selection, sink, name, a, form)
     after = selection.finish()
     return head, tail, result, after, is_tight(after)
 
 
 def lower_store(name: str, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
     """Choose code for a store with a displacement of the given form; what is stored may be a constant's stand-in."""
-    from .memory import store
-
     selection = Selection(free)
-    head, tail = store(selection, name, a, b, form)
+    head, tail = memory.store(selection, name, a, b, form)
     return head, tail, selection.finish()
 
 
@@ -168,31 +164,25 @@ def lower_far_load(
     name: str, a: Operand, offset: int, size: int, checked: bool, free: int, sink: Operand | None
 ) -> tuple[bytes, Operand, int, bool]:
     """Choose code for a load that needs its address computed: a large offset, or an explicit bounds check."""
-    from .memory import address, load
-
     selection = Selection(free)
-    reg = address(selection, a, offset, size, checked)
+    reg = memory.address(selection, a, offset, size, checked)
     selection.release(a)
-    head, tail, result = load(selection, sink, name, Operand(1, a.type, reg), 0)
+    head, tail, result = memory.load(selection, sink, name, Operand(1, a.type, reg), 0)
     after = selection.finish()
     return head + tail, result, after, is_tight(after)
 
 
 def lower_far_store(name: str, a: Operand, b: Operand, offset: int, size: int, checked: bool, free: int) -> tuple[bytes, int]:
     """Choose code for a store that needs its address computed."""
-    from .memory import address, store
-
     selection = Selection(free)
-    reg = address(selection, a, offset, size, checked)
+    reg = memory.address(selection, a, offset, size, checked)
     selection.release(a)
-    head, tail = store(selection, name, Operand(1, a.type, reg), b, 0)
+    head, tail = memory.store(selection, name, Operand(1, a.type, reg), b, 0)
     return head + tail, selection.finish()
 
 
 def lower_read(kind: str, free: int, sink: Operand | None, *arguments: object) -> tuple[bytes, Operand, int, bool]:
     """Choose code that reads the context: ``global_get``, ``memory_size``, ``context_cell``, ``table_size`` or ``table_get``."""
-    from . import memory
-
     selection = Selection(free)
     result = getattr(memory, kind)(selection, sink, *arguments)
     after = selection.finish()
@@ -201,8 +191,6 @@ def lower_read(kind: str, free: int, sink: Operand | None, *arguments: object) -
 
 def lower_write(kind: str, free: int, *arguments: object) -> tuple[bytes, int]:
     """Choose code that writes through the context: ``global_set`` or ``table_set``."""
-    from . import memory
-
     selection = Selection(free)
     getattr(memory, kind)(selection, *arguments)
     return bytes(selection.code), selection.finish()

@@ -163,7 +163,9 @@ def cut(parts: Parts, index: Index, funcs: list[int]) -> Parts:
     for func in sorted(referenced):
         if func < index.imported_funcs:
             number(func)
-            imports.append(b"\1i\1" + bytes([48 + len(number.numbers) % 64]) + b"\0" + uleb(type_number(index.func_types[func])))
+            imports.append(
+                b"\1i\1" + bytes([48 + len(number.numbers) % 64]) + b"\0" + uleb(type_number(index.func_types[func]))
+            )
     called = [func for func in sorted(referenced) if func >= index.imported_funcs]
     for func in funcs + called:
         number(func)

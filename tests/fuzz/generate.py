@@ -107,7 +107,9 @@ def _ops() -> tuple[dict[int, list[_Op]], list[_Op]]:
         if not set(operands + results) <= _BYTE_OF_LETTER.keys() or not operands:
             continue
         op = _Op(
-            code, bytes(_BYTE_OF_LETTER[x] for x in operands), natural_alignment(name) if immediates == "memarg" else None
+            code,
+            bytes(_BYTE_OF_LETTER[x] for x in operands),
+            natural_alignment(name) if immediates == "memarg" else None,
         )
         if len(results) == 1:
             by_result[_BYTE_OF_LETTER[results]].append(op)
@@ -176,9 +178,7 @@ class _Module:
                 some = [rng.randrange(len(self.funcs)) for _ in range(rng.randrange(self.table_size + 1))]
                 elements.append(b"\2" + uleb(index) + b"\x41\0\x0b\0" + uleb(len(some)) + b"".join(map(uleb, some)))
         elements.append(b"\3\0" + everything)  # so that ref.func may name any
-        datas = [
-            b"\1" + uleb(size) + rng.randbytes(size) for size in [rng.randrange(1, 40) for _ in range(self.datas)]
-        ]
+        datas = [b"\1" + uleb(size) + rng.randbytes(size) for size in [rng.randrange(1, 40) for _ in range(self.datas)]]
         if self.memory:
             datas.append(b"\0\x41\x08\x0b\x20" + rng.randbytes(32))
         start = [i for i, t in enumerate(self.funcs) if self.types[t] == (b"", b"")]
@@ -538,9 +538,13 @@ class _Body:
         """Instructions on whole regions of memories and tables."""
         rng, module = self.rng, self.module
         memory = [(MEMORY_COPY, (0, 0)), (MEMORY_FILL, (0,))]
-        memory += [(MEMORY_INIT, (i, 0)) for i in range(module.datas)] + [(DATA_DROP, (i,)) for i in range(module.datas)]
+        memory += [(MEMORY_INIT, (i, 0)) for i in range(module.datas)] + [
+            (DATA_DROP, (i,)) for i in range(module.datas)
+        ]
         tables = [(TABLE_FILL, (i,)) for i in range(len(module.tables))]
-        tables += [(TABLE_COPY, (a, b)) for a, s in enumerate(module.tables) for b, t in enumerate(module.tables) if s == t]
+        tables += [
+            (TABLE_COPY, (a, b)) for a, s in enumerate(module.tables) for b, t in enumerate(module.tables) if s == t
+        ]
         tables += [(TABLE_SET, (i,)) for i in range(len(module.tables))]
         for element in range(module.elements):
             tables.append((ELEM_DROP, (element,)))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import vibewasm as vw
 from tests.fuzz.make import Made
-from tests.fuzz.peer import Peer
+from tests.fuzz.peer import ENCODING_FEATURES, Peer
 from tests.fuzz.steps import (
     COMPARED_BYTES,
     MEMORY_BYTES,
@@ -27,6 +27,8 @@ from tests.spec.values import Value
 # Seconds that a call may take in vibewasm: where wasmtime ended it, and where it was stopped by its fuel.
 DEADLINE = 5.0
 ENDLESS_DEADLINE = 0.02
+# What wasmtime says where it reads memory indices and offsets as WebAssembly 2.0 encoded them.
+_OLD_ENCODING = ("zero byte expected", "invalid var_uN: integer")
 # wasmtime calls all of these table_out_of_bounds.
 _SAME_TRAP = {"undefined_element": "table_out_of_bounds"}
 
@@ -40,6 +42,7 @@ class Verdict(NamedTuple):
     stopped: bool = False  # a call was stopped by the deadline
     late: bool = False  # stopped, though wasmtime ended it
     not_run: str | None = None  # why an accepted module was not run
+    explained: str | None = None  # why it is right that only one engine accepts the module
     difference: Difference | None = None
     nan_bits: bool = False  # a difference was put aside: it depends on the bits of a NaN
 
@@ -51,6 +54,7 @@ class Judge:
         # wasmtime's signal handlers first: vibewasm must work in a process that has another engine.
         self._peer = Peer()
         self._canonical: Peer | None = None
+        self._newer: Peer | None = None
         self._engine = vw.Engine(
             vw.Config(
                 **{
@@ -72,15 +76,15 @@ class Judge:
             ours = f"{type(error).__name__}: {_without_numbers(error.message)}"
         theirs = self._peer.rejects(made.data)
         if module is None or theirs is not None:
-            return Verdict(ours, theirs if theirs is None else _without_numbers(theirs))
+            theirs = theirs and _without_numbers(theirs)
+            return Verdict(ours, theirs, explained=self._explanation(made.data, ours, theirs))
         if why := _too_large(module):
             return Verdict(None, None, not_run=why)
         functions = [(e.name, e.type) for e in module.exports if isinstance(e.type, vw.FuncType)]
         planned = steps(rng, functions)
         their_trace = self._peer.run(made.data, planned)
-        ended = len(their_trace.results) - 1
         stopped = their_trace.results[-1].kind == "stopped"
-        our_trace = self._run(module, planned, [DEADLINE] * (ended - stopped) + [ENDLESS_DEADLINE] * stopped)
+        our_trace = self._run(module, planned[: len(their_trace.results) - 1], stopped)
         difference = first_difference(planned, our_trace, their_trace)
         nan_bits = False
         if difference and difference.kind in ("results", "outcome", "global", "memory"):
@@ -100,35 +104,73 @@ class Judge:
             nan_bits=nan_bits,
         )
 
-    def _run(self, module: vw.Module, planned: list[Step], deadlines: list[float]) -> Trace:
+    def _explanation(self, data: bytes, ours: str | None, theirs: str | None) -> str | None:
+        """Why only one engine accepts the module, where that is right."""
+        if ours is None and theirs is not None and theirs.startswith(_OLD_ENCODING):
+            if self._newer is None:
+                self._newer = Peer(features=ENCODING_FEATURES)
+            if self._newer.rejects(data) is None:
+                return "memory indices and offsets are encoded as in WebAssembly 3.0"
+        return None
+
+    def _run(self, module: vw.Module, planned: list[Step], endless: bool) -> Trace:
+        """Instantiates and takes the steps; what comes last of these is `endless` if wasmtime had to stop it."""
+        actions = [None, *planned]
         with vw.Store(self._engine) as store:
-            return _run(store, module, planned, deadlines)
+            run = _Run(store, module)
+            with store.deadline(DEADLINE):
+                for action in actions[:-1] if endless else actions:
+                    if run.going:
+                        run.take(action)
+            if endless and run.going:
+                with store.deadline(ENDLESS_DEADLINE):
+                    run.take(actions[-1])
+            return Trace(run.results, None if endless or not run.going else run.state())
 
 
-def _run(store: vw.Store, module: vw.Module, planned: list[Step], deadlines: list[float]) -> Trace:
-    references = References()
-    linker = vw.Linker(module.engine, allow_shadowing=True)
-    for item in module.imports:
-        linker.define(item.module, item.name, _stub(store, item.type))
-    try:
-        with store.deadline(deadlines[0] if deadlines else ENDLESS_DEADLINE):
-            instance = linker.instantiate(store, module)
-    except (vw.WasmError, MemoryError) as error:
-        return Trace([_failure(error)], None)
-    results = [Result("values", [])]
-    for step, seconds in zip(planned, deadlines, strict=False):
+class _Run:
+    """A module on its way through the steps, in vibewasm. `going` turns false where no further step makes sense."""
+
+    def __init__(self, store: vw.Store, module: vw.Module) -> None:
+        self.store = store
+        self.module = module
+        self.results: list[Result] = []
+        self.going = True
+        self._references = References()
+        self._instance: vw.Instance | None = None
+
+    def take(self, step: Step | None) -> None:
+        """Takes a step; None is instantiation."""
         try:
-            with store.deadline(seconds):
-                values = references.call(instance.exports[step.export], step.arguments)
-        except vw.WasmError as error:
-            results.append(_failure(error))
-        else:
-            results.append(Result("values", [_comparable(value) for value in values]))
-        if results[-1].kind == "stopped":
-            return Trace(results, None)
-    if len(results) <= len(planned):
-        return Trace(results, None)
-    return Trace(results, _state(instance, references))
+            result = Result("values", self._instantiate() if step is None else self._call(step))
+        except (vw.WasmError, MemoryError) as error:
+            result = _failure(error)
+            self.going = step is not None and result.kind != "stopped"
+        self.results.append(result)
+
+    def _instantiate(self) -> list[Value]:
+        linker = vw.Linker(self.module.engine, allow_shadowing=True)
+        for item in self.module.imports:
+            linker.define(item.module, item.name, _stub(self.store, item.type))
+        self._instance = linker.instantiate(self.store, self.module)
+        return []
+
+    def _call(self, step: Step) -> list[Value]:
+        assert self._instance is not None
+        values = self._references.call(self._instance.exports[step.export], step.arguments)
+        return [_comparable(value) for value in values]
+
+    def state(self) -> State:
+        """What is exported, at the end."""
+        assert self._instance is not None
+        memories: dict[str, bytes | int] = {}
+        globals_: dict[str, Value] = {}
+        for name, item in self._instance.exports.items():
+            if isinstance(item, vw.Memory):
+                memories[name] = item.read(0, item.size) if item.size <= COMPARED_BYTES else item.size
+            elif isinstance(item, vw.Global):
+                globals_[name] = _comparable(self._references.from_object(str(item.type.content), item.value))
+        return State(memories, globals_)
 
 
 def _stub(store: vw.Store, type_: Any) -> Any:
@@ -142,17 +184,6 @@ def _stub(store: vw.Store, type_: Any) -> Any:
     if isinstance(type_, vw.TableType):
         return vw.Table(store, type_, None)
     return vw.Memory(store, type_)
-
-
-def _state(instance: vw.Instance, references: References) -> State:
-    memories: dict[str, bytes | int] = {}
-    globals_: dict[str, Value] = {}
-    for name, item in instance.exports.items():
-        if isinstance(item, vw.Memory):
-            memories[name] = item.read(0, item.size) if item.size <= COMPARED_BYTES else item.size
-        elif isinstance(item, vw.Global):
-            globals_[name] = _comparable(references.from_object(str(item.type.content), item.value))
-    return State(memories, globals_)
 
 
 def _comparable(value: Value) -> Value:

@@ -267,7 +267,12 @@ def insert_neutral(mutant: Mutant) -> bool:
         [Instruction(BLOCK, (-0x40,)), Instruction(BR, (0,)), Instruction(DROP), Instruction(END)],
         [Instruction(I32_CONST, (rng.randrange(2),)), Instruction(IF, (-0x40,)), Instruction(END)],
         [Instruction(I32_CONST, (rng.randrange(2),)), Instruction(IF, (-0x40,)), Instruction(ELSE), Instruction(END)],
-        [Instruction(BLOCK, (-0x40,)), Instruction(I32_CONST, (rng.randrange(2),)), Instruction(BR_IF, (0,)), Instruction(END)],
+        [
+            Instruction(BLOCK, (-0x40,)),
+            Instruction(I32_CONST, (rng.randrange(2),)),
+            Instruction(BR_IF, (0,)),
+            Instruction(END),
+        ],
         [Instruction(BLOCK, (-1,)), Instruction(I32_CONST, (rng.randrange(9),)), Instruction(END), Instruction(DROP)],
     ]
     if local_types:
@@ -410,7 +415,9 @@ def transplant_function(mutant: Mutant) -> bool:
         return mutant.set_body(mutant.rng.choice(same) - index.imported_funcs, new)
     mutant.parts.ensure(FUNCTION).append(uleb(_type_number(mutant, signature.encode())))
     mutant.parts.ensure(CODE).append(new.encode())
-    mutant.parts.ensure(EXPORT).append(b"\4new" + bytes([mutant.rng.randrange(48, 123), 0]) + uleb(len(index.func_types)))
+    mutant.parts.ensure(EXPORT).append(
+        b"\4new" + bytes([mutant.rng.randrange(48, 123), 0]) + uleb(len(index.func_types))
+    )
     return True
 
 

@@ -29,25 +29,32 @@ _KINDS = {"i32": ffi.WASMTIME_I32, "i64": ffi.WASMTIME_I64, "f32": ffi.WASMTIME_
 _NAMES = {int(kind.value): (name, 4 if name.endswith("32") else 8) for name, kind in _KINDS.items()}
 
 
-def config(*, canonical_nans: bool = False) -> wt.Config:
-    """The features of WebAssembly 2.0 without SIMD, and extended constant expressions, which cannot be turned off."""
+# Newer than WebAssembly 2.0 without SIMD. Extended constant expressions are on in both engines: they cannot be turned off.
+NEWER_FEATURES = (
+    "threads",
+    "tail_call",
+    "relaxed_simd",
+    "simd",
+    "multi_memory",
+    "memory64",
+    "exceptions",
+    "gc",
+    "function_references",
+    "wide_arithmetic",
+    "custom_page_sizes",
+    "stack_switching",
+    "component_model",
+)
+# What WebAssembly 3.0 changed in how instructions of 2.0 are encoded: memory indices became LEB128 numbers (multi-memory),
+# and offsets may have 64 bits (memory64).
+ENCODING_FEATURES = ("multi_memory", "memory64")
+
+
+def config(*, features: tuple[str, ...] = (), canonical_nans: bool = False) -> wt.Config:
+    """The features of WebAssembly 2.0 without SIMD, and `features`."""
     result = wt.Config()
-    for feature in (
-        "threads",
-        "tail_call",
-        "relaxed_simd",
-        "simd",
-        "multi_memory",
-        "memory64",
-        "exceptions",
-        "gc",
-        "function_references",
-        "wide_arithmetic",
-        "custom_page_sizes",
-        "stack_switching",
-        "component_model",
-    ):
-        setattr(result, f"wasm_{feature}", False)
+    for feature in NEWER_FEATURES:
+        setattr(result, f"wasm_{feature}", feature in features)
     result.consume_fuel = True
     result.cranelift_opt_level = "none"
     result.parallel_compilation = False
@@ -56,10 +63,10 @@ def config(*, canonical_nans: bool = False) -> wt.Config:
 
 
 class Peer:
-    """A wasmtime engine with the features that vibewasm has."""
+    """A wasmtime engine with the features that vibewasm has, and `features`."""
 
-    def __init__(self, *, canonical_nans: bool = False) -> None:
-        self._engine = wt.Engine(config(canonical_nans=canonical_nans))
+    def __init__(self, *, features: tuple[str, ...] = (), canonical_nans: bool = False) -> None:
+        self._engine = wt.Engine(config(features=features, canonical_nans=canonical_nans))
         self._references: dict[int, HostReference] = {}
 
     def rejects(self, data: bytes) -> str | None:

@@ -25,21 +25,18 @@ SECRET = b"the canary's secret"
 
 # Names: of what is there (inside and outside), of links, and what a walk could trip over.
 COMPONENTS = ["..", ".", "", "a", "b", "dir", "root", "outside", "canary", "up", "out", "abs", "loop", "new", "..."]
-PATHS = st.builds(
+# Ways out: each would reach something outside if the kernel were left to follow it.
+WAYS_OUT = ["out", "abs", "up", "loop", "dir/out", "dir/up", "dir/abs", "up/canary", "dir/out/canary", "abs/canary"]
+WAYS_OUT += ["out/", "dir/abs/", "../canary", "dir/../../canary", "dir/b/../../up/outside/canary"]
+PATHS = st.sampled_from([*WAYS_OUT, "a", "dir", "new", "dir/new"]) | st.builds(
     lambda absolute, parts, slash: ("/" if absolute else "") + "/".join(parts) + ("/" if slash else ""),
     st.booleans(),
     st.lists(st.sampled_from(COMPONENTS), min_size=1, max_size=7),
     st.booleans(),
 )
-OPERATIONS = st.tuples(
-    st.sampled_from(
-        ["open", "create", "truncate", "stat", "times", "mkdir", "rmdir", "unlink", "rename", "link", "symlink", "list"]
-    ),
-    PATHS,
-    PATHS,
-    st.booleans(),
-    st.integers(0, 3),
-)
+KINDS = ["open", "create", "truncate", "stat", "times", "mkdir", "rmdir", "unlink", "rename", "link", "symlink", "list"]
+#: kind, path, second path, follow, descriptor: the root, a directory in it, or what was opened last.
+OPERATIONS = st.tuples(st.sampled_from(KINDS), PATHS, PATHS, st.booleans(), st.integers(0, 2))
 
 
 class Sandbox:
@@ -134,7 +131,21 @@ def perform(program: Program, kind: str, path: str, other: str, follow: bool, fd
         program.names(program.open(path, abi.OFLAG_DIRECTORY, fd=fd, follow=follow))
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_operation_takes_a_way_out(kind: str) -> None:
+    for path in WAYS_OUT:
+        for other in ("new", path):
+            for follow in (False, True):
+                for fd in (0, 1):
+                    with tempfile.TemporaryDirectory() as base:
+                        sandbox = Sandbox(Path(base))
+                        program = sandbox.program()
+                        with suppress(Failed):
+                            perform(program, kind, path, other, follow, fd)
+                        sandbox.check(program)
+
+
+@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATIONS, min_size=1, max_size=25))
 def test_no_series_of_operations_reaches_the_outside(operations: list[tuple[str, str, str, bool, int]]) -> None:
     base = tempfile.mkdtemp()

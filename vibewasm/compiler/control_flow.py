@@ -15,6 +15,7 @@ from .unreachable import skip_unreachable
 TRAP_UNREACHABLE = 1
 #: Stands for a trap number where the cold code is the interrupt poll of a loop.
 POLL = -1
+_NOTHING: tuple[int, ...] = ()
 
 
 def unreachable(c: FunctionCompiler, pc: int) -> int:
@@ -44,6 +45,15 @@ def after_branch(c: FunctionCompiler, pc: int) -> int:
 
 def block(c: FunctionCompiler, pc: int) -> int:
     """``block bt``."""
+    if c.code[pc] == 0x40:
+        # No parameters and no results, as usual.
+        stack = c.stack
+        if stack[-1].kind < SLOT:
+            c.flush()
+        labels = c.labels
+        labels.append(Label(BLOCK, len(stack), len(labels) + 1, _NOTHING, _NOTHING))
+        stack.append(BARRIER_ENTRY)
+        return pc + 1
     pc, params, results = c.env.block_type(c, pc)
     _open(c, BLOCK, params, results)
     return pc
@@ -150,11 +160,13 @@ def end(c: FunctionCompiler, pc: int) -> int:
         # The usual case: no results, and nothing left on the stack.
         if opcode == IF and label.params:
             raise type_mismatch("if without else", label.results, label.params)
-        position = len(c.out)
-        if label.fixups:
-            c.emit_fixups(label.fixups, position)
-        if label.else_fixups:
-            c.emit_fixups(label.else_fixups, position)
+        out = c.out
+        position = len(out)
+        patch = c.patch
+        for site in label.fixups:
+            patch(out, site, position)
+        for site in label.else_fixups:
+            patch(out, site, position)
         if opcode != LOOP:
             label.target = position
         c.labels.pop()
@@ -238,7 +250,11 @@ def br(c: FunctionCompiler, pc: int) -> int:
     if depth > 127:
         pc, depth = c.read_unsigned(pc - 1)
     label = _label(c, depth)
-    _branch(c, label, "br")
+    if label.types or label.opcode == LOOP:
+        _branch(c, label, "br")
+    else:
+        c.out += c.env.jump
+        label.fixups.append(len(c.out))
     return after_branch(c, pc)
 
 
@@ -287,13 +303,13 @@ def br_if(c: FunctionCompiler, pc: int) -> int:
                 c.emit_fixups(sites, len(out))
                 return pc
     c.free |= condition.bit
-    test, holds = env.test(condition)
-    out += test
     if label.opcode == LOOP:
+        test, holds = env.test(condition)
+        out += test
         out += env.control.jump_back_if(holds, len(out) - label.target)
     else:
         fixups = label.fixups
-        for piece in env.jump_if(holds):
+        for piece in env.branch_if(condition):
             out += piece
             fixups.append(len(out))
     return pc

@@ -79,7 +79,7 @@ class FunctionCompiler:
 
     Attributes:
         env: what the function's module declares.
-        target: the backend's module.
+        target, patch: the backend's module, and its function that fills in a jump's displacement.
         code: the function's expression: its bytes as a list, which is read faster, with zeros (``unreachable``) behind so that reading ahead stays inside.
         base: byte offset of ``code`` in the module.
         end: length of the expression.
@@ -117,6 +117,7 @@ class FunctionCompiler:
         "locals_",
         "makes_calls",
         "out",
+        "patch",
         "pc",
         "result_types",
         "self_calls",
@@ -130,6 +131,7 @@ class FunctionCompiler:
     def __init__(self, env: ModuleEnvironment, code: list[int], base: int, end: int) -> None:
         self.env = env
         self.target = env.target
+        self.patch = env.control.patch
         self.handlers = env.handlers
         self.code = code
         self.base = base
@@ -202,7 +204,11 @@ class FunctionCompiler:
                     if byte >= 64:
                         value += 0xFFFFC000
                     pc += 3
+                elif code[pc + 3] < 64:
+                    value |= (byte & 127) << 7 | code[pc + 3] << 14
+                    pc += 4
                 else:
+                    self.pc = pc
                     pc, value = self.read_signed(pc + 1, 32)
                     value &= 0xFFFFFFFF
                 push(constant(I32, value))
@@ -263,10 +269,15 @@ class FunctionCompiler:
                 alignment = code[pc + 1]
                 offset = code[pc + 2]
                 self.pc = pc
-                if alignment > alignments[op] or offset > 127:
+                if alignment > alignments[op]:
                     pc, offset = self.read_memarg(pc, alignments[op])
-                else:
+                elif offset < 128:
                     pc += 3
+                elif code[pc + 3] < 128:
+                    offset += (code[pc + 3] << 7) - 128
+                    pc += 4
+                else:
+                    pc, offset = self.read_memarg(pc, alignments[op])
                 a = pop()
                 if a.kind == CONSTANT and a.value and a.type == I32:
                     offset += a.value
@@ -331,10 +342,15 @@ class FunctionCompiler:
                 alignment = code[pc + 1]
                 offset = code[pc + 2]
                 self.pc = pc
-                if alignment > alignments[op] or offset > 127:
+                if alignment > alignments[op]:
                     pc, offset = self.read_memarg(pc, alignments[op])
-                else:
+                elif offset < 128:
                     pc += 3
+                elif code[pc + 3] < 128:
+                    offset += (code[pc + 3] << 7) - 128
+                    pc += 4
+                else:
+                    pc, offset = self.read_memarg(pc, alignments[op])
                 b = pop()
                 a = pop()
                 if a.kind == CONSTANT and a.value and a.type == I32:
@@ -728,10 +744,9 @@ class FunctionCompiler:
 
     def emit_fixups(self, sites: list[int] | tuple[()], position: int) -> None:
         """Let the jumps at ``sites`` lead to ``position``."""
-        if sites:
-            patch = self.env.control.patch
-            out = self.out
-            for site in sites:
-                patch(out, site, position)
+        patch = self.patch
+        out = self.out
+        for site in sites:
+            patch(out, site, position)
 
 

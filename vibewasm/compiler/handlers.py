@@ -272,13 +272,18 @@ def _take_results(c: FunctionCompiler, results: tuple[int, ...]) -> None:
 
 def call(c: FunctionCompiler, pc: int) -> int:
     """``call x``."""
-    index = c.code[pc]
+    code = c.code
+    index = code[pc]
     pc += 1
     if index > 127:
-        pc, index = c.read_unsigned(pc - 1)
+        if code[pc] < 128:
+            index += (code[pc] << 7) - 128
+            pc += 1
+        else:
+            pc, index = c.read_unsigned(pc - 1)
     env = c.env
     callee = env.callees.get(index) or env.callee(index)
-    params, results, text, plan, code = callee
+    params, results, text, plan, going = callee
     count = len(params)
     c.makes_calls = True
     if not _pass_one_by_one(c, c.stack[-count:] if count else [], text, plan, count):
@@ -287,7 +292,7 @@ def call(c: FunctionCompiler, pc: int) -> int:
         c.out += env.control.call_self()
         c.self_calls.append(len(c.out))
     else:
-        c.out += code
+        c.out += going
     if results:
         _take_results(c, results)
     return pc

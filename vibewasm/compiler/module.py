@@ -78,6 +78,8 @@ class ModuleEnvironment:
         self._func_types = info.func_type_indices
         self._jumps: dict[int, tuple[bytes, ...]] = {}
         self._tests: dict[Operand, tuple[bytes, int]] = {}
+        self._branches: dict[Operand, tuple[bytes, ...]] = {}
+        self._opposite_branches: dict[Operand, tuple[bytes, ...]] = {}
         self._plans: dict[Types, tuple[bytes, tuple[tuple[int, int, int], ...]]] = {}
         self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
         self._prologues: dict[object, Any] = {}
@@ -283,11 +285,23 @@ class ModuleEnvironment:
             found = self._jumps[holds] = self.control.jump_if(holds)
         return found
 
+    def branch_if(self, condition: Operand) -> tuple[bytes, ...]:
+        """Pieces of a test and a jump that is taken where the condition holds, memoised."""
+        found = self._branches.get(condition)
+        if found is None:
+            text, holds = self.test(condition)
+            first, *rest = self.jump_if(holds)
+            found = self._branches[condition] = (text + first, *rest)
+        return found
+
     def branch_unless(self, condition: Operand) -> tuple[bytes, ...]:
-        """Pieces of a test and a jump that is taken where the condition does not hold."""
-        text, holds = self.test(condition)
-        first, *rest = self.jump_if(holds ^ 1)
-        return (text + first, *rest)
+        """Pieces of a test and a jump that is taken where the condition does not hold, memoised."""
+        found = self._opposite_branches.get(condition)
+        if found is None:
+            text, holds = self.test(condition)
+            first, *rest = self.jump_if(holds ^ 1)
+            found = self._opposite_branches[condition] = (text + first, *rest)
+        return found
 
     def callee(self, index: int) -> Callee:
         """What a call of function ``index`` takes: its types, how its arguments are passed, and the calling code; memoised."""

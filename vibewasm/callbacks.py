@@ -1,0 +1,234 @@
+"""Python functions as wasm code calls them: the closures that ctypes makes native callbacks of.
+
+The machine code of a host function (the ``leave`` adapter of its signature) puts the parameters on the store's cell stack, notes
+that the call has failed, and calls the callback, which takes the parameters from there, writes the results in their place, and
+notes as its very last act that all is well. So whatever goes wrong, even before the first line of the callback (CPython can raise
+``KeyboardInterrupt`` there, and ctypes drops it), the machine code does not go on. An exception waits in the store until it is
+raised again where Python called wasm.
+
+The fast callbacks take no arguments from ctypes, which costs as much as the rest: they find their cells below the top of the
+cell stack, which the store block says.
+"""
+
+from __future__ import annotations
+
+from ctypes import CFUNCTYPE
+from struct import Struct
+
+from .engine import adapters
+from .runtime.blocks import Block
+from .runtime.calls import HostCallback, address_of
+from .runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE
+from .types import F32, F64, I32, I64
+from .values import cell_count, from_cells, signature, to_cells
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .store import Store
+    from .types import FuncType
+
+_NoArguments = CFUNCTYPE(None)
+
+#: How the cell of each numeric type is unpacked: i32 and f32 are in the lower half.
+_SIGNED = {I32: "i4x", I64: "q", F32: "f4x", F64: "d"}
+_UNSIGNED = {I32: "I4x", I64: "Q"}
+_VIEW_FORMATS = {I32: "i", I64: "q", F32: "f", F64: "d"}
+
+
+def host_func_record(store: Store, type: FuncType, callback: object) -> Block:
+    """The record of a host function whose native callback this is."""
+    record = Block(RECORD_SIZE)
+    record.cells[0] = adapters().leave(signature(type.param_codes, type.result_codes))
+    record.cells[1] = store._host_context.address
+    record.cells[2] = store.engine._type_id(type)
+    record.cells[3] = address_of(callback)
+    return record
+
+
+def host_callback(store: Store, type: FuncType, function: Callable[..., Any], name: str) -> object:
+    """The native callback of a Python function that takes and returns Python values."""
+    params, results = type.param_codes, type.result_codes
+    if all(code in _SIGNED for code in params + results) and len(results) <= 1:
+        return _NoArguments(_numeric(store, type, function, name))
+    return HostCallback(_general(store, type, function, name))
+
+
+def _numeric(store: Store, type: FuncType, function: Callable[..., Any], name: str) -> Callable[[], None]:
+    """A callback of numbers with one result at most."""
+    params, results = type.param_codes, type.result_codes
+    cells, stack = store._block.cells, store._block.stack
+    # The top lies behind the cells of this call, which are as many as it has parameters or results, rounded up to an even number.
+    base = store._block.stack_base + 8 * (max(len(params), len(results)) + 1 & -2)
+    if not results:
+        return _without_result(store, cells, stack, base, params, function)
+    convert = _result_converter(store, type, name)
+    view = stack.cast(_VIEW_FORMATS[results[0]])
+    shift = 2 if view.itemsize == 4 else 3
+    first = params[0] if params else -1
+    if len(set(params)) == 1 and len(params) <= 2 and stack.cast(_VIEW_FORMATS[first]).itemsize == view.itemsize:
+        # All values have one size: one index serves for all, and a call with so many arguments is spelled out.
+        return _alike(store, cells, base, (stack.cast(_VIEW_FORMATS[first]), view, shift), len(params), function, convert)
+    unpack = Struct("=" + "".join([_SIGNED[code] for code in params])).unpack_from
+
+    def host_call() -> None:
+        try:
+            at = cells[CELL_STACK_TOP] - base
+            result = function(*unpack(stack, at))
+            try:
+                view[at >> shift] = result
+            except (TypeError, ValueError, OverflowError):
+                convert(at, result)
+            cells[CELL_FAILED] = 0
+        except BaseException as error:
+            # A call into wasm from within may have cleared it.
+            cells[CELL_FAILED] = HOST_FAILURE
+            store._pending = error
+
+    return host_call
+
+
+def _alike(
+    store: Store,
+    cells: memoryview,
+    base: int,
+    views: tuple[memoryview, memoryview, int],
+    count: int,
+    function: Callable[..., Any],
+    convert: Callable[[int, object], None],
+) -> Callable[[], None]:
+    source, view, shift = views
+    # From one cell to the next.
+    step = 2 if shift == 2 else 1
+
+    def host_call_1() -> None:
+        try:
+            at = cells[CELL_STACK_TOP] - base >> shift
+            result = function(source[at])
+            try:
+                view[at] = result
+            except (TypeError, ValueError, OverflowError):
+                convert(at << shift, result)
+            cells[CELL_FAILED] = 0
+        except BaseException as error:
+            cells[CELL_FAILED] = HOST_FAILURE
+            store._pending = error
+
+    def host_call_2() -> None:
+        try:
+            at = cells[CELL_STACK_TOP] - base >> shift
+            result = function(source[at], source[at + step])
+            try:
+                view[at] = result
+            except (TypeError, ValueError, OverflowError):
+                convert(at << shift, result)
+            cells[CELL_FAILED] = 0
+        except BaseException as error:
+            cells[CELL_FAILED] = HOST_FAILURE
+            store._pending = error
+
+    return host_call_1 if count == 1 else host_call_2
+
+
+def _without_result(
+    store: Store, cells: memoryview, stack: memoryview, base: int, params: tuple[int, ...], function: Callable[..., Any]
+) -> Callable[[], None]:
+    unpack = Struct("=" + "".join([_SIGNED[code] for code in params])).unpack_from
+
+    def host_call() -> None:
+        try:
+            function(*unpack(stack, cells[CELL_STACK_TOP] - base))
+            cells[CELL_FAILED] = 0
+        except BaseException as error:
+            cells[CELL_FAILED] = HOST_FAILURE
+            store._pending = error
+
+    return host_call
+
+
+def _result_converter(store: Store, type: FuncType, name: str) -> Callable[[int, object], None]:
+    """Writes results that the fast way does not take, at a byte offset in the cell stack; or says what is wrong with them."""
+    codes = type.result_codes
+    stack = store._block.stack
+    label = f"{name}{type}"
+
+    def convert(at: int, result: object) -> None:
+        if len(codes) == 1:
+            values: Any = (result,)
+        elif isinstance(result, (str, bytes)) or not hasattr(result, "__iter__"):
+            raise TypeError(f"{label} has {len(codes)} results, and the Python function returned {_shown(result)}")
+        else:
+            values = tuple(result)
+            if len(values) != len(codes):
+                raise TypeError(f"{label} has {len(codes)} results, and the Python function returned {len(values)}")
+        try:
+            bits = to_cells(store, codes, values)
+        except (TypeError, OverflowError, ValueError) as error:
+            raise error.__class__(f"{label}: result {error}") from None
+        for cell in bits:
+            stack[at : at + 8] = cell.to_bytes(8, "little")
+            at += 8
+
+    return convert
+
+
+def _shown(value: object) -> str:
+    return "None" if value is None else f"one {value.__class__.__name__}"
+
+
+def _general(
+    store: Store, type: FuncType, function: Callable[..., Any], name: str
+) -> Callable[[int, int, int], None]:
+    """A callback of values of any types."""
+    params, results = type.param_codes, type.result_codes
+    cells, stack, base = store._block.cells, store._block.stack, store._block.stack_base
+    convert = _result_converter(store, type, name)
+    unpack = Struct(f"={cell_count(params)}Q").unpack_from
+
+    def host_call(context: int, argc: int, argv: int) -> None:
+        try:
+            at = argv - base
+            result = function(*from_cells(store, params, unpack(stack, at)))
+            if results:
+                convert(at, result)
+            cells[CELL_FAILED] = 0
+        except BaseException as error:
+            cells[CELL_FAILED] = HOST_FAILURE
+            store._pending = error
+
+    return host_call
+
+
+def raw_callback(store: Store, type: FuncType, function: Callable[..., int | None]) -> object:
+    """The native callback of a function that takes a view of the caller's memory, then unsigned ints, as those of WASI do.
+
+    The memory is the caller's export ``memory``, else its memory 0; without one the view is empty. The result is an int, and
+    only its low bits count.
+    """
+    params, results = type.param_codes, type.result_codes
+    cells, stack, base = store._block.cells, store._block.stack, store._block.stack_base
+    unpack = Struct("=" + "".join([_UNSIGNED[code] for code in params])).unpack_from
+    words = stack.cast("Q")
+    memories: dict[int, Any] = {}
+    empty = memoryview(bytearray())
+
+    def raw_call(context: int, argc: int, argv: int) -> None:
+        try:
+            at = argv - base
+            memory = memories.get(context)
+            if memory is None:
+                instance = store._by_context.get(context)
+                memory = instance._main_memory() if instance is not None else None
+                memories[context] = memory = empty if memory is None else memory
+            view = empty if memory is empty else memory._current()
+            result = function(view, *unpack(stack, at))
+            if results:
+                words[at >> 3] = (result or 0) & 0xFFFF_FFFF_FFFF_FFFF
+            cells[CELL_FAILED] = 0
+        except BaseException as error:
+            cells[CELL_FAILED] = HOST_FAILURE
+            store._pending = error
+
+    return HostCallback(raw_call)
