@@ -1,6 +1,7 @@
 """Offsets of what machine code reads and writes in memory: the same for every processor.
 
-Three kinds of block: the *instance context*, whose address is pinned in a register; the *store block*, which its first cell
+Three kinds of block: the *instance context*, whose address is pinned in a register; the *store block*, which its
+first cell
 leads to; and small shared records (functions, memories, tables). The fourth is the *fault table*, which only the signal
 handler reads. Every cell has 8 bytes. :mod:`vibewasm.runtime.context` gives Python access to the same cells.
 """
@@ -14,7 +15,8 @@ CTX_MEMORY_DESCRIPTOR = 16
 CTX_HANDLE = 24
 CTX_HEADER = 32
 
-#: Function record: code address, the context that the code runs in, canonical type (u32), defined function (u32), host callback.
+#: Function record: code address, the context that the code runs in, canonical type (u32), defined function (u32),
+#: host callback.
 RECORD_CODE = 0
 RECORD_CTX = 8
 RECORD_TYPE = 16
@@ -94,7 +96,8 @@ HOST_FAILURE = 255
 INTERRUPT_REQUEST = 1
 INTERRUPT_SIGNAL = 2
 
-#: Fault table: first chunks of the address ranges of code, of reservations, and of the store blocks' addresses, and functions
+#: Fault table: first chunks of the address ranges of code, of reservations, and of the store blocks' addresses, and
+#: functions
 #: of the C library.
 FAULT_CODE = 0
 FAULT_RESERVATIONS = 8

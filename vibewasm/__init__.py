@@ -1,6 +1,7 @@
 """WebAssembly at machine speed from pure Python.
 
-:func:`instantiate` is the short way; :class:`Engine`, :class:`Store`, :class:`Module` and :class:`Linker` are the long one::
+:func:`instantiate` is the short way; :class:`Engine`, :class:`Store`, :class:`Module` and :class:`Linker` are the
+long one::
 
     import vibewasm
 

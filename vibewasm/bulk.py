@@ -1,33 +1,104 @@
-"""What bulk instructions and ``grow`` do, called by machine code through the builtin records of the store block.
+"""What bulk instructions do to tables and memories (core specification, "Table Instructions", "Memory Instructions").
 
-Each works on the instance that calls it, and is a trap where the specification says so: then nothing has been written.
+``memory.copy`` and ``memory.fill`` are not here: machine code does them itself. Indices and counts are unsigned. Each
+function returns the number of the trap that ends the instruction, before anything was written, or 0.
 """
 
 from __future__ import annotations
 
+from .constants import evaluate
 from .errors import TRAPS, Trap
-from .types import EXTERNREF
-from .values import MASK32
+from .runtime.context import RECORD_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from .binary.module_info import Element
     from .instance import Instance
 
 MEMORY_OUT_OF_BOUNDS = 2
 TABLE_OUT_OF_BOUNDS = 3
 
 
-class Refused(Exception):
-    """The instruction traps with this number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-def out_of_bounds(number: int, what: str) -> Trap:
+def trap_of_segment(number: int, where: str) -> Trap:
     """The trap of a segment that does not fit at instantiation."""
     code, message = TRAPS[number]
-    return Trap(f"{message}: {what}", code)
+    return Trap(f"{message}: {where}", code)
+
+
+def memory_init(instance: Instance, memory: int, segment: int, target: int, start: int, count: int) -> int:
+    """``memory.init``: copy from a data segment, which is empty once it has been dropped."""
+    source = instance._datas[segment]
+    view = instance._memories[memory]._current()
+    if start + count > len(source) or target + count > len(view):
+        return MEMORY_OUT_OF_BOUNDS
+    view[target : target + count] = source[start : start + count]
+    return 0
+
+
+def data_drop(instance: Instance, segment: int) -> int:
+    """``data.drop``."""
+    instance._datas[segment] = instance._datas[segment][:0]
+    return 0
+
+
+def table_init(instance: Instance, table: int, segment: int, target: int, start: int, count: int) -> int:
+    """``table.init``: copy from an element segment, which is empty once it has been dropped."""
+    element = instance._elements[segment]
+    size = len(element.items) if element is not None else 0
+    destination = instance._tables[table]
+    if start + count > size or target + count > len(destination):
+        return TABLE_OUT_OF_BOUNDS
+    if element is not None and count:
+        cells = _element_cells(instance, element, start, start + count)
+        destination._cells[target : target + count] = memoryview(
+            b"".join([cell.to_bytes(8, "little") for cell in cells])
+        ).cast("Q")
+    return 0
+
+
+def _element_cells(instance: Instance, element: Element, start: int, end: int) -> list[int]:
+    """The references of some of a segment's items."""
+    if element.funcs is None:
+        assert element.exprs is not None
+        return [evaluate(instance, expr) for expr in element.exprs[start:end]]
+    refs = instance.module.info.declared_refs
+    records, imported = instance._records_address, instance._imported_funcs
+    count = len(imported)
+    return [
+        records + RECORD_SIZE * refs[index] if index >= count else imported[index]._address
+        for index in element.funcs[start:end]
+    ]
+
+
+def elem_drop(instance: Instance, segment: int) -> int:
+    """``elem.drop``."""
+    instance._elements[segment] = None
+    return 0
+
+
+def table_copy(instance: Instance, target_table: int, source_table: int, target: int, start: int, count: int) -> int:
+    """``table.copy``: the ranges may overlap."""
+    destination, source = instance._tables[target_table], instance._tables[source_table]
+    if start + count > len(source) or target + count > len(destination):
+        return TABLE_OUT_OF_BOUNDS
+    destination._cells[target : target + count] = source._cells[start : start + count]
+    return 0
+
+
+def table_fill(instance: Instance, table: int, start: int, cell: int, count: int) -> int:
+    """``table.fill``."""
+    destination = instance._tables[table]
+    if start + count > len(destination):
+        return TABLE_OUT_OF_BOUNDS
+    destination._fill(start, count, cell)
+    return 0
+
+
+def table_grow(instance: Instance, table: int, cell: int, count: int) -> int:
+    """``table.grow``: the former size, or -1."""
+    return instance._tables[table]._grow(count, cell)[0]
+
+
+def memory_grow(instance: Instance, memory: int, count: int) -> int:
+    """``memory.grow``: the former size in pages, or -1."""
+    return instance._memories[memory]._grow(count)[0]

@@ -1,13 +1,13 @@
 """Python functions as wasm code calls them: the closures that ctypes makes native callbacks of.
 
-The machine code of a host function (the ``leave`` adapter of its signature) puts the parameters on the store's cell stack, notes
-that the call has failed, and calls the callback, which takes the parameters from there, writes the results in their place, and
-notes as its very last act that all is well. So whatever goes wrong, even before the first line of the callback (CPython can raise
-``KeyboardInterrupt`` there, and ctypes drops it), the machine code does not go on. An exception waits in the store until it is
-raised again where Python called wasm.
+The machine code of a host function (the ``leave`` adapter of its signature) puts the parameters on the store's cell
+stack, notes that the call has failed, and calls the callback, which takes the parameters from there, writes the
+results in their place, and notes as its very last act that all is well. So whatever goes wrong, even before the first
+line of the callback (CPython can raise ``KeyboardInterrupt`` there, and ctypes drops it), the machine code does not
+go on. An exception waits in the store until it is raised again where Python called wasm.
 
-The fast callbacks take no arguments from ctypes, which costs as much as the rest: they find their cells below the top of the
-cell stack, which the store block says.
+The fast callbacks take no arguments from ctypes, which costs as much as the rest: they find their cells below the top
+of the cell stack, which the store block says.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .memory import Memory
     from .store import Store
     from .types import FuncType
 
@@ -35,7 +36,15 @@ _NoArguments = CFUNCTYPE(None)
 #: How the cell of each numeric type is unpacked: i32 and f32 are in the lower half.
 _SIGNED = {I32: "i4x", I64: "q", F32: "f4x", F64: "d"}
 _UNSIGNED = {I32: "I4x", I64: "Q"}
-_VIEW_FORMATS = {I32: "i", I64: "q", F32: "f", F64: "d"}
+
+
+def _view(stack: memoryview, code: int) -> memoryview[Any]:
+    """The cell stack as items of a numeric type."""
+    if code == I32:
+        return stack.cast("i")
+    if code == I64:
+        return stack.cast("q")
+    return stack.cast("f") if code == F32 else stack.cast("d")
 
 
 def host_func_record(store: Store, type: FuncType, callback: object) -> Block:
@@ -60,17 +69,19 @@ def _numeric(store: Store, type: FuncType, function: Callable[..., Any], name: s
     """A callback of numbers with one result at most."""
     params, results = type.param_codes, type.result_codes
     cells, stack = store._block.cells, store._block.stack
-    # The top lies behind the cells of this call, which are as many as it has parameters or results, rounded up to an even number.
+    # The top lies behind the cells of this call, which are as many as it has parameters or results, rounded up to an
+    # even number.
     base = store._block.stack_base + 8 * (max(len(params), len(results)) + 1 & -2)
     if not results:
         return _without_result(store, cells, stack, base, params, function)
     convert = _result_converter(store, type, name)
-    view = stack.cast(_VIEW_FORMATS[results[0]])
+    view = _view(stack, results[0])
     shift = 2 if view.itemsize == 4 else 3
-    first = params[0] if params else -1
-    if len(set(params)) == 1 and len(params) <= 2 and stack.cast(_VIEW_FORMATS[first]).itemsize == view.itemsize:
-        # All values have one size: one index serves for all, and a call with so many arguments is spelled out.
-        return _alike(store, cells, base, (stack.cast(_VIEW_FORMATS[first]), view, shift), len(params), function, convert)
+    if len(params) in (1, 2) and len(set(params)) == 1:
+        source = _view(stack, params[0])
+        if source.itemsize == view.itemsize:
+            # One index serves for all values, and a call with so many arguments is spelled out.
+            return _alike(store, cells, base, (source, view, shift), len(params), function, convert)
     unpack = Struct("=" + "".join([_SIGNED[code] for code in params])).unpack_from
 
     def host_call() -> None:
@@ -94,7 +105,7 @@ def _alike(
     store: Store,
     cells: memoryview,
     base: int,
-    views: tuple[memoryview, memoryview, int],
+    views: tuple[memoryview[Any], memoryview[Any], int],
     count: int,
     function: Callable[..., Any],
     convert: Callable[[int, object], None],
@@ -149,7 +160,9 @@ def _without_result(
 
 
 def _result_converter(store: Store, type: FuncType, name: str) -> Callable[[int, object], None]:
-    """Writes results that the fast way does not take, at a byte offset in the cell stack; or says what is wrong with them."""
+    """Writes results that the fast way does not take, at a byte offset in the cell stack; or says what is wrong with
+    them.
+    """
     codes = type.result_codes
     stack = store._block.stack
     label = f"{name}{type}"
@@ -178,9 +191,7 @@ def _shown(value: object) -> str:
     return "None" if value is None else f"one {value.__class__.__name__}"
 
 
-def _general(
-    store: Store, type: FuncType, function: Callable[..., Any], name: str
-) -> Callable[[int, int, int], None]:
+def _general(store: Store, type: FuncType, function: Callable[..., Any], name: str) -> Callable[[int, int, int], None]:
     """A callback of values of any types."""
     params, results = type.param_codes, type.result_codes
     cells, stack, base = store._block.cells, store._block.stack, store._block.stack_base
@@ -202,16 +213,17 @@ def _general(
 
 
 def raw_callback(store: Store, type: FuncType, function: Callable[..., int | None]) -> object:
-    """The native callback of a function that takes a view of the caller's memory, then unsigned ints, as those of WASI do.
+    """The native callback of a function that takes a view of the caller's memory, then unsigned ints, as those of
+    WASI do.
 
-    The memory is the caller's export ``memory``, else its memory 0; without one the view is empty. The result is an int, and
-    only its low bits count.
+    The memory is the caller's export ``memory``, else its memory 0; without one the view is empty. The result is an
+    int, and only its low bits count.
     """
     params, results = type.param_codes, type.result_codes
     cells, stack, base = store._block.cells, store._block.stack, store._block.stack_base
     unpack = Struct("=" + "".join([_UNSIGNED[code] for code in params])).unpack_from
     words = stack.cast("Q")
-    memories: dict[int, Any] = {}
+    memories: dict[int, Memory | None] = {}
     empty = memoryview(bytearray())
 
     def raw_call(context: int, argc: int, argv: int) -> None:
@@ -219,10 +231,9 @@ def raw_callback(store: Store, type: FuncType, function: Callable[..., int | Non
             at = argv - base
             memory = memories.get(context)
             if memory is None:
-                instance = store._by_context.get(context)
-                memory = instance._main_memory() if instance is not None else None
-                memories[context] = memory = empty if memory is None else memory
-            view = empty if memory is empty else memory._current()
+                caller = store._by_context.get(context)
+                memory = memories[context] = caller._main_memory() if caller is not None else None
+            view = memory._current() if memory is not None else empty
             result = function(view, *unpack(stack, at))
             if results:
                 words[at >> 3] = (result or 0) & 0xFFFF_FFFF_FFFF_FFFF

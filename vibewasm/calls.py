@@ -1,9 +1,10 @@
 """The fast way from Python into wasm: one closure per function, made for its signature.
 
-Such a call has to cost little more than a bare ctypes call (``python -m benchmarks calls``), so all that can be known before is:
-the adapter's arguments are ready-made objects, parameters and results lie in cells that belong to the signature, and each has a
-view that converts and checks it in C. The cells are free because the right to make a fast call is taken away while one is active:
-a call from within, or from another thread, finds that it has not got it and goes the general way (:meth:`Func._call_general`).
+Such a call has to cost little more than a bare ctypes call (``python -m benchmarks calls``), so all that can be known
+before is: the adapter's arguments are ready-made objects, parameters and results lie in cells that belong to the
+signature, and each has a view that converts and checks it in C. The cells are free because the right to make a fast
+call is taken away while one is active: a call from within, or from another thread, finds that it has not got it and
+goes the general way (:meth:`Func._call_general`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _NOTHING: Place = ((None,), 0)
 
 
 def fast_call(func: Func) -> Callable[..., Any]:
-    """The function that makes calls of ``func``: of the fast way if its parameters are few and all of its types are numbers."""
+    """The function that makes calls of ``func``: of the fast way if its parameters are few and all of its types are
+    numbers.
+    """
     type_ = func._type
     params, results = type_.param_codes, type_.result_codes
     if len(params) > MOST_PARAMETERS or len(results) > 1 or any(code > F64 for code in params + results):

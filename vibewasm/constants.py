@@ -15,7 +15,9 @@ _I64_ADD, _I64_SUB, _I64_MUL = 0x7C, 0x7D, 0x7E
 
 
 def evaluate(instance: Instance, expr: ConstExpr) -> int:
-    """The bits of a valid constant expression's value, in an instance whose functions and whose globals before this one are there."""
+    """The bits of a valid constant expression's value, in an instance whose functions and whose globals before this
+    one are there.
+    """
     if len(expr.ops) == 1:
         return _constant(instance, *expr.ops[0])
     stack: list[int] = []

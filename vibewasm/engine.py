@@ -10,6 +10,7 @@ from .errors import WasmError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .runtime.adapters import Adapters
+    from .runtime.code_memory import CodeMemory
     from .types import FuncType
 
 #: Targets that a later version will have, so that the error can say so.
@@ -18,7 +19,8 @@ _TARGETS = ("x86_64",)
 
 
 class Engine:
-    """A configuration and the identities of types. Stores, modules and linkers that work together are made with one engine.
+    """A configuration and the identities of types. Stores, modules and linkers that work together are made with one
+    engine.
 
     An engine may be used by any number of threads.
 
@@ -74,7 +76,9 @@ class Engine:
             _platform_checked = True
 
     def _type_id(self, type: FuncType) -> int:
-        """The identity of a function type: one number for equal types, which code compares (specification, "Type Equivalence")."""
+        """The identity of a function type: one number for equal types, which code compares (specification, "Type
+        Equivalence").
+        """
         # setdefault is atomic, so two threads that meet here agree; a number may stay unused, but none is given twice.
         return self._type_ids.setdefault((type.param_codes, type.result_codes), next(self._new_type_ids))
 
@@ -84,6 +88,7 @@ class Engine:
 
 _platform_checked = False
 _shared_adapters: Adapters | None = None
+_shared_memory: CodeMemory | None = None
 _default: Engine | None = None
 
 
@@ -95,15 +100,27 @@ def default_engine() -> Engine:
     return _default
 
 
-def adapters() -> Adapters:
-    """The machine code between Python and wasm. It depends on signatures alone, so all engines of a process share it."""
-    global _shared_adapters
-    if _shared_adapters is None:
+def stub_memory() -> CodeMemory:
+    """Where stubs and adapters are published. They depend on signatures at most, so all engines of a process share
+    them.
+    """
+    global _shared_memory
+    if _shared_memory is None:
         from .backends.x86_64 import stubs
         from .runtime import faults
-        from .runtime.adapters import Adapters
         from .runtime.code_memory import CodeMemory
 
         faults.install(stubs.fault_handler)
-        _shared_adapters = Adapters(CodeMemory(traps=False), stubs)
+        _shared_memory = CodeMemory(traps=False)
+    return _shared_memory
+
+
+def adapters() -> Adapters:
+    """The machine code between Python and wasm."""
+    global _shared_adapters
+    if _shared_adapters is None:
+        from .backends.x86_64 import stubs
+        from .runtime.adapters import Adapters
+
+        _shared_adapters = Adapters(stub_memory(), stubs)
     return _shared_adapters

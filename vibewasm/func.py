@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .instance import Instance
     from .store import Store
 
+
 class Func:
     """A function that can be called from Python and from wasm.
 

@@ -36,7 +36,7 @@ class Global:
         self._cells = memoryview(buffer).cast("B").cast("Q")
         self._index = 0
         self._address = addressof(buffer)
-        store._objects.append(self)
+        store._globals.append(self)
         self._set(value)
 
     @classmethod
@@ -70,15 +70,17 @@ class Global:
 
     @property
     def value(self) -> Any:
-        """The value: an int (signed), a float, or a reference. Setting raises ``AttributeError`` if the global is immutable,
-        ``TypeError`` or ``OverflowError`` if the value does not fit.
+        """The value: an int (signed), a float, or a reference. Setting raises ``AttributeError`` if the global is
+        immutable, ``TypeError`` or ``OverflowError`` if the value does not fit.
         """
         return from_bits(self._store, self._type.content.code, self.raw)
 
     @value.setter
     def value(self, value: object) -> None:
         if not self._type.mutable:
-            raise AttributeError(f"this global is immutable: its type is {self._type.content}, not (mut {self._type.content})")
+            raise AttributeError(
+                f"this global is immutable: its type is {self._type.content}, not (mut {self._type.content})"
+            )
         self._set(value)
 
     def _set(self, value: object) -> None:

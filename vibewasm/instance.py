@@ -7,7 +7,6 @@ from .names import hint
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from ctypes import Array, c_uint64
     from typing import Any
 
     from .binary.module_info import Element
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from .matching import Extern
     from .memory import Memory
     from .module import Module
+    from .runtime.blocks import Block
     from .store import Store
     from .table import Table
 
@@ -34,8 +34,8 @@ class Instance:
 
     __slots__ = (
         "_address",
-        "_buffer",
         "_cells",
+        "_context",
         "_datas",
         "_elements",
         "_globals",
@@ -43,7 +43,7 @@ class Instance:
         "_memories",
         "_records",
         "_records_address",
-        "_records_buffer",
+        "_records_block",
         "_tables",
         "exports",
         "module",
@@ -56,14 +56,15 @@ class Instance:
 
     # Filled in by vibewasm.instantiation, which makes instances.
     #: The context: the block of memory that machine code reads, its address, and a view of its 8-byte cells.
-    _buffer: Array[c_uint64]
+    _context: Block
     _address: int
     _cells: memoryview
     #: Records of the functions that may be referred to, 4 cells each, by dense index; those of imports are not here.
-    _records_buffer: Array[c_uint64]
+    _records_block: Block
     _records_address: int
     _records: memoryview
-    #: Imported functions, then memories, tables and globals by index. Globals of the instance itself are made when asked for.
+    #: Imported functions, then memories, tables and globals by index. Globals of the instance itself are made when
+    #: asked for.
     _imported_funcs: list[Func]
     _memories: list[Memory]
     _tables: list[Table]
@@ -95,7 +96,13 @@ class Instance:
     def _func(self, index: int) -> Func:
         if index < len(self._imported_funcs):
             return self._imported_funcs[index]
-        return self.store._func_at(self._record(index))
+        address = self._record(index)
+        func = self.store._funcs.get(address)
+        if func is None:
+            from .func import Func
+
+            func = Func._of_instance(self, index - len(self._imported_funcs), address)
+        return func
 
     def _global(self, index: int) -> Global:
         made = self._globals[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .bulk import MEMORY_OUT_OF_BOUNDS, table_init, trap_of_segment
 from .constants import evaluate
 from .engine import adapters
 from .func import Func
@@ -63,7 +64,8 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     # From here on code of the instance may run: through a table that is not its own even if what follows fails.
     store._add_instance(instance)
     _initialize_globals(instance)
-    # Elements come before data, and each segment is checked when its turn comes (specification, "Instantiation", step 25 on).
+    # Elements come before data, and each segment is checked when its turn comes (specification, "Instantiation", step
+    # 25 on).
     for index, element in enumerate(info.elements):
         _apply_element(instance, index, element)
     for index, data in enumerate(info.datas):
@@ -164,10 +166,15 @@ def _apply_element(instance: Instance, index: int, element: Element) -> None:
     if element.mode == "passive":
         return
     if element.mode == "active":
-        from .bulk import table_init
-
         assert element.offset is not None
-        table_init(instance, element.table, index, evaluate(instance, element.offset), 0, len(element.items))
+        offset = evaluate(instance, element.offset)
+        count = len(element.items)
+        number = table_init(instance, element.table, index, offset, 0, count)
+        if number:
+            size = len(instance._tables[element.table])
+            raise trap_of_segment(
+                number, f"element segment {index} ({offset} to {offset + count} in a table of {size} elements)"
+            )
     instance._elements[index] = None
 
 
@@ -179,9 +186,9 @@ def _apply_data(instance: Instance, index: int, data: Data) -> None:
         view = instance._memories[data.memory]._current()
         end = offset + len(source)
         if end > len(view):
-            from .bulk import out_of_bounds
-
-            raise out_of_bounds(2, f"data segment {index} ({offset} to {end} in a memory of {len(view)} bytes)")
+            raise trap_of_segment(
+                MEMORY_OUT_OF_BOUNDS, f"data segment {index} ({offset} to {end} in a memory of {len(view)} bytes)"
+            )
         view[offset:end] = source
         instance._datas[index] = source[:0]
 

@@ -1,8 +1,11 @@
 """Where an instance's context keeps what machine code reads: see ``docs/abi.md``.
 
-The layout is a function of the module alone, so code compiled for a module fits every instance of it. The fixed header is
-the runtime's (:mod:`vibewasm.runtime.context`); behind it lie, in this order: memory descriptors, table descriptors, type identities,
-function records of imports and of functions that ``ref.func`` may name, globals, and the call slots of defined functions.
+The layout is a function of the module alone, so code compiled for a module fits every instance of it. The fixed
+header is
+the runtime's (:mod:`vibewasm.runtime.context`); behind it lie, in this order: memory descriptors, table descriptors,
+type identities,
+function records of imports and of functions that ``ref.func`` may name, globals, and the call slots of defined
+functions.
 """
 
 from __future__ import annotations

@@ -90,7 +90,9 @@ class Linker:
         self._define(module, name, _Typed(item, type) if type is not None else item)  # type: ignore[arg-type]  # it is plain
 
     def define_instance(self, name: str, instance: Instance) -> None:
-        """Define all exports of an instance, as imports from the module ``name``. Raises :class:`LinkError` as :meth:`define` does."""
+        """Define all exports of an instance, as imports from the module ``name``. Raises :class:`LinkError` as
+        :meth:`define` does.
+        """
         for export, item in instance.exports.items():
             self._define(name, export, item)
 
@@ -104,11 +106,15 @@ class Linker:
             LinkError: WASI is defined already.
         """
         if self._wasi is not None and not self.allow_shadowing:
-            raise LinkError(f"{WASI_MODULE} is defined already; a linker with allow_shadowing takes the later definition")
+            raise LinkError(
+                f"{WASI_MODULE} is defined already; a linker with allow_shadowing takes the later definition"
+            )
         self._wasi = config
 
     def define_unknown_imports_as_zero(self, module: Module) -> None:
-        """Define every function that ``module`` imports and nobody defined as one that returns zeros (null references)."""
+        """Define every function that ``module`` imports and nobody defined as one that returns zeros (null
+        references).
+        """
         for wanted in module.imports:
             if isinstance(wanted.type, FuncType) and not self._knows(wanted):
                 self._items[wanted.module, wanted.name] = _Zeros()
@@ -116,7 +122,9 @@ class Linker:
     def _define(self, module: str, name: str, item: Item | _Typed) -> None:
         key = (module, name)
         if key in self._items and not self.allow_shadowing:
-            raise LinkError(f"{module}.{name} is defined already; a linker with allow_shadowing takes the later definition")
+            raise LinkError(
+                f"{module}.{name} is defined already; a linker with allow_shadowing takes the later definition"
+            )
         self._items[key] = item
 
     def _knows(self, wanted: ImportType) -> bool:
@@ -125,8 +133,8 @@ class Linker:
         return self._wasi is not None and wanted.module == WASI_MODULE and wanted.name in _wasi_names()
 
     def instantiate(self, store: Store, module: Module) -> Instance:
-        """Instantiate a module (core specification, "Instantiation"): check its imports, make its memories, tables and globals,
-        apply its segments and call its start function.
+        """Instantiate a module (core specification, "Instantiation"): check its imports, make its memories, tables
+        and globals, apply its segments and call its start function.
 
         Raises:
             LinkError: imports are missing (the message lists them all) or have the wrong type, or a memory or table is
@@ -135,7 +143,9 @@ class Linker:
             WasmError: store, linker and module are not of one engine.
         """
         if store.engine is not module.engine or store.engine is not self.engine:
-            raise LinkError("the store, the linker and the module belong to different engines: make them with the same one")
+            raise LinkError(
+                "the store, the linker and the module belong to different engines: make them with the same one"
+            )
         externs: list[Extern] = []
         missing = []
         for wanted in module.imports:

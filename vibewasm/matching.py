@@ -1,4 +1,6 @@
-"""Whether what is given for an import has the type that the module wants (core specification, "External Typing", "Matching")."""
+"""Whether what is given for an import has the type that the module wants (core specification, "External Typing",
+"Matching").
+"""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ MAX_PAGES = 0x10000
 class Memory:
     """A linear memory: bytes that wasm code and Python share.
 
-    ``memory[a:b]`` is a copy as ``bytes``, ``memory[a:b] = data`` writes, ``memory[a]`` is one byte. Unlike those of a Python
-    sequence, addresses are never counted from the end and slices are never cut to fit: what lies outside raises ``IndexError``.
-    :meth:`view` gives all bytes without a copy.
+    ``memory[a:b]`` is a copy as ``bytes``, ``memory[a:b] = data`` writes, ``memory[a]`` is one byte. Unlike those of
+    a Python sequence, addresses are never counted from the end and slices are never cut to fit: what lies outside
+    raises ``IndexError``. :meth:`view` gives all bytes without a copy.
 
     Args:
         store: the store that the memory belongs to.

@@ -23,7 +23,8 @@ FUNC, TABLE, MEMORY, GLOBAL = range(4)
 
 
 class Module:
-    """A WebAssembly module in binary form. It may be instantiated any number of times, in any stores of its engine, by any thread.
+    """A WebAssembly module in binary form. It may be instantiated any number of times, in any stores of its engine,
+    by any thread.
 
     Making one decodes it and validates everything but function bodies; those are checked and compiled at their first
     call, unless the engine's :attr:`Config.compilation` says otherwise.
@@ -96,7 +97,7 @@ class Module:
         """What the module imports, in order."""
         info = self.info
         return [
-            ImportType(item.module, item.name, info.types[item.desc] if item.kind == FUNC else item.desc)
+            ImportType(item.module, item.name, info.types[item.desc] if isinstance(item.desc, int) else item.desc)
             for item in info.imports
         ]
 

@@ -6,14 +6,17 @@ none of them repeats it. Source: WebAssembly core specification, "Binary Format 
 
 Each row is ``(code, name, immediates, operands, results, feature)``:
 
-* ``code``: the opcode byte, or ``prefix << 12 | sub-opcode`` for prefixed instructions (``0xFC00A`` is ``memory.copy``).
+* ``code``: the opcode byte, or ``prefix << 12 | sub-opcode`` for prefixed instructions (``0xFC00A`` is
+  ``memory.copy``).
 * ``immediates``: the kinds of immediates in the order in which they are encoded, separated by spaces.
 * ``operands``, ``results``: value types, one letter each (see :data:`LETTERS`), or ``None`` where they depend on the
   immediates or on the stack (such an instruction has a rule of its own wherever it is handled).
 * ``feature``: the proposal that introduced it, ``mvp`` for the first version.
 
-Kinds of immediates: ``block`` (block type), ``label``, ``labels`` (a vector and a default), ``func``, ``type``, ``table``,
-``local``, ``global``, ``memory``, ``memarg``, ``data``, ``elem``, ``i32``, ``i64``, ``f32``, ``f64``, ``heap`` (heap type),
+Kinds of immediates: ``block`` (block type), ``label``, ``labels`` (a vector and a default), ``func``, ``type``,
+``table``,
+``local``, ``global``, ``memory``, ``memarg``, ``data``, ``elem``, ``i32``, ``i64``, ``f32``, ``f64``, ``heap`` (heap
+type),
 ``types`` (a vector of value types).
 """
 
@@ -70,9 +73,7 @@ _REFERENCES: list[Row] = [
 
 def _run(first: int, names: str, immediates: str, operands: str, results: str, feature: str = "mvp") -> list[Row]:
     """Rows of instructions that follow one another in the opcode space and share their signature."""
-    return [
-        (first + index, name, immediates, operands, results, feature) for index, name in enumerate(names.split())
-    ]
+    return [(first + index, name, immediates, operands, results, feature) for index, name in enumerate(names.split())]
 
 
 _INT_COMPARISONS = "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from _thread import _local
+from ctypes import c_uint64
 
+from .builtin_functions import FIRST_NUMBER, Builtins
 from .deadline import Deadline
 from .engine import adapters
 from .errors import Interrupted, LinkError, WasmError
@@ -19,6 +21,8 @@ from .runtime.context import (
     CELL_REAL_LIMIT,
     CTX_HEADER,
     HOST_FAILURE,
+    RECORD_CTX,
+    RECORD_TYPE,
     TRAP_INTERRUPTED,
     TRAP_STACK_OVERFLOW,
     StoreBlock,
@@ -52,7 +56,9 @@ _ALL_ONES = (1 << 64) - 1
 
 
 class _Thread(_local):
-    """The calling thread's ``token``: no two threads ever have the same, also not one after the other, as their numbers may be."""
+    """The calling thread's ``token``: no two threads ever have the same, also not one after the other, as their
+    numbers may be.
+    """
 
     token: object
 
@@ -91,14 +97,15 @@ class Store:
 
     Attributes:
         engine: the engine.
-        max_memory: how many bytes all memories together may have, or ``None``. It counts when a memory is made or grows.
-        max_table_elements: how many elements one table may have. It counts when a table is made or grows.
+        max_memory: how many bytes all memories together may have, or ``None``. It counts when a memory is made or
+        grows. max_table_elements: how many elements one table may have. It counts when a table is made or grows.
     """
 
     __slots__ = (
         "__weakref__",
         "_area",
         "_block",
+        "_builtins",
         "_by_context",
         "_callbacks",
         "_cells",
@@ -127,8 +134,8 @@ class Store:
         self.engine = engine
         self.max_memory: int | None = engine.config.max_memory
         self.max_table_elements: int = engine.config.max_table_elements
-        #: Who may start a call by the fast way: the token of the thread that the store runs in, or ``None`` while a call
-        #: is active. Then that token, whether or not one is. Then the first free cell of the area.
+        #: Who may start a call by the fast way: the token of the thread that the store runs in, or ``None`` while a
+        #: call is active. Then that token, whether or not one is. Then the first free cell of the area.
         self._state: list[Any] = [None, None, 0]
         self._area = Area(AREA_CELLS)
         self._fast_area = Area(_FAST_CELLS)
@@ -151,6 +158,7 @@ class Store:
         self._cells = self._block.cells
         self._host_context = Block(CTX_HEADER)
         self._host_context.cells[0] = self._block.address
+        self._builtins = Builtins(self)
         self._callbacks: list[object] = []
         self._closed = False
         if engine.config.fuel:
@@ -162,12 +170,17 @@ class Store:
     def _install_callbacks(self) -> None:
         cells = self._cells
         by_context = self._by_context
+        builtins = self._builtins
         reasons = self._reasons
 
-        # Such a callback can fail before its first line, so it says last that all is well (docs/design.md, "Host functions").
+        # Such a callback can fail before its first line, so it says last that all is well (docs/design.md, "Host
+        # functions").
         def lazy(context: int, defined: int, _: int) -> int:
             try:
-                address = by_context[context]._compile(defined)
+                if defined < FIRST_NUMBER:
+                    address = by_context[context]._compile(defined)
+                else:
+                    address = builtins.make(self, defined - FIRST_NUMBER)
                 cells[CELL_FAILED] = 0
                 return address
             except BaseException as error:
@@ -248,7 +261,8 @@ class Store:
         self._block.interrupt()
 
     def deadline(self, seconds: float | None) -> Deadline:
-        """A context manager in whose block wasm code of this store may run for so long; then it raises :class:`Interrupted`.
+        """A context manager in whose block wasm code of this store may run for so long; then it raises
+        :class:`Interrupted`.
 
         ``None`` sets no limit. Python code is not stopped, but wasm code that it calls after the deadline is.
         """
@@ -269,8 +283,8 @@ class Store:
 
     @property
     def fuel(self) -> int:
-        """How much fuel is left. Wasm code uses one unit per instruction, roughly, and raises :class:`OutOfFuel` when there
-        is none. A new store has none, so give it some.
+        """How much fuel is left. Wasm code uses one unit per instruction, roughly, and raises :class:`OutOfFuel` when
+        there is none. A new store has none, so give it some.
 
         Raises:
             WasmError: the engine was not configured with ``fuel=True``.
@@ -328,8 +342,8 @@ class Store:
             swallowed = take_swallowed()
             if error is not None:
                 return error
-            # A callback that did not come to its first line. If not even the exception is known, then somebody has replaced
-            # sys.unraisablehook; what comes at such a moment is Ctrl-C.
+            # A callback that did not come to its first line. If not even the exception is known, then somebody has
+            # replaced sys.unraisablehook; what comes at such a moment is Ctrl-C.
             return swallowed if swallowed is not None else KeyboardInterrupt()
         if number in (TRAP_INTERRUPTED, TRAP_STACK_OVERFLOW) and self._reasons:
             return self._interrupted()
@@ -351,7 +365,10 @@ class Store:
         if func is None:
             from .func import Func
 
-            func = Func._of_record(self, address)
+            # A function of an instance that Python has not met yet: its record says which.
+            record = (c_uint64 * 4).from_address(address)
+            instance = self._by_context[record[RECORD_CTX >> 3]]
+            func = Func._of_instance(instance, record[RECORD_TYPE >> 3] >> 32, address)
         return func
 
     def _handle_of(self, item: object) -> int:

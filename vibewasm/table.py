@@ -43,7 +43,9 @@ class Table:
     def __init__(self, store: Store, type: TableType, init: object = None) -> None:
         size = type.limits.minimum
         if size > store.max_table_elements:
-            raise LinkError(f"a table of {size} elements is more than Store.max_table_elements allows: {store.max_table_elements}")
+            raise LinkError(
+                f"a table of {size} elements is more than Store.max_table_elements allows: {store.max_table_elements}"
+            )
         self._store = store
         self._type = type
         self._size = 0

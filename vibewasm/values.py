@@ -59,7 +59,8 @@ def _int_bits(value: object, bits: int) -> int:
 
 def _float_bits(value: object, single: bool) -> int:
     try:
-        # ctypes converts as C does: anything with __float__ or __index__ but no text, and too large an f32 becomes infinite.
+        # ctypes converts as C does: anything with __float__ or __index__ but no text, and too large an f32 becomes
+        # infinite.
         if single:
             return c_uint32.from_buffer(c_float(value)).value  # type: ignore[arg-type]  # checked by ctypes
         return c_uint64.from_buffer(c_double(value)).value  # type: ignore[arg-type]  # checked by ctypes
@@ -73,9 +74,8 @@ def to_bits(store: Store, code: int, value: object) -> int:
     """The bits of ``value`` as type ``code``: 64 bits, or 128 of a v128.
 
     Raises:
-        TypeError: the value has the wrong class; the message starts with "wants", for a caller to put a subject before it.
-        OverflowError: an integer that does not fit.
-        ValueError: a function of another store.
+        TypeError: the value has the wrong class; the message starts with "wants", for a caller to put a subject
+        before it. OverflowError: an integer that does not fit. ValueError: a function of another store.
     """
     if code == I32:
         return _int_bits(value, 32)
@@ -119,7 +119,9 @@ def from_bits(store: Store, code: int, bits: int) -> object:
 
 
 def to_cells(store: Store, codes: Sequence[int], values: Iterable[object]) -> list[int]:
-    """Cells of several values; an error's message starts with the position of the value, counted from 1, and " wants"."""
+    """Cells of several values; an error's message starts with the position of the value, counted from 1, and "
+    wants".
+    """
     cells = []
     for position, (code, value) in enumerate(zip(codes, values, strict=True), 1):
         try:

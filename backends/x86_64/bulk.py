@@ -1,7 +1,9 @@
 """memory.copy and memory.fill: stubs that wasm code calls with operands in rdi, rsi and rdx.
 
-They may destroy all temporaries. Accesses are checked before anything is written, as the specification wants it since 2.0.
-Moves are of 16 bytes: short runs are loaded as a whole before anything is stored, and long ones are moved in steps of 64 bytes,
+They may destroy all temporaries. Accesses are checked before anything is written, as the specification wants it since
+2.0.
+Moves are of 16 bytes: short runs are loaded as a whole before anything is stored, and long ones are moved in steps of
+64 bytes,
 upwards or downwards, where the 64 bytes of the far end are loaded before the loop and stored after it.
 """
 
@@ -20,7 +22,10 @@ _SCRATCH = MEMORY_BASE
 
 
 def raise_trap(pc: bytes) -> bytes:
-    """Fill in the trap record for the trap whose number is in rdi; rsi is the store block; ``pc`` loads a return address into rax."""
+    """Fill in the trap record for the trap whose number is in rdi; rsi is the store block.
+
+    ``pc`` loads a return address into rax.
+    """
     code = asm.mov_mr(1, RSI, abi.STORE_TRAP, RDI)
     # The byte before the return address belongs to the call.
     code += pc + asm.alu_ri(asm.SUB, 1, RAX, 1) + asm.mov_mr(1, RSI, abi.STORE_TRAP_PC, RAX)
@@ -81,7 +86,9 @@ def _store_end(first: int) -> bytes:
 
 
 def memory_copy() -> bytes:
-    """``memory.copy``: rdi and rsi index the memories whose descriptors are at rax and rcx, rdx is the number of bytes."""
+    """``memory.copy``: rdi and rsi index the memories whose descriptors are at rax and rcx, rdx is the number of
+    bytes.
+    """
     a = Assembler()
     _check_bounds(a, RDI, RAX)
     _check_bounds(a, RSI, RCX)

@@ -1,6 +1,7 @@
 """Jumps, tests, calls and the moves around them.
 
-A jump whose target is not known yet ends with its 4-byte displacement, so its fix-up site is simply the end of the emitted code.
+A jump whose target is not known yet ends with its 4-byte displacement, so its fix-up site is simply the end of the
+emitted code.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ RESULT_BITS = 1 | 1 << 16
 
 
 def trap(number: int) -> bytes:
-    """An instruction that raises the trap ``number`` and carries it, so that the handler and the disassembler can tell."""
+    """An instruction that raises the trap ``number`` and carries it, so that the handler and the disassembler can
+    tell.
+    """
     return asm.ud1(number)
 
 
@@ -100,7 +103,10 @@ def patch(code: bytearray, site: int, target: int) -> None:
 
 
 def table_index(index: Operand) -> tuple[bytes, int, int]:
-    """Put the index of a jump table where it may be overwritten: the code, the index's register, and a scratch register."""
+    """Put the index of a jump table where it may be overwritten.
+
+    The code, the index's register, and a scratch register.
+    """
     if index.kind == REGISTER:
         return b"", index.reg, RCX if index.reg == RAX else RAX
     selection = Selection(0)
@@ -112,7 +118,8 @@ def jump_table(index: int, count: int, scratch: int) -> tuple[bytes, bytes, byte
     """A jump through a table of ``count`` entries by the register ``index``, which is overwritten.
 
     Returns:
-        three pieces: the first ends with the displacement to the default target, the second with that to the table, whose
+        three pieces: the first ends with the displacement to the default target, the second with that to the table,
+            whose
         entries are 4-byte distances from its own start, the third jumps.
     """
     return (
@@ -123,7 +130,9 @@ def jump_table(index: int, count: int, scratch: int) -> tuple[bytes, bytes, byte
 
 
 def poll() -> tuple[bytes, bytes]:
-    """Test the interrupt word: code that ends with the displacement to the cold part, and the cold part but for its jump back."""
+    """Test the interrupt word: code that ends with the displacement to the cold part, and the cold part but for its
+    jump back.
+    """
     hot = asm.mov_rm(1, RAX, CONTEXT, CTX_STORE)
     hot += asm.alu_mi(asm.CMP, 0, RAX, STORE_INTERRUPT, 0)
     hot += asm.jcc_rel32(asm.CC_NE, 0)
@@ -145,13 +154,17 @@ def check_zero_extended(reg: int, scratch: int) -> bytes:
 
 
 def check_frame(size: int) -> bytes:
-    """Code that traps unless the stack pointer is ``size`` bytes below the frame pointer, rax clobbered; ends with ``size``'s 4 bytes 12 before its end."""
+    """Code that traps unless the stack pointer is ``size`` bytes below the frame pointer, rax clobbered.
+
+    Ends with ``size``'s 4 bytes 12 before its end.
+    """
     code = asm.mov_rr(1, RAX, RBP)
     code += asm.alu_rr(asm.SUB, 1, RAX, RSP)
     return code + asm.alu_ri(asm.CMP, 1, RAX, size) + asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(15)
 
 
-# -- calls --------------------------------------------------------------------------------------------------------------
+# -- calls
+# --------------------------------------------------------------------------------------------------------------
 
 
 def _push(code: bytearray, operand: Operand) -> None:
@@ -201,7 +214,7 @@ def _parallel_moves(code: bytearray, moves: dict[int, int], floats: bool) -> Non
 
 def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], index: Operand | None = None) -> bytes:
     """Put arguments where a callee of these parameter types expects them, and ``index``, if given, into rax."""
-    places, area = parameter_places(types)
+    places, _ = parameter_places(types)
     code = bytearray()
     in_area = [operand for operand, (reg, _) in zip(operands, places, strict=True) if reg < 0]
     if len(in_area) & 1:
@@ -233,7 +246,9 @@ INDEX_PLAN = (I32, RAX, 1 << RAX)
 
 
 def argument_plan(types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
-    """How to pass arguments one by one: what comes first, and ``(type, register or -1, its bit)`` of each, the last one first."""
+    """How to pass arguments one by one: what comes first, and ``(type, register or -1, its bit)`` of each, the last
+    one first.
+    """
     places, _ = parameter_places(types)
     plan = []
     in_area = 0
@@ -244,7 +259,10 @@ def argument_plan(types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, 
 
 
 def argument(operand: Operand, reg: int) -> bytes | None:
-    """Code that passes one argument in ``reg``, or in the argument area where that is -1; ``None`` if that takes a scratch."""
+    """Code that passes one argument in ``reg``, or in the argument area where that is -1.
+
+    ``None`` if that takes a scratch.
+    """
     if reg < 0:
         code = bytearray()
         _push(code, operand)
@@ -277,7 +295,10 @@ def _back_in_this_instance() -> bytes:
 
 
 def call_record(offset: int) -> bytes:
-    """Call a function through the pointer to its record in the context at ``offset``: it may belong to another instance."""
+    """Call a function through the pointer to its record in the context at ``offset``.
+
+    It may belong to another instance.
+    """
     code = asm.mov_rm(1, RAX, CONTEXT, offset)
     code += asm.mov_rm(1, CONTEXT, RAX, RECORD_CTX)
     code += asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
@@ -287,7 +308,8 @@ def call_record(offset: int) -> bytes:
 def call_table(table: int, type_id: int) -> tuple[bytes, bytes, bytes]:
     """Call the table element whose index is in rax.
 
-    The first two pieces end with displacements to the traps "undefined element" and "type mismatch"; a null element faults when its
+    The first two pieces end with displacements to the traps "undefined element" and "type mismatch"; a null element
+    faults when its
     type is read. The pinned memory base serves as a scratch, since it is loaded anew in any case.
     """
     bound = asm.mov_rm(1, MEMORY_BASE, CONTEXT, table)
@@ -311,13 +333,17 @@ def call_builtin(number: int) -> bytes:
 
 
 def call_bulk(fill: bool, destination: int, source: int) -> bytes:
-    """Call the store's stub for memory.copy or memory.fill; the operands are in rdi, rsi and rdx, the arguments are descriptor offsets."""
+    """Call the store's stub for memory.copy or memory.fill.
+
+    The operands are in rdi, rsi and rdx, the arguments are descriptor offsets.
+    """
     code = asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
     code += asm.push_m(RCX, STORE_MEMORY_FILL if fill else STORE_MEMORY_COPY)
     code += asm.mov_rm(1, RAX, CONTEXT, destination)
     if not fill:
         code += asm.mov_rm(1, RCX, CONTEXT, source)
-    # The stub's address is on the stack, which keeps all temporaries for its operands; the stack stays aligned at the call.
+    # The stub's address is on the stack, which keeps all temporaries for its operands; the stack stays aligned at the
+    # call.
     code += asm.alu_ri(asm.SUB, 1, RSP, 8)
     code += asm.call_m(RSP, 8)
     return code + asm.alu_ri(asm.ADD, 1, RSP, 16)
@@ -352,7 +378,9 @@ def split_results(types: tuple[int, ...]) -> tuple[int, int, list[int]]:
 
 
 def fetch_results(types: tuple[int, ...], first_slot: int) -> bytes:
-    """Store all results of a call into consecutive slots, the first at ``first_slot``, each 8 bytes below the one before."""
+    """Store all results of a call into consecutive slots, the first at ``first_slot``, each 8 bytes below the one
+    before.
+    """
     first_int, first_float, rest = split_results(types)
     code = bytearray()
     if first_int >= 0:
@@ -399,7 +427,8 @@ def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
                     code += asm.mov_rm(1, RDX, RBP, slot - 8 * k)
                     code += asm.mov_mr(1, RCX, cell + 16 * k, RDX)
         else:
-            # rsi counts cells from 0 down to -count; rax is saved by the caller's order: it is fetched first and returned last.
+            # rsi counts cells from 0 down to -count; rax is saved by the caller's order: it is fetched first and
+            # returned last.
             code += asm.zero(RSI)
             code += asm.lea_rm(1, RCX, RCX, cell)
             if fetch:
@@ -412,5 +441,3 @@ def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
             code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
         start = end
     return bytes(code)
-
-

@@ -44,7 +44,9 @@ def _trap_unless_between(s: Selection, double: int, source: int, low: int, low_i
 
 
 def _truncate(wide: int, is_signed: bool, double: int) -> Rule:
-    """Truncation that traps. The hardware's conversion answers with its most negative number where the value does not fit."""
+    """Truncation that traps. The hardware's conversion answers with its most negative number where the value does not
+    fit.
+    """
     type_ = I64 if wide else I32
 
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
@@ -139,11 +141,11 @@ def _truncate_saturating(wide: int, is_signed: bool, double: int) -> Rule:
         body.code += asm.jcc_rel8(asm.CC_B, len(ones))
         body.code += ones
         body.code += inside.code
-        zero = asm.zero(dst) + asm.jmp_rel8(len(body.code))
+        nothing = asm.zero(dst) + asm.jmp_rel8(len(body.code))
         s.code += asm.ucomis_rr(double, source, limit)
         # "Above" is false for NaN, for zero and for what is negative: all of them give 0.
-        s.code += asm.jcc_rel8(asm.CC_A, len(zero))
-        s.code += zero
+        s.code += asm.jcc_rel8(asm.CC_A, len(nothing))
+        s.code += nothing
         s.code += body.code
         return s.result(type_, dst, sink, a)
 

@@ -1,8 +1,11 @@
 """The signal handler, in machine code: no Python can run in a signal.
 
-It takes a fault as a trap of wasm code only if the program counter is in code of a module, an activation is running, and the
-fault is one that such code can have: the trap instruction, a failed access to a reservation or to the null page, or a division. Then
-it fills in the trap record and lets the thread go on at the unwinding stub. Everything else goes to whoever handled the signal before,
+It takes a fault as a trap of wasm code only if the program counter is in code of a module, an activation is running,
+and the
+fault is one that such code can have: the trap instruction, a failed access to a reservation or to the null page, or a
+    division. Then
+it fills in the trap record and lets the thread go on at the unwinding stub. Everything else goes to whoever handled
+the signal before,
 so that a bug of the engine crashes and does not look like a trap.
 """
 
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class SignalContext(Protocol):
-        """Where a signal handler finds what was interrupted: offsets in ``ucontext_t`` and ``siginfo_t``, and signal numbers."""
+        """Where a signal handler finds what was interrupted: offsets in ``ucontext_t`` and ``siginfo_t``, and signal
+        numbers.
+        """
 
         registers: tuple[int, ...]
         pc: int
@@ -52,11 +57,13 @@ def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
         a.jmp("handle")
         a.emit(asm.nop(-len(a.code) % abi.FAULT_ENTRY_SIZE))
 
-    # rdi is the signal's number, rsi siginfo_t and rdx ucontext_t: they stay, for the one who handled the signal before.
+    # rdi is the signal's number, rsi siginfo_t and rdx ucontext_t: they stay, for the one who handled the signal
+    # before.
     a.bind("handle")
     a.emit(asm.mov_ri(R10, table), asm.alu_ri(asm.CMP, 0, RDI, context.sigint))
     a.jcc(asm.CC_E, "interrupt")
-    # si_code is 1 or 2 for what the processor found; 0 and less is another process or raise(), 0x80 an address that is none.
+    # si_code is 1 or 2 for what the processor found; 0 and less is another process or raise(), 0x80 an address that
+    # is none.
     a.emit(
         asm.mov_rm(0, RAX, RSI, context.code),
         asm.alu_ri(asm.SUB, 0, RAX, 1),
@@ -110,7 +117,10 @@ def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
 
 
 def _look_up(a: Assembler, name: str, head: int, address: int, found: str, balance: bytes = b"") -> None:
-    """Look for ``address`` in ranges: jump to ``found``, or pass the signal on after ``balance``. Destroys rax and rcx."""
+    """Look for ``address`` in ranges: jump to ``found``, or pass the signal on after ``balance``.
+
+    Destroys rax and rcx.
+    """
     a.emit(asm.mov_rm(1, RCX, R10, head))
     a.bind(f"{name} chunk")
     a.emit(asm.test_rr(1, RCX, RCX))
@@ -238,7 +248,9 @@ def _interrupt(a: Assembler) -> None:
 
 
 def _pass_on(a: Assembler, previous: int, context: SignalContext) -> None:
-    """Jump to whoever handled the signal before, as if the kernel had called him, or do what the kernel would have done."""
+    """Jump to whoever handled the signal before, as if the kernel had called him, or do what the kernel would have
+    done.
+    """
     a.bind("pass on")
     # r11 is the level's offset.
     a.emit(

@@ -18,7 +18,8 @@ from ..operand import F32, F64, I32, Operand, is_float
 from . import asm
 from .regs import CONTEXT, RAX, RBP, RCX, RDI, RSP
 
-#: Registers that parameters arrive in, and those that locals can be pinned to, in the order in which they are given out.
+#: Registers that parameters arrive in, and those that locals can be pinned to, in the order in which they are given
+#: out.
 INT_PARAMETERS = (1, 2, 6, 7)  # rcx, rdx, rsi, rdi
 FLOAT_PARAMETERS = tuple(range(8))
 PINNED_INTS = (3, 12, 13, 8, 9, 10, 11)  # rbx, r12, r13, r8 to r11
@@ -47,7 +48,9 @@ def locals_base(pinned_floats: int) -> int:
 
 
 def parameter_places(types: tuple[int, ...]) -> tuple[tuple[tuple[int, int], ...], int]:
-    """Where parameters of these types arrive: for each ``(register or -1, byte offset in the argument area)``, and the area's size."""
+    """Where parameters of these types arrive: for each ``(register or -1, byte offset in the argument area)``, and
+    the area's size.
+    """
     ints = 0
     floats = 0
     area = 0
@@ -68,7 +71,10 @@ def parameter_places(types: tuple[int, ...]) -> tuple[tuple[tuple[int, int], ...
 
 
 def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...]) -> bytes:
-    """Move parameters from where they arrive to their homes; one that arrived in the argument area and is not pinned stays there."""
+    """Move parameters from where they arrive to their homes.
+
+    One that arrived in the argument area and is not pinned stays there.
+    """
     code = bytearray()
     for type_, (reg, area), home in zip(types, parameter_places(types)[0], homes, strict=True):
         if is_float(type_):
@@ -85,7 +91,10 @@ def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...]) -> by
 
 
 def zero_slots(first: int, count: int) -> bytes:
-    """Zero ``count`` 8-byte cells of the frame, the highest of them at offset ``first``; parameters are in their homes already."""
+    """Zero ``count`` 8-byte cells of the frame, the highest of them at offset ``first``.
+
+    Parameters are in their homes already.
+    """
     code = bytearray()
     lowest = first - 8 * (count - 1)
     if count > 32:
@@ -126,13 +135,15 @@ def enter_frame(size: int, check_limit: bool) -> tuple[bytes, int, int]:
     """Make a frame of ``size`` bytes below the frame pointer.
 
     Returns:
-        the code, where its check of the stack limit begins, and the offset behind the displacement of the jump to the stack-overflow
+        the code, where its check of the stack limit begins, and the offset behind the displacement of the jump to the
+        stack-overflow
         trap; both 0 if there is no check.
     """
     code = bytearray(asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP))
     check = fixup = 0
     if check_limit and size > SMALL_FRAME:
-        # A signal that arrives while the stack pointer is below the reserve would have no stack, so the check comes first.
+        # A signal that arrives while the stack pointer is below the reserve would have no stack, so the check comes
+        # first.
         # The context and rcx, which may hold a parameter, take two cells of the frame meanwhile.
         code += asm.push_r(CONTEXT)
         code += asm.push_r(RCX)
@@ -163,7 +174,10 @@ def leave_frame(area: int) -> bytes:
 
 
 def store_slot(offset: int, operand: Operand) -> bytes:
-    """Store a register, or a constant that needs no scratch, into the frame slot at ``offset``; the flags stay as they are."""
+    """Store a register, or a constant that needs no scratch, into the frame slot at ``offset``.
+
+    The flags stay as they are.
+    """
     if operand.reg >= 0:
         if operand.type == F32:
             return asm.movs_mr(0, RBP, offset, operand.reg)
@@ -185,7 +199,8 @@ def store_slot(offset: int, operand: Operand) -> bytes:
 def copy_slots(count: int, source: int, target: int) -> bytes:
     """Copy ``count`` cells whose first (highest) is at ``source`` to where the first is at ``target``, in order.
 
-    The target is not below the source, so copying in order is right where they overlap. rax and rcx are free: all operands are in slots.
+    The target is not below the source, so copying in order is right where they overlap. rax and rcx are free: all
+    operands are in slots.
     """
     code = bytearray()
     if count <= 8:

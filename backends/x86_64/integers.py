@@ -1,7 +1,9 @@
 """Rules of the integer instructions.
 
-A rule is ``rule(s, sink, *operands) -> result entry``: it appends code to the :class:`Selection` ``s`` and says where the result is.
-``sink`` is the pinned local that takes the result, ``WANT_FLAGS`` where a comparison may stay in the flags, or ``None``.
+A rule is ``rule(s, sink, *operands) -> result entry``: it appends code to the :class:`Selection` ``s`` and says where
+the result is.
+``sink`` is the pinned local that takes the result, ``WANT_FLAGS`` where a comparison may stay in the flags, or
+``None``.
 """
 
 from __future__ import annotations
@@ -139,7 +141,9 @@ def _shift(op: int, wide: int) -> Rule:
     return rule
 
 
-def _unsigned_by_power(s: Selection, sink: Operand | None, wide: int, remainder: bool, a: Operand, b: Operand) -> Operand:
+def _unsigned_by_power(
+    s: Selection, sink: Operand | None, wide: int, remainder: bool, a: Operand, b: Operand
+) -> Operand:
     """Unsigned division or remainder by a constant power of two: a shift or a mask."""
     type_ = I64 if wide else I32
     dst = s.destination(sink, a)
@@ -452,7 +456,10 @@ RULES = _rules()
 
 
 def claims(name: str) -> int:
-    """Mask of the registers that the instruction ``name`` needs for itself: the compiler frees them of all but the operands."""
+    """Mask of the registers that the instruction ``name`` needs for itself.
+
+    The compiler frees them of all but the operands.
+    """
     operation = name[4:]
     if operation in ("div_s", "div_u", "rem_s", "rem_u"):
         return INT_TEMPORARIES  # rax, rdx, and one for the divisor

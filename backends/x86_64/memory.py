@@ -1,7 +1,9 @@
 """Rules of loads, stores, globals, tables and references; what a rule is says :mod:`.integers`.
 
-An address is an index into memory 0, whose base is pinned. A load or store comes in two parts, between which the compiler puts the
-displacement: so one memoised choice serves every offset. The form says how wide the displacement is: 0 none, 1 a byte, 2 four bytes.
+An address is an index into memory 0, whose base is pinned. A load or store comes in two parts, between which the
+compiler puts the
+displacement: so one memoised choice serves every offset. The form says how wide the displacement is: 0 none, 1 a
+    byte, 2 four bytes.
 """
 
 from __future__ import annotations
@@ -83,7 +85,9 @@ def _split(code: bytes, form: int, immediate: int = 0) -> tuple[bytes, bytes]:
 
 
 def _static_address(a: Operand) -> bool:
-    """Whether the address is the constant 0, so that the offset alone says where (the compiler folds other constants)."""
+    """Whether the address is the constant 0, so that the offset alone says where (the compiler folds other
+    constants).
+    """
     return a.kind == CONSTANT and a.value == 0
 
 
@@ -151,7 +155,8 @@ def _in_scratch(s: Selection, operand: Operand) -> Operand:
 
 
 def address(s: Selection, a: Operand, offset: int, size: int, checked: bool) -> int:
-    """Code for an access that the pinned base and a displacement alone do not guard: index and offset added up in a scratch.
+    """Code for an access that the pinned base and a displacement alone do not guard: index and offset added up in a
+    scratch.
 
     Args:
         offset: the static offset, up to 2**32 - 1.

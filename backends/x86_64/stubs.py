@@ -1,10 +1,12 @@
 """Code between Python and wasm functions: adapters per signature, and the stubs that wasm code calls.
 
 Every function here returns machine code, position-independent (:mod:`.bulk` has memory.copy and memory.fill,
-:mod:`.fault_handler` the signal handler). Signatures are strings of letters, parameters before the colon and results after it: i32 ``i``, i64 ``l``, f32 ``f``, f64 ``d``, v128 ``v``,
+:mod:`.fault_handler` the signal handler). Signatures are strings of letters, parameters before the colon and results
+after it: i32 ``i``, i64 ``l``, f32 ``f``, f64 ``d``, v128 ``v``,
 reference ``r``.
 
-Frames of all these stubs look like frames of wasm functions where a backtrace looks: the caller's frame pointer at ``[rbp]``,
+Frames of all these stubs look like frames of wasm functions where a backtrace looks: the caller's frame pointer at
+``[rbp]``,
 the return address above it, an instance context of the store at ``[rbp - 8]``.
 """
 
@@ -52,7 +54,8 @@ _ENTER_SAVED_SP = -72
 _ENTER_FRAME = 80
 _ENTER_SAVES = ((RBX, _ENTER_RBX), (R12, _ENTER_R12), (R13, _ENTER_R13), (CONTEXT, _ENTER_R14), (R15, _ENTER_R15))
 
-#: The frames of stubs that call out begin alike: context, previous exit frame, then what the C code may overwrite of the pinned
+#: The frames of stubs that call out begin alike: context, previous exit frame, then what the C code may overwrite of
+#: the pinned
 #: registers.
 _EXIT_PREVIOUS = -16
 _EXIT_PINNED_INTS = ((R8, -24), (R9, -32), (R10, -40), (R11, -48))
@@ -64,7 +67,9 @@ _FLOATS = "fdv"
 
 
 class _Place:
-    """Where a value is at a boundary: its first cell, and either a register or an offset in the argument or results area."""
+    """Where a value is at a boundary: its first cell, and either a register or an offset in the argument or results
+    area.
+    """
 
     __slots__ = ("area", "cell", "letter", "reg")
 
@@ -149,7 +154,8 @@ def _copy(letter: str, to: int, to_disp: int, base: int, disp: int, scratch: int
 def enter(signature: str) -> bytes:
     """Host to wasm, by the C ABI: ``u64 f(record *, size_t argc, cell *argv)``.
 
-    Reads the parameters from ``argv`` and writes the results to it, from its first cell on. Returns 0, or through :func:`unwind` the
+    Reads the parameters from ``argv`` and writes the results to it, from its first cell on. Returns 0, or through
+    :func:`unwind` the
     number of a trap or HOST_FAILURE, in which case ``argv`` is unchanged.
     """
     parameters, _, results = signature.partition(":")
@@ -168,7 +174,8 @@ def enter(signature: str) -> bytes:
         asm.mov_rm(1, RAX, RCX, abi.STORE_SAVED_SP),
         asm.mov_mr(1, RBP, _ENTER_SAVED_SP, RAX),
         asm.mov_mr(1, RCX, abi.STORE_SAVED_SP, RSP),
-        # The stack limit is that of this thread, unless an interruption is due. Whoever interrupts sets the word and then the
+        # The stack limit is that of this thread, unless an interruption is due. Whoever interrupts sets the word and
+        # then the
         # limit, so one that comes in between here is seen.
         asm.mov_rm(1, RAX, RCX, abi.STORE_REAL_LIMIT),
         asm.mov_mr(1, RCX, abi.STORE_STACK_LIMIT, RAX),
@@ -217,7 +224,8 @@ def _leave_enter() -> bytes:
 def unwind() -> bytes:
     """Give up the running activation: return the store's trap number from its ``enter``.
 
-    At entry r14 is any context of the store, rbp the innermost frame to record, and the trap record is filled in but for the
+    At entry r14 is any context of the store, rbp the innermost frame to record, and the trap record is filled in but
+    for the
     frames. The frames that are left hold nothing that needs cleaning up.
     """
     a = Assembler()
@@ -264,7 +272,8 @@ def unwind() -> bytes:
 def _call_out(a: Assembler, call: bytes, store: int = R11) -> None:
     """Call into Python from a frame that :data:`_EXIT_FRAME` and so on describe, with the C arguments in place.
 
-    Saves nothing. ``store`` is the register that holds the store block, which the call destroys. Afterwards rsi has the store block
+    Saves nothing. ``store`` is the register that holds the store block, which the call destroys. Afterwards rsi has
+    the store block
     and rdi the value of the "failed" cell; the flags say whether it is zero; rax has the callback's result.
     """
     a.emit(
@@ -281,7 +290,10 @@ def _call_out(a: Assembler, call: bytes, store: int = R11) -> None:
 
 
 def _fail_from_frame() -> bytes:
-    """The callback failed, or the trap in rdi is to be raised: unwind, beginning with the frame of this frame's caller."""
+    """The callback failed, or the trap in rdi is to be raised.
+
+    Unwind, beginning with the frame of this frame's caller.
+    """
     code = raise_trap(asm.mov_rm(1, RAX, RBP, 8))
     return code + asm.mov_rm(1, RBP, RBP, 0) + asm.jmp_m(RSI, abi.STORE_UNWIND)
 
@@ -301,10 +313,13 @@ def _restore_pinned(a: Assembler) -> None:
 
 
 def leave(signature: str) -> bytes:
-    """Wasm to host: the code of a host function's record; at entry rax is the record, and ``[rbp - 8]`` the caller's context.
+    """Wasm to host: the code of a host function's record; at entry rax is the record, and ``[rbp - 8]`` the caller's
+    context.
 
-    Calls the record's callback as ``f(caller's context, argc, argv)`` by the C ABI. ``argv`` lies on the store's cell stack; the
-    callback reads parameters there and writes results from the first cell on. The stack pointer is checked against the limit here, so that
+    Calls the record's callback as ``f(caller's context, argc, argv)`` by the C ABI. ``argv`` lies on the store's cell
+    stack; the
+    callback reads parameters there and writes results from the first cell on. The stack pointer is checked against
+    the limit here, so that
     every callback has the reserve below it.
     """
     parameters, _, results = signature.partition(":")
@@ -370,7 +385,8 @@ def leave(signature: str) -> bytes:
 def poll() -> bytes:
     """Call the poll callback as ``f(context, interrupt word, 0)``; all registers survive but the flags.
 
-    The word is cleared and the stack limit lowered to the real one before the call, so that what comes in during it is seen.
+    The word is cleared and the stack limit lowered to the real one before the call, so that what comes in during it
+    is seen.
     """
     a = Assembler()
     a.emit(asm.push_r(RBP), asm.mov_rr(1, RBP, RSP), asm.push_r(CONTEXT), asm.alu_ri(asm.SUB, 1, RSP, _POLL_FRAME - 8))
@@ -412,7 +428,8 @@ _POLL_FRAME = 352
 
 
 def lazy_table(first: int, count: int) -> bytes:
-    """Entries, LAZY_ENTRY_SIZE bytes each, for the defined functions ``first`` to ``first + count - 1`` of any instance.
+    """Entries, LAZY_ENTRY_SIZE bytes each, for the defined functions ``first`` to ``first + count - 1`` of any
+    instance.
 
     An entry calls the end of the table, which finds the function's number from the return address.
     """

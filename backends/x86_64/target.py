@@ -1,7 +1,9 @@
 """What the compiler asks of a processor: this module is the backend's contract, of the same shape in every backend.
 
-Choosing machine code is a pure function of the instruction, the places of its operands, the free temporaries and the destination. So
-every choice is made once and kept in :data:`MEMO`; the compiler looks there itself, since that is its hottest line, and calls
+Choosing machine code is a pure function of the instruction, the places of its operands, the free temporaries and the
+destination. So
+every choice is made once and kept in :data:`MEMO`; the compiler looks there itself, since that is its hottest line,
+and calls
 :func:`lower` and its siblings only for what is new.
 """
 
@@ -25,12 +27,14 @@ NAME = "x86_64"
 #: Entries of the single result that a label or a call passes in a register, by whether it is a float.
 RESULT_REGISTER = 0
 
-#: Choices made so far. A key is a tuple that starts with the opcode; a value is what the function that fills it returns.
+#: Choices made so far. A key is a tuple that starts with the opcode; a value is what the function that fills it
+#: returns.
 MEMO: dict[tuple[object, ...], tuple[object, ...]] = {}
 #: A hostile module can ask for any number of different choices, so the memo starts anew at this size.
 MEMO_LIMIT = 1 << 18
 
-#: More temporaries in use than these, and the compiler moves the oldest to the frame: every rule has two integer temporaries and four
+#: More temporaries in use than these, and the compiler moves the oldest to the frame: every rule has two integer
+#: temporaries and four
 #: float temporaries to work with.
 _MOST_INTS = 3
 _MOST_FLOATS = 4
@@ -89,8 +93,10 @@ def lower(
     return bytes(selection.code), result, after, after not in _ROOMY and is_tight(after)
 
 
-#: Constants as immediates: for each the stand-in that a memoised choice is made for, and the bytes that go in its place, first for
-#: arithmetic, then for stores; a stand-in is ``None`` where the constant fits no immediate. It saves a choice for every constant.
+#: Constants as immediates: for each the stand-in that a memoised choice is made for, and the bytes that go in its
+#: place, first for
+#: arithmetic, then for stores; a stand-in is ``None`` where the constant fits no immediate. It saves a choice for
+#: every constant.
 IMMEDIATES: dict[Operand, Immediate] = {}
 _STAND_INS = {
     (type_, width): Operand(CONSTANT, type_, value=value)
@@ -124,7 +130,9 @@ def immediate(constant: Operand) -> Immediate:
 def lower_immediate(
     rule: Callable[..., Operand], a: Operand, stand_in: Operand, free: int, sink: Operand | None
 ) -> tuple[bytes, bytes, Operand, int, bool]:
-    """Choose code for an instruction with an immediate: the parts before and behind it, and what :func:`lower` returns besides."""
+    """Choose code for an instruction with an immediate: the parts before and behind it, and what :func:`lower`
+    returns besides.
+    """
     selection = Selection(free)
     result = rule(selection, sink, a, stand_in)
     after = selection.finish()
@@ -145,7 +153,9 @@ def lower_select(
     return lower(select, operands, free, sink)
 
 
-def lower_load(name: str, a: Operand, form: int, free: int, sink: Operand | None) -> tuple[bytes, bytes, Operand, int, bool]:
+def lower_load(
+    name: str, a: Operand, form: int, free: int, sink: Operand | None
+) -> tuple[bytes, bytes, Operand, int, bool]:
     """Choose code for a load with a displacement of the given form."""
     selection = Selection(free)
     head, tail, result = memory.load(selection, sink, name, a, form)
@@ -172,7 +182,9 @@ def lower_far_load(
     return head + tail, result, after, is_tight(after)
 
 
-def lower_far_store(name: str, a: Operand, b: Operand, offset: int, size: int, checked: bool, free: int) -> tuple[bytes, int]:
+def lower_far_store(
+    name: str, a: Operand, b: Operand, offset: int, size: int, checked: bool, free: int
+) -> tuple[bytes, int]:
     """Choose code for a store that needs its address computed."""
     selection = Selection(free)
     reg = memory.address(selection, a, offset, size, checked)
@@ -182,7 +194,9 @@ def lower_far_store(name: str, a: Operand, b: Operand, offset: int, size: int, c
 
 
 def lower_read(kind: str, free: int, sink: Operand | None, *arguments: object) -> tuple[bytes, Operand, int, bool]:
-    """Choose code that reads the context: ``global_get``, ``memory_size``, ``context_cell``, ``table_size`` or ``table_get``."""
+    """Choose code that reads the context: ``global_get``, ``memory_size``, ``context_cell``, ``table_size`` or
+    ``table_get``.
+    """
     selection = Selection(free)
     result = getattr(memory, kind)(selection, sink, *arguments)
     after = selection.finish()

@@ -7,9 +7,9 @@
     m.func(["i32", "i32"], ["i32"], local_get(0) + local_get(1) + b"\\x6a", export="add")
     wasm = m.build()
 
-Bodies and constant expressions are raw instructions without the ``end``, which is added; :mod:`tests.binary.encode` has the
-instructions that most tests need. Nothing is checked, so invalid modules can be built too, but imports have to come before
-definitions of their kind, because every method returns the index of what it made.
+Bodies and constant expressions are raw instructions without the ``end``, which is added; :mod:`tests.binary.encode` has
+the instructions that most tests need. Nothing is checked, so invalid modules can be built too, but imports have to come
+before definitions of their kind, because every method returns the index of what it made.
 """
 
 from __future__ import annotations

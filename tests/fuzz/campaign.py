@@ -29,11 +29,12 @@ _LENGTH = struct.Struct("<I")
 
 
 class Finding(NamedTuple):
-    """What came of mutant `index`: a verdict, or a `problem` of the engine, namely how the process died, that it hung, or
-    an exception that is no `WasmError`.
+    """What came of mutant `number`: a verdict, or a `problem` of the engine.
+
+    A problem is how the process died, that it hung, or an exception that is no `WasmError`.
     """
 
-    index: int
+    number: int
     source: str
     kinds: tuple[str, ...]
     verdict: Verdict | None
@@ -69,7 +70,7 @@ class _Worker:
                 break
             finding: Finding = pickle.loads(self.buffer[4 : 4 + length])
             self.buffer = self.buffer[4 + length :]
-            self.next = finding.index + self.step
+            self.next = finding.number + self.step
             out.append(finding)
         return out
 

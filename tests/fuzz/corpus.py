@@ -1,4 +1,4 @@
-"""The modules that mutants are made from: real programs cut down to a few functions, and the official suite's modules."""
+"""What mutants are made from: real programs cut down to a few functions, and the official suite's modules."""
 
 from __future__ import annotations
 

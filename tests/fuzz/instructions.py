@@ -1,7 +1,7 @@
 """Instructions as tuples: expressions are split into them, changed, and encoded again.
 
-How an instruction is encoded is read from the engine's opcode table. Its reading of bytes is the fuzzer's own, so that a
-mistake in the engine's decoder does not hide itself.
+How an instruction is encoded is read from the engine's opcode table. Its reading of bytes is the fuzzer's own, so that
+a mistake in the engine's decoder does not hide itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The bad-input campaign: `python -m tests.fuzz.mutants --count 100000 --seed 1 --jobs 2`.
 
-Mutants of real modules are accepted or rejected by vibewasm and by wasmtime; what both accept is instantiated with stubs
-for imports, its exports are called, and results, traps, memories and globals are compared. Mutant N of a seed is always
-the same as long as the corpus is: `--only N` makes and judges it again, `--reduce` makes it small.
+Mutants of real modules are accepted or rejected by vibewasm and by wasmtime; what both accept is instantiated with
+stubs for imports, its exports are called, and results, traps, memories and globals are compared. Mutant N of a seed
+is always the same as long as the corpus is: `--only N` makes and judges it again, `--reduce` makes it small.
 """
 
 from __future__ import annotations
@@ -34,16 +34,13 @@ def main() -> int:
     config = dict.fromkeys(options.config, True)
     if options.only is not None:
         return _only(options.seed, options.only, seeds, config, options.reduce, options.save)
-    print(
-        f"seed {options.seed}, mutants {options.start} to {options.start + options.count - 1}, config {config or 'default'}"
-    )
+    stop = options.start + options.count
+    print(f"seed {options.seed}, mutants {options.start} to {stop - 1}, config {config or 'default'}")
     start = last = time.monotonic()
     report = Report()
-    for finding in campaign.run(
-        options.seed, range(options.start, options.start + options.count), options.jobs, seeds, config
-    ):
+    for finding in campaign.run(options.seed, range(options.start, stop), options.jobs, seeds, config):
         if report.add(finding):
-            _save(options.save, options.seed, make(options.seed, finding.index, seeds), finding)
+            _save(options.save, options.seed, make(options.seed, finding.number, seeds), finding)
         if time.monotonic() - last > 30:
             last = time.monotonic()
             print(f"  {report.total} after {last - start:.0f} s, {report.wrong} findings", flush=True)
@@ -92,7 +89,7 @@ def _essence(finding: Finding | str) -> str:
 
 def _save(folder: Path, seed: int, made: Made, finding: Finding) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{seed}-{finding.index}.wasm").write_bytes(made.data)
+    (folder / f"{seed}-{finding.number}.wasm").write_bytes(made.data)
 
 
 def _parse() -> argparse.Namespace:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from random import Random
 
 from tests.fuzz.corpus import Corpus, cut, parts_of
-from tests.fuzz.generate import constant
 from tests.fuzz.instructions import (
     BLOCK,
     BR,
@@ -23,7 +22,6 @@ from tests.fuzz.instructions import (
     F32_CONST,
     F64_CONST,
     I32_CONST,
-    I64_CONST,
     IF,
     KINDS,
     LOCAL_GET,
@@ -41,6 +39,7 @@ from tests.fuzz.instructions import (
     sleb,
     uleb,
 )
+from tests.fuzz.numbers import constant
 from tests.fuzz.parts import (
     CODE,
     CUSTOM,

@@ -29,7 +29,7 @@ _KINDS = {"i32": ffi.WASMTIME_I32, "i64": ffi.WASMTIME_I64, "f32": ffi.WASMTIME_
 _NAMES = {int(kind.value): (name, 4 if name.endswith("32") else 8) for name, kind in _KINDS.items()}
 
 
-# Newer than WebAssembly 2.0 without SIMD. Extended constant expressions are on in both engines: they cannot be turned off.
+# Newer than WebAssembly 2.0 without SIMD. Extended constant expressions cannot be turned off; vibewasm has them.
 NEWER_FEATURES = (
     "threads",
     "tail_call",
@@ -45,8 +45,8 @@ NEWER_FEATURES = (
     "stack_switching",
     "component_model",
 )
-# What WebAssembly 3.0 changed in how instructions of 2.0 are encoded: memory indices became LEB128 numbers (multi-memory),
-# and offsets may have 64 bits (memory64).
+# What changed the encoding of 2.0's instructions in 3.0: memory indices became LEB128 numbers (multi-memory), and
+# offsets may have 64 bits (memory64).
 ENCODING_FEATURES = ("multi_memory", "memory64")
 
 
@@ -120,8 +120,8 @@ class Peer:
         count = len(func.type(store).results)
         cells = (ffi.wasmtime_val_t * len(arguments))(*[self._to_raw(store, a) for a in arguments])
         results = (ffi.wasmtime_val_t * count)()
-        trap = ctypes.POINTER(ffi.wasm_trap_t)()
-        error = ffi.wasmtime_func_call(
+        trap: Any = ctypes.POINTER(ffi.wasm_trap_t)()
+        error: Any = ffi.wasmtime_func_call(
             store._context(), ctypes.byref(func._func), cells, len(arguments), results, count, ctypes.byref(trap)
         )
         if error:

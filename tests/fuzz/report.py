@@ -15,7 +15,7 @@ _EXAMPLES = 6
 
 
 class Report:
-    """Findings by what they are. `wrong` are those that must not be: problems, disagreements, differences, late calls."""
+    """Findings by what they are; `wrong` counts those that must not be."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -42,16 +42,16 @@ class Report:
         self.by_kind.update(set(finding.kinds))
         verdict = finding.verdict
         if verdict is None:
-            self.problems[finding.problem or "no verdict"].append(finding.index)
+            self.problems[finding.problem or "no verdict"].append(finding.number)
             return True
         if verdict.ours is None and verdict.theirs is None:
             self.accepted += 1
             self.accepted_by_kind.update(set(finding.kinds))
             self.accepted_by_source[finding.source] += 1
         elif verdict.explained:
-            self.explained[verdict.explained].append(finding.index)
+            self.explained[verdict.explained].append(finding.number)
         elif verdict.ours is None or verdict.theirs is None:
-            self.disagreements[verdict.ours or "accepted", verdict.theirs or "accepted"].append(finding.index)
+            self.disagreements[verdict.ours or "accepted", verdict.theirs or "accepted"].append(finding.number)
             return True
         self.calls += verdict.calls
         self.called += verdict.calls > 0
@@ -62,10 +62,10 @@ class Report:
         if verdict.difference:
             kind, where, ours, theirs = verdict.difference
             text = f"{where}\n        vibewasm: {ours[:200]}\n        wasmtime: {theirs[:200]}"
-            self.differences[kind].append((finding.index, text))
+            self.differences[kind].append((finding.number, text))
             return True
         if verdict.late:
-            self.late.append(finding.index)
+            self.late.append(finding.number)
             return True
         return False
 
@@ -84,8 +84,8 @@ class Report:
         total = max(1, self.total)
         lines = [
             f"{self.total} mutants: {self.accepted} accepted by both ({100 * self.accepted / total:.1f} %), "
-            f"{self.called} of them called ({100 * self.called / total:.1f} %), {self.calls} calls compared, "
-            f"{self.stopped} stopped because a call did not end, {self.nan_bits} put aside because the bits of a NaN count",
+            f"{self.called} of them called ({100 * self.called / total:.1f} %), {self.calls} calls compared; "
+            f"{self.stopped} stopped because a call did not end, {self.nan_bits} put aside because bits of a NaN count",
         ]
         lines += [f"not run, {why}: {count}" for why, count in self.not_run.items()]
         lines.append("by source: " + self._shares(self.by_source, self.accepted_by_source))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-from tests.fuzz.generate import constant
+from tests.fuzz.numbers import constant
 from tests.spec.values import Value
 
 # Memories and tables larger than this are not instantiated, and may not grow beyond it.
@@ -73,9 +74,9 @@ class FuncSignature(Protocol):
     def params(self) -> Any: ...
 
 
-def steps(rng: Random, functions: list[tuple[str, FuncSignature]]) -> list[Step]:
+def steps(rng: Random, functions: Sequence[tuple[str, FuncSignature]]) -> list[Step]:
     """Which exported functions to call with what."""
-    chosen = functions if len(functions) <= EXPORTS else rng.sample(functions, EXPORTS)
+    chosen = list(functions) if len(functions) <= EXPORTS else rng.sample(functions, EXPORTS)
     out: list[Step] = []
     for name, type_ in chosen:
         params = [str(t) for t in type_.params]
@@ -95,7 +96,7 @@ def _argument(rng: Random, type_: str) -> Value:
 
 
 def first_difference(planned: list[Step], ours: Trace, theirs: Trace) -> Difference | None:
-    """The first place where the traces differ, NaN bits and stack depth aside; None when they agree as far as both went."""
+    """Where the traces part, NaN bits and stack depth aside; None when they agree as far as both went."""
     for number, (a, b) in enumerate(zip(ours.results, theirs.results, strict=False)):
         where = "instantiation" if number == 0 else f"{planned[number - 1].export}{planned[number - 1].arguments}"
         if "stopped" in (a.kind, b.kind):

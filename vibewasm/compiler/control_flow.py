@@ -32,7 +32,9 @@ def nop(c: FunctionCompiler, pc: int) -> int:
 
 
 def after_branch(c: FunctionCompiler, pc: int) -> int:
-    """Skip what cannot be reached, validating it; the next instruction is the ``end`` or ``else`` of the innermost block."""
+    """Skip what cannot be reached, validating it; the next instruction is the ``end`` or ``else`` of the innermost
+    block.
+    """
     c.dead = True
     label = c.labels[-1]
     del c.stack[label.height + 1 :]
@@ -435,4 +437,3 @@ def _select(c: FunctionCompiler, pc: int, condition: Operand) -> int:
         choice = c.target.lower_select((a, b, condition), free, sink)
         c.target.remember(key, choice)
     return c.finish(pc, choice, sink)
-

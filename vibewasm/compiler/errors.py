@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 
 class BodyFault(Exception):
-    """A fault at a byte of the body that is being compiled; the compiler turns it into a ``ValidationError`` or ``DecodeError``.
+    """A fault at a byte of the body that is being compiled; the compiler turns it into a ``ValidationError`` or
+    ``DecodeError``.
 
     Attributes:
         message: what is wrong, beginning with the official suite's words for it.

@@ -1,10 +1,12 @@
 """The compilation of one function: one pass that reads each instruction once, validates it, and emits its code.
 
-The state is the class :class:`FunctionCompiler`, introduced field by field. Its :meth:`~FunctionCompiler.run` is the engine's hottest
+The state is the class :class:`FunctionCompiler`, introduced field by field. Its :meth:`~FunctionCompiler.run` is the
+engine's hottest
 loop and is written for speed (``benchmarks compile`` shows it): what nearly all code consists of is handled in the loop
 itself, everything else by one function an instruction in :mod:`.handlers`.
 
-A validation error needs no check of its own on the hot path: a memoised choice exists only for operands of the right types, and what
+A validation error needs no check of its own on the hot path: a memoised choice exists only for operands of the right
+types, and what
 is not in the memo is checked before it is made.
 """
 
@@ -43,16 +45,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .locals import Locals
     from .module import ModuleEnvironment
 
-#: The window of entries that are not in their slots is kept shorter than this, so that searching it takes constant time.
+    #: Code, the result's entry, the temporaries free afterwards, and whether they are few.
+    Choice = tuple[bytes, Operand, int, bool]
+    #: The same with a gap in the code for a displacement or an immediate.
+    SplitChoice = tuple[bytes, bytes, Operand, int, bool]
+
+#: The window of entries that are not in their slots is kept shorter than this, so that searching it takes constant
+#: time.
 WINDOW = 48
 #: An operand stack deeper than this is refused: its frame would not fit any stack, and building it takes memory.
 MAX_HEIGHT = 1 << 20
 
-_SMALL_CONSTANTS = tuple(
-    constant(I32, byte if byte < 64 else (byte - 128) & 0xFFFFFFFF) for byte in range(128)
-)
+_SMALL_CONSTANTS = tuple(constant(I32, byte if byte < 64 else (byte - 128) & 0xFFFFFFFF) for byte in range(128))
 _ZERO_ADDRESS = constant(I32, 0)
 _ONE_BYTE = tuple(bytes((byte,)) for byte in range(128))
 _displacements: dict[int, bytes] = {}
@@ -80,25 +87,31 @@ class FunctionCompiler:
     Attributes:
         env: what the function's module declares.
         target, patch: the backend's module, and its function that fills in a jump's displacement.
-        code: the function's expression: its bytes as a list, which is read faster, with zeros (``unreachable``) behind so that reading ahead stays inside.
+        code: the function's expression: its bytes as a list, which is read faster, with zeros (``unreachable``)
+            behind so that reading ahead stays inside.
         base: byte offset of ``code`` in the module.
         end: length of the expression.
-        pc: position of the instruction being compiled, for error messages; the loop keeps its own and writes it here before it calls.
+        pc: position of the instruction being compiled, for error messages; the loop keeps its own and writes it here
+            before it calls.
         out: machine code of the body so far; the prologue comes before it when all is known.
-        stack: operand stack entries, with a barrier at the floor of each block. Below an entry in a slot, or a barrier, every
-            entry is in its own slot; the entries above the topmost of these are the window, of which some are elsewhere.
+        stack: operand stack entries, with a barrier at the floor of each block. Below an entry in a slot, or a
+            barrier, every
+            entry is in its own slot; the entries above the topmost of these are the window, of which some are
+            elsewhere.
         free: mask of free temporaries; the loop keeps its own copy and exchanges it around calls.
         labels: open blocks, the function's own first.
-        slot_base: frame offset such that the entry at index ``i`` under ``d`` labels has its slot at ``slot_base - 8 * (i - d)``.
+        slot_base: frame offset such that the entry at index ``i`` under ``d`` labels has its slot at ``slot_base - 8
+            * (i - d)``.
         deepest: largest ``i - d`` of a slot in use, for the frame's size.
         locals, locals_: homes of locals: all of them, and the list of those with one-byte indices.
-        cold: code to be placed behind the body: (fix-up site, trap number or -1 for a poll, position in ``code``, return position).
+        cold: code to be placed behind the body: (fix-up site, trap number or -1 for a poll, position in ``code``,
+            return position).
         self_calls: sites of calls to the function itself.
         jump_tables: (site of the displacement to the table, labels or positions of the targets).
         makes_calls: whether the prologue has to look at the stack limit.
         dead: whether the end of the innermost block cannot be reached from inside.
         special: called before every instruction with its position when recording, metering or checking; else ``None``.
-        result_types: types of the function's results.
+        self_index: number of the function among the defined ones.
     """
 
     __slots__ = (
@@ -119,7 +132,6 @@ class FunctionCompiler:
         "out",
         "patch",
         "pc",
-        "result_types",
         "self_calls",
         "self_index",
         "slot_base",
@@ -127,6 +139,12 @@ class FunctionCompiler:
         "stack",
         "target",
     )
+
+    # Set by the compiler when it has read the declarations of locals.
+    locals: Locals
+    locals_: list[Operand | None]
+    self_index: int
+    slot_base: int
 
     def __init__(self, env: ModuleEnvironment, code: list[int], base: int, end: int) -> None:
         self.env = env
@@ -169,6 +187,7 @@ class FunctionCompiler:
         handlers = self.handlers
         labels = self.labels
         special = self.special
+        result: Operand
         free = self.free
         pc = 0
         while labels:
@@ -220,9 +239,7 @@ class FunctionCompiler:
                 sink = None
                 if following == 0x21 or following == 0x22:
                     sink = locals_[code[pc + 1]]
-                    if sink is not None and (
-                        sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))
-                    ):
+                    if sink is not None and (sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))):
                         sink = None
                 elif kind == COMPARISON and following in _TAKES_FLAGS:
                     sink = WANT_FLAGS
@@ -237,17 +254,17 @@ class FunctionCompiler:
                         if choice is None:
                             self.pc = pc - 1
                             choice = self.choose_immediate(op, a, stand_in, free, sink)
-                        text, tail, entry, free, tight = choice
+                        text, tail, result, free, tight = choice
                         out += text
                         out += middle
                         if tail:
                             out += tail
-                        if entry is sink:
+                        if result is sink:
                             pc += 2
                             if following == 0x22:
-                                push(entry)
+                                push(result)
                         else:
-                            push(entry)
+                            push(result)
                             if tight:
                                 free = self.relieve(free)
                         continue
@@ -255,14 +272,14 @@ class FunctionCompiler:
                 if choice is None:
                     self.pc = pc - 1
                     choice, free = self.choose_binary(op, a, b, free, sink)
-                text, entry, free, tight = choice
+                text, result, free, tight = choice
                 out += text
-                if entry is sink:
+                if result is sink:
                     pc += 2
                     if following == 0x22:
-                        push(entry)
+                        push(result)
                 else:
-                    push(entry)
+                    push(result)
                     if tight:
                         free = self.relieve(free)
             elif kind == LOAD:
@@ -298,22 +315,20 @@ class FunctionCompiler:
                 sink = None
                 if following == 0x21 or following == 0x22:
                     sink = locals_[code[pc + 1]]
-                    if sink is not None and (
-                        sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))
-                    ):
+                    if sink is not None and (sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))):
                         sink = None
                 choice = find((op, a, form, free, sink))
                 if choice is None:
                     choice = self.choose_load(op, a, form, free, sink)
-                text, tail, entry, free, tight = choice
+                text, tail, result, free, tight = choice
                 out += text
                 out += middle
-                if entry is sink:
+                if result is sink:
                     pc += 2
                     if following == 0x22:
-                        push(entry)
+                        push(result)
                 else:
-                    push(entry)
+                    push(result)
                     if tight:
                         free = self.relieve(free)
             elif kind == LOCAL_SET:
@@ -391,9 +406,7 @@ class FunctionCompiler:
                 sink = None
                 if following == 0x21 or following == 0x22:
                     sink = locals_[code[pc + 1]]
-                    if sink is not None and (
-                        sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))
-                    ):
+                    if sink is not None and (sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))):
                         sink = None
                 elif kind == TEST and following in _TAKES_FLAGS:
                     sink = WANT_FLAGS
@@ -401,14 +414,14 @@ class FunctionCompiler:
                 if choice is None:
                     self.pc = pc - 1
                     choice = self.choose_unary(op, a, free, sink)
-                text, entry, free, tight = choice
+                text, result, free, tight = choice
                 out += text
-                if entry is sink:
+                if result is sink:
                     pc += 2
                     if following == 0x22:
-                        push(entry)
+                        push(result)
                 else:
-                    push(entry)
+                    push(result)
                     if tight:
                         free = self.relieve(free)
         self.pc = pc
@@ -429,26 +442,24 @@ class FunctionCompiler:
                     found.append(None)
                 raise type_mismatch(instruction, expected, found[::-1])
 
-    def choose_binary(
-        self, op: int, a: Operand, b: Operand, free: int, sink: Operand | None
-    ) -> tuple[tuple[bytes, Operand, int, bool], int]:
-        """Validate and choose code for an instruction with two operands; also the temporaries that are free before it."""
+    def choose_binary(self, op: int, a: Operand, b: Operand, free: int, sink: Operand | None) -> tuple[Choice, int]:
+        """Validate and choose code for an instruction with two operands.
+
+        Also the temporaries that are free before it.
+        """
         rule, claimed, (type_a, type_b), result = self.env.rule(op)
         if a.type != type_a or b.type != type_b:
             self.check(name_of(op), (type_a, type_b), (a, b))
         if claimed and not (b.kind == CONSTANT and op in _SHIFTS):
             free = self.evict(claimed, free, (a, b))
-        if sink is None or sink is WANT_FLAGS or sink.type == result:
-            choice = self.target.lower(rule, (a, b), free, sink)
+        # With a local of another type as the destination, local.set itself reports the mismatch.
+        fits = sink is None or sink is WANT_FLAGS or sink.type == result
+        choice: Choice = self.target.lower(rule, (a, b), free, sink if fits else None)
+        if fits:
             self.target.remember((op, a, b, free, sink), choice)
-        else:
-            # With a local of another type as the destination, local.set itself reports the mismatch.
-            choice = self.target.lower(rule, (a, b), free, None)
         return choice, free
 
-    def choose_immediate(
-        self, op: int, a: Operand, stand_in: Operand, free: int, sink: Operand | None
-    ) -> tuple[bytes, bytes, Operand, int, bool]:
+    def choose_immediate(self, op: int, a: Operand, stand_in: Operand, free: int, sink: Operand | None) -> SplitChoice:
         """Validate and choose code for an instruction whose second operand is a constant that fits an immediate."""
         rule, _, types, result = self.env.rule(op)
         if a.type != types[0] or stand_in.type != types[1]:
@@ -457,40 +468,38 @@ class FunctionCompiler:
             # Both are constants, which only unoptimised code has: the first one goes to a register.
             text, a, free = self.target.copy_to_temporary(a, free)
             self.out += text
-        if sink is None or sink is WANT_FLAGS or sink.type == result:
-            choice = self.target.lower_immediate(rule, a, stand_in, free, sink)
+        fits = sink is None or sink is WANT_FLAGS or sink.type == result
+        choice: SplitChoice = self.target.lower_immediate(rule, a, stand_in, free, sink if fits else None)
+        if fits:
             self.target.remember((op, a, stand_in, free, sink), choice)
-            return choice
-        return self.target.lower_immediate(rule, a, stand_in, free, None)
+        return choice
 
-    def choose_unary(self, op: int, a: Operand, free: int, sink: Operand | None) -> tuple[bytes, Operand, int, bool]:
+    def choose_unary(self, op: int, a: Operand, free: int, sink: Operand | None) -> Choice:
         """Validate and choose code for an instruction with one operand."""
         rule, _, types, result = self.env.rule(op)
         if a.type != types[0]:
             self.check(name_of(op), types, (a,))
-        if sink is None or sink is WANT_FLAGS or sink.type == result:
-            choice = self.target.lower(rule, (a,), free, sink)
+        fits = sink is None or sink is WANT_FLAGS or sink.type == result
+        choice: Choice = self.target.lower(rule, (a,), free, sink if fits else None)
+        if fits:
             self.target.remember((op, a, free, sink), choice)
-            return choice
-        return self.target.lower(rule, (a,), free, None)
+        return choice
 
-    def choose_load(
-        self, op: int, a: Operand, form: int, free: int, sink: Operand | None
-    ) -> tuple[bytes, bytes, Operand, int, bool]:
+    def choose_load(self, op: int, a: Operand, form: int, free: int, sink: Operand | None) -> SplitChoice:
         """Validate and choose code for a load."""
         name = name_of(op)
         self.check(name, (self.env.address_type,), (a,))
-        if sink is None or sink.type == SIGNATURES[op][1][0]:
-            choice = self.target.lower_load(name, a, form, free, sink)
+        fits = sink is None or sink.type == SIGNATURES[op][1][0]
+        choice: SplitChoice = self.target.lower_load(name, a, form, free, sink if fits else None)
+        if fits:
             self.target.remember((op, a, form, free, sink), choice)
-            return choice
-        return self.target.lower_load(name, a, form, free, None)
+        return choice
 
     def choose_store(self, op: int, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
         """Validate and choose code for a store."""
         name = name_of(op)
         self.check(name, (self.env.address_type, SIGNATURES[op][0][1]), (a, b))
-        choice = self.target.lower_store(name, a, b, form, free)
+        choice: tuple[bytes, bytes, int] = self.target.lower_store(name, a, b, form, free)
         self.target.remember((op, a, b, form, free), choice)
         return choice
 
@@ -506,10 +515,11 @@ class FunctionCompiler:
     def far_load(self, op: int, a: Operand, offset: int, free: int) -> int:
         """A load whose address has to be computed; pushes the result."""
         name = name_of(op)
-        operands, results = SIGNATURES[op]
         self.check(name, (self.env.address_type,), (a,))
         size = 1 << ALIGNMENTS[op]
-        text, entry, free, tight = self.target.lower_far_load(name, a, offset, size, self.env.explicit_bounds, free, None)
+        text, entry, free, tight = self.target.lower_far_load(
+            name, a, offset, size, self.env.explicit_bounds, free, None
+        )
         self.out += text
         self.stack.append(entry)
         return self.relieve(free) if tight else free
@@ -564,7 +574,10 @@ class FunctionCompiler:
                 raise BodyFault("integer representation too long", malformed=True)
 
     def read_memarg(self, pc: int, natural: int) -> tuple[int, int]:
-        """Decode and validate the alignment and offset behind the opcode at ``pc``: the position behind them, and the offset."""
+        """Decode and validate the alignment and offset behind the opcode at ``pc``.
+
+        The position behind them, and the offset.
+        """
         after, alignment = self.read_unsigned(pc + 1)
         if alignment >= 64:
             # Bit 6 announces a memory index (multi-memory); what is above it has no meaning at all.
@@ -678,7 +691,7 @@ class FunctionCompiler:
         return free
 
     def spill_registers(self) -> None:
-        """Free all temporaries, as calls need it; entries above those that were in one survive a call where they are."""
+        """Free all temporaries, as calls need it; what is above them survives a call where it is."""
         self.free = self.evict(self.target.ALL_FREE, self.free, ())
 
     def sink(self, pc: int, type_: int) -> Operand | None:
@@ -690,8 +703,10 @@ class FunctionCompiler:
                     return local
         return None
 
-    def finish(self, pc: int, choice: tuple[bytes, Operand, int, bool], sink: Operand | None) -> int:
-        """Emit a choice and push its result: the position of the next instruction, behind an assignment that took the result."""
+    def finish(self, pc: int, choice: Choice, sink: Operand | None) -> int:
+        """Emit a choice and push its result: the position of the next instruction, behind an assignment that took the
+        result.
+        """
         text, entry, free, tight = choice
         self.out += text
         if entry is sink:
@@ -748,5 +763,3 @@ class FunctionCompiler:
         out = self.out
         for site in sites:
             patch(out, site, position)
-
-

@@ -23,7 +23,8 @@ TRAP_UNDEFINED_ELEMENT = 10
 MEMORY_GROW, MEMORY_INIT, DATA_DROP, TABLE_INIT, ELEM_DROP, TABLE_COPY, TABLE_FILL, TABLE_GROW = range(8)
 
 
-# -- constants ----------------------------------------------------------------------------------------------------------
+# -- constants
+# ----------------------------------------------------------------------------------------------------------
 
 
 def i64_const(c: FunctionCompiler, pc: int) -> int:
@@ -120,7 +121,8 @@ def memory_size(c: FunctionCompiler, pc: int) -> int:
     return _read(c, pc, 0x3F, "memory_size", I32, c.env.layout.memory(index))
 
 
-# -- references ----------------------------------------------------------------------------------------------------------
+# -- references
+# ----------------------------------------------------------------------------------------------------------
 
 
 def ref_null(c: FunctionCompiler, pc: int) -> int:
@@ -177,11 +179,16 @@ def store(c: FunctionCompiler, pc: int) -> int:
     return pc
 
 
-# -- calls -----------------------------------------------------------------------------------------------------------------
+# -- calls
+# -----------------------------------------------------------------------------------------------------------------
 
 
-def _pass_arguments(c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None = None) -> None:
-    """Check and pop the arguments, move everything else out of the temporaries, and put the arguments in their places."""
+def _pass_arguments(
+    c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None = None
+) -> None:
+    """Check and pop the arguments, move everything else out of the temporaries, and put the arguments in their
+    places.
+    """
     text, plan = c.env.argument_plan(params)
     arguments = c.stack[-len(params) :] if params else []
     if index is not None:
@@ -261,7 +268,8 @@ def _take_results(c: FunctionCompiler, results: tuple[int, ...]) -> None:
     elif results:
         stack = c.stack
         if stack[-1].kind < SLOT:
-            # The results go to slots, and below a slot everything has to be in one; the first two results are in registers.
+            # The results go to slots, and below a slot everything has to be in one; the first two results are in
+            # registers.
             c.free = c.target.ALL_FREE & ~c.env.control.RESULT_BITS
             c.flush()
         c.out += c.env.control.fetch_results(results, c.slot_offset(len(stack)))
@@ -319,7 +327,9 @@ def call_indirect(c: FunctionCompiler, pc: int) -> int:
 # -- operations of the runtime -----------------------------------------------------------------------------------------
 
 
-def _builtin(c: FunctionCompiler, number: int, instruction: str, immediates: tuple[int, ...], checked: tuple[int, ...]) -> None:
+def _builtin(
+    c: FunctionCompiler, number: int, instruction: str, immediates: tuple[int, ...], checked: tuple[int, ...]
+) -> None:
     """Call a builtin with immediates as its first arguments and operands as the rest."""
     c.check_top(instruction, checked)
     count = len(checked)

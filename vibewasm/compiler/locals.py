@@ -63,7 +63,9 @@ class Locals:
         pinnable_floats: tuple[int, ...],
         locals_base: int,
     ) -> None:
-        """Find homes for parameters of the types ``params``, which arrive at ``places``, and for ``runs`` of (count, type)."""
+        """Find homes for parameters of the types ``params``, which arrive at ``places``, and for ``runs`` of (count,
+        type).
+        """
         param_count = len(params)
         types = list(params) if param_count <= SHORT_INDICES else list(params[:SHORT_INDICES])
         count = param_count

@@ -32,12 +32,12 @@ MAX_LOCALS = 50_000
 VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x70: FUNCREF, 0x6F: EXTERNREF}
 #: Codes of types that belong to proposals which are not built yet.
 _FUTURE_TYPES = {0x7B: "SIMD", 0x63: "typed function references", 0x64: "typed function references"}
-_FUTURE_TYPES.update({code: "garbage collection" for code in (0x6E, 0x6D, 0x6C, 0x6B, 0x6A, 0x71, 0x72, 0x73)})
+_FUTURE_TYPES.update(dict.fromkeys((110, 109, 108, 107, 106, 113, 114, 115), "garbage collection"))
 _FUTURE_TYPES.update({0x69: "exception handling", 0x74: "exception handling"})
 _FUTURE_OPCODES = {0xFD: "SIMD", 0xFE: "threads", 0xFB: "garbage collection", 0x12: "tail calls", 0x13: "tail calls"}
 _FUTURE_OPCODES.update({0x14: "typed function references", 0x15: "typed function references"})
-_FUTURE_OPCODES.update({code: "typed function references" for code in (0xD3, 0xD4, 0xD5, 0xD6)})
-_FUTURE_OPCODES.update({code: "exception handling" for code in (0x06, 0x07, 0x08, 0x09, 0x0A, 0x18, 0x19, 0x1F)})
+_FUTURE_OPCODES.update(dict.fromkeys((211, 212, 213, 214), "typed function references"))
+_FUTURE_OPCODES.update(dict.fromkeys((6, 7, 8, 9, 10, 24, 25, 31), "exception handling"))
 
 Types = tuple[int, ...]
 _NOTHING: Types = ()
@@ -257,7 +257,9 @@ class ModuleEnvironment:
         return BodyFault(f"illegal opcode 0x{op:02X}", malformed=True)
 
     def rule(self, op: int) -> tuple[Callable[..., Operand], int, Types, int]:
-        """The backend's rule for a simple instruction, the registers it claims, its operand types and its result type; memoised."""
+        """The backend's rule for a simple instruction, the registers it claims, its operand types and its result
+        type; memoised.
+        """
         found = self._rules.get(op)
         if found is None:
             name = name_of(op)
@@ -304,7 +306,9 @@ class ModuleEnvironment:
         return found
 
     def callee(self, index: int) -> Callee:
-        """What a call of function ``index`` takes: its types, how its arguments are passed, and the calling code; memoised."""
+        """What a call of function ``index`` takes: its types, how its arguments are passed, and the calling code;
+        memoised.
+        """
         params, results = self.function_type(index)
         defined = index - self.info.imported_funcs
         if defined < 0:
@@ -359,7 +363,8 @@ class Compiler:
         fuel: emit code that counts fuel.
         explicit_bounds: check memory bounds by code rather than by guard regions.
 
-    A compiled function depends on these and on the backend's configuration alone, so compiling again gives the same bytes.
+    A compiled function depends on these and on the backend's configuration alone, so compiling again gives the same
+    bytes.
     """
 
     def __init__(
@@ -525,7 +530,8 @@ class Compiler:
         if limit_site:
             if marks is not None:
                 marks.append((overflow, 0))
-            # An interruption raises the limit to the top: then the runtime resumes behind the trap, and the limit is read again.
+            # An interruption raises the limit to the top: then the runtime resumes behind the trap, and the limit is
+            # read again.
             out += control.trap(TRAP_STACK_OVERFLOW)
             out += control.jump_back(len(out) + start - limit_check)
         for site, targets in c.jump_tables:

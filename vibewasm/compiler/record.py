@@ -21,6 +21,9 @@ class Record:
         self._starts = [mark[0] for mark in self.marks]
 
     def wasm_offset(self, code_offset: int) -> int | None:
-        """Byte offset in the module of the instruction whose code contains ``code_offset``; ``None`` before the first."""
+        """Byte offset in the module of the instruction whose code contains ``code_offset``.
+
+        ``None`` before the first.
+        """
         index = bisect_right(self._starts, code_offset) - 1
         return self.marks[index][1] if index >= 0 else None

@@ -1,4 +1,7 @@
-"""What happens before every instruction in the rarer modes: recording, checking the engine's invariants, and counting fuel."""
+"""What happens before every instruction in the rarer modes.
+
+Recording, checking the engine's invariants, and counting fuel.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ if TYPE_CHECKING:
     from .function import FunctionCompiler
 
 TRAP_OUT_OF_FUEL = 11
-#: Opcodes behind which, or at which, control can leave or enter straight-line code: fuel is taken for each stretch between them.
+#: Opcodes behind which, or at which, control can leave or enter straight-line code: fuel is taken for each stretch
+#: between them.
 _BOUNDARIES = frozenset((0x00, 0x03, 0x04, 0x05, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F, 0x10, 0x11))
 #: Instructions that cost nothing, since they leave no code of their own.
 _FREE_OF_CHARGE = frozenset((0x01, 0x02, 0x03, 0x05, 0x0B, 0x1A))
@@ -18,9 +22,7 @@ _FREE_OF_CHARGE = frozenset((0x01, 0x02, 0x03, 0x05, 0x0B, 0x1A))
 class Special:
     """Called by the hot loop before every instruction."""
 
-    def __init__(
-        self, c: FunctionCompiler, marks: list[tuple[int, int]] | None, checked: bool, fuel: bool
-    ) -> None:
+    def __init__(self, c: FunctionCompiler, marks: list[tuple[int, int]] | None, checked: bool, fuel: bool) -> None:
         self.c = c
         self.marks = marks
         self.checked = checked

@@ -1,7 +1,9 @@
 """Code that cannot be reached: validated, not compiled (core specification, appendix "Validation Algorithm").
 
-After an unconditional branch the operand stack is polymorphic: an operand below what the dead code itself pushed may be of any type. So
-dead code has a type stack of its own here, driven by the opcode table; it ends at the ``end`` or ``else`` of the block in
+After an unconditional branch the operand stack is polymorphic: an operand below what the dead code itself pushed may
+be of any type. So
+dead code has a type stack of its own here, driven by the opcode table; it ends at the ``end`` or ``else`` of the
+block in
 which it began, which is left for the compiler.
 """
 
@@ -27,7 +29,9 @@ class _Block:
 
     __slots__ = ("height", "opcode", "params", "polymorphic", "results", "types")
 
-    def __init__(self, opcode: int, height: int, params: tuple[int, ...], results: tuple[int, ...], polymorphic: bool) -> None:
+    def __init__(
+        self, opcode: int, height: int, params: tuple[int, ...], results: tuple[int, ...], polymorphic: bool
+    ) -> None:
         self.opcode = opcode
         self.height = height
         self.params = params

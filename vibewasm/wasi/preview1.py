@@ -1,8 +1,7 @@
-"""The functions of ``wasi_snapshot_preview1``: each one's name, signature and code, said once."""
+"""The functions of ``wasi_snapshot_preview1``: each one's name, signature and place, said once."""
 
 from __future__ import annotations
 
-from . import clocks, directories, files, path_calls, poll, process, sockets
 from .errnos import Errno, from_host
 from .process import Process
 
@@ -13,65 +12,79 @@ if TYPE_CHECKING:
     from .config import WasiConfig
     from .process import Check
 
-FUNCTIONS: dict[str, tuple[str, Callable[..., int | None]]] = {
-    "args_get": ("ii:i", process.args_get),
-    "args_sizes_get": ("ii:i", process.args_sizes_get),
-    "clock_res_get": ("ii:i", clocks.clock_res_get),
-    "clock_time_get": ("iIi:i", clocks.clock_time_get),
-    "environ_get": ("ii:i", process.environ_get),
-    "environ_sizes_get": ("ii:i", process.environ_sizes_get),
-    "fd_advise": ("iIIi:i", files.fd_advise),
-    "fd_allocate": ("iII:i", files.fd_allocate),
-    "fd_close": ("i:i", files.fd_close),
-    "fd_datasync": ("i:i", files.fd_datasync),
-    "fd_fdstat_get": ("ii:i", files.fd_fdstat_get),
-    "fd_fdstat_set_flags": ("ii:i", files.fd_fdstat_set_flags),
-    "fd_fdstat_set_rights": ("iII:i", files.fd_fdstat_set_rights),
-    "fd_filestat_get": ("ii:i", files.fd_filestat_get),
-    "fd_filestat_set_size": ("iI:i", files.fd_filestat_set_size),
-    "fd_filestat_set_times": ("iIIi:i", files.fd_filestat_set_times),
-    "fd_pread": ("iiiIi:i", files.fd_pread),
-    "fd_prestat_dir_name": ("iii:i", directories.fd_prestat_dir_name),
-    "fd_prestat_get": ("ii:i", directories.fd_prestat_get),
-    "fd_pwrite": ("iiiIi:i", files.fd_pwrite),
-    "fd_read": ("iiii:i", files.fd_read),
-    "fd_readdir": ("iiiIi:i", directories.fd_readdir),
-    "fd_renumber": ("ii:i", files.fd_renumber),
-    "fd_seek": ("iIii:i", files.fd_seek),
-    "fd_sync": ("i:i", files.fd_sync),
-    "fd_tell": ("ii:i", files.fd_tell),
-    "fd_write": ("iiii:i", files.fd_write),
-    "path_create_directory": ("iii:i", path_calls.path_create_directory),
-    "path_filestat_get": ("iiiii:i", path_calls.path_filestat_get),
-    "path_filestat_set_times": ("iiiiIIi:i", path_calls.path_filestat_set_times),
-    "path_link": ("iiiiiii:i", path_calls.path_link),
-    "path_open": ("iiiiiIIii:i", path_calls.path_open),
-    "path_readlink": ("iiiiii:i", path_calls.path_readlink),
-    "path_remove_directory": ("iii:i", path_calls.path_remove_directory),
-    "path_rename": ("iiiiii:i", path_calls.path_rename),
-    "path_symlink": ("iiiii:i", path_calls.path_symlink),
-    "path_unlink_file": ("iii:i", path_calls.path_unlink_file),
-    "poll_oneoff": ("iiii:i", poll.poll_oneoff),
-    "proc_exit": ("i:", process.proc_exit),
-    "proc_raise": ("i:i", process.proc_raise),
-    "random_get": ("ii:i", process.random_get),
-    "sched_yield": (":i", process.sched_yield),
-    "sock_accept": ("iii:i", sockets.sock_accept),
-    "sock_recv": ("iiiiii:i", sockets.sock_recv),
-    "sock_send": ("iiiii:i", sockets.sock_send),
-    "sock_shutdown": ("ii:i", sockets.sock_shutdown),
+#: name → (signature, module of this package that holds the function of this name)
+FUNCTIONS = {
+    "args_get": ("ii:i", "process"),
+    "args_sizes_get": ("ii:i", "process"),
+    "clock_res_get": ("ii:i", "clocks"),
+    "clock_time_get": ("iIi:i", "clocks"),
+    "environ_get": ("ii:i", "process"),
+    "environ_sizes_get": ("ii:i", "process"),
+    "fd_advise": ("iIIi:i", "files"),
+    "fd_allocate": ("iII:i", "files"),
+    "fd_close": ("i:i", "files"),
+    "fd_datasync": ("i:i", "files"),
+    "fd_fdstat_get": ("ii:i", "files"),
+    "fd_fdstat_set_flags": ("ii:i", "files"),
+    "fd_fdstat_set_rights": ("iII:i", "files"),
+    "fd_filestat_get": ("ii:i", "files"),
+    "fd_filestat_set_size": ("iI:i", "files"),
+    "fd_filestat_set_times": ("iIIi:i", "files"),
+    "fd_pread": ("iiiIi:i", "files"),
+    "fd_prestat_dir_name": ("iii:i", "directories"),
+    "fd_prestat_get": ("ii:i", "directories"),
+    "fd_pwrite": ("iiiIi:i", "files"),
+    "fd_read": ("iiii:i", "files"),
+    "fd_readdir": ("iiiIi:i", "directories"),
+    "fd_renumber": ("ii:i", "files"),
+    "fd_seek": ("iIii:i", "files"),
+    "fd_sync": ("i:i", "files"),
+    "fd_tell": ("ii:i", "files"),
+    "fd_write": ("iiii:i", "files"),
+    "path_create_directory": ("iii:i", "path_calls"),
+    "path_filestat_get": ("iiiii:i", "path_calls"),
+    "path_filestat_set_times": ("iiiiIIi:i", "path_calls"),
+    "path_link": ("iiiiiii:i", "path_calls"),
+    "path_open": ("iiiiiIIii:i", "path_calls"),
+    "path_readlink": ("iiiiii:i", "path_calls"),
+    "path_remove_directory": ("iii:i", "path_calls"),
+    "path_rename": ("iiiiii:i", "path_calls"),
+    "path_symlink": ("iiiii:i", "path_calls"),
+    "path_unlink_file": ("iii:i", "path_calls"),
+    "poll_oneoff": ("iiii:i", "poll"),
+    "proc_exit": ("i:", "process"),
+    "proc_raise": ("i:i", "process"),
+    "random_get": ("ii:i", "process"),
+    "sched_yield": (":i", "process"),
+    "sock_accept": ("iii:i", "sockets"),
+    "sock_recv": ("iiiiii:i", "sockets"),
+    "sock_send": ("iiiii:i", "sockets"),
+    "sock_shutdown": ("ii:i", "sockets"),
 }
+
+
+def find(name: str) -> Callable[..., int | None]:
+    """The code of a function, called as ``function(process, memory, *arguments)``. Loads its module."""
+    module = __import__(f"{__package__}.{FUNCTIONS[name][1]}", fromlist=[name])
+    function: Callable[..., int | None] = getattr(module, name)
+    return function
 
 
 def bind(config: WasiConfig, check: Check | None) -> dict[str, tuple[str, Callable[..., int | None]]]:
     """The functions for a new program; see :func:`vibewasm.wasi.functions`."""
     program = Process(config, check)
-    return {name: (signature, _bound(function, program)) for name, (signature, function) in FUNCTIONS.items()}
+    return {name: (signature, _bound(name, program)) for name, (signature, _) in FUNCTIONS.items()}
 
 
-def _bound(function: Callable[..., int | None], program: Process) -> Callable[..., int | None]:
+def _bound(name: str, program: Process) -> Callable[..., int | None]:
+    # Looked up by the first call: most programs use few of the modules, and their start is not to pay for the others.
+    function: Callable[..., int | None] | None = None
+
     def call(memory: memoryview, *arguments: int) -> int | None:
+        nonlocal function
         try:
+            if function is None:
+                function = find(name)
             return function(program, memory, *arguments)
         except Errno as error:
             return error.number

@@ -1,0 +1,36 @@
+"""Types as bytes, and constants with values at the edges."""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.fuzz.instructions import F32_CONST, F64_CONST, I32_CONST, I64_CONST, Instruction
+
+I32, I64, F32, F64, FUNCREF, EXTERNREF = 0x7F, 0x7E, 0x7D, 0x7C, 0x70, 0x6F
+NUMBERS = bytes([I32, I64, F32, F64])
+
+
+INTERESTING = {
+    I32: [0, 1, 2, 3, 7, 8, 31, 32, 33, 63, 64, 127, 128, 255, 256, 65535, 65536, -1, -2, -128, -32768, 0x7FFFFFFF,
+          -0x80000000, 0x12345678],
+    I64: [0, 1, 2, 31, 32, 63, 64, 65, 255, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x100000000, -1, -2, -128, -0x80000000,
+          -0x80000001, 0x7FFFFFFFFFFFFFFF, -0x8000000000000000, 0x123456789ABCDEF],
+    F32: [0, 0x80000000, 0x3F800000, 0xBF800000, 0x3F000000, 0x40490FDB, 0x7F800000, 0xFF800000, 0x7FC00000, 1,
+          0x007FFFFF, 0x4F000000, 0xCF000000, 0x4F800000, 0x5F000000, 0xDF000000, 0x5F800000, 0xBF7FFFFF, 0x4EFFFFFF],
+    F64: [0, 1 << 63, 0x3FF0 << 48, 0xBFF0 << 48, 0x3FE0 << 48, 0x400921FB54442D18, 0x7FF0 << 48, 0xFFF0 << 48,
+          0x7FF8 << 48, 1, 0x41E0 << 48, 0xC1E0 << 48, 0xC1E0000000200000, 0x41F0 << 48, 0x43E0 << 48, 0xC3E0 << 48,
+          0x43F0 << 48, 0xBFEFFFFFFFFFFFFF, 0x41DFFFFFFFC00000],
+}  # fmt: skip
+_CONST = {I32: I32_CONST, I64: I64_CONST, F32: F32_CONST, F64: F64_CONST}
+
+
+def constant(rng: Random, type_: int) -> Instruction:
+    """A constant of a number type, usually a value at some edge."""
+    if rng.random() < 0.75:
+        value = rng.choice(INTERESTING[type_])
+    elif type_ in (I32, I64):
+        bits = rng.randrange(1, 33 if type_ == I32 else 65)
+        value = rng.getrandbits(bits) - (1 << (bits - 1))
+    else:
+        value = rng.getrandbits(32 if type_ == F32 else 64)
+    return Instruction(_CONST[type_], (value,))

@@ -1,0 +1,216 @@
+"""What the tests of the runtime and of the stubs share: a store, an instance, and functions made by hand.
+
+The calling convention is spelled out here a second time, from its description, so that the tests do not repeat a mistake of
+the stubs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from vibewasm.backends.x86_64 import asm, stubs
+from vibewasm.backends.x86_64.regs import R14, RBP, RCX, RDI, RDX, RSI, RSP
+from vibewasm.runtime import calls, context, faults, stack
+from vibewasm.runtime.adapters import Adapters
+from vibewasm.runtime.blocks import Block
+from vibewasm.runtime.code_memory import CodeMemory
+from vibewasm.runtime.context import HOST_FAILURE, StoreBlock, TrapRecord
+from vibewasm.runtime.linear_memory import LinearMemory
+
+ROOT = Path(__file__).parents[2]
+
+#: Makes and leaves a frame: the context at [rbp-8], the stack pointer aligned.
+PROLOGUE = asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP) + asm.push_r(R14) + asm.push_r(R14)
+EPILOGUE = asm.leave_() + asm.ret()
+
+HostFunction = Callable[..., "list[int] | None"]
+
+
+class TrapError(Exception):
+    """A trap, with its record."""
+
+    def __init__(self, record: TrapRecord) -> None:
+        super().__init__(f"trap {record.number}")
+        self.number = record.number
+        self.record = record
+
+
+
+def cell_count(letters: str) -> int:
+    """Cells of values of these types."""
+    return sum(2 if letter == "v" else 1 for letter in letters)
+
+
+def places(letters: str) -> tuple[list[tuple[str, int]], int]:
+    """Where parameters travel: (``"int"``, ``"float"`` or ``"area"``, register or offset), and the size of the area."""
+    ints = [RCX, RDX, RSI, RDI]
+    floats = list(range(8))
+    found: list[tuple[str, int]] = []
+    area = 0
+    for letter in letters:
+        if letter in "fdv" and floats:
+            found.append(("float", floats.pop(0)))
+        elif letter not in "fdv" and ints:
+            found.append(("int", ints.pop(0)))
+        else:
+            found.append(("area", area))
+            area += 16 if letter == "v" else 8
+    return found, (area + 15) // 16 * 16
+
+
+def result_places(letters: str) -> list[tuple[str, int]]:
+    """Where results travel: (``"int"``, 0), (``"float"``, 0) or (``"area"``, offset in the store block)."""
+    found: list[tuple[str, int]] = []
+    rest = 0
+    for letter in letters:
+        kind = "float" if letter in "fdv" else "int"
+        if (kind, 0) in found:
+            found.append(("area", 2048 + 16 * rest))
+            rest += 1
+        else:
+            found.append((kind, 0))
+    return found
+
+
+class Machine:
+    """One store with one instance."""
+
+    def __init__(self, pages: int = 1, guarded: bool = True) -> None:
+        faults.install(stubs.fault_handler)
+        calls.watch_swallowed()
+        self.code = CodeMemory()
+        self.stub_code = CodeMemory(traps=False)
+        self.adapters = Adapters(self.stub_code, stubs)
+        self.block = StoreBlock()
+        self.cells = self.block.cells
+        self.adapters.install(self.block)
+        self.memory = LinearMemory(pages, None, guarded)
+        self.ctx = self.context(self.memory)
+        self.host_ctx = self.context(None)
+        self.pending: BaseException | None = None
+        self.callers: list[int] = []
+        self.keep: list[object] = []
+        self.polls: list[int] = []
+        self.on_poll: Callable[[], object] = lambda: None
+        self.cells[context.CELL_POLL] = self.callback(calls.PollCallback, self._poll)
+
+    def context(self, memory: LinearMemory | None) -> Block:
+        """A context of the store, with room for 8 cells behind the header."""
+        block = Block(context.CTX_HEADER + 64)
+        block.cells[0] = self.block.address
+        if memory is not None:
+            block.cells[1] = memory.base
+            block.cells[2] = memory.descriptor
+        return block
+
+    def callback(self, prototype: Callable[..., object], function: Callable[..., object]) -> int:
+        """Address of a ctypes callback that lives as long as the machine."""
+        made = prototype(function)
+        self.keep.append(made)
+        return calls.address_of(made)
+
+    def _poll(self, ctx: int, word: int, zero: int) -> None:
+        try:
+            self.polls.append(word)
+            self.on_poll()
+            self.cells[context.CELL_FAILED] = 0
+        except BaseException as error:
+            self.pending = error
+
+    def record(self, code: int, ctx: Block, callback: int = 0) -> Block:
+        """A function record."""
+        block = Block(context.RECORD_SIZE)
+        block.cells[0] = code
+        block.cells[1] = ctx.address
+        block.cells[3] = callback
+        self.keep.append(block)
+        return block
+
+    def function(self, code: bytes, ctx: Block | None = None) -> Block:
+        """The record of a wasm function with this code."""
+        return self.record(self.code.publish(code), ctx or self.ctx)
+
+    def wrapped(self, body: bytes) -> Block:
+        """The record of a wasm function with this code inside a frame."""
+        return self.function(PROLOGUE + body + EPILOGUE)
+
+    def host(self, signature: str, function: HostFunction) -> Block:
+        """The record of a host function, which takes and returns cells."""
+        params, _, results = signature.partition(":")
+        argc, width = cell_count(params), cell_count(results)
+        cells = self.cells
+        base = self.block.address
+
+        def callback(ctx: int, count: int, argv: int) -> None:
+            try:
+                assert count == argc
+                self.callers.append(ctx)
+                at = (argv - base) // 8
+                returned = function(*cells[at : at + argc]) or []
+                assert len(returned) == width
+                for index, value in enumerate(returned):
+                    cells[at + index] = value
+                cells[context.CELL_FAILED] = 0
+            except BaseException as error:
+                self.pending = error
+
+        return self.record(self.adapters.leave(signature), self.host_ctx, self.callback(calls.HostCallback, callback))
+
+    def lazy(self, make: Callable[[int, int], int]) -> None:
+        """Have functions compiled by ``make(context, number)``."""
+
+        def callback(ctx: int, number: int, zero: int) -> int:
+            try:
+                address = make(ctx, number)
+                self.cells[context.CELL_FAILED] = 0
+                return address
+            except BaseException as error:
+                self.pending = error
+                return 0
+
+        self.cells[context.CELL_LAZY] = self.callback(calls.LazyCallback, callback)
+
+    def call(self, record: Block, signature: str, *arguments: int) -> list[int]:
+        """Call a function with cells; returns cells."""
+        params, _, results = signature.partition(":")
+        argc, width = cell_count(params), cell_count(results)
+        assert len(arguments) == argc
+        argv = Block(8 * max(argc, width, 1))
+        for index, value in enumerate(arguments):
+            argv.cells[index] = value
+        self.cells[context.CELL_REAL_LIMIT] = stack.stack_limit()
+        function = self.adapters.enter(signature)
+        argument = calls.argument
+        number = function(argument(record.address), argument(argc), argument(argv.address))
+        if number == HOST_FAILURE:
+            error = self.pending or calls.take_swallowed()
+            self.pending = None
+            assert error is not None
+            raise error
+        if number:
+            assert number == self.cells[context.CELL_TRAP]
+            raise TrapError(self.block.trap())
+        return argv.cells[:width].tolist()
+
+
+def call_record(record: Block) -> bytes:
+    """Call through a record, and come back to the frame's own instance."""
+    code = asm.mov_ri(0, record.address) + asm.mov_rm(1, R14, 0, 8) + asm.mov_rm(1, 15, R14, 8)
+    return code + asm.call_m(0, 0) + asm.mov_rm(1, R14, RBP, -8) + asm.mov_rm(1, 15, R14, 8)
+
+
+def python(source: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run Python source in another process, from the root of the project."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, *options, "-c", source],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )

@@ -1,0 +1,89 @@
+"""Whole programs: the WASI conformance cases and the real programs beside the project, through the public API.
+
+They are in ``../shared`` or where ``VIBEWASM_SHARED`` points, and are skipped by name where they are missing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vibewasm as vw
+
+SHARED = Path(os.environ.get("VIBEWASM_SHARED") or Path(__file__).parents[3] / "shared")
+CASES = sorted((SHARED / "wasi").glob("*/*.wasm"))
+PROGRAMS = sorted((SHARED / "programs").glob("*/*.wasm"))
+
+# An empty parameter list would be skipped without a name.
+MISSING = [pytest.param(None, marks=pytest.mark.skip(reason=f"no programs: there is no {SHARED.name}/ with them"))]
+
+
+def name_of(path: Path | None) -> str:
+    return f"{path.parent.name}/{path.stem}" if path else "missing"
+
+
+@pytest.fixture(scope="module")
+def engine() -> vw.Engine:
+    return vw.Engine()
+
+
+class Outcome:
+    """What a program did."""
+
+    def __init__(self, engine: vw.Engine, path: Path, config: dict[str, Any]) -> None:
+        out, err = io.BytesIO(), io.BytesIO()
+        module = vw.Module(engine, path)
+        store = vw.Store(engine)
+        linker = vw.Linker(engine)
+        linker.define_wasi(vw.WasiConfig(stdin=b"", stdout=out, stderr=err, **config))
+        self.brackets: list[str] = []
+        linker.define("bench", "start", lambda: self.brackets.append("start"))
+        linker.define("bench", "end", lambda: self.brackets.append("end"))
+        instance = linker.instantiate(store, module)
+        self.exit_code = 0
+        try:
+            instance.exports["_start"]()
+        except vw.ExitTrap as exit:
+            self.exit_code = exit.code
+        self.stdout, self.stderr = out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize("path", CASES or MISSING, ids=name_of)
+def test_a_conformance_case_ends_as_it_must(engine: vw.Engine, tmp_path: Path, path: Path) -> None:
+    sidecar = path.with_suffix(".json")
+    case = json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
+    preopens = {}
+    if "root" in case:
+        # A copy, since cases write into it.
+        root = tmp_path / "root"
+        shutil.copytree(path.parent / case["root"], root)
+        for entry in [root, *root.rglob("*")]:
+            entry.chmod(0o755 if entry.is_dir() else 0o644)
+        preopens["/"] = root
+    arguments = [path.name, *case.get("args", [])]
+    outcome = Outcome(engine, path, {"args": arguments, "env": case.get("env"), "preopens": preopens})
+    assert outcome.stderr.decode() == case.get("stderr", "")
+    assert outcome.stdout.decode() == case.get("stdout", "")
+    assert outcome.exit_code == case.get("exit_code", 0)
+
+
+@pytest.mark.parametrize("path", PROGRAMS or MISSING, ids=name_of)
+def test_a_program_prints_what_it_must(engine: vw.Engine, path: Path) -> None:
+    if path.stem == "coremark-minimal":
+        pytest.skip("coremark-minimal has no WASI: it wants a clock and gives a number")
+    outcome = Outcome(engine, path, {"args": [path.name], "preopens": {".": path.parent}})
+    assert outcome.exit_code == 0
+    if path.stem == "coremark":
+        assert b"Correct operation validated" in outcome.stdout
+    else:
+        assert outcome.brackets == ["start", "end"]
+    for stream, text in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
+        expected = path.with_name(f"{path.stem}.{stream}.expected")
+        if expected.exists():
+            assert text == expected.read_bytes()
