@@ -14,7 +14,7 @@ from .floats import FLOAT_EQUAL, FLOAT_NOT_EQUAL
 from .frames import parameter_places
 from .integers import test_zero
 from .regs import CONTEXT, MEMORY_BASE, RAX, RBP, RCX, RDX, RSI, RSP
-from .selection import INT_TEMPORARIES, Selection
+from .selection import Selection
 
 _pack_displacement = Struct("<i").pack_into
 CTX_STORE = 0
@@ -57,7 +57,12 @@ def test(condition: Operand) -> tuple[bytes, int]:
     """Code that puts a condition into the flags, and the flags' condition under which it holds."""
     if condition.kind == FLAGS:
         return b"", condition.value
-    selection = Selection(INT_TEMPORARIES & ~condition.bit)
+    if condition.kind == CONSTANT:
+        # No scratch may be free here. The stack pointer is never zero, and equal to itself.
+        always = asm.test_rr(1, RSP, RSP)
+        never = asm.alu_rr(asm.CMP, 1, RSP, RSP)
+        return always if condition.value else never, asm.CC_NE
+    selection = Selection(0)
     test_zero(selection, 0, condition)
     return bytes(selection.code), asm.CC_NE
 

@@ -1,7 +1,7 @@
 """Random well-typed function bodies, nearly all of which end when they are called.
 
-They grow from types downwards: `BodyWriter.value` writes instructions that leave one value of a type, `BodyWriter.statement`
-instructions that leave nothing.
+They grow from types downwards: `BodyWriter.value` writes instructions that leave one value of a type,
+`BodyWriter.statement` instructions that leave nothing.
 """
 
 from __future__ import annotations

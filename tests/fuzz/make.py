@@ -8,7 +8,8 @@ from typing import NamedTuple
 from tests.fuzz.corpus import Corpus, parts_of
 from tests.fuzz.generate import generate
 from tests.fuzz.instructions import NotParsed
-from tests.fuzz.mutations import WEIGHTS, WHOLE, Mutant
+from tests.fuzz.mutant import Mutant
+from tests.fuzz.mutations import WEIGHTS, WHOLE
 
 _MUTATIONS = list(WEIGHTS)
 _MUTATION_WEIGHTS = list(WEIGHTS.values())
