@@ -57,7 +57,10 @@ BARRIER_ENTRY = Operand(BARRIER, NO_TYPE)
 #: Passed as the destination of a comparison whose result the next instruction takes from the flags.
 WANT_FLAGS = Operand(FLAGS, NO_TYPE)
 
-_interned: dict[tuple[int, int, int], Operand] = {}
+#: Entries by value type, then by register number.
+_registers: dict[int, tuple[Operand, ...]] = {}
+_pinned: dict[int, tuple[Operand, ...]] = {}
+_flags: dict[int, Operand] = {}
 
 
 def is_float(type_: int) -> bool:
@@ -67,58 +70,62 @@ def is_float(type_: int) -> bool:
 
 def register(type_: int, reg: int) -> Operand:
     """The entry of a value in the temporary register ``reg``."""
-    key = (REGISTER, type_, reg)
-    found = _interned.get(key)
+    found = _registers.get(type_)
     if found is None:
-        found = _interned[key] = Operand(REGISTER, type_, reg, bit=1 << (reg + 16 if is_float(type_) else reg))
-    return found
+        shift = 16 if is_float(type_) else 0
+        found = tuple(Operand(REGISTER, type_, number, bit=1 << number + shift) for number in range(32))
+        _registers[type_] = found
+    return found[reg]
 
 
 def pinned_local(type_: int, reg: int) -> Operand:
     """The entry of a local that lives in the register ``reg`` for the whole function."""
-    key = (LOCAL, type_, reg)
-    found = _interned.get(key)
+    found = _pinned.get(type_)
     if found is None:
-        found = _interned[key] = Operand(LOCAL, type_, reg)
-    return found
+        found = _pinned[type_] = tuple(Operand(LOCAL, type_, number) for number in range(32))
+    return found[reg]
 
 
 def flags(condition: int) -> Operand:
     """The entry of a comparison that holds when the backend's ``condition`` does."""
-    key = (FLAGS, I32, condition)
-    found = _interned.get(key)
+    found = _flags.get(condition)
     if found is None:
-        found = _interned[key] = Operand(FLAGS, I32, value=condition)
+        found = _flags[condition] = Operand(FLAGS, I32, value=condition)
     return found
 
 
-_slots: dict[tuple[int, int, int], Operand] = {}
+#: Entries in the frame by value type, then by offset.
+_slots: dict[int, dict[int, Operand]] = {}
+_frame_locals: dict[int, dict[int, Operand]] = {}
 _constants: dict[tuple[int, int], Operand] = {}
 #: A hostile module can name any number of constants and offsets, so the interning tables start anew at this size.
 #: Entries in use stay valid: nothing depends on identity but the hit rate of the memo and the search for a local.
 INTERN_LIMIT = 1 << 16
 
 
+def _in_frame(table: dict[int, dict[int, Operand]], kind: int, type_: int, offset: int) -> Operand:
+    """Make an entry in the frame that is not in its table yet."""
+    of_type = table.setdefault(type_, {})
+    if len(of_type) >= INTERN_LIMIT:
+        of_type.clear()
+    entry = of_type[offset] = Operand(kind, type_, offset=offset)
+    return entry
+
+
 def slot(type_: int, offset: int) -> Operand:
     """The entry of a value in the frame slot at ``offset``."""
-    key = (SLOT, type_, offset)
-    found = _slots.get(key)
-    if found is None:
-        if len(_slots) >= INTERN_LIMIT:
-            _slots.clear()
-        found = _slots[key] = Operand(SLOT, type_, offset=offset)
-    return found
+    try:
+        return _slots[type_][offset]
+    except KeyError:
+        return _in_frame(_slots, SLOT, type_, offset)
 
 
 def frame_local(type_: int, offset: int) -> Operand:
     """The entry of a local that lives in the frame at ``offset``."""
-    key = (LOCAL, type_, offset)
-    found = _slots.get(key)
-    if found is None:
-        if len(_slots) >= INTERN_LIMIT:
-            _slots.clear()
-        found = _slots[key] = Operand(LOCAL, type_, offset=offset)
-    return found
+    try:
+        return _frame_locals[type_][offset]
+    except KeyError:
+        return _in_frame(_frame_locals, LOCAL, type_, offset)
 
 
 def constant(type_: int, value: int) -> Operand:

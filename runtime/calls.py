@@ -31,7 +31,8 @@ EnterFunction = ctypes.CFUNCTYPE(ctypes.c_uint64)
 #: declared argument types. A bare int must never be passed: ctypes would cut it to 32 bits.
 argument = ctypes.c_void_p.from_param
 
-_PACKAGE = __name__.partition(".")[0] + "."
+#: Packages whose functions are passed to the callback types here: what other callbacks of the process raise is left alone.
+callback_packages = {__name__.partition(".")[0]}
 
 #: What ctypes swallowed, by thread.
 _swallowed: dict[int, BaseException] = {}
@@ -52,7 +53,7 @@ def _catch(unraisable: Any) -> None:
     if (
         traceback is not None
         and "ctypes callback function" in (unraisable.err_msg or "")
-        and traceback.tb_frame.f_globals.get("__name__", "").startswith(_PACKAGE)
+        and traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] in callback_packages
     ):
         _swallowed[_thread.get_ident()] = error
     else:

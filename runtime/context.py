@@ -6,6 +6,8 @@ The byte offsets are those of :mod:`vibewasm.backends.abi`. The ``CELL_`` consta
 
 from __future__ import annotations
 
+import ctypes
+
 from ..backends.abi import *  # noqa: F403 - offsets only; they belong to this module's interface
 from ..backends.abi import (
     INTERRUPT_REQUEST,
@@ -39,7 +41,7 @@ from ..backends.abi import (
     STORE_UNWIND,
 )
 from . import faults
-from .blocks import Block
+from .platform import system
 
 CELL_STACK_LIMIT = STORE_STACK_LIMIT // 8
 CELL_INTERRUPT = STORE_INTERRUPT // 8
@@ -72,8 +74,25 @@ _ALL_ONES = (1 << 64) - 1
 _HEADER_CELLS = STORE_RESULTS // 8
 _ZEROS = memoryview(bytes(STORE_RESULTS)).cast("Q")
 
-#: Blocks given back. They are never unmapped: the handler of SIGINT, which may run at any moment in any thread, writes to all.
-_pool: list[Block] = []
+#: Addresses of blocks that nobody uses. Blocks are never unmapped: the handler of SIGINT, which may run at any moment in any
+#: thread, writes to all of them.
+_pool: list[int] = []
+_mapped: list[object] = []
+
+
+class _Memory(ctypes.c_char * STORE_SIZE):  # type: ignore[misc]  # a type made at run time
+    """The bytes of a block. Views keep it alive; when the last has gone the block goes back to the pool."""
+
+    def __del__(self, pool: list[int] = _pool) -> None:
+        pool.append(ctypes.addressof(self))
+
+
+def _new_block() -> int:
+    memory = system.anonymous(STORE_SIZE)
+    _mapped.append(memory)
+    address = system.address_of(memory)
+    faults.register_store(address)
+    return address
 
 
 class TrapRecord:
@@ -111,37 +130,29 @@ class StoreBlock:
         stack_base: address of the first byte of ``stack``.
 
     Raises:
-        MemoryError: there is no room for it.
+        OSError: there is no room for it.
+
+    The memory lives as long as the object or one of its views.
     """
 
-    __slots__ = ("_block", "address", "cells", "stack", "stack_base")
+    __slots__ = ("address", "cells", "stack", "stack_base")
 
     def __init__(self) -> None:
         try:
-            block = _pool.pop()
+            address = _pool.pop()
         except IndexError:
-            block = Block(STORE_SIZE)
-            faults.register_store(block.address)
-        self._block: Block | None = block
-        self.address = block.address
-        self.cells = cells = block.cells
-        self.stack = block.bytes[STORE_CELLS:STORE_SIZE]
-        self.stack_base = block.address + STORE_CELLS
+            address = _new_block()
+        # Another block may take the address as soon as nothing refers to this object any more.
+        whole = memoryview(_Memory.from_address(address)).cast("B")
+        self.address = address
+        self.cells = cells = whole.cast("Q")
+        self.stack = whole[STORE_CELLS:STORE_SIZE]
+        self.stack_base = address + STORE_CELLS
         cells[:_HEADER_CELLS] = _ZEROS
         cells[CELL_STACK_TOP] = self.stack_base
-        cells[CELL_STACK_END] = block.address + STORE_SIZE
-        # MXCSR of wasm code on x86-64: all exceptions masked, round to nearest. Other processors read the same cell their way.
+        cells[CELL_STACK_END] = address + STORE_SIZE
+        # MXCSR of wasm code on x86-64: all exceptions masked, round to nearest. Other processors read the cell their way.
         cells[CELL_FLOAT_MODE] = 0x1F80
-
-    def close(self) -> None:
-        """Give the block back for another store. No code that runs or can still be called may refer to it."""
-        block = self._block
-        if block is not None:
-            self._block = None
-            # The next owner gets other views: these must not reach its cells.
-            self.cells = self.cells[:0]
-            self.stack = self.stack[:0]
-            _pool.append(block)
 
     @property
     def fuel(self) -> int:

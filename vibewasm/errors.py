@@ -63,6 +63,9 @@ class WasmError(Exception):
         super().__init__(message)
         self.message = message
 
+    def __str__(self) -> str:
+        return self.message
+
 
 class DecodeError(WasmError):
     """The bytes are not a module: malformed in the sense of the specification, "Binary Format".

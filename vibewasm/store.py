@@ -130,7 +130,6 @@ class Store:
     )
 
     def __init__(self, engine: Engine) -> None:
-        self._closed = True
         self.engine = engine
         self.max_memory: int | None = engine.config.max_memory
         self.max_table_elements: int = engine.config.max_table_elements
@@ -233,7 +232,6 @@ class Store:
         self._funcs.clear()
         self._wasi.clear()
         self._references = References()
-        self._block.close()
 
     def __enter__(self) -> Store:
         return self
@@ -242,12 +240,6 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        # Nothing refers to the store, so nothing of it can run: its block may go to another one.
-        if not self._closed:
-            self._closed = True
-            self._block.close()
 
     # -- stopping ---------------------------------------------------------------------------------------------------
 

@@ -181,14 +181,14 @@ class Selection:
 
     def result(self, type_: int, dst: int, sink: Operand | None, *operands: Operand) -> Operand:
         """Release ``operands`` and name the result in ``dst``: the sink itself, or a temporary's entry."""
+        bits = 0
+        for operand in operands:
+            bits |= operand.bit
         if sink is not None:
-            for operand in operands:
-                self.release(operand)
+            self._borrowed |= bits
             return sink
         kept = register(type_, dst)
-        for operand in operands:
-            if operand.bit != kept.bit:
-                self.release(operand)
+        self._borrowed |= bits & ~kept.bit
         return kept
 
     # -- arithmetic with any kind of source ----------------------------------------------------------------------

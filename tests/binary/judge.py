@@ -1,8 +1,11 @@
-"""wasmtime as a judge of what is a valid module, with the features that vibewasm has."""
+"""What the decoder and wasmtime, with the features that vibewasm has, say of a module."""
 
 from __future__ import annotations
 
 import wasmtime
+
+from vibewasm.binary.decoder import decode
+from vibewasm.errors import DecodeError, ValidationError
 
 _OFF = (
     "simd",
@@ -25,6 +28,15 @@ def _engine() -> wasmtime.Engine:
 
 
 _ENGINE = _engine()
+
+
+def rejection(wasm: bytes) -> DecodeError | ValidationError | None:
+    """The decoder's complaint about a module, or ``None``. Any other exception comes through."""
+    try:
+        decode(wasm)
+    except (DecodeError, ValidationError) as error:
+        return error
+    return None
 
 
 def wasmtime_accepts(wasm: bytes) -> bool:

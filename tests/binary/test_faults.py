@@ -84,6 +84,8 @@ def test_the_text_format_is_named_as_such(text: bytes) -> None:
         (section("type", b"\1\xe0\x7f\0\0"), "integer representation too long", 11),
         (section("type", b"\1\x60\1\x40\0"), "malformed value type", 13),
         (section("type", b"\1\x60\1\x63\x40\0"), "malformed heap type", 14),
+        (section("type", b"\1\x5e\x78\2"), "malformed mutability", 13),
+        (section("type", b"\1\x5f\2\x7f\1\x77\xff"), "malformed mutability", 16),
         # Imports.
         (section("import", b"\1\0\0\5"), "malformed import kind", 13),
         (section("import", b"\1\0\0\x80"), "malformed import kind", 13),

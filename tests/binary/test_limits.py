@@ -1,6 +1,8 @@
-"""Limits of the implementation: at the limit a module is accepted, one beyond it is rejected; and wasmtime says the same."""
+"""Limits of the implementation: at a limit a module is accepted, beyond it rejected; and wasmtime says the same."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 
@@ -29,7 +31,7 @@ def with_elements(number: int) -> bytes:
     return module(TYPE, section("import", b"\1\0\0\0\0"), section("element", b"\1\1\0" + repeated(number, b"\0")))
 
 
-CASES = {
+CASES: dict[str, tuple[int, Callable[[int], bytes]]] = {
     "params": (1000, lambda n: module(section("type", b"\1\x60" + value_types(["i32"] * n) + b"\0"))),
     "results": (1000, lambda n: module(section("type", b"\1\x60\0" + value_types(["i32"] * n)))),
     "tables": (100, lambda n: module(section("table", repeated(n, b"\x70\0\0")))),
@@ -37,7 +39,6 @@ CASES = {
     "data segments": (100_000, lambda n: module(section("data", repeated(n, b"\1\0")))),
     "name": (100_000, with_name),
     "function body": (7_654_321, with_body),
-    "imported function types": (499_999, lambda n: module(TYPE, section("import", repeated(n, b"\0\0\0\0")))),
 }
 
 
@@ -46,18 +47,17 @@ def test_at_the_limit_and_beyond(what: str) -> None:
     limit, build = CASES[what]
     fits, too_many = build(limit), build(limit + 1)
     decode(fits)
-    with pytest.raises(ValidationError, match="^implementation limit: "):
+    with pytest.raises(ValidationError, match=r"^implementation limit: "):
         decode(too_many)
-    if what != "function body":  # wasmtime compiles the whole body to say so
-        assert wasmtime_accepts(fits)
-        assert not wasmtime_accepts(too_many)
+    assert wasmtime_accepts(fits)
+    assert not wasmtime_accepts(too_many)
 
 
 def test_counts_beyond_a_limit_that_the_bytes_could_hold() -> None:
     for which, item, limit in (("type", b"\x60\0\0", 1_000_000), ("function", b"\0", 1_000_000)):
-        with pytest.raises(ValidationError, match="^implementation limit: 1000001 "):
+        with pytest.raises(ValidationError, match=r"^implementation limit: 1000001 "):
             decode(module(section(which, repeated(limit + 1, item))))
-    with pytest.raises(ValidationError, match="^implementation limit: 10000001 items"):
+    with pytest.raises(ValidationError, match=r"^implementation limit: 10000001 items"):
         decode(with_elements(10_000_001))
 
 

@@ -85,13 +85,13 @@ class Judge:
         their_trace = self._peer.run(made.data, planned)
         stopped = their_trace.results[-1].kind == "stopped"
         our_trace = self._run(module, planned[: len(their_trace.results) - 1], stopped)
-        difference = first_difference(planned, our_trace, their_trace)
+        difference = first_difference(planned, made.data, our_trace, their_trace)
         nan_bits = False
         if difference and difference.kind in ("results", "outcome", "global", "memory"):
             if self._canonical is None:
                 self._canonical = Peer(canonical_nans=True)
             # If wasmtime itself does otherwise when NaNs have other bits, the specification allows both.
-            if first_difference(planned, self._canonical.run(made.data, planned), their_trace):
+            if first_difference(planned, made.data, self._canonical.run(made.data, planned), their_trace):
                 difference, nan_bits = None, True
         our_end = our_trace.results[-1].kind
         return Verdict(

@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[2]
 PROLOGUE = asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP) + asm.push_r(R14) + asm.push_r(R14)
 EPILOGUE = asm.leave_() + asm.ret()
 
+calls.callback_packages.add(__name__.partition(".")[0])
+
 HostFunction = Callable[..., "list[int] | None"]
 
 
@@ -81,7 +83,6 @@ class Machine:
 
     def __init__(self, pages: int = 1, guarded: bool = True) -> None:
         faults.install(stubs.fault_handler)
-        calls.watch_swallowed()
         self.code = CodeMemory()
         self.stub_code = CodeMemory(traps=False)
         self.adapters = Adapters(self.stub_code, stubs)
@@ -182,6 +183,7 @@ class Machine:
         argv = Block(8 * max(argc, width, 1))
         for index, value in enumerate(arguments):
             argv.cells[index] = value
+        calls.watch_swallowed()
         self.cells[context.CELL_REAL_LIMIT] = stack.stack_limit()
         function = self.adapters.enter(signature)
         argument = calls.argument

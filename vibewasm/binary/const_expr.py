@@ -106,8 +106,14 @@ def _not_constant(opcode: int, pos: int) -> DecodeError | ValidationError:
     return ValidationError(f"constant expression required: {name} is not constant", pos)
 
 
-def check_const_expr(info: ModuleInfo, expr: ConstExpr, expected: int) -> None:
+def check_const_expr(info: ModuleInfo, expr: ConstExpr, expected: int, visible_globals: int) -> None:
     """Check that an expression is valid and gives one value of the type ``expected``.
+
+    Args:
+        info: the module.
+        expr: the expression.
+        expected: code of the value's type.
+        visible_globals: how many of the module's globals exist for it; of a global's first value those before it do.
 
     Raises:
         ValidationError: it is not.
@@ -123,7 +129,7 @@ def check_const_expr(info: ModuleInfo, expr: ConstExpr, expected: int) -> None:
         elif opcode == REF_NULL:
             stack.append(value)
         elif opcode == GLOBAL_GET:
-            stack.append(_global_type(info, value, expr))
+            stack.append(_global_type(info, value, expr, visible_globals))
         else:
             operand = _ARITHMETIC[opcode]
             if stack[-2:] != [operand, operand]:
@@ -141,9 +147,9 @@ def check_const_expr(info: ModuleInfo, expr: ConstExpr, expected: int) -> None:
         )
 
 
-def _global_type(info: ModuleInfo, index: int, expr: ConstExpr) -> int:
+def _global_type(info: ModuleInfo, index: int, expr: ConstExpr, visible: int) -> int:
     """The type of a global that a constant expression reads."""
-    if index >= len(info.globals):
+    if index >= visible:
         raise ValidationError(f"unknown global {index}", expr.offset)
     # WebAssembly 2.0 allows imported globals only. 3.0 adds all globals before, with GC: wasmtime 50 does without its
     # gc feature what is done here.

@@ -70,7 +70,7 @@ def _check_header(data: bytes) -> None:
         if len(magic) < 4:
             raise DecodeError("unexpected end: a module begins with eight bytes", len(data))
         hint = ""
-        if data.lstrip()[:1] == b"(" or data.lstrip()[:2] == b";;":
+        if data[:1000].lstrip().startswith((b"(", b";;")):
             hint = ": this looks like the text format; convert it with `wasm-tools parse` or `wat2wasm`"
         raise DecodeError(f"magic header not detected{hint}", 0)
     version = data[4:8]

@@ -1,4 +1,6 @@
-"""Proposals behind WebAssembly 2.0 without SIMD, which is always on, and how their absence is reported.
+"""Proposals that may be off, and how their absence is reported.
+
+WebAssembly 2.0 without SIMD is always on, and so are extended constant expressions.
 
 A module that uses a known proposal which is not built is well-formed, so it gets a ``ValidationError`` that names the
 proposal.
@@ -8,15 +10,13 @@ from __future__ import annotations
 
 from ..errors import ValidationError
 
-#: What is built, and thus on where no other set is given.
-BUILT: frozenset[str] = frozenset({"extended-const"})
+#: What is built of them, and thus on where no other set is given.
+BUILT: frozenset[str] = frozenset()
 
 #: What each proposal is called in messages.
 TITLES = {
     "compact-imports": "compact import section",
-    "custom-page-sizes": "custom page sizes",
     "exceptions": "exception handling",
-    "extended-const": "extended constant expressions",
     "function-references": "typed function references",
     "gc": "garbage collection",
     "memory64": "64-bit memories and tables",

@@ -31,7 +31,7 @@ from .limits import (
     MAX_TYPES,
 )
 from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, Data, Element, Export, Import, ModuleInfo
-from .value_types import VALUE_TYPES, global_type, memory_type, reference_type, table_type, value_type
+from .value_types import VALUE_TYPES, global_type, memory_type, mutability, reference_type, table_type, value_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,9 +41,19 @@ UNEXPECTED_END = "unexpected end of section or function"
 
 _FUNC_FORM = 0x60
 #: Forms of types that the garbage-collection proposal adds.
-_LATER_FORMS = {0x5F: "struct type", 0x5E: "array type", 0x50: "sub type", 0x4F: "final sub type", 0x4E: "rec group"}
+_STRUCT_FORM = 0x5F
+_ARRAY_FORM = 0x5E
+_LATER_FORMS = {
+    _STRUCT_FORM: "struct type",
+    _ARRAY_FORM: "array type",
+    0x50: "sub type",
+    0x4F: "final sub type",
+    0x4E: "rec group",
+}
 
 _FINAL_SUB_FORM = 0x4F
+#: Bytes of i16 and i8 as types of fields.
+_PACKED = (0x77, 0x78)
 
 #: Kinds that begin a group of imports from one module, behind an empty name.
 _COMPACT_IMPORTS = (0x7E, 0x7F)
@@ -97,6 +107,7 @@ def read_name(data: bytes, pos: int) -> tuple[str, int]:
 
 
 def type_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Function types, into ``types``."""
     data = info.data
     types = info.types
     # Equal encodings share one object: they save time, and memory in modules that repeat a type a million times.
@@ -104,7 +115,7 @@ def type_section(info: ModuleInfo, pos: int, end: int) -> int:
     count, pos = read_count(data, pos, end, MAX_TYPES, "types")
     for _ in range(count):
         if data[pos] != _FUNC_FORM:
-            pos = _other_form(data, pos)
+            pos = _other_form(info, pos)
         start = pos + 1
         params, pos = _result_type(info, start, MAX_PARAMS, "parameters")
         results, pos = _result_type(info, pos, MAX_RESULTS, "results")
@@ -116,8 +127,9 @@ def type_section(info: ModuleInfo, pos: int, end: int) -> int:
     return pos
 
 
-def _other_form(data: bytes, pos: int) -> int:
+def _other_form(info: ModuleInfo, pos: int) -> int:
     """Deal with a type that does not begin as a function type: return where it turns out to be one, or raise."""
+    data = info.data
     form = data[pos]
     if form == _FINAL_SUB_FORM and data[pos + 1] == 0 and data[pos + 2] == _FUNC_FORM:
         # A final type without a supertype: the long way to write a plain function type.
@@ -125,8 +137,24 @@ def _other_form(data: bytes, pos: int) -> int:
     signed(data, pos, 7)
     later = _LATER_FORMS.get(form)
     if later is not None:
+        # What is malformed comes before what is not supported, where that shows at once.
+        if form == _ARRAY_FORM:
+            _field_type(info, pos + 1)
+        elif form == _STRUCT_FORM:
+            count, field = u32(data, pos + 1)
+            for _ in range(count):
+                field = _field_type(info, field)
         raise unsupported("gc", later, pos)
     raise DecodeError(f"malformed definition type {form:#04x}", pos)
+
+
+def _field_type(info: ModuleInfo, pos: int) -> int:
+    """Skip the type of a struct's field or an array's elements."""
+    if info.data[pos] in _PACKED:
+        pos += 1
+    else:
+        _, pos = value_type(info.data, pos, info.features)
+    return mutability(info.data, pos)[1]
 
 
 def _result_type(info: ModuleInfo, pos: int, most: int, what: str) -> tuple[tuple[int, ...], int]:
@@ -146,6 +174,7 @@ def _result_type(info: ModuleInfo, pos: int, most: int, what: str) -> tuple[tupl
 
 
 def import_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Imports, into ``imports`` and the index spaces."""
     data = info.data
     imports = info.imports
     count, pos = read_count(data, pos, end, MAX_IMPORTS, "imports")
@@ -182,6 +211,7 @@ def import_section(info: ModuleInfo, pos: int, end: int) -> int:
 
 
 def function_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Type indices of the defined functions, into ``func_type_indices``."""
     count, pos = read_count(info.data, pos, end, MAX_FUNCTIONS, "functions")
     return _indices(info.data, pos, end, count, info.func_type_indices)
 
@@ -210,6 +240,7 @@ def _indices(data: bytes, pos: int, end: int, count: int, into: list[int]) -> in
 
 
 def table_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Tables, into ``tables``."""
     data = info.data
     count, pos = read_count(data, pos, end, MAX_TABLES, "tables")
     for _ in range(count):
@@ -222,6 +253,7 @@ def table_section(info: ModuleInfo, pos: int, end: int) -> int:
 
 
 def memory_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Memories, into ``memories``."""
     data = info.data
     count, pos = read_count(data, pos, end, MAX_MEMORIES, "memories")
     for _ in range(count):
@@ -232,10 +264,12 @@ def memory_section(info: ModuleInfo, pos: int, end: int) -> int:
 
 
 def tag_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Tags, which belong to the exception-handling proposal."""
     raise unsupported("exceptions", "tag section", pos)
 
 
 def global_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Globals, into ``globals`` and ``global_inits``."""
     data = info.data
     count, pos = read_count(data, pos, end, MAX_GLOBALS, "globals")
     for _ in range(count):
@@ -247,6 +281,7 @@ def global_section(info: ModuleInfo, pos: int, end: int) -> int:
 
 
 def export_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Exports, into ``exports``."""
     data = info.data
     exports = info.exports
     count, pos = read_count(data, pos, end, MAX_EXPORTS, "exports")
@@ -264,12 +299,14 @@ def export_section(info: ModuleInfo, pos: int, end: int) -> int:
 
 
 def start_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """The start function, into ``start``."""
     info.start_position = pos
     info.start, pos = u32(info.data, pos)
     return pos
 
 
 def element_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Element segments, into ``elements``."""
     data = info.data
     count, pos = read_count(data, pos, end, MAX_ELEMENT_SEGMENTS, "element segments")
     for _ in range(count):
@@ -323,6 +360,7 @@ def _expressions(data: bytes, pos: int, end: int, count: int) -> tuple[list[Cons
 
 
 def data_count_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """The number of data segments, into ``data_count``."""
     start = pos
     info.data_count, pos = u32(info.data, pos)
     if info.data_count > MAX_DATA_SEGMENTS:
@@ -333,6 +371,7 @@ def data_count_section(info: ModuleInfo, pos: int, end: int) -> int:
 
 
 def code_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Where function bodies lie, into ``bodies``."""
     data = info.data
     count, pos = read_count(data, pos, end, MAX_FUNCTIONS, "function bodies")
     append = info.bodies.append
@@ -362,6 +401,7 @@ def code_section(info: ModuleInfo, pos: int, end: int) -> int:
 
 
 def data_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Data segments, into ``datas``."""
     data = info.data
     datas = info.datas
     count, pos = read_count(data, pos, end, MAX_DATA_SEGMENTS, "data segments")

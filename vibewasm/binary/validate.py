@@ -40,8 +40,8 @@ def validate_module(info: ModuleInfo) -> None:
     _check_numbers(info)
     _check_tables(info)
     _check_memories(info)
-    for type_, expr in zip(info.globals[info.imported_globals :], info.global_inits, strict=True):
-        check_const_expr(info, expr, type_.content.code)
+    for index, expr in enumerate(info.global_inits, info.imported_globals):
+        check_const_expr(info, expr, info.globals[index].content.code, index)
     _check_exports(info)
     _check_type_size(info)
     _check_start(info)
@@ -178,7 +178,7 @@ def _check_elements(info: ModuleInfo) -> None:
                     f"type mismatch: an element segment of {type_name(segment.type)} for a table of {table.element}",
                     segment.position,
                 )
-            check_const_expr(info, segment.offset, I64 if table.limits.is64 else I32)
+            check_const_expr(info, segment.offset, I64 if table.limits.is64 else I32, len(info.globals))
         if segment.funcs is not None:
             if segment.funcs and max(segment.funcs) >= functions:
                 number = next(number for number, index in enumerate(segment.funcs) if index >= functions)
@@ -186,7 +186,7 @@ def _check_elements(info: ModuleInfo) -> None:
                     f"unknown function {segment.funcs[number]} as item {number} of an element segment", segment.position
                 )
         for expr in segment.exprs or ():
-            check_const_expr(info, expr, segment.type)
+            check_const_expr(info, expr, segment.type, len(info.globals))
 
 
 def _check_datas(info: ModuleInfo) -> None:
@@ -195,7 +195,7 @@ def _check_datas(info: ModuleInfo) -> None:
             if segment.memory >= len(info.memories):
                 raise ValidationError(f"unknown memory {segment.memory}", segment.position)
             is64 = info.memories[segment.memory].limits.is64
-            check_const_expr(info, segment.offset, I64 if is64 else I32)
+            check_const_expr(info, segment.offset, I64 if is64 else I32, len(info.globals))
 
 
 def _declared_refs(info: ModuleInfo) -> dict[int, int]:

@@ -70,7 +70,7 @@ def reference_type(data: bytes, pos: int) -> tuple[int, int]:
         # (ref null func) and (ref null extern) are the long way to write funcref and externref.
         return heap_type(data, pos + 1)
     if byte == _NOT_NULL:
-        raise unsupported("function-references", "(ref ...)", pos)
+        raise unsupported("function-references", "non-nullable reference", pos)
     if byte in _LATER_HEAP_TYPES:
         feature, word = _LATER_HEAP_TYPES[byte]
         raise unsupported(feature, f"{word}ref", pos)
@@ -130,7 +130,7 @@ def memory_type(data: bytes, pos: int) -> tuple[MemoryType, int]:
 
 
 #: Global types that were read before: there are few, and a module may have a million globals.
-_GLOBAL_TYPES: dict[tuple[int, int], GlobalType] = {}
+_GLOBAL_TYPES: dict[tuple[int, bool], GlobalType] = {}
 
 
 def global_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[GlobalType, int]:
@@ -141,10 +141,20 @@ def global_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[Global
         ValidationError: a value type of a proposal that is not on.
     """
     code, pos = value_type(data, pos, features)
-    mutable = data[pos]
+    mutable, pos = mutability(data, pos)
     found = _GLOBAL_TYPES.get((code, mutable))
     if found is None:
-        if mutable > 1:
-            raise DecodeError(f"malformed mutability {mutable:#04x}", pos)
-        found = _GLOBAL_TYPES[code, mutable] = GlobalType(code, bool(mutable))
-    return found, pos + 1
+        found = _GLOBAL_TYPES[code, mutable] = GlobalType(code, mutable)
+    return found, pos
+
+
+def mutability(data: bytes, pos: int) -> tuple[bool, int]:
+    """Whether a global or a field is mutable.
+
+    Raises:
+        DecodeError: neither of the two bytes that say so.
+    """
+    flag = data[pos]
+    if flag > 1:
+        raise DecodeError(f"malformed mutability {flag:#04x}", pos)
+    return flag == 1, pos + 1

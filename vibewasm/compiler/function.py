@@ -447,7 +447,8 @@ class FunctionCompiler:
 
         Also the temporaries that are free before it.
         """
-        rule, claimed, (type_a, type_b), result = self.env.rule(op)
+        env = self.env
+        rule, claimed, (type_a, type_b), result = env.rules.get(op) or env.rule(op)
         if a.type != type_a or b.type != type_b:
             self.check(name_of(op), (type_a, type_b), (a, b))
         if claimed and not (b.kind == CONSTANT and op in _SHIFTS):
@@ -461,7 +462,7 @@ class FunctionCompiler:
 
     def choose_immediate(self, op: int, a: Operand, stand_in: Operand, free: int, sink: Operand | None) -> SplitChoice:
         """Validate and choose code for an instruction whose second operand is a constant that fits an immediate."""
-        rule, _, types, result = self.env.rule(op)
+        rule, _, types, result = self.env.rules.get(op) or self.env.rule(op)
         if a.type != types[0] or stand_in.type != types[1]:
             self.check(name_of(op), types, (a, stand_in))
         if a.kind == CONSTANT:
@@ -476,7 +477,7 @@ class FunctionCompiler:
 
     def choose_unary(self, op: int, a: Operand, free: int, sink: Operand | None) -> Choice:
         """Validate and choose code for an instruction with one operand."""
-        rule, _, types, result = self.env.rule(op)
+        rule, _, types, result = self.env.rules.get(op) or self.env.rule(op)
         if a.type != types[0]:
             self.check(name_of(op), types, (a,))
         fits = sink is None or sink is WANT_FLAGS or sink.type == result

@@ -294,7 +294,10 @@ def call(c: FunctionCompiler, pc: int) -> int:
     params, results, text, plan, going = callee
     count = len(params)
     c.makes_calls = True
-    if not _pass_one_by_one(c, c.stack[-count:] if count else [], text, plan, count):
+    if not count:
+        if c.free != c.target.ALL_FREE:
+            c.spill_registers()
+    elif not _pass_one_by_one(c, c.stack[-count:], text, plan, count):
         _pass_arguments(c, params, "call")
     if index - env.info.imported_funcs == c.self_index:
         c.out += env.control.call_self()

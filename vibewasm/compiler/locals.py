@@ -131,10 +131,10 @@ class Locals:
             outside = accessed(body[:first_loop]).count
             inside = accessed(body[first_loop:]).count
             heat = [outside(index) + LOOP_WEIGHT * inside(index) for index in range(len(types))]
-        ranked = [(-uses, index) for index, uses in enumerate(heat) if uses >= WORTH_PINNING]
-        ranked.sort()
+        candidates = [index for index, uses in enumerate(heat) if uses >= WORTH_PINNING]
+        candidates.sort(key=heat.__getitem__, reverse=True)
         ints = floats = 0
-        for _, index in ranked:
+        for index in candidates:
             type_ = types[index]
             if type_ < F32 or type_ >= REFERENCE:
                 if ints < len(pinnable_ints):
@@ -143,8 +143,6 @@ class Locals:
             elif floats < len(pinnable_floats):
                 entries[index] = pinned_local(type_, pinnable_floats[floats])
                 floats += 1
-            if ints == len(pinnable_ints) and floats == len(pinnable_floats):
-                break
         self.pinned_ints = ints
         self.pinned_floats = floats
 

@@ -84,7 +84,7 @@ class ModuleEnvironment:
         self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
         self._prologues: dict[object, Any] = {}
         self.callees: dict[int, Callee] = {}
-        self._rules: dict[int, tuple[Callable[..., Operand], int, Types, int]] = {}
+        self.rules: dict[int, tuple[Callable[..., Operand], int, Types, int]] = {}
 
     # -- what a body may refer to ---------------------------------------------------------------------------------
 
@@ -260,11 +260,9 @@ class ModuleEnvironment:
         """The backend's rule for a simple instruction, the registers it claims, its operand types and its result
         type; memoised.
         """
-        found = self._rules.get(op)
-        if found is None:
-            name = name_of(op)
-            operands, results = SIGNATURES[op]
-            found = self._rules[op] = (self.target.rule(name), self.target.claims(name), operands, results[0])
+        name = name_of(op)
+        operands, results = SIGNATURES[op]
+        found = self.rules[op] = (self.target.rule(name), self.target.claims(name), operands, results[0])
         return found
 
     # -- code that is emitted again and again ----------------------------------------------------------------------

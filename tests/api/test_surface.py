@@ -1,0 +1,115 @@
+"""What a user sees of the package, and what importing it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import vibewasm as vw
+
+from .wasm import adder
+
+NAMES = {
+    "Config",
+    "DecodeError",
+    "Engine",
+    "ExitTrap",
+    "ExportType",
+    "Exports",
+    "Frame",
+    "Func",
+    "FuncType",
+    "Global",
+    "GlobalType",
+    "ImportType",
+    "Instance",
+    "Interrupted",
+    "Limits",
+    "LinkError",
+    "Linker",
+    "Memory",
+    "MemoryType",
+    "Module",
+    "OutOfFuel",
+    "Store",
+    "Table",
+    "TableType",
+    "Trap",
+    "ValType",
+    "ValidationError",
+    "WasiConfig",
+    "WasmError",
+    "__version__",
+    "instantiate",
+}
+
+#: What is dear to import; none of it is needed to load a module and call it.
+DEAR = {
+    "argparse",
+    "ast",
+    "collections",
+    "contextlib",
+    "dataclasses",
+    "difflib",
+    "enum",
+    "functools",
+    "inspect",
+    "json",
+    "logging",
+    "pathlib",
+    "re",
+    "tempfile",
+    "threading",
+    "typing",
+    "vibewasm.cli",
+    "vibewasm.wasi",
+    "vibewasm.traps",
+}
+
+
+def test_the_public_names_are_these_and_all_can_be_loaded() -> None:
+    assert set(vw.__all__) == NAMES
+    for name in NAMES:
+        assert getattr(vw, name) is not None
+    assert set(dir(vw)) >= NAMES
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Instanse'"):
+        vw.Instanse  # noqa: B018 - the access is what is tested
+
+
+def _modules_after(code: str) -> set[str]:
+    # -S: site may import some of these itself, as with .pth files of editable installs.
+    program = f"import sys; sys.path[:0] = {sys.path!r}; {code}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_else() -> None:
+    before = _modules_after("pass")
+    assert _modules_after("import vibewasm") - before == {"vibewasm"}
+
+
+def test_loading_and_calling_a_module_needs_nothing_that_is_dear_to_import() -> None:
+    code = f"import vibewasm; assert vibewasm.instantiate({adder()!r}).exports.add(2, 3) == 5"
+    assert not _modules_after(code) & DEAR - _modules_after("import ctypes")
+
+
+def test_config_says_what_it_does_not_take() -> None:
+    with pytest.raises(ValueError, match="'lazy', 'lazy-translation', 'eager'"):
+        vw.Config(compilation="later")
+    with pytest.raises(ValueError, match="max_memory"):
+        vw.Config(max_memory=-1)
+    with pytest.raises(ValueError, match="max_table_elements"):
+        vw.Config(max_table_elements=-1)
+    assert "fuel=True" in repr(vw.Config(fuel=True))
+
+
+def test_a_target_that_is_not_there_is_an_error_of_the_engine() -> None:
+    with pytest.raises(vw.WasmError, match="aarch64 backend is not built yet"):
+        vw.Engine(vw.Config(target="aarch64"))
+    with pytest.raises(vw.WasmError, match="no target 'pdp11'"):
+        vw.Engine(vw.Config(target="pdp11"))
+    vw.Engine(vw.Config(target="x86_64"))

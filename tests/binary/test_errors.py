@@ -1,0 +1,80 @@
+"""The exceptions: what they say, and that they can be carried between processes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from vibewasm.errors import (
+    TRAP_NUMBERS,
+    TRAPS,
+    DecodeError,
+    ExitTrap,
+    Frame,
+    Interrupted,
+    LinkError,
+    OutOfFuel,
+    Trap,
+    ValidationError,
+    WasmError,
+)
+
+FRAMES = (Frame(3, "inner", "mod", 0x1F), Frame(0))
+
+CASES: list[tuple[WasmError, str]] = [
+    (WasmError("bad"), "bad"),
+    (DecodeError("unexpected end", 31), "unexpected end (at byte offset 0x1f)"),
+    (ValidationError("type mismatch"), "type mismatch"),
+    (ValidationError("type mismatch", 31), "type mismatch (at byte offset 0x1f)"),
+    (ValidationError("type mismatch", None, 2), "type mismatch (in function 2)"),
+    (ValidationError("type mismatch", 31, 2, "f"), "type mismatch (in function 2 <f>, at byte offset 0x1f)"),
+    (LinkError("no such import"), "no such import"),
+    (Trap("unreachable", "unreachable"), "unreachable"),
+    (
+        Trap("integer overflow", "integer_overflow", FRAMES),
+        "integer overflow\n  at mod!inner (at byte offset 0x1f)\n  at function 0",
+    ),
+    (OutOfFuel(), "all fuel consumed"),
+    (OutOfFuel(frames=FRAMES[1:]), "all fuel consumed\n  at function 0"),
+    (Interrupted(), "interrupted"),
+    (ExitTrap(3), "exited with code 3"),
+]
+
+
+@pytest.mark.parametrize(("error", "text"), CASES)
+def test_what_errors_say_here_and_in_another_process(error: WasmError, text: str) -> None:
+    assert str(error) == text
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(twin) is type(error)
+        assert str(twin) == text
+        assert vars(twin) == vars(error)
+        assert twin.message == error.message
+
+
+def test_long_backtraces_are_cut_in_text_only() -> None:
+    trap = Trap("call stack exhausted", "stack_overflow", [Frame(number) for number in range(64)])
+    lines = str(trap).splitlines()
+    assert len(lines) == 18
+    assert lines[-1] == "  and 48 more"
+    assert len(trap.frames) == 64
+
+
+def test_frames_compare_by_value() -> None:
+    assert Frame(1, "a") == Frame(1, "a")
+    assert hash(Frame(1, "a")) == hash(Frame(1, "a"))
+    assert Frame(1, "a") != Frame(2, "a")
+    assert Frame(1) != 1
+    assert repr(FRAMES[0]) == "Frame(3, 'inner', 'mod', 31)"
+
+
+def test_trap_codes_and_numbers_are_one_to_one() -> None:
+    assert {number: TRAPS[number][0] for number in TRAPS} == {number: code for code, number in TRAP_NUMBERS.items()}
+    assert sorted(TRAPS) == list(range(1, 16))
+
+
+def test_every_error_is_a_wasm_error() -> None:
+    assert issubclass(OutOfFuel, Trap)
+    for error, _ in CASES:
+        assert isinstance(error, WasmError)

@@ -1,0 +1,200 @@
+"""Any bytes at all: an error of ours or a module, in time and memory that the bytes justify."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.binary import encode
+from tests.binary.builder import FUNC, ModuleBuilder
+from tests.binary.encode import END, HEADER, func_type, i32_const, module, section, unsigned, vector
+from tests.binary.judge import rejection, wasmtime_says
+from tests.binary.mutate import CODE, mutant, split
+from vibewasm.binary.decoder import decode
+from vibewasm.errors import DecodeError, ValidationError
+
+SHARED = Path(os.environ.get("VIBEWASM_SHARED") or Path(__file__).parents[3] / "shared")
+PROGRAMS = SHARED / "programs"
+
+
+def small_modules() -> list[bytes]:
+    """Small valid modules that have every section. Their bodies are ``unreachable``, valid whatever the types."""
+    trap = b"\0"
+    full = ModuleBuilder()
+    full.import_func("env", "f", ["i32", "f64"], ["i64"])
+    full.import_global("env", "g", "i32")
+    full.import_table("env", "t", 1, 5)
+    full.import_memory("env", "m", 1, 2)
+    full.func([], [], trap, export="run")
+    full.func(["funcref", "externref"], ["f32", "i32"], trap)
+    full.table(3, element="externref", export="table")
+    full.global_("i32", encode.global_get(0) + i32_const(-77) + b"\x6c", export="global")
+    full.global_("i64", encode.i64_const(2**40) + encode.i64_const(-1) + b"\x7d", mutable=True)
+    full.global_("f32", encode.f32_const(1.5))
+    full.global_("f64", encode.f64_const(-2.0))
+    full.global_("funcref", encode.ref_func(2))
+    full.elem([0, 1, 2], 1)
+    full.elem([1], None)
+    full.elem([2, 2], declarative=True)
+    full.elem_exprs("funcref", [encode.ref_null(), encode.ref_func(1)], encode.global_get(0))
+    full.elem_exprs("externref", [encode.ref_null("externref")], 2, table=1)
+    full.data(b"hello", 16)
+    full.data(b"world", None)
+    full.start(1)
+    full.custom("other", b"contents")
+    plain = ModuleBuilder()
+    plain.func(["i32"] * 3, ["i32"], trap, export="a", name="a")
+    plain.func([], [], trap)
+    plain.memory(1, 65536, export="memory")
+    plain.table(2)
+    plain.elem([0, 1], 0)
+    plain.data(b"\0" * 130, encode.i32_const(1000))
+    plain.name("plain")
+    return [full.build(), plain.build()]
+
+
+MODULES = [split(wasm) for wasm in small_modules()]
+
+
+@given(wasm=st.binary(max_size=200), header=st.booleans())
+def test_arbitrary_bytes_give_our_errors_only(wasm: bytes, header: bool) -> None:
+    rejection(HEADER + wasm if header else wasm)
+
+
+@given(number=st.integers(0, 14), contents=st.binary(max_size=100))
+def test_arbitrary_sections_give_our_errors_only(number: int, contents: bytes) -> None:
+    wasm = module(section(number, contents))
+    error = rejection(wasm)
+    assert error is None or error.offset is None or 0 <= error.offset <= len(wasm)
+
+
+@settings(max_examples=1000)
+@given(rng=st.randoms(use_true_random=False))
+def test_mutants_are_accepted_and_rejected_as_by_wasmtime(rng: random.Random) -> None:
+    wasm = mutant(rng, MODULES, spare=(CODE,))
+    ours = rejection(wasm)
+    if ours is not None and ours.message.startswith("compact import section"):
+        # wasmtime has this proposal on, and no switch for it.
+        return
+    theirs = wasmtime_says(wasm)
+    assert (ours is None) == (theirs is None), f"{wasm.hex()}: {ours!s} / {theirs}"
+
+
+@pytest.mark.skipif(not PROGRAMS.is_dir(), reason="no real programs: ../shared/programs is missing")
+def test_mutants_of_real_programs_give_our_errors_only() -> None:
+    smallest = sorted(PROGRAMS.glob("*/*.wasm"), key=lambda path: path.stat().st_size)[:5]
+    modules = [split(path.read_bytes()) for path in smallest]
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    for number in range(300):
+        wasm = mutant(rng, modules)
+        try:
+            info = decode(wasm)
+        except (DecodeError, ValidationError):
+            continue
+        except Exception as error:
+            raise AssertionError(f"mutant {number} of seed {seed}") from error
+        assert all(start < end <= len(wasm) for start, end in info.bodies)
+
+
+@pytest.mark.skipif(not PROGRAMS.is_dir(), reason="no real programs: ../shared/programs is missing")
+def test_all_real_programs_decode() -> None:
+    for path in PROGRAMS.glob("*/*.wasm"):
+        wasm = path.read_bytes()
+        info = decode(wasm)
+        assert info.bodies
+        assert all(wasm[end - 1] == END[0] for _, end in info.bodies)
+        assert info.func_names is info.func_names
+
+
+def _indices(number: int) -> bytes:
+    return unsigned(number) + b"\0" * number
+
+
+TYPE = section("type", b"\1" + func_type())
+NULL = b"\xd0\x70\x0b"
+NUMBER = 30_000
+#: Modules that hold as many things as possible in as few bytes.
+DENSE = {
+    "types": module(section("type", vector([func_type()] * NUMBER))),
+    "long types": module(section("type", vector([func_type(["i32"] * 1000)] * 500))),
+    "imports": module(TYPE, section("import", vector([b"\0\0\0\0"] * NUMBER))),
+    "functions": module(TYPE, section("function", _indices(NUMBER)), section("code", vector([b"\2\0\x0b"] * NUMBER))),
+    "globals": module(section("global", vector([b"\x7f\0\x41\0\x0b"] * NUMBER))),
+    "exports": module(
+        section("memory", b"\1\0\0"),
+        section(
+            "export",
+            vector(b"\3" + n.to_bytes(3, "big").translate(bytes(range(128)) * 2) + b"\2\0" for n in range(100)),
+        ),
+    ),
+    "element segments": module(section("element", vector([b"\1\0\0"] * NUMBER))),
+    "function items": module(TYPE, section("import", b"\1\0\0\0\0"), section("element", b"\1\1\0" + _indices(NUMBER))),
+    "null items": module(section("element", b"\1\5\x70" + vector([NULL] * NUMBER))),
+    "data segments": module(section("data", vector([b"\1\0"] * NUMBER))),
+    "constant expression": module(
+        section("global", b"\1\x7f\0" + i32_const(0) + (i32_const(0) + b"\x6a") * NUMBER + END)
+    ),
+    "constants left on the stack": module(section("global", b"\1\x7f\0" + i32_const(0) * NUMBER + END)),
+    "custom sections": module(encode.custom("") * NUMBER),
+}
+
+
+@pytest.mark.parametrize("what", DENSE)
+def test_memory_and_time_are_in_proportion_to_the_bytes(what: str) -> None:
+    wasm = DENSE[what]
+    started = time.process_time()
+    tracemalloc.start()
+    rejection(wasm)  # some are invalid; what counts is what it took to find out
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 * len(wasm) + 100_000
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("count", [b"\xff\xff\xff\xff\x0f", b"\xff\xff\x3f"])
+def test_the_word_of_a_count_allocates_nothing(count: bytes) -> None:
+    tracemalloc.start()
+    for number in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11):
+        for tail in (b"", bytes(1000)):
+            with pytest.raises(DecodeError):
+                decode(module(section(number, count + tail)))
+    with pytest.raises(DecodeError):
+        decode(module(section("type", b"\1\x60" + count)))
+    with pytest.raises(DecodeError):
+        decode(module(section("element", b"\1\1\0" + count)))
+    with pytest.raises(DecodeError):
+        decode(module(section("import", b"\1" + count)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000
+
+
+def test_many_exports_of_one_name_are_found_in_linear_time() -> None:
+    m = ModuleBuilder()
+    m.func()
+    for number in range(20_000):
+        m.export(str(number % 19_999), FUNC, 0)
+    started = time.process_time()
+    with pytest.raises(ValidationError, match="duplicate export name '0'"):
+        decode(m.build())
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.skipif(not PROGRAMS.is_dir(), reason="no real programs: ../shared/programs is missing")
+def test_decoding_a_large_program_takes_milliseconds() -> None:
+    wasm = (PROGRAMS / "sqlite3" / "sqlite3.wasm").read_bytes()
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        decode(wasm)
+        times.append(time.perf_counter() - started)
+    # About 1.3 ms where this was written; the bound is for slow and busy machines.
+    assert min(times) < 0.02

@@ -1,0 +1,364 @@
+"""Python calls wasm code calls Python …: traps, exceptions and interruptions come out right at any depth."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+from vibewasm.backends.x86_64 import asm
+from vibewasm.backends.x86_64.regs import R14, RAX, RBP, RBX, RCX, RDI, RSP
+from vibewasm.runtime import context
+from vibewasm.runtime.blocks import Block
+from vibewasm.runtime.platform import system
+
+from .machine import PROLOGUE, Machine, TrapError, call_record
+from .test_traps import endless
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
+
+
+def test_activations_nest(machine: Machine) -> None:
+    m = machine
+    depths = []
+
+    def host(n: int) -> list[int]:
+        depths.append(m.cells[context.CELL_SAVED_SP])
+        return m.call(outer, "l:l", n - 1) if n else [7]
+
+    outer = m.wrapped(call_record(m.host("l:l", host)) + asm.alu_ri(asm.ADD, 1, RAX, 1))
+    assert m.call(outer, "l:l", 20) == [28]
+    assert len(depths) == 21
+    assert depths == sorted(depths, reverse=True)
+    assert m.cells[context.CELL_SAVED_SP] == m.cells[context.CELL_EXIT_FP] == 0
+    assert m.cells[context.CELL_STACK_TOP] == m.block.stack_base
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 7])
+def test_an_exception_comes_out_unchanged_with_its_traceback(machine: Machine, depth: int) -> None:
+    m = machine
+
+    class Odd(Exception):
+        pass
+
+    original = Odd("deep")
+
+    def host(n: int) -> list[int]:
+        if n:
+            return m.call(outer, "l:l", n - 1)
+        raise original
+
+    outer = m.wrapped(call_record(m.host("l:l", host)))
+    with pytest.raises(Odd) as caught:
+        m.call(outer, "l:l", depth)
+    assert caught.value is original
+    assert sum(entry.name == "host" for entry in caught.traceback) == depth + 1
+    assert m.cells[context.CELL_SAVED_SP] == m.cells[context.CELL_EXIT_FP] == 0
+    assert m.cells[context.CELL_STACK_TOP] == m.block.stack_base
+    assert m.call(m.wrapped(asm.mov_ri(RAX, 5)), ":l") == [5]
+
+
+def test_a_trap_inside_can_be_handled_by_the_host_function_in_between(machine: Machine) -> None:
+    m = machine
+    boom = m.wrapped(asm.ud1(1))
+    seen = []
+
+    def host(n: int) -> list[int]:
+        with pytest.raises(TrapError) as caught:
+            m.call(boom, ":")
+        seen.append(caught.value.record.frames)
+        return [n + 1]
+
+    body = asm.mov_ri(RBX, 1234) + call_record(m.host("l:l", host)) + asm.lea_rx(1, RAX, RAX, RBX, 0, 0)
+    outer = m.wrapped(body)
+    assert m.call(outer, "l:l", 5) == [1240]
+    # Only the frames of the inner activation.
+    assert [len(frames) for frames in seen] == [1]
+    # Afterwards a trap in the outer activation has frames of its own.
+    late = m.wrapped(call_record(m.host("l:l", host)) + asm.ud1(8))
+    with pytest.raises(TrapError) as caught:
+        m.call(late, "l:l", 5)
+    assert caught.value.number == 8
+    assert [ctx for _, ctx in caught.value.record.frames] == [m.ctx.address]
+
+
+def test_a_trap_passes_through_activations_as_an_exception(machine: Machine) -> None:
+    m = machine
+
+    def host(n: int) -> list[int]:
+        return m.call(outer if n else boom, "l:l", max(n - 1, 0))
+
+    boom = m.wrapped(asm.ud1(3))
+    outer = m.wrapped(call_record(m.host("l:l", host)))
+    with pytest.raises(TrapError) as caught:
+        m.call(outer, "l:l", 5)
+    assert caught.value.number == 3
+    assert caught.value.record.pc == boom.cells[0] + len(PROLOGUE)
+
+
+def c_call(name: str, *arguments: int) -> bytes:
+    """Wasm code that calls a function of the C library, out of order, to make something happen exactly here."""
+    code = b"".join(asm.mov_ri(reg, value) for reg, value in zip((RDI, 6), arguments, strict=False))
+    return code + asm.mov_ri(RAX, system.function_address(name)) + asm.call_r(RAX)
+
+
+def test_keyboard_interrupt_at_the_entry_of_a_callback_is_not_lost(machine: Machine) -> None:
+    m = machine
+    entered = []
+    host = m.host(":", lambda: entered.append(1))
+    # raise(SIGINT): CPython's handler notes it, and the exception comes up when the callback's function is entered.
+    once = m.wrapped(c_call("raise", signal.SIGINT) + call_record(host) + asm.mov_ri(RAX, 1))
+    for _ in range(50):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            m.call(once, ":l")
+        assert {entry.name for entry in caught.traceback} & {"callback", "_poll"}
+    assert entered == []
+    assert m.call(m.wrapped(call_record(host) + asm.mov_ri(RAX, 1)), ":l") == [1]
+    assert entered == [1]
+
+
+def test_any_exception_of_a_signal_handler_at_the_entry_of_a_callback_comes_out(machine: Machine) -> None:
+    m = machine
+    original = LookupError("from a signal handler")
+
+    def handler(number: int, frame: object) -> None:
+        raise original
+
+    previous = signal.signal(signal.SIGUSR1, handler)
+    try:
+        record = m.wrapped(c_call("raise", signal.SIGUSR1) + call_record(m.host(":", lambda: None)))
+        with pytest.raises(LookupError) as caught:
+            m.call(record, ":")
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    assert caught.value is original
+
+
+def test_what_other_callbacks_raise_is_still_reported(machine: Machine) -> None:
+    import ctypes
+
+    reported = []
+    hook = sys.unraisablehook
+    prototype = ctypes.CFUNCTYPE(None)
+
+    def foreign() -> None:
+        raise LookupError
+
+    from vibewasm.runtime import calls
+
+    try:
+        sys.unraisablehook = lambda unraisable: reported.append(type(unraisable.exc_value))
+        calls.watch_swallowed()
+        prototype(foreign)()
+        assert reported == [LookupError]
+        assert calls.take_swallowed() is None
+    finally:
+        sys.unraisablehook = hook
+
+
+def endless_loop(m: Machine) -> Block:
+    """for (;;) { poll as compiled code does; count in rbx }"""
+    load = asm.mov_rm(1, RAX, R14, 0)
+    poll = asm.call_m(RAX, context.STORE_POLL_STUB)
+    loop = load + asm.alu_mi(asm.CMP, 0, RAX, 8, 0) + asm.jcc_rel8(asm.CC_E, len(poll)) + poll
+    loop += asm.alu_ri(asm.ADD, 1, RBX, 1)
+    return m.wrapped(loop + asm.jmp_rel8(-len(loop) - 2))
+
+
+def exponential(m: Machine) -> Block:
+    """f(n) { if (n) { f(n - 1); f(n - 1); } }: takes for ever without a loop and without much stack."""
+    head = asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP) + asm.push_r(R14) + asm.push_r(RCX)
+    check = asm.mov_rm(1, RAX, R14, 0) + asm.alu_rm(asm.CMP, 1, RSP, RAX, 0)
+    trap = asm.ud1(9) + asm.jmp_rel8(-len(check) - 2 - 4 - 2)
+    code = head + check + asm.jcc_rel8(asm.CC_AE, len(trap)) + trap
+    tail = asm.leave_() + asm.ret()
+    again = b""
+    for _ in range(2):
+        again += asm.mov_rm(1, RCX, RBP, -16) + asm.alu_ri(asm.SUB, 1, RCX, 1)
+        again += asm.call_rel32(-len(code) - 5 - len(again) - 5)
+    code += asm.test_rr(1, RCX, RCX) + asm.jcc_rel8(asm.CC_E, len(again)) + again.replace(b"", b"") + tail
+    return m.function(_fix_calls(code))
+
+
+def _fix_calls(code: bytes) -> bytes:
+    """Make each call of the code lead to its first byte."""
+    out = bytearray(code)
+    at = out.find(b"\xe8")
+    while at >= 0:
+        out[at + 1 : at + 5] = (-at - 5).to_bytes(4, "little", signed=True)
+        at = out.find(b"\xe8", at + 5)
+    return bytes(out)
+
+
+@pytest.mark.parametrize("make", [endless_loop, exponential])
+def test_another_thread_can_interrupt(machine: Machine, make: object) -> None:
+    m = machine
+    record = make(m)  # type: ignore[operator]  # one of two functions
+    stops = []
+
+    class Stop(Exception):
+        pass
+
+    def on_poll() -> None:
+        stops.append(time.monotonic())
+        if len(stops) == 3:
+            raise Stop
+
+    m.on_poll = on_poll
+    threads = [threading.Timer(0.03 * k, m.block.interrupt) for k in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    with pytest.raises(Stop):
+        m.call(record, "l:", 200)
+    for thread in threads:
+        thread.join()
+    assert m.polls == [context.INTERRUPT_REQUEST] * 3
+    assert m.cells[context.CELL_INTERRUPT] == 0
+
+
+def test_recursion_without_end_still_exhausts_the_stack_after_an_interruption(machine: Machine) -> None:
+    machine.block.interrupt()
+    with pytest.raises(TrapError) as caught:
+        machine.call(endless(machine), ":")
+    assert caught.value.number == 9
+    assert machine.polls == [context.INTERRUPT_REQUEST]
+
+
+def test_an_interruption_at_a_check_that_cannot_be_resumed_is_a_trap(machine: Machine) -> None:
+    machine.block.interrupt()
+    with pytest.raises(TrapError) as caught:
+        machine.call(endless(machine, jump_back=False), ":")
+    assert caught.value.number == 12
+
+
+def test_an_interruption_while_idle_reaches_the_next_call(machine: Machine) -> None:
+    machine.block.interrupt()
+    machine.call(machine.wrapped(call_record(machine.host(":", lambda: None))), ":")
+    assert machine.polls == [context.INTERRUPT_REQUEST]
+
+
+@pytest.mark.parametrize("make", [endless_loop, exponential])
+def test_sigint_ends_a_call_with_keyboard_interrupt(machine: Machine, make: object) -> None:
+    record = make(machine)  # type: ignore[operator]  # one of two functions
+    thread = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        machine.call(record, "l:", 200)
+    thread.join()
+
+
+def test_a_sigint_handler_that_does_not_raise_lets_the_call_go_on(machine: Machine) -> None:
+    m = machine
+    handled = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: handled.append(number))
+    try:
+        # signal.signal has put CPython's handler in front of ours; a new instance puts ours on top again.
+        from vibewasm.runtime import faults
+
+        faults.ensure_on_top()
+        flag = Block(16)
+
+        def on_poll() -> None:
+            if len(m.polls) == 3:
+                raise LookupError
+
+        m.on_poll = on_poll
+        threads = [threading.Timer(0.03 * k, os.kill, (os.getpid(), signal.SIGINT)) for k in (1, 2, 3)]
+        for thread in threads:
+            thread.start()
+        with pytest.raises(LookupError):
+            m.call(endless_loop(m), ":")
+        for thread in threads:
+            thread.join()
+        assert handled == [signal.SIGINT] * 3
+        assert m.polls == [context.INTERRUPT_SIGNAL] * 3
+        del flag
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def test_the_poll_stub_preserves_all_registers(machine: Machine) -> None:
+    m = machine
+    m.on_poll = lambda: m.call(m.wrapped(asm.mov_ri(RAX, 1)), ":l")
+    ints = [reg for reg in range(14) if reg not in (RSP, RBP)]
+    values = Block(16 * 16)
+    for index in range(32):
+        values.cells[index] = 0x0123456789ABCDEF * (index + 3) & (1 << 64) - 1
+    code = asm.mov_ri(RAX, values.address) + b"".join(asm.movups_rm(x, RAX, 16 * x) for x in range(16))
+    code += b"".join(asm.mov_ri(reg, 0x7000_0000_0000 + reg) for reg in ints)
+    # The block's address is on the stack, so that no register is needed to call.
+    code = asm.mov_ri(RAX, m.cells[context.CELL_POLL_STUB]) + asm.push_r(RAX) + asm.push_r(RAX) + code + asm.call_m(RSP, 0)
+    for reg in ints:
+        code += asm.push_r(RAX) + asm.mov_ri(RAX, 0x7000_0000_0000 + reg)
+        code += (asm.alu_rm(asm.CMP, 1, RAX, RSP, 0) if reg == RAX else asm.alu_rr(asm.CMP, 1, RAX, reg))
+        code += asm.pop_r(RAX) + asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(100)
+    code += asm.mov_ri(RAX, values.address)
+    for x in range(16):
+        code += asm.movups_mr(RSP, 0, x)
+        for half in (0, 8):
+            code += asm.mov_rm(1, RCX, RSP, half) + asm.alu_rm(asm.CMP, 1, RCX, RAX, 16 * x + half)
+            code += asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(101)
+    m.cells[context.CELL_INTERRUPT] = 5
+    m.call(m.wrapped(code), ":")
+    assert m.polls == [5]
+
+
+def test_a_function_is_compiled_at_its_first_call_with_its_arguments_kept(machine: Machine) -> None:
+    m = machine
+    made = []
+    # Sums its first four integers and xmm0 to xmm7 as bits of one result each; here: integers only, floats compared.
+    add = asm.lea_rx(1, RAX, RCX, 2, 0, 0) + asm.alu_rr(asm.ADD, 1, RAX, 6) + asm.alu_rr(asm.ADD, 1, RAX, RDI)
+    for x in range(8):
+        add += asm.movd_from_xmm(1, RCX, x) + asm.alu_rr(asm.ADD, 1, RAX, RCX)
+    add += asm.alu_rm(asm.ADD, 1, RAX, RBP, 16) + asm.leave_() + asm.ret_imm(16)
+
+    def make(ctx: int, number: int) -> int:
+        made.append((ctx, number))
+        # Compiling runs Python, which may call wasm code.
+        assert m.call(m.wrapped(asm.mov_ri(RAX, 3)), ":l") == [3]
+        return m.code.publish(PROLOGUE + add)
+
+    m.lazy(make)
+    for number in (0, 1, 31, 32, 33, 1055, 1056, 5000):
+        record = m.record(m.adapters.lazy(number), m.ctx)
+        arguments = [1 << k for k in range(13)]
+        assert m.call(record, "llllddddddddl:l", *arguments) == [(1 << 13) - 1]
+    assert made == [(m.ctx.address, n) for n in (0, 1, 31, 32, 33, 1055, 1056, 5000)]
+
+
+def test_a_lazy_entry_preserves_pinned_registers_and_r15(machine: Machine) -> None:
+    m = machine
+    m.lazy(lambda ctx, number: m.code.publish(asm.mov_rr(1, RAX, 15) + asm.ret()))
+    pinned = (RBX, 8, 9, 10, 11, 12, 13)
+    code = b"".join(asm.mov_ri(reg, 0x5A5A5A5A_00000000 + reg) for reg in pinned)
+    code += b"".join(asm.movd_to_xmm(1, x, RBX) for x in range(8, 16))
+    code += call_record(m.record(m.adapters.lazy(3), m.ctx))
+    for reg in pinned:
+        code += asm.mov_ri(RCX, 0x5A5A5A5A_00000000 + reg) + asm.alu_rr(asm.CMP, 1, RCX, reg)
+        code += asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(100)
+    for x in range(8, 16):
+        code += asm.movd_from_xmm(1, RCX, x) + asm.alu_rr(asm.CMP, 1, RCX, RBX)
+        code += asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(101)
+    assert m.call(m.wrapped(code), ":l") == [m.memory.base]
+
+
+def test_a_function_that_cannot_be_compiled_raises_out_of_the_call(machine: Machine) -> None:
+    m = machine
+
+    def make(ctx: int, number: int) -> int:
+        raise LookupError("invalid body")
+
+    m.lazy(make)
+    record = m.record(m.adapters.lazy(0), m.ctx)
+    with pytest.raises(LookupError):
+        m.call(record, ":")
+    outer = m.wrapped(call_record(record))
+    with pytest.raises(LookupError):
+        m.call(outer, ":")
+    assert [m.code.contains(pc) for pc, _ in m.block.trap().frames] == [True]
