@@ -121,14 +121,15 @@ def first_difference(planned: list[Step], data: bytes, ours: Trace, theirs: Trac
         other = theirs.state.globals.get(name)
         if other is not None and not _same_values([value], [other]):
             return Difference("global", name, str(value), str(other))
-    for name, data in ours.state.memories.items():
-        if data != theirs.state.memories.get(name):
-            return Difference("memory", name, *_memory_difference(data, theirs.state.memories.get(name)))
+    for name, memory in ours.state.memories.items():
+        other_memory = theirs.state.memories.get(name)
+        if memory != other_memory:
+            return Difference("memory", name, *_memory_difference(memory, other_memory))
     return None
 
 
 def _imprecise(theirs: Result, data: bytes) -> bool:
-    """Whether a trap of an access out of bounds is said to be at what is no access: wasmtime folds loads into what follows."""
+    """Whether an access out of bounds is said to be where no access is: wasmtime folds loads into what follows."""
     if theirs.detail != "memory_out_of_bounds" or not theirs.frames:
         return False
     offset = theirs.frames[0][1]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import R14, RAX, RBP, RBX, RCX, RDI, RSP
-from vibewasm.runtime import context
+from vibewasm.runtime import calls, context, faults
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.platform import system
 
@@ -140,26 +142,14 @@ def test_any_exception_of_a_signal_handler_at_the_entry_of_a_callback_comes_out(
     assert caught.value is original
 
 
-def test_what_other_callbacks_raise_is_still_reported(machine: Machine) -> None:
-    import ctypes
-
+def test_what_other_callbacks_raise_is_still_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     reported = []
-    hook = sys.unraisablehook
-    prototype = ctypes.CFUNCTYPE(None)
-
-    def foreign() -> None:
-        raise LookupError
-
-    from vibewasm.runtime import calls
-
-    try:
-        sys.unraisablehook = lambda unraisable: reported.append(type(unraisable.exc_value))
-        calls.watch_swallowed()
-        prototype(foreign)()
-        assert reported == [LookupError]
-        assert calls.take_swallowed() is None
-    finally:
-        sys.unraisablehook = hook
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append(type(unraisable.exc_value)))
+    calls.watch_swallowed()
+    foreign = eval("lambda: [][0]", {"__name__": "elsewhere"})
+    ctypes.CFUNCTYPE(None)(foreign)()
+    assert reported == [IndexError]
+    assert calls.take_swallowed() is None
 
 
 def endless_loop(m: Machine) -> Block:
@@ -173,33 +163,23 @@ def endless_loop(m: Machine) -> Block:
 
 def exponential(m: Machine) -> Block:
     """f(n) { if (n) { f(n - 1); f(n - 1); } }: takes for ever without a loop and without much stack."""
-    head = asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP) + asm.push_r(R14) + asm.push_r(RCX)
+    code = asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP) + asm.push_r(R14) + asm.push_r(RCX)
     check = asm.mov_rm(1, RAX, R14, 0) + asm.alu_rm(asm.CMP, 1, RSP, RAX, 0)
-    trap = asm.ud1(9) + asm.jmp_rel8(-len(check) - 2 - 4 - 2)
-    code = head + check + asm.jcc_rel8(asm.CC_AE, len(trap)) + trap
-    tail = asm.leave_() + asm.ret()
-    again = b""
+    trap_size = 6
+    back = asm.jmp_rel8(-len(check) - 2 - trap_size)
+    code += check + asm.jcc_rel8(asm.CC_AE, trap_size) + asm.ud1(9) + back
+    argument = asm.mov_rm(1, RCX, RBP, -16) + asm.alu_ri(asm.SUB, 1, RCX, 1)
+    code += asm.test_rr(1, RCX, RCX) + asm.jcc_rel8(asm.CC_E, 2 * (len(argument) + 5))
     for _ in range(2):
-        again += asm.mov_rm(1, RCX, RBP, -16) + asm.alu_ri(asm.SUB, 1, RCX, 1)
-        again += asm.call_rel32(-len(code) - 5 - len(again) - 5)
-    code += asm.test_rr(1, RCX, RCX) + asm.jcc_rel8(asm.CC_E, len(again)) + again.replace(b"", b"") + tail
-    return m.function(_fix_calls(code))
-
-
-def _fix_calls(code: bytes) -> bytes:
-    """Make each call of the code lead to its first byte."""
-    out = bytearray(code)
-    at = out.find(b"\xe8")
-    while at >= 0:
-        out[at + 1 : at + 5] = (-at - 5).to_bytes(4, "little", signed=True)
-        at = out.find(b"\xe8", at + 5)
-    return bytes(out)
+        code += argument
+        code += asm.call_rel32(-len(code) - 5)
+    return m.function(code + asm.leave_() + asm.ret())
 
 
 @pytest.mark.parametrize("make", [endless_loop, exponential])
-def test_another_thread_can_interrupt(machine: Machine, make: object) -> None:
+def test_another_thread_can_interrupt(machine: Machine, make: Callable[[Machine], Block]) -> None:
     m = machine
-    record = make(m)  # type: ignore[operator]  # one of two functions
+    record = make(m)
     stops = []
 
     class Stop(Exception):
@@ -244,8 +224,8 @@ def test_an_interruption_while_idle_reaches_the_next_call(machine: Machine) -> N
 
 
 @pytest.mark.parametrize("make", [endless_loop, exponential])
-def test_sigint_ends_a_call_with_keyboard_interrupt(machine: Machine, make: object) -> None:
-    record = make(machine)  # type: ignore[operator]  # one of two functions
+def test_sigint_ends_a_call_with_keyboard_interrupt(machine: Machine, make: Callable[[Machine], Block]) -> None:
+    record = make(machine)
     thread = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
     thread.start()
     with pytest.raises(KeyboardInterrupt):
@@ -259,10 +239,7 @@ def test_a_sigint_handler_that_does_not_raise_lets_the_call_go_on(machine: Machi
     previous = signal.signal(signal.SIGINT, lambda number, frame: handled.append(number))
     try:
         # signal.signal has put CPython's handler in front of ours; a new instance puts ours on top again.
-        from vibewasm.runtime import faults
-
         faults.ensure_on_top()
-        flag = Block(16)
 
         def on_poll() -> None:
             if len(m.polls) == 3:
@@ -278,7 +255,6 @@ def test_a_sigint_handler_that_does_not_raise_lets_the_call_go_on(machine: Machi
             thread.join()
         assert handled == [signal.SIGINT] * 3
         assert m.polls == [context.INTERRUPT_SIGNAL] * 3
-        del flag
     finally:
         signal.signal(signal.SIGINT, previous)
 

@@ -169,7 +169,7 @@ def test_a_host_function_is_not_called_without_room_for_it(machine: Machine) -> 
     assert 100 < len(depths) < 1000
     assert depths == list(range(len(depths)))
     # The frame that called the host function is the first.
-    assert trap.frames[0][0] == record.cells[0] + body.index(call_record(host)) + len(call_record(host)) - 8
+    assert trap.frames[0][0] == record.cells[0] + body.index(call_record(host)) + len(call_record(host)) - 9
 
 
 def test_the_cell_stack_has_an_end(machine: Machine) -> None:

@@ -11,19 +11,18 @@ from ..backends.operand import F32, REFERENCE, Operand, frame_local, pinned_loca
 
 #: Locals whose index takes one byte are the only ones that can be pinned: compilers number the hottest low.
 SHORT_INDICES = 128
-#: A use inside a loop counts as this many.
+#: A read inside a loop counts as this many.
 LOOP_WEIGHT = 8
-#: A local that is used less than this is not worth saving and restoring a register.
-WORTH_PINNING = 3
+#: A local that is read less than this is not worth saving and restoring a register.
+WORTH_PINNING = 2
 
-_GET, _SET, _TEE = b"\x20", b"\x21", b"\x22"
+_GET = b"\x20"
 _LOOP = b"\x03\x40"
 
 
-def accessed(body: bytes) -> bytes:
-    """The byte behind each byte that looks like the opcode of ``local.get``, ``local.set`` or ``local.tee``."""
-    chunks = body.split(_GET)[1:] + body.split(_SET)[1:] + body.split(_TEE)[1:]
-    return b"".join([chunk[:1] for chunk in chunks])
+def read_locals(body: bytes) -> bytes:
+    """The byte behind each byte that looks like the opcode of ``local.get``: mostly, the locals that are read."""
+    return b"".join([chunk[:1] for chunk in body.split(_GET)[1:]])
 
 
 class Locals:
@@ -125,11 +124,11 @@ class Locals:
             return
         first_loop = body.find(_LOOP)
         if first_loop < 0:
-            count = accessed(body).count
+            count = read_locals(body).count
             heat = [count(index) for index in range(len(types))]
         else:
-            outside = accessed(body[:first_loop]).count
-            inside = accessed(body[first_loop:]).count
+            outside = read_locals(body[:first_loop]).count
+            inside = read_locals(body[first_loop:]).count
             heat = [outside(index) + LOOP_WEIGHT * inside(index) for index in range(len(types))]
         candidates = [index for index, uses in enumerate(heat) if uses >= WORTH_PINNING]
         candidates.sort(key=heat.__getitem__, reverse=True)

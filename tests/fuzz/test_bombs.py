@@ -1,0 +1,55 @@
+"""No module takes compile time or code memory out of proportion to its size.
+
+Limits are generous: they are there to tell linear from quadratic, and a thousand moves for a branch of four bytes from
+a loop that makes them.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import vibewasm as vw
+from tests.fuzz.bombs import BOMBS, Bomb
+
+# How much more four times the module may cost. Linear is 4, quadratic 16.
+MOST_GROWTH = 8.0
+# Below this, a measurement says little; growth is then not looked at.
+LEAST_SECONDS = 0.02
+# Usual programs take about half a microsecond and a few bytes of code for each byte of module.
+SECONDS_PER_BYTE = 40e-6
+CODE_PER_BYTE = 120
+# What a module may cost however small it is.
+SECONDS_AT_ALL = 0.2
+CODE_AT_ALL = 100_000
+
+
+def cost(data: bytes) -> tuple[float, int]:
+    """CPU seconds to make the module and compile all its functions, and the bytes of machine code."""
+    engine = vw.Engine(vw.Config(compilation="lazy"))
+    best, size = float("inf"), 0
+    for _ in range(2):
+        start = time.process_time()
+        module = vw.Module(engine, data)
+        compiler = module.compiler
+        size = sum(len(compiler.compile(defined)) for defined in range(len(module.info.bodies)))
+        best = min(best, time.process_time() - start)
+    return best, size
+
+
+@pytest.mark.parametrize(("bomb", "size"), BOMBS.values(), ids=BOMBS.keys())
+def test_costs_grow_with_the_module_and_no_faster(bomb: Bomb, size: int) -> None:
+    small, large = bomb(size), bomb(4 * size)
+    small_seconds, small_code = cost(small)
+    large_seconds, large_code = cost(large)
+    told = (
+        f"{len(small)} bytes: {small_seconds:.3f} s, {small_code} bytes of code; "
+        f"{len(large)} bytes: {large_seconds:.3f} s, {large_code} bytes of code"
+    )
+    if small_seconds > LEAST_SECONDS:
+        assert large_seconds / small_seconds < MOST_GROWTH * len(large) / len(small) / 4, told
+    assert large_code <= max(MOST_GROWTH * small_code, CODE_AT_ALL), told
+    for data, seconds, code in ((small, small_seconds, small_code), (large, large_seconds, large_code)):
+        assert seconds < SECONDS_AT_ALL + SECONDS_PER_BYTE * len(data), told
+        assert code < CODE_AT_ALL + CODE_PER_BYTE * len(data), told
