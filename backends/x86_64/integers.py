@@ -118,7 +118,11 @@ def _shift(op: int, wide: int) -> Rule:
             return s.result(type_, dst, sink, a, b)
         if with_count_register is not None and features.BMI2:
             dst = s.destination(sink, a, b)
-            s.code += with_count_register(wide, dst, s.in_register(a), s.in_register(b))
+            source = a.reg
+            if source < 0:
+                source = dst if dst != b.reg else s.scratch()
+                s.load(source, a)
+            s.code += with_count_register(wide, dst, source, s.in_register(b))
             return s.result(type_, dst, sink, a, b)
         # The count has to be in cl. The compiler has made sure that rcx is free or holds one of the operands.
         work = s.scratch(_RCX)

@@ -31,7 +31,9 @@ MAX_LOCALS = 50_000
 #: Value types by their code in the binary format.
 VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x70: FUNCREF, 0x6F: EXTERNREF}
 #: Codes of types that belong to proposals which are not built yet.
-_FUTURE_TYPES = {0x7B: "SIMD", 0x63: "typed function references", 0x64: "typed function references"}
+_FUTURE_TYPES = {0x7B: "SIMD", 0x64: "typed function references"}
+#: Announces a nullable reference type whose heap type follows.
+_NULLABLE_REFERENCE = 0x63
 _FUTURE_TYPES.update(dict.fromkeys((110, 109, 108, 107, 106, 113, 114, 115), "garbage collection"))
 _FUTURE_TYPES.update({0x69: "exception handling", 0x74: "exception handling"})
 _FUTURE_OPCODES = {0xFD: "SIMD", 0xFE: "threads", 0xFB: "garbage collection", 0x12: "tail calls", 0x13: "tail calls"}
@@ -184,6 +186,9 @@ class ModuleEnvironment:
             return pc + 1, _NOTHING, _NOTHING
         if byte in VALUE_TYPES:
             return pc + 1, _NOTHING, _ONE_RESULT[byte]
+        if byte == _NULLABLE_REFERENCE:
+            pc, type_ = self.heap_type(c, pc + 1)
+            return pc, _NOTHING, (type_,)
         if byte in _FUTURE_TYPES:
             raise BodyFault(f"the type 0x{byte:02X} belongs to {_FUTURE_TYPES[byte]}, which is not supported yet")
         pc, index = c.read_signed(pc, 33)
@@ -199,6 +204,9 @@ class ModuleEnvironment:
             raise BodyFault("unexpected end", malformed=True)
         type_ = VALUE_TYPES.get(byte)
         if type_ is None:
+            if byte == _NULLABLE_REFERENCE:
+                # The long form of funcref and externref.
+                return self.heap_type(c, pc + 1)
             if byte in _FUTURE_TYPES:
                 raise BodyFault(f"the type 0x{byte:02X} belongs to {_FUTURE_TYPES[byte]}, which is not supported yet")
             raise BodyFault(f"malformed value type 0x{byte:02X}", malformed=True)

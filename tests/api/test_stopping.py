@@ -1,0 +1,254 @@
+"""Interrupts, deadlines, Ctrl-C and fuel."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import vibewasm as vw
+
+from tests.binary.builder import ModuleBuilder
+from tests.binary.encode import call, i32_const
+
+from .wasm import FOREVER, I32_ADD, I32_SUB, adder, calls_host, gets, instance_of
+
+
+def spinner(config: vw.Config | None = None) -> Any:
+    """A function that never returns."""
+    m = ModuleBuilder()
+    m.func([], [], FOREVER, export="spin")
+    m.func(["i32", "i32"], ["i32"], gets(2) + I32_ADD, export="add")
+    return instance_of(m, config=config)
+
+
+def recursion() -> vw.Instance:
+    """A function that has no loop and takes very long: the naive Fibonacci numbers."""
+    m = ModuleBuilder()
+    # if n < 2 then n else fib(n - 1) + fib(n - 2)
+    body = gets(1) + i32_const(2) + b"\x48\x04\x7f" + gets(1) + b"\x05"
+    body += gets(1) + i32_const(1) + I32_SUB + call(0) + gets(1) + i32_const(2) + I32_SUB + call(0) + I32_ADD + b"\x0b"
+    m.func(["i32"], ["i32"], body, export="fib")
+    return instance_of(m)
+
+
+@pytest.fixture
+def alarm() -> Iterator[Callable[[Callable[[], None], float], None]]:
+    """Sets a Python handler of SIGALRM and the time until it runs."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def set_(action: Callable[[], None], seconds: float) -> None:
+        signal.signal(signal.SIGALRM, lambda number, frame: action())
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    yield set_
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def _soon(action: Callable[[], object], seconds: float = 0.05) -> threading.Timer:
+    timer = threading.Timer(seconds, action)
+    timer.start()
+    return timer
+
+
+@pytest.mark.parametrize("compilation", ["lazy", "eager"])
+def test_another_thread_can_stop_a_loop(compilation: str) -> None:
+    instance = spinner(vw.Config(compilation=compilation))
+    for _ in range(2):
+        timer = _soon(instance.store.interrupt)
+        with pytest.raises(vw.Interrupted, match="interrupted"):
+            instance.exports.spin()
+        timer.join()
+        assert instance.exports.add(1, 2) == 3
+
+
+def test_another_thread_can_stop_recursion_without_loops() -> None:
+    instance = recursion()
+    timer = _soon(instance.store.interrupt)
+    with pytest.raises(vw.Interrupted):
+        instance.exports.fib(60)
+    timer.join()
+    assert instance.exports.fib(10) == 55
+
+
+def test_an_interrupt_while_nothing_runs_stops_the_next_loop() -> None:
+    instance = spinner()
+    instance.store.interrupt()
+    with pytest.raises(vw.Interrupted):
+        instance.exports.spin()
+    assert instance.exports.add(1, 2) == 3
+
+
+def test_an_interrupt_ends_all_activations_unless_a_host_function_catches_it() -> None:
+    m = ModuleBuilder()
+    host = m.import_func("env", "host")
+    m.func([], [], call(host), export="outer")
+    m.func([], [], FOREVER, export="spin")
+    caught = []
+
+    def stubborn() -> None:
+        try:
+            instance.exports.spin()
+        except vw.Interrupted as error:
+            caught.append(error)
+
+    instance = instance_of(m, {"env": {"host": stubborn}})
+    timer = _soon(instance.store.interrupt)
+    instance.exports.outer()
+    timer.join()
+    assert len(caught) == 1
+
+
+def test_a_deadline_stops_what_takes_longer() -> None:
+    instance = spinner()
+    for _ in range(2):
+        start = time.monotonic()
+        with pytest.raises(vw.Interrupted, match="stopped by a deadline of 0.05 seconds"), instance.store.deadline(0.05):
+            instance.exports.spin()
+        assert 0.04 < time.monotonic() - start < 2
+
+
+def test_a_deadline_that_was_kept_stops_nothing() -> None:
+    instance = spinner()
+    with instance.store.deadline(0.02):
+        assert instance.exports.add(1, 2) == 3
+    time.sleep(0.04)
+    timer = _soon(instance.store.interrupt, 0.1)
+    start = time.monotonic()
+    with pytest.raises(vw.Interrupted, match="interrupted"):
+        instance.exports.spin()
+    timer.join()
+    assert time.monotonic() - start > 0.05
+
+
+def test_a_deadline_that_is_over_stops_every_call_in_its_block() -> None:
+    instance = spinner()
+    with instance.store.deadline(0.02):
+        for _ in range(3):
+            with pytest.raises(vw.Interrupted, match="deadline"):
+                instance.exports.spin()
+
+
+def test_the_shorter_of_two_deadlines_counts_and_none_is_none() -> None:
+    instance = spinner()
+    with instance.store.deadline(30), pytest.raises(vw.Interrupted, match="0.02 seconds"), instance.store.deadline(0.02):
+        instance.exports.spin()
+    with instance.store.deadline(None):
+        assert instance.exports.add(1, 2) == 3
+    with pytest.raises(vw.Interrupted), instance.store.deadline(0):
+        instance.exports.spin()
+
+
+def test_a_deadline_can_be_used_again_but_not_twice_at_once() -> None:
+    instance = spinner()
+    deadline = instance.store.deadline(0.02)
+    for _ in range(2):
+        with pytest.raises(vw.Interrupted), deadline:
+            instance.exports.spin()
+    with deadline, pytest.raises(RuntimeError, match="in use already"), deadline:
+        pass
+
+
+@pytest.mark.parametrize("what", ["loop", "recursion"])
+def test_ctrl_c_is_a_keyboard_interrupt(what: str) -> None:
+    # Signals are for the main thread; pytest runs tests there.
+    instance = spinner() if what == "loop" else recursion()
+    run = instance.exports.spin if what == "loop" else lambda: instance.exports.fib(60)
+    for _ in range(3):
+        timer = _soon(lambda: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            run()
+        timer.join()
+
+
+def test_ctrl_c_in_a_host_function_is_a_keyboard_interrupt() -> None:
+    def host() -> None:
+        while True:
+            time.sleep(0.001)
+
+    f = calls_host([], [], host)
+    timer = _soon(lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        f()
+    timer.join()
+
+
+def test_ctrl_c_at_any_moment_of_many_host_calls_is_a_keyboard_interrupt() -> None:
+    m = ModuleBuilder()
+    host = m.import_func("env", "host", ["i32"], ["i32"])
+    m.func([], [], b"\x03\x40" + i32_const(1) + call(host) + b"\x1a\x0c\x00\x0b", export="f")
+    f = instance_of(m, {"env": {"host": lambda n: n}}).exports.f
+    for round_ in range(20):
+        timer = _soon(lambda: os.kill(os.getpid(), signal.SIGINT), 0.002 + 0.0003 * round_)
+        with pytest.raises(KeyboardInterrupt):
+            f()
+        timer.join()
+
+
+class AlarmError(Exception):
+    """What the handler raises."""
+
+
+def test_an_exception_of_a_signal_handler_ends_a_call_of_python(
+    alarm: Callable[[Callable[[], None], float], None],
+) -> None:
+    def ring() -> None:
+        raise AlarmError
+
+    f = calls_host([], [], lambda: time.sleep(5))
+    alarm(ring, 0.05)
+    with pytest.raises(AlarmError):
+        f()
+
+
+def test_a_handler_of_ctrl_c_that_does_not_raise_lets_the_loop_go_on() -> None:
+    instance = spinner()
+    hits: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: hits.append(number))
+    try:
+        vw.instantiate(adder())
+        kill = _soon(lambda: os.kill(os.getpid(), signal.SIGINT), 0.05)
+        stop = _soon(instance.store.interrupt, 0.2)
+        with pytest.raises(vw.Interrupted):
+            instance.exports.spin()
+        kill.join()
+        stop.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert hits == [signal.SIGINT]
+
+
+def test_fuel_is_used_up_by_loops_and_by_calls() -> None:
+    instance = spinner(vw.Config(fuel=True))
+    store = instance.store
+    assert store.fuel == 0
+    store.fuel = 10_000
+    assert instance.exports.add(1, 2) == 3
+    assert 0 < store.fuel < 10_000
+    with pytest.raises(vw.OutOfFuel, match="all fuel consumed") as caught:
+        instance.exports.spin()
+    assert caught.value.code == "out_of_fuel"
+    assert store.fuel == 0
+    with pytest.raises(vw.OutOfFuel):
+        instance.exports.add(1, 2)
+    store.fuel = 1000
+    assert instance.exports.add(1, 2) == 3
+
+
+def test_fuel_has_to_be_asked_for_and_is_an_amount() -> None:
+    store = spinner().store
+    with pytest.raises(vw.WasmError, match=r"Config\(fuel=True\)"):
+        store.fuel = 5
+    with pytest.raises(vw.WasmError, match=r"Config\(fuel=True\)"):
+        _ = store.fuel
+    metered = vw.Store(vw.Engine(vw.Config(fuel=True)))
+    for wrong in (-1, 2**63):
+        with pytest.raises(ValueError, match="fuel is an amount"):
+            metered.fuel = wrong
+    metered.fuel = 2**63 - 1
+    assert metered.fuel == 2**63 - 1
