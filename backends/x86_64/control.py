@@ -246,6 +246,38 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
     return bytes(code + loads.code)
 
 
+def arguments_from_slots(types: tuple[int, ...], first_slot: int) -> bytes:
+    """Pass many arguments, all of them in consecutive slots of which the first is at ``first_slot``: runs of them in loops."""
+    places, _ = parameter_places(types)
+    in_area = [index for index, (reg, _) in enumerate(places) if reg < 0]
+    code = bytearray()
+    if len(in_area) & 1:
+        code += asm.alu_ri(asm.SUB, 1, RSP, 8)
+    end = len(in_area)
+    while end:
+        start = end - 1
+        while start and in_area[start - 1] == in_area[start] - 1:
+            start -= 1
+        last = first_slot - 8 * in_area[end - 1]
+        if end - start <= 8:
+            for index in range(end - start):
+                code += asm.push_m(RBP, last + 8 * index)
+        else:
+            code += asm.lea_rm(1, RAX, RBP, last)
+            code += asm.mov_ri(RCX, end - start)
+            body = asm.push_m(RAX, 0) + asm.alu_ri(asm.ADD, 1, RAX, 8) + asm.alu_ri(asm.SUB, 0, RCX, 1)
+            code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
+        end = start
+    for index, (type_, (reg, _)) in enumerate(zip(types, places, strict=True)):
+        if reg >= 0:
+            offset = first_slot - 8 * index
+            if is_float(type_):
+                code += asm.movs_rm(1 if type_ == F64 else 0, reg, RBP, offset)
+            else:
+                code += asm.mov_rm(0 if type_ == I32 else 1, reg, RBP, offset)
+    return bytes(code)
+
+
 #: Where an index travels besides arguments: its type, its register, and the register's bit.
 INDEX_PLAN = (I32, RAX, 1 << RAX)
 

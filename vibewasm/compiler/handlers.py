@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 TRAP_BAD_SIGNATURE = 5
 TRAP_UNDEFINED_ELEMENT = 10
 
+#: More arguments than this are passed in loops.
+MANY = 24
 #: Numbers of the store's builtins, see ``docs/abi.md``.
 MEMORY_GROW, MEMORY_INIT, DATA_DROP, TABLE_INIT, ELEM_DROP, TABLE_COPY, TABLE_FILL, TABLE_GROW = range(8)
 
@@ -189,6 +191,9 @@ def _pass_arguments(
     """Check and pop the arguments, move everything else out of the temporaries, and put the arguments in their
     places.
     """
+    if len(params) > MANY:
+        _pass_many(c, params, instruction, index)
+        return
     text, plan = c.env.argument_plan(params)
     arguments = c.stack[-len(params) :] if params else []
     if index is not None:
@@ -211,6 +216,25 @@ def _pass_arguments(
         arguments.pop()
     c.out += c.env.control.arguments(tuple(arguments), c.free, params, index)
     c.free = target.ALL_FREE
+
+
+def _pass_many(c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
+    """Pass many arguments: all go to their slots, and from there in loops, so that code stays small."""
+    c.makes_calls = True
+    c.check_top(instruction, params)
+    control = c.env.control
+    if index is not None:
+        # The arguments need every temporary: the index waits in the slot beyond them.
+        waiting = c.slot_offset(len(c.stack))
+        c.out += c.target.move_to_slot(index, waiting, c.free)
+        c.free |= index.bit
+    c.flush()
+    first = len(c.stack) - len(params)
+    c.out += c.env.piece(control.arguments_from_slots, params, c.slot_offset(first))
+    del c.stack[first:]
+    if index is not None:
+        c.out += c.target.move_to_register(slot(I32, waiting), control.INDEX_PLAN[1], 0)
+    c.free = c.target.ALL_FREE
 
 
 def _pass_one_by_one(
@@ -272,10 +296,17 @@ def _take_results(c: FunctionCompiler, results: tuple[int, ...]) -> None:
             # registers.
             c.free = c.target.ALL_FREE & ~c.env.control.RESULT_BITS
             c.flush()
-        c.out += c.env.control.fetch_results(results, c.slot_offset(len(stack)))
-        first = len(stack)
-        stack += [slot(type_, c.slot_offset(first + index)) for index, type_ in enumerate(results)]
+        height = len(stack)
+        first = c.slot_offset(height)
+        c.slot_offset(height + len(results) - 1)
+        c.out += c.env.piece(c.env.control.fetch_results, results, first)
+        stack += c.env.piece(_result_entries, results, first)
         c.free = c.target.ALL_FREE
+
+
+def _result_entries(results: tuple[int, ...], first: int) -> list[Operand]:
+    """Entries of results in consecutive slots."""
+    return [slot(type_, first - 8 * index) for index, type_ in enumerate(results)]
 
 
 def call(c: FunctionCompiler, pc: int) -> int:
@@ -297,7 +328,7 @@ def call(c: FunctionCompiler, pc: int) -> int:
     if not count:
         if c.free != c.target.ALL_FREE:
             c.spill_registers()
-    elif not _pass_one_by_one(c, c.stack[-count:], text, plan, count):
+    elif count > MANY or not _pass_one_by_one(c, c.stack[-count:], text, plan, count):
         _pass_arguments(c, params, "call")
     if index - env.info.imported_funcs == c.self_index:
         c.out += env.control.call_self()
