@@ -1,9 +1,8 @@
 """Offsets of what machine code reads and writes in memory: the same for every processor.
 
-Three kinds of block: the *instance context*, whose address is pinned in a register; the *store block*, which its
-first cell
-leads to; and small shared records (functions, memories, tables). The fourth is the *fault table*, which only the signal
-handler reads. Every cell has 8 bytes. :mod:`vibewasm.runtime.context` gives Python access to the same cells.
+Three kinds of block: the *instance context*, whose address is pinned in a register; the *store block*, which its first
+cell leads to; and small shared records (functions, memories, tables). The fourth is the *fault table*, which only the
+signal handler reads. Every cell has 8 bytes. :mod:`vibewasm.runtime.context` gives Python access to the same cells.
 """
 
 from __future__ import annotations
@@ -97,8 +96,7 @@ INTERRUPT_REQUEST = 1
 INTERRUPT_SIGNAL = 2
 
 #: Fault table: first chunks of the address ranges of code, of reservations, and of the store blocks' addresses, and
-#: functions
-#: of the C library.
+#: functions of the C library.
 FAULT_CODE = 0
 FAULT_RESERVATIONS = 8
 FAULT_STORES = 16

@@ -137,8 +137,9 @@ class Instance:
 class Exports:
     """What an instance exports: ``exports.name`` or ``exports["name"]``, iteration over the names, ``in`` and ``len``.
 
-    A function is a :class:`~vibewasm.Func`, and so on. A name that is no Python identifier, or that is one of this
-    class's methods, is reached with brackets.
+    A function is a :class:`~vibewasm.Func`, and so on. A name that is no Python identifier is reached with brackets.
+    ``exports.name`` is always the export of that name if there is one, also where it is the name of a method below:
+    code for modules that it does not know uses iteration and brackets.
 
     Raises:
         AttributeError, KeyError: there is no such export; the message names the nearest.
@@ -149,7 +150,11 @@ class Exports:
     def __init__(self, instance: Instance) -> None:
         # A leading space keeps the names apart from those of exports, of which any is possible, and out of the way.
         self.__dict__[" instance"] = instance
-        self.__dict__[" index"] = {export.name: export for export in instance.module.info.exports}
+        self.__dict__[" index"] = index = {export.name: export for export in instance.module.info.exports}
+        for name in _METHODS:
+            if name in index:
+                # An attribute of the object comes before one of its class.
+                self.__dict__[name] = self[name]
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -200,6 +205,10 @@ class Exports:
 
     def __repr__(self) -> str:
         return f"<vibewasm.Exports: {', '.join(self) or 'none'}>"
+
+
+#: Names that exports may have too.
+_METHODS = ("get", "items", "keys", "values")
 
 
 def _missing(name: str, exports: Exports) -> str:

@@ -93,8 +93,9 @@ class Linker:
         """Define all exports of an instance, as imports from the module ``name``. Raises :class:`LinkError` as
         :meth:`define` does.
         """
-        for export, item in instance.exports.items():
-            self._define(name, export, item)
+        exports = instance.exports
+        for export in exports:
+            self._define(name, export, exports[export])
 
     def define_wasi(self, config: WasiConfig) -> None:
         """Define the functions of WASI preview 1 (``wasi_snapshot_preview1``).
@@ -267,7 +268,8 @@ def instantiate(
     store: Store | None = None
     items: list[tuple[str, str, Item]] = []
     for module_name, contents in (imports or {}).items():
-        for name, item in contents.items():
+        for name in contents:
+            item = contents[name]
             items.append((module_name, name, item))
             if store is None and isinstance(item, (Func, Memory, Table, Global)):
                 store = item.store

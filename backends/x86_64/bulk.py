@@ -1,10 +1,9 @@
 """memory.copy and memory.fill: stubs that wasm code calls with operands in rdi, rsi and rdx.
 
 They may destroy all temporaries. Accesses are checked before anything is written, as the specification wants it since
-2.0.
-Moves are of 16 bytes: short runs are loaded as a whole before anything is stored, and long ones are moved in steps of
-64 bytes,
-upwards or downwards, where the 64 bytes of the far end are loaded before the loop and stored after it.
+2.0. Moves are of 16 bytes: short runs are loaded as a whole before anything is stored, and long ones are moved in
+steps of 64 bytes, upwards or downwards, where the 64 bytes of the far end are loaded before the loop and stored after
+it.
 """
 
 from __future__ import annotations

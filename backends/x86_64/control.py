@@ -8,30 +8,29 @@ from __future__ import annotations
 
 from struct import Struct
 
+from ..abi import (
+    CTX_MEMORY_BASE,
+    CTX_STORE,
+    RECORD_CTX,
+    RECORD_TYPE,
+    STORE_BUILTINS,
+    STORE_FUEL,
+    STORE_INTERRUPT,
+    STORE_MEMORY_COPY,
+    STORE_MEMORY_FILL,
+    STORE_POLL_STUB,
+    STORE_RESULTS,
+    TABLE_LENGTH,
+)
 from ..operand import CONSTANT, F32, F64, FLAGS, I32, REGISTER, Operand, is_float
 from . import asm
-from .floats import FLOAT_EQUAL, FLOAT_NOT_EQUAL
-from .frames import parameter_places
+from .conditions import FLOAT_EQUAL, FLOAT_NOT_EQUAL
+from .frames import CONTEXT_SLOT, parameter_places
 from .integers import test_zero
 from .regs import CONTEXT, MEMORY_BASE, RAX, RBP, RCX, RDX, RSI, RSP
 from .selection import Selection
 
 _pack_displacement = Struct("<i").pack_into
-CTX_STORE = 0
-CTX_MEMORY_BASE = 8
-STORE_INTERRUPT = 8
-STORE_FUEL = 16
-STORE_POLL = 112
-STORE_MEMORY_COPY = 96
-STORE_MEMORY_FILL = 104
-STORE_BUILTINS = 128
-STORE_RESULTS = 2048
-RECORD_CTX = 8
-RECORD_TYPE = 16
-TABLE_LENGTH = 8
-CONTEXT_SLOT = -8
-
-
 #: The first integer and the first float result of several return in rax and xmm0.
 RESULT_BITS = 1 | 1 << 16
 
@@ -141,11 +140,11 @@ def poll() -> tuple[bytes, bytes]:
     hot = asm.mov_rm(1, RAX, CONTEXT, CTX_STORE)
     hot += asm.alu_mi(asm.CMP, 0, RAX, STORE_INTERRUPT, 0)
     hot += asm.jcc_rel32(asm.CC_NE, 0)
-    return hot, asm.call_m(RAX, STORE_POLL)
+    return hot, asm.call_m(RAX, STORE_POLL_STUB)
 
 
 def use_fuel(scratch: int) -> tuple[bytes, bytes]:
-    """Take fuel: code that ends with the amount, 4 bytes to be filled in later, and the jump if there was too little."""
+    """Take fuel: code that ends with the amount, 4 bytes to be filled in later, and the jump if it is short."""
     take = asm.mov_rm(1, scratch, CONTEXT, CTX_STORE)
     take += asm.alu_mi(asm.SUB, 1, scratch, STORE_FUEL, 0x11223344)
     return take, asm.jcc_rel32(asm.CC_S, 0)
@@ -247,7 +246,7 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
 
 
 def arguments_from_slots(types: tuple[int, ...], first_slot: int) -> bytes:
-    """Pass many arguments, all of them in consecutive slots of which the first is at ``first_slot``: runs of them in loops."""
+    """Pass many arguments that are in consecutive slots, the first at ``first_slot``: runs of them in loops."""
     places, _ = parameter_places(types)
     in_area = [index for index, (reg, _) in enumerate(places) if reg < 0]
     code = bytearray()
@@ -346,8 +345,7 @@ def call_table(table: int, type_id: int) -> tuple[bytes, bytes, bytes]:
     """Call the table element whose index is in rax.
 
     The first two pieces end with displacements to the traps "undefined element" and "type mismatch"; a null element
-    faults when its
-    type is read. The pinned memory base serves as a scratch, since it is loaded anew in any case.
+    faults when its type is read. The pinned memory base serves as a scratch, since it is loaded anew in any case.
     """
     bound = asm.mov_rm(1, MEMORY_BASE, CONTEXT, table)
     bound += asm.alu_rm(asm.CMP, 0, RAX, MEMORY_BASE, TABLE_LENGTH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..abi import TRAP_INTEGER_OVERFLOW
 from ..operand import F32, F64, I32, I64, Operand
 from . import asm
 from .selection import Selection
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
 
     Rule = Callable[..., Operand]
 
-#: Trap numbers that conversions raise, as `ud1` carries them.
-TRAP_INTEGER_OVERFLOW = 6
+#: The trap of a NaN that is converted, as `ud1` carries it.
 TRAP_BAD_CONVERSION = 8
 
 #: Bits of powers of two as f32 and f64, indexed by "double".
@@ -84,7 +84,7 @@ def _truncate(wide: int, is_signed: bool, double: int) -> Rule:
 
 
 def _to_u64(s: Selection, double: int, dst: int, source: int) -> None:
-    """Convert a float in [0, 2**64): the upper half of the range is converted 2**63 lower, and its top bit set after."""
+    """Convert a float in [0, 2**64): the upper half of the range is converted 2**63 lower, its top bit set after."""
     limit = s.scratch_float()
     s.load_float_bits(double, limit, _TWO_TO_63[double])
     reduced = s.scratch_float()

@@ -5,8 +5,7 @@ and the
 fault is one that such code can have: the trap instruction, a failed access to a reservation or to the null page, or a
     division. Then
 it fills in the trap record and lets the thread go on at the unwinding stub. Everything else goes to whoever handled
-the signal before,
-so that a bug of the engine crashes and does not look like a trap.
+the signal before, so that a bug of the engine crashes and does not look like a trap.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """Which processor extensions beyond x86-64-v2 the emitted code may use.
 
 The engine sets them once, from ``cpuid``, before anything is compiled; tests set them to prove both kinds of code.
-Rules read the
-attributes of this module when they are applied, so :func:`configure` also has to forget memoised selections, which is
-its
-caller's part (see :func:`vibewasm.backends.x86_64.target.configure`).
+Rules read the attributes of this module when they are applied, so :func:`configure` also has to forget memoised
+selections, which is its caller's part (see :func:`vibewasm.backends.x86_64.target.configure`).
 """
 
 from __future__ import annotations
@@ -28,10 +26,9 @@ def configure(bmi1: bool, bmi2: bool, lzcnt: bool) -> None:
 def cpuid_code() -> bytes:
     """Machine code of ``u64 f(void)``: bit 0 BMI1, bit 1 BMI2, bit 2 LZCNT.
 
-    ``cpuid`` leaf 7 gives BMI1 in ebx bit 3 and BMI2 in ebx bit 8, leaf 0x80000001 gives LZCNT in ecx bit 5 (Intel
-    SDM volume 2,
-    CPUID). AVX state is not needed: these extensions use general registers only, and VEX encoding works wherever the
-    processor reports them.
+    ``cpuid`` leaf 7 gives BMI1 in ebx bit 3 and BMI2 in ebx bit 8, leaf 0x80000001 gives LZCNT in ecx bit 5 (Intel SDM
+    volume 2, CPUID). AVX state is not needed: these extensions use general registers only, and VEX encoding works
+    wherever the processor reports them.
     """
     from . import asm
     from .regs import RAX, RBX, RCX, RDX

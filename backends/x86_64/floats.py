@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..operand import CONSTANT, F32, F64, FLAGS, I32, WANT_FLAGS, Operand, flags
 from . import asm
+from .conditions import FLOAT_EQUAL, FLOAT_NOT_EQUAL, invert
 from .integers import materialise, test_zero
 from .regs import RBP
 from .selection import Selection
@@ -14,16 +15,7 @@ if TYPE_CHECKING:
 
     Rule = Callable[..., Operand]
 
-#: Conditions that `ucomis` leaves in two flags: equal is "zero and not parity", since unordered sets all three.
-FLOAT_EQUAL = 16
-FLOAT_NOT_EQUAL = 17
-
 _ROUND_NEAREST, _ROUND_DOWN, _ROUND_UP, _ROUND_TO_ZERO = range(8, 12)  # bit 3: no inexact exception
-
-
-def invert(condition: int) -> int:
-    """The condition that holds exactly when ``condition`` does not."""
-    return condition ^ 1
 
 
 def materialise_float(s: Selection, sink: Operand | None, condition: int, *operands: Operand) -> Operand:

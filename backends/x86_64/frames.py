@@ -2,43 +2,35 @@
 
 A frame, from high to low addresses::
 
-    [rbp+16 ...]      parameters that found no register, in order
-    [rbp+8]           return address
-    [rbp]             the caller's frame pointer
-    [rbp-8]           instance context
-    [rbp-16 - 8*i]    the caller's value of the i-th pinned integer register, where this function pins it
-    [rbp-80 - 16*j]   all 16 bytes of the j-th pinned vector register
-    locals that are not pinned, 8 bytes each, downwards
-    operand stack, 8 bytes an entry, the bottom of the stack at the highest address
+    [rbp+16 ...]      parameters that found no register, in order [rbp+8]           return address [rbp]
+    the caller's frame pointer [rbp-8]           instance context [rbp-16 - 8*i]    the caller's value of the i-th
+    pinned integer register, where this function pins it [rbp-80 - 16*j]   all 16 bytes of the j-th pinned vector
+    register locals that are not pinned, 8 bytes each, downwards operand stack, 8 bytes an entry, the bottom of the
+    stack at the highest address
 """
 
 from __future__ import annotations
 
-from ..operand import F32, F64, I32, Operand, is_float
+from ..abi import CTX_STORE, STORE_STACK_LIMIT
+from ..operand import F32, F64, Operand, is_float
 from . import asm
-from .regs import CONTEXT, RAX, RBP, RCX, RDI, RSP
+from .regs import CONTEXT, FLOAT_PARAMS, FLOAT_PINNED, INT_PARAMS, PINNED, RAX, RBP, RCX, RDI, RSP
 
 #: Registers that parameters arrive in, and those that locals can be pinned to, in the order in which they are given
 #: out.
-INT_PARAMETERS = (1, 2, 6, 7)  # rcx, rdx, rsi, rdi
-FLOAT_PARAMETERS = tuple(range(8))
-PINNED_INTS = (3, 12, 13, 8, 9, 10, 11)  # rbx, r12, r13, r8 to r11
-PINNED_FLOATS = tuple(range(8, 16))
 
 CONTEXT_SLOT = -8
-STORE_STACK_LIMIT = 0
 #: Frames up to this size are checked after they are made: the stack's reserve below the limit has room for them.
 SMALL_FRAME = 0x8000
-TRAP_STACK_OVERFLOW = 9
 
 
 def saved_int_offset(order: int) -> int:
-    """Frame offset of the saved value of ``PINNED_INTS[order]``."""
+    """Frame offset of the saved value of ``PINNED[order]``."""
     return -16 - 8 * order
 
 
 def saved_float_offset(order: int) -> int:
-    """Frame offset of the saved value of ``PINNED_FLOATS[order]``."""
+    """Frame offset of the saved value of ``FLOAT_PINNED[order]``."""
     return -80 - 16 * order
 
 
@@ -57,12 +49,12 @@ def parameter_places(types: tuple[int, ...]) -> tuple[tuple[tuple[int, int], ...
     places = []
     for type_ in types:
         if is_float(type_):
-            if floats < len(FLOAT_PARAMETERS):
-                places.append((FLOAT_PARAMETERS[floats], 0))
+            if floats < len(FLOAT_PARAMS):
+                places.append((FLOAT_PARAMS[floats], 0))
                 floats += 1
                 continue
-        elif ints < len(INT_PARAMETERS):
-            places.append((INT_PARAMETERS[ints], 0))
+        elif ints < len(INT_PARAMS):
+            places.append((INT_PARAMS[ints], 0))
             ints += 1
             continue
         places.append((-1, area))
@@ -121,14 +113,14 @@ def zero_pinned(homes: tuple[Operand, ...]) -> bytes:
 
 def save_pinned(ints: int, floats: int) -> bytes:
     """Save the caller's values of the first pinned registers."""
-    code = b"".join(asm.mov_mr(1, RBP, saved_int_offset(i), PINNED_INTS[i]) for i in range(ints))
-    return code + b"".join(asm.movups_mr(RBP, saved_float_offset(j), PINNED_FLOATS[j]) for j in range(floats))
+    code = b"".join(asm.mov_mr(1, RBP, saved_int_offset(i), PINNED[i]) for i in range(ints))
+    return code + b"".join(asm.movups_mr(RBP, saved_float_offset(j), FLOAT_PINNED[j]) for j in range(floats))
 
 
 def restore_pinned(ints: int, floats: int) -> bytes:
     """Load the caller's values of the first pinned registers."""
-    code = b"".join(asm.mov_rm(1, PINNED_INTS[i], RBP, saved_int_offset(i)) for i in range(ints))
-    return code + b"".join(asm.movups_rm(PINNED_FLOATS[j], RBP, saved_float_offset(j)) for j in range(floats))
+    code = b"".join(asm.mov_rm(1, PINNED[i], RBP, saved_int_offset(i)) for i in range(ints))
+    return code + b"".join(asm.movups_rm(FLOAT_PINNED[j], RBP, saved_float_offset(j)) for j in range(floats))
 
 
 def enter_frame(size: int, check_limit: bool) -> tuple[bytes, int, int]:
@@ -136,20 +128,18 @@ def enter_frame(size: int, check_limit: bool) -> tuple[bytes, int, int]:
 
     Returns:
         the code, where its check of the stack limit begins, and the offset behind the displacement of the jump to the
-        stack-overflow
-        trap; both 0 if there is no check.
+        stack-overflow trap; both 0 if there is no check.
     """
     code = bytearray(asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP))
     check = fixup = 0
     if check_limit and size > SMALL_FRAME:
         # A signal that arrives while the stack pointer is below the reserve would have no stack, so the check comes
-        # first.
-        # The context and rcx, which may hold a parameter, take two cells of the frame meanwhile.
+        # first. The context and rcx, which may hold a parameter, take two cells of the frame meanwhile.
         code += asm.push_r(CONTEXT)
         code += asm.push_r(RCX)
         code += asm.lea_rm(1, RAX, RBP, -size)
         check = len(code)
-        code += asm.mov_rm(1, RCX, CONTEXT, 0)
+        code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
         code += asm.alu_rm(asm.CMP, 1, RAX, RCX, STORE_STACK_LIMIT)
         code += asm.mov_rm(1, RCX, RBP, -16)
         code += asm.jcc_rel32(asm.CC_B, 0)
@@ -161,7 +151,7 @@ def enter_frame(size: int, check_limit: bool) -> tuple[bytes, int, int]:
     code += asm.mov_mr(1, RBP, CONTEXT_SLOT, CONTEXT)
     if check_limit:
         check = len(code)
-        code += asm.mov_rm(1, RAX, CONTEXT, 0)
+        code += asm.mov_rm(1, RAX, CONTEXT, CTX_STORE)
         code += asm.alu_rm(asm.CMP, 1, RSP, RAX, STORE_STACK_LIMIT)
         code += asm.jcc_rel32(asm.CC_B, 0)
         fixup = len(code)
@@ -214,26 +204,3 @@ def copy_slots(count: int, source: int, target: int) -> bytes:
     body += asm.alu_ri(asm.SUB, 0, RCX, 1)
     code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
     return bytes(code)
-
-
-__all__ = [
-    "CONTEXT_SLOT",
-    "FLOAT_PARAMETERS",
-    "I32",
-    "INT_PARAMETERS",
-    "PINNED_FLOATS",
-    "PINNED_INTS",
-    "copy_slots",
-    "enter_frame",
-    "leave_frame",
-    "locals_base",
-    "parameter_places",
-    "receive_parameters",
-    "restore_pinned",
-    "save_pinned",
-    "saved_float_offset",
-    "saved_int_offset",
-    "store_slot",
-    "zero_pinned",
-    "zero_slots",
-]

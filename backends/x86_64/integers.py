@@ -1,15 +1,15 @@
 """Rules of the integer instructions.
 
 A rule is ``rule(s, sink, *operands) -> result entry``: it appends code to the :class:`Selection` ``s`` and says where
-the result is.
-``sink`` is the pinned local that takes the result, ``WANT_FLAGS`` where a comparison may stay in the flags, or
-``None``.
+the result is. ``sink`` is the pinned local that takes the result, ``WANT_FLAGS`` where a comparison may stay in the
+flags, or ``None``.
 """
 
 from __future__ import annotations
 
 from ..operand import CONSTANT, FLAGS, I32, I64, REGISTER, WANT_FLAGS, Operand, flags, is_float
 from . import asm, features
+from .conditions import FLOAT_EQUAL, FLOAT_NOT_EQUAL, SWAPPED, invert
 from .regs import RAX, RBP, RCX, RDX
 from .selection import INT_TEMPORARIES, Selection, in_memory, signed
 
@@ -205,21 +205,6 @@ def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
     return rule
 
 
-#: Condition after exchanging the operands of a comparison.
-_SWAPPED = {
-    asm.CC_E: asm.CC_E,
-    asm.CC_NE: asm.CC_NE,
-    asm.CC_L: asm.CC_G,
-    asm.CC_G: asm.CC_L,
-    asm.CC_LE: asm.CC_GE,
-    asm.CC_GE: asm.CC_LE,
-    asm.CC_B: asm.CC_A,
-    asm.CC_A: asm.CC_B,
-    asm.CC_BE: asm.CC_AE,
-    asm.CC_AE: asm.CC_BE,
-}
-
-
 def materialise(s: Selection, sink: Operand | None, condition: int, *operands: Operand) -> Operand:
     """The outcome of a comparison as 0 or 1, or left in the flags where the next instruction takes it from there."""
     if sink is WANT_FLAGS:
@@ -246,7 +231,7 @@ def _compare(condition: int, wide: int) -> Rule:
         holds = condition
         if b.kind != CONSTANT and (a.kind == CONSTANT or (a.reg < 0 and b.reg >= 0)):
             a, b = b, a
-            holds = _SWAPPED[holds]
+            holds = SWAPPED[holds]
         if a.reg >= 0:
             if b.kind == CONSTANT and b.value == 0:
                 s.code += asm.test_rr(wide, a.reg, a.reg)
@@ -265,8 +250,6 @@ def _compare(condition: int, wide: int) -> Rule:
 def _is_zero(wide: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
         if a.kind == FLAGS:
-            from .floats import invert
-
             return invert_materialised(s, sink, invert(a.value))
         test_zero(s, wide, a)
         return materialise(s, sink, asm.CC_E, a)
@@ -355,8 +338,6 @@ def _extend(name: str, source_bits: int, wide: int) -> Rule:
 
 def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition: Operand) -> Operand:
     """``condition ? a : b`` for integers and references; the moves leave the flags alone."""
-    from .floats import FLOAT_EQUAL, FLOAT_NOT_EQUAL
-
     type_ = a.type
     wide = 0 if type_ == I32 else 1
     if condition.kind == FLAGS:

@@ -8,6 +8,14 @@ displacement: so one memoised choice serves every offset. The form says how wide
 
 from __future__ import annotations
 
+from ..abi import (
+    CTX_MEMORY_BASE,
+    CTX_MEMORY_DESCRIPTOR,
+    MEMORY_SIZE,
+    TABLE_BASE,
+    TABLE_LENGTH,
+    TRAP_MEMORY_OUT_OF_BOUNDS,
+)
 from ..operand import CONSTANT, F32, F64, I32, I64, REFERENCE, Operand, is_float
 from . import asm
 from .regs import CONTEXT, MEMORY_BASE
@@ -17,12 +25,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Context offsets that code reads, as ``docs/abi.md`` lays them out.
-CTX_MEMORY_BASE = 8
-CTX_MEMORY_DESCRIPTOR = 16
-DESCRIPTOR_SIZE = 8
-
-TRAP_MEMORY_OUT_OF_BOUNDS = 2
 TRAP_TABLE_OUT_OF_BOUNDS = 3
 
 #: Stand-ins for the displacement of each form, and how many bytes it takes.
@@ -176,7 +178,7 @@ def address(s: Selection, a: Operand, offset: int, size: int, checked: bool) -> 
     if checked:
         # The pinned base serves as a scratch for the descriptor; moves leave the flags alone.
         s.code += asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_DESCRIPTOR)
-        s.code += asm.alu_rm(asm.CMP, 1, reg, MEMORY_BASE, DESCRIPTOR_SIZE)
+        s.code += asm.alu_rm(asm.CMP, 1, reg, MEMORY_BASE, MEMORY_SIZE)
         s.code += asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
         s.code += asm.jcc_rel8(asm.CC_BE, 4)
         s.code += asm.ud1(TRAP_MEMORY_OUT_OF_BOUNDS)
@@ -218,7 +220,7 @@ def memory_size(s: Selection, sink: Operand | None, descriptor: int) -> Operand:
     """The current size of a memory in pages of 64 KiB."""
     dst = sink.reg if sink is not None else s.take()
     s.code += asm.mov_rm(1, dst, CONTEXT, descriptor)
-    s.code += asm.mov_rm(1, dst, dst, DESCRIPTOR_SIZE)
+    s.code += asm.mov_rm(1, dst, dst, MEMORY_SIZE)
     s.code += asm.shift_ri(asm.SHR, 1, dst, 16)
     return s.result(I32, dst, sink)
 
@@ -234,7 +236,7 @@ def table_size(s: Selection, sink: Operand | None, table: int) -> Operand:
     """The current number of elements of the table whose descriptor's pointer is at ``table``."""
     dst = sink.reg if sink is not None else s.take()
     s.code += asm.mov_rm(1, dst, CONTEXT, table)
-    s.code += asm.mov_rm(0, dst, dst, DESCRIPTOR_SIZE)
+    s.code += asm.mov_rm(0, dst, dst, TABLE_LENGTH)
     return s.result(I32, dst, sink)
 
 
@@ -242,10 +244,10 @@ def _table_cell(s: Selection, table: int, index: int) -> int:
     """Check an index against a table and give the register that holds the table's base."""
     base = s.scratch()
     s.code += asm.mov_rm(1, base, CONTEXT, table)
-    s.code += asm.alu_rm(asm.CMP, 0, index, base, DESCRIPTOR_SIZE)
+    s.code += asm.alu_rm(asm.CMP, 0, index, base, TABLE_LENGTH)
     s.code += asm.jcc_rel8(asm.CC_B, 4)
     s.code += asm.ud1(TRAP_TABLE_OUT_OF_BOUNDS)
-    s.code += asm.mov_rm(1, base, base, 0)
+    s.code += asm.mov_rm(1, base, base, TABLE_BASE)
     return base
 
 

@@ -1,8 +1,7 @@
 """What the rules of every instruction use to choose machine code: registers, scratches, and moves of operands.
 
 A :class:`Selection` lives for one memoised choice: it starts with the mask of free temporaries, collects code, and
-ends with
-the mask that is free afterwards.
+ends with the mask that is free afterwards.
 """
 
 from __future__ import annotations

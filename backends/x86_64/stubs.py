@@ -6,8 +6,7 @@ after it: i32 ``i``, i64 ``l``, f32 ``f``, f64 ``d``, v128 ``v``,
 reference ``r``.
 
 Frames of all these stubs look like frames of wasm functions where a backtrace looks: the caller's frame pointer at
-``[rbp]``,
-the return address above it, an instance context of the store at ``[rbp - 8]``.
+``[rbp]``, the return address above it, an instance context of the store at ``[rbp - 8]``.
 """
 
 from __future__ import annotations
@@ -55,8 +54,7 @@ _ENTER_FRAME = 80
 _ENTER_SAVES = ((RBX, _ENTER_RBX), (R12, _ENTER_R12), (R13, _ENTER_R13), (CONTEXT, _ENTER_R14), (R15, _ENTER_R15))
 
 #: The frames of stubs that call out begin alike: context, previous exit frame, then what the C code may overwrite of
-#: the pinned
-#: registers.
+#: the pinned registers.
 _EXIT_PREVIOUS = -16
 _EXIT_PINNED_INTS = ((R8, -24), (R9, -32), (R10, -40), (R11, -48))
 _EXIT_PINNED_FLOATS = tuple((number, -64 - 16 * (number - 8)) for number in range(8, 16))
@@ -155,8 +153,7 @@ def enter(signature: str) -> bytes:
     """Host to wasm, by the C ABI: ``u64 f(record *, size_t argc, cell *argv)``.
 
     Reads the parameters from ``argv`` and writes the results to it, from its first cell on. Returns 0, or through
-    :func:`unwind` the
-    number of a trap or HOST_FAILURE, in which case ``argv`` is unchanged.
+    :func:`unwind` the number of a trap or HOST_FAILURE, in which case ``argv`` is unchanged.
     """
     parameters, _, results = signature.partition(":")
     a = Assembler()
@@ -175,8 +172,7 @@ def enter(signature: str) -> bytes:
         asm.mov_mr(1, RBP, _ENTER_SAVED_SP, RAX),
         asm.mov_mr(1, RCX, abi.STORE_SAVED_SP, RSP),
         # The stack limit is that of this thread, unless an interruption is due. Whoever interrupts sets the word and
-        # then the
-        # limit, so one that comes in between here is seen.
+        # then the limit, so one that comes in between here is seen.
         asm.mov_rm(1, RAX, RCX, abi.STORE_REAL_LIMIT),
         asm.mov_mr(1, RCX, abi.STORE_STACK_LIMIT, RAX),
         asm.alu_mi(asm.CMP, 1, RCX, abi.STORE_INTERRUPT, 0),
@@ -225,8 +221,7 @@ def unwind() -> bytes:
     """Give up the running activation: return the store's trap number from its ``enter``.
 
     At entry r14 is any context of the store, rbp the innermost frame to record, and the trap record is filled in but
-    for the
-    frames. The frames that are left hold nothing that needs cleaning up.
+    for the frames. The frames that are left hold nothing that needs cleaning up.
     """
     a = Assembler()
     a.emit(
@@ -273,8 +268,8 @@ def _call_out(a: Assembler, call: bytes, store: int = R11) -> None:
     """Call into Python from a frame that :data:`_EXIT_FRAME` and so on describe, with the C arguments in place.
 
     Saves nothing. ``store`` is the register that holds the store block, which the call destroys. Afterwards rsi has
-    the store block
-    and rdi the value of the "failed" cell; the flags say whether it is zero; rax has the callback's result.
+    the store block and rdi the value of the "failed" cell; the flags say whether it is zero; rax has the callback's
+    result.
     """
     a.emit(
         asm.mov_mi(1, store, abi.STORE_FAILED, abi.HOST_FAILURE),
@@ -317,10 +312,8 @@ def leave(signature: str) -> bytes:
     context.
 
     Calls the record's callback as ``f(caller's context, argc, argv)`` by the C ABI. ``argv`` lies on the store's cell
-    stack; the
-    callback reads parameters there and writes results from the first cell on. The stack pointer is checked against
-    the limit here, so that
-    every callback has the reserve below it.
+    stack; the callback reads parameters there and writes results from the first cell on. The stack pointer is checked
+    against the limit here, so that every callback has the reserve below it.
     """
     parameters, _, results = signature.partition(":")
     a = Assembler()

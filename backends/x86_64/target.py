@@ -1,10 +1,8 @@
 """What the compiler asks of a processor: this module is the backend's contract, of the same shape in every backend.
 
 Choosing machine code is a pure function of the instruction, the places of its operands, the free temporaries and the
-destination. So
-every choice is made once and kept in :data:`MEMO`; the compiler looks there itself, since that is its hottest line,
-and calls
-:func:`lower` and its siblings only for what is new.
+destination. So every choice is made once and kept in :data:`MEMO`; the compiler looks there itself, since that is its
+hottest line, and calls :func:`lower` and its siblings only for what is new.
 """
 
 from __future__ import annotations
@@ -12,9 +10,10 @@ from __future__ import annotations
 from ..operand import CONSTANT, I32, I64, Operand, is_float, register
 from . import features, memory
 from .asm import mov_ri
-from .frames import PINNED_FLOATS, PINNED_INTS
 from .integers import RULES as _INTEGER_RULES
 from .integers import claims, select
+from .regs import FLOAT_PINNED as PINNED_FLOATS
+from .regs import PINNED as PINNED_INTS
 from .selection import ALL_FREE, FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection, signed
 
 TYPE_CHECKING = False
@@ -34,8 +33,7 @@ MEMO: dict[tuple[object, ...], tuple[object, ...]] = {}
 MEMO_LIMIT = 1 << 18
 
 #: More temporaries in use than these, and the compiler moves the oldest to the frame: every rule has two integer
-#: temporaries and four
-#: float temporaries to work with.
+#: temporaries and four float temporaries to work with.
 _MOST_INTS = 3
 _MOST_FLOATS = 4
 
@@ -94,9 +92,8 @@ def lower(
 
 
 #: Constants as immediates: for each the stand-in that a memoised choice is made for, and the bytes that go in its
-#: place, first for
-#: arithmetic, then for stores; a stand-in is ``None`` where the constant fits no immediate. It saves a choice for
-#: every constant.
+#: place, first for arithmetic, then for stores; a stand-in is ``None`` where the constant fits no immediate. It saves
+#: a choice for every constant.
 IMMEDIATES: dict[Operand, Immediate] = {}
 _STAND_INS = {
     (type_, width): Operand(CONSTANT, type_, value=value)

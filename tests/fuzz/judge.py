@@ -78,7 +78,7 @@ class Judge:
         if module is None or theirs is not None:
             theirs = theirs and _without_numbers(theirs)
             return Verdict(ours, theirs, explained=self._explanation(made.data, ours, theirs))
-        if why := _too_large(module):
+        if why := _not_run(module):
             return Verdict(None, None, not_run=why)
         functions = [(e.name, e.type) for e in module.exports if isinstance(e.type, vw.FuncType)]
         planned = steps(rng, functions)
@@ -199,13 +199,16 @@ def _failure(error: Exception) -> Result:
     return Result("trap", _SAME_TRAP.get(error.code, error.code), frames)
 
 
-def _too_large(module: vw.Module) -> str | None:
-    """Why a module is not run: it asks for more than the campaign grants."""
+def _not_run(module: vw.Module) -> str | None:
+    """Why a module is not run, or None when it is: it asks for more than the campaign grants."""
     info = module.info
     if any(memory.limits.minimum > MEMORY_BYTES >> 16 for memory in info.memories):
         return "a large memory"
     if any(table.limits.minimum > TABLE_ELEMENTS for table in info.tables):
         return "a large table"
+    names = {(item.module, item.name): item.type for item in module.imports}
+    if any(item.type != names[item.module, item.name] for item in module.imports):
+        return "imports of one name and two types"
     return None
 
 

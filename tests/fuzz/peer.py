@@ -87,7 +87,7 @@ class Peer:
         module = wt.Module(self._engine, data)
         results: list[Result] = []
         try:
-            instance = wt.Instance(store, module, [self._stub(store, item.type) for item in module.imports])
+            instance = wt.Instance(store, module, self._stubs(store, module))
         except (wt.Trap, wt.WasmtimeError) as error:
             return Trace([_failure(error)], None)
         results.append(Result("values", []))
@@ -104,6 +104,14 @@ class Peer:
             if result.kind == "stopped":
                 return Trace(results, None)
         return Trace(results, self._state(store, module, exports))
+
+    def _stubs(self, store: wt.Store, module: wt.Module) -> list[Any]:
+        """What to import; the same for imports of the same name."""
+        stubs: dict[tuple[str, str | None], Any] = {}
+        for item in module.imports:
+            stubs.setdefault((item.module, item.name), item.type)
+        made = {names: self._stub(store, type_) for names, type_ in stubs.items()}
+        return [made[item.module, item.name] for item in module.imports]
 
     def _stub(self, store: wt.Store, type_: Any) -> Any:
         if isinstance(type_, wt.FuncType):

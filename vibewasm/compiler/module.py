@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..backends.abi import TRAP_STACK_OVERFLOW
 from ..backends.operand import BARRIER_ENTRY, Operand
 from ..errors import DecodeError, ValidationError, WasmError
 from ..opcodes import name_of
@@ -45,7 +46,6 @@ Types = tuple[int, ...]
 _NOTHING: Types = ()
 #: Behind a body: reading ahead meets ``unreachable``, which notices that it is outside.
 _PADDING = b"\0" * 16
-TRAP_STACK_OVERFLOW = 9
 #: Different pieces of prologues that are kept.
 PIECE_LIMIT = 10_000
 

@@ -1,0 +1,429 @@
+"""Modules and their instances: sources, exports, segments, start functions, compilation modes."""
+
+from __future__ import annotations
+
+import gc
+import pathlib
+import weakref
+from typing import Any
+
+import pytest
+import vibewasm as vw
+
+from tests.binary.builder import ModuleBuilder
+from tests.binary.encode import call, global_get, i32_const
+
+from .wasm import FOREVER, I32_STORE, UNREACHABLE, adder, bulk, call_indirect, divider, gets, global_set, instance_of
+
+MODES = ["lazy", "lazy-translation", "eager"]
+
+
+def test_a_module_is_made_of_bytes_or_of_a_path(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "add.wasm"
+    path.write_bytes(adder())
+    for source in (adder(), bytearray(adder()), memoryview(adder()), path, str(path)):
+        assert vw.instantiate(source).exports.add(1, 2) == 3
+
+
+def test_what_is_no_module_is_said(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        vw.instantiate(tmp_path / "missing.wasm")
+    path = tmp_path / "tool"
+    path.write_bytes(b"\x7fELF" + bytes(20))
+    with pytest.raises(vw.DecodeError, match=r"magic header not detected: .*tool: this looks like an ELF file"):
+        vw.instantiate(path)
+    with pytest.raises(vw.DecodeError, match="this starts with the bytes 01 02 03 04, and a module with 00 61 73 6d"):
+        vw.instantiate(b"\1\2\3\4\5")
+    with pytest.raises(vw.DecodeError, match="unexpected end"):
+        vw.instantiate(b"")
+    with pytest.raises(TypeError, match="a module is made from a path or from bytes, not from float"):
+        vw.instantiate(1.5)  # type: ignore[arg-type]  # what is tested
+
+
+def test_text_is_not_supported_yet_and_that_is_said(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "add.wat"
+    path.write_text("(module)")
+    for source in (path, "(module)", "  (module)", b"(module)", b";; comment\n(module)"):
+        with pytest.raises(vw.WasmError, match="the text format is not built yet"):
+            vw.instantiate(source)
+
+
+def test_a_module_says_what_it_imports_and_exports() -> None:
+    m = ModuleBuilder()
+    m.import_func("a", "f", ["i32"])
+    m.import_memory("a", "m", 1, 2)
+    m.import_table("b", "t", 1)
+    m.import_global("b", "g", "f64", mutable=True)
+    m.func([], ["i64"], b"\x42\x00", export="x")
+    m.export("m", 2, 0)
+    m.name("name of it")
+    module = vw.Module(vw.Engine(), m.build())
+    assert module.name == "name of it"
+    assert module.imports == [
+        vw.ImportType("a", "f", vw.FuncType(["i32"])),
+        vw.ImportType("a", "m", vw.MemoryType(vw.Limits(1, 2))),
+        vw.ImportType("b", "t", vw.TableType("funcref", vw.Limits(1))),
+        vw.ImportType("b", "g", vw.GlobalType("f64", True)),
+    ]
+    assert module.exports == [
+        vw.ExportType("x", vw.FuncType([], ["i64"])),
+        vw.ExportType("m", vw.MemoryType(vw.Limits(1, 2))),
+    ]
+    assert repr(module) == "<vibewasm.Module 'name of it' with 1 functions>"
+
+
+def test_exports_are_like_a_mapping() -> None:
+    m = ModuleBuilder()
+    for name in ("first", "second", "keys", "not an identifier", "", " instance"):
+        m.func([], [], b"", export=name)
+    exports = instance_of(m).exports
+    names = ["first", "second", "keys", "not an identifier", "", " instance"]
+    assert list(exports) == names
+    assert len(exports) == 6
+    assert "first" in exports
+    assert "third" not in exports
+    assert exports.first is exports["first"]
+    # An export comes before a method of its name.
+    assert exports["keys"] is exports.keys
+    assert exports.keys() is None
+    assert exports["not an identifier"]() is None
+    assert exports[""]() is None
+    assert exports[" instance"]() is None
+    assert [name for name, item in exports.items() if isinstance(item, vw.Func)] == names
+    assert exports.values() == [exports[name] for name in names]
+    assert exports.get("third") is None
+    assert exports.get("first") is exports.first
+    assert {"first", "second"} <= set(dir(exports))
+    with pytest.raises(AttributeError, match=r"there is no export 'frist'; did you mean 'first'\?"):
+        exports.frist
+    with pytest.raises(KeyError, match="there is no export 'zzz'"):
+        exports["zzz"]
+    with pytest.raises(AttributeError, match="cannot be set"):
+        exports.first = 1
+    with pytest.raises(AttributeError, match="the module exports nothing"):
+        instance_of(ModuleBuilder()).exports.anything
+
+
+def test_exports_without_such_names_have_the_methods_of_a_mapping() -> None:
+    exports = vw.instantiate(adder()).exports
+    assert exports.keys() == ["add"]
+    assert dict(exports) == {"add": exports.add}
+    assert repr(exports) == "<vibewasm.Exports: add>"
+
+
+def test_segments_are_applied_in_order_and_what_was_written_stays() -> None:
+    store = vw.Store(vw.Engine())
+    memory = vw.Memory(store, vw.MemoryType(vw.Limits(1)))
+    table = vw.Table(store, vw.TableType("funcref", vw.Limits(4)))
+    m = ModuleBuilder()
+    m.import_table("env", "t", 4)
+    m.import_memory("env", "m", 1)
+    f = m.func([], ["i32"], i32_const(77))
+    m.elem([f, f], 1)
+    m.data(b"abc", 10)
+    m.data(b"XY", 11)
+    m.data(b"no", 65535)
+    m.data(b"never", 20)
+    with pytest.raises(vw.Trap, match=r"^out of bounds memory access: data segment 2 \(65535 to 65537 in a memory of 65536"):
+        instance_of(m, {"env": {"m": memory, "t": table}})
+    assert memory[10:13] == b"aXY"
+    assert memory[20:25] == bytes(5)
+    # The function lives on in the table, though its instance never came to be.
+    assert table[2]() == 77
+
+
+def test_an_element_segment_that_does_not_fit_comes_before_data() -> None:
+    store = vw.Store(vw.Engine())
+    memory = vw.Memory(store, vw.MemoryType(vw.Limits(1)))
+    m = ModuleBuilder()
+    m.import_memory("env", "m", 1)
+    m.table(2)
+    f = m.func([], [], b"")
+    m.elem([f], 2)
+    m.data(b"abc", 0)
+    with pytest.raises(vw.Trap, match="out of bounds table access: element segment 0") as caught:
+        instance_of(m, {"env": {"m": memory}})
+    assert caught.value.code == "table_out_of_bounds"
+    assert memory[0:3] == bytes(3)
+
+
+@pytest.mark.parametrize("offset", [65537, -1])
+def test_an_empty_segment_beyond_the_end_traps_too(offset: int) -> None:
+    m = ModuleBuilder()
+    m.memory(1)
+    m.data(b"", 65536)
+    instance_of(m)
+    m.data(b"", offset)
+    with pytest.raises(vw.Trap, match="out of bounds memory access"):
+        instance_of(m)
+
+
+def test_offsets_may_come_from_imported_globals() -> None:
+    m = ModuleBuilder()
+    m.import_global("env", "base", "i32")
+    m.memory(1, export="memory")
+    m.data(b"here", global_get(0))
+    assert instance_of(m, {"env": {"base": 100}}).exports.memory[100:104] == b"here"
+
+
+def test_memory_init_and_data_drop() -> None:
+    m = ModuleBuilder()
+    m.memory(1, export="memory")
+    m.data(b"0123456789", None)
+    m.data(b"active", 0)
+    m.func(["i32"] * 3, [], gets(3) + bulk(8, 0, 0), export="init")
+    m.func(["i32"] * 3, [], gets(3) + bulk(8, 1, 0), export="init_active")
+    m.func([], [], bulk(9, 0), export="drop")
+    e = instance_of(m).exports
+    e.init(100, 2, 5)
+    assert e.memory[99:106] == b"\x0023456\0"
+    e.init(65536, 10, 0)
+    for arguments in ((0, 0, 11), (0, 11, 0), (65537, 0, 0), (65530, 0, 7), (-1, 0, 1), (0, -1, 1), (0, 0, -1)):
+        with pytest.raises(vw.Trap, match="out of bounds memory access") as caught:
+            e.init(*arguments)
+        assert caught.value.frames[0].func_name == "init"
+    e.init_active(0, 0, 0)
+    with pytest.raises(vw.Trap):
+        e.init_active(0, 0, 1)
+    e.drop()
+    e.drop()
+    e.init(0, 0, 0)
+    with pytest.raises(vw.Trap, match="out of bounds memory access"):
+        e.init(0, 0, 1)
+    # A segment is dropped for one instance only.
+    assert instance_of(m).exports.init(0, 0, 10) is None
+
+
+def test_the_start_function_is_called() -> None:
+    m = ModuleBuilder()
+    m.memory(1, export="memory")
+    m.start(m.func([], [], i32_const(0) + i32_const(9) + I32_STORE))
+    assert instance_of(m).exports.memory[0] == 9
+    called: list[int] = []
+    m = ModuleBuilder()
+    m.start(m.import_func("env", "f"))
+    instance_of(m, {"env": {"f": lambda: called.append(1)}})
+    assert called == [1]
+
+
+def test_a_start_function_that_traps_makes_no_instance() -> None:
+    m = ModuleBuilder()
+    m.start(m.func([], [], UNREACHABLE, name="main"))
+    with pytest.raises(vw.Trap, match="unreachable") as caught:
+        instance_of(m)
+    assert caught.value.frames[0].func_name == "main"
+
+
+@pytest.mark.parametrize("compilation", MODES)
+def test_an_invalid_body_is_found_when_the_mode_says(compilation: str) -> None:
+    m = ModuleBuilder()
+    m.func([], ["i32"], i32_const(1), export="good")
+    m.func([], ["i32"], b"", export="bad", name="culprit")
+    engine = vw.Engine(vw.Config(compilation=compilation))
+    if compilation != "lazy":
+        with pytest.raises(vw.ValidationError, match="culprit"):
+            vw.Module(engine, m.build())
+        return
+    exports = vw.instantiate(vw.Module(engine, m.build())).exports
+    assert exports.good() == 1
+    for _ in range(2):
+        with pytest.raises(vw.ValidationError, match="type mismatch") as caught:
+            exports.bad()
+        assert caught.value.func_index == 1
+        assert caught.value.func_name == "culprit"
+    assert exports.good() == 1
+
+
+@pytest.mark.parametrize("compilation", MODES)
+def test_validate_checks_everything(compilation: str) -> None:
+    engine = vw.Engine(vw.Config(compilation=compilation))
+    vw.Module.validate(engine, adder())
+    m = ModuleBuilder()
+    m.func([], ["i32"], b"")
+    with pytest.raises(vw.ValidationError, match="type mismatch"):
+        vw.Module.validate(engine, m.build())
+    with pytest.raises(vw.DecodeError):
+        vw.Module.validate(engine, adder()[:-1])
+
+
+def test_an_invalid_body_reached_from_wasm_code_comes_out_of_the_call() -> None:
+    m = ModuleBuilder()
+    bad = m.func([], [], b"\x1a", name="bad")
+    m.func([], [], call(bad), export="direct")
+    m.table(1)
+    m.elem([bad])
+    m.func([], [], i32_const(0) + call_indirect(m.type()), export="indirect")
+    m.func([], ["i32"], i32_const(4), export="good")
+    exports = instance_of(m).exports
+    for name in ("direct", "indirect", "direct"):
+        with pytest.raises(vw.ValidationError, match="bad"):
+            exports[name]()
+        assert exports.good() == 4
+
+
+@pytest.mark.parametrize("compilation", MODES)
+def test_instances_of_a_module_share_code_and_nothing_else(compilation: str) -> None:
+    m = ModuleBuilder()
+    m.global_("i32", i32_const(0), mutable=True)
+    m.func(["i32"], ["i32"], global_get(0) + gets(1) + global_set(0), export="swap")
+    module = vw.Module(vw.Engine(vw.Config(compilation=compilation)), m.build())
+    first = vw.instantiate(module)
+    assert first.exports.swap(5) == 0
+    second = vw.instantiate(module)
+    assert second.exports.swap(6) == 0
+    assert first.exports.swap(0) == 5
+    assert second.exports.swap(0) == 6
+
+
+def test_a_function_is_compiled_once_for_all_instances(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = vw.Module(vw.Engine(), divider().build())
+    compiled: list[int] = []
+    compile_ = module.compiler.compile
+
+    class Recording:
+        def compile(self, defined: int) -> bytes:
+            compiled.append(defined)
+            return compile_(defined)
+
+    monkeypatch.setattr(module, "_compiler", Recording())
+    first, second = vw.instantiate(module), vw.instantiate(module)
+    for instance in (first, second, vw.instantiate(module)):
+        for _ in range(2):
+            assert instance.exports.outer(8, 2) == 5
+    assert compiled == [1, 0]
+
+
+def test_a_compile_that_is_cut_off_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = vw.Module(vw.Engine(), adder())
+    real = module.compiler
+    attempts: list[int] = []
+
+    class CutOff:
+        def compile(self, defined: int) -> bytes:
+            attempts.append(defined)
+            if len(attempts) == 1:
+                raise KeyboardInterrupt
+            return real.compile(defined)
+
+    monkeypatch.setattr(module, "_compiler", CutOff())
+    add = vw.instantiate(module).exports.add
+    with pytest.raises(KeyboardInterrupt):
+        add(1, 2)
+    assert add(1, 2) == 3
+    assert add(1, 2) == 3
+    assert attempts == [0, 0]
+
+
+def test_a_trap_names_functions_and_offsets_innermost_first() -> None:
+    m = divider()
+    m.name("calc")
+    wasm = m.build()
+    instance = vw.instantiate(wasm)
+    with pytest.raises(vw.Trap, match="integer divide by zero") as caught:
+        instance.exports.outer(1, 0)
+    trap = caught.value
+    assert trap.code == "integer_divide_by_zero"
+    assert [(f.func_index, f.func_name, f.module_name) for f in trap.frames] == [(0, "divide", "calc"), (1, "outer", "calc")]
+    assert [wasm[f.wasm_offset or 0] for f in trap.frames] == [0x6D, 0x10]
+    assert "divide" in str(trap)
+    with pytest.raises(vw.Trap, match="integer overflow"):
+        instance.exports.outer(-(2**31), -1)
+
+
+def test_a_trap_across_instances_names_functions_of_both() -> None:
+    first = instance_of(divider())
+    m = ModuleBuilder()
+    f = m.import_func("a", "outer", ["i32", "i32"], ["i32"])
+    m.func([], ["i32"], i32_const(1) + i32_const(0) + call(f), name="third", export="go")
+    second = instance_of(m, {"a": first.exports})
+    with pytest.raises(vw.Trap) as caught:
+        second.exports.go()
+    assert [frame.func_name for frame in caught.value.frames] == ["divide", "outer", "third"]
+
+
+def test_endless_recursion_is_a_trap_again_and_again() -> None:
+    m = ModuleBuilder()
+    m.func([], [], call(0), export="f")
+    f = instance_of(m).exports.f
+    for _ in range(3):
+        with pytest.raises(vw.Trap, match="call stack exhausted") as caught:
+            f()
+        assert len(caught.value.frames) == 64
+
+
+def test_a_closed_store_gives_its_memory_back_and_runs_nothing() -> None:
+    m = ModuleBuilder()
+    m.memory(1, export="memory")
+    m.func([], ["i32"], i32_const(1), export="f")
+    with vw.Store(vw.Engine()) as store:
+        linker = vw.Linker(store.engine)
+        instance = linker.instantiate(store, vw.Module(store.engine, m.build()))
+        exports = instance.exports
+        memory = exports.memory
+        assert exports.f() == 1
+        view = memory.view()
+        with pytest.raises(BufferError, match="while a view of one of its memories is in use"):
+            store.close()
+        assert exports.f() == 1
+        assert memory[0] == 0
+        view.release()
+    store.close()
+    for attempt in (exports.f, lambda: exports.f.call_raw([])):
+        with pytest.raises(vw.WasmError, match="this store is closed"):
+            attempt()
+    with pytest.raises((ValueError, IndexError)):
+        memory[0]
+    assert "closed" in repr(store)
+
+
+def test_a_store_cannot_be_closed_from_within() -> None:
+    m = ModuleBuilder()
+    host = m.import_func("env", "host")
+    m.func([], [], call(host), export="f")
+    instance = instance_of(m, {"env": {"host": lambda: instance.store.close()}})
+    with pytest.raises(vw.WasmError, match="while a call is active"):
+        instance.exports.f()
+
+
+def test_everything_goes_when_nothing_refers_to_it() -> None:
+    m = ModuleBuilder()
+    host = m.import_func("env", "host", [], ["i32"])
+    m.memory(1, export="memory")
+    m.func([], ["i32"], call(host), export="f")
+    instance = instance_of(m, {"env": {"host": lambda: 5}})
+    assert instance.exports.f() == 5
+    gone = weakref.ref(instance.store)
+    view = instance.exports.memory.view()
+    view[0] = 3
+    del instance
+    gc.collect()
+    assert gone() is None
+    # The view keeps its bytes.
+    assert view[0] == 3
+    view[1] = 4
+
+
+def test_a_function_keeps_alive_what_it_needs() -> None:
+    f = instance_of(divider()).exports.outer
+    gc.collect()
+    assert f(8, 2) == 5
+
+
+def test_many_stores_one_after_another_do_not_use_the_address_space_up() -> None:
+    m = ModuleBuilder()
+    m.memory(1, export="memory")
+    module = vw.Module(vw.Engine(), m.build())
+    keep: list[Any] = []
+    for n in range(3000):
+        instance = vw.instantiate(module)
+        instance.exports.memory[0] = 1
+        if n % 1000 == 0:
+            keep.append(instance)
+    assert [instance.exports.memory[0] for instance in keep] == [1, 1, 1]
+
+
+def test_an_unused_loop_does_no_harm() -> None:
+    m = ModuleBuilder()
+    m.func([], [], FOREVER, export="never")
+    m.func([], ["i32"], i32_const(2), export="f")
+    assert instance_of(m, config=vw.Config(compilation="eager")).exports.f() == 2

@@ -1,0 +1,201 @@
+"""Memories as Python sees them."""
+
+from __future__ import annotations
+
+import pytest
+import vibewasm as vw
+
+from tests.binary.builder import ModuleBuilder
+from tests.binary.encode import i32_const
+
+from .wasm import I32_LOAD, I32_STORE, gets, instance_of
+
+
+def store() -> vw.Store:
+    """A store of its own."""
+    return vw.Store(vw.Engine())
+
+
+def memory(minimum: int = 1, maximum: int | None = None) -> vw.Memory:
+    """A memory in a store of its own."""
+    return vw.Memory(store(), vw.MemoryType(vw.Limits(minimum, maximum)))
+
+
+def test_wasm_and_python_see_the_same_bytes() -> None:
+    m = ModuleBuilder()
+    m.memory(1, export="memory")
+    m.func(["i32"], ["i32"], gets(1) + I32_LOAD, export="load")
+    m.func(["i32", "i32"], [], gets(2) + I32_STORE, export="store")
+    exports = instance_of(m).exports
+    exports.store(8, 0x04030201)
+    assert exports.memory[8:12] == b"\1\2\3\4"
+    exports.memory[8:12] = b"\xff\xff\xff\xff"
+    assert exports.load(8) == -1
+
+
+def test_reading_and_writing() -> None:
+    mem = memory()
+    mem[0:5] = b"hello"
+    assert mem[0:5] == b"hello"
+    assert mem[:5] == b"hello"
+    assert mem[1] == ord("e")
+    mem[1] = ord("a")
+    assert mem.read(0, 5) == b"hallo"
+    mem.write(3, bytearray(b"LO"))
+    mem.write(65535, memoryview(b"!"))
+    assert mem.read(0, 5) == b"halLO"
+    assert mem[65535:] == b"!"
+    assert mem[5:5] == b""
+    assert mem[65536:65536] == b""
+    assert mem[9:3] == b""
+    assert mem.read(65536, 0) == b""
+    mem.write(65536, b"")
+    assert len(mem[:]) == len(mem) == mem.size == 65536
+    assert mem.pages == 1
+
+
+def test_what_lies_outside_is_an_index_error_that_says_the_size() -> None:
+    mem = memory()
+    for attempt in (
+        lambda: mem[65536],
+        lambda: mem[65530:65537],
+        lambda: mem[70000:],
+        lambda: mem.read(65535, 2),
+        lambda: mem.write(65535, b"ab"),
+        lambda: mem.__setitem__(65536, 1),
+        lambda: mem.__setitem__(slice(65530, 65537), b"1234567"),
+    ):
+        with pytest.raises(IndexError, match="outside the memory of 65536 bytes"):
+            attempt()
+    assert mem[65530:65536] == bytes(6)
+
+
+def test_a_negative_address_is_not_counted_from_the_end() -> None:
+    mem = memory()
+    with pytest.raises(IndexError, match=r"as an unsigned address, -8 is 4294967288"):
+        mem[-8]
+    with pytest.raises(IndexError, match="-8 to 4 is outside"):
+        mem[-8:4]
+    with pytest.raises(IndexError):
+        mem.read(-1, 1)
+    with pytest.raises(ValueError, match="cannot read -1 bytes"):
+        mem.read(0, -1)
+
+
+def test_what_is_written_has_to_fit() -> None:
+    mem = memory()
+    with pytest.raises(ValueError, match=r"memory\[0:4\] has 4 bytes, the data has 3"):
+        mem[0:4] = b"abc"
+    with pytest.raises(TypeError, match="takes an int from 0 to 255, not bytes"):
+        mem[0] = b"a"
+    with pytest.raises(ValueError, match="B"):
+        mem[0] = 256
+    with pytest.raises(TypeError, match="takes bytes, not an int"):
+        mem[0:1] = 5
+    with pytest.raises(ValueError, match="step 1"):
+        mem[0:8:2]
+
+
+def test_a_view_is_not_a_copy_and_survives_growth() -> None:
+    mem = memory(1, 3)
+    view = mem.view()
+    assert len(view) == 65536
+    assert view.format == "B"
+    view[5] = 9
+    assert mem[5] == 9
+    assert mem.grow(1) == 1
+    assert len(view) == 65536
+    mem[5] = 10
+    assert view[5] == 10
+    mem[65536] = 1
+    assert mem.view()[65536] == 1
+    assert len(mem.view()) == 131072
+
+
+def test_growing_gives_the_former_size_and_zeros() -> None:
+    mem = memory(0, 3)
+    assert mem.size == 0
+    assert mem.grow(2) == 0
+    assert mem.grow(0) == 2
+    assert mem.grow(1) == 2
+    assert mem.pages == 3
+    assert mem[65536:131072] == bytes(65536)
+    assert mem.type == vw.MemoryType(vw.Limits(3, 3))
+
+
+def test_growing_that_fails_says_why() -> None:
+    mem = memory(1, 2)
+    with pytest.raises(vw.WasmError, match="memory of 1 pages cannot grow by 2: its type allows 2 pages"):
+        mem.grow(2)
+    with pytest.raises(vw.WasmError, match="at most 65536 pages"):
+        memory().grow(65536)
+    with pytest.raises(ValueError, match="cannot shrink"):
+        mem.grow(-1)
+    assert mem.pages == 1
+
+
+def test_a_store_limits_its_memories_together() -> None:
+    limited = vw.Store(vw.Engine(vw.Config(max_memory=4 * 65536)))
+    first = vw.Memory(limited, vw.MemoryType(vw.Limits(1)))
+    second = vw.Memory(limited, vw.MemoryType(vw.Limits(1)))
+    assert first.grow(2) == 1
+    with pytest.raises(vw.WasmError, match="Store.max_memory is 262144 bytes, of which 262144 are in use"):
+        second.grow(1)
+    with pytest.raises(vw.LinkError, match=r"a memory of 1 pages \(65536 bytes\) is more than Store.max_memory allows"):
+        vw.Memory(limited, vw.MemoryType(vw.Limits(1)))
+    limited.max_memory = None
+    assert second.grow(1) == 1
+
+
+@pytest.mark.parametrize("explicit", [False, True])
+def test_wasm_code_is_stopped_at_the_limit_and_at_the_end_of_the_memory(explicit: bool) -> None:
+    m = ModuleBuilder()
+    m.memory(1, 10, export="memory")
+    m.func(["i32"], ["i32"], gets(1) + b"\x40\x00", export="grow")
+    m.func(["i32"], ["i32"], gets(1) + I32_LOAD, export="load")
+    instance = instance_of(m, config=vw.Config(max_memory=2 * 65536, explicit_bounds=explicit))
+    exports = instance.exports
+    assert exports.grow(2) == -1
+    assert exports.grow(-1) == -1
+    assert exports.load(65532) == 0
+    for outside in (65533, 65536, -1, -4):
+        with pytest.raises(vw.Trap, match="out of bounds memory access"):
+            exports.load(outside)
+    assert exports.grow(1) == 1
+    assert exports.load(65536) == 0
+    instance.store.max_memory = None
+    assert exports.grow(8) == 2
+    assert exports.grow(1) == -1
+
+
+def test_a_memory_that_no_module_can_ask_for() -> None:
+    with pytest.raises(vw.LinkError, match="at most 65536 pages"):
+        memory(65537)
+    with pytest.raises(vw.LinkError, match="at most 65536 pages"):
+        memory(1, 65537)
+
+
+def test_a_memory_can_be_had_without_a_byte() -> None:
+    mem = memory(0)
+    assert mem[:] == b""
+    assert len(mem.view()) == 0
+    with pytest.raises(IndexError, match="outside the memory of 0 bytes"):
+        mem[0]
+
+
+def test_memory_is_shared_by_instances_that_import_it() -> None:
+    m = ModuleBuilder()
+    m.import_memory("env", "memory", 1)
+    m.export("again", 2, 0)
+    m.func(["i32"], ["i32"], i32_const(0) + gets(1) + I32_STORE + b"\x3f\x00", export="put")
+    mem = memory()
+    first = instance_of(m, {"env": {"memory": mem}})
+    second = instance_of(m, {"env": {"memory": mem}})
+    assert first.exports.again is mem
+    first.exports.put(7)
+    assert mem[0] == 7
+    mem.grow(1)
+    assert second.exports.put(8) == 2
+    assert mem[0] == 8
+    assert repr(mem) == "<vibewasm.Memory of 2 pages>"
+    assert mem.store is first.store
