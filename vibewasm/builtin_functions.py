@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from struct import Struct
 
-from . import bulk
 from .runtime.blocks import Block
 from .runtime.calls import HostCallback, address_of
 from .runtime.context import CELL_BUILTINS, CELL_FAILED, HOST_FAILURE, RECORD_SIZE
+from .store import FIRST_BUILTIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,20 +20,17 @@ if TYPE_CHECKING:
 
     from .store import Store
 
-#: Number of the first builtin where a lazy entry's number is told. No module has so many functions.
-FIRST_NUMBER = 1 << 30
-
-#: By number: signature of the instruction's immediates and operands, then what it does. One with a result returns it,
-#: the others a trap's number; see docs/abi.md for the numbers.
-BUILTINS: tuple[tuple[str, Callable[..., int]], ...] = (
-    ("ii:i", bulk.memory_grow),
-    ("iiiii:", bulk.memory_init),
-    ("i:", bulk.data_drop),
-    ("iiiii:", bulk.table_init),
-    ("i:", bulk.elem_drop),
-    ("iiiii:", bulk.table_copy),
-    ("iiri:", bulk.table_fill),
-    ("iri:i", bulk.table_grow),
+#: By number: signature of the instruction's immediates and operands, then the function of :mod:`vibewasm.bulk` that
+#: does it. One with a result returns it, the others a trap's number; see docs/abi.md for the numbers.
+BUILTINS = (
+    ("ii:i", "memory_grow"),
+    ("iiiii:", "memory_init"),
+    ("i:", "data_drop"),
+    ("iiiii:", "table_init"),
+    ("i:", "elem_drop"),
+    ("iiiii:", "table_copy"),
+    ("iiri:", "table_fill"),
+    ("iri:i", "table_grow"),
 )
 
 _FORMATS = {"i": "I4x", "r": "Q"}
@@ -48,7 +45,7 @@ class _Entries:
         from .backends.x86_64 import stubs
         from .engine import stub_memory
 
-        base = stub_memory().publish(stubs.lazy_table(FIRST_NUMBER, len(BUILTINS)))
+        base = stub_memory().publish(stubs.lazy_table(FIRST_BUILTIN, len(BUILTINS)))
         #: By number: what a record's code is at first.
         self.lazy = [base + stubs.LAZY_ENTRY_SIZE * number for number in range(len(BUILTINS))]
         #: By number, once made: what the lazy stub goes on to, which does not know the record.
@@ -80,9 +77,11 @@ class Builtins:
 
     def make(self, store: Store, number: int) -> int:
         """Make a builtin, and return the address of code that calls it with the arguments where they are."""
+        from . import bulk
         from .engine import adapters, stub_memory
 
-        signature, operation = BUILTINS[number]
+        signature, name = BUILTINS[number]
+        operation = getattr(bulk, name)
         callback = self._callbacks.get(number)
         if callback is None:
             callback = self._callbacks[number] = HostCallback(_callback(store, signature, operation))

@@ -7,7 +7,6 @@ function returns the number of the trap that ends the instruction, before anythi
 from __future__ import annotations
 
 from .constants import evaluate
-from .errors import TRAPS, Trap
 from .runtime.context import RECORD_SIZE
 
 TYPE_CHECKING = False
@@ -17,12 +16,6 @@ if TYPE_CHECKING:
 
 MEMORY_OUT_OF_BOUNDS = 2
 TABLE_OUT_OF_BOUNDS = 3
-
-
-def trap_of_segment(number: int, where: str) -> Trap:
-    """The trap of a segment that does not fit at instantiation."""
-    code, message = TRAPS[number]
-    return Trap(f"{message}: {where}", code)
 
 
 def memory_init(instance: Instance, memory: int, segment: int, target: int, start: int, count: int) -> int:

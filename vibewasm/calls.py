@@ -56,7 +56,7 @@ def fast_call(func: Func) -> Callable[..., Any]:
     def general(*arguments: object) -> Any:
         return func._call_general(*[value for value in arguments if value is not _MISSING])
 
-    call = _MAKERS[len(params)](
+    return _MAKERS[len(params)](
         [place(code, cell) for cell, code in enumerate(params)],
         place(results[0], 0) if results else _NOTHING,
         store._state,
@@ -66,8 +66,6 @@ def fast_call(func: Func) -> Callable[..., Any]:
         general,
         store._failure,
     )
-    call.__name__ = call.__qualname__ = func.name
-    return call
 
 
 # The five below differ in the number of parameters only; a loop over parameters would cost as much as the call.

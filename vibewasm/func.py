@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from .binary.module_info import FUNC
 from .calls import fast_call
 from .engine import adapters
 from .errors import WasmError
 from .runtime.calls import argument
-from .store import AREA_CELLS, Area, current
+from .store import AREA_CELLS, Area, Extern, current
 from .types import F32, I32, V128, FuncType
 from .values import MASK32, cell_count, from_cells, signature, to_cells
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 
-class Func:
+class Func(Extern):
     """A function that can be called from Python and from wasm.
 
     Called, it takes one argument a parameter and returns ``None``, the result, or a tuple of several results. An i32 or
@@ -54,6 +55,8 @@ class Func:
         "_store",
         "_type",
     )
+
+    _kind = FUNC
 
     if TYPE_CHECKING:
 

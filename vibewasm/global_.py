@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ctypes import addressof, c_uint64
 
+from .binary.module_info import GLOBAL
+from .store import Extern
 from .types import V128, GlobalType
 from .values import MASK64, from_bits, to_bits
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 
-class Global:
+class Global(Extern):
     """A global variable.
 
     Args:
@@ -27,6 +29,8 @@ class Global:
     """
 
     __slots__ = ("_address", "_cells", "_index", "_store", "_type")
+
+    _kind = GLOBAL
 
     def __init__(self, store: Store, type: GlobalType, value: object = 0) -> None:
         buffer = (c_uint64 * 2)()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .names import hint
+from .binary.module_info import FUNC, MEMORY, TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,14 +12,11 @@ if TYPE_CHECKING:
     from .binary.module_info import Element
     from .func import Func
     from .global_ import Global
-    from .matching import Extern
     from .memory import Memory
     from .module import Module
     from .runtime.blocks import Block
-    from .store import Store
+    from .store import Extern, Store
     from .table import Table
-
-FUNC, TABLE, MEMORY, GLOBAL = range(4)
 
 
 class Instance:
@@ -214,4 +211,6 @@ _METHODS = ("get", "items", "keys", "values")
 def _missing(name: str, exports: Exports) -> str:
     if not len(exports):
         return f"there is no export {name!r}: the module exports nothing"
+    from .names import hint
+
     return f"there is no export {name!r}{hint(name, exports)}"

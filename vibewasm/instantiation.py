@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from .bulk import MEMORY_OUT_OF_BOUNDS, table_init, trap_of_segment
-from .constants import evaluate
+from .binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from .engine import adapters
 from .func import Func
-from .global_ import Global
 from .instance import Exports, Instance
-from .memory import Memory
 from .runtime.blocks import Block
 from .runtime.context import (
     CTX_HANDLE,
@@ -17,16 +14,15 @@ from .runtime.context import (
     CTX_STORE,
     RECORD_SIZE,
 )
-from .table import Table
 from .types import V128
 from .values import MASK64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .binary.module_info import Data, Element
-    from .matching import Extern
+    from typing import Any
+
     from .module import Module
-    from .store import Store
+    from .store import Extern, Store
 
 
 def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instance:
@@ -41,15 +37,14 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     instance = Instance.__new__(Instance)
     instance.store = store
     instance.module = module
-    instance._imported_funcs = [extern for extern in externs if isinstance(extern, Func)]
-    instance._memories = [extern for extern in externs if isinstance(extern, Memory)]
-    instance._tables = [extern for extern in externs if isinstance(extern, Table)]
-    instance._globals = [extern for extern in externs if isinstance(extern, Global)]
-    for memory_type in info.memories[info.imported_memories :]:
-        instance._memories.append(Memory(store, memory_type))
-    for table_type in info.tables[info.imported_tables :]:
-        instance._tables.append(Table(store, table_type))
-    instance._globals += [None] * len(info.global_inits)
+    imported: tuple[list[Any], ...] = ([], [], [], [])
+    for extern in externs:
+        imported[extern._kind].append(extern)
+    instance._imported_funcs = imported[FUNC]
+    instance._tables = imported[TABLE]
+    instance._memories = imported[MEMORY]
+    instance._globals = imported[GLOBAL] + [None] * len(info.global_inits)
+    _make_memories_and_tables(instance)
     instance._elements = list(info.elements)
     source = memoryview(info.data)
     instance._datas = [source[data.start : data.end] for data in info.datas]
@@ -63,16 +58,34 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     _fill_context(instance)
     # From here on code of the instance may run: through a table that is not its own even if what follows fails.
     store._add_instance(instance)
-    _initialize_globals(instance)
-    # Elements come before data, and each segment is checked when its turn comes (specification, "Instantiation", step
-    # 25 on).
-    for index, element in enumerate(info.elements):
-        _apply_element(instance, index, element)
-    for index, data in enumerate(info.datas):
-        _apply_data(instance, index, data)
+    if info.global_inits or info.elements or info.datas:
+        # Modules without these need not wait for what they take.
+        from . import segments
+
+        segments.initialize_globals(instance)
+        # Elements come before data, and each segment is checked when its turn comes (specification, "Instantiation").
+        for index, element in enumerate(info.elements):
+            segments.apply_element(instance, index, element)
+        for index, data in enumerate(info.datas):
+            segments.apply_data(instance, index, data)
     if info.start is not None:
         _start_function(instance, info.start)()
     return instance
+
+
+def _make_memories_and_tables(instance: Instance) -> None:
+    """Make those that the module defines, behind those that it imports."""
+    store, info = instance.store, instance.module.info
+    for memory_type in info.memories[info.imported_memories :]:
+        from .memory import Memory
+
+        instance._memories.append(Memory(store, memory_type))
+    for table_type in info.tables[info.imported_tables :]:
+        from .table import Table
+
+        instance._tables.append(Table(store, table_type))
+    if info.memories or info.tables or info.datas or info.elements:
+        store._install_builtins()
 
 
 def _fill_context(instance: Instance) -> None:
@@ -110,7 +123,7 @@ def _fill_context(instance: Instance) -> None:
         if layout.global_by_pointer(index):
             cells[at] = imported._address
         else:
-            _set_global(cells, at, info.globals[index].content.code, imported.raw)
+            set_global(cells, at, info.globals[index].content.code, imported.raw)
     _fill_slots(instance)
     _fill_records(instance, type_ids)
 
@@ -149,48 +162,11 @@ def _fill_records(instance: Instance, type_ids: list[int]) -> None:
         cells[refs + dense] = instance._records_address + RECORD_SIZE * dense
 
 
-def _set_global(cells: memoryview, at: int, code: int, bits: int) -> None:
+def set_global(cells: memoryview, at: int, code: int, bits: int) -> None:
+    """Write the value of a global of type ``code`` to a context's cells."""
     cells[at] = bits & MASK64
     if code == V128:
         cells[at + 1] = bits >> 64
-
-
-def _initialize_globals(instance: Instance) -> None:
-    info = instance.module.info
-    for index, expr in enumerate(info.global_inits, info.imported_globals):
-        at = instance.module.layout.global_(index) >> 3
-        _set_global(instance._cells, at, info.globals[index].content.code, evaluate(instance, expr))
-
-
-def _apply_element(instance: Instance, index: int, element: Element) -> None:
-    if element.mode == "passive":
-        return
-    if element.mode == "active":
-        assert element.offset is not None
-        offset = evaluate(instance, element.offset)
-        count = len(element.items)
-        number = table_init(instance, element.table, index, offset, 0, count)
-        if number:
-            size = len(instance._tables[element.table])
-            raise trap_of_segment(
-                number, f"element segment {index} ({offset} to {offset + count} in a table of {size} elements)"
-            )
-    instance._elements[index] = None
-
-
-def _apply_data(instance: Instance, index: int, data: Data) -> None:
-    if data.mode == "active":
-        assert data.offset is not None
-        offset = evaluate(instance, data.offset)
-        source = instance._datas[index]
-        view = instance._memories[data.memory]._current()
-        end = offset + len(source)
-        if end > len(view):
-            raise trap_of_segment(
-                MEMORY_OUT_OF_BOUNDS, f"data segment {index} ({offset} to {end} in a memory of {len(view)} bytes)"
-            )
-        view[offset:end] = source
-        instance._datas[index] = source[:0]
 
 
 def _start_function(instance: Instance, index: int) -> Func:

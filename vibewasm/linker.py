@@ -5,15 +5,9 @@ from __future__ import annotations
 from .engine import Engine, default_engine
 from .errors import LinkError
 from .func import Func
-from .global_ import Global
-from .instance import Exports
 from .instantiation import make_instance
-from .matching import mismatch
-from .memory import Memory
 from .module import Module
-from .names import hint
-from .store import Store
-from .table import Table
+from .store import Extern, Store
 from .types import FuncType, GlobalType
 
 TYPE_CHECKING = False
@@ -22,8 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .config import Config
-    from .instance import Instance
-    from .matching import Extern
+    from .instance import Exports, Instance
     from .source import Source
     from .types import ImportType
     from .wasi import WasiConfig
@@ -83,7 +76,7 @@ class Linker:
         plain = callable(item) and not isinstance(item, Func)
         if type is not None and not plain:
             raise TypeError(f"{module}.{name}: only a Python function is given a type")
-        if not plain and not isinstance(item, (Func, Memory, Table, Global, int, float)):
+        if not plain and not isinstance(item, (Extern, int, float)):
             raise TypeError(
                 f"{module}.{name}: an import is a function, Func, Memory, Table, Global or number, not {_class(item)}"
             )
@@ -147,6 +140,12 @@ class Linker:
             raise LinkError(
                 "the store, the linker and the module belong to different engines: make them with the same one"
             )
+        return make_instance(store, module, self._externs(store, module) if module.info.imports else [])
+
+    def _externs(self, store: Store, module: Module) -> list[Extern]:
+        """The objects for a module's imports, checked."""
+        from .matching import mismatch
+
         externs: list[Extern] = []
         missing = []
         for wanted in module.imports:
@@ -162,7 +161,7 @@ class Linker:
             externs.append(extern)
         if missing:
             raise LinkError(self._missing(missing))
-        return make_instance(store, module, externs)
+        return externs
 
     def _resolve(self, store: Store, wanted: ImportType) -> Extern | None:
         """The object for an import, made for this store if need be; ``None`` where nothing is defined."""
@@ -170,7 +169,7 @@ class Linker:
         item = self._items.get((wanted.module, wanted.name))
         if item is None:
             return self._resolve_wasi(store, wanted.name) if wanted.module == WASI_MODULE else None
-        if isinstance(item, (Func, Memory, Table, Global)):
+        if isinstance(item, Extern):
             return item
         type_ = wanted.type
         if isinstance(item, _Typed):
@@ -180,6 +179,8 @@ class Linker:
             return Func(store, type_, _zeros(type_), name=label)
         if isinstance(item, (int, float)):
             if isinstance(type_, GlobalType) and not type_.mutable:
+                from .global_ import Global
+
                 try:
                     return Global(store, type_, item)
                 except (TypeError, OverflowError) as error:
@@ -207,6 +208,8 @@ class Linker:
         return Func._raw(store, type_, function, f"{WASI_MODULE}.{name}")
 
     def _missing(self, missing: list[ImportType]) -> str:
+        from .names import hint
+
         defined = [f"{module}.{name}" for module, name in self._items]
         if self._wasi is not None:
             defined += [f"{WASI_MODULE}.{name}" for name in _wasi_names()]
@@ -271,7 +274,7 @@ def instantiate(
         for name in contents:
             item = contents[name]
             items.append((module_name, name, item))
-            if store is None and isinstance(item, (Func, Memory, Table, Global)):
+            if store is None and isinstance(item, Extern):
                 store = item.store
     given = source.engine if isinstance(source, Module) else store.engine if store is not None else None
     if given is not None and config is not None:

@@ -4,17 +4,12 @@
 
 from __future__ import annotations
 
-from .func import Func
-from .global_ import Global
-from .memory import Memory
-from .table import Table
 from .types import FuncType, GlobalType, MemoryType, TableType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .store import Extern
     from .types import ExternType, Limits
-
-    Extern = Func | Memory | Table | Global
 
 
 def mismatch(wanted: ExternType, item: Extern) -> str | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from .binary.module_info import MEMORY
 from .errors import LinkError, WasmError
+from .store import Extern
 from .types import Limits, MemoryType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import overload
+
     from .runtime.linear_memory import LinearMemory
     from .store import Store
 
@@ -15,7 +19,7 @@ PAGE_SIZE = 0x10000
 MAX_PAGES = 0x10000
 
 
-class Memory:
+class Memory(Extern):
     """A linear memory: bytes that wasm code and Python share.
 
     ``memory[a:b]`` is a copy as ``bytes``, ``memory[a:b] = data`` writes, ``memory[a]`` is one byte. Unlike those of
@@ -31,6 +35,8 @@ class Memory:
     """
 
     __slots__ = ("_bytes", "_limits", "_linear", "_store")
+
+    _kind = MEMORY
 
     def __init__(self, store: Store, type: MemoryType) -> None:
         limits = type.limits
@@ -127,6 +133,13 @@ class Memory:
         source = memoryview(data).cast("B")
         end = offset + len(source)
         self._view_to(offset, end)[offset:end] = source
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, key: int) -> int: ...
+        @overload
+        def __getitem__(self, key: slice) -> bytes: ...
 
     def __getitem__(self, key: int | slice) -> bytes | int:
         if isinstance(key, slice):

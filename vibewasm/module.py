@@ -6,9 +6,9 @@ import os
 from _thread import RLock
 
 from .binary.decoder import decode
+from .binary.module_info import FUNC, MEMORY, TABLE
 from .layout import ContextLayout
 from .runtime.code_memory import CodeMemory
-from .source import read
 from .types import ExportType, ImportType
 
 TYPE_CHECKING = False
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .source import Source
     from .types import ExternType
-
-FUNC, TABLE, MEMORY, GLOBAL = range(4)
 
 
 class Module:
@@ -59,7 +57,11 @@ class Module:
 
     def __init__(self, engine: Engine, source: Source) -> None:
         self.engine = engine
-        self.info = decode(read(source))
+        if type(source) is not bytes or source[:4] != b"\0asm":
+            from .source import read
+
+            source = read(source)
+        self.info = decode(source)
         self.layout = ContextLayout(self.info)
         self._compiler: Compiler | None = None
         self._code: CodeMemory | None = None

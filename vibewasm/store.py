@@ -5,11 +5,8 @@ from __future__ import annotations
 from _thread import _local
 from ctypes import c_uint64
 
-from .builtin_functions import FIRST_NUMBER, Builtins
-from .deadline import Deadline
 from .engine import adapters
 from .errors import Interrupted, LinkError, WasmError
-from .references import References
 from .runtime import faults
 from .runtime.blocks import Block
 from .runtime.calls import LazyCallback, PollCallback, address_of, take_swallowed, watch_swallowed
@@ -27,7 +24,6 @@ from .runtime.context import (
     TRAP_STACK_OVERFLOW,
     StoreBlock,
 )
-from .runtime.linear_memory import LinearMemory
 from .runtime.stack import stack_limit
 from .types import EXTERNREF
 
@@ -37,12 +33,17 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from .builtin_functions import Builtins
+    from .deadline import Deadline
     from .engine import Engine
     from .func import Func
     from .global_ import Global
     from .instance import Instance
     from .memory import Memory
+    from .references import References
+    from .runtime.linear_memory import LinearMemory
     from .table import Table
+    from .types import ExternType
     from .wasi import WasiConfig
 
     WasiProgram = dict[str, tuple[str, Callable[..., int | None]]]
@@ -52,7 +53,27 @@ AREA_CELLS = 2048
 #: Cells of each of the blocks that areas of fast calls are cut from.
 _FAST_CELLS = 512
 
-_ALL_ONES = (1 << 64) - 1
+#: Where a builtin is called for the first time, its number is told counted from here. No module has so many functions.
+FIRST_BUILTIN = 1 << 30
+
+
+class Extern:
+    """What modules import and export: a :class:`Func`, :class:`Table`, :class:`Memory` or :class:`Global`."""
+
+    __slots__ = ()
+
+    #: The kind's number in the binary format.
+    _kind: int
+
+    if TYPE_CHECKING:
+
+        @property
+        def store(self) -> Store:
+            """The store that it belongs to."""
+
+        @property
+        def type(self) -> ExternType:
+            """Its type."""
 
 
 class _Thread(_local):
@@ -147,7 +168,7 @@ class Store:
         self._memory_used = 0
         self._tables: list[Table] = []
         self._globals: list[Global] = []
-        self._references = References()
+        self._references: References | None = None
         self._wasi: dict[WasiConfig, WasiProgram] = {}
         #: The exception that a callback leaves, for whoever called wasm code to raise.
         self._pending: BaseException | None = None
@@ -157,7 +178,7 @@ class Store:
         self._cells = self._block.cells
         self._host_context = Block(CTX_HEADER)
         self._host_context.cells[0] = self._block.address
-        self._builtins = Builtins(self)
+        self._builtins: Builtins | None = None
         self._callbacks: list[object] = []
         self._closed = False
         if engine.config.fuel:
@@ -169,17 +190,17 @@ class Store:
     def _install_callbacks(self) -> None:
         cells = self._cells
         by_context = self._by_context
-        builtins = self._builtins
         reasons = self._reasons
 
         # Such a callback can fail before its first line, so it says last that all is well (docs/design.md, "Host
         # functions").
         def lazy(context: int, defined: int, _: int) -> int:
             try:
-                if defined < FIRST_NUMBER:
+                if defined < FIRST_BUILTIN:
                     address = by_context[context]._compile(defined)
                 else:
-                    address = builtins.make(self, defined - FIRST_NUMBER)
+                    assert self._builtins is not None
+                    address = self._builtins.make(self, defined - FIRST_BUILTIN)
                 cells[CELL_FAILED] = 0
                 return address
             except BaseException as error:
@@ -231,7 +252,7 @@ class Store:
         self._by_context.clear()
         self._funcs.clear()
         self._wasi.clear()
-        self._references = References()
+        self._references = None
 
     def __enter__(self) -> Store:
         return self
@@ -258,6 +279,8 @@ class Store:
 
         ``None`` sets no limit. Python code is not stopped, but wasm code that it calls after the deadline is.
         """
+        from .deadline import Deadline
+
         return Deadline(self, seconds)
 
     def _check_interrupt(self) -> None:
@@ -364,15 +387,22 @@ class Store:
         return func
 
     def _handle_of(self, item: object) -> int:
-        return self._references.handle_of(item)
+        references = self._references
+        if references is None:
+            from .references import References
+
+            references = self._references = References()
+        return references.handle_of(item)
 
     def _object_at(self, handle: int) -> object:
-        return self._references.object_at(handle)
+        references = self._references
+        assert references is not None
+        return references.object_at(handle)
 
     def _sweep_if_due(self) -> None:
         """Forget Python objects that wasm code does not hold any more. No call may be active."""
         references = self._references
-        if len(references) >= references.sweep_at:
+        if references is not None and len(references) >= references.sweep_at:
             references.sweep(self._held_handles())
 
     def _held_handles(self) -> Iterator[int]:
@@ -388,6 +418,8 @@ class Store:
                     yield instance._global(index).raw
 
     def _new_linear_memory(self, minimum: int, maximum: int | None) -> LinearMemory:
+        from .runtime.linear_memory import LinearMemory
+
         guarded = not self.engine.explicit_bounds
         try:
             return LinearMemory(minimum, maximum, guarded)
@@ -400,6 +432,13 @@ class Store:
             return LinearMemory(minimum, maximum, guarded)
         except MemoryError as error:
             raise LinkError(str(error)) from None
+
+    def _install_builtins(self) -> None:
+        """Before an instance may use builtins: see that there are some."""
+        if self._builtins is None:
+            from .builtin_functions import Builtins
+
+            self._builtins = Builtins(self)
 
     def _refresh_guards(self) -> None:
         """Before code may fault or fail: make sure that our handlers are the ones that are asked first."""

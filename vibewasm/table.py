@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ctypes import addressof, c_char, c_uint64
 
+from .binary.module_info import TABLE
 from .errors import LinkError, WasmError
+from .store import Extern
 from .types import Limits, TableType
 from .values import from_bits, to_bits
 
@@ -23,7 +25,7 @@ _CHUNK = 0x10000
 _MAPPED = 0x10000
 
 
-class Table:
+class Table(Extern):
     """A table: references by index. ``table[i]`` reads, ``table[i] = x`` writes, ``len(table)`` is its size.
 
     An element is ``None`` or, in a table of funcref, a :class:`~vibewasm.Func`, in one of externref any Python object.
@@ -39,6 +41,8 @@ class Table:
     """
 
     __slots__ = ("_address", "_buffer", "_cells", "_descriptor", "_descriptor_buffer", "_size", "_store", "_type")
+
+    _kind = TABLE
 
     def __init__(self, store: Store, type: TableType, init: object = None) -> None:
         size = type.limits.minimum

@@ -71,20 +71,13 @@ def _multiply(wide: int) -> Rule:
         dst = s.destination(sink, a, b)
         if b.kind == CONSTANT:
             value = signed(b.value, 64 if wide else 32)
-            if _is_power_of_two(value):
-                s.load(dst, a)
-                if value > 1:
-                    s.code += asm.shift_ri(asm.SHL, wide, dst, value.bit_length() - 1)
-                return s.result(type_, dst, sink, a, b)
             if -(1 << 31) <= value < 1 << 31:
                 source = a.reg
                 if source < 0:
                     s.load(dst, a)
                     source = dst
-                if value in (3, 5, 9):
-                    s.code += asm.lea_rx(wide, dst, source, source, (value - 1).bit_length() - 1, 0)
-                else:
-                    s.code += asm.imul_rri(wide, dst, source, value)
+                s.code += asm.imul_rri(wide, dst, source, value)
+                s.immediate_end = len(s.code)
                 return s.result(type_, dst, sink, a, b)
         if b.reg == dst and a.reg != dst:
             a, b = b, a
@@ -115,6 +108,7 @@ def _shift(op: int, wide: int) -> Rule:
             s.load(dst, a)
             if count:
                 s.code += asm.shift_ri(op, wide, dst, count)
+                s.immediate_end = len(s.code)
             return s.result(type_, dst, sink, a, b)
         if with_count_register is not None and features.BMI2:
             dst = s.destination(sink, a, b)

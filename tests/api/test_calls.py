@@ -7,10 +7,10 @@ import struct
 from typing import Any
 
 import pytest
-import vibewasm as vw
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const, i64_const
 
@@ -190,7 +190,7 @@ def test_references_go_through_unchanged() -> None:
 
 def test_a_funcref_is_a_func_of_the_same_store() -> None:
     f = identity("funcref")
-    with pytest.raises(TypeError, match="parameter 1 wants a vibewasm.Func or None, not function"):
+    with pytest.raises(TypeError, match=r"parameter 1 wants a vibewasm\.Func or None, not function"):
         f(test_add)
     other = vw.instantiate(adder()).exports.add
     with pytest.raises(ValueError, match="same store"):

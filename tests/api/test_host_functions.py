@@ -8,10 +8,10 @@ import traceback
 from typing import Any
 
 import pytest
-import vibewasm as vw
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import call, i32_const
 
@@ -90,7 +90,9 @@ class CustomError(Exception):
     """Something that no part of vibewasm knows."""
 
 
-@pytest.mark.parametrize("error", [CustomError("x"), KeyboardInterrupt(), SystemExit(3), GeneratorExit(), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [CustomError("x"), KeyboardInterrupt(), SystemExit(3), GeneratorExit(), MemoryError()]
+)
 @pytest.mark.parametrize("params", [[], ["i32"], ["i32", "i32", "f64"], ["externref"]])
 def test_an_exception_comes_out_unchanged_with_its_traceback(error: BaseException, params: list[str]) -> None:
     def culprit(*_: object) -> None:
@@ -165,7 +167,7 @@ def test_a_trap_in_an_inner_activation_passes_through_the_outer_one() -> None:
     host = m.import_func("env", "host")
     m.func([], [], call(host), export="outer")
     m.func([], [], UNREACHABLE, export="inner")
-    instance = instance_of(m, {"env": {"host": lambda: instance.exports.inner()}})
+    instance: vw.Instance = instance_of(m, {"env": {"host": lambda: instance.exports.inner()}})
     with pytest.raises(vw.Trap, match="unreachable"):
         instance.exports.outer()
 
@@ -221,7 +223,7 @@ def test_a_host_function_may_grow_memory_that_its_caller_uses() -> None:
     m.memory(1, export="memory")
     # Store behind the first page after the call.
     m.func([], ["i32"], call(host) + i32_const(70000) + i32_const(7) + b"\x36\x02\x00\x3f\x00", export="f")
-    instance = instance_of(m, {"env": {"host": lambda: instance.exports.memory.grow(1)}})
+    instance: vw.Instance = instance_of(m, {"env": {"host": lambda: instance.exports.memory.grow(1)}})
     assert instance.exports.f() == 2
     assert instance.exports.memory[70000] == 7
 
@@ -233,7 +235,13 @@ def test_a_funcref_that_python_returns_can_be_called_by_wasm() -> None:
     m.func(
         ["i32"],
         ["i32"],
-        i32_const(0) + gets(1) + call(pick) + b"\x26\x00" + i32_const(0) + b"\x11" + bytes([m.type([], ["i32"]), table]),
+        i32_const(0)
+        + gets(1)
+        + call(pick)
+        + b"\x26\x00"
+        + i32_const(0)
+        + b"\x11"
+        + bytes([m.type([], ["i32"]), table]),
         export="f",
     )
     m.func([], ["i32"], i32_const(11), export="eleven")
@@ -262,7 +270,12 @@ def test_many_host_calls_in_a_row_and_builtins_in_between() -> None:
     body += b"\xd0\x6f" + i32_const(2) + bulk(15, 0) + DROP + i32_const(6) + call(host)
     m.func([], ["i32"], body, export="f")
     seen: list[int] = []
-    instance = instance_of(m, {"env": {"host": lambda n: seen.append(n) or n * 2}})
+
+    def twice(n: int) -> int:
+        seen.append(n)
+        return n * 2
+
+    instance = instance_of(m, {"env": {"host": twice}})
     for _ in range(3):
         assert instance.exports.f() == 12
     assert seen == [5, 6] * 3

@@ -8,8 +8,8 @@ import weakref
 from typing import Any
 
 import pytest
-import vibewasm as vw
 
+import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import call, global_get, i32_const
 
@@ -95,13 +95,13 @@ def test_exports_are_like_a_mapping() -> None:
     assert exports.get("first") is exports.first
     assert {"first", "second"} <= set(dir(exports))
     with pytest.raises(AttributeError, match=r"there is no export 'frist'; did you mean 'first'\?"):
-        exports.frist
+        _ = exports.frist
     with pytest.raises(KeyError, match="there is no export 'zzz'"):
-        exports["zzz"]
+        _ = exports["zzz"]
     with pytest.raises(AttributeError, match="cannot be set"):
         exports.first = 1
     with pytest.raises(AttributeError, match="the module exports nothing"):
-        instance_of(ModuleBuilder()).exports.anything
+        _ = instance_of(ModuleBuilder()).exports.anything
 
 
 def test_exports_without_such_names_have_the_methods_of_a_mapping() -> None:
@@ -124,7 +124,9 @@ def test_segments_are_applied_in_order_and_what_was_written_stays() -> None:
     m.data(b"XY", 11)
     m.data(b"no", 65535)
     m.data(b"never", 20)
-    with pytest.raises(vw.Trap, match=r"^out of bounds memory access: data segment 2 \(65535 to 65537 in a memory of 65536"):
+    with pytest.raises(
+        vw.Trap, match=r"^out of bounds memory access: data segment 2 \(65535 to 65537 in a memory of 65536"
+    ):
         instance_of(m, {"env": {"m": memory, "t": table}})
     assert memory[10:13] == b"aXY"
     assert memory[20:25] == bytes(5)
@@ -323,7 +325,10 @@ def test_a_trap_names_functions_and_offsets_innermost_first() -> None:
         instance.exports.outer(1, 0)
     trap = caught.value
     assert trap.code == "integer_divide_by_zero"
-    assert [(f.func_index, f.func_name, f.module_name) for f in trap.frames] == [(0, "divide", "calc"), (1, "outer", "calc")]
+    assert [(f.func_index, f.func_name, f.module_name) for f in trap.frames] == [
+        (0, "divide", "calc"),
+        (1, "outer", "calc"),
+    ]
     assert [wasm[f.wasm_offset or 0] for f in trap.frames] == [0x6D, 0x10]
     assert "divide" in str(trap)
     with pytest.raises(vw.Trap, match="integer overflow"):
@@ -380,7 +385,7 @@ def test_a_store_cannot_be_closed_from_within() -> None:
     m = ModuleBuilder()
     host = m.import_func("env", "host")
     m.func([], [], call(host), export="f")
-    instance = instance_of(m, {"env": {"host": lambda: instance.store.close()}})
+    instance: vw.Instance = instance_of(m, {"env": {"host": lambda: instance.store.close()}})
     with pytest.raises(vw.WasmError, match="while a call is active"):
         instance.exports.f()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import vibewasm as vw
 
+import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import call, global_get, i32_const
 
@@ -44,7 +44,11 @@ def test_objects_functions_and_numbers_are_taken() -> None:
 @pytest.mark.parametrize(
     ("name", "make", "why"),
     [
-        ("f", lambda s: vw.Func(s, vw.FuncType(["i64"], ["i32"]), print), r"it is a \(i64\) -> i32, not a \(i32\) -> i32"),
+        (
+            "f",
+            lambda s: vw.Func(s, vw.FuncType(["i64"], ["i32"]), print),
+            r"it is a \(i64\) -> i32, not a \(i32\)",
+        ),
         ("f", lambda s: vw.Global(s, vw.GlobalType("i32"), 1), "it is a global, not a function"),
         ("t", lambda s: vw.Table(s, vw.TableType("externref", vw.Limits(2, 5))), "it is a table 2 5 externref, not a"),
         ("t", lambda s: vw.Table(s, vw.TableType("funcref", vw.Limits(1, 5))), "it is a table 1 5 funcref, not a"),

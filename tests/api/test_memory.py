@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import vibewasm as vw
 
+import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const
 
@@ -139,7 +139,7 @@ def test_a_store_limits_its_memories_together() -> None:
     first = vw.Memory(limited, vw.MemoryType(vw.Limits(1)))
     second = vw.Memory(limited, vw.MemoryType(vw.Limits(1)))
     assert first.grow(2) == 1
-    with pytest.raises(vw.WasmError, match="Store.max_memory is 262144 bytes, of which 262144 are in use"):
+    with pytest.raises(vw.WasmError, match=r"Store\.max_memory is 262144 bytes, of which 262144 are in use"):
         second.grow(1)
     with pytest.raises(vw.LinkError, match=r"a memory of 1 pages \(65536 bytes\) is more than Store.max_memory allows"):
         vw.Memory(limited, vw.MemoryType(vw.Limits(1)))

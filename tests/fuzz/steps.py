@@ -110,7 +110,7 @@ def first_difference(planned: list[Step], data: bytes, ours: Trace, theirs: Trac
             # Stacks and frames have other sizes, so what was done before the overflow differs too.
             return None
         if (a.kind == b.kind == "trap") and a.detail == b.detail:
-            if a.frames[:PEER_FRAMES] != b.frames and not _imprecise(b, data):
+            if a.frames[:PEER_FRAMES] != b.frames and not _later(a, b, data):
                 return Difference("frames", where, str(a.frames), str(b.frames))
             continue
         if a.kind != b.kind or (a.kind == "trap"):
@@ -130,12 +130,18 @@ def first_difference(planned: list[Step], data: bytes, ours: Trace, theirs: Trac
     return None
 
 
-def _imprecise(theirs: Result, data: bytes) -> bool:
-    """Whether an access out of bounds is said to be where no access is: wasmtime folds loads into what follows."""
-    if theirs.detail != "memory_out_of_bounds" or not theirs.frames:
+def _later(ours: Result, theirs: Result, data: bytes) -> bool:
+    """Whether the frames differ only in that wasmtime names a later instruction for an access out of bounds.
+
+    It folds loads into what follows, and says that the trap is there.
+    """
+    a, b = ours.frames[:PEER_FRAMES], theirs.frames
+    if ours.detail != "memory_out_of_bounds" or not a or not b or a[1:] != b[1:] or a[0][0] != b[0][0]:
         return False
-    offset = theirs.frames[0][1]
-    return offset is not None and data[offset] not in _ACCESSES
+    our_offset, their_offset = a[0][1], b[0][1]
+    if our_offset is None or their_offset is None:
+        return False
+    return data[our_offset] in _ACCESSES and our_offset < their_offset
 
 
 def _same_values(a: list[Value], b: list[Value]) -> bool:

@@ -67,9 +67,14 @@ _displacements: dict[int, bytes] = {}
 _TAKES_FLAGS = frozenset((0x0D, 0x04, 0x1B, 0x45))
 #: Operations and comparisons whose second operand may be an immediate.
 _TAKES_IMMEDIATE = frozenset(
-    (0x6A, 0x6B, 0x71, 0x72, 0x73, 0x7C, 0x7D, 0x83, 0x84, 0x85, *range(0x46, 0x50), *range(0x51, 0x5B))
+    (
+        *(0x6A, 0x6B, 0x6C, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76),
+        *(0x7C, 0x7D, 0x7E, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88),
+        *range(0x46, 0x50),
+        *range(0x51, 0x5B),
+    )
 )
-#: Shifts and rotations: with a constant count they claim no register.
+#: Shifts, and rotations: with a constant count they claim no register.
 _SHIFTS = frozenset((*range(0x74, 0x79), *range(0x86, 0x8B)))
 
 
@@ -79,6 +84,22 @@ def _displacement(offset: int) -> bytes:
         _displacements.clear()
     code = _displacements[offset] = offset.to_bytes(4, "little")
     return code
+
+
+def _simplify(op: int, b: Operand) -> tuple[int, Operand]:
+    """An operation by a constant as a simpler one.
+
+    Subtracting is adding the negative, multiplying by a power of two shifts, and a shift's count is taken modulo the width.
+    """
+    value = b.value
+    if op == 0x6B or op == 0x7D:
+        return op - 1, constant(b.type, -value & (0xFFFFFFFF if b.type == I32 else 0xFFFFFFFFFFFFFFFF))
+    if (op == 0x6C or op == 0x7E) and value and not value & (value - 1):
+        # i32.mul to i32.shl, and i64.mul to i64.shl.
+        return op + 8, constant(b.type, value.bit_length() - 1)
+    if op in _SHIFTS:
+        return op, constant(b.type, value & (31 if op < 0x7C else 63))
+    return op, b
 
 
 class FunctionCompiler:
@@ -183,6 +204,7 @@ class FunctionCompiler:
         displacements = _displacements.get
         kinds = self.env.kinds
         immediate = target.IMMEDIATES.get
+        simplify = _simplify
         alignments = ALIGNMENTS
         handlers = self.handlers
         labels = self.labels
@@ -244,10 +266,7 @@ class FunctionCompiler:
                 elif kind == COMPARISON and following in _TAKES_FLAGS:
                     sink = WANT_FLAGS
                 if b.kind == CONSTANT and op in _TAKES_IMMEDIATE:
-                    if op == 0x6B or op == 0x7D:
-                        # Subtracting a constant is adding its negative.
-                        op -= 1
-                        b = constant(b.type, -b.value & (0xFFFFFFFF if b.type == I32 else 0xFFFFFFFFFFFFFFFF))
+                    op, b = simplify(op, b)
                     stand_in, middle, _, _ = immediate(b) or target.immediate(b)
                     if stand_in is not None:
                         choice = find((op, a, stand_in, free, sink))
@@ -508,6 +527,8 @@ class FunctionCompiler:
         """Validate and choose code for ``local.set`` and ``local.tee``."""
         self.check(name_of(op), (local.type,), (entry,))
         choice = (self.target.move_to_local(entry, local, free),)
+        if entry.kind == CONSTANT and entry.value > 64:
+            return choice
         # What needs a scratch depends on the free temporaries, which the key does not name.
         if entry.reg >= 0 or (not is_float(local.type) if local.reg >= 0 else entry.kind == CONSTANT):
             self.target.remember((0x21, entry, local), choice)

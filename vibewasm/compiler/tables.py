@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..opcodes import BY_CODE, LETTERS, TABLE, natural_alignment
+from ..opcodes import LETTERS, TABLE, natural_alignment
 
 #: How the hot loop handles an opcode byte: by a method of its own, or in one of the ways that it knows itself.
 BY_HANDLER, LOCAL_GET, LOCAL_SET, I32_CONST, BINARY, COMPARISON, UNARY, TEST, LOAD, STORE = range(10)
@@ -42,15 +42,31 @@ KINDS = _kinds()
 #: The same where loads and stores need more than a displacement: explicit bounds checks, or no memory at all.
 KINDS_WITHOUT_PLAIN_ACCESS = tuple(BY_HANDLER if kind in (LOAD, STORE) else kind for kind in KINDS)
 
+_types: dict[str, tuple[int, ...]] = {}
+
+
+def _types_of(letters: str) -> tuple[int, ...]:
+    found = _types.get(letters)
+    if found is None:
+        found = _types[letters] = tuple([LETTERS[letter] for letter in letters])
+    return found
+
+
 #: Types of the operands and of the results by opcode, where they are fixed.
 SIGNATURES: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    code: (tuple(LETTERS[c] for c in operands), tuple(LETTERS[c] for c in results))
+    code: (_types_of(operands), _types_of(results))
     for code, _, _, operands, results, _ in TABLE
     if operands is not None and results is not None
 }
 
+
+def _alignments() -> tuple[int, ...]:
+    alignments = bytearray(b"\xff" * 256)
+    for code, name, immediates, _, _, _ in TABLE:
+        if immediates == "memarg":
+            alignments[code] = natural_alignment(name)
+    return tuple(alignments)
+
+
 #: Base-2 logarithm of the access size of each load and store, 255 for other opcodes.
-ALIGNMENTS = tuple(
-    natural_alignment(BY_CODE[code][1]) if code in BY_CODE and BY_CODE[code][2] == "memarg" else 255
-    for code in range(256)
-)
+ALIGNMENTS = _alignments()
