@@ -205,9 +205,10 @@ class _Levels:
             flags = current.flags
             like = current
         for level in range(self.count):
-            if self.get(level)[0] == handler:
+            if self.get(level)[0] == handler and signal != system.SIGINT:
                 # That handler has been installed anew since, so now it may pass on to any level, this one too. This one
-                # passes on to what the level below it does, which cannot lead back up.
+                # passes on to what the level below it does, which cannot lead back up. SIGINT is nearly always CPython's,
+                # which passes nothing on but is installed anew by every signal.signal().
                 self.set(level, *self.get(level - 1))
         level = self.count
         if level // FAULT_LEVELS == len(_handlers):

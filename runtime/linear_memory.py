@@ -105,11 +105,19 @@ class LinearMemory:
         Raises:
             BufferError: a view is in use.
         """
-        if not self._reservation.closed:
+        if self._reservation.closed:
+            return
+        # Unregistered before it goes: whoever gets the addresses next registers them anew.
+        end = self.base + self.reserved
+        if self.guarded:
+            self._unregister(self.base, end)
+        try:
             self._reservation.close()
-            self._cells[_BASE] = self._cells[_SIZE] = self._cells[_RESERVED] = 0
+        except BufferError:
             if self.guarded:
-                self._unregister(self.base, self.base + self.reserved)
+                faults.register_reservation(self.base, end)
+            raise
+        self._cells[_BASE] = self._cells[_SIZE] = self._cells[_RESERVED] = 0
 
     def __del__(self) -> None:
         # Views may outlive this object: the mapping goes with the last of them.

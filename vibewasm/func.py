@@ -8,8 +8,8 @@ from .engine import adapters
 from .errors import WasmError
 from .runtime.calls import argument
 from .store import AREA_CELLS, Area, Extern, current
-from .types import F32, I32, V128, FuncType
-from .values import MASK32, cell_count, from_cells, signature, to_cells
+from .types import F32, FUNCREF, I32, V128, FuncType, type_name
+from .values import MASK32, cell_count, from_bits, from_cells, signature, to_cells
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Func(Extern):
         "_address",
         "_defined",
         "_enter",
+        "_has_references",
         "_instance",
         "_keep",
         "_name",
@@ -97,6 +98,7 @@ class Func(Extern):
         # Cells of the parameters, of the results, and what a call needs room for.
         sizes = (cell_count(type.param_codes), cell_count(type.result_codes))
         self._sizes = (*sizes, max(sizes))
+        self._has_references = any(code >= FUNCREF for code in type.param_codes + type.result_codes)
         self._enter: Callable[..., int] | None = None
         self.__call__ = self._first_call  # type: ignore[method-assign]  # it is a slot
         store._funcs[address] = self
@@ -153,12 +155,13 @@ class Func(Extern):
     def call_raw(self, cells: Sequence[int]) -> list[int]:
         """Call with bits rather than values: unsigned 64-bit ints, one a parameter (two for a v128, low half first).
 
-        It returns the results' bits in the same form; of an i32 or f32 the upper half is zero. What a reference's bits
-        are is the store's business; 0 is null.
+        It returns the results' bits in the same form; of an i32 or f32 the upper half is zero. The bits of a reference
+        are good for the next call of the same store only; 0 is null.
 
         Raises:
             TypeError: a wrong number of cells.
             OverflowError: a cell does not fit in 64 bits.
+            ValueError: a cell of a reference is none that the store gave out.
             As for a call: the rest.
         """
         wanted, count, _ = self._sizes
@@ -167,14 +170,31 @@ class Func(Extern):
         for cell in cells:
             if not 0 <= cell < 1 << 64:
                 raise OverflowError(f"a cell is an int from 0 to 2**64 - 1, not {cell}")
-        found = self._call_cells(cells)[:count]
+        if self._has_references:
+            self._check_references(cells)
+        may_start = self._take_store()
+        try:
+            found = self._run(cells)[:count]
+        finally:
+            self._store._state[0] = may_start
         at = 0
         for code in self._type.result_codes:
             if code == I32 or code == F32:
                 # Adapters leave the upper half as it was.
                 found[at] &= MASK32
+            elif code >= FUNCREF:
+                # Known from now on, so that it can be passed.
+                from_bits(self._store, code, found[at])
             at += 2 if code == V128 else 1
         return found
+
+    def _check_references(self, cells: Sequence[int]) -> None:
+        """See that raw references are what the store knows: machine code trusts them."""
+        at = 0
+        for code in self._type.param_codes:
+            if code >= FUNCREF and not self._store._knows_reference(code, cells[at]):
+                raise ValueError(f"{cells[at]:#x} is no reference of type {type_name(code)} that this store gave out")
+            at += 2 if code == V128 else 1
 
     def _first_call(self, *arguments: Any) -> Any:
         """The first call makes what later calls of this signature do fast."""
@@ -184,13 +204,16 @@ class Func(Extern):
     def _call_general(self, *arguments: object) -> Any:
         """A call of any types, at any depth, by any thread that may make it."""
         store = self._store
-        if store._state[0] is not None:
-            store._sweep_if_due()
-        found = self._call_cells(self._argument_cells(arguments))
-        results = self._type.result_codes
-        if not results:
+        may_start = self._take_store()
+        try:
+            if may_start is not None and self._has_references:
+                store._sweep_if_due()
+            found = self._run(self._argument_cells(arguments))
+            values = from_cells(store, self._type.result_codes, found)
+        finally:
+            store._state[0] = may_start
+        if not values:
             return None
-        values = from_cells(store, results, found)
         return values[0] if len(values) == 1 else tuple(values)
 
     def _argument_cells(self, arguments: Sequence[object]) -> list[int]:
@@ -211,18 +234,27 @@ class Func(Extern):
             self._enter = enter
         return enter
 
-    def _call_cells(self, cells: Sequence[int]) -> list[int]:
-        """Call with these cells, and give as many as the call had room for."""
+    def _take_store(self) -> Any:
+        """Take away the right to make fast calls, whose return value has to be put back when the call is over.
+
+        Raises:
+            WasmError: the store is closed, or runs in another thread.
+        """
+        state = self._store._state
+        token = current.token
+        while state[1] is not token:
+            self._store._take_over(token)
+        # Nothing is called between the check and these lines, so no other thread comes in between.
+        may_start = state[0]
+        state[0] = None
+        return may_start
+
+    def _run(self, cells: Sequence[int]) -> list[int]:
+        """Call with these cells while the store is taken, and give as many as the call had room for."""
         store = self._store
         state = store._state
         enter = self._entry()
         size = self._sizes[2]
-        token = current.token
-        while state[1] is not token:
-            store._take_over(token)
-        # Nothing is called between the check and the next two lines, so no other thread comes in between.
-        may_start = state[0]
-        state[0] = None
         first: int = state[2]
         try:
             area = store._area
@@ -242,4 +274,3 @@ class Func(Extern):
             return found
         finally:
             state[2] = first
-            state[0] = may_start

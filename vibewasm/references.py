@@ -46,6 +46,10 @@ class References:
         """The object that has a handle."""
         return self._objects[handle]
 
+    def knows(self, handle: int) -> bool:
+        """Whether this is a handle that some object has, or had."""
+        return 0 < handle < len(self._objects)
+
     def sweep(self, held: Iterable[int]) -> None:
         """Forget all objects whose handles are not among ``held``."""
         keep = set(held)

@@ -25,7 +25,7 @@ from .runtime.context import (
     StoreBlock,
 )
 from .runtime.stack import stack_limit
-from .types import EXTERNREF
+from .types import EXTERNREF, FUNCREF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -355,7 +355,7 @@ class Store:
         if number == HOST_FAILURE:
             error, self._pending = self._pending, None
             swallowed = take_swallowed()
-            if error is not None:
+            if error is not None and swallowed is None:
                 return error
             # A callback that did not come to its first line. If not even the exception is known, then somebody has
             # replaced sys.unraisablehook; what comes at such a moment is Ctrl-C.
@@ -398,6 +398,14 @@ class Store:
         references = self._references
         assert references is not None
         return references.object_at(handle)
+
+    def _knows_reference(self, code: int, bits: int) -> bool:
+        """Whether these are the bits of a reference that Python code can have from here."""
+        if not bits:
+            return True
+        if code == FUNCREF:
+            return bits in self._funcs
+        return self._references is not None and self._references.knows(bits)
 
     def _sweep_if_due(self) -> None:
         """Forget Python objects that wasm code does not hold any more. No call may be active."""

@@ -119,9 +119,7 @@ def from_bits(store: Store, code: int, bits: int) -> object:
 
 
 def to_cells(store: Store, codes: Sequence[int], values: Iterable[object]) -> list[int]:
-    """Cells of several values; an error's message starts with the position of the value, counted from 1, and "
-    wants".
-    """
+    """Cells of several values. An error's message starts with the position of the value, counted from 1."""
     cells = []
     for position, (code, value) in enumerate(zip(codes, values, strict=True), 1):
         try:

@@ -158,9 +158,9 @@ def _illegal(a: Assembler, context: SignalContext) -> None:
     a.jcc(asm.CC_NE, "pass on")
     a.emit(asm.mov_rr(0, RAX, R9), asm.zero(R9), asm.alu_ri(asm.CMP, 0, RAX, abi.TRAP_STACK_OVERFLOW))
     a.jcc(asm.CC_NE, "trap")
-    # Interrupting raises the stack limit, so this may be no overflow.
-    a.emit(asm.alu_mi(asm.CMP, 1, RCX, abi.STORE_INTERRUPT, 0))
-    a.jcc(asm.CC_E, "trap")
+    # Interrupting raises the stack limit to all ones, so this may be no overflow.
+    a.emit(asm.alu_mi(asm.CMP, 1, RCX, abi.STORE_STACK_LIMIT, -1))
+    a.jcc(asm.CC_NE, "trap")
     a.emit(asm.movzx8_rm(RAX, R8, 4), asm.alu_ri(asm.OR, 0, RAX, _JMP_REL8 ^ _JMP_REL32))
     a.emit(asm.alu_ri(asm.CMP, 0, RAX, _JMP_REL8))
     a.jcc(asm.CC_NE, "interrupted")

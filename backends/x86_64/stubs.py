@@ -363,9 +363,9 @@ def leave(signature: str) -> bytes:
     _restore_pinned(a)
     a.emit(asm.leave_(), asm.ret_imm(area) if area else asm.ret())
     a.bind("limit")
-    # An interruption raises the limit: then the poll stub calls out and lowers it again, or unwinds.
-    a.emit(asm.alu_mi(asm.CMP, 1, R11, abi.STORE_INTERRUPT, 0))
-    a.jcc(asm.CC_E, "overflow")
+    # An interruption raises the limit to all ones: then the poll stub calls out and lowers it again, or unwinds.
+    a.emit(asm.alu_mi(asm.CMP, 1, R11, abi.STORE_STACK_LIMIT, -1))
+    a.jcc(asm.CC_NE, "overflow")
     a.emit(asm.call_m(R11, abi.STORE_POLL_STUB))
     a.jmp("check")
     a.bind("overflow")
@@ -398,7 +398,13 @@ def poll() -> bytes:
         asm.mov_mr(1, R11, abi.STORE_STACK_LIMIT, RAX),
         asm.mov_rr(1, RDI, CONTEXT),
         asm.zero(RDX),
+        # Whoever interrupts sets the word and then the limit; one who has set the word since it was cleared may have set the
+        # limit before it was lowered.
+        asm.alu_mi(asm.CMP, 1, R11, abi.STORE_INTERRUPT, 0),
     )
+    a.jcc(asm.CC_E, "lowered")
+    a.emit(asm.mov_mi(1, R11, abi.STORE_STACK_LIMIT, -1))
+    a.bind("lowered")
     _call_out(a, asm.call_m(R11, abi.STORE_POLL))
     a.jcc(asm.CC_NE, "failed")
     _restore_pinned(a)

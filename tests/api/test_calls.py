@@ -137,6 +137,19 @@ def test_raw_calls_take_and_give_bits() -> None:
     assert instance_of(m).exports.f.call_raw([1, 2]) == []
 
 
+def test_raw_calls_take_no_references_but_those_that_the_store_gave_out() -> None:
+    f = identity("funcref", "externref")
+    store = f.store
+    host = vw.Func(store, vw.FuncType(), lambda: None)
+    table = vw.Table(store, vw.TableType("externref", vw.Limits(1)), "thing")
+    assert f.call_raw([0, 0]) == [0, 0]
+    assert f.call_raw([host._address, 1]) == [host._address, 1]
+    assert table[0] == "thing"
+    for cells in ([host._address + 8, 0], [0, 2], [0, 2**64 - 1]):
+        with pytest.raises(ValueError, match=r"is no reference of type (funcref|externref) that this store gave out"):
+            f.call_raw(cells)
+
+
 def test_a_function_with_as_many_parameters_as_there_may_be() -> None:
     f = identity(*["i64"] * 1000)
     arguments = tuple(range(1000))

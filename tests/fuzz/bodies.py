@@ -195,7 +195,7 @@ class BodyWriter:
     def address(self, depth: int) -> None:
         self.value(I32, depth)
         if self.rng.random() < 0.9:
-            self.emit(I32_CONST, self.rng.choice([0x3F, 0xFF, 0xFFF, 0xFFFF]))
+            self.emit(I32_CONST, self.rng.choice([0x3F, 0x7F, 0xFF, 0xFF, 0xFFFF]))
             self.emit(I32_AND)
 
     def memarg(self, align: int) -> tuple[int, int]:

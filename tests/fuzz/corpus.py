@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from random import Random
 
 from tests.fuzz.instructions import (
     CALL,
@@ -23,6 +24,7 @@ from tests.fuzz.instructions import (
 )
 from tests.fuzz.parts import (
     CODE,
+    DATA,
     ELEMENT,
     EXPORT,
     FUNC_KIND,
@@ -50,6 +52,8 @@ BODY_BYTES = range(16, 1200)
 MEMORY_PAGES = 32
 
 _FUNCREF = 0x70
+# An active segment at 1024, where programs have theirs.
+_SOME_DATA = b"\0\x41\x80\x08\x0b" + uleb(200) + Random("data").randbytes(200)
 _ZERO = {
     0x7F: Instruction(I32_CONST, (0,)),
     0x7E: Instruction(I64_CONST, (0,)),
@@ -192,6 +196,7 @@ def cut(parts: Parts, index: Index, funcs: list[int]) -> Parts:
         Section(EXPORT, exports),
         Section(ELEMENT, elements),
         Section(CODE, [body.encode() for body in new_bodies]),
+        Section(DATA, [_SOME_DATA] * bool(parts.items(MEMORY))),
     ]
     return Parts([section for section in sections if section.items])
 

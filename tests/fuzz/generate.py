@@ -48,7 +48,7 @@ def generate(rng: Random) -> Parts:
     elements.append(b"\3\0" + everything)  # so that ref.func may name any
     datas = [b"\1" + uleb(size) + rng.randbytes(size) for size in [rng.randrange(1, 40) for _ in range(module.datas)]]
     if module.memory:
-        datas.append(b"\0\x41\x08\x0b\x20" + rng.randbytes(32))
+        datas.append(b"\0\x41\x08\x0b" + uleb(250) + rng.randbytes(250))
     start = [i for i, t in enumerate(module.funcs) if module.types[t] == (b"", b"")]
     sections = [
         Section(TYPE, [type_.encode() for type_ in module.types]),

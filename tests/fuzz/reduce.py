@@ -73,7 +73,17 @@ def _with_less_code(parts: Parts) -> Iterator[Parts]:
         for less in _less_code(body):
             smaller = parts.copy()
             smaller.items(CODE)[at] = less.encode()
-            yield smaller
+            if _is_read(smaller.items(CODE)[at]):
+                yield smaller
+
+
+def _is_read(body: bytes) -> bool:
+    """Whether a body is still one: what cannot be read cannot be reduced further."""
+    try:
+        read_body(body)
+    except NotParsed:
+        return False
+    return True
 
 
 def _less_code(body: Body) -> Iterator[Body]:
