@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from ctypes import CFUNCTYPE
 from struct import Struct
+from struct import error as struct_error
 
 from .engine import adapters
 from .runtime.blocks import Block
 from .runtime.calls import HostCallback, address_of
 from .runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE
-from .types import F32, F64, I32, I64
-from .values import cell_count, from_cells, signature, to_cells
+from .types import EXTERNREF, F32, F64, I32, I64, V128
+from .values import NUMBER_FORMATS, cell_count, from_bits, from_cells, signature, to_cells
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +32,13 @@ if TYPE_CHECKING:
     from .store import Store
     from .types import FuncType
 
+    #: Reads the arguments of a call from the cell stack, at a byte offset.
+    Reader = Callable[[memoryview, int], "tuple[Any, ...] | list[Any]"]
+    #: Writes the result of a call to the cell stack, at a byte offset.
+    Writer = Callable[[int, Any], None]
+
 _NoArguments = CFUNCTYPE(None)
 
-#: How the cell of each numeric type is unpacked: i32 and f32 are in the lower half.
-_SIGNED = {I32: "i4x", I64: "q", F32: "f4x", F64: "d"}
 _UNSIGNED = {I32: "I4x", I64: "Q"}
 
 
@@ -60,34 +64,28 @@ def host_func_record(store: Store, type: FuncType, callback: object) -> Block:
 def host_callback(store: Store, type: FuncType, function: Callable[..., Any], name: str) -> object:
     """The native callback of a Python function that takes and returns Python values."""
     params, results = type.param_codes, type.result_codes
-    if all(code in _SIGNED for code in params + results) and len(results) <= 1:
-        return _NoArguments(_numeric(store, type, function, name))
-    return HostCallback(_general(store, type, function, name))
-
-
-def _numeric(store: Store, type: FuncType, function: Callable[..., Any], name: str) -> Callable[[], None]:
-    """A callback of numbers with one result at most."""
-    params, results = type.param_codes, type.result_codes
     cells, stack = store._block.cells, store._block.stack
-    # The top lies behind the cells of this call, which are as many as it has parameters or results, rounded up to an
-    # even number.
-    base = store._block.stack_base + 8 * (max(len(params), len(results)) + 1 & -2)
+    # The top lies behind the cells of this call, whose number is rounded up to an even one.
+    room = max(cell_count(params), cell_count(results)) + 1 & -2
+    base = store._block.stack_base + 8 * room
+    read = _reader(store, params)
     if not results:
-        return _without_result(store, cells, stack, base, params, function)
+        return _NoArguments(_without_result(store, base, read, function))
     convert = _result_converter(store, type, name)
+    if len(results) > 1 or results[0] > F64:
+        return _NoArguments(_with_results(store, base, read, function, _writer(store, results, convert)))
     view = _view(stack, results[0])
     shift = 2 if view.itemsize == 4 else 3
-    if len(params) in (1, 2) and len(set(params)) == 1:
+    if len(params) in (1, 2) and len(set(params)) == 1 and params[0] <= F64:
         source = _view(stack, params[0])
         if source.itemsize == view.itemsize:
             # One index serves for all values, and a call with so many arguments is spelled out.
-            return _alike(store, cells, base, (source, view, shift), len(params), function, convert)
-    unpack = Struct("=" + "".join([_SIGNED[code] for code in params])).unpack_from
+            return _NoArguments(_alike(store, base, (source, view, shift), len(params), function, convert))
 
     def host_call() -> None:
         try:
             at = cells[CELL_STACK_TOP] - base
-            result = function(*unpack(stack, at))
+            result = function(*read(stack, at))
             try:
                 view[at >> shift] = result
             except (TypeError, ValueError, OverflowError):
@@ -98,18 +96,61 @@ def _numeric(store: Store, type: FuncType, function: Callable[..., Any], name: s
             cells[CELL_FAILED] = HOST_FAILURE
             store._pending = error
 
-    return host_call
+    return _NoArguments(host_call)
+
+
+def _reader(store: Store, params: tuple[int, ...]) -> Reader:
+    """What reads arguments of these types."""
+    if V128 in params:
+        unpack_cells = Struct(f"={cell_count(params)}Q").unpack_from
+        return lambda stack, at: from_cells(store, params, unpack_cells(stack, at))
+    unpack = Struct("=" + "".join([NUMBER_FORMATS.get(code, "Q") for code in params])).unpack_from
+    references = [(index, code) for index, code in enumerate(params) if code > F64]
+    if not references:
+        return unpack
+
+    def read(stack: memoryview, at: int) -> list[Any]:
+        values = list(unpack(stack, at))
+        for index, code in references:
+            values[index] = from_bits(store, code, values[index])
+        return values
+
+    return read
+
+
+def _writer(store: Store, results: tuple[int, ...], convert: Writer) -> Writer:
+    """What writes results of these types, other than a single number."""
+    stack = store._block.stack
+    if results == (EXTERNREF,):
+        words = stack.cast("Q")
+
+        def write_reference(at: int, result: object) -> None:
+            words[at >> 3] = 0 if result is None else store._handle_of(result)
+
+        return write_reference
+    if any(code > F64 for code in results):
+        return convert
+    pack = Struct("=" + "".join([NUMBER_FORMATS[code] for code in results])).pack_into
+
+    def write(at: int, result: Any) -> None:
+        try:
+            pack(stack, at, *result)
+        except (struct_error, TypeError, OverflowError):
+            convert(at, result)
+
+    return write
 
 
 def _alike(
     store: Store,
-    cells: memoryview,
     base: int,
     views: tuple[memoryview[Any], memoryview[Any], int],
     count: int,
     function: Callable[..., Any],
-    convert: Callable[[int, object], None],
+    convert: Writer,
 ) -> Callable[[], None]:
+    """A callback with one parameter or two, and a result, all of one size."""
+    cells = store._block.cells
     source, view, shift = views
     # From one cell to the next.
     step = 2 if shift == 2 else 1
@@ -143,14 +184,12 @@ def _alike(
     return host_call_1 if count == 1 else host_call_2
 
 
-def _without_result(
-    store: Store, cells: memoryview, stack: memoryview, base: int, params: tuple[int, ...], function: Callable[..., Any]
-) -> Callable[[], None]:
-    unpack = Struct("=" + "".join([_SIGNED[code] for code in params])).unpack_from
+def _without_result(store: Store, base: int, read: Reader, function: Callable[..., Any]) -> Callable[[], None]:
+    cells, stack = store._block.cells, store._block.stack
 
     def host_call() -> None:
         try:
-            function(*unpack(stack, cells[CELL_STACK_TOP] - base))
+            function(*read(stack, cells[CELL_STACK_TOP] - base))
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
@@ -159,7 +198,24 @@ def _without_result(
     return host_call
 
 
-def _result_converter(store: Store, type: FuncType, name: str) -> Callable[[int, object], None]:
+def _with_results(
+    store: Store, base: int, read: Reader, function: Callable[..., Any], write: Writer
+) -> Callable[[], None]:
+    cells, stack = store._block.cells, store._block.stack
+
+    def host_call() -> None:
+        try:
+            at = cells[CELL_STACK_TOP] - base
+            write(at, function(*read(stack, at)))
+            cells[CELL_FAILED] = 0
+        except BaseException as error:
+            cells[CELL_FAILED] = HOST_FAILURE
+            store._pending = error
+
+    return host_call
+
+
+def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
     """Writes results that the fast way does not take, at a byte offset in the cell stack; or says what is wrong with
     them.
     """
@@ -189,27 +245,6 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Callable[[int,
 
 def _shown(value: object) -> str:
     return "None" if value is None else f"one {value.__class__.__name__}"
-
-
-def _general(store: Store, type: FuncType, function: Callable[..., Any], name: str) -> Callable[[int, int, int], None]:
-    """A callback of values of any types."""
-    params, results = type.param_codes, type.result_codes
-    cells, stack, base = store._block.cells, store._block.stack, store._block.stack_base
-    convert = _result_converter(store, type, name)
-    unpack = Struct(f"={cell_count(params)}Q").unpack_from
-
-    def host_call(context: int, argc: int, argv: int) -> None:
-        try:
-            at = argv - base
-            result = function(*from_cells(store, params, unpack(stack, at)))
-            if results:
-                convert(at, result)
-            cells[CELL_FAILED] = 0
-        except BaseException as error:
-            cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
-
-    return host_call
 
 
 def raw_callback(store: Store, type: FuncType, function: Callable[..., int | None]) -> object:

@@ -345,7 +345,7 @@ class Store:
         if place is None:
             area = self._fast_area
             if area.used + size > _FAST_CELLS:
-                area = self._fast_area = Area(_FAST_CELLS)
+                area = self._fast_area = Area(max(size, _FAST_CELLS))
             place = self._fast_places[signature] = (area, area.used)
             area.used += size
         return place

@@ -23,6 +23,9 @@ MASK64 = 0xFFFF_FFFF_FFFF_FFFF
 #: Letters of types in the signatures that backends get.
 _LETTERS = {I32: "i", I64: "l", F32: "f", F64: "d", V128: "v"}
 
+#: How the cell of each numeric type is packed: i32 and f32 are in the lower half.
+NUMBER_FORMATS = {I32: "i4x", I64: "q", F32: "f4x", F64: "d"}
+
 
 def letters(codes: Sequence[int]) -> str:
     """One letter a type: i, l, f, d, v, and r for any reference."""

@@ -8,7 +8,7 @@ hottest line, and calls :func:`lower` and its siblings only for what is new.
 from __future__ import annotations
 
 from ..operand import CONSTANT, I32, I64, Operand, is_float, register
-from . import features, memory
+from . import features
 from .asm import mov_ri
 from .integers import RULES as _INTEGER_RULES
 from .integers import claims, select
@@ -19,6 +19,7 @@ from .selection import ALL_FREE, FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection, 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     Immediate = tuple[Operand | None, bytes, Operand | None, bytes]
 
@@ -150,12 +151,25 @@ def lower_select(
     return lower(select, operands, free, sink)
 
 
+_memory_rules: ModuleType | None = None
+
+
+def _memory() -> ModuleType:
+    """The rules of memory accesses, loaded when a module first has one."""
+    global _memory_rules
+    if _memory_rules is None:
+        from . import memory
+
+        _memory_rules = memory
+    return _memory_rules
+
+
 def lower_load(
     name: str, a: Operand, form: int, free: int, sink: Operand | None
 ) -> tuple[bytes, bytes, Operand, int, bool]:
     """Choose code for a load with a displacement of the given form."""
     selection = Selection(free)
-    head, tail, result = memory.load(selection, sink, name, a, form)
+    head, tail, result = _memory().load(selection, sink, name, a, form)
     after = selection.finish()
     return head, tail, result, after, is_tight(after)
 
@@ -163,7 +177,7 @@ def lower_load(
 def lower_store(name: str, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
     """Choose code for a store with a displacement of the given form; what is stored may be a constant's stand-in."""
     selection = Selection(free)
-    head, tail = memory.store(selection, name, a, b, form)
+    head, tail = _memory().store(selection, name, a, b, form)
     return head, tail, selection.finish()
 
 
@@ -172,9 +186,9 @@ def lower_far_load(
 ) -> tuple[bytes, Operand, int, bool]:
     """Choose code for a load that needs its address computed: a large offset, or an explicit bounds check."""
     selection = Selection(free)
-    reg = memory.address(selection, a, offset, size, checked)
+    reg = _memory().address(selection, a, offset, size, checked)
     selection.release(a)
-    head, tail, result = memory.load(selection, sink, name, Operand(1, a.type, reg), 0)
+    head, tail, result = _memory().load(selection, sink, name, Operand(1, a.type, reg), 0)
     after = selection.finish()
     return head + tail, result, after, is_tight(after)
 
@@ -184,9 +198,9 @@ def lower_far_store(
 ) -> tuple[bytes, int]:
     """Choose code for a store that needs its address computed."""
     selection = Selection(free)
-    reg = memory.address(selection, a, offset, size, checked)
+    reg = _memory().address(selection, a, offset, size, checked)
     selection.release(a)
-    head, tail = memory.store(selection, name, Operand(1, a.type, reg), b, 0)
+    head, tail = _memory().store(selection, name, Operand(1, a.type, reg), b, 0)
     return head + tail, selection.finish()
 
 
@@ -195,7 +209,7 @@ def lower_read(kind: str, free: int, sink: Operand | None, *arguments: object) -
     ``table_get``.
     """
     selection = Selection(free)
-    result = getattr(memory, kind)(selection, sink, *arguments)
+    result = getattr(_memory(), kind)(selection, sink, *arguments)
     after = selection.finish()
     return bytes(selection.code), result, after, is_tight(after)
 
@@ -203,7 +217,7 @@ def lower_read(kind: str, free: int, sink: Operand | None, *arguments: object) -
 def lower_write(kind: str, free: int, *arguments: object) -> tuple[bytes, int]:
     """Choose code that writes through the context: ``global_set`` or ``table_set``."""
     selection = Selection(free)
-    getattr(memory, kind)(selection, *arguments)
+    getattr(_memory(), kind)(selection, *arguments)
     return bytes(selection.code), selection.finish()
 
 

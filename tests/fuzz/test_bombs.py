@@ -18,7 +18,7 @@ MOST_GROWTH = 8.0
 # Below this, a measurement says little; growth is then not looked at.
 LEAST_SECONDS = 0.02
 # Usual programs take about half a microsecond and a few bytes of code for each byte of module.
-SECONDS_PER_BYTE = 40e-6
+SECONDS_PER_BYTE = 100e-6
 CODE_PER_BYTE = 120
 # What a module may cost however small it is.
 SECONDS_AT_ALL = 0.2

@@ -112,6 +112,37 @@ faults.ensure_on_top()
     assert done.returncode == -signal.SIGSEGV
 
 
+def test_a_handler_that_is_installed_again_and_again_makes_no_circle() -> None:
+    """As above, and the handler forgets what it replaced first: it then calls an older entry of ours."""
+    source = """
+@ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+def handler(number, info, context):
+    os.write(1, b'seen ')
+    ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(before)(number, info, context)
+m = Machine()
+for k in range(3):
+    before = system.disposition(11).handler
+    system.set_handler(11, ctypes.cast(handler, ctypes.c_void_p).value, 4)
+    faults.ensure_on_top()
+"""
+    done = python(SETUP + "from vibewasm.runtime.platform import system\n" + source + TRAP + CRASH)
+    assert done.stdout == "trap 1\nseen "
+    assert done.returncode == -signal.SIGSEGV
+
+
+def test_a_handler_for_one_time_is_called_one_time() -> None:
+    source = """
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def handler(number): os.write(1, b'once ')
+SA_RESETHAND = 0x80000000
+system.set_handler(11, ctypes.cast(handler, ctypes.c_void_p).value, SA_RESETHAND)
+m = Machine()
+"""
+    done = python(SETUP + "from vibewasm.runtime.platform import system\n" + source + TRAP + CRASH)
+    assert done.stdout == "trap 1\nonce "
+    assert done.returncode == -signal.SIGSEGV
+
+
 def test_a_signal_that_is_sent_acts_as_it_did_before() -> None:
     send = "os.kill(os.getpid(), signal.SIGSEGV)\nimport time; time.sleep(5)"
     assert python(SETUP + MACHINE + send).returncode == -signal.SIGSEGV

@@ -102,6 +102,11 @@ def test_a_division_tells_zero_from_overflow(machine: Machine, reg: int, wide: i
     if not wide:
         # A 32-bit division does not look at the upper half of its divisor.
         assert trap_of(machine, signed, "lll:l", 42, 0, 1 << 32).number == 7
+    else:
+        # A 64-bit one does: rdx:rax = 2**96 divided by 2**32.
+        large = asm.mov_rr(1, RAX, RCX) + asm.mov_rr(1, reg, RSI)
+        large = machine.wrapped(large + asm.mov_rr(1, RDX, reg) + asm.div_r(1, reg))
+        assert trap_of(machine, large, "lll:l", 0, 0, 1 << 32).number == 6
     assert machine.call(signed, "lll:l", 42, 0, 5) == [8]
 
 
@@ -336,13 +341,18 @@ def test_bounds_of_bulk_operations_are_exact(machine: Machine) -> None:
         (0, most, most, False),
         (0, 0, end, True),
         (0, 0, end + 1, False),
+        # Sums that do not fit 64 bits, as a 64-bit memory may have them.
+        ((1 << 64) - 1, 0, 2, False),
+        (0, (1 << 64) - 1, 2, False),
+        (5, 5, (1 << 64) - 5, False),
+        (1 << 63, 0, 1 << 63, False),
     ):
         for record in (copy, fill):
             fine = good or (record is fill and d + n <= end)
             if fine:
-                assert machine.call(record, "iii:l", d, s, n) == [7777]
+                assert machine.call(record, "lll:l", d, s, n) == [7777]
             else:
-                trap = trap_of(machine, record, "iii:l", d, s, n)
+                trap = trap_of(machine, record, "lll:l", d, s, n)
                 assert (trap.number, trap.signal) == (2, 0)
                 assert record.cells[0] < trap.pc < record.cells[0] + 100
                 assert trap.frames == ((trap.pc, machine.ctx.address),)

@@ -10,7 +10,6 @@ from ..opcodes import name_of
 from .errors import BodyFault, type_mismatch
 from .function import FunctionCompiler
 from .labels import BLOCK, ELSE, FUNCTION, IF, LOOP, Label
-from .unreachable import skip_unreachable
 
 TRAP_UNREACHABLE = 1
 #: Stands for a trap number where the cold code is the interrupt poll of a loop.
@@ -42,6 +41,8 @@ def after_branch(c: FunctionCompiler, pc: int) -> int:
     if c.code[pc] == 0x0B and pc < c.end:
         # The usual case: nothing at all behind the branch.
         return pc
+    from .unreachable import skip_unreachable  # optimised code has little that cannot be reached
+
     return skip_unreachable(c, pc)
 
 
