@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
     from vibewasm.module import Module
 
-#: Bytes of an instruction that a line shows; longer ones are cut, with a mark. Fifteen is the longest that x86-64 has.
+__all__ = ["MissingCapstoneError", "disassemble_function", "listing"]
+
+#: Bytes of an instruction that a line shows; of longer ones (x86-64 has up to fifteen) the rest is marked by a plus.
 _BYTES_SHOWN = 11
 
-#: What a trap in code looks like: ``ud1 eax, [rax + disp8]``, with the trap number as the displacement.
+#: What a trap in code looks like: ``ud1 eax, [rax + disp8]``, with the trap number as the displacement. capstone takes
+#: its two opcode bytes for no instruction (Intel's manual has it, under UD).
 _UD1 = b"\x0f\xb9\x40"
 
 
@@ -26,65 +29,90 @@ class MissingCapstoneError(ImportError):
 
 
 def disassemble_function(module: Module, func_index: int) -> str:
-    """The machine code of one defined function as text, ending in a newline.
+    """The machine code of one defined function as text that ends in a newline.
 
     ``func_index`` counts in the module's function index space, imports first. The function is compiled for this, which
     gives the very bytes that run, since compiling depends on nothing but the module, the target and the configuration.
 
-    Raises :class:`IndexError` where the module defines no such function, :class:`~vibewasm.errors.ValidationError`
-    where its body is invalid, and :class:`MissingCapstoneError` where capstone is not installed.
+    Raises:
+        IndexError: the module defines no such function.
+        ValidationError: its body is invalid.
+        MissingCapstoneError: capstone is not installed.
     """
     info = module.info
     defined = func_index - info.imported_funcs
     if not 0 <= defined < len(info.bodies):
         raise IndexError(f"function {func_index} is not defined in this module")
-    code = module.compiler.compile(defined)
+    lines = listing(code := module.compiler.compile(defined))
     start, end = info.bodies[defined]
-    name = _name(module, func_index)
-    type = info.types[info.func_type_indices[func_index]]
+    name = module.func_name(func_index)
     header = (
-        f"function {func_index}{f' {name!r}' if name else ''}: {type}\n"
+        f"function {func_index}{f' {name!r}' if name else ''}: {info.func_type(func_index)}\n"
         f"; {end - start} bytes of wasm at {start:#x}, {len(code)} bytes of machine code\n"
     )
-    return header + "".join(line + "\n" for line in listing(code))
+    return header + "".join(line + "\n" for line in lines)
 
 
 def listing(code: bytes) -> Iterator[str]:
-    """``code`` (x86-64) as lines: offset, bytes, text; traps are named, and bytes that are no instruction are data."""
+    """The machine code of one function (x86-64) as lines: offset, bytes, text.
+
+    Traps are named. Jump tables, which stand behind all code, are shown as the distances that they hold, with the
+    targets; bytes that are no instruction are shown as such.
+
+    Raises:
+        MissingCapstoneError: capstone is not installed.
+    """
     decoder = _decoder()
+    return _lines(decoder, code)
+
+
+def _lines(decoder: Any, code: bytes) -> Iterator[str]:
+    tables: set[int] = set()
+    # Where the first jump table starts. A table's address is taken in code that stands before it.
+    limit = len(code)
     offset = 0
-    while offset < len(code):
-        for address, size, mnemonic, operands in decoder.disasm_lite(code[offset:], offset):
-            raw = code[address : address + size]
-            text = f"{mnemonic} {operands}".rstrip()
-            yield _line(address, raw, text + _remark(raw))
-            offset = address + size
-        if offset < len(code):
-            # capstone stops at what it cannot read. Show one byte as data and go on after it.
-            raw = code[offset : offset + 1]
-            yield _line(offset, raw, f".byte {raw[0]:#04x}")
-            offset += 1
+    while offset < limit:
+        if limit < len(code) and limit - offset < 4 and not any(code[offset:limit]):
+            yield _line(offset, code[offset:limit], "; padding")
+            break
+        raw, text = _instruction(decoder, code, offset)
+        target = _table_address(raw, offset)
+        if target is not None and offset < target < len(code):
+            tables.add(target)
+            limit = min(limit, target)
+            text += f"  ; jump table at {target:#x}"
+        yield _line(offset, raw, text)
+        offset += len(raw)
+    table = limit
+    for entry in range(limit, len(code) - 3, 4):
+        table = entry if entry in tables else table
+        distance = int.from_bytes(code[entry : entry + 4], "little", signed=True)
+        yield _line(entry, code[entry : entry + 4], f".long {distance:#x}  ; {table + distance:#x}")
 
 
-def _line(address: int, raw: bytes, text: str) -> str:
-    shown = raw[:_BYTES_SHOWN].hex(" ") + ("+" if len(raw) > _BYTES_SHOWN else "")
-    return f"{address:6x}  {shown:<{3 * _BYTES_SHOWN}} {text}"
+def _instruction(decoder: Any, code: bytes, offset: int) -> tuple[bytes, str]:
+    """The bytes and the text of the instruction at ``offset``."""
+    if code.startswith(_UD1, offset) and offset + 3 < len(code):
+        raw = code[offset : offset + 4]
+        number = raw[3]
+        remark = f"  ; trap: {TRAPS[number][1]}" if number in TRAPS else ""
+        return raw, f"ud1 eax, dword ptr [rax + {number:#x}]{remark}"
+    # One at a time, so that what it takes for no instruction is met here.
+    for _, size, mnemonic, operands in decoder.disasm_lite(code[offset : offset + 15], offset, 1):
+        return code[offset : offset + size], f"{mnemonic} {operands}".rstrip()
+    return code[offset : offset + 1], f".byte {code[offset]:#04x}"
 
 
-def _remark(raw: bytes) -> str:
-    if raw.startswith(_UD1) and raw[3] in TRAPS:
-        return f"  ; trap: {TRAPS[raw[3]][1]}"
-    return ""
-
-
-def _name(module: Module, func_index: int) -> str | None:
-    name = module.info.func_names.get(func_index)
-    if name is not None:
-        return name
-    for export in module.info.exports:
-        if export.kind == 0 and export.index == func_index:
-            return export.name
+def _table_address(raw: bytes, offset: int) -> int | None:
+    """The address that ``lea r64, [rip + disp32]`` takes; ``None`` for any other instruction."""
+    if len(raw) == 7 and raw[0] & 0xFB == 0x48 and raw[1] == 0x8D and raw[2] & 0xC7 == 0x05:
+        return offset + 7 + int.from_bytes(raw[3:7], "little", signed=True)
     return None
+
+
+def _line(offset: int, raw: bytes, text: str) -> str:
+    shown = raw[:_BYTES_SHOWN].hex(" ") + ("+" if len(raw) > _BYTES_SHOWN else "")
+    return f"{offset:6x}  {shown:<{3 * _BYTES_SHOWN}} {text}"
 
 
 def _decoder() -> Any:

@@ -1,1 +1,1 @@
-"""What running is: executable memory, the context that code reads, linear memory, traps and signals, entries and host calls."""
+"""What running is: executable memory, the context that code reads, linear memory, traps and signals, host calls."""

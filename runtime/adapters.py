@@ -93,9 +93,9 @@ class Adapters:
     def enter(self, signature: str) -> Callable[..., int]:
         """The adapter that calls a wasm function of this signature, such as ``"ild:i"``, from Python.
 
-        Call it with three objects that :func:`~vibewasm.runtime.calls.argument` made: the function record's address, the number
-        of parameter cells, and the address of cells for parameters and results. It returns 0, or the number of the trap, or
-        HOST_FAILURE.
+        Call it with three objects that :func:`~vibewasm.runtime.calls.argument` made: the function record's address,
+        the number of parameter cells, and the address of cells for parameters and results. It returns 0, or the number
+        of the trap, or HOST_FAILURE.
         """
         function = self._enter.get(signature)
         if function is None:
@@ -110,7 +110,7 @@ class Adapters:
         return address
 
     def lazy(self, defined: int) -> int:
-        """Address of the code that has the defined function ``defined`` of the running instance compiled and calls it."""
+        """Address of code that has the defined function ``defined`` of the running instance compiled, and calls it."""
         lazy = self._lazy
         while len(lazy) <= defined:
             first = len(lazy)

@@ -1,9 +1,9 @@
 """Calls between Python and machine code: prototypes of callbacks, and what ctypes swallows of them.
 
-An exception can come up in a callback before its first line runs: CPython looks for signals when it enters a function, so
-``KeyboardInterrupt`` is raised there, outside any ``try``. ctypes cannot pass an exception through machine code, so it hands it
-to ``sys.unraisablehook`` and returns. Machine code notices, since the callback has not cleared the store's "failed" cell; what
-was raised is caught here, so that it can be raised again outside.
+An exception can come up in a callback before its first line runs: CPython looks for signals when it enters a function,
+    so ``KeyboardInterrupt`` is raised there, outside any ``try``. ctypes cannot pass an exception through machine code,
+    so it hands it to ``sys.unraisablehook`` and returns. Machine code notices, since the callback has not cleared the
+    store's "failed" cell; what was raised is caught here, so that it can be raised again outside.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ LazyCallback = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_
 #: An ``enter`` adapter; without argument types, since prebuilt arguments are converted fastest (:func:`argument`).
 EnterFunction = ctypes.CFUNCTYPE(ctypes.c_uint64)
 
-#: Makes the argument of an ``enter`` adapter from an int. Calling with such objects takes half the time of calling with ints and
-#: declared argument types. A bare int must never be passed: ctypes would cut it to 32 bits.
+#: Makes the argument of an ``enter`` adapter from an int. Calling with such objects takes half the time of calling with
+#: ints and declared argument types. A bare int must never be passed: ctypes would cut it to 32 bits.
 argument = ctypes.c_void_p.from_param
 
-#: Packages whose functions are passed to the callback types here: what other callbacks of the process raise is left alone.
+#: Packages whose functions are passed to the callback types here: what other callbacks of the process raise is left
+#: alone.
 callback_packages = {__name__.partition(".")[0]}
 
 #: What ctypes swallowed, by thread.

@@ -62,9 +62,9 @@ class CodeMemory:
             OSError: there is no room, or executable memory is forbidden.
         """
         if system.process_id() != self._process:
-            # In a forked child: the parent goes on writing to the arenas that the two share, so the child must not. Nothing
-            # is done in the parent: of a shared arena a child only uses what was published before the fork. The parent's
-            # lock may have been held by a thread that does not exist here.
+            # In a forked child: the parent goes on writing to the arenas that the two share, so the child must not.
+            # Nothing is done in the parent: of a shared arena a child only uses what was published before the fork. The
+            # parent's lock may have been held by a thread that does not exist here.
             self._lock = _thread.RLock()
             self._process = system.process_id()
         with self._lock:

@@ -74,8 +74,8 @@ _ALL_ONES = (1 << 64) - 1
 _HEADER_CELLS = STORE_RESULTS // 8
 _ZEROS = memoryview(bytes(STORE_RESULTS)).cast("Q")
 
-#: Addresses of blocks that nobody uses. Blocks are never unmapped: the handler of SIGINT, which may run at any moment in any
-#: thread, writes to all of them.
+#: Addresses of blocks that nobody uses. Blocks are never unmapped: the handler of SIGINT, which may run at any moment
+#: in any thread, writes to all of them.
 _pool: list[int] = []
 _mapped: list[object] = []
 
@@ -104,8 +104,8 @@ class TrapRecord:
         address: what could not be accessed, for a trap that a fault in memory raised, else 0.
         signal: the signal's number, or 0 if a stub raised the trap.
         registers: the general registers by hardware number, if there was a signal.
-        frames: ``(address of machine code, instance context)`` of each frame up to the host's, innermost first, 64 at most;
-            the address lies inside the instruction that trapped or called.
+        frames: ``(address of machine code, instance context)`` of each frame up to the host's, innermost first, 64 at
+            most; the address lies inside the instruction that trapped or called.
     """
 
     __slots__ = ("address", "frames", "number", "pc", "registers", "signal")
@@ -151,7 +151,8 @@ class StoreBlock:
         cells[:_HEADER_CELLS] = _ZEROS
         cells[CELL_STACK_TOP] = self.stack_base
         cells[CELL_STACK_END] = address + STORE_SIZE
-        # MXCSR of wasm code on x86-64: all exceptions masked, round to nearest. Other processors read the cell their way.
+        # MXCSR of wasm code on x86-64: all exceptions masked, round to nearest. Other processors read the cell their
+        # way.
         cells[CELL_FLOAT_MODE] = 0x1F80
 
     @property
@@ -167,7 +168,8 @@ class StoreBlock:
     def interrupt(self) -> None:
         """Make wasm code of the store call its poll callback soon; from any thread."""
         cells = self.cells
-        # The word comes first: `enter` lowers the limit and reads the word after that, so either of the two sees the other.
+        # The word comes first: `enter` lowers the limit and reads the word after that, so either of the two sees the
+        # other.
         cells[CELL_INTERRUPT] |= INTERRUPT_REQUEST
         cells[CELL_STACK_LIMIT] = _ALL_ONES
 

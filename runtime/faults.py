@@ -1,19 +1,20 @@
 """Signals: which faults are traps of wasm code, and what becomes of the others.
 
-The handler itself is machine code from the backend, since no Python may run in a signal. It reads the *fault table*, a block
-that this module fills: address ranges of code and of reservations, addresses of store blocks, and what handled each signal
-before. The handler may read at any moment in any thread, so every write leaves the table valid: a slot of a range is filled
-first address first and end last, and emptied in the opposite order; a new chunk of slots is linked in when it is complete.
+The handler itself is machine code from the backend, since no Python may run in a signal. It reads the *fault table*, a
+block that this module fills: address ranges of code and of reservations, addresses of store blocks, and what handled
+each signal before. The handler may read at any moment in any thread, so every write leaves the table valid: a slot of a
+range is filled first address first and end last, and emptied in the opposite order; a new chunk of slots is linked in
+when it is complete.
 
-Whoever installs a handler after ours gets faults first (``faulthandler.enable`` does, and would report a trap as a crash). So
-:func:`ensure_on_top` looks, and installs ours again above the newer one. That must not make a circle, because the newer one
-may call or restore the handler that it replaced, which is ours. So each installation is a *level* with an entry stub and with
-"previous" cells of its own: level 1 passes on to the newer handler, and that to level 0, which passes on to what there was
-before both. SIGINT is handled alike, but only where someone handles it already, as CPython does: ours marks all stores as
-interrupted and passes it on.
+Whoever installs a handler after ours gets faults first (``faulthandler.enable`` does, and would report a trap as a
+crash). So :func:`ensure_on_top` looks, and installs ours again above the newer one. That must not make a circle,
+because the newer one may call or restore the handler that it replaced, which is ours. So each installation is a *level*
+with an entry stub and with "previous" cells of its own: level 1 passes on to the newer handler, and that to level 0,
+which passes on to what there was before both. SIGINT is handled alike, but only where someone handles it already, as
+CPython does: ours marks all stores as interrupted and passes it on.
 
-SIGINT's handler stays in place all the time. Installing it for the time of each call would take two system calls of 0.2 to
-0.5 µs per call, as much as the call itself, and a process has few handlers of SIGINT but many calls.
+SIGINT's handler stays in place all the time. Installing it for the time of each call would take two system calls of 0.2
+to 0.5 µs per call, as much as the call itself, and a process has few handlers of SIGINT but many calls.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def _renew_lock() -> None:
 class _Ranges:
     """Address ranges that the handler looks through.
 
-    Slots are taken from and given back to a list, which is one step for other threads, for signal handlers and for finalisers,
-    all of which may come in between anywhere here.
+    Slots are taken from and given back to a list, which is one step for other threads, for signal handlers and for
+    finalisers, all of which may come in between anywhere here.
     """
 
     __slots__ = ("_chunks", "_free", "_head", "_taken")
@@ -207,8 +208,8 @@ class _Levels:
         for level in range(self.count):
             if self.get(level)[0] == handler and signal != system.SIGINT:
                 # That handler has been installed anew since, so now it may pass on to any level, this one too. This one
-                # passes on to what the level below it does, which cannot lead back up. SIGINT is nearly always CPython's,
-                # which passes nothing on but is installed anew by every signal.signal().
+                # passes on to what the level below it does, which cannot lead back up. SIGINT is nearly always
+                # CPython's, which passes nothing on but is installed anew by every signal.signal().
                 self.set(level, *self.get(level - 1))
         level = self.count
         if level // FAULT_LEVELS == len(_handlers):
@@ -228,8 +229,9 @@ def install(make: HandlerMaker) -> None:
     """Install the handler that the backend makes; does nothing but :func:`ensure_on_top` if that was done before.
 
     Args:
-        make: takes the address of the fault table, the address of the cells for what handled signals before, and the layout of
-            a signal's context, and returns machine code that begins with one entry per level, FAULT_ENTRY_SIZE bytes each.
+        make: takes the address of the fault table, the address of the cells for what handled signals before, and the
+            layout of a signal's context, and returns machine code that begins with one entry per level,
+            FAULT_ENTRY_SIZE bytes each.
 
     Raises:
         OSError: executable memory cannot be had.

@@ -24,8 +24,9 @@ class LinearMemory:
     Args:
         minimum: size in pages.
         maximum: pages to which it may grow, or None: as far as a 32-bit memory can.
-        guarded: reserve so much address space that an access out of bounds by a 32-bit index and a 32-bit offset is a fault.
-            Otherwise only what growing can need is reserved, or less where that cannot be had, and code must check bounds.
+        guarded: reserve so much address space that an access out of bounds by a 32-bit index and a 32-bit offset is a
+            fault. Otherwise only what growing can need is reserved, or less where that cannot be had, and code must
+            check bounds.
         limit: bytes that the host allows, or None.
 
     Attributes:
@@ -50,8 +51,8 @@ class LinearMemory:
         if limit is not None:
             if size > limit:
                 raise MemoryError(
-                    f"a memory of {minimum} pages needs {size} bytes, and the host allows {limit}; allow more, or use a module "
-                    "that asks for less"
+                    f"a memory of {minimum} pages needs {size} bytes, and the host allows {limit}; allow more, or use "
+                    "a module that asks for less"
                 )
             most = min(most, limit // PAGE_SIZE)
         self._most = most * PAGE_SIZE
@@ -130,8 +131,8 @@ def _reserve_guarded() -> mmap.mmap:
         return system.anonymous(GUARDED_RESERVATION)
     except OSError as error:
         raise MemoryError(
-            f"{GUARDED_RESERVATION} bytes of address space cannot be reserved ({error.strerror}): close memories that are not "
-            "used any more, raise the limit (ulimit -v, vm.overcommit_memory), or have code check bounds explicitly"
+            f"{GUARDED_RESERVATION} bytes of address space cannot be reserved ({error.strerror}): close memories that "
+            "are not used any more, raise the limit (ulimit -v, vm.overcommit_memory), or have code check bounds explicitly"
         ) from None
 
 
@@ -145,6 +146,7 @@ def _reserve(size: int, most: int) -> mmap.mmap:
         except OSError as error:
             if wanted <= size:
                 raise MemoryError(
-                    f"a memory of {size} bytes cannot be had ({error.strerror}): free memory, or raise the limit (ulimit -v)"
+                    f"a memory of {size} bytes cannot be had ({error.strerror}): free memory, or raise the limit "
+                    "(ulimit -v)"
                 ) from None
             wanted = max(wanted // 2 & -PAGE_SIZE, size)

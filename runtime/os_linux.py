@@ -1,6 +1,7 @@
 """Linux, with glibc or musl: every system call and every structure of the system that the engine relies on.
 
-The C library is called through ctypes; addresses are ints. Structure offsets are those of the 64-bit kernel and C library ABIs.
+The C library is called through ctypes; addresses are ints. Structure offsets are those of the 64-bit kernel and C
+library ABIs.
 """
 
 from __future__ import annotations
@@ -179,8 +180,8 @@ def map_code(size: int) -> tuple[int, int]:
         finally:
             os.close(fd)
     raise OSError(
-        "no executable memory can be had; vibewasm needs memfd_create() with an executable mapping, or a file system for "
-        f"temporary files that is not mounted noexec. Tried {'; '.join(failures)}"
+        "no executable memory can be had; vibewasm needs memfd_create() with an executable mapping, or a file system "
+        f"for temporary files that is not mounted noexec. Tried {'; '.join(failures)}"
     )
 
 

@@ -10,7 +10,7 @@ import sys
 
 
 class UnsupportedPlatform(RuntimeError):
-    """This operating system, processor or Python cannot run machine code the way the engine does it, and the message says why."""
+    """The engine cannot run on this operating system, processor or Python; the message says why."""
 
 
 if sys.platform == "linux":
@@ -27,7 +27,8 @@ def check() -> None:
     """
     if sys.platform != "linux":
         raise UnsupportedPlatform(
-            f"vibewasm runs on Linux (glibc or musl) so far, and this is {sys.platform!r}; a Linux virtual machine or container works"
+            f"vibewasm runs on Linux (glibc or musl) so far, and this is {sys.platform!r}; a Linux virtual machine "
+            "or container works"
         )
     if sys.maxsize < 1 << 32:
         raise UnsupportedPlatform(

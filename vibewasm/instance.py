@@ -147,7 +147,7 @@ class Exports:
     def __init__(self, instance: Instance) -> None:
         # A leading space keeps the names apart from those of exports, of which any is possible, and out of the way.
         self.__dict__[" instance"] = instance
-        self.__dict__[" index"] = index = {export.name: export for export in instance.module.info.exports}
+        self.__dict__[" index"] = index = instance.module._export_index
         for name in _METHODS:
             if name in index:
                 # An attribute of the object comes before one of its class.

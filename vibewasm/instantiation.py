@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from struct import pack_into
+
 from .binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from .engine import adapters
 from .func import Func
@@ -29,10 +31,12 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     """Instantiate ``module`` with ``externs`` for its imports.
 
     Raises:
+        WasmError: the store is closed, or runs in another thread.
         LinkError: a memory or table is too large for the store.
         Trap: a segment does not fit, or the start function trapped.
     """
     info = module.info
+    store._check_usable()
     store._refresh_guards()
     instance = Instance.__new__(Instance)
     instance.store = store
@@ -104,7 +108,7 @@ def _fill_context(instance: Instance) -> None:
         at += 1
     at = layout.tables >> 3
     for table in instance._tables:
-        cells[at] = table._descriptor
+        cells[at] = table._descriptor.address
         at += 1
     type_id = store.engine._type_id
     type_ids = [type_id(type_) for type_ in info.types]
@@ -134,12 +138,8 @@ def _fill_slots(instance: Instance) -> None:
     count = len(module.info.bodies)
     if count:
         lazy = adapters().lazy
-        # The last one makes sure of all before it.
-        lazy(count - 1)
-        first = module.layout.slots >> 3
-        instance._cells[first : first + count] = memoryview(
-            b"".join([(address or lazy(j)).to_bytes(8, "little") for j, address in enumerate(module._addresses)])
-        ).cast("Q")
+        addresses = [address or lazy(defined) for defined, address in enumerate(module._addresses)]
+        pack_into(f"={count}Q", instance._context.bytes, module.layout.slots, *addresses)
 
 
 def _fill_records(instance: Instance, type_ids: list[int]) -> None:

@@ -187,7 +187,9 @@ class Memory(Extern):
         return view
 
     def _close(self) -> None:
+        """Give the memory back, or raise ``BufferError`` and leave it as it is. No code can run any more."""
         self._bytes.release()
+        self._bytes = memoryview(bytearray())
         try:
             self._linear.close()
         except BufferError:

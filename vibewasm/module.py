@@ -46,6 +46,7 @@ class Module:
         "_addresses",
         "_code",
         "_compiler",
+        "_export_index",
         "_lock",
         "_lock_owner",
         "_records",
@@ -63,6 +64,7 @@ class Module:
             source = read(source)
         self.info = decode(source)
         self.layout = ContextLayout(self.info)
+        self._export_index = {export.name: export for export in self.info.exports}
         self._compiler: Compiler | None = None
         self._code: CodeMemory | None = None
         #: Address of each defined function's machine code, 0 before it is compiled.

@@ -234,25 +234,30 @@ class Store:
         A store that is not closed gives all back when nothing refers to it any more.
 
         Raises:
-            BufferError: a view of a memory is in use.
-            WasmError: a call is active.
+            WasmError: a call is active; the store stays open.
+            BufferError: a view of a memory is in use. The store is closed, but that memory stays until the view is
+                gone; closing again tries again.
         """
-        if self._closed:
-            return
         if self._state[1] is not None and self._state[0] is None:
             raise WasmError("a store cannot be closed while a call is active in it")
-        for memory in self._memories:
-            try:
-                memory._close()
-            except BufferError:
-                raise BufferError("a store cannot be closed while a view of one of its memories is in use") from None
+        # First of all, so that no code can meet a memory that is gone.
         self._closed = True
         self._state[:] = [None, None, 0]
-        self._instances.clear()
         self._by_context.clear()
+        self._instances.clear()
         self._funcs.clear()
         self._wasi.clear()
         self._references = None
+        memories, self._memories = self._memories, []
+        for memory in memories:
+            try:
+                memory._close()
+            except BufferError:
+                self._memories.append(memory)
+        if self._memories:
+            raise BufferError(
+                "the store is closed, but a view of one of its memories is in use, which keeps the memory"
+            )
 
     def __enter__(self) -> Store:
         return self
@@ -289,7 +294,8 @@ class Store:
             raise self._interrupted()
 
     def _interrupted(self) -> Interrupted:
-        message = next(iter(self._reasons.values()), "interrupted")
+        # Other threads may come and go while this looks, so it looks at a copy.
+        message = [*self._reasons.values(), "interrupted"][0]
         self._reasons.pop(None, None)
         if self._reasons:
             # A deadline that is over stops whatever runs until its block ends.
@@ -336,6 +342,12 @@ class Store:
         self._cells[CELL_REAL_LIMIT] = limit
         state[1] = state[0] = token
 
+    def _check_usable(self) -> None:
+        """Raise ``WasmError`` if the store is closed, or runs in another thread."""
+        state = self._state
+        if self._closed or (state[0] is None and state[1] is not None and state[1] is not current.token):
+            self._take_over(current.token)
+
     def _fast_place(self, signature: str, size: int) -> tuple[Area, int]:
         """The area that fast calls of a signature use, and the first of their cells in it.
 
@@ -380,6 +392,8 @@ class Store:
         if func is None:
             from .func import Func
 
+            if self._closed:
+                raise WasmError("this store is closed")
             # A function of an instance that Python has not met yet: its record says which.
             record = (c_uint64 * 4).from_address(address)
             instance = self._by_context[record[RECORD_CTX >> 3]]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ctypes import addressof, c_char, c_uint64
-
 from .binary.module_info import TABLE
 from .errors import LinkError, WasmError
+from .runtime.blocks import Block
+from .runtime.context import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
 from .store import Extern
 from .types import Limits, TableType
 from .values import from_bits, to_bits
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 MAX_ELEMENTS = 0xFFFF_FFFF
 #: Cells that are filled at once.
 _CHUNK = 0x10000
-#: From this many bytes on, cells are mapped: such pages cost nothing until they are used.
-_MAPPED = 0x10000
 
 
 class Table(Extern):
@@ -40,7 +38,7 @@ class Table(Extern):
         TypeError: ``init`` is no such reference.
     """
 
-    __slots__ = ("_address", "_buffer", "_cells", "_descriptor", "_descriptor_buffer", "_size", "_store", "_type")
+    __slots__ = ("_cells", "_descriptor", "_size", "_store", "_type")
 
     _kind = TABLE
 
@@ -54,12 +52,8 @@ class Table(Extern):
         self._type = type
         self._size = 0
         self._cells = memoryview(b"").cast("Q")
-        # The machine code's view of the table: address of the cells, number of elements.
-        self._descriptor_buffer = (c_uint64 * 2)()
-        #: Address of the descriptor.
-        self._descriptor = addressof(self._descriptor_buffer)
-        self._buffer: object = None
-        self._address = 0
+        # The machine code's view of the table.
+        self._descriptor = Block(TABLE_DESCRIPTOR_SIZE)
         store._tables.append(self)
         self._resize(size)
         if init is not None:
@@ -97,10 +91,13 @@ class Table(Extern):
 
         Raises:
             ValueError: ``delta`` is negative.
-            WasmError: the table cannot become as large; the message says what forbids it.
+            WasmError: the table cannot become as large, and the message says what forbids it; or the store is closed,
+                or runs in another thread.
         """
         if delta < 0:
             raise ValueError(f"a table cannot shrink (grow by {delta})")
+        # Growing may move the cells, which running code must not miss.
+        self._store._check_usable()
         old, why = self._grow(delta, self._to_cell(init))
         if old < 0:
             raise WasmError(f"table of {self._size} elements cannot grow by {delta}: {why}")
@@ -140,25 +137,12 @@ class Table(Extern):
         if size > len(self._cells):
             # Room for more than is asked for, so that growing one by one takes linear time.
             room = max(size, min(2 * len(self._cells), self._store.max_table_elements))
-            if 8 * room >= _MAPPED:
-                from mmap import mmap
-
-                mapped = mmap(-1, 8 * room)
-                buffer: object = mapped
-                address = addressof(c_char.from_buffer(mapped))
-                cells = memoryview(mapped).cast("Q")
-            else:
-                array = (c_uint64 * room)()
-                buffer = array
-                address = addressof(array)
-                cells = memoryview(array).cast("B").cast("Q")
-            cells[:old] = self._cells[:old]
-            self._buffer = buffer
-            self._cells = cells
-            self._address = address
+            block = Block(8 * room)
+            block.cells[:old] = self._cells[:old]
+            self._cells = block.cells
+            self._descriptor.cells[TABLE_BASE >> 3] = block.address
         self._size = size
-        self._descriptor_buffer[0] = self._address
-        self._descriptor_buffer[1] = size
+        self._descriptor.cells[TABLE_LENGTH >> 3] = size
 
     def _fill(self, start: int, count: int, cell: int) -> None:
         """Set ``count`` elements, which exist, to the same cell."""

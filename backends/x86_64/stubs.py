@@ -398,8 +398,8 @@ def poll() -> bytes:
         asm.mov_mr(1, R11, abi.STORE_STACK_LIMIT, RAX),
         asm.mov_rr(1, RDI, CONTEXT),
         asm.zero(RDX),
-        # Whoever interrupts sets the word and then the limit; one who has set the word since it was cleared may have set the
-        # limit before it was lowered.
+        # Whoever interrupts sets the word and then the limit; one who has set the word since it was cleared may have
+        # set the limit before it was lowered.
         asm.alu_mi(asm.CMP, 1, R11, abi.STORE_INTERRUPT, 0),
     )
     a.jcc(asm.CC_E, "lowered")

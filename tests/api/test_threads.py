@@ -50,7 +50,16 @@ def test_a_store_that_runs_cannot_be_used_by_another_thread() -> None:
     m.func(["i32", "i32"], ["i32"], gets(2) + I32_ADD, export="add")
 
     def intrude() -> None:
-        for attempt in (lambda: add(1, 2), lambda: add.call_raw([1, 2]), instance.store.close):
+        table = vw.Table(instance.store, vw.TableType("funcref", vw.Limits(1)))
+        again = vw.Linker(instance.store.engine)
+        again.define("env", "host", print)
+        for attempt in (
+            lambda: add(1, 2),
+            lambda: add.call_raw([1, 2]),
+            instance.store.close,
+            lambda: table.grow(100),
+            lambda: again.instantiate(instance.store, instance.module),
+        ):
             with pytest.raises(vw.WasmError, match=r"running in another thread|while a call is active"):
                 in_thread(attempt)
         assert add(1, 2) == 3
@@ -174,6 +183,7 @@ def test_a_forked_child_goes_on_and_neither_side_disturbs_the_other() -> None:
     m = ModuleBuilder()
     m.memory(1, export="memory")
     m.table(10, element="externref", export="table")
+    m.table(100_000, element="externref", export="large")
     m.global_("i32", i32_const(5), mutable=True, export="g")
     for n in range(50):
         m.func([], ["i32"], i32_const(n), export=f"f{n}")
@@ -186,6 +196,7 @@ def test_a_forked_child_goes_on_and_neither_side_disturbs_the_other() -> None:
         exports.memory[0] = 1
         exports.g.value = 6
         exports.table[0] = "child"
+        exports.large[99_999] = "child"
         for n in range(0, 50, 2):
             assert exports[f"f{n}"]() == n
         with pytest.raises(vw.Trap, match="unreachable"):
@@ -196,6 +207,7 @@ def test_a_forked_child_goes_on_and_neither_side_disturbs_the_other() -> None:
     assert exports.memory[0] == 0
     assert exports.g.value == 5
     assert exports.table[0] is None
+    assert exports.large[99_999] is None
     for n in range(50):
         assert exports[f"f{n}"]() == n
     assert _in_child(lambda: [exports[f"f{n}"]() for n in range(50)]) == 0

@@ -29,6 +29,7 @@ DEADLINE = 5.0
 ENDLESS_DEADLINE = 0.02
 # What wasmtime says where it reads memory indices and offsets as WebAssembly 2.0 encoded them.
 _OLD_ENCODING = ("zero byte expected", "invalid var_uN: integer")
+_PLENTY_OF_FUEL = 1 << 60
 # wasmtime calls all of these table_out_of_bounds.
 _SAME_TRAP = {"undefined_element": "table_out_of_bounds"}
 
@@ -119,6 +120,8 @@ class Judge:
         """Instantiates and takes the steps; what comes last of these is `endless` if wasmtime had to stop it."""
         actions = [None, *planned]
         with vw.Store(self._engine) as store:
+            if self._engine.config.fuel:
+                store.fuel = _PLENTY_OF_FUEL
             run = _Run(store, module)
             with store.deadline(DEADLINE):
                 for action in actions[:-1] if endless else actions:

@@ -22,7 +22,12 @@ from tests.fuzz.make import Made, make
 from tests.fuzz.reduce import listing, reduce
 from tests.fuzz.report import Report
 
-_OPTIONS = ("checked", "explicit_bounds", "fuel")
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "checked": {"checked": True},
+    "explicit_bounds": {"explicit_bounds": True},
+    "fuel": {"fuel": True},
+    "lazy-translation": {"compilation": "lazy-translation"},
+}
 
 
 def main() -> int:
@@ -31,7 +36,7 @@ def main() -> int:
     seeds = corpus.load()
     if not seeds.programs:
         print("NOTE: no ../shared or VIBEWASM_SHARED: only generated modules are mutated", file=sys.stderr)
-    config = dict.fromkeys(options.config, True)
+    config = {name: value for option in options.config for name, value in _OPTIONS[option].items()}
     if options.only is not None:
         return _only(options.seed, options.only, seeds, config, options.reduce, options.save)
     stop = options.start + options.count

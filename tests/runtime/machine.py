@@ -1,7 +1,7 @@
 """What the tests of the runtime and of the stubs share: a store, an instance, and functions made by hand.
 
-The calling convention is spelled out here a second time, from its description, so that the tests do not repeat a mistake of
-the stubs.
+The calling convention is spelled out here a second time, from its description, so that the tests do not repeat a
+mistake of the stubs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ class TrapError(Exception):
         super().__init__(f"trap {record.number}")
         self.number = record.number
         self.record = record
-
 
 
 def cell_count(letters: str) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import R8, R9, R10, R11, R12, R13, R14, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP
 from vibewasm.runtime import calls, context, stack
@@ -141,7 +142,9 @@ def test_parameters_and_results_travel_between_python_and_wasm(drawn: tuple[str,
 
 @settings(max_examples=150, deadline=None)
 @given(permutations())
-def test_parameters_and_results_travel_between_wasm_and_a_host_function(drawn: tuple[str, list[int], list[int]]) -> None:
+def test_parameters_and_results_travel_between_wasm_and_a_host_function(
+    drawn: tuple[str, list[int], list[int]],
+) -> None:
     params, picks, cells = drawn
     m = shared_machine()
     results = "".join(params[p] for p in picks)
@@ -230,7 +233,9 @@ def test_the_stack_is_aligned_at_every_call(machine: Machine) -> None:
         record = machine.function(asm.mov_rr(1, RAX, RSP) + asm.ret_imm(area))
         assert machine.call(record, f"{params}:l", *range(cell_count(params)))[0] % 16 == 8
         # In place of a callback: C code that returns its stack pointer as the host function's result.
-        code = asm.mov_mr(1, RDX, 0, RSP) + asm.mov_ri(RAX, machine.block.address) + asm.mov_mi(1, RAX, 56, 0) + asm.ret()
+        code = (
+            asm.mov_mr(1, RDX, 0, RSP) + asm.mov_ri(RAX, machine.block.address) + asm.mov_mi(1, RAX, 56, 0) + asm.ret()
+        )
         host = machine.record(machine.adapters.leave(f"{params}:l"), machine.host_ctx, machine.stub_code.publish(code))
         record = machine.function(forward(machine, params, host))
         assert machine.call(record, f"{params}:l", *range(cell_count(params)))[0] % 16 == 8
@@ -333,5 +338,3 @@ def test_what_one_entry_costs_is_about_a_bare_call(machine: Machine) -> None:
     entered = min(timeit.repeat("f(a, n, v)", globals=names, number=2000, repeat=20))
     called = min(timeit.repeat("f(a, n, v)", globals={**names, "f": bare}, number=2000, repeat=20))
     assert entered < 2 * called
-
-

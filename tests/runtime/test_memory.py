@@ -6,8 +6,10 @@ import ctypes
 import mmap
 import os
 import threading
+from itertools import pairwise
 
 import pytest
+
 from vibewasm.runtime import context
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.code_memory import CodeMemory
@@ -40,7 +42,9 @@ def test_a_memory_has_its_size_and_no_more(minimum: int, maximum: int | None, gu
     assert (memory.size, len(memory.view())) == (size, size)
     assert descriptor(memory) == [memory.base, size, memory.reserved]
     assert memory.base % system.PAGE_SIZE == 0
-    assert memory.reserved == (GUARDED_RESERVATION if guarded else max((65536 if maximum is None else maximum), 1) * PAGE_SIZE)
+    assert memory.reserved == (
+        GUARDED_RESERVATION if guarded else max((65536 if maximum is None else maximum), 1) * PAGE_SIZE
+    )
     if size:
         assert " rw-p " in mapping(memory.base)
         assert " rw-p " in mapping(memory.base + size - 1)
@@ -224,7 +228,7 @@ def test_code_is_aligned_and_does_not_overlap_and_stays() -> None:
     for piece, address in zip(pieces, addresses, strict=True):
         assert ctypes.string_at(address, len(piece)) == piece
     spans = sorted((address, address + len(piece)) for piece, address in zip(pieces, addresses, strict=True))
-    assert all(low[1] <= high[0] for low, high in zip(spans, spans[1:], strict=False))
+    assert all(low[1] <= high[0] for low, high in pairwise(spans))
 
 
 def test_closing_unmaps() -> None:
@@ -299,7 +303,9 @@ def test_without_memfd_a_temporary_file_serves(monkeypatch: pytest.MonkeyPatch) 
     assert "vibewasm" not in mapping(address)
 
 
-def test_where_no_executable_memory_can_be_had_the_message_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_executable_memory_can_be_had_the_message_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def forbidden(*arguments: object) -> int:
         raise PermissionError(1, "Operation not permitted")
 

@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
+
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import R14, RAX, RBP, RBX, RCX, RDI, RSP
 from vibewasm.runtime import calls, context, faults, stack
@@ -206,7 +206,7 @@ def test_another_thread_can_interrupt(machine: Machine, make: Callable[[Machine]
 
 
 def test_many_interruptions_do_not_look_like_an_exhausted_stack(machine: Machine) -> None:
-    """The word and the limit are two cells: whatever comes between writing the one and the other, no false trap comes of it."""
+    """The word and the limit are two cells: what comes between writing the one and the other makes no false trap."""
     m = machine
     stopped = threading.Event()
 
@@ -233,7 +233,7 @@ def test_many_interruptions_do_not_look_like_an_exhausted_stack(machine: Machine
 
 
 def test_the_stack_is_checked_again_after_an_interruption(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interruption at the very function whose frame does not fit: it is heard, and then the stack is exhausted all the same."""
+    """An interruption at the very function whose frame does not fit: it is heard, and then the function traps."""
     monkeypatch.setattr(stack, "stack_limit", lambda: (1 << 63) - 1)
     machine.block.interrupt()
     with pytest.raises(TrapError) as caught:
@@ -248,6 +248,17 @@ def test_recursion_without_end_still_exhausts_the_stack_after_an_interruption(ma
         machine.call(endless(machine), ":")
     assert caught.value.number == 9
     assert machine.polls == [context.INTERRUPT_REQUEST]
+
+
+def test_a_raised_limit_alone_is_no_exhausted_stack(machine: Machine) -> None:
+    """As it is between the two steps of an interruption whose word has been heard already."""
+    m = machine
+
+    def raise_limit() -> None:
+        m.cells[context.CELL_STACK_LIMIT] = (1 << 64) - 1
+
+    m.call(m.wrapped(call_record(m.host(":", raise_limit)) + asm.zero(RCX) + call_record(exponential(m))), ":")
+    assert m.polls == [0]
 
 
 def test_an_interruption_at_a_check_that_cannot_be_resumed_is_a_trap(machine: Machine) -> None:
@@ -314,10 +325,12 @@ def test_the_poll_stub_preserves_all_registers(machine: Machine) -> None:
     code = asm.mov_ri(RAX, values.address) + b"".join(asm.movups_rm(x, RAX, 16 * x) for x in range(16))
     code += b"".join(asm.mov_ri(reg, 0x7000_0000_0000 + reg) for reg in ints)
     # The block's address is on the stack, so that no register is needed to call.
-    code = asm.mov_ri(RAX, m.cells[context.CELL_POLL_STUB]) + asm.push_r(RAX) + asm.push_r(RAX) + code + asm.call_m(RSP, 0)
+    code = (
+        asm.mov_ri(RAX, m.cells[context.CELL_POLL_STUB]) + asm.push_r(RAX) + asm.push_r(RAX) + code + asm.call_m(RSP, 0)
+    )
     for reg in ints:
         code += asm.push_r(RAX) + asm.mov_ri(RAX, 0x7000_0000_0000 + reg)
-        code += (asm.alu_rm(asm.CMP, 1, RAX, RSP, 0) if reg == RAX else asm.alu_rr(asm.CMP, 1, RAX, reg))
+        code += asm.alu_rm(asm.CMP, 1, RAX, RSP, 0) if reg == RAX else asm.alu_rr(asm.CMP, 1, RAX, reg)
         code += asm.pop_r(RAX) + asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(100)
     code += asm.mov_ri(RAX, values.address)
     for x in range(16):

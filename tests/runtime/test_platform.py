@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+
 from vibewasm.runtime import os_linux, platform, stack
 
 from .machine import python
@@ -80,14 +81,15 @@ thread.join()
 def test_another_operating_system_is_refused_when_an_engine_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     platform.check()
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(platform.UnsupportedPlatform, match="Linux .* 'darwin'"):
+    with pytest.raises(platform.UnsupportedPlatform, match=r"Linux .* 'darwin'"):
         platform.check()
 
 
 def test_the_modules_can_be_imported_on_another_operating_system() -> None:
     done = python(
         "import sys\nsys.platform = 'darwin'\n"
-        "from vibewasm.runtime import adapters, blocks, calls, code_memory, context, faults, linear_memory, stack, platform\n"
+        "from vibewasm.runtime import adapters, blocks, calls, code_memory, context, faults\n"
+        "from vibewasm.runtime import linear_memory, stack, platform\n"
         "try: platform.check()\nexcept platform.UnsupportedPlatform as error: print(error)"
     )
     assert "runs on Linux" in done.stdout, done.stderr

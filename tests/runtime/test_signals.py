@@ -6,6 +6,7 @@ import os
 import signal
 
 import pytest
+
 from vibewasm.runtime import faults
 from vibewasm.runtime.platform import system
 
@@ -94,7 +95,7 @@ def install():
 
 
 def test_a_handler_that_calls_the_one_before_it_makes_no_circle() -> None:
-    """A handler installed after ours which calls what it replaced: ours is put on top, both see the fault once, and it kills."""
+    """A handler installed after ours calls what it replaced: ours is put on top, both see the fault, and it kills."""
     source = """
 import struct
 seen = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import R8, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP
 from vibewasm.runtime import context, stack

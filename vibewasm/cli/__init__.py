@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import sys
 
-from .options import Command, CommandError, UsageError, help_text, nearest, parse
+from vibewasm.names import hint
+
+from .options import Command, CommandError, UsageError, help_text, parse
 
 __all__ = ["main"]
 
@@ -113,5 +115,4 @@ def _unknown(name: str) -> str:
         return f"unknown option {name}"
     if name.endswith((".wasm", ".wat")) or os.path.isfile(name):
         return f"{name!r} is not a command; to run that file: vibewasm run {name}"
-    hint = nearest(name, COMMANDS)
-    return f"unknown command {name!r}" + (f"; did you mean {hint!r}?" if hint else "")
+    return f"unknown command {name!r}{hint(name, COMMANDS)}"

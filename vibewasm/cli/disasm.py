@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .options import Arguments, Command, CommandError, Option, nearest
+from vibewasm.names import hint
+
+from .options import Arguments, Command, CommandError, Option
 from .wasmfile import load
 
 TYPE_CHECKING = False
@@ -42,8 +44,7 @@ def _index(arguments: Arguments, info: ModuleInfo, name: str) -> int:
     elif name in names:
         index = names[name]
     else:
-        hint = nearest(name, names)
-        raise arguments.error(f"there is no function {name!r}" + (f"; did you mean {hint!r}?" if hint else ""))
+        raise arguments.error(f"there is no function {name!r}{hint(name, names)}")
     first, end = info.imported_funcs, info.imported_funcs + len(info.bodies)
     if index < first:
         raise arguments.error(f"function {index} is imported, so it has no machine code here")

@@ -10,23 +10,6 @@ if TYPE_CHECKING:
     from vibewasm.binary.module_info import ModuleInfo
     from vibewasm.types import ExportType, ImportType
 
-_SECTIONS = {
-    0: "custom",
-    1: "type",
-    2: "import",
-    3: "function",
-    4: "table",
-    5: "memory",
-    6: "global",
-    7: "export",
-    8: "start",
-    9: "element",
-    10: "code",
-    11: "data",
-    12: "data count",
-    13: "tag",
-}
-
 
 def _inspect(arguments: Arguments) -> int:
     from vibewasm.engine import Engine
@@ -56,7 +39,7 @@ def _facts(path: str, info: ModuleInfo, imports: list[ImportType], exports: list
         "size": len(info.data),
         "sections": [
             {
-                "name": f"custom {section.name!r}" if section.id == 0 else _SECTIONS[section.id],
+                "name": f"custom {section.name!r}" if section.id == 0 else section.name,
                 "offset": section.start,
                 "size": section.end - section.start,
             }
@@ -110,7 +93,7 @@ def _text(facts: dict[str, object]) -> str:
 
 def _table(rows: list[tuple[str, str, str]]) -> list[str]:
     width = min(max((len(name) for _, name, _ in rows), default=0), 48)
-    return [f"  {kind:<6}  {name:<{width}}  {type}" for kind, name, type in rows]
+    return [f"  {kind:<6}  {name:<{width}}  {type.removeprefix(kind + ' ')}" for kind, name, type in rows]
 
 
 COMMAND = Command(

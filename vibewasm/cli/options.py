@@ -1,13 +1,15 @@
-"""A command's options as a table, and the three things made from it: the parse, the usage text, the suggestions.
+"""A command's options as a table, and what is made from it: the parse and the usage text.
 
 ``argparse`` takes longer to import than a small module takes to compile and run, hence this.
 """
 
 from __future__ import annotations
 
+from vibewasm.names import hint
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 
 class CommandError(Exception):
@@ -15,7 +17,7 @@ class CommandError(Exception):
 
 
 class UsageError(Exception):
-    """The command line itself is wrong (exit code 2). ``command`` is filled in by :func:`parse`'s caller or here."""
+    """The command line itself is wrong (exit code 2). ``command`` is whose options are, ``""`` if it is none's."""
 
     def __init__(self, message: str, command: str = "") -> None:
         super().__init__(message)
@@ -157,8 +159,7 @@ def parse(command: Command, words: list[str]) -> Arguments:
         name, equals, value = word.partition("=")
         option = options.get(name)
         if option is None:
-            hint = nearest(name, options)
-            raise given.error(f"unknown option {name}" + (f"; did you mean {hint}?" if hint else ""))
+            raise given.error(f"unknown option {name}{hint(name, options)}")
         if not option.value:
             if equals:
                 raise given.error(f"{name} takes no value")
@@ -195,10 +196,3 @@ def help_text(command: Command) -> str:
     if command.notes:
         lines += ["", command.notes]
     return "\n".join(lines) + "\n"
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most like ``name``, if any is like it at all."""
-    from difflib import get_close_matches  # costly to import, and needed only where something is wrong
-
-    return next(iter(get_close_matches(name, list(candidates), n=1)), None)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from .options import Arguments, Command, CommandError, Option, nearest
+from vibewasm.names import hint
+
+from .options import Arguments, Command, CommandError, Option
 from .wasmfile import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vibewasm.errors import Trap
     from vibewasm.instance import Instance
-    from vibewasm.linker import Linker
     from vibewasm.module import Module
     from vibewasm.types import ValType
 
@@ -21,8 +21,13 @@ EXIT_TIMEOUT = 124
 #: 128 + SIGABRT: what a shell reports of a native program that aborts, and what other engines' commands exit with.
 EXIT_TRAP = 134
 
-#: Names of the module that WASI preview 1 functions are imported from; the second is from before it was numbered.
-_WASI = ("wasi_snapshot_preview1", "wasi_unstable")
+#: The module that WASI preview 1 functions are imported from.
+_WASI = "wasi_snapshot_preview1"
+
+_STUB_ADVICE = (
+    "'vibewasm run' provides WASI only. With --stub-imports such functions return zeros; "
+    "to give real ones, use vibewasm from Python."
+)
 
 
 def _run(arguments: Arguments) -> int:
@@ -34,13 +39,14 @@ def _run(arguments: Arguments) -> int:
 
     from vibewasm.config import Config
     from vibewasm.engine import Engine
-    from vibewasm.errors import ExitTrap, Interrupted, Trap, WasmError
+    from vibewasm.errors import ExitTrap, Interrupted, LinkError, Trap, WasmError
     from vibewasm.linker import Linker
     from vibewasm.module import Module
     from vibewasm.store import Store
 
     try:
-        engine = Engine(Config(compilation="eager" if arguments.flag("--eager") else "lazy", fuel=fuel is not None))
+        mode = "eager" if arguments.flag("--eager") else "lazy"
+        engine = Engine(Config(compilation=mode, fuel=fuel is not None, max_memory=limit))
         module = Module(engine, data)
         values = _invocation(arguments, module, invoke, words) if invoke is not None else []
         if invoke is None:
@@ -48,10 +54,15 @@ def _run(arguments: Arguments) -> int:
         store = Store(engine)
         if fuel is not None:
             store.fuel = fuel
-        if limit is not None:
-            store.max_memory = limit
         linker = Linker(engine)
-        _link(arguments, path, linker, module, words if invoke is None else [], preopens, environment)
+        if any(item.module == _WASI for item in module.imports):
+            from vibewasm.wasi import WasiConfig
+
+            # The base name only: a guest has no business knowing where on the host it lies.
+            args = [os.path.basename(path), *(words if invoke is None else [])]
+            linker.define_wasi(WasiConfig(args=args, env=environment, preopens=preopens))
+        if arguments.flag("--stub-imports"):
+            linker.define_unknown_imports_as_zero(module)
         with store.deadline(seconds):
             instance = linker.instantiate(store, module)
             _call(instance, module, invoke, values)
@@ -60,11 +71,14 @@ def _run(arguments: Arguments) -> int:
         # A shell sees eight bits; a failure must not turn into success on the way.
         return exit.code if exit.code < 256 else (exit.code & 255 or 1)
     except Trap as trap:
-        print(_trap_text(trap), file=sys.stderr)
+        print(f"vibewasm: trap: {trap}", file=sys.stderr)
         return EXIT_TRAP
     except Interrupted:
         print(f"vibewasm: {path}: stopped after {seconds:g} seconds (--timeout)", file=sys.stderr)
         return EXIT_TIMEOUT
+    except LinkError as error:
+        missing = str(error).startswith("unknown import")
+        raise CommandError(f"{path}: {error}" + (f"\n{_STUB_ADVICE}" if missing else "")) from error
     except WasmError as error:
         raise CommandError(f"{path}: {error}") from error
 
@@ -98,12 +112,11 @@ def _invocation(arguments: Arguments, module: Module, name: str, words: list[str
     """The typed arguments of ``--invoke``; :class:`UsageError` where the export or an argument does not fit."""
     functions = _functions(module)
     if name not in functions:
-        hint = nearest(name, functions)
         if any(export.name == name for export in module.exports):
             problem = f"the export {name!r} is not a function"
         else:
             problem = f"there is no exported function {name!r}"
-        raise arguments.error(problem + (f"; did you mean {hint!r}?" if hint else "") + _listing(functions))
+        raise arguments.error(f"{problem}{hint(name, functions)}{_listing(functions)}")
     from .values import parse_value
 
     params = functions[name]
@@ -139,35 +152,6 @@ def _check_command(path: str, module: Module) -> None:
     )
 
 
-def _link(
-    arguments: Arguments,
-    path: str,
-    linker: Linker,
-    module: Module,
-    words: list[str],
-    preopens: dict[str, str],
-    environment: dict[str, str],
-) -> None:
-    imports = module.imports
-    if any(item.module in _WASI for item in imports):
-        from vibewasm.wasi import WasiConfig
-
-        # The base name only: a guest has no business knowing where on the host it lies.
-        name = os.path.basename(path)
-        linker.define_wasi(WasiConfig(args=[name, *words], env=environment, preopens=preopens))
-    if arguments.flag("--stub-imports"):
-        linker.define_unknown_imports_as_zero(module)
-        return
-    unknown = [item for item in imports if item.module not in _WASI]
-    if unknown:
-        listed = "".join(f"\n  {item.module}.{item.name}: {item.type}" for item in unknown[:20])
-        more = f"\n  ... and {len(unknown) - 20} more" if len(unknown) > 20 else ""
-        raise CommandError(
-            f"{path} imports what 'vibewasm run' does not provide:{listed}{more}\n"
-            "With --stub-imports such functions return zeros; to give real ones, use vibewasm from Python."
-        )
-
-
 def _preopens(arguments: Arguments) -> dict[str, str]:
     folders: dict[str, str] = {}
     for text in arguments.many("--dir"):
@@ -175,7 +159,10 @@ def _preopens(arguments: Arguments) -> dict[str, str]:
         if not os.path.isdir(host):
             problem = "is not a directory" if os.path.exists(host) else "does not exist"
             raise arguments.error(f"--dir {text}: {host!r} {problem}")
-        folders[guest if separator else host] = host
+        guest = guest if separator else host
+        if guest in folders:
+            raise arguments.error(f"--dir {text}: the program sees {folders[guest]!r} as {guest!r} already")
+        folders[guest] = host
     return folders
 
 
@@ -190,16 +177,6 @@ def _environment(arguments: Arguments) -> dict[str, str]:
         elif name in os.environ:
             environment[name] = os.environ[name]
     return environment
-
-
-def _trap_text(trap: Trap) -> str:
-    lines = [f"vibewasm: trap: {trap.message}"]
-    for depth, frame in enumerate(trap.frames):
-        name = frame.func_name or f"function {frame.func_index}"
-        where = f" (wasm offset {frame.wasm_offset:#x})" if frame.wasm_offset is not None else ""
-        prefix = f"{frame.module_name}!" if frame.module_name else ""
-        lines.append(f"  {depth}: {prefix}{name}{where}")
-    return "\n".join(lines)
 
 
 COMMAND = Command(

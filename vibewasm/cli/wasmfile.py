@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from .options import CommandError, nearest
+from vibewasm.names import hint
+
+from .options import CommandError
 
 #: How every binary module starts: the magic, then the version (1). The layer field that makes a component differ from
 #: a module lies in the second half, and the decoder reports that case itself.
@@ -80,8 +82,11 @@ def _missing(path: str) -> str:
     folder, name = os.path.split(path)
     if folder and not os.path.isdir(folder):
         return f"no such file: {path} (there is no folder {folder})"
-    hint = nearest(name, os.listdir(folder or "."))
-    return f"no such file: {path}" + (f"; did you mean {os.path.join(folder, hint)}?" if hint else "")
+    try:
+        there = os.listdir(folder or ".")
+    except OSError:
+        there = []
+    return f"no such file: {path}{hint(name, there)}"
 
 
 def _modules_in(folder: str) -> str:

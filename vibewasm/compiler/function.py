@@ -89,7 +89,7 @@ def _displacement(offset: int) -> bytes:
 def _simplify(op: int, b: Operand) -> tuple[int, Operand]:
     """An operation by a constant as a simpler one.
 
-    Subtracting is adding the negative, multiplying by a power of two shifts, and a shift's count is taken modulo the width.
+    Subtracting is adding the negative, multiplying by a power of two shifts, a shift's count is taken modulo the width.
     """
     value = b.value
     if op == 0x6B or op == 0x7D:

@@ -39,6 +39,7 @@ class Locals:
     """
 
     __slots__ = (
+        "_long",
         "_run_cells",
         "_run_ends",
         "_run_types",
@@ -98,6 +99,7 @@ class Locals:
                 cells = (base - offset) >> 3
         else:
             self.zero_pinned = []
+        self._long: dict[int, Operand] = {}
         self._run_ends: list[int] = []
         self._run_types: list[int] = []
         self._run_cells: list[int] = []
@@ -178,6 +180,13 @@ class Locals:
             return None
         if index < SHORT_INDICES:
             return self.entries[index]
+        found = self._long.get(index)
+        if found is None:
+            # Kept, since the search for entries that refer to a local goes by identity.
+            found = self._long[index] = self._long_entry(index)
+        return found
+
+    def _long_entry(self, index: int) -> Operand:
         from bisect import bisect_right  # most modules never get here
 
         run = bisect_right(self._run_ends, index)

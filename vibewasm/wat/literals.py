@@ -118,7 +118,7 @@ def _decimal(
     if 1e-37 < value < 3e38 and double & 0x1FFF_FFFF != 0x1000_0000:
         return int(struct.unpack("<I", struct.pack("<f", value))[0])
     digits = (whole + (fraction or "")).replace("_", "")
-    scale = _exponent(exponent) - len((fraction or "").replace("_", ""))
+    scale = _exponent(exponent, len(digits)) - len((fraction or "").replace("_", ""))
     digits = digits.lstrip("0")
     if len(digits) > _DIGITS_KEPT:
         # A last digit stands for all that are left out: it keeps a number from looking like a tie.
@@ -170,9 +170,7 @@ def _round(numerator: int, denominator: int, mantissa_bits: int, bits: int) -> i
     bias = (1 << bits - mantissa_bits - 2) - 1
     # The exponent of the lowest bit of the mantissa: of a normal number, but at least that of a subnormal one.
     exponent = numerator.bit_length() - denominator.bit_length() - mantissa_bits
-    if (numerator << max(0, -exponent)) >= (denominator << max(0, exponent) + mantissa_bits + 1):
-        exponent += 1
-    elif (numerator << max(0, -exponent)) < (denominator << max(0, exponent) + mantissa_bits):
+    if (numerator << max(0, -exponent)) < (denominator << max(0, exponent) + mantissa_bits):
         exponent -= 1
     exponent = max(exponent, 1 - bias - mantissa_bits)
     mantissa, rest = divmod(numerator << max(0, -exponent), denominator << max(0, exponent))

@@ -1,4 +1,4 @@
-"""Stubs as bytes: they decode as a whole, and their tables have the shape that callers count on; tests/runtime runs them."""
+"""Stubs as bytes: they decode as a whole, and tables have the shape that callers count on; tests/runtime runs them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,35 @@
+"""Recording compiles once more: the bytes are the same, and every instruction that can trap is found again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vibewasm.binary.decoder import decode
+from vibewasm.compiler import Compiler
+from vibewasm.layout import ContextLayout
+
+SHARED = Path(os.environ.get("VIBEWASM_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+PROGRAMS = sorted((SHARED / "programs").glob("*/*.wasm"))
+
+
+def test_the_programs_are_there() -> None:
+    if not PROGRAMS:
+        pytest.skip(f"no programs in {SHARED / 'programs'}: set VIBEWASM_SHARED")
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=[path.stem for path in PROGRAMS])
+def test_recording_gives_the_same_bytes(path: Path) -> None:
+    info = decode(path.read_bytes())
+    plain = Compiler(info, ContextLayout(info))
+    again = Compiler(info, ContextLayout(info))
+    # The largest program has thousands of functions: a sample of it is as good.
+    step = max(1, len(info.bodies) // 300)
+    for defined in range(0, len(info.bodies), step):
+        record = again.record(defined)
+        assert record.code == plain.compile(defined)
+        start, end = info.bodies[defined]
+        assert all(start <= offset <= end for _, offset in record.marks)
+        assert record.wasm_offset(len(record.code) - 1) is not None

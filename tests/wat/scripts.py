@@ -1,0 +1,72 @@
+"""The modules in the official suite's scripts: as the scripts write them, and as the reference interpreter assembled them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from vibewasm.wat.lexer import Tokens
+from vibewasm.wat.literals import decode_string
+
+
+class ScriptModule(NamedTuple):
+    """A module in a script.
+
+    Attributes:
+        line: on which line its command begins.
+        command: ``module``, ``assert_invalid`` and so on.
+        kind: ``text``, ``binary`` or ``quote``.
+        text: the form itself, without the word ``definition``.
+        data: the contents of a binary or a quotation.
+        message: the text that an assertion expects.
+    """
+
+    line: int
+    command: str
+    kind: str
+    text: str
+    data: bytes
+    message: str
+
+
+def modules(script: str) -> Iterator[ScriptModule]:
+    """The modules of a script, in its order."""
+    read = Tokens(script)
+    tokens, starts = read.tokens, read.starts
+    position = 0
+    while tokens[position]:
+        end = _end(tokens, position)
+        at = position
+        if tokens[position + 1].startswith("assert_"):
+            at += 2
+        if tokens[at : at + 2] == ["(", "module"] and tokens[at + 2] != "instance":
+            yield _module(read, tokens[position + 1], position, at, end)
+        position = end
+
+
+def _module(read: Tokens, command: str, start: int, at: int, end: int) -> ScriptModule:
+    tokens, starts = read.tokens, read.starts
+    line = read.text.count("\n", 0, starts[start]) + 1
+    last = _end(tokens, at)
+    text = read.text[starts[at] : starts[last - 1] + 1]
+    head = at + 2
+    if tokens[head] == "definition":
+        text = "(module " + read.text[starts[head] + len("definition") : starts[last - 1] + 1]
+        head += 1
+    if tokens[head][0] == "$":
+        head += 1
+    kind = tokens[head] if tokens[head] in ("binary", "quote") else "text"
+    data = b"".join(map(decode_string, tokens[head + 1 : last - 1])) if kind != "text" else b""
+    message = tokens[end - 2][1:-1] if command != "module" else ""
+    return ScriptModule(line, command, kind, text, data, message)
+
+
+def _end(tokens: list[str], position: int) -> int:
+    depth = 0
+    while True:
+        token = tokens[position]
+        depth += (token == "(") - (token == ")")
+        position += 1
+        if not depth:
+            return position
+        assert token, "the script ends within a form"

@@ -1,0 +1,350 @@
+"""Instructions in the text format, folded and unfolded (specification, "Text Format / Instructions").
+
+Bytes are written as instructions are read: an opcode that is folded waits on a stack of open forms until its operands
+are written. The stack is a list, so no nesting is too deep.
+"""
+
+from __future__ import annotations
+
+from ..opcodes import natural_alignment
+from .cursor import Space
+from .encode import signed, unsigned, vector
+from .lexer import Tokens
+from .literals import float_bits, integer
+from .literals import unsigned as unsigned_literal
+from .type_reader import TypeReader
+from .words import BLOCKS, PLAIN, SELECT, WITH_IMMEDIATES
+
+_END = 0x0B
+_ELSE = 0x05
+_EMPTY_BLOCK_TYPE = b"\x40"
+
+# Kinds of open forms. In the first four any instruction may come next; the others hold folded instructions or clauses.
+_TOP = 0  # the expression itself
+_UNFOLDED = 1  # a block up to `end`
+_FOLDED = 2  # a block up to its parenthesis
+_CLAUSE = 3  # (then ...) or (else ...)
+_OPERANDS = 4  # of a folded instruction, which is kept with it
+_CONDITION = 5  # of a folded `if`, whose label and first bytes are kept with it
+_AFTER_THEN = 6
+_AFTER_ELSE = 7
+
+#: An open form: its kind, and what has to be kept.
+_Form = tuple[int, bytes, "str | None"]
+
+#: Immediates that are indices, by the name of their kind: the attribute with the space.
+_SPACES = {
+    "func": "funcs",
+    "type": "types",
+    "table": "tables",
+    "memory": "memories",
+    "global": "globals",
+    "local": "locals",
+    "data": "datas",
+    "elem": "elems",
+    "tag": "tags",
+}
+#: Kinds of which index 0 is meant where none is written.
+_OPTIONAL = ("table", "memory")
+
+
+class CodeReader(TypeReader):
+    """Reads expressions, and keeps the index spaces that their instructions name things of."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        super().__init__(tokens)
+        self.funcs = Space("function")
+        self.tables = Space("table")
+        self.memories = Space("memory")
+        self.globals = Space("global")
+        self.datas = Space("data segment")
+        self.elems = Space("elem segment")
+        self.tags = Space("tag")
+        #: Whether an instruction named a data segment, so that the module needs a data count section.
+        self.uses_data_segments = False
+        #: Identifiers of the open blocks, outermost first, and the positions of each identifier in that list.
+        self.labels: list[str | None] = []
+        self.label_positions: dict[str, list[int]] = {}
+        #: Encoded constants by type and token: programs repeat them.
+        self._constants: dict[tuple[str, str], bytes] = {}
+        self._readers = {
+            "label": self._label,
+            "labels": self._labels,
+            "i32": lambda: self._constant("i32"),
+            "i64": lambda: self._constant("i64"),
+            "f32": lambda: self._constant("f32"),
+            "f64": lambda: self._constant("f64"),
+            "heap": self.heap_type,
+            "type table": self._table_and_type,
+            "memory memory": lambda: self._two(self.memories, self.memories),
+            "table table": lambda: self._two(self.tables, self.tables),
+            "data memory": lambda: self._segment(self.memories, self.datas),
+            "elem table": lambda: self._segment(self.tables, self.elems),
+        }
+
+    # -- expressions
+
+    def expression(self, single: bool = False) -> bytearray:
+        """An expression up to the parenthesis that ends its field; with ``single`` one folded instruction.
+
+        The end opcode is included.
+        """
+        out = bytearray()
+        self._instructions(out, single)
+        out.append(_END)
+        return out
+
+    def _instructions(self, out: bytearray, single: bool) -> None:
+        tokens = self.tokens
+        plain = PLAIN
+        forms: list[_Form] = []
+        kind = _OPERANDS if single else _TOP
+        bottom = kind
+        while True:
+            token = tokens[self.position]
+            if token == "(":
+                word = tokens[self.position + 1]
+                code = plain.get(word)
+                if code is not None and kind <= _CONDITION:
+                    self.position += 2
+                    forms.append((kind, code, None))
+                    kind = _OPERANDS
+                else:
+                    kind = self._open(word, kind, forms, out)
+            elif token == ")":
+                if kind == _OPERANDS and forms:
+                    self.position += 1
+                    kind, code, _ = forms.pop()
+                    out += code
+                elif kind == bottom and not forms:
+                    if single:
+                        raise self.unexpected()
+                    return
+                else:
+                    kind = self._close(kind, forms, out)
+                if single and not forms:
+                    return
+            elif kind > _CLAUSE:
+                raise self.unexpected()
+            else:
+                code = plain.get(token)
+                if code is not None:
+                    self.position += 1
+                    out += code
+                elif token in WITH_IMMEDIATES:
+                    self.position += 1
+                    out += self._immediates(token)
+                else:
+                    kind = self._structure(token, kind, forms, out)
+
+    def _open(self, word: str, kind: int, forms: list[_Form], out: bytearray) -> int:
+        """Begin a folded instruction or a clause that is more than an opcode; the new form's kind."""
+        if kind == _CONDITION and word == "then":
+            outer, header, label = forms.pop()
+            out += header
+            self._enter(label)
+            forms.append((outer, b"", label))
+            forms.append((_AFTER_THEN, b"", None))
+        elif kind == _AFTER_THEN and word == "else":
+            out.append(_ELSE)
+            forms.append((_AFTER_ELSE, b"", None))
+        elif kind > _CONDITION:
+            raise self.unexpected()
+        elif word in WITH_IMMEDIATES:
+            self.position += 2
+            forms.append((kind, self._immediates(word), None))
+            return _OPERANDS
+        elif word in BLOCKS:
+            self.position += 2
+            label = self.identifier()
+            header = self._block_header(word)
+            forms.append((kind, header, label))
+            if word == "if":
+                return _CONDITION
+            out += header
+            self._enter(label)
+            return _FOLDED
+        else:
+            raise self.unexpected(self.position + 1)
+        self.position += 2
+        return _CLAUSE
+
+    def _close(self, kind: int, forms: list[_Form], out: bytearray) -> int:
+        """Go on behind the parenthesis that ends a form; the kind of the one around it."""
+        if kind in (_FOLDED, _AFTER_THEN, _AFTER_ELSE):
+            out.append(_END)
+            self._leave()
+        elif kind != _CLAUSE:
+            raise self.unexpected()
+        self.position += 1
+        return forms.pop()[0]
+
+    def _structure(self, word: str, kind: int, forms: list[_Form], out: bytearray) -> int:
+        """An unfolded ``block``, ``else``, ``end`` and so on; the kind of the innermost form afterwards."""
+        if word in BLOCKS:
+            self.position += 1
+            label = self.identifier()
+            header = self._block_header(word)
+            out += header
+            self._enter(label)
+            forms.append((kind, header if word == "if" else b"", label))
+            return _UNFOLDED
+        if word not in ("else", "end") or kind != _UNFOLDED:
+            raise self.unexpected()
+        outer, is_if, label = forms.pop()
+        if word == "else" and not is_if:
+            raise self.unexpected()
+        self.position += 1
+        again = self.identifier()
+        if again is not None and again != label:
+            raise self.error(f"mismatching label {again}", self.position - 1)
+        if word == "else":
+            out.append(_ELSE)
+            forms.append((outer, b"", label))
+            return _UNFOLDED
+        out.append(_END)
+        self._leave()
+        return outer
+
+    def _block_header(self, word: str) -> bytes:
+        """Opcode and immediates of an instruction that begins a block, whose label has been read."""
+        code, kinds = BLOCKS[word]
+        for other in kinds.split()[1:]:
+            raise self.error(f"unknown operator {word}: there is no reader of its immediate {other}")
+        return code + self._block_type()
+
+    def _block_type(self) -> bytes:
+        if self.at_form("type"):
+            return signed(self.type_use())
+        params, results = self.signature(None)
+        if params or len(results) > 1:
+            return signed(self.inline_type((params, results)))
+        return results[0] if results else _EMPTY_BLOCK_TYPE
+
+    # -- labels
+
+    def _enter(self, label: str | None) -> None:
+        if label is not None:
+            self.label_positions.setdefault(label, []).append(len(self.labels))
+        self.labels.append(label)
+
+    def _leave(self) -> None:
+        label = self.labels.pop()
+        if label is not None:
+            self.label_positions[label].pop()
+
+    def _label(self) -> bytes:
+        token = self.tokens[self.position]
+        if token[:1] != "$":
+            return unsigned(self.natural(32))
+        positions = self.label_positions.get(token)
+        if not positions:
+            raise self.unexpected() if token == "$" else self.error(f"unknown label {token}")
+        self.position += 1
+        return unsigned(len(self.labels) - 1 - positions[-1])
+
+    def _labels(self) -> bytes:
+        labels = [self._label()]
+        while self.at_index():
+            labels.append(self._label())
+        return vector(labels[:-1]) + labels[-1]
+
+    # -- immediates
+
+    def _immediates(self, word: str) -> bytes:
+        """The bytes of an instruction whose name has been read."""
+        code, kinds = WITH_IMMEDIATES[word]
+        if kinds == "local":
+            return code + self.index_bytes(self.locals)
+        if kinds == "memarg":
+            return code + self._memarg(word)
+        if kinds == "types":
+            return self._select(code)
+        if "data" in kinds:
+            self.uses_data_segments = True
+        if kinds in self._readers:
+            return code + self._readers[kinds]()
+        for kind in kinds.split():
+            if kind in self._readers:
+                code += self._readers[kind]()
+            elif kind in _SPACES:
+                code += self._index_of(kind)
+            else:
+                raise self.error(f"unknown operator {word}: there is no reader of its immediate {kind}")
+        return code
+
+    def _index_of(self, kind: str) -> bytes:
+        if kind in _OPTIONAL and not self.at_index():
+            return b"\0"
+        space: Space = getattr(self, _SPACES[kind])
+        return self.index_bytes(space)
+
+    def _two(self, target: Space, source: Space) -> bytes:
+        if not self.at_index():
+            return b"\0\0"
+        first = self.index_bytes(target)
+        return first + self.index_bytes(source)
+
+    def _segment(self, place: Space, segment: Space) -> bytes:
+        """A segment, before which the text may name where it goes; the binary format has them the other way round."""
+        start = self.position
+        self.position += 1
+        two = self.at_index()
+        self.position = start
+        where = self.index_bytes(place) if two else b"\0"
+        return self.index_bytes(segment) + where
+
+    def _table_and_type(self) -> bytes:
+        table = self._index_of("table")
+        return unsigned(self.type_use()) + table
+
+    def _select(self, code: bytes) -> bytes:
+        if not self.at_form("result"):
+            return SELECT
+        _, results = self.signature(None)
+        return code + vector(results)
+
+    def _memarg(self, word: str) -> bytes:
+        memory = self.index(self.memories) if self.at_index() else 0
+        offset, token = 0, self.tokens[self.position]
+        if token.startswith("offset="):
+            offset = self._field(token[7:], 64)
+            token = self.tokens[self.position]
+        log2 = natural_alignment(word)
+        if token.startswith("align="):
+            alignment = self._field(token[6:], 32)
+            log2 = alignment.bit_length() - 1
+            if alignment != 1 << max(log2, 0):
+                raise self.error("alignment must be a power of two", self.position - 1)
+        if memory:
+            return unsigned(log2 | 0x40) + unsigned(memory) + unsigned(offset)
+        return unsigned(log2) + unsigned(offset)
+
+    def _field(self, digits: str, bits: int) -> int:
+        """The number behind ``offset=`` or ``align=``."""
+        try:
+            value = unsigned_literal(digits, bits)
+        except ValueError as error:
+            raise self.error(str(error)) from None
+        if value is None:
+            raise self.error(f"unknown operator {self.tokens[self.position][:60]}")
+        self.position += 1
+        return value
+
+    def _constant(self, type_: str) -> bytes:
+        token = self.tokens[self.position]
+        found = self._constants.get((type_, token))
+        if found is None:
+            found = self._constants[type_, token] = self._encode_constant(type_, token)
+        self.position += 1
+        return found
+
+    def _encode_constant(self, type_: str, token: str) -> bytes:
+        bits = int(type_[1:])
+        try:
+            value = integer(token, bits) if type_[0] == "i" else float_bits(token, bits)
+        except ValueError as error:
+            raise self.error(str(error)) from None
+        if value is None:
+            raise self.unexpected()
+        return signed(value) if type_[0] == "i" else value.to_bytes(bits // 8, "little")

@@ -1,0 +1,27 @@
+"""Text into a binary module."""
+
+from __future__ import annotations
+
+from ..errors import WatError
+from .lexer import Tokens
+from .module_reader import ModuleReader
+
+
+def wat2wasm(source: str | bytes, *, names: bool = False) -> bytes:
+    """The binary module that ``source`` describes: ``(module ...)`` or its fields alone.
+
+    Args:
+        source: the text; bytes are UTF-8.
+        names: whether the identifiers go into a name section.
+
+    Raises:
+        WatError: malformed text. Whether the module is valid is not checked.
+    """
+    while True:
+        reader = ModuleReader(Tokens(source))
+        module = reader.read()
+        if module is not None:
+            return module
+        is_binary, source = reader.quoted()
+        if is_binary:
+            return source
