@@ -44,7 +44,8 @@ STORE_SAVED_SP = 24
 STORE_TRAP = 32
 STORE_TRAP_PC = 40
 STORE_FAULT_ADDRESS = 48
-#: Set to HOST_FAILURE before each callback; the callback clears it last, or leaves a trap's number in it.
+#: Set to HOST_FAILURE before each callback, and again when an activation inside it ends; the callback clears it last, or
+#: leaves a trap's number in it.
 STORE_FAILED = 56
 #: Callbacks into Python.
 STORE_LAZY = 64
@@ -104,7 +105,7 @@ FAULT_SIGNAL = 24
 FAULT_RAISE = 32
 FAULT_TABLE_SIZE = 48
 #: What handled signals before: a number of levels, in each 16 bytes per signal (handler, flags).
-FAULT_LEVELS = 32
+FAULT_LEVELS = 8
 FAULT_SIGNALS = 16
 FAULT_LEVEL_SIZE = 16 * FAULT_SIGNALS
 #: Entries of the handler, one per level, are this many bytes apart.

@@ -13,8 +13,8 @@ with an entry stub and with "previous" cells of its own: level 1 passes on to th
 which passes on to what there was before both. SIGINT is handled alike, but only where someone handles it already, as
 CPython does: ours marks all stores as interrupted and passes it on.
 
-SIGINT's handler stays in place all the time. Installing it for the time of each call would take two system calls of 0.2
-to 0.5 µs per call, as much as the call itself, and a process has few handlers of SIGINT but many calls.
+SIGINT's handler stays in place all the time. Installing it for the time of each call would take two system calls, 1 µs
+together, while a call takes 0.15 µs; and a process replaces its handlers of SIGINT rarely, but calls often.
 """
 
 from __future__ import annotations

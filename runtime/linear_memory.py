@@ -132,7 +132,8 @@ def _reserve_guarded() -> mmap.mmap:
     except OSError as error:
         raise MemoryError(
             f"{GUARDED_RESERVATION} bytes of address space cannot be reserved ({error.strerror}): close memories that "
-            "are not used any more, raise the limit (ulimit -v, vm.overcommit_memory), or have code check bounds explicitly"
+            "are not used any more, raise the limit (ulimit -v, vm.overcommit_memory), or have code check bounds "
+            "explicitly"
         ) from None
 
 

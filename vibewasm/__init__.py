@@ -80,6 +80,7 @@ __all__ = [
     "ValidationError",
     "WasiConfig",
     "WasmError",
+    "WatError",
     "__version__",
     "instantiate",
 ]
@@ -98,6 +99,7 @@ _HOMES = {
         "Trap",
         "ValidationError",
         "WasmError",
+        "WatError",
     ),
     "func": ("Func",),
     "global_": ("Global",),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 #: By number: signature of the instruction's immediates and operands, then the function of :mod:`vibewasm.bulk` that
-#: does it. One with a result returns it, the others a trap's number; see docs/abi.md for the numbers.
+#: does it. One with a result returns it, the others a trap's number. The compiler emits these numbers.
 BUILTINS = (
     ("ii:i", "memory_grow"),
     ("iiiii:", "memory_init"),

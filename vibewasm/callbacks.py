@@ -21,7 +21,7 @@ from .runtime.blocks import Block
 from .runtime.calls import HostCallback, address_of
 from .runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE
 from .types import EXTERNREF, F32, F64, I32, I64, V128
-from .values import NUMBER_FORMATS, cell_count, from_bits, from_cells, signature, to_cells
+from .values import NUMBER_FORMATS, cell_count, from_bits, from_cells, prefixed, signature, to_cells
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
         try:
             bits = to_cells(store, codes, values)
         except (TypeError, OverflowError, ValueError) as error:
-            raise error.__class__(f"{label}: result {error}") from None
+            raise prefixed(f"{label}: result", error) from None
         for cell in bits:
             stack[at : at + 8] = cell.to_bytes(8, "little")
             at += 8

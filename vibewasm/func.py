@@ -9,7 +9,7 @@ from .errors import WasmError
 from .runtime.calls import argument
 from .store import AREA_CELLS, Area, Extern, current
 from .types import F32, FUNCREF, I32, V128, FuncType, type_name
-from .values import MASK32, cell_count, from_bits, from_cells, signature, to_cells
+from .values import MASK32, cell_count, from_bits, from_cells, prefixed, signature, to_cells
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class Func(Extern):
         try:
             return to_cells(self._store, codes, arguments)
         except (TypeError, OverflowError, ValueError) as error:
-            raise type(error)(f"{self.name}{self._type}: parameter {error}") from None
+            raise prefixed(f"{self.name}{self._type}: parameter", error) from None
 
     def _entry(self) -> Callable[..., int]:
         """The adapter through which functions of this signature are called."""

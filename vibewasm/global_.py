@@ -7,7 +7,7 @@ from ctypes import addressof, c_uint64
 from .binary.module_info import GLOBAL
 from .store import Extern
 from .types import V128, GlobalType
-from .values import MASK64, from_bits, to_bits
+from .values import MASK64, from_bits, prefixed, to_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Global(Extern):
         try:
             bits = to_bits(self._store, code, value)
         except (TypeError, OverflowError, ValueError) as error:
-            raise type(error)(f"a global of type {self._type.content} {error}") from None
+            raise prefixed(f"a global of type {self._type.content}", error) from None
         self._cells[self._index] = bits & MASK64
         if code == V128:
             self._cells[self._index + 1] = bits >> 64

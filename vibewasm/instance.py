@@ -114,9 +114,9 @@ class Instance:
 
     def _main_memory(self) -> Memory | None:
         """The memory that a host function such as one of WASI works on: the export ``memory``, else memory 0."""
-        for export in self.module.info.exports:
-            if export.kind == MEMORY and export.name == "memory":
-                return self._memories[export.index]
+        export = self.module._export_index.get("memory")
+        if export is not None and export.kind == MEMORY:
+            return self._memories[export.index]
         return self._memories[0] if self._memories else None
 
     def _export(self, kind: int, index: int) -> Extern:

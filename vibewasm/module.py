@@ -47,6 +47,7 @@ class Module:
         "_code",
         "_compiler",
         "_export_index",
+        "_exported_names",
         "_lock",
         "_lock_owner",
         "_records",
@@ -65,6 +66,7 @@ class Module:
         self.info = decode(source)
         self.layout = ContextLayout(self.info)
         self._export_index = {export.name: export for export in self.info.exports}
+        self._exported_names: dict[int, str] | None = None
         self._compiler: Compiler | None = None
         self._code: CodeMemory | None = None
         #: Address of each defined function's machine code, 0 before it is compiled.
@@ -121,11 +123,14 @@ class Module:
     def func_name(self, index: int) -> str | None:
         """The name of function ``index``: from the name section, else of an export."""
         name = self.info.func_names.get(index)
-        if name is None:
-            for export in self.info.exports:
-                if export.kind == FUNC and export.index == index:
-                    return export.name
-        return name
+        if name is not None:
+            return name
+        names = self._exported_names
+        if names is None:
+            # Of several names the first one counts.
+            exported = [(item.index, item.name) for item in self.info.exports if item.kind == FUNC]
+            names = self._exported_names = dict(reversed(exported))
+        return names.get(index)
 
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""

@@ -1,8 +1,8 @@
-"""What a module is made from: a path, bytes, and one day text. The one place that knows about the text format."""
+"""What a module is made from: a path, bytes or text. The one place outside ``wat`` that knows about the text format."""
 
 from __future__ import annotations
 
-from .errors import DecodeError, WasmError
+from .errors import DecodeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Source = bytes | bytearray | memoryview | str | os.PathLike[str]
 
 MAGIC = b"\0asm"
-_TEXT_STARTS = (b"(module", b"(;", b";;", b"(func", b"(type", b"(import", b"(memory", b"(component")
+_TEXT_STARTS = (b"(", b";;")
 
 #: First bytes of files that are taken for modules by mistake, and what they are.
 _LOOKS: list[tuple[bytes, str]] = [
@@ -32,15 +32,16 @@ _LOOKS: list[tuple[bytes, str]] = [
 def read(source: Source) -> bytes:
     """The bytes of the binary module that ``source`` names or is.
 
-    A ``str`` that starts with an opening parenthesis is text of a module, any other is a path.
+    A ``str`` that starts with an opening parenthesis or with a comment is text of a module, any other is a path.
+    Identifiers of a text become names of the module.
 
     Raises:
         OSError: the file cannot be read.
-        WasmError: it is WebAssembly text, which is not supported yet.
+        WatError: it is text, and malformed.
         DecodeError: it is something else that is no module.
     """
-    if isinstance(source, str) and source.lstrip().startswith("("):
-        raise _no_text_format("this source")
+    if isinstance(source, str) and source.lstrip().startswith(("(", ";;")):
+        return _assemble(source)
     where = ""
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
@@ -51,18 +52,23 @@ def read(source: Source) -> bytes:
         except TypeError:
             raise TypeError(f"a module is made from a path or from bytes, not from {type(source).__name__}") from None
         where = f"{source!s}: "
-    if data[:4] != MAGIC and len(data) >= 4:
-        if data.lstrip().startswith(_TEXT_STARTS) or where.endswith(".wat: "):
-            raise _no_text_format(where[:-2] or "this source")
+    if data[:4] != MAGIC and (len(data) >= 4 or where.endswith(".wat: ")):
+        if is_text(data, where[:-2]):
+            return _assemble(data)
         raise DecodeError(f"magic header not detected: {where}{_describe(data)}", 0)
     return data
 
 
-def _no_text_format(what: str) -> WasmError:
-    return WasmError(
-        f"{what} is WebAssembly text, and the text format is not built yet; "
-        "make a binary module of it first, with wat2wasm or 'wasm-tools parse'"
-    )
+def is_text(data: bytes, path: str = "") -> bool:
+    """Whether bytes that begin no binary module are text of one, by how they begin or by their file's name."""
+    return data.lstrip().startswith(_TEXT_STARTS) or path.endswith(".wat")
+
+
+def _assemble(text: str | bytes) -> bytes:
+    # Imported only here: binary modules should not pay for it.
+    from .wat import wat2wasm
+
+    return wat2wasm(text, names=True)
 
 
 def _describe(data: bytes) -> str:

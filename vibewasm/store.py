@@ -12,7 +12,6 @@ from .runtime.blocks import Block
 from .runtime.calls import LazyCallback, PollCallback, address_of, take_swallowed, watch_swallowed
 from .runtime.context import (
     CELL_FAILED,
-    CELL_FUEL,
     CELL_LAZY,
     CELL_POLL,
     CELL_REAL_LIMIT,
@@ -77,9 +76,7 @@ class Extern:
 
 
 class _Thread(_local):
-    """The calling thread's ``token``: no two threads ever have the same, also not one after the other, as their
-    numbers may be.
-    """
+    """The calling thread's ``token``. No two threads ever have the same one, while thread numbers are used again."""
 
     token: object
 
@@ -119,7 +116,8 @@ class Store:
     Attributes:
         engine: the engine.
         max_memory: how many bytes all memories together may have, or ``None``. It counts when a memory is made or
-        grows. max_table_elements: how many elements one table may have. It counts when a table is made or grows.
+            grows.
+        max_table_elements: how many elements one table may have. It counts when a table is made or grows.
     """
 
     __slots__ = (
@@ -159,7 +157,7 @@ class Store:
         self._state: list[Any] = [None, None, 0]
         self._area = Area(AREA_CELLS)
         self._fast_area = Area(_FAST_CELLS)
-        #: Where fast calls of a signature have their cells, by the number of cells' owner, the signature.
+        #: Where fast calls have their cells, by signature.
         self._fast_places: dict[str, tuple[Area, int]] = {}
         self._instances: list[Instance] = []
         self._by_context: dict[int, Instance] = {}
@@ -181,8 +179,6 @@ class Store:
         self._builtins: Builtins | None = None
         self._callbacks: list[object] = []
         self._closed = False
-        if engine.config.fuel:
-            self._cells[CELL_FUEL] = 0
         adapters().install(self._block)
         self._install_callbacks()
         watch_swallowed()
@@ -192,8 +188,7 @@ class Store:
         by_context = self._by_context
         reasons = self._reasons
 
-        # Such a callback can fail before its first line, so it says last that all is well (docs/design.md, "Host
-        # functions").
+        # Such a callback can fail before its first line, so it says last that all is well; see vibewasm.callbacks.
         def lazy(context: int, defined: int, _: int) -> int:
             try:
                 if defined < FIRST_BUILTIN:

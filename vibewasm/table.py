@@ -8,7 +8,7 @@ from .runtime.blocks import Block
 from .runtime.context import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
 from .store import Extern
 from .types import Limits, TableType
-from .values import from_bits, to_bits
+from .values import from_bits, prefixed, to_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Table(Extern):
         try:
             return to_bits(self._store, self._type.element.code, value)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"a table of {self._type.element} {error}") from None
+            raise prefixed(f"a table of {self._type.element}", error) from None
 
     def _grow(self, delta: int, cell: int) -> tuple[int, str]:
         """The former size, or -1 and the reason."""

@@ -50,6 +50,12 @@ def _kind(value: object) -> str:
     return "None" if value is None else f"{type(value).__name__} {text}"
 
 
+def prefixed(prefix: str, error: Exception) -> Exception:
+    """An error that :func:`to_bits` raised, with a subject; an error of the value's own methods is left as it is."""
+    kind = type(error)
+    return kind(f"{prefix} {error}") if kind in (TypeError, OverflowError, ValueError) else error
+
+
 def _int_bits(value: object, bits: int) -> int:
     try:
         number = to_index(value)  # type: ignore[arg-type]  # what is no integer raises TypeError, and that is the check
@@ -77,8 +83,10 @@ def to_bits(store: Store, code: int, value: object) -> int:
     """The bits of ``value`` as type ``code``: 64 bits, or 128 of a v128.
 
     Raises:
-        TypeError: the value has the wrong class; the message starts with "wants", for a caller to put a subject
-        before it. OverflowError: an integer that does not fit. ValueError: a function of another store.
+        TypeError: the value has the wrong class; the message starts with "wants", for :func:`prefixed` to put a
+            subject before it.
+        OverflowError: an integer that does not fit.
+        ValueError: a function of another store.
     """
     if code == I32:
         return _int_bits(value, 32)
@@ -128,7 +136,7 @@ def to_cells(store: Store, codes: Sequence[int], values: Iterable[object]) -> li
         try:
             bits = to_bits(store, code, value)
         except (TypeError, OverflowError, ValueError) as error:
-            raise type(error)(f"{position} {error}") from None
+            raise prefixed(str(position), error) from None
         cells.append(bits & MASK64)
         if code == V128:
             cells.append(bits >> 64)

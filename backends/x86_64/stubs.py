@@ -212,6 +212,8 @@ def _leave_enter() -> bytes:
     """Return from the frame of ``enter`` at rbp to Python, with the result in rax."""
     code = asm.mov_rm(1, RCX, RBP, -8) + asm.mov_rm(1, RCX, RCX, abi.CTX_STORE)
     code += asm.mov_rm(1, RDX, RBP, _ENTER_SAVED_SP) + asm.mov_mr(1, RCX, abi.STORE_SAVED_SP, RDX)
+    # Callbacks of this activation have cleared it; one that called `enter` has yet to.
+    code += asm.mov_mi(1, RCX, abi.STORE_FAILED, abi.HOST_FAILURE)
     code += asm.ldmxcsr_m(RBP, _ENTER_FLOAT_MODE)
     code += b"".join(asm.mov_rm(1, reg, RBP, disp) for reg, disp in _ENTER_SAVES)
     return code + asm.leave_() + asm.ret()

@@ -40,12 +40,25 @@ def test_what_is_no_module_is_said(tmp_path: pathlib.Path) -> None:
         vw.instantiate(1.5)  # type: ignore[arg-type]  # what is tested
 
 
-def test_text_is_not_supported_yet_and_that_is_said(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "add.wat"
-    path.write_text("(module)")
-    for source in (path, "(module)", "  (module)", b"(module)", b";; comment\n(module)"):
-        with pytest.raises(vw.WasmError, match="the text format is not built yet"):
-            vw.instantiate(source)
+def test_text_is_taken_from_files_strings_and_bytes(tmp_path: pathlib.Path) -> None:
+    text = '(module $m (func $f (export "f") (result i32) (i32.const 42)))'
+    path = tmp_path / "answer.wat"
+    path.write_text(text)
+    for source in (path, str(path), text, "  " + text, ";; comment\n" + text, text.encode()):
+        instance = vw.instantiate(source)
+        assert instance.exports.f() == 42
+        assert instance.module.name == "m"
+    path.write_text("")
+    assert not vw.instantiate(path).exports
+
+
+def test_a_fault_in_text_says_where_and_shows_it() -> None:
+    with pytest.raises(vw.WatError) as caught:
+        vw.instantiate("(module\n  (func (i32.cnst 1)))")
+    assert str(caught.value) == (
+        "unknown operator i32.cnst (line 2, column 10)\n    (func (i32.cnst 1)))\n           ^"
+    )
+    assert (caught.value.line, caught.value.column, caught.value.offset) == (2, 10, 17)
 
 
 def test_a_module_says_what_it_imports_and_exports() -> None:
@@ -109,6 +122,21 @@ def test_exports_without_such_names_have_the_methods_of_a_mapping() -> None:
     assert exports.keys() == ["add"]
     assert dict(exports) == {"add": exports.add}
     assert repr(exports) == "<vibewasm.Exports: add>"
+
+
+def test_a_missing_name_among_very_many_and_very_long_ones_is_said_soon() -> None:
+    m = ModuleBuilder()
+    f = m.func()
+    for n in range(20_000):
+        m.export(f"name{n}", 0, f)
+    m.export("x" * 100_000, 0, f)
+    exports = instance_of(m).exports
+    with pytest.raises(KeyError, match="did you mean 'name1"):
+        _ = exports["name1x"]
+    with pytest.raises(KeyError, match="there is no export 'xxxx"):
+        _ = exports["x" * 99_999]
+    assert f == 0
+    assert exports.name19999.name == "name0"
 
 
 def test_segments_are_applied_in_order_and_what_was_written_stays() -> None:

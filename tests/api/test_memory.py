@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 import vibewasm as vw
@@ -199,3 +202,32 @@ def test_memory_is_shared_by_instances_that_import_it() -> None:
     assert mem[0] == 8
     assert repr(mem) == "<vibewasm.Memory of 2 pages>"
     assert mem.store is first.store
+
+
+def test_where_address_space_is_scarce_code_checks_bounds_itself() -> None:
+    m = ModuleBuilder()
+    m.memory(1, 3, export="memory")
+    m.func(["i32"], ["i32"], gets(1) + b"\x40\x00", export="grow")
+    m.func(["i32"], ["i32"], gets(1) + I32_LOAD, export="load")
+    program = f"""
+import resource, sys
+sys.path[:0] = {sys.path!r}
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+import vibewasm as vw
+instance = vw.instantiate({m.build()!r})
+assert instance.store.engine.explicit_bounds
+exports = instance.exports
+assert exports.load(65532) == 0
+for address in (65533, -1):
+    try:
+        exports.load(address)
+    except vw.Trap as trap:
+        assert trap.code == "memory_out_of_bounds", trap
+    else:
+        raise AssertionError(address)
+assert exports.grow(2) == 1
+assert exports.load(3 * 65536 - 4) == 0
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not vw.Engine().explicit_bounds

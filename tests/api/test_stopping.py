@@ -217,6 +217,38 @@ def test_an_exception_of_a_signal_handler_ends_a_call_of_python(
         f()
 
 
+def test_a_signal_handler_may_call_the_function_that_is_being_called(
+    alarm: Callable[[Callable[[], None], float], None],
+) -> None:
+    add = spinner().exports.add
+    rings: list[int] = []
+
+    def ring() -> None:
+        rings.append(add(1000, len(rings)))
+        if len(rings) < 300:
+            signal.setitimer(signal.ITIMER_REAL, 0.0001)
+
+    alarm(ring, 0.0001)
+    n = 0
+    while len(rings) < 300:
+        n += 1
+        assert add(n, 1) == n + 1
+    assert rings == list(range(1000, 1300))
+
+
+def test_a_deadline_reaches_a_wasi_program_that_sleeps() -> None:
+    m = ModuleBuilder()
+    poll = m.import_func("wasi_snapshot_preview1", "poll_oneoff", ["i32"] * 4, ["i32"])
+    m.memory(1, export="memory")
+    # One subscription: to clock 1 (monotonic), for a minute.
+    m.data(bytes(16) + b"\1" + bytes(7) + (60 * 10**9).to_bytes(8, "little") + bytes(16), 64)
+    sleep = i32_const(64) + i32_const(128) + i32_const(1) + i32_const(256) + call(poll)
+    m.func([], ["i32"], sleep, export="sleep")
+    instance = instance_of(m, wasi=vw.WasiConfig())
+    with pytest.raises(vw.Interrupted, match="deadline"), instance.store.deadline(0.05):
+        instance.exports.sleep()
+
+
 def test_a_handler_of_ctrl_c_that_does_not_raise_lets_the_loop_go_on() -> None:
     instance = spinner()
     hits: list[int] = []

@@ -41,6 +41,7 @@ NAMES = {
     "ValidationError",
     "WasiConfig",
     "WasmError",
+    "WatError",
     "__version__",
     "instantiate",
 }

@@ -102,7 +102,7 @@ class Surroundings:
         self.table_size = rng.randrange(1, 9)
         self.elements = rng.randrange(3) if FUNCREF in self.tables else 0  # all of functions, passive
         self.datas = rng.randrange(3) if self.memory else 0
-        self.budget = rng.choice([30, 60, 120, 250])
+        self.budget, self.depth = rng.choice([(30, 4), (60, 4), (120, 5), (250, 5), (250, 6), (1000, 7)])
 
     def _some_types(self, count: int) -> bytes:
         pool = NUMBERS if self.rng.random() < 0.8 else NUMBERS + bytes([FUNCREF, EXTERNREF])
@@ -117,7 +117,7 @@ class BodyWriter:
         self.rng = module.rng
         self.func = func
         self.signature = module.types[module.funcs[func]]
-        extra = bytes(self.rng.choice(NUMBERS + bytes([FUNCREF])) for _ in range(self.rng.choice([0, 2, 5, 20])))
+        extra = bytes(self.rng.choice(NUMBERS + bytes([FUNCREF])) for _ in range(self.rng.choice([0, 2, 5, 12, 30])))
         self.locals = self.signature.params + extra
         self.scratch: list[int] = []  # types of locals behind the others: loop counters and multi-value results
         self.out: list[Instruction] = []
@@ -127,8 +127,8 @@ class BodyWriter:
 
     def write(self) -> Body:
         for _ in range(self.rng.randrange(6)):
-            self.statement(4)
-        self.values(self.signature.results, 4)
+            self.statement(self.module.depth)
+        self.values(self.signature.results, self.module.depth)
         self.emit(END)
         extra = self.locals[len(self.signature.params) :] + bytes(self.scratch)
         runs: list[tuple[int, int]] = []

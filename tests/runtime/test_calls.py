@@ -201,8 +201,7 @@ def test_enter_preserves_what_the_c_abi_says_and_loads_the_pinned_registers(mach
     for reg in (RBX, R12, R13):
         body += asm.mov_ri(reg, 0xBAD)
     record = machine.wrapped(body)
-    adapter = ctypes.cast(machine.adapters.enter(":l"), ctypes.c_void_p).value
-    assert adapter is not None
+    adapter = calls.address_of(machine.adapters.enter(":l"))
     # A C function that sets every callee-saved register, calls the adapter, and returns 0 if all are as they were.
     saved = (RBX, R12, R13, R14, 15)
     code = asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP) + b"".join(asm.push_r(reg) for reg in saved) + asm.push_r(RAX)

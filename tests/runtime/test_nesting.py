@@ -66,6 +66,26 @@ def test_an_exception_comes_out_unchanged_with_its_traceback(machine: Machine, d
     assert m.call(m.wrapped(asm.mov_ri(RAX, 5)), ":l") == [5]
 
 
+def test_a_failure_after_a_call_from_within_is_not_lost(machine: Machine) -> None:
+    """The callbacks of the inner activation clear the "failed" cell, which the outer callback has yet to do."""
+    m = machine
+    inner = m.wrapped(call_record(m.host(":", lambda: None)))
+    trapping = m.wrapped(call_record(m.host(":", lambda: None)) + asm.ud1(1))
+
+    def host(trap: int) -> None:
+        if trap:
+            with pytest.raises(TrapError):
+                m.call(trapping, ":")
+        else:
+            m.call(inner, ":")
+        raise LookupError
+
+    outer = m.wrapped(call_record(m.host("l:", host)))
+    for trap in (0, 1):
+        with pytest.raises(LookupError):
+            m.call(outer, "l:", trap)
+
+
 def test_a_trap_inside_can_be_handled_by_the_host_function_in_between(machine: Machine) -> None:
     m = machine
     boom = m.wrapped(asm.ud1(1))

@@ -105,8 +105,8 @@ def test_a_division_tells_zero_from_overflow(machine: Machine, reg: int, wide: i
         assert trap_of(machine, signed, "lll:l", 42, 0, 1 << 32).number == 7
     else:
         # A 64-bit one does: rdx:rax = 2**96 divided by 2**32.
-        large = asm.mov_rr(1, RAX, RCX) + asm.mov_rr(1, reg, RSI)
-        large = machine.wrapped(large + asm.mov_rr(1, RDX, reg) + asm.div_r(1, reg))
+        load = asm.mov_rr(1, RAX, RCX) + asm.mov_rr(1, reg, RSI) + asm.mov_rr(1, RDX, reg)
+        large = machine.wrapped(load + asm.div_r(1, reg))
         assert trap_of(machine, large, "lll:l", 0, 0, 1 << 32).number == 6
     assert machine.call(signed, "lll:l", 42, 0, 5) == [8]
 
@@ -300,7 +300,7 @@ def test_long_bulk_operations_can_be_interrupted_and_go_on(cell: int) -> None:
         view[:] = bytes(range(256)) * (len(view) // 256)
         model = bytearray(view)
         n = 5 << 20
-        rounds = []
+        rounds: list[int] = []
 
         def again(rounds: list[int] = rounds) -> None:
             rounds.append(1)

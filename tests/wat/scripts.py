@@ -34,6 +34,10 @@ def modules(script: str) -> Iterator[ScriptModule]:
     read = Tokens(script)
     tokens, starts = read.tokens, read.starts
     position = 0
+    if tokens[1:2] in (["func"], ["memory"]):
+        # A script may be the fields of one module.
+        yield ScriptModule(1, "module", "text", script, b"", "")
+        return
     while tokens[position]:
         end = _end(tokens, position)
         at = position

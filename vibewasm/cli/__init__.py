@@ -21,6 +21,8 @@ COMMANDS = {
     "validate": "check modules, function bodies included",
     "inspect": "show what a module imports, exports and consists of",
     "disasm": "list the machine code of a module's functions",
+    "wat2wasm": "make a binary module of text",
+    "wasm2wat": "show a binary module as text",
 }
 
 #: Exit codes that are not the program's own; docs/cli.md explains them.
@@ -97,6 +99,14 @@ def _load(name: str) -> Command:
         from . import inspect
 
         return inspect.COMMAND
+    if name == "wat2wasm":
+        from . import wat2wasm
+
+        return wat2wasm.COMMAND
+    if name == "wasm2wat":
+        from . import wasm2wat
+
+        return wasm2wat.COMMAND
     from . import disasm
 
     return disasm.COMMAND

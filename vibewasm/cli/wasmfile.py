@@ -32,14 +32,35 @@ _SIGNATURES: list[tuple[bytes, str, str]] = [
     (b"{", "JSON text", ""),
 ]
 
-_WAT_ADVICE = "vibewasm does not read it yet; convert it with wat2wasm or 'wasm-tools parse'"
-
 
 def load(path: str) -> bytes:
-    """The bytes of the module at ``path`` (``-``: standard input). Raises :class:`CommandError`."""
+    """The bytes of the module at ``path`` (``-``: standard input), which may be text. Raises :class:`CommandError`."""
+    data = read(path)
+    name = "standard input" if path == "-" else path
+    if data[:4] == MAGIC:
+        return data
+    from vibewasm.source import is_text
+
+    if not is_text(data, path):
+        raise CommandError(f"{name} is not a WebAssembly module: {describe(data)}")
+    return assemble(data, name, names=True)
+
+
+def assemble(text: bytes, name: str, *, names: bool) -> bytes:
+    """The binary module of a text; ``name`` is what to call it in the :class:`CommandError` of a malformed one."""
+    from vibewasm.errors import WatError
+    from vibewasm.wat import wat2wasm
+
+    try:
+        return wat2wasm(text, names=names)
+    except WatError as error:
+        raise CommandError(f"{name}: {error}") from error
+
+
+def read(path: str) -> bytes:
+    """The contents of the file at ``path`` (``-``: standard input). Raises :class:`CommandError`."""
     if path == "-":
         data = sys.stdin.buffer.read()
-        path = "standard input"
     else:
         try:
             with open(path, "rb") as file:
@@ -50,8 +71,6 @@ def load(path: str) -> bytes:
             raise CommandError(f"{path} is a directory; name the .wasm file in it{_modules_in(path)}") from None
         except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
             raise CommandError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    if data[:4] != MAGIC:
-        raise CommandError(f"{path} is not a WebAssembly module: {describe(data)}")
     return data
 
 
@@ -74,7 +93,7 @@ def describe(data: bytes) -> str:
         return f"it starts with the bytes {data[:4].hex(' ')}, a module with {MAGIC.hex(' ')}"
     start = text.lstrip("\ufeff \t\r\n")
     if start.startswith(("(module", "(;", ";;", "(func", "(type", "(import", "(memory", "(component")):
-        return f"it looks like WebAssembly text; {_WAT_ADVICE}"
+        return "it looks like WebAssembly text"
     return "it looks like plain text"
 
 

@@ -65,6 +65,8 @@ class CodeReader(TypeReader):
         #: Identifiers of the open blocks, outermost first, and the positions of each identifier in that list.
         self.labels: list[str | None] = []
         self.label_positions: dict[str, list[int]] = {}
+        #: Where in the bytes of the expression the instructions after the latest ``else`` begin.
+        self._after_else = 0
         #: Encoded constants by type and token: programs repeat them.
         self._constants: dict[tuple[str, str], bytes] = {}
         self._readers = {
@@ -90,6 +92,7 @@ class CodeReader(TypeReader):
         The end opcode is included.
         """
         out = bytearray()
+        self._after_else = 0
         self._instructions(out, single)
         out.append(_END)
         return out
@@ -146,7 +149,7 @@ class CodeReader(TypeReader):
             forms.append((outer, b"", label))
             forms.append((_AFTER_THEN, b"", None))
         elif kind == _AFTER_THEN and word == "else":
-            out.append(_ELSE)
+            self._else(out)
             forms.append((_AFTER_ELSE, b"", None))
         elif kind > _CONDITION:
             raise self.unexpected()
@@ -172,6 +175,8 @@ class CodeReader(TypeReader):
     def _close(self, kind: int, forms: list[_Form], out: bytearray) -> int:
         """Go on behind the parenthesis that ends a form; the kind of the one around it."""
         if kind in (_FOLDED, _AFTER_THEN, _AFTER_ELSE):
+            if kind == _AFTER_ELSE:
+                self._drop_empty_else(out)
             out.append(_END)
             self._leave()
         elif kind != _CLAUSE:
@@ -199,12 +204,22 @@ class CodeReader(TypeReader):
         if again is not None and again != label:
             raise self.error(f"mismatching label {again}", self.position - 1)
         if word == "else":
-            out.append(_ELSE)
+            self._else(out)
             forms.append((outer, b"", label))
             return _UNFOLDED
+        self._drop_empty_else(out)
         out.append(_END)
         self._leave()
         return outer
+
+    def _else(self, out: bytearray) -> None:
+        out.append(_ELSE)
+        self._after_else = len(out)
+
+    def _drop_empty_else(self, out: bytearray) -> None:
+        """An ``else`` without instructions says nothing, and the reference assembler leaves it out."""
+        if self._after_else == len(out):
+            out.pop()
 
     def _block_header(self, word: str) -> bytes:
         """Opcode and immediates of an instruction that begins a block, whose label has been read."""
@@ -312,7 +327,7 @@ class CodeReader(TypeReader):
             token = self.tokens[self.position]
         log2 = natural_alignment(word)
         if token.startswith("align="):
-            alignment = self._field(token[6:], 32)
+            alignment = self._field(token[6:], 64)
             log2 = alignment.bit_length() - 1
             if alignment != 1 << max(log2, 0):
                 raise self.error("alignment must be a power of two", self.position - 1)

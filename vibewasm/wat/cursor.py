@@ -140,7 +140,7 @@ class Cursor:
         try:
             value = unsigned_literal(self.tokens[self.position], bits)
         except ValueError as error:
-            raise self.error(str(error)) from None
+            raise self.error(f"i{bits} {error}") from None
         if value is None:
             raise self.unexpected()
         self.position += 1

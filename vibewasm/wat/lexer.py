@@ -112,13 +112,10 @@ class Tokens:
             position = match.end()
             token = match[1] or match[2]
             at = match.start(1) if match[1] else match.start(2)
-            if token == "(":
+            if token in ("(", "(@"):
                 opened.append(at)
             elif token == ")":
                 opened.pop()
-            elif token == "(@":
-                position = self._annotation_name(at)
-                opened.append(at)
             elif token == "(;":
                 position = self._end_of_comment(at)
             elif token == '"':

@@ -50,7 +50,7 @@ def unsigned(token: str, bits: int) -> int | None:
         return None
     value = _magnitude(match)
     if value >> bits:
-        raise ValueError(f"i{bits} {OUT_OF_RANGE}")
+        raise ValueError(f"{OUT_OF_RANGE}: it does not fit an i{bits}")
     return value
 
 
@@ -67,7 +67,7 @@ def integer(token: str, bits: int) -> int | None:
     if match[1] == "-":
         value = -value
     if not -1 << bits - 1 <= value < 1 << bits:
-        raise ValueError(f"i{bits} {OUT_OF_RANGE}")
+        raise ValueError(f"{OUT_OF_RANGE}: it does not fit an i{bits}")
     return value - (1 << bits) if value >> bits - 1 > 0 else value
 
 
@@ -100,7 +100,7 @@ def float_bits(token: str, bits: int) -> int | None:
     else:
         value = int(payload, 16) if payload else 1 << mantissa_bits - 1
         if not 0 < value < 1 << mantissa_bits:
-            raise ValueError(f"f{bits} {OUT_OF_RANGE}")
+            raise ValueError(f"{OUT_OF_RANGE}: it does not fit an f{bits}")
         magnitude = all_ones | value
     return magnitude | (1 << bits - 1 if sign == "-" else 0)
 
@@ -113,7 +113,7 @@ def _decimal(
     (double,) = struct.unpack("<Q", struct.pack("<d", value))
     if bits == 64:
         if value == float("inf"):
-            raise ValueError(f"f64 {OUT_OF_RANGE}")
+            raise ValueError(f"{OUT_OF_RANGE}: it does not fit an f64")
         return int(double)
     if 1e-37 < value < 3e38 and double & 0x1FFF_FFFF != 0x1000_0000:
         return int(struct.unpack("<I", struct.pack("<f", value))[0])
@@ -130,7 +130,7 @@ def _decimal(
     if not digits or scale + len(digits) < -400:
         return 0
     if scale + len(digits) > 400:
-        raise ValueError(f"f{bits} {OUT_OF_RANGE}")
+        raise ValueError(f"{OUT_OF_RANGE}: it does not fit an f{bits}")
     number = int(digits)
     if scale >= 0:
         return _round(number * 10**scale, 1, mantissa_bits, bits)
@@ -144,7 +144,7 @@ def _hexadecimal(whole: str, fraction: str, exponent: str | None, mantissa_bits:
     if not number or scale + number.bit_length() < -_EXPONENT_LIMIT:
         return 0
     if scale + number.bit_length() > _EXPONENT_LIMIT:
-        raise ValueError(f"f{bits} {OUT_OF_RANGE}")
+        raise ValueError(f"{OUT_OF_RANGE}: it does not fit an f{bits}")
     # A long number: keep its upper bits and whether any lower one is set.
     excess = number.bit_length() - 2000
     if excess > 0:
@@ -180,7 +180,7 @@ def _round(numerator: int, denominator: int, mantissa_bits: int, bits: int) -> i
     # A mantissa that rounds up to the next power of two carries into the exponent, as it should.
     result = mantissa + (exponent + bias + mantissa_bits - 1 << mantissa_bits) if mantissa else 0
     if result >= (1 << bits - 1) - (1 << mantissa_bits):
-        raise ValueError(f"f{bits} {OUT_OF_RANGE}")
+        raise ValueError(f"{OUT_OF_RANGE}: it does not fit an f{bits}")
     return result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .code_reader import CodeReader
 from .cursor import Space
-from .encode import section, signed, sized, unsigned, vector
+from .encode import section, sized, unsigned, vector
 from .lexer import Tokens
 
 _MAGIC_AND_VERSION = b"\0asm\1\0\0\0"
@@ -21,6 +21,20 @@ _ELEMENTS_ARE_EXPRESSIONS = 4
 _PASSIVE = 1
 _WITH_INDEX = 2
 _DECLARATIVE = 3
+
+
+#: What the items of a segment of plain function indices are.
+_NOT_NULL_FUNC = b"\x64\x70"
+
+
+def _function_of(item: bytes) -> bytes:
+    """The function index of an item that is nothing but ``ref.func``, or no bytes."""
+    if item[:1] != _REF_FUNC:
+        return b""
+    end = 1
+    while item[end] >= 0x80:
+        end += 1
+    return item[1 : end + 1] if item[end + 1 :] == _END else b""
 
 
 class ModuleReader(CodeReader):
@@ -223,7 +237,13 @@ class ModuleReader(CodeReader):
         groups: list[tuple[int, bytes]] = []
         while self.accept_form("local"):
             self._local_group(groups)
+        start = self.position
+        self.begin_body()
         body = self.expression()
+        if self.reorder_new_types():
+            # Its type indices have changed, and so may have their lengths.
+            self.position = start
+            body = self.expression()
         locals_ = vector([unsigned(count) + type_ for count, type_ in groups])
         self.codes.append(sized(locals_ + body))
         if self.locals.names:
@@ -259,19 +279,21 @@ class ModuleReader(CodeReader):
             element = self.reference_type()
             if not self.accept_form("elem"):
                 raise self.unexpected()
-            functions, items = self._inline_items()
+            items = self._inline_items()
             self.expect(")")
             size = unsigned(len(items))
             self.table_definitions.append(element + bytes((is64 | 1,)) + size + size)
             offset = (_I64_CONST if is64 else _I32_CONST) + b"\0" + _END
-            self._add_active_element(index, offset, element, functions, items)
+            self._add_active_element(index, offset, element, False, items)
             return
         self.position = start
         encoded = self.table_type()
         if self.tokens[self.position] != ")":
             initial = self.expression()
             # The default value needs no expression, also where it is written out.
-            if initial != _REF_NULL + encoded[:1] + _END:
+            if initial[:1] != _REF_NULL or not encoded.removeprefix(b"\x63").removeprefix(b"\x64").startswith(
+                bytes(initial[1:-1])
+            ):
                 encoded = b"\x40\0" + encoded + initial
         self.table_definitions.append(encoded)
 
@@ -357,7 +379,12 @@ class ModuleReader(CodeReader):
         if self.accept("func"):
             return _FUNCREF, True, self._functions()
         element = self.reference_type()
-        return element, False, self._item_expressions()
+        items = self._item_expressions()
+        if element == _NOT_NULL_FUNC:
+            functions = [_function_of(item) for item in items]
+            if all(functions):
+                return _FUNCREF, True, functions
+        return element, False, items
 
     def _functions(self) -> list[bytes]:
         functions = []
@@ -375,17 +402,15 @@ class ModuleReader(CodeReader):
                 items.append(bytes(self.expression(single=True)))
         return items
 
-    def _inline_items(self) -> tuple[bool, list[bytes]]:
-        """The items of a table's own segment."""
+    def _inline_items(self) -> list[bytes]:
+        """The items of a table's own segment, whose type is the table's; so they are expressions in any case."""
         if self.tokens[self.position] == "(":
-            return False, self._item_expressions()
-        return True, self._functions()
+            return self._item_expressions()
+        return [_REF_FUNC + function + _END for function in self._functions()]
 
     def _add_active_element(
         self, table: int, offset: bytes, element: bytes, functions: bool, items: list[bytes]
     ) -> None:
-        if functions and element != _FUNCREF:
-            functions, items = False, [_REF_FUNC + item + _END for item in items]
         if table or (not functions and element != _FUNCREF):
             self._add_element(_WITH_INDEX, unsigned(table) + offset, element, functions, items)
         else:
@@ -433,7 +458,7 @@ class ModuleReader(CodeReader):
             parts.append(section(8, unsigned(self.start)))
         if self.elements:
             parts.append(section(9, vector(self.elements)))
-        if self.data and self.uses_data_segments:
+        if self.uses_data_segments:
             parts.append(section(12, unsigned(len(self.data))))
         if self.codes:
             parts.append(section(10, vector(self.codes)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import WatError
 from .lexer import Tokens
 from .module_reader import ModuleReader
+from .name_section import name_section
 
 
 def wat2wasm(source: str | bytes, *, names: bool = False) -> bytes:
@@ -21,7 +21,7 @@ def wat2wasm(source: str | bytes, *, names: bool = False) -> bytes:
         reader = ModuleReader(Tokens(source))
         module = reader.read()
         if module is not None:
-            return module
+            return module + name_section(reader) if names else module
         is_binary, source = reader.quoted()
         if is_binary:
             return source

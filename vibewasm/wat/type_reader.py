@@ -32,6 +32,9 @@ class TypeReader(Cursor):
         self.signatures: list[Signature | None] = []
         #: The first type that an inline type may mean, by its encoding.
         self.indices: dict[bytes, int] = {}
+        #: Uses of inline types that the function body being read is the first to have: see reorder_new_types.
+        self.types_before_body = 0
+        self.new_in_body: list[int] = []
         #: Field names of each structure type.
         self.fields: dict[int, Space] = {}
 
@@ -129,6 +132,8 @@ class TypeReader(Cursor):
         while self.accept_form("result"):
             while not self.accept(")"):
                 results.append(self.value_type())
+        if results and self.at_form("param"):
+            raise self.unexpected(self.position + 1)
         return params, results
 
     def inline_type(self, signature: Signature) -> int:
@@ -139,7 +144,34 @@ class TypeReader(Cursor):
             found = self.indices[encoded] = len(self.signatures)
             self.signatures.append(signature)
             self.recursive_types.append(encoded)
+        if found >= self.types_before_body:
+            self.new_in_body.append(found)
         return found
+
+    def begin_body(self) -> None:
+        """Note that the types from here on are new ones of a function body."""
+        self.types_before_body = len(self.signatures)
+        self.new_in_body = []
+
+    def reorder_new_types(self) -> bool:
+        """Put the types that a body was the first to use into the reference assembler's order; whether any moved.
+
+        The specification leaves open the order of inline types. The reference assembler meets the instructions of a
+        body from the last to the first, and numbers their types as it meets them.
+        """
+        first = self.types_before_body
+        if len(self.signatures) < first + 2:
+            return False
+        order = list(dict.fromkeys(reversed(self.new_in_body)))
+        if order == sorted(order):
+            return False
+        encoded_before = len(self.recursive_types) - len(order)
+        signatures = [self.signatures[index] for index in order]
+        encodings = [self.recursive_types[encoded_before + index - first] for index in order]
+        self.signatures[first:] = signatures
+        self.recursive_types[encoded_before:] = encodings
+        self.indices.update(zip(encodings, range(first, first + len(order)), strict=True))
+        return True
 
     def type_use(self, names: Space | None = None) -> int:
         """The index of the type that is named, written out, or both. Parameters are declared in ``names``."""

@@ -52,7 +52,7 @@ SELECT = PLAIN.pop("select")
 OTHERS = frozenset(
     "module binary quote type rec sub final struct array field mut func param result local import export table memory "
     "global tag start elem data declare item offset ref null shared then catch catch_ref catch_all catch_all_ref "
-    "else end".split()
+    "else end nan:canonical nan:arithmetic".split()
 )
 
 

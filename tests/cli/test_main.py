@@ -1,0 +1,139 @@
+"""``vibewasm`` itself, and what it says of files that are no modules."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vibewasm
+from vibewasm.cli import main
+from vibewasm.cli.wasmfile import describe
+
+from . import modules
+from .command import prepared
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_help_lists_the_commands(capsys: Capture) -> None:
+    assert main(["--help"]) == 0
+    overview = capsys.readouterr().out
+    assert main(["help"]) == 0
+    assert main([]) == 2
+    assert capsys.readouterr().out == 2 * overview
+    for name in ("run", "validate", "inspect", "disasm"):
+        assert f"\n  {name} " in overview
+
+
+def test_help_of_a_command(capsys: Capture) -> None:
+    assert main(["run", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert main(["help", "run"]) == 0
+    assert capsys.readouterr().out == text
+    assert text.startswith("usage: vibewasm run [OPTIONS] FILE [ARGUMENT...]\n")
+
+
+def test_version(capsys: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"vibewasm {vibewasm.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["rnu"], "vibewasm: unknown command 'rnu'; did you mean 'run'?"),
+        (["program.wasm"], "vibewasm: 'program.wasm' is not a command; to run that file: vibewasm run program.wasm"),
+        (["--verbose"], "vibewasm: unknown option --verbose"),
+        (["inspect"], "vibewasm inspect: no FILE given"),
+        (["inspect", "a", "b"], "vibewasm inspect: one operand too many: 'b'"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2(capsys: Capture, words: list[str], message: str) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr().err.splitlines()[0] == message
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "it is empty"),
+        (b"\0as", "it is cut off"),
+        (b"\x7fELF\2\1\1\0", "it looks like an ELF file (native code); compile the program for a WebAssembly target"),
+        (b"\x1f\x8b\x08\0", "it looks like a gzip file; decompress it first: gzip -d"),
+        (b"(module)", "it looks like WebAssembly text"),
+        (b";; a comment\n(module)", "it looks like WebAssembly text"),
+        (b"  \n(module $m)", "it looks like WebAssembly text"),
+        (b"{}", "it looks like JSON text"),
+        (b"<!doctype html>", "it looks like HTML or XML text; a download may have failed and left an error page"),
+        (b"#!/bin/sh\n", "it looks like a script"),
+        ("Grüße\n".encode(), "it looks like plain text"),
+        (b"\1\2\3\4\5", "it starts with the bytes 01 02 03 04, a module with 00 61 73 6d"),
+        (b"x" * 257 + b"ustar", "it looks like a tar archive"),
+        ("ä".encode() * 3000, "it looks like plain text"),
+    ],
+)
+def test_a_file_that_is_no_module_is_described(data: bytes, what: str) -> None:
+    assert describe(data).startswith(what)
+
+
+@pytest.mark.parametrize("name", ["run", "validate", "inspect", "disasm"])
+def test_a_bad_file_ends_with_1(name: str, tmp_path: Path, capsys: Capture) -> None:
+    text = tmp_path / "module.wat"
+    text.write_text("(module (fun))")
+    broken = tmp_path / "broken.wasm"
+    broken.write_bytes(modules.library()[:-3])
+    component = tmp_path / "component.wasm"
+    component.write_bytes(b"\0asm\x0d\0\1\0")
+    expected = {
+        str(tmp_path / "modul.wat"): "no such file: {0}; did you mean 'module.wat'?",
+        str(tmp_path / "nowhere" / "x.wasm"): "no such file: {0} (there is no folder ",
+        str(tmp_path): "{0} is a directory; name the .wasm file in it: broken.wasm, component.wasm",
+        str(text): "{0}: unknown operator fun (line 1, column 10)",
+        str(broken): "{0}: ",
+        str(component): "{0}: ",
+        "nul\0": "cannot read {0}: ",
+    }
+    for path, message in expected.items():
+        assert main([name, path]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("vibewasm: " + message.format(path))
+        assert "Traceback" not in error
+    assert main([name, str(broken)]) == 1
+    assert "byte offset" in capsys.readouterr().err
+    assert main([name, str(component)]) == 1
+    assert "component" in capsys.readouterr().err
+
+
+def test_validate_checks_every_file(tmp_path: Path, capsys: Capture) -> None:
+    good, bad = tmp_path / "good.wasm", tmp_path / "bad.wasm"
+    good.write_bytes(modules.library())
+    bad.write_bytes(modules.invalid_body())
+    assert main(["validate", str(good)]) == 0
+    assert capsys.readouterr().out == f"{good}: valid\n"
+    assert main(["validate", str(bad), str(good)]) == 1
+    output, error = capsys.readouterr()
+    assert output == f"{good}: valid\n"
+    assert error.startswith(f"vibewasm: {bad}: type mismatch")
+    assert "in function 0 <broken>" in error
+
+
+def test_run_does_not_import_what_is_dear(tmp_path: Path) -> None:
+    path = tmp_path / "module.wasm"
+    path.write_bytes(modules.library())
+    code = (
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "from vibewasm.cli import main\n"
+        f"assert main(['run', '--invoke', 'add', {str(path)!r}, '1', '2']) == 0\n"
+        "dear = ('argparse', 'dataclasses', 'typing', 'inspect', 're', 'enum', 'functools', 'threading', 'pathlib',\n"
+        "        'contextlib', 'tempfile', 'logging', 'json', 'difflib')\n"
+        "print([name for name in dear if name in set(sys.modules) - before])\n"
+    )
+    # -I and -S: nothing that a site-packages folder does at start blurs what the command itself imports.
+    line = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(Path.cwd())!r})\n{code}"]
+    _, environment = prepared()
+    output = subprocess.run(line, env=environment, capture_output=True, check=True, text=True).stdout
+    assert output == "3\n[]\n"

@@ -1,0 +1,231 @@
+"""``vibewasm run``: what it runs, with what, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vibewasm.cli import main
+
+from . import modules
+from .command import command, prepared
+
+Save = Callable[[bytes], str]
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    """Writes a module to a file and gives its path."""
+
+    def write(data: bytes) -> str:
+        path = tmp_path / "module.wasm"
+        path.write_bytes(data)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def library(save: Save) -> str:
+    return save(modules.library())
+
+
+# -- invoke ------------------------------------------------------------------------------------------------------------
+
+
+def test_invoke_prints_the_result(library: str, capsys: Capture) -> None:
+    assert main(["run", "--invoke", "add", library, "2", "-5"]) == 0
+    assert capsys.readouterr().out == "-3\n"
+
+
+def test_invoke_prints_several_results_one_a_line(library: str, capsys: Capture) -> None:
+    assert main(["run", "--invoke", "turn", library, "0xffffffffffffffff", "0.1", "1e300"]) == 0
+    assert capsys.readouterr().out == "1e+300\n0.1\n-1\n"
+
+
+def test_invoke_passes_null_references(library: str, capsys: Capture) -> None:
+    assert main(["run", "--invoke", "same", library, "null"]) == 0
+    assert capsys.readouterr().out == "null\n"
+
+
+def test_invoke_initialises_a_reactor_first(save: Save, capsys: Capture) -> None:
+    assert main(["run", "--invoke", "value", save(modules.reactor())]) == 0
+    assert capsys.readouterr().out == "42\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["ad"], "there is no exported function 'ad'; did you mean 'add'?\nexported functions:\n  abort()\n  add(i32,"),
+        (["memory"], "the export 'memory' is not a function\nexported functions:"),
+        (["add", "1"], "add(i32, i32) takes 2 arguments, 1 given"),
+        (["abort", "1"], "abort() takes 0 arguments, 1 given"),
+        (["grow"], "grow(i32) takes 1 argument, 0 given"),
+        (["add", "1", "two"], "argument 2 of add(i32, i32): 'two' is not a whole number, which i32 wants"),
+        (["add", "1", "4294967296"], "argument 2 of add(i32, i32): 4294967296 does not fit in i32"),
+        (["same", "7"], "argument 1 of same(externref): '7' cannot be passed as externref"),
+    ],
+)
+def test_a_wrong_invocation_is_a_usage_error(library: str, capsys: Capture, words: list[str], message: str) -> None:
+    name, *arguments = words
+    assert main(["run", "--invoke", name, library, *arguments]) == 2
+    assert capsys.readouterr().err.startswith(f"vibewasm run: {message}")
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("code", "shown"), [(0, 0), (1, 1), (42, 42), (255, 255), (256, 1), (259, 3)])
+def test_the_exit_code_is_the_programs_own_and_failure_stays_failure(save: Save, code: int, shown: int) -> None:
+    assert main(["run", save(modules.exits(code))]) == shown
+
+
+def test_what_follows_the_file_belongs_to_the_program(save: Save, tmp_path: Path) -> None:
+    save(modules.writes(("args_sizes_get", "args_get")))
+    outcome = command("run", "module.wasm", "--help", "-x", "", "ä", "--", "--fuel=1", cwd=tmp_path)
+    assert outcome.stdout.decode().split("\0") == ["module.wasm", "--help", "-x", "", "ä", "--", "--fuel=1", ""]
+
+
+def test_the_program_gets_its_files_base_name_only(save: Save) -> None:
+    outcome = command("run", save(modules.writes(("args_sizes_get", "args_get"))))
+    assert outcome.stdout == b"module.wasm\0"
+
+
+def test_the_program_sees_no_environment_but_what_it_is_given(save: Save) -> None:
+    path = save(modules.writes(("environ_sizes_get", "environ_get")))
+    outcome = command("run", "--env", "A=1", "--env", "B=x=y", "--env", "HERE", "--env", "GONE", path, HERE="yes")
+    assert outcome.stdout == b"A=1\0B=x=y\0HERE=yes\0"
+
+
+def test_a_module_can_come_from_standard_input() -> None:
+    assert command("run", "--invoke", "add", "-", "1", "2", stdin=modules.library()).stdout == b"3\n"
+
+
+def test_a_folder_is_seen_under_the_name_it_is_given(shared: Path) -> None:
+    folder = shared / "programs/bz2"
+    expected = (folder / "benchmark.stdout.expected").read_bytes()
+    assert command("run", "--stub-imports", f"--dir={folder}::.", folder / "benchmark.wasm").stdout == expected
+
+
+def test_a_module_that_is_no_command_says_what_it_is(library: str, save: Save, capsys: Capture) -> None:
+    assert main(["run", library]) == 1
+    error = capsys.readouterr().err
+    assert "exports no function '_start': it is no WASI command. Call one with --invoke NAME." in error
+    assert "add(i32, i32)" in error
+    assert main(["run", save(modules.reactor())]) == 1
+    assert "it is a reactor, a library of functions." in capsys.readouterr().err
+
+
+def test_unknown_imports_are_named_with_what_to_do(save: Save, capsys: Capture) -> None:
+    path = save(modules.wants_host())
+    assert main(["run", "--invoke", "g", path]) == 1
+    error = capsys.readouterr().err
+    assert "unknown import: env.f (() -> i32)" in error
+    assert "--stub-imports" in error
+    assert main(["run", "--stub-imports", "--invoke", "g", path]) == 0
+    assert capsys.readouterr().out == "0\n"
+
+
+# -- traps and limits --------------------------------------------------------------------------------------------------
+
+
+def test_a_trap_shows_its_frames_and_ends_with_134(library: str, capsys: Capture) -> None:
+    assert main(["run", "--invoke", "div", library, "1", "0"]) == 134
+    first, frame = capsys.readouterr().err.splitlines()
+    assert first == "vibewasm: trap: integer divide by zero"
+    assert frame.startswith("  at quotient (at byte offset 0x")
+
+
+def test_fuel_runs_out(library: str, capsys: Capture) -> None:
+    assert main(["run", "--fuel", "1000", "--invoke", "spin", library]) == 134
+    assert "all fuel consumed" in capsys.readouterr().err
+    assert main(["run", "--fuel", "1000", "--invoke", "add", library, "1", "2"]) == 0
+
+
+def test_a_timeout_ends_with_124(library: str, capsys: Capture) -> None:
+    start = time.monotonic()
+    assert main(["run", "--timeout", "0.1", "--invoke", "spin", library]) == 124
+    assert time.monotonic() - start < 5
+    assert "stopped after 0.1 seconds" in capsys.readouterr().err
+
+
+def test_memory_grows_no_further_than_allowed(library: str, capsys: Capture) -> None:
+    assert main(["run", "--max-memory", "128K", "--invoke", "grow", library, "1"]) == 0
+    assert main(["run", "--max-memory", "128K", "--invoke", "grow", library, "2"]) == 0
+    assert capsys.readouterr().out == "1\n-1\n"
+
+
+def test_a_module_whose_memory_is_too_large_is_refused(library: str, capsys: Capture) -> None:
+    assert main(["run", "--max-memory", "1K", "--invoke", "add", library, "1", "2"]) == 1
+    assert capsys.readouterr().err.startswith(f"vibewasm: {library}: ")
+
+
+def test_eager_finds_an_invalid_body_that_lazy_does_not_reach(save: Save, capsys: Capture) -> None:
+    path = save(modules.invalid_body())
+    assert main(["run", "--invoke", "good", path]) == 0
+    assert main(["run", "--invoke", "bad", path]) == 1
+    assert main(["run", "--eager", "--invoke", "good", path]) == 1
+    assert "in function 0 <broken>" in capsys.readouterr().err
+
+
+# -- the command line --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--dir", "no/such/folder"], "--dir no/such/folder: 'no/such/folder' does not exist"),
+        (["--dir", ".::x", "--dir", "..::x"], "--dir ..::x: the program sees '.' as 'x' already"),
+        (["--env", "=1"], "--env wants NAME=VALUE or NAME, not '=1'"),
+        (["--fuel", "-1"], "--fuel wants a whole number of at least 0, not '-1'"),
+        (["--timeout", "soon"], "--timeout wants a positive number of seconds, such as 2 or 0.5, not 'soon'"),
+        (["--max-memory", "much"], "--max-memory wants a number of bytes"),
+        (["--feul", "1"], "unknown option --feul; did you mean '--fuel' or '--help'?"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error(library: str, capsys: Capture, words: list[str], message: str) -> None:
+    assert main(["run", *words, library]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"vibewasm run: {message}")
+    assert error.endswith("\nTry 'vibewasm run --help'.\n")
+
+
+def test_a_file_is_no_folder(library: str, capsys: Capture) -> None:
+    assert main(["run", "--dir", library, library]) == 2
+    assert "is not a directory" in capsys.readouterr().err
+
+
+# -- signals and pipes -------------------------------------------------------------------------------------------------
+
+
+def test_control_c_ends_with_130(library: str) -> None:
+    line, environment = prepared("run", "--invoke", "spin", library)
+    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            # Long enough for the program to run; earlier, Ctrl-C would end the interpreter's own start.
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert error == b""
+
+
+def test_a_reader_that_goes_away_is_no_error(library: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    line, environment = prepared("inspect", library)
+    try:
+        outcome = subprocess.run(line, env=environment, stdout=write, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(write)
+    assert outcome.returncode == 141
+    assert outcome.stderr == b""

@@ -1,0 +1,32 @@
+"""``vibewasm wasm2wat``: a binary module as text."""
+
+from __future__ import annotations
+
+from .options import Arguments, Command, CommandError, Option
+from .wasmfile import load
+from .wat2wasm import write
+
+
+def _wasm2wat(arguments: Arguments) -> int:
+    path = arguments.operands[0]
+    data = load(path)
+
+    from vibewasm.errors import WasmError
+    from vibewasm.wat import wasm2wat
+
+    try:
+        text = wasm2wat(data)
+    except WasmError as error:
+        raise CommandError(f"{path}: {error}") from error
+    write(arguments.one("--output") or "-", text.encode())
+    return 0
+
+
+COMMAND = Command(
+    "wasm2wat",
+    "FILE",
+    "show a binary module as text",
+    [Option("--output", "FILE", "where to write it (default: standard output)")],
+    _wasm2wat,
+    notes="Names come from the module's name section. Custom sections are not shown.",
+)
