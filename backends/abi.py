@@ -44,8 +44,8 @@ STORE_SAVED_SP = 24
 STORE_TRAP = 32
 STORE_TRAP_PC = 40
 STORE_FAULT_ADDRESS = 48
-#: Set to HOST_FAILURE before each callback, and again when an activation inside it ends; the callback clears it last, or
-#: leaves a trap's number in it.
+#: Set to HOST_FAILURE before each callback, and again when an activation inside it ends; the callback clears it last,
+#: or leaves a trap's number in it.
 STORE_FAILED = 56
 #: Callbacks into Python.
 STORE_LAZY = 64

@@ -19,8 +19,8 @@ __all__ = ["MissingCapstoneError", "disassemble_function", "listing"]
 #: Bytes of an instruction that a line shows; of longer ones (x86-64 has up to fifteen) the rest is marked by a plus.
 _BYTES_SHOWN = 11
 
-#: What a trap in code looks like: ``ud1 eax, [rax + disp8]``, with the trap number as the displacement. capstone takes
-#: its two opcode bytes for no instruction (Intel's manual has it, under UD).
+#: What a trap in code looks like: ``ud1 eax, [rax + disp8]``, with the trap number as the displacement. capstone would
+#: take its two opcode bytes for the whole instruction; Intel's manual (volume 2, UD) says that a ModRM byte follows.
 _UD1 = b"\x0f\xb9\x40"
 
 

@@ -152,7 +152,8 @@ class Module:
                 self.layout,
                 checked=config.checked,
                 fuel=config.fuel,
-                explicit_bounds=self.engine.explicit_bounds,
+                # Finding out what the engine has to do takes a while, and matters to memories only.
+                explicit_bounds=bool(self.info.memories) and self.engine.explicit_bounds,
             )
         return compiler
 

@@ -12,14 +12,12 @@ Frames of all these stubs look like frames of wasm functions where a backtrace l
 from __future__ import annotations
 
 from .. import abi
-from . import asm
+from . import asm, signatures
 from .bulk import memory_copy, memory_fill, raise_trap
 from .fault_handler import fault_handler
 from .labels import Assembler
 from .regs import (
     CONTEXT,
-    FLOAT_PARAMS,
-    INT_PARAMS,
     MEMORY_BASE,
     R8,
     R9,
@@ -60,91 +58,6 @@ _EXIT_PINNED_INTS = ((R8, -24), (R9, -32), (R10, -40), (R11, -48))
 _EXIT_PINNED_FLOATS = tuple((number, -64 - 16 * (number - 8)) for number in range(8, 16))
 _EXIT_FRAME = 176
 
-_WIDE = "v"
-_FLOATS = "fdv"
-
-
-class _Place:
-    """Where a value is at a boundary: its first cell, and either a register or an offset in the argument or results
-    area.
-    """
-
-    __slots__ = ("area", "cell", "letter", "reg")
-
-    def __init__(self, letter: str, cell: int, reg: int, area: int) -> None:
-        self.letter = letter
-        self.cell = cell
-        self.reg = reg
-        self.area = area
-
-
-def _cells(letters: str) -> int:
-    return len(letters) + letters.count(_WIDE)
-
-
-def _parameters(letters: str) -> tuple[list[_Place], int]:
-    """Where parameters travel, and the size of the argument area."""
-    ints = list(INT_PARAMS)
-    floats = list(FLOAT_PARAMS)
-    places = []
-    cell = area = 0
-    for letter in letters:
-        size = 2 if letter == _WIDE else 1
-        free = floats if letter in _FLOATS else ints
-        if free:
-            places.append(_Place(letter, cell, free.pop(0), -1))
-        else:
-            places.append(_Place(letter, cell, -1, area))
-            area += 8 * size
-        cell += size
-    return places, (area + 15) & -16
-
-
-def _results(letters: str) -> list[_Place]:
-    """Where results travel: the first of each class in a register, the others in the store's results area."""
-    used = {False: False, True: False}
-    places = []
-    cell = rest = 0
-    for letter in letters:
-        is_float = letter in _FLOATS
-        if used[is_float]:
-            places.append(_Place(letter, cell, -1, abi.STORE_RESULTS + 16 * rest))
-            rest += 1
-        else:
-            used[is_float] = True
-            places.append(_Place(letter, cell, 0, -1))
-        cell += 2 if letter == _WIDE else 1
-    return places
-
-
-def _load(place: _Place, base: int, disp: int) -> bytes:
-    """Load a register from cells. An i32 is zero-extended whoever wrote the cell: the sandbox rests on it."""
-    if place.letter == _WIDE:
-        return asm.movups_rm(place.reg, base, disp)
-    if place.letter in _FLOATS:
-        return asm.movs_rm(int(place.letter == "d"), place.reg, base, disp)
-    return asm.mov_rm(int(place.letter != "i"), place.reg, base, disp)
-
-
-def _store(place: _Place, base: int, disp: int) -> bytes:
-    """Store a register to cells; the upper half of an f32's cell becomes zero."""
-    if place.letter == _WIDE:
-        return asm.movups_mr(base, disp, place.reg)
-    if place.letter == "f":
-        return asm.mov_mi(1, base, disp, 0) + asm.movs_mr(0, base, disp, place.reg)
-    if place.letter == "d":
-        return asm.movs_mr(1, base, disp, place.reg)
-    return asm.mov_mr(1, base, disp, place.reg)
-
-
-def _copy(letter: str, to: int, to_disp: int, base: int, disp: int, scratch: int) -> bytes:
-    """Copy a value from cells to cells."""
-    narrow = letter in "if"
-    code = asm.mov_rm(int(not narrow), scratch, base, disp) + asm.mov_mr(1, to, to_disp, scratch)
-    if letter == _WIDE:
-        code += asm.mov_rm(1, scratch, base, disp + 8) + asm.mov_mr(1, to, to_disp + 8, scratch)
-    return code
-
 
 # -- Python to wasm and back -------------------------------------------------------------------------------------------
 
@@ -180,27 +93,27 @@ def enter(signature: str) -> bytes:
     a.jcc(asm.CC_NE, "interrupted")
     a.bind("ready")
     a.emit(asm.mov_rr(1, RAX, RDI), asm.mov_rr(1, R10, RDX))
-    places, area = _parameters(parameters)
+    places, area = signatures.parameters(parameters)
     in_area = [place for place in places if place.reg < 0]
     if area:
         a.emit(asm.alu_ri(asm.SUB, 1, RSP, area))
         for place in in_area:
-            a.emit(_copy(place.letter, RSP, place.area, R10, 8 * place.cell, R11))
+            a.emit(signatures.copy(place.letter, RSP, place.area, R10, 8 * place.cell, R11))
     for place in places:
         if place.reg >= 0:
-            a.emit(_load(place, R10, 8 * place.cell))
+            a.emit(signatures.load(place, R10, 8 * place.cell))
     a.emit(asm.call_m(RAX, abi.RECORD_CODE))
-    places = _results(results)
+    places = signatures.results(results)
     if places:
         a.emit(asm.mov_rm(1, R10, RBP, _ENTER_ARGV))
     for place in places:
         if place.reg >= 0:
-            a.emit(_store(place, R10, 8 * place.cell))
+            a.emit(signatures.store(place, R10, 8 * place.cell))
     if any(place.reg < 0 for place in places):
         a.emit(asm.mov_rm(1, RCX, RBP, -8), asm.mov_rm(1, RCX, RCX, abi.CTX_STORE))
     for place in places:
         if place.reg < 0:
-            a.emit(_copy(place.letter, R10, 8 * place.cell, RCX, place.area, R11))
+            a.emit(signatures.copy(place.letter, R10, 8 * place.cell, RCX, place.area, R11))
     a.emit(asm.zero(RAX), _leave_enter())
     a.bind("interrupted")
     a.emit(asm.mov_mi(1, RCX, abi.STORE_STACK_LIMIT, -1))
@@ -319,8 +232,8 @@ def leave(signature: str) -> bytes:
     """
     parameters, _, results = signature.partition(":")
     a = Assembler()
-    places, area = _parameters(parameters)
-    room = (8 * max(_cells(parameters), _cells(results)) + 15) & -16
+    places, area = signatures.parameters(parameters)
+    room = (8 * max(signatures.cells(parameters), signatures.cells(results)) + 15) & -16
     a.emit(
         asm.mov_rm(1, CONTEXT, RBP, -8),
         asm.push_r(RBP),
@@ -348,20 +261,20 @@ def leave(signature: str) -> bytes:
     )
     for place in places:
         if place.reg >= 0:
-            a.emit(_store(place, R10, 8 * place.cell))
+            a.emit(signatures.store(place, R10, 8 * place.cell))
         else:
-            a.emit(_copy(place.letter, R10, 8 * place.cell, RBP, 16 + place.area, R9))
-    a.emit(asm.mov_rr(1, RDI, CONTEXT), asm.mov_ri(RSI, _cells(parameters)), asm.mov_rr(1, RDX, R10))
+            a.emit(signatures.copy(place.letter, R10, 8 * place.cell, RBP, 16 + place.area, R9))
+    a.emit(asm.mov_rr(1, RDI, CONTEXT), asm.mov_ri(RSI, signatures.cells(parameters)), asm.mov_rr(1, RDX, R10))
     _call_out(a, asm.call_m(RAX, abi.RECORD_CALLBACK))
     a.emit(asm.mov_rm(1, RDX, RBP, argv), asm.mov_mr(1, RSI, abi.STORE_CELLS_TOP, RDX))
     a.jcc(asm.CC_NE, "failed")
-    result_places = _results(results)
+    result_places = signatures.results(results)
     for place in result_places:
         if place.reg < 0:
-            a.emit(_copy(place.letter, RSI, place.area, RDX, 8 * place.cell, RCX))
+            a.emit(signatures.copy(place.letter, RSI, place.area, RDX, 8 * place.cell, RCX))
     for place in result_places:
         if place.reg >= 0:
-            a.emit(_load(place, RDX, 8 * place.cell))
+            a.emit(signatures.load(place, RDX, 8 * place.cell))
     _restore_pinned(a)
     a.emit(asm.leave_(), asm.ret_imm(area) if area else asm.ret())
     a.bind("limit")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
+import signal
 from collections import Counter
 from random import Random
 
@@ -12,7 +15,7 @@ from tests.fuzz.campaign import Finding, in_child
 from tests.fuzz.generate import generate
 from tests.fuzz.instructions import NotParsed, read_body
 from tests.fuzz.judge import Judge, Verdict
-from tests.fuzz.make import make
+from tests.fuzz.make import Made, make
 from tests.fuzz.parts import CODE, DATA, FUNCTION, Parts, Section, read_parts
 from tests.fuzz.peer import Peer
 from tests.fuzz.reduce import reduce
@@ -180,3 +183,28 @@ def test_an_exception_of_the_engine_that_is_no_wasm_error_is_a_problem(monkeypat
     assert finding.verdict is None
     assert finding.problem is not None
     assert finding.problem.startswith("AssertionError: a bug (")
+
+
+class SickJudge:
+    """An engine that dies of one mutant and hangs on another."""
+
+    def judge(self, made: Made, rng: Random) -> Verdict:
+        if made == make(3, 4, NO_SEEDS):
+            faulthandler.disable()  # in this child, whose stack nobody wants to see
+            os.kill(os.getpid(), signal.SIGSEGV)
+        while made == make(3, 7, NO_SEEDS):
+            pass
+        return Verdict(None, None)
+
+
+NO_SEEDS = corpus.Corpus([], [], [])
+
+
+def test_a_campaign_goes_on_after_a_crash_and_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign, "Judge", SickJudge)
+    monkeypatch.setattr(campaign, "HANG_SECONDS", 1.0)
+    monkeypatch.setattr(campaign, "MUTANTS_PER_WORKER", 3)
+    findings = {finding.number: finding for finding in campaign.run(3, range(20), 2, NO_SEEDS, {})}
+    assert sorted(findings) == list(range(20))
+    problems = {number: finding.problem for number, finding in findings.items() if finding.problem}
+    assert problems == {4: "crash: SIGSEGV", 7: "hang: no result after 1 s"}

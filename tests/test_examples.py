@@ -1,0 +1,91 @@
+"""The examples run, and their modules are what their sources say."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import vibewasm
+
+MODULES = ("hello", "plugin")
+
+
+def run_example(project: Path, name: str, *words: str) -> str:
+    """What a Python example prints."""
+    environment = os.environ | {"PYTHONPATH": str(project)}
+    line = [sys.executable, str(project / "examples" / name), *words]
+    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_plugin(project: Path) -> None:
+    assert run_example(project, "plugin.py", "one  two", "three") == "plug-in says: counting\n3 words\n"
+    assert run_example(project, "plugin.py").endswith("\n9 words\n")
+
+
+def test_limits(project: Path) -> None:
+    assert run_example(project, "limits.py").splitlines() == [
+        "trap: integer divide by zero",
+        "  in divide_by",
+        "  in divide",
+        "1000 / 8 = 125",
+        "fuel: all fuel consumed",
+        "deadline: stopped after 0.05 seconds",
+    ]
+
+
+def hello(path: Path, *words: str) -> bytes:
+    """What the program ``hello`` prints."""
+    code = f"import sys; from vibewasm.cli import main; sys.exit(main(['run', {str(path)!r}, *{words!r}]))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True).stdout
+
+
+def check_hello(path: Path) -> None:
+    assert hello(path) == b"Hello, WebAssembly!\n"
+    assert hello(path, "Ada") == b"Hello, Ada!\n"
+
+
+def check_plugin(path: Path) -> None:
+    logged: list[tuple[int, int]] = []
+    instance = vibewasm.instantiate(path, {"env": {"log": lambda address, size: logged.append((address, size))}})
+    exports = instance.exports
+    text = b" one\ttwo\n three "
+    start = exports.input()
+    exports.memory[start : start + len(text)] = text
+    assert exports.count_words(len(text)) == 3
+    ((address, size),) = logged
+    assert exports.memory[address : address + size] == b"counting"
+    assert exports.divide(7) == 142
+
+
+CHECKS: dict[str, Callable[[Path], None]] = {"hello": check_hello, "plugin": check_plugin}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_committed_module_works(project: Path, name: str) -> None:
+    CHECKS[name](project / "examples" / f"{name}.wasm")
+
+
+def test_the_modules_are_built_from_their_sources(project: Path, tmp_path: Path) -> None:
+    if not (shutil.which("clang") and shutil.which("wasm-ld")):
+        pytest.skip("no clang or no wasm-ld here: the examples' modules were NOT rebuilt from their sources")
+    subprocess.run([str(project / "examples" / "build.sh"), str(tmp_path)], check=True, timeout=120)
+    for name in MODULES:
+        rebuilt, committed = tmp_path / f"{name}.wasm", project / "examples" / f"{name}.wasm"
+        CHECKS[name](rebuilt)
+        if producer(rebuilt) == producer(committed):
+            assert rebuilt.read_bytes() == committed.read_bytes(), f"examples/build.sh makes another {name}.wasm"
+
+
+def producer(path: Path) -> bytes:
+    """Which compiler made a module: clang writes its version into the custom section ``producers``."""
+    found = re.search(rb"processed-by.*", path.read_bytes(), re.DOTALL)
+    assert found, f"{path.name} does not say which compiler made it"
+    return found[0]
