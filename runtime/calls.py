@@ -1,9 +1,9 @@
 """Calls between Python and machine code: prototypes of callbacks, and what ctypes swallows of them.
 
 An exception can come up in a callback before its first line runs: CPython looks for signals when it enters a function,
-    so ``KeyboardInterrupt`` is raised there, outside any ``try``. ctypes cannot pass an exception through machine code,
-    so it hands it to ``sys.unraisablehook`` and returns. Machine code notices, since the callback has not cleared the
-    store's "failed" cell; what was raised is caught here, so that it can be raised again outside.
+so ``KeyboardInterrupt`` is raised there, outside any ``try``. ctypes cannot pass an exception through machine code, so
+it hands it to ``sys.unraisablehook`` and returns. Machine code notices, since the callback has not cleared the store's
+"failed" cell; what was raised is caught here, so that it can be raised again outside.
 """
 
 from __future__ import annotations

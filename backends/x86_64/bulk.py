@@ -85,9 +85,7 @@ def _store_end(first: int) -> bytes:
 
 
 def memory_copy() -> bytes:
-    """``memory.copy``: rdi and rsi index the memories whose descriptors are at rax and rcx, rdx is the number of
-    bytes.
-    """
+    """``memory.copy``: rdi and rsi index the memories whose descriptors are at rax and rcx; rdx is the size."""
     a = Assembler()
     _check_bounds(a, RDI, RAX)
     _check_bounds(a, RSI, RCX)

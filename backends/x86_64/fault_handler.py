@@ -1,11 +1,9 @@
 """The signal handler, in machine code: no Python can run in a signal.
 
 It takes a fault as a trap of wasm code only if the program counter is in code of a module, an activation is running,
-and the
-fault is one that such code can have: the trap instruction, a failed access to a reservation or to the null page, or a
-    division. Then
-it fills in the trap record and lets the thread go on at the unwinding stub. Everything else goes to whoever handled
-the signal before, so that a bug of the engine crashes and does not look like a trap.
+and the fault is one that such code can have: the trap instruction, a failed access to a reservation or to the null
+page, or a division. Then it fills in the trap record and lets the thread go on at the unwinding stub. Everything else
+goes to whoever handled the signal before, so that a bug of the engine crashes and does not look like a trap.
 """
 
 from __future__ import annotations
@@ -20,9 +18,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class SignalContext(Protocol):
-        """Where a signal handler finds what was interrupted: offsets in ``ucontext_t`` and ``siginfo_t``, and signal
-        numbers.
-        """
+        """Where a handler finds what was interrupted: offsets in ``ucontext_t`` and ``siginfo_t``; signal numbers."""
 
         registers: tuple[int, ...]
         pc: int

@@ -15,9 +15,7 @@ _FLOATS = "fdv"
 
 
 class Place:
-    """Where a value is at a boundary: its first cell, and either a register or an offset in the argument or results
-    area.
-    """
+    """Where a value is: its first cell, and a register, or -1 and an offset in the argument or results area."""
 
     __slots__ = ("area", "cell", "letter", "reg")
 

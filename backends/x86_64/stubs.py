@@ -2,8 +2,7 @@
 
 Every function here returns machine code, position-independent (:mod:`.bulk` has memory.copy and memory.fill,
 :mod:`.fault_handler` the signal handler). Signatures are strings of letters, parameters before the colon and results
-after it: i32 ``i``, i64 ``l``, f32 ``f``, f64 ``d``, v128 ``v``,
-reference ``r``.
+after it: i32 ``i``, i64 ``l``, f32 ``f``, f64 ``d``, v128 ``v``, reference ``r``.
 
 Frames of all these stubs look like frames of wasm functions where a backtrace looks: the caller's frame pointer at
 ``[rbp]``, the return address above it, an instance context of the store at ``[rbp - 8]``.

@@ -7,7 +7,7 @@ hottest line, and calls :func:`lower` and its siblings only for what is new.
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, I32, I64, Operand, is_float, register
+from ..operand import CONSTANT, I32, I64, LOCAL, SLOT, Operand, is_float, register
 from . import features
 from .asm import mov_ri
 from .integers import RULES as _INTEGER_RULES
@@ -252,6 +252,28 @@ def move_to_register(operand: Operand, reg: int, free: int) -> bytes:
     return bytes(selection.code)
 
 
+#: Loads of frame entries into temporaries, by entry and free temporaries: the code, the new entry, and what is free then.
+FETCHES: dict[tuple[Operand, int], tuple[bytes, Operand, int]] = {}
+
+
+def fetch(operand: Operand, free: int) -> tuple[bytes, Operand, int]:
+    """Move an operand out of the frame into a temporary, kept in :data:`FETCHES`.
+
+    Most instructions would do so themselves; done before them, their choices need not tell frame offsets apart. What is
+    no value at all (a barrier) is left alone, for the type check to find.
+    """
+    if operand.kind not in (LOCAL, SLOT):
+        return b"", operand, free
+    if len(FETCHES) >= MEMO_LIMIT:
+        FETCHES.clear()
+    found = copy_to_temporary(operand, free)
+    if is_tight(found[2]):
+        # There would be too few temporaries left for the instruction itself: it takes the operand from the frame.
+        found = (b"", operand, free)
+    FETCHES[operand, free] = found
+    return found
+
+
 def copy_to_temporary(operand: Operand, free: int) -> tuple[bytes, Operand, int]:
     """Copy an operand into a free temporary; the caller has made sure that there is one."""
     selection = Selection(free)
@@ -268,6 +290,7 @@ __all__ = [
     "ALL_FREE",
     "FLOAT_TEMPORARIES",
     "IMMEDIATES",
+    "FETCHES",
     "INT_TEMPORARIES",
     "MEMO",
     "NAME",
@@ -277,6 +300,7 @@ __all__ = [
     "claims",
     "configure",
     "copy_to_temporary",
+    "fetch",
     "immediate",
     "is_tight",
     "lower",

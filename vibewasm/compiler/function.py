@@ -205,6 +205,8 @@ class FunctionCompiler:
         kinds = self.env.kinds
         immediate = target.IMMEDIATES.get
         simplify = _simplify
+        fetched = target.FETCHES.get
+        fetch = target.fetch
         alignments = ALIGNMENTS
         handlers = self.handlers
         labels = self.labels
@@ -257,6 +259,9 @@ class FunctionCompiler:
                 b = pop()
                 a = pop()
                 pc += 1
+                if a.reg < 0 and a.kind != CONSTANT and kind == BINARY:
+                    text, a, free = fetched((a, free)) or fetch(a, free)
+                    out += text
                 following = code[pc]
                 sink = None
                 if following == 0x21 or following == 0x22:
@@ -315,9 +320,13 @@ class FunctionCompiler:
                 else:
                     pc, offset = self.read_memarg(pc, alignments[op])
                 a = pop()
-                if a.kind == CONSTANT and a.value and a.type == I32:
-                    offset += a.value
-                    a = _ZERO_ADDRESS
+                if a.reg < 0:
+                    if a.kind != CONSTANT:
+                        text, a, free = fetched((a, free)) or fetch(a, free)
+                        out += text
+                    elif a.value and a.type == I32:
+                        offset += a.value
+                        a = _ZERO_ADDRESS
                 if offset == 0:
                     form = 0
                     middle = b""
@@ -387,9 +396,13 @@ class FunctionCompiler:
                     pc, offset = self.read_memarg(pc, alignments[op])
                 b = pop()
                 a = pop()
-                if a.kind == CONSTANT and a.value and a.type == I32:
-                    offset += a.value
-                    a = _ZERO_ADDRESS
+                if a.reg < 0:
+                    if a.kind != CONSTANT:
+                        text, a, free = fetched((a, free)) or fetch(a, free)
+                        out += text
+                    elif a.value and a.type == I32:
+                        offset += a.value
+                        a = _ZERO_ADDRESS
                 if offset == 0:
                     form = 0
                     middle = b""

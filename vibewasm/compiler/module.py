@@ -431,13 +431,23 @@ class Compiler:
 
     def _read_locals(self, c: FunctionCompiler) -> list[tuple[int, int]]:
         """Decode the declarations of locals and leave ``c.pc`` behind them."""
-        pc, count = c.read_unsigned(0)
-        runs = []
+        code = c.code
+        pc = 1
+        count = code[0]
+        if count > 127:
+            pc, count = c.read_unsigned(0)
+        runs: list[tuple[int, int]] = []
         total = 0
         for _ in range(count):
-            c.pc = pc
-            pc, run = c.read_unsigned(pc)
-            pc, type_ = self.env.value_type(c, pc)
+            run = code[pc]
+            short = VALUE_TYPES.get(code[pc + 1]) if run < 128 and pc + 2 <= c.end else None
+            if short is not None:
+                type_ = short
+                pc += 2
+            else:
+                c.pc = pc
+                pc, run = c.read_unsigned(pc)
+                pc, type_ = self.env.value_type(c, pc)
             total += run
             if total > 0xFFFF_FFFF:
                 raise BodyFault("too many locals", malformed=True)

@@ -6,5 +6,6 @@ Nothing here is imported before text is met.
 from __future__ import annotations
 
 from .reader import wat2wasm
+from .writer import wasm2wat
 
-__all__ = ["wat2wasm"]
+__all__ = ["wasm2wat", "wat2wasm"]

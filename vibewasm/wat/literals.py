@@ -9,9 +9,7 @@ import re
 import struct
 
 #: A string, with its quotes.
-STRING = (
-    r'"(?:[^"\\\x00-\x1f\x7f]++|\\(?:[tnr"\'\\]|[0-9a-fA-F]{2}|u\{[0-9a-fA-F](?:_?[0-9a-fA-F])*\}))*+"'
-)
+STRING = r'"(?:[^"\\\x00-\x1f\x7f]++|\\(?:[tnr"\'\\]|[0-9a-fA-F]{2}|u\{[0-9a-fA-F](?:_?[0-9a-fA-F])*\}))*+"'
 
 _INTEGER = re.compile(r"([+-]?)(?:0x([0-9a-fA-F](?:_?[0-9a-fA-F])*)|([0-9](?:_?[0-9])*))")
 _FLOAT = re.compile(
@@ -105,9 +103,7 @@ def float_bits(token: str, bits: int) -> int | None:
     return magnitude | (1 << bits - 1 if sign == "-" else 0)
 
 
-def _decimal(
-    token: str, whole: str, fraction: str | None, exponent: str | None, mantissa_bits: int, bits: int
-) -> int:
+def _decimal(token: str, whole: str, fraction: str | None, exponent: str | None, mantissa_bits: int, bits: int) -> int:
     """Bits of a decimal literal. Python reads an f64 exactly; an f32 made from that is right unless it was a tie."""
     value = float(token)
     (double,) = struct.unpack("<Q", struct.pack("<d", value))
@@ -149,8 +145,10 @@ def _hexadecimal(whole: str, fraction: str, exponent: str | None, mantissa_bits:
     excess = number.bit_length() - 2000
     if excess > 0:
         number, scale = number >> excess << 1 | (number & (1 << excess) - 1 != 0), scale + excess - 1
-    return _round(number << scale, 1, mantissa_bits, bits) if scale >= 0 else _round(
-        number, 1 << -scale, mantissa_bits, bits
+    return (
+        _round(number << scale, 1, mantissa_bits, bits)
+        if scale >= 0
+        else _round(number, 1 << -scale, mantissa_bits, bits)
     )
 
 

@@ -1,0 +1,68 @@
+"""What the README and the command's documentation show is what happens."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import command
+
+DOCUMENTS = ("README.md", "docs/cli.md", "examples/README.md")
+
+
+def blocks(project: Path, document: str, language: str) -> list[str]:
+    """The fenced blocks of a language in a document."""
+    text = (project / document).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def runs(project: Path) -> list[tuple[str, str]]:
+    """Every command that a document shows, with the output that it shows."""
+    found: list[tuple[str, str]] = []
+    for document in DOCUMENTS:
+        for block in blocks(project, document, "console"):
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                line, _, output = part.partition("\n")
+                found.append((line, output))
+    return found
+
+
+def test_commands_print_what_the_documents_show(project: Path) -> None:
+    shown = runs(project)
+    assert len(shown) >= 7
+    for line, output in shown:
+        name, *words = shlex.split(line)
+        assert name == "vibewasm"
+        outcome = command(*words, cwd=project)
+        assert (outcome.stdout + outcome.stderr).decode() == output, line
+
+
+def test_python_examples_do_what_the_readme_shows(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    # All blocks are one session, as they are to a reader.
+    session = "".join(blocks(project, "README.md", "pycon"))
+    test = doctest.DocTestParser().get_doctest(session, {}, "README.md", "README.md", 0)
+    assert len(test.examples) >= 8
+    report: list[str] = []
+    outcome = doctest.DocTestRunner(verbose=False).run(test, out=report.append)
+    assert outcome.failed == 0, "".join(report)
+
+
+def test_there_is_one_command_to_start_and_one_to_test(project: Path) -> None:
+    start, test = (block.strip() for block in blocks(project, "README.md", "sh"))
+    assert start.endswith("vibewasm run examples/hello.wasm")
+    assert test.endswith("python -m pytest")
+    # .ci/run looks for the second one by how it starts and ends.
+    assert test.startswith("python3 -m venv ")
+
+
+def test_files_that_documents_link_to_exist(project: Path) -> None:
+    for document in DOCUMENTS:
+        folder = (project / document).parent
+        text = (project / document).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+            assert (folder / target).exists(), f"{document} links to {target}"

@@ -1,0 +1,156 @@
+"""Instructions as text, one a line, blocks indented."""
+
+from __future__ import annotations
+
+from ..opcodes import BY_CODE, natural_alignment
+from .binary_reader import BinaryReader
+from .quoting import float_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BLOCKS = frozenset(("block", "loop", "if"))
+_PREFIXES = frozenset((0xFB, 0xFC, 0xFD, 0xFE))
+_END, _ELSE, _SELECT = "end", "else", "select"
+
+#: Deeper blocks are not indented further, or text would grow with the square of the depth.
+_DEEPEST = 40
+
+#: Kinds of immediates that are indices, by the index space that names them.
+_SPACES = frozenset(("func", "type", "table", "memory", "global", "data", "elem", "tag"))
+
+
+class CodeWriter(BinaryReader):
+    """Writes expressions as text.
+
+    Attributes:
+        names: identifiers by index of everything that has one, by kind.
+        local_names: those of the function being written.
+    """
+
+    __slots__ = ("_readers", "local_names", "names")
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.names: dict[str, dict[int, str]] = {kind: {} for kind in _SPACES}
+        self.local_names: dict[int, str] = {}
+        self._readers: dict[str, Callable[[], str]] = {
+            "i32": lambda: f" {self.signed(32)}",
+            "i64": lambda: f" {self.signed(64)}",
+            "f32": lambda: " " + float_text(int.from_bytes(self.take(4), "little"), 32),
+            "f64": lambda: " " + float_text(int.from_bytes(self.take(8), "little"), 64),
+            "heap": lambda: f" {self.heap_type()}",
+            "types": self._types,
+            "type table": self._type_and_table,
+            "memory memory": lambda: self._two("memory"),
+            "table table": lambda: self._two("table"),
+            "data memory": lambda: self._segment("data", "memory"),
+            "elem table": lambda: self._segment("elem", "table"),
+        }
+
+    def named(self, kind: str, index: int) -> str:
+        """How the text names the thing of a kind that has this index."""
+        return self.names[kind].get(index) or str(index)
+
+    def lines(self, indent: int) -> list[str]:
+        """An expression up to its end, each line indented."""
+        margins = ["  " * (indent + depth) for depth in range(_DEEPEST + 1)]
+        lines: list[str] = []
+        depth = 0
+        while True:
+            word, kinds = self._opcode()
+            if word == _END:
+                if not depth:
+                    return lines
+                depth -= 1
+                lines.append(margins[min(depth, _DEEPEST)] + word)
+            elif word == _ELSE:
+                lines.append(margins[min(max(depth - 1, 0), _DEEPEST)] + word)
+            elif word in _BLOCKS:
+                text = word + self.block_type()
+                lines.append(f"{margins[min(depth, _DEEPEST)]}{text}  ;; label = @{depth + 1}")
+                depth += 1
+            elif kinds:
+                lines.append(margins[min(depth, _DEEPEST)] + word + self._immediates(word, kinds, depth))
+            else:
+                lines.append(margins[min(depth, _DEEPEST)] + word)
+
+    def folded(self) -> str:
+        """A constant expression on one line: each instruction in parentheses, without nesting."""
+        parts = []
+        while True:
+            word, kinds = self._opcode()
+            if word == _END:
+                return " ".join(parts)
+            parts.append(f"({word}{self._immediates(word, kinds, 0) if kinds else ''})")
+
+    def _opcode(self) -> tuple[str, str]:
+        start = self.position
+        code = self.byte()
+        if code in _PREFIXES:
+            code = code << 12 | self.u32()
+        row = BY_CODE.get(code)
+        if row is None:
+            self.position = start + 1
+            raise self.error(f"illegal opcode {self.data[start : start + 2].hex(' ')}, or one that is not built yet")
+        return row[1], row[2]
+
+    def _immediates(self, word: str, kinds: str, depth: int) -> str:
+        """The text behind an instruction's name, with a space before each part."""
+        if kinds == "local":
+            index = self.u32()
+            return " " + (self.local_names.get(index) or str(index))
+        if kinds == "memarg":
+            return self._memarg(word)
+        if kinds in ("label", "labels"):
+            count = 1 if kinds == "label" else self.u32() + 1
+            return "".join([self._label(self.u32(), depth) for _ in range(count)])
+        reader = self._readers.get(kinds)
+        if reader is not None:
+            return reader()
+        text = ""
+        for kind in kinds.split():
+            if kind in _SPACES:
+                index = self.u32()
+                if index or kind not in ("table", "memory"):
+                    text += " " + self.named(kind, index)
+            elif kind in self._readers:
+                text += self._readers[kind]()
+            else:
+                raise self.error(f"{word} has an immediate {kind}, which cannot be written yet")
+        return text
+
+    def _label(self, index: int, depth: int) -> str:
+        return f" {index} (;@{depth - index};)" if index < depth else f" {index}"
+
+    def _types(self) -> str:
+        return f" (result{''.join([' ' + type_ for type_ in self.value_types()])})"
+
+    def _type_and_table(self) -> str:
+        type_, table = self.u32(), self.u32()
+        where = f" {self.named('table', table)}" if table else ""
+        return f"{where} (type {self.type_index(type_)})"
+
+    def _two(self, kind: str) -> str:
+        target, source = self.u32(), self.u32()
+        return f" {self.named(kind, target)} {self.named(kind, source)}" if target or source else ""
+
+    def _segment(self, kind: str, place: str) -> str:
+        segment, where = self.u32(), self.u32()
+        return (f" {self.named(place, where)}" if where else "") + f" {self.named(kind, segment)}"
+
+    def _memarg(self, word: str) -> str:
+        flags = self.u32()
+        text = ""
+        if flags & 0x40:
+            text = f" {self.named('memory', self.u32())}"
+            flags -= 0x40
+        offset = self.u64()
+        if offset:
+            text += f" offset={offset}"
+        if flags != natural_alignment(word):
+            if flags >= 64:
+                raise self.error("malformed memop flags")
+            text += f" align={1 << flags}"
+        return text

@@ -1,0 +1,21 @@
+"""A binary module as text."""
+
+from __future__ import annotations
+
+from ..errors import DecodeError
+from .module_writer import ModuleWriter
+
+
+def wasm2wat(data: bytes) -> str:
+    """The text of a binary module. Reading it gives the same sections again, custom sections apart.
+
+    Identifiers come from the name section. What the text format has no words for is lost: integers that are longer than
+    they need to be, empty sections, an ``else`` without instructions, and a data count that no instruction needs.
+
+    Raises:
+        DecodeError: malformed bytes, or an instruction that :mod:`vibewasm.opcodes` does not have.
+    """
+    try:
+        return ModuleWriter(bytes(data)).write()
+    except IndexError:
+        raise DecodeError("unexpected end", len(data)) from None
