@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Trap,
         ValidationError,
         WasmError,
+        WatError,
     )
     from .func import Func
     from .global_ import Global

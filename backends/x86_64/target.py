@@ -7,7 +7,7 @@ hottest line, and calls :func:`lower` and its siblings only for what is new.
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, I32, I64, LOCAL, SLOT, Operand, is_float, register
+from ..operand import BARRIER, CONSTANT, I32, I64, Operand, is_float, register
 from . import features
 from .asm import mov_ri
 from .integers import RULES as _INTEGER_RULES
@@ -252,17 +252,17 @@ def move_to_register(operand: Operand, reg: int, free: int) -> bytes:
     return bytes(selection.code)
 
 
-#: Loads of frame entries into temporaries, by entry and free temporaries: the code, the new entry, and what is free then.
+#: Moves of entries into temporaries, by entry and free temporaries: the code, the new entry, and what is free then.
 FETCHES: dict[tuple[Operand, int], tuple[bytes, Operand, int]] = {}
 
 
 def fetch(operand: Operand, free: int) -> tuple[bytes, Operand, int]:
-    """Move an operand out of the frame into a temporary, kept in :data:`FETCHES`.
+    """Move an operand that is in no register into a temporary, kept in :data:`FETCHES`; the flags stay as they are.
 
-    Most instructions would do so themselves; done before them, their choices need not tell frame offsets apart. What is
-    no value at all (a barrier) is left alone, for the type check to find.
+    Most instructions would do so themselves; done before them, their choices need not tell frame offsets or constants
+    apart. What is no value at all (a barrier) is left alone, for the type check to find.
     """
-    if operand.kind not in (LOCAL, SLOT):
+    if operand.kind == BARRIER:
         return b"", operand, free
     if len(FETCHES) >= MEMO_LIMIT:
         FETCHES.clear()
@@ -288,9 +288,9 @@ def copy_to_temporary(operand: Operand, free: int) -> tuple[bytes, Operand, int]
 
 __all__ = [
     "ALL_FREE",
+    "FETCHES",
     "FLOAT_TEMPORARIES",
     "IMMEDIATES",
-    "FETCHES",
     "INT_TEMPORARIES",
     "MEMO",
     "NAME",

@@ -1,4 +1,4 @@
-"""The modules in the official suite's scripts: as the scripts write them, and as the reference interpreter assembled them."""
+"""The modules in the official suite's scripts, which may be text, a quotation or a binary."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ScriptModule(NamedTuple):
 def modules(script: str) -> Iterator[ScriptModule]:
     """The modules of a script, in its order."""
     read = Tokens(script)
-    tokens, starts = read.tokens, read.starts
+    tokens = read.tokens
     position = 0
     if tokens[1:2] in (["func"], ["memory"]):
         # A script may be the fields of one module.

@@ -431,10 +431,17 @@ def _select(c: FunctionCompiler, pc: int, condition: Operand) -> int:
     b = stack.pop()
     a = stack.pop()
     free = c.free
+    target = c.target
+    if a.reg < 0:
+        text, a, free = target.FETCHES.get((a, free)) or target.fetch(a, free)
+        c.out += text
+    if b.reg < 0:
+        text, b, free = target.FETCHES.get((b, free)) or target.fetch(b, free)
+        c.out += text
     sink = c.sink(pc, a.type)
     key = (0x1B, a, b, condition, free, sink)
-    choice = c.target.MEMO.get(key)
+    choice = target.MEMO.get(key)
     if choice is None:
-        choice = c.target.lower_select((a, b, condition), free, sink)
-        c.target.remember(key, choice)
+        choice = target.lower_select((a, b, condition), free, sink)
+        target.remember(key, choice)
     return c.finish(pc, choice, sink)

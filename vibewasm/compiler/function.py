@@ -415,7 +415,10 @@ class FunctionCompiler:
                 else:
                     free = self.far_store(op, a, b, offset, free)
                     continue
-                if b.kind == CONSTANT:
+                if b.reg < 0 and b.kind != CONSTANT:
+                    text, b, free = fetched((b, free)) or fetch(b, free)
+                    out += text
+                elif b.kind == CONSTANT:
                     _, _, stand_in, bits = immediate(b) or target.immediate(b)
                     if stand_in is not None:
                         # The last four bytes are the stand-in's: as many as the store is wide go in their place.

@@ -1,7 +1,7 @@
 """Reading a binary module for what the text says of it.
 
-Unlike :mod:`vibewasm.binary`, which decodes for the engine and rejects what the engine does not run, this keeps what the
-text format can say, whether it is valid or not.
+Unlike :mod:`vibewasm.binary`, which decodes for the engine and rejects what the engine does not run, this keeps what
+the text format can say, whether it is valid or not.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class BinaryReader:
         self.position = end
         return self.data[start:end]
 
-    def bytes(self) -> bytes:
+    def byte_string(self) -> bytes:
         """A byte string with its length before it."""
         return self.take(self.u32())
 
@@ -74,7 +74,7 @@ class BinaryReader:
         """A name."""
         start = self.position
         try:
-            return self.bytes().decode()
+            return self.byte_string().decode()
         except UnicodeDecodeError:
             raise DecodeError("malformed UTF-8 encoding of a name", start) from None
 

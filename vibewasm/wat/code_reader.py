@@ -29,6 +29,10 @@ _CONDITION = 5  # of a folded `if`, whose label and first bytes are kept with it
 _AFTER_THEN = 6
 _AFTER_ELSE = 7
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: An open form: its kind, and what has to be kept.
 _Form = tuple[int, bytes, "str | None"]
 
@@ -69,7 +73,7 @@ class CodeReader(TypeReader):
         self._after_else = 0
         #: Encoded constants by type and token: programs repeat them.
         self._constants: dict[tuple[str, str], bytes] = {}
-        self._readers = {
+        self._readers: dict[str, Callable[[], bytes]] = {
             "label": self._label,
             "labels": self._labels,
             "i32": lambda: self._constant("i32"),

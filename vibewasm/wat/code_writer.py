@@ -78,7 +78,7 @@ class CodeWriter(BinaryReader):
 
     def folded(self) -> str:
         """A constant expression on one line: each instruction in parentheses, without nesting."""
-        parts = []
+        parts: list[str] = []
         while True:
             word, kinds = self._opcode()
             if word == _END:

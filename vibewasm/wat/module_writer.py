@@ -82,7 +82,7 @@ class ModuleWriter(CodeWriter):
         names = Names(b"", 0, 0)
         for number, start, end in sections:
             self.position = start
-            if number == 0 and self.bytes() == b"name":
+            if number == 0 and self.byte_string() == b"name":
                 names = Names(self.data, self.position, end)
         for kind in self.names:
             self.names[kind] = identifiers(names.of(kind))
@@ -236,7 +236,7 @@ class ModuleWriter(CodeWriter):
             if mode != 1:
                 memory = self.u32() if mode else 0
                 text += (f" (memory {self.named('memory', memory)})" if memory else "") + f" (offset {self.folded()})"
-            self._line(f"{text} {quote_bytes(self.bytes())})")
+            self._line(f"{text} {quote_bytes(self.byte_string())})")
 
     def _code_section(self) -> None:
         count = self.u32()
