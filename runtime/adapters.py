@@ -62,7 +62,7 @@ class Adapters:
         stubs: the backend's ``stubs`` module.
     """
 
-    __slots__ = ("_enter", "_fixed", "_lazy", "_leave", "_memory", "_stubs")
+    __slots__ = ("_bulk", "_enter", "_fixed", "_lazy", "_leave", "_memory", "_stubs")
 
     def __init__(self, memory: CodeMemory, stubs: Stubs) -> None:
         self._memory = memory
@@ -71,6 +71,7 @@ class Adapters:
         self._leave: dict[str, int] = {}
         self._lazy: list[int] = []
         self._fixed: list[tuple[int, int]] = []
+        self._bulk: list[tuple[int, int]] = []
 
     def install(self, block: StoreBlock) -> None:
         """Write the stubs' addresses to a store block."""
@@ -82,13 +83,22 @@ class Adapters:
                 (CELL_UNWIND, publish(stubs.unwind())),
                 (CELL_LAZY_COMMON, publish(stubs.lazy_common())),
                 (CELL_POLL_STUB, publish(stubs.poll())),
-                (CELL_COPY, publish(stubs.memory_copy())),
-                (CELL_FILL, publish(stubs.memory_fill())),
             ]
             self._fixed = fixed
         cells = block.cells
         for cell, address in fixed:
             cells[cell] = address
+
+    def install_bulk(self, block: StoreBlock) -> None:
+        """Write the addresses of the stubs that work on memories to a store block: before an instance has one."""
+        bulk = self._bulk
+        if not bulk:
+            stubs = self._stubs
+            publish = self._memory.publish
+            bulk = [(CELL_COPY, publish(stubs.memory_copy())), (CELL_FILL, publish(stubs.memory_fill()))]
+            self._bulk = bulk
+        for cell, address in bulk:
+            block.cells[cell] = address
 
     def enter(self, signature: str) -> Callable[..., int]:
         """The adapter that calls a wasm function of this signature, such as ``"ild:i"``, from Python.

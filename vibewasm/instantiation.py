@@ -84,6 +84,8 @@ def _make_memories_and_tables(instance: Instance) -> None:
         from .memory import Memory
 
         instance._memories.append(Memory(store, memory_type))
+    if instance._memories:
+        adapters().install_bulk(store._block)
     for table_type in info.tables[info.imported_tables :]:
         from .table import Table
 

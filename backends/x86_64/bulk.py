@@ -13,22 +13,12 @@ from . import asm
 from .encoding import reg_reg
 from .labels import Assembler
 from .regs import CONTEXT, MEMORY_BASE, RAX, RBP, RCX, RDI, RDX, RSI, RSP
+from .stubs import raise_trap
 
 #: Bytes between two looks at the interrupt word.
 CHUNK = 1 << 20
 #: The pinned memory base serves as a scratch, and is loaded anew at the end.
 _SCRATCH = MEMORY_BASE
-
-
-def raise_trap(pc: bytes) -> bytes:
-    """Fill in the trap record for the trap whose number is in rdi; rsi is the store block.
-
-    ``pc`` loads a return address into rax.
-    """
-    code = asm.mov_mr(1, RSI, abi.STORE_TRAP, RDI)
-    # The byte before the return address belongs to the call.
-    code += pc + asm.alu_ri(asm.SUB, 1, RAX, 1) + asm.mov_mr(1, RSI, abi.STORE_TRAP_PC, RAX)
-    return code + asm.mov_mi(1, RSI, abi.STORE_FAULT_ADDRESS, 0) + asm.mov_mi(1, RSI, abi.STORE_SIGNAL, 0)
 
 
 def _check_bounds(a: Assembler, index: int, descriptor: int) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from .. import abi
 from . import asm, signatures
-from .bulk import memory_copy, memory_fill, raise_trap
 from .fault_handler import fault_handler
 from .labels import Assembler
 from .regs import (
@@ -56,6 +55,17 @@ _EXIT_PREVIOUS = -16
 _EXIT_PINNED_INTS = ((R8, -24), (R9, -32), (R10, -40), (R11, -48))
 _EXIT_PINNED_FLOATS = tuple((number, -64 - 16 * (number - 8)) for number in range(8, 16))
 _EXIT_FRAME = 176
+
+
+def raise_trap(pc: bytes) -> bytes:
+    """Fill in the trap record for the trap whose number is in rdi; rsi is the store block.
+
+    ``pc`` loads a return address into rax.
+    """
+    code = asm.mov_mr(1, RSI, abi.STORE_TRAP, RDI)
+    # The byte before the return address belongs to the call.
+    code += pc + asm.alu_ri(asm.SUB, 1, RAX, 1) + asm.mov_mr(1, RSI, abi.STORE_TRAP_PC, RAX)
+    return code + asm.mov_mi(1, RSI, abi.STORE_FAULT_ADDRESS, 0) + asm.mov_mi(1, RSI, abi.STORE_SIGNAL, 0)
 
 
 # -- Python to wasm and back -------------------------------------------------------------------------------------------
@@ -402,6 +412,20 @@ def lazy_common() -> bytes:
     a.bind("failed")
     a.emit(_fail_from_frame())
     return a.finish()
+
+
+def memory_copy() -> bytes:
+    """The stub of ``memory.copy``, see :mod:`.bulk`."""
+    from . import bulk  # only instances with a memory need it
+
+    return bulk.memory_copy()
+
+
+def memory_fill() -> bytes:
+    """The stub of ``memory.fill``, see :mod:`.bulk`."""
+    from . import bulk
+
+    return bulk.memory_fill()
 
 
 __all__ = [

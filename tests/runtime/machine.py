@@ -88,6 +88,7 @@ class Machine:
         self.block = StoreBlock()
         self.cells = self.block.cells
         self.adapters.install(self.block)
+        self.adapters.install_bulk(self.block)
         self.memory = LinearMemory(pages, None, guarded)
         self.ctx = self.context(self.memory)
         self.host_ctx = self.context(None)

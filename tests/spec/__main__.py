@@ -53,7 +53,6 @@ def _run_mode(mode: str, scripts: list[suite.Script], options: argparse.Namespac
             failing += 1
         total.passed += outcome.passed
         total.failed += outcome.failed
-        total.text += outcome.text
         total.broken += outcome.broken
         messages.update(re.sub(r"0x[0-9a-f]+|\d+", "N", failure.got) for failure in outcome.failures)
         if options.save:
@@ -69,7 +68,7 @@ def _run_mode(mode: str, scripts: list[suite.Script], options: argparse.Namespac
             print(f"  {count:6}  {message[:150]}")
     print(
         f"[{mode}] {len(scripts) - failing} of {len(scripts)} scripts pass; assertions: {total.passed} passed, "
-        f"{total.failed} failed, {total.text} wait for the text format; {total.broken} other commands broken; "
+        f"{total.failed} failed; {total.broken} other commands broken; "
         f"{time.perf_counter() - start:.1f} s"
     )
     return 1 if failing else 0

@@ -8,6 +8,7 @@ from typing import Any
 import vibewasm as vw
 from tests.spec.runner import Kind
 from tests.spec.values import Value
+from vibewasm.wat import wat2wasm
 
 # Name of a mode → what it gives to Config.
 MODES: dict[str, dict[str, Any]] = {
@@ -88,6 +89,9 @@ class VibewasmAdapter:
         self._references = References()
         for name, item in _spectest(self._store).items():
             self._linker.define("spectest", name, item)
+
+    def assemble(self, text: bytes) -> bytes:
+        return wat2wasm(text)
 
     def check(self, data: bytes) -> object:
         # A lazy module's bodies are only looked at when they are called.

@@ -23,6 +23,9 @@ Kind: TypeAlias = Literal["malformed", "invalid", "unlinkable", "trap", "exhaust
 class Adapter(Protocol):
     """What the runner asks of an engine. One adapter serves one script: it holds the script's store."""
 
+    def assemble(self, text: bytes) -> bytes:
+        """The binary module of a text; raises what the engine raises."""
+
     def check(self, data: bytes) -> object:
         """Validates all of a module, bodies included; raises what the engine raises."""
 
@@ -59,24 +62,23 @@ class Failure(NamedTuple):
 
 
 class Outcome:
-    """Counts of one script: `passed`, `failed` and `text` (waits for the text format) are assertions and add up.
+    """Counts of one script: `passed` and `failed` are assertions and add up.
 
     `broken` counts commands that are no assertions (modules, invocations) and failed; `failures` has one entry for each
     failed or broken command.
     """
 
-    __slots__ = ("broken", "failed", "failures", "passed", "text")
+    __slots__ = ("broken", "failed", "failures", "passed")
 
     def __init__(self) -> None:
         self.passed = 0
         self.failed = 0
-        self.text = 0
         self.broken = 0
         self.failures: list[Failure] = []
 
     @property
     def assertions(self) -> int:
-        return self.passed + self.failed + self.text
+        return self.passed + self.failed
 
     @property
     def ok(self) -> bool:
@@ -92,10 +94,6 @@ class Unmet(Exception):
         self.got = got
 
 
-class TextFormat(Exception):
-    """The command needs the text format, which is not built yet."""
-
-
 def run_script(text: str, adapter: Adapter, progress: Callable[[int], object] = lambda line: None) -> Outcome:
     """Runs all commands of a script. `progress` is told the line of each command before it runs."""
     run = _Run(adapter)
@@ -105,9 +103,6 @@ def run_script(text: str, adapter: Adapter, progress: Callable[[int], object] = 
         is_assertion = isinstance(form[0], str) and form[0].startswith("assert_")
         try:
             run.command(form)
-        except TextFormat:
-            outcome.text += is_assertion
-            continue
         except Unmet as unmet:
             failure = Failure(line, show(form), unmet.expected, unmet.got, run.data)
         except Exception as error:
@@ -161,22 +156,40 @@ class _Run:
             case ["assert_unlinkable", ["module", *rest], bytes(_)]:
                 self._assert_fails(lambda: self.command(["module", *rest]), "unlinkable", b"")
             case [("assert_invalid" | "assert_invalid_custom"), ["module", *rest], bytes(_)]:
-                _, self.data = _module_bytes(rest)
-                self._assert_fails(lambda: self.adapter.check(self.data), "invalid", b"")
+                self._assert_fails(lambda: self._check(rest), "invalid", b"")
             case [("assert_malformed" | "assert_malformed_custom"), ["module", *rest], bytes(_)]:
-                _, self.data = _module_bytes(rest)
-                self._assert_fails(lambda: self.adapter.check(self.data), "malformed", b"")
+                self._assert_fails(lambda: self._check(rest), "malformed", b"")
             case _:
                 raise ValueError(f"the runner does not know the command {show(form)}")
 
+    def _check(self, rest: list[Node]) -> None:
+        _, self.data = self._module_bytes(rest)
+        self.adapter.check(self.data)
+
     def _define(self, rest: list[Node]) -> str | None:
-        name, self.data = _module_bytes(rest)
+        name, self.data = self._module_bytes(rest)
         # The latest module of a name must not stand in for one that could not be made.
         self.modules.pop(None, None)
         self.modules.pop(name, None)
         module = self.adapter.compile(self.data)
         self.modules[None] = self.modules[name] = module
         return name
+
+    def _module_bytes(self, rest: list[Node]) -> tuple[str | None, bytes]:
+        """Name and bytes of what follows `module` or `module definition`: a binary, or a quotation to be assembled."""
+        name = None
+        if rest[:1] == ["definition"]:
+            rest = rest[1:]
+        if rest and isinstance(rest[0], str) and rest[0].startswith("$"):
+            name, rest = rest[0], rest[1:]
+        if rest[:1] not in (["binary"], ["quote"]):
+            raise ValueError("the module is neither a binary nor a quotation: see tests.wat.scripts.quoted")
+        data = b""
+        for part in rest[1:]:
+            if not isinstance(part, bytes):
+                raise ValueError(f"{show(part)} in a {rest[0]} module")
+            data += part
+        return name, data if rest[0] == "binary" else self.adapter.assemble(data)
 
     def _instantiate(self, names: list[Node]) -> None:
         name, of = [*names, None, None][:2]
@@ -215,7 +228,7 @@ class _Run:
         wanted = " ".join(show(e) for e in expected) or "no result"
         try:
             got = self._action(action)
-        except (Unmet, TextFormat):
+        except Unmet:
             raise
         except Exception as error:
             raise Unmet(wanted, _show_error(error)) from error
@@ -227,7 +240,7 @@ class _Run:
         wanted = f"{kind} {text!r}" if text else kind
         try:
             got = action()
-        except (Unmet, TextFormat):
+        except Unmet:
             raise
         except Exception as error:
             actual_kind, actual = self.adapter.classify(error)
@@ -237,23 +250,6 @@ class _Run:
                 raise Unmet(wanted, f"{actual_kind}: {_show_error(error)}") from error
             return
         raise Unmet(wanted, show_values(got) if isinstance(got, list) else "success")
-
-
-def _module_bytes(rest: list[Node]) -> tuple[str | None, bytes]:
-    """Name and bytes of what follows `module` or `module definition`; raises `TextFormat` for text."""
-    name = None
-    if rest[:1] == ["definition"]:
-        rest = rest[1:]
-    if rest and isinstance(rest[0], str) and rest[0].startswith("$"):
-        name, rest = rest[0], rest[1:]
-    if not rest or rest[0] != "binary":
-        raise TextFormat
-    data = b""
-    for part in rest[1:]:
-        if not isinstance(part, bytes):
-            raise ValueError(f"{show(part)} in a binary module")
-        data += part
-    return name, data
 
 
 def _show_error(error: Exception) -> str:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.wat.scripts import modules, quoted
+
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # Proposals that vibewasm does not implement yet. A script that needs one of them is reported by its counts, not run.
@@ -45,6 +47,25 @@ class Script:
     def text(self) -> str:
         """The script's text."""
         return self.path.read_text(encoding="utf-8")
+
+    def original(self) -> TextScript:
+        """The same script as it was written, with modules in text. It also asserts things of quoted modules."""
+        path = shared_folder() / "spec" / "text" / self.name
+        quotations = sum(
+            module.kind == "quote" and module.command.startswith("assert_malformed")
+            for module in modules(path.read_text(encoding="utf-8"))
+        )
+        return TextScript(self.name, path, self.assertions + quotations, self.needs)
+
+
+class TextScript(Script):
+    """A script with modules in text, which the engine's reader of text has to assemble."""
+
+    __slots__ = ()
+
+    def text(self) -> str:
+        """The script's text with every module quoted."""
+        return quoted(super().text())
 
 
 def shared_folder() -> Path:

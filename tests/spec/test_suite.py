@@ -40,6 +40,18 @@ def test_every_assertion_of_the_script_passes(
     assert outcome.assertions == script.assertions, "the runner does not count as the manifest does"
 
 
+@pytest.mark.parametrize("script", RUN, ids=lambda script: script.name)
+def test_every_assertion_of_the_text_passes(
+    script: suite.Script, record_outcome: Callable[[str, str, Outcome], None]
+) -> None:
+    original = script.original()
+    outcome = run_isolated(original, lambda: engine.VibewasmAdapter("lazy"), TIMEOUT_SECONDS)
+    record_outcome("lazy, from text", script.name, outcome)
+    shown = "\n".join(map(str, outcome.failures[:10]))
+    assert not outcome.failures, f"{outcome.failed} assertions and {outcome.broken} other commands failed:\n{shown}"
+    assert outcome.assertions == original.assertions, "the runner does not count as the manifest does"
+
+
 def test_every_script_is_run_or_waits_for_a_known_proposal() -> None:
     if why := suite.missing():
         pytest.skip(f"NOT RUN: {why}")

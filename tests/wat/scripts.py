@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from vibewasm.wat.lexer import Tokens
 from vibewasm.wat.literals import decode_string
+from vibewasm.wat.quoting import quote_bytes
 
 
 class ScriptModule(NamedTuple):
@@ -46,6 +47,39 @@ def modules(script: str) -> Iterator[ScriptModule]:
         if tokens[at : at + 2] == ["(", "module"] and tokens[at + 2] != "instance":
             yield _module(read, tokens[position + 1], position, at, end)
         position = end
+
+
+def quoted(script: str) -> str:
+    """The script with each module that it has as text in a quotation, on the same lines.
+
+    A reader of s-expressions need not know then what may stand in a module.
+    """
+    read = Tokens(script)
+    tokens, starts = read.tokens, read.starts
+    if tokens[1:2] in (["func"], ["memory"]):
+        return f"(module quote {_quotation(script)})"
+    parts = []
+    position = done = 0
+    while tokens[position]:
+        end = _end(tokens, position)
+        at = position + 2 if tokens[position + 1].startswith("assert_") else position
+        if tokens[at : at + 2] == ["(", "module"] and tokens[at + 2] != "instance":
+            head = at + 2 + (tokens[at + 2] == "definition")
+            name = tokens[head] if tokens[head][0] == "$" else ""
+            if tokens[head + bool(name)] not in ("binary", "quote"):
+                last = starts[_end(tokens, at) - 1]
+                inside = read.text[starts[head] : last]
+                definition = "definition " if tokens[at + 2] == "definition" else ""
+                parts.append(read.text[done : starts[at]])
+                parts.append(f"(module {definition}{name} quote {_quotation(f'(module {inside})')}")
+                parts.append("\n" * read.text.count("\n", starts[at], last))
+                done = last
+        position = end
+    return "".join(parts) + read.text[done:]
+
+
+def _quotation(text: str) -> str:
+    return quote_bytes(text.encode())
 
 
 def _module(read: Tokens, command: str, start: int, at: int, end: int) -> ScriptModule:
