@@ -210,8 +210,11 @@ def _map_twice(fd: int, size: int) -> tuple[int, int]:
     return writable, executable
 
 
-def unmap(address: int, size: int) -> None:
-    """Undo one of the mappings of :func:`map_code`."""
+def unmap(address: int, size: int, _munmap: Callable[[int, int], int] = _munmap) -> None:
+    """Undo one of the mappings of :func:`map_code`.
+
+    ``_munmap`` is bound here because finalisers call this when the interpreter has already cleared this module.
+    """
     if _munmap(address, size):
         raise _error()
 

@@ -53,7 +53,7 @@ def float_bits(text: str, type_: str) -> int:
     """The bits of a float literal (decimal, hexadecimal, `inf`, `nan`, `nan:0x…`), rounded to nearest, ties to even."""
     fraction_bits, infinity, sign_bit = _FLOATS[type_]
     sign = sign_bit if text.startswith("-") else 0
-    digits = text.lstrip("+-").replace("_", "")
+    digits = text.lower().lstrip("+-").replace("_", "")
     if digits == "inf":
         return sign | infinity
     if digits == "nan":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ..errors import ValidationError
 from .encode import unsigned
+from .later import proposal_of
 from .lexer import Tokens, text_error
 from .literals import decode_string, is_number
 from .literals import unsigned as unsigned_literal
@@ -44,8 +46,12 @@ class Cursor:
         index = self.position if position is None else position
         return text_error(self.text, message, self.starts[index])
 
-    def unexpected(self, position: int | None = None) -> WatError:
-        """The error for a token that may not stand where it does; a word that the format lacks is called unknown."""
+    def unexpected(self, position: int | None = None) -> WatError | ValidationError:
+        """The error for a token that may not stand where it does; a word that the format lacks is called unknown.
+
+        An instruction of a proposal that is not built is no malformed text, so it gets the error that it gets in a
+        binary module too.
+        """
         position = self.position if position is None else position
         token = self.tokens[position]
         if token == "":
@@ -53,7 +59,13 @@ class Cursor:
         if token == "$":
             return self.error("empty identifier", position)
         if token[0] not in '()"$' and not is_keyword(token) and not is_number(token):
-            return self.error(f"unknown operator {token[:60]}", position)
+            error = self.error(f"unknown operator {token[:60]}", position)
+            proposal = proposal_of(token)
+            if proposal is None:
+                return error
+            return ValidationError(
+                f"{proposal} ({token}) is not supported yet (line {error.line}, column {error.column})"
+            )
         return self.error(f"unexpected token {token[:60]}", position)
 
     def accept(self, token: str) -> bool:

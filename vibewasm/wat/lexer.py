@@ -76,7 +76,7 @@ class Tokens:
         quoted = _QUOTED_NAME.fullmatch(token)
         if quoted:
             return "$" + self._name(quoted[1], start, "empty identifier")
-        if token[:1] == "$":
+        if token == "$":
             raise self.error("empty identifier", start)
         if token == '"':
             raise self._bad_string(start)

@@ -15,7 +15,8 @@ def wat2wasm(source: str | bytes, *, names: bool = False) -> bytes:
         names: whether the identifiers go into a name section.
 
     Raises:
-        WatError: malformed text. Whether the module is valid is not checked.
+        WatError: malformed text.
+        ValidationError: an instruction of a proposal that is not supported. Otherwise validity is not checked.
     """
     while True:
         reader = ModuleReader(Tokens(source))

@@ -1,0 +1,35 @@
+"""Real programs to text and back, with wasmtime's assembler as a second reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.wat.sections import sections, without_data_count
+from vibewasm.wat import wasm2wat, wat2wasm
+
+wasmtime = pytest.importorskip("wasmtime", reason="wasmtime is not installed")
+
+
+def _programs(shared: Path) -> list[Path]:
+    found = sorted((shared / "programs").rglob("*.wasm")) + sorted((shared / "wasi").rglob("*.wasm"))
+    assert len(found) >= 54
+    return found
+
+
+def test_programs_come_back_from_text(shared: Path) -> None:
+    # Linkers pad integers in bodies, and some write a data count that nothing needs; text can say neither.
+    for path in _programs(shared):
+        data = path.read_bytes()
+        text = wasm2wat(data)
+        again = wat2wasm(text, names=True)
+        assert wasm2wat(again) == text, path
+        outside = [section for section in without_data_count(sections(data)) if section[0] != 10]
+        assert [section for section in without_data_count(sections(again)) if section[0] != 10] == outside, path
+
+
+def test_wasmtime_reads_the_same_from_the_text_of_a_program(shared: Path) -> None:
+    for path in _programs(shared):
+        text = wasm2wat(path.read_bytes())
+        assert sections(wat2wasm(text)) == sections(bytes(wasmtime.wat2wasm(text))), path

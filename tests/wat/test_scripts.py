@@ -1,0 +1,115 @@
+"""The modules of the official suite, against the reference interpreter's assembled ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.wat.scripts import ScriptModule, modules
+from tests.wat.sections import sections
+from vibewasm.errors import DecodeError, ValidationError, WatError
+from vibewasm.wat import wasm2wat, wat2wasm
+
+#: Why a module of the suite may not be read: it has an instruction of a proposal that the opcode table does not know.
+#: Whoever builds one takes it out here.
+NOT_YET = {
+    "SIMD": "vector instructions, relaxed ones too",
+    "garbage collection": "structs, arrays, i31 and casts",
+    "typed function references": "call_ref, ref.as_non_null and the branches on null",
+    "tail-call": "return_call and return_call_indirect",
+    "exception handling": "throw, throw_ref and try_table",
+}
+
+_LATER = "is not supported yet"
+
+
+def _scripts(shared: Path) -> list[tuple[str, list[ScriptModule], list[ScriptModule]]]:
+    """Name, modules as written, and modules as assembled, of each script."""
+    found = []
+    for path in sorted((shared / "spec" / "text").rglob("*.wast")):
+        name = path.relative_to(shared / "spec" / "text").as_posix()
+        assembled = shared / "spec" / "binary" / (name.replace("/", "__").removesuffix(".wast") + ".bin.wast")
+        found.append(
+            (name, list(modules(path.read_text(encoding="utf-8"))), list(modules(assembled.read_text(encoding="utf-8"))))
+        )
+    assert len(found) == 258
+    return found
+
+
+@pytest.fixture(scope="module")
+def scripts(shared: Path) -> list[tuple[str, list[ScriptModule], list[ScriptModule]]]:
+    return _scripts(shared)
+
+
+def _note(name: str, error: ValidationError) -> None:
+    """Leave a line for ``pytest -rP``, which then lists every module that is not read."""
+    print(f"{name}: {error.message}")
+
+
+def _is_malformed_quotation(module: ScriptModule) -> bool:
+    return module.kind == "quote" and module.command.startswith("assert_malformed")
+
+
+def test_every_module_is_assembled_as_by_the_reference_interpreter(
+    scripts: list[tuple[str, list[ScriptModule], list[ScriptModule]]],
+) -> None:
+    equal = 0
+    later: Counter[str] = Counter()
+    for name, written, assembled in scripts:
+        written = [module for module in written if not _is_malformed_quotation(module)]
+        assert len(written) == len(assembled), name
+        for module, expected in zip(written, assembled, strict=True):
+            if module.kind == "binary":
+                continue  # what the reference interpreter makes of a binary is not about text
+            try:
+                made = wat2wasm(module.text)
+            except ValidationError as error:
+                assert _LATER in error.message
+                later[error.message.split(" (")[0]] += 1
+                _note(name, error)
+                continue
+            assert sections(made) == sections(expected.data), f"{name}, line {module.line}"
+            equal += 1
+    assert later.keys() == NOT_YET.keys()
+    assert equal >= 3859
+    assert equal + later.total() == 5134
+
+
+def test_every_malformed_quotation_is_rejected_with_the_suites_words(
+    scripts: list[tuple[str, list[ScriptModule], list[ScriptModule]]],
+) -> None:
+    rejected = later = 0
+    for name, written, _ in scripts:
+        for module in filter(_is_malformed_quotation, written):
+            with pytest.raises((WatError, ValidationError)) as caught:
+                wat2wasm(module.data)
+            if isinstance(caught.value, ValidationError):
+                assert _LATER in caught.value.message
+                later += 1
+            else:
+                assert caught.value.message.startswith(module.message), f"{name}, line {module.line}"
+                rejected += 1
+    assert rejected >= 733
+    assert rejected + later == 1229
+
+
+def test_every_assembled_module_comes_back_from_text(
+    scripts: list[tuple[str, list[ScriptModule], list[ScriptModule]]],
+) -> None:
+    same = later = 0
+    for name, _, assembled in scripts:
+        for module in assembled:
+            if module.kind != "binary" or module.command.startswith("assert_malformed"):
+                continue
+            try:
+                text = wasm2wat(module.data)
+            except DecodeError as error:
+                assert "not built yet" in error.message, f"{name}, line {module.line}"
+                later += 1
+                continue
+            assert sections(wat2wasm(text)) == sections(module.data), f"{name}, line {module.line}"
+            same += 1
+    assert same >= 3952
+    assert same + later == 5233
