@@ -156,27 +156,12 @@ def _move_top_to_result(c: FunctionCompiler, type_: int, free: int) -> None:
 
 
 def end(c: FunctionCompiler, pc: int) -> int:
-    """``end``: of a block, a loop, an ``if`` with or without ``else``, or of the function."""
+    """``end``: of a block, a loop, an ``if`` with or without ``else``, or of the function.
+
+    The hot loop handles the usual case itself, see :meth:`FunctionCompiler.run`.
+    """
     label = c.labels[-1]
     opcode = label.opcode
-    if opcode != FUNCTION and not label.results and (c.dead or c.stack[-1] is BARRIER_ENTRY):
-        # The usual case: no results, and nothing left on the stack.
-        if opcode == IF and label.params:
-            raise type_mismatch("if without else", label.results, label.params)
-        out = c.out
-        position = len(out)
-        patch = c.patch
-        for site in label.fixups:
-            patch(out, site, position)
-        for site in label.else_fixups:
-            patch(out, site, position)
-        if opcode != LOOP:
-            label.target = position
-        c.labels.pop()
-        c.stack.pop()
-        c.dead = False
-        c.free = c.target.ALL_FREE
-        return pc
     if opcode == IF:
         # Without an else part, that part does nothing, so it has to leave the parameters as the results.
         if label.params != label.results:

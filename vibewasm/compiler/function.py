@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from ..backends.operand import (
     BARRIER,
+    BARRIER_ENTRY,
     CONSTANT,
     I32,
     SLOT,
@@ -26,7 +27,7 @@ from ..backends.operand import (
 )
 from ..opcodes import name_of
 from .errors import BodyFault, type_mismatch
-from .labels import Label
+from .labels import IF, LOOP, Label
 from .tables import (
     ALIGNMENTS,
     BINARY,
@@ -205,6 +206,8 @@ class FunctionCompiler:
         kinds = self.env.kinds
         immediate = target.IMMEDIATES.get
         simplify = _simplify
+        patch = self.patch
+        all_free = target.ALL_FREE
         fetched = target.FETCHES.get
         fetch = target.fetch
         alignments = ALIGNMENTS
@@ -230,6 +233,23 @@ class FunctionCompiler:
                 pc, entry = self.long_local(pc + 1)
                 push(entry)
             elif kind == BY_HANDLER:
+                if op == 0x0B and stack[-1] is BARRIER_ENTRY:
+                    label = labels[-1]
+                    if not label.results and label.depth > 1 and not (label.params and label.opcode == IF):
+                        # The usual end: no results, and nothing left on the stack, or the end is not reached at all.
+                        position = len(out)
+                        for site in label.fixups:
+                            patch(out, site, position)
+                        for site in label.else_fixups:
+                            patch(out, site, position)
+                        if label.opcode != LOOP:
+                            label.target = position
+                        labels.pop()
+                        pop()
+                        self.dead = False
+                        free = all_free
+                        pc += 1
+                        continue
                 self.pc = pc
                 self.free = free
                 pc = handlers[op](self, pc + 1)
@@ -259,7 +279,7 @@ class FunctionCompiler:
                 b = pop()
                 a = pop()
                 pc += 1
-                if a.reg < 0 and a.kind != CONSTANT and kind == BINARY:
+                if a.reg < 0 and a.kind != CONSTANT:
                     text, a, free = fetched((a, free)) or fetch(a, free)
                     out += text
                 following = code[pc]

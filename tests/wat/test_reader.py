@@ -1,0 +1,197 @@
+"""What the reader makes of text, where the official suite does not look: errors, names, depth, time."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.wat.sections import sections
+from vibewasm.binary.decoder import decode
+from vibewasm.errors import DecodeError, ValidationError, WatError
+from vibewasm.wat import wat2wasm
+
+
+def fault(text: str | bytes) -> WatError:
+    with pytest.raises(WatError) as caught:
+        wat2wasm(text)
+    return caught.value
+
+
+def test_an_error_shows_the_line_with_a_caret() -> None:
+    error = fault("(module\n\t(func $f\n    (call $g)))")
+    assert (error.message, error.line, error.column) == ("unknown function $g", 3, 11)
+    assert error.source_line == "    (call $g)))"
+    assert str(error) == "unknown function $g (line 3, column 11)\n      (call $g)))\n            ^"
+    assert isinstance(error, DecodeError)
+
+
+def test_an_error_in_a_very_long_line_shows_a_part_of_it() -> None:
+    error = fault("(module " + "(func)" * 10_000 + "(fun))")
+    shown, caret = str(error).splitlines()[1:]
+    assert len(shown) < 110
+    assert shown[caret.index("^") :].startswith("fun)")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "column"),
+    [
+        ("(module", "unexpected token: the text ends too early", 8),
+        ("(module))", "unexpected token )", 9),
+        ("(module) (module)", "unexpected token (", 10),
+        ("(modul)", "unknown operator modul", 2),
+        ("(func", "unexpected token: the text ends too early", 6),
+        ("(func i32.const)", "unexpected token )", 16),
+        ("(func (i32.const 1 2))", "unexpected token 2", 20),
+        ("(func local.get $x)", "unknown local $x", 17),
+        ("(func (param $x i32) (local $x i32))", "duplicate local $x", 29),
+        ("(func $f) (func $f)", "duplicate function $f", 17),
+        ("(func block $a end $b)", "mismatching label $b", 20),
+        ("(func end)", "unexpected token end", 7),
+        ("(func block)", "unexpected token )", 12),
+        ("(func (if (i32.const 1)))", "unexpected token )", 24),
+        ("(func block else end)", "unexpected token else", 13),
+        ("(func br $x)", "unknown label $x", 10),
+        ("(func (i32.load align=3 (i32.const 0)))", "alignment must be a power of two", 17),
+        ("(func i32.const 4294967296)", "constant out of range", 17),
+        ("(func br 4294967296)", "i32 constant out of range", 10),
+        ("(start 0) (start 0)", "multiple start sections", 12),
+        ("(func) (import \"a\" \"b\" (func))", "import after function", 9),
+        ("(table 0 funcref) (memory (import \"a\" \"b\") 1)", "import after table", 27),
+        ("(type $t (func)) (func (type $t) (param i32))", "inline function type", 24),
+        ("(func (type 7) (param i32))", "unknown type", 13),
+        ('(func (export "\\ff"))', "malformed UTF-8 encoding", 15),
+        ('(data "a', "unclosed string", 7),
+        ('(data "\\q")', "illegal escape", 8),
+        ('(data "\\u{d800}")', "illegal escape", 7),
+        ("(; (; ;)", "unclosed comment", 1),
+        ("(@a (b)", "unclosed annotation", 1),
+        ("(func) ä", "illegal character", 8),
+        ("(func) [", "unknown operator [", 8),
+        ("(func $)", "empty identifier", 7),
+        ("(module binary \"\" nop)", "unexpected token nop", 19),
+    ],
+)  # fmt: skip
+def test_faults_are_named_and_placed(text: str, message: str, column: int) -> None:
+    error = fault(text)
+    assert error.message.startswith(message)
+    assert (error.line, error.column) == (1, column)
+
+
+def test_bytes_and_text_that_are_no_unicode_are_malformed() -> None:
+    assert fault(b"(module)\n ;; \xff").message == "malformed UTF-8 encoding"
+    assert (fault(b"(module)\n ;; \xff").line, fault(b"(module)\n ;; \xff").column) == (2, 5)
+    assert fault('(data "\ud800")').message == "malformed UTF-8 encoding"
+
+
+def test_an_instruction_of_a_later_proposal_is_unsupported_rather_than_malformed() -> None:
+    with pytest.raises(ValidationError, match=r"threads \(i32\.atomic\.load\) is not supported yet \(line 1, column 7\)"):
+        wat2wasm("(func i32.atomic.load)")
+
+
+def test_a_text_may_be_fields_alone_a_binary_or_a_quotation() -> None:
+    module = wat2wasm("(module (func))")
+    assert wat2wasm("(func)") == module
+    assert wat2wasm('(module $m quote "(fu" "nc)")') == module
+    assert wat2wasm('(module binary "\\00asm" "\\01\\00\\00\\00")') == wat2wasm("") == wat2wasm("(module)")
+
+
+def test_folded_and_unfolded_instructions_are_the_same() -> None:
+    folded = """(func (param i32) (result i32)
+        (block $out (result i32)
+            (loop $again (br_if $again (i32.eqz (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+            (if (result i32) (local.get 0) (then (br $out (i32.const 7))) (else (i32.const -8)))))"""
+    unfolded = """(func (param i32) (result i32)
+        block $out (result i32)
+            loop $again local.get 0 i32.const 1 i32.sub local.tee 0 i32.eqz br_if $again end $again
+            local.get 0 if (result i32) i32.const 7 br $out else i32.const -8 end
+        end)"""
+    assert wat2wasm(folded) == wat2wasm(unfolded)
+
+
+def test_abbreviations_mean_their_long_forms() -> None:
+    short = """
+        (func $f (export "f") (export "g") (import "m" "f") (param i32))
+        (table $t (export "t") funcref (elem $f $f))
+        (memory (data "ab" "c"))
+        (func (call_indirect (param i32) (i32.const 1) (i32.const 0)) (memory.fill (i32.const 0) (i32.const 0) (i32.const 0)))
+    """
+    long = """
+        (type (func (param i32))) (type (func))
+        (import "m" "f" (func (type 0)))
+        (table 2 2 funcref) (memory 1 1)
+        (export "f" (func 0)) (export "g" (func 0)) (export "t" (table 0))
+        (elem (table 0) (offset i32.const 0) funcref (item ref.func 0) (item ref.func 0))
+        (func (type 1) i32.const 1 i32.const 0 call_indirect 0 (type 0) i32.const 0 i32.const 0 i32.const 0 memory.fill 0)
+        (data (memory 0) (offset i32.const 0) "abc")
+    """
+    assert wat2wasm(short) == wat2wasm(long)
+
+
+def test_comments_and_annotations_are_space() -> None:
+    text = """(; a (; nested ;) " ;) (module (@a "(" (b ;; )
+        ) (@c)) $m (func(;;) (@d [ , ; ] x"y") nop) ;; the end
+    )"""
+    assert wat2wasm(text) == wat2wasm("(module (func nop))")
+
+
+def test_identifiers_become_a_name_section_on_request() -> None:
+    text = """(module $m (type $t (func)) (import "a" "b" (func $i)) (global $g i32 (i32.const 0)) (memory $mem 1)
+        (func $f (param $x i32) (param i32) (local $y i32)) (func) (table $tab 0 funcref) (data $d "") (elem $e func))"""
+    assert not decode(wat2wasm(text)).names.kinds
+    module = decode(wat2wasm(text, names=True))
+    assert module.name == "m"
+    assert module.func_names == {0: "i", 1: "f"}
+    assert module.local_names == {1: {0: "x", 2: "y"}}
+    named = {kind: module.names.of(kind) for kind in ("type", "table", "memory", "global", "elem", "data")}
+    assert named == {
+        "type": {0: "t"}, "table": {0: "tab"}, "memory": {0: "mem"}, "global": {0: "g"}, "elem": {0: "e"},
+        "data": {0: "d"},
+    }  # fmt: skip
+
+
+def test_quoted_identifiers_are_the_identifiers_that_they_spell() -> None:
+    assert wat2wasm('(func $"a b") (func $c) (func (call $"\\61\\u{20}b") (call $"c"))')
+
+
+def test_inline_types_of_a_body_are_numbered_as_by_the_reference_interpreter() -> None:
+    module = decode(wat2wasm("(func (block (param f32) unreachable) (block (param f64) unreachable))"))
+    assert [[str(param) for param in type_.params] for type_ in module.types] == [[], ["f64"], ["f32"]]
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [("(block ", ")"), ("block $a ", "end "), ("(i32.eqz ", ")"), ("(if (nop) (then ", "))")]
+)
+def test_nesting_is_bounded_by_memory_only(begin: str, end: str) -> None:
+    deep = 50_000
+    module = wat2wasm(f"(func {begin * deep}{end * deep})")
+    assert sections(module)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(module " + "(func (param i32) (drop (i32.add (local.get 0) (i32.const 77))))" * 15_000 + ")",
+        "(func " + "f64.const 0x1.8p3 drop f32.const 1.25 drop block $a br $a end " * 15_000 + ")",
+        "(module " + "(func)" * 150_000 + ")",
+        '(data "' + "\\00ab" * 200_000 + '")',
+        "(;" * 250_000 + ";)" * 250_000,
+        "(func (f64.const " + "1" * 1_000_000 + "e-999999))",
+        "(func (f32.const 0x0." + "0" * 1_000_000 + "1p4000000))",
+    ],
+    ids=["folded", "floats", "functions", "string", "comments", "decimal digits", "hexadecimal digits"],
+)
+def test_a_megabyte_is_read_in_three_seconds(text: str) -> None:
+    assert 900_000 < len(text) < 1_100_000
+    started = time.process_time()
+    wat2wasm(text)
+    assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    "text", ['"' + "\\41" * 300_000, '"' * 1_000_000, "$" * 1_000_000, "(" * 1_000_000, "(@a" * 300_000, "(@a(" * 250_000]
+)
+def test_malformed_text_is_rejected_in_linear_time(text: str) -> None:
+    started = time.process_time()
+    fault(text)
+    assert time.process_time() - started < 3
