@@ -219,13 +219,40 @@ def test_control_c_ends_with_130(library: str) -> None:
     assert error == b""
 
 
-def test_a_reader_that_goes_away_is_no_error(library: str) -> None:
+@pytest.mark.parametrize("words", [["inspect"], ["run", "--invoke", "add"], ["--help"]])
+def test_a_reader_that_goes_away_is_no_error(library: str, words: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
-    line, environment = prepared("inspect", library)
+    line, environment = prepared(*words, library, "1", "2") if "add" in words else prepared(*words, library)
     try:
         outcome = subprocess.run(line, env=environment, stdout=write, stderr=subprocess.PIPE, timeout=60, check=False)
     finally:
         os.close(write)
     assert outcome.returncode == 141
     assert outcome.stderr == b""
+
+
+def test_a_full_disk_is_reported(library: str) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system")
+    line, environment = prepared("inspect", library)
+    with open("/dev/full", "wb") as full:
+        outcome = subprocess.run(line, env=environment, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith(b"vibewasm: ")
+    assert outcome.stderr.count(b"\n") == 1
+
+
+def test_no_standard_output_is_no_error(library: str) -> None:
+    line, environment = prepared("inspect", library)
+    closed = ["bash", "-c", '"$@" >&-', "bash", *line]
+    assert subprocess.run(closed, env=environment, timeout=60, check=False).returncode == 0
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "\udcff.wasm"
+    path.write_bytes(modules.library())
+    line, environment = prepared("validate", path)
+    outcome = subprocess.run(line, env=environment, capture_output=True, timeout=60, check=False)
+    assert outcome.stdout.endswith(b"/\\udcff.wasm: valid\n")
+    assert outcome.returncode == 0

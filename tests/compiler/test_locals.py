@@ -9,7 +9,7 @@ from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const, unsigned
 from vibewasm.backends import operand
 from vibewasm.backends.x86_64 import frames, target
-from vibewasm.compiler.locals import Locals
+from vibewasm.compiler.locals import Locals, rank
 
 GET, SET, DROP = b"\x20", b"\x21", b"\x1a"
 
@@ -42,8 +42,10 @@ def test_locals_start_as_zero(count: int) -> None:
 def homes(body: bytes, params: tuple[int, ...] = (), runs: list[tuple[int, int]] | None = None) -> Locals:
     """The homes that the locals of a body get on x86-64."""
     places, _ = frames.parameter_places(params)
+    declared = tuple(runs or ())
+    hottest = rank(body, len(params) + sum(count for count, _ in declared))
     base = frames.locals_base(0)
-    return Locals(params, places, runs or [], body, target.PINNED_INTS, target.PINNED_FLOATS, base)
+    return Locals(params, places, declared, hottest, target.PINNED_INTS, target.PINNED_FLOATS, base)
 
 
 def test_the_locals_that_are_read_most_are_pinned() -> None:

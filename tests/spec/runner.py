@@ -187,7 +187,7 @@ class _Run:
         data = b""
         for part in rest[1:]:
             if not isinstance(part, bytes):
-                raise ValueError(f"{show(part)} in a {rest[0]} module")
+                raise ValueError(f"{show(part)} among the strings of a module")
             data += part
         return name, data if rest[0] == "binary" else self.adapter.assemble(data)
 

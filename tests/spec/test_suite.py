@@ -41,7 +41,9 @@ def test_every_assertion_of_the_script_passes(
 
 
 # In text a binary module is what the script says; the reference interpreter has rewritten it for the other form.
-TEXT_ONLY_FAULTS = {"align.wast": "a memarg with the memory index 0 is taken for malformed by read_memarg in vibewasm/compiler"}
+TEXT_ONLY_FAULTS = {
+    "align.wast": "a memarg with the memory index 0 is taken for malformed by read_memarg in vibewasm/compiler"
+}
 
 
 @pytest.mark.parametrize(

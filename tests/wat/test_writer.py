@@ -8,10 +8,18 @@ from tests.wat.sections import sections
 from vibewasm.errors import DecodeError
 from vibewasm.wat import wasm2wat, wat2wasm
 
+# As the writer writes it: sections in the binary's order.
 TEXT = r"""(module $m
   (type $binary (func (param i32 i32) (result i32)))
   (type (;1;) (func))
   (import "env" "log" (func $log (type 1)))
+  (table $t 1 10 funcref)
+  (memory $memory 1)
+  (global $g (mut i32) (i32.const 1) (i32.const 2) (i32.add))
+  (export "add \"now\"" (func $add))
+  (start $add)
+  (elem (;0;) (offset (i32.const 0)) func $log $add)
+  (elem (;1;) declare funcref (item (ref.null func)) (item (ref.func $add)))
   (func $add (type $binary) (param $a i32) (param i32) (result i32)
     (local $sum i32) (local i64 f32)
     block (result i32)  ;; label = @1
@@ -39,34 +47,20 @@ TEXT = r"""(module $m
       memory.init $bytes
       drop
     end)
-  (table $t 1 10 funcref)
-  (memory $memory 1)
-  (global $g (mut i32) (i32.const 1) (i32.const 2) (i32.add))
-  (export "add \"now\"" (func $add))
-  (start 1)
-  (elem (;0;) (offset (i32.const 0)) func $log $add)
-  (elem (;1;) declare funcref (item (ref.null func)) (item (ref.func $add)))
-  (data $bytes "a\00\ff\"b\5c"))
+  (data $bytes "a\00\ff\22b\5c"))
 """
 
 
 def test_text_that_was_written_is_written_the_same_again() -> None:
     module = wat2wasm(TEXT, names=True)
-    text = wasm2wat(module)
-    assert wat2wasm(text, names=True) == module
-    assert wasm2wat(wat2wasm(text, names=True)) == text
-    # The binary has the sections in another order than a person may write.
-    assert sorted(text.replace(")\n", "\n").split("\n")) == sorted(
-        TEXT.replace(r"\"b\5c", r"\22b\5c").replace(")\n", "\n").split("\n")
-    )
+    assert wasm2wat(module) == TEXT
 
 
 def test_names_that_are_no_plain_identifiers_are_quoted_and_equal_ones_told_apart() -> None:
-    module = wat2wasm('(func $"a b") (func $c) (func $"ä") (export "c" (func $c))', names=True)
-    assert [line.split(" (type")[0] for line in wasm2wat(module).splitlines() if "(func $" in line] == [
-        '  (func $"a b"', "  (func $c", '  (func $"ä"', '  (export "c" (func $c))',
-    ]  # fmt: skip
-    twice = module.replace(b"\x03\xa4", b"") if b"\x03\xa4" in module else module.replace(b"\x01c\x02", b"\x01c\x02")
+    module = wat2wasm('(func $"a b") (func $c) (func $d) (func $"ä")', names=True)
+    twice = module.replace(b"\x01d", b"\x01c")
+    heads = [line.split(" (type")[0].strip() for line in wasm2wat(twice).splitlines() if "(func $" in line]
+    assert heads == ['(func $"a b"', "(func $c", "(func $c.1", '(func $"ä"']
     assert sections(wat2wasm(wasm2wat(twice))) == sections(module)
 
 

@@ -6,6 +6,7 @@ Start-up time is part of the product, so each command is imported only when it i
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -39,8 +40,12 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else argv
     try:
+        # A name in a module or of a file may hold what the terminal's encoding cannot say.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         code = _dispatch(arguments)
-        sys.stdout.flush()
+        # Not sys.stdout.flush(): a process may be started without a standard output.
+        print(end="", flush=True)
     except UsageError as error:
         command = f"vibewasm {error.command}" if error.command else "vibewasm"
         return _fail(EXIT_USAGE, f"{command}: {error}\nTry '{command} --help'.")
@@ -48,13 +53,19 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(EXIT_FAILURE, f"vibewasm: {error}")
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader went away. The interpreter flushes standard output once more when it ends; let that go nowhere.
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
-        os.close(devnull)
-        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        _discard_output()
+        if isinstance(error, BrokenPipeError):
+            return EXIT_BROKEN_PIPE
+        return _fail(EXIT_FAILURE, f"vibewasm: {error}")
     return code
+
+
+def _discard_output() -> None:
+    """Let what standard output still holds go nowhere: the interpreter tries once more to write it when it ends."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
 
 
 def _fail(code: int, message: str) -> int:

@@ -25,6 +25,23 @@ def read_locals(body: bytes) -> bytes:
     return b"".join([chunk[:1] for chunk in body.split(_GET)[1:]])
 
 
+def rank(body: bytes, count: int) -> tuple[int, ...]:
+    """Indices of the first ``count`` locals that are worth pinning, the hottest first."""
+    if not count:
+        return ()
+    first_loop = body.find(_LOOP)
+    if first_loop < 0:
+        reads = read_locals(body).count
+        heat = [reads(index) for index in range(count)]
+    else:
+        outside = read_locals(body[:first_loop]).count
+        inside = read_locals(body[first_loop:]).count
+        heat = [outside(index) + LOOP_WEIGHT * inside(index) for index in range(count)]
+    candidates = [index for index, uses in enumerate(heat) if uses >= WORTH_PINNING]
+    candidates.sort(key=heat.__getitem__, reverse=True)
+    return tuple(candidates)
+
+
 class Locals:
     """The homes of a function's locals.
 
@@ -57,17 +74,21 @@ class Locals:
         self,
         params: tuple[int, ...],
         places: tuple[tuple[int, int], ...],
-        runs: list[tuple[int, int]],
-        body: bytes,
+        runs: tuple[tuple[int, int], ...],
+        hottest: tuple[int, ...],
         pinnable_ints: tuple[int, ...],
         pinnable_floats: tuple[int, ...],
         locals_base: int,
     ) -> None:
-        """Find homes for parameters of the types ``params``, which arrive at ``places``, and for ``runs`` of (count,
-        type).
+        """Find homes for parameters of the types ``params``, which arrive at ``places``, and for ``runs`` of (count, type).
+
+        Args:
+            hottest: what :func:`rank` gave.
+            pinnable_ints, pinnable_floats: registers to pin locals to.
+            locals_base: bytes below the frame pointer where unpinned locals begin, if no float is pinned.
         """
         param_count = len(params)
-        types = list(params) if param_count <= SHORT_INDICES else list(params[:SHORT_INDICES])
+        types = list(params[:SHORT_INDICES])
         count = param_count
         for run_count, type_ in runs:
             room = SHORT_INDICES - len(types)
@@ -76,7 +97,7 @@ class Locals:
         self.count = count
         short = len(types)
         entries: list[Operand | None] = [None] * 256
-        self._pin(types, entries, body, pinnable_ints, pinnable_floats)
+        self._pin(types, entries, hottest, pinnable_ints, pinnable_floats)
         base = -(locals_base + 16 * self.pinned_floats)
         self.first_cell = base - 8
         offset = base
@@ -116,26 +137,13 @@ class Locals:
         self,
         types: list[int],
         entries: list[Operand | None],
-        body: bytes,
+        hottest: tuple[int, ...],
         pinnable_ints: tuple[int, ...],
         pinnable_floats: tuple[int, ...],
     ) -> None:
-        """Choose the locals to pin: the hottest of each class, hottest first."""
-        self.pinned_ints = self.pinned_floats = 0
-        if not types:
-            return
-        first_loop = body.find(_LOOP)
-        if first_loop < 0:
-            count = read_locals(body).count
-            heat = [count(index) for index in range(len(types))]
-        else:
-            outside = read_locals(body[:first_loop]).count
-            inside = read_locals(body[first_loop:]).count
-            heat = [outside(index) + LOOP_WEIGHT * inside(index) for index in range(len(types))]
-        candidates = [index for index, uses in enumerate(heat) if uses >= WORTH_PINNING]
-        candidates.sort(key=heat.__getitem__, reverse=True)
+        """Give registers to the hottest locals of each class."""
         ints = floats = 0
-        for index in candidates:
+        for index in hottest:
             type_ = types[index]
             if type_ < F32 or type_ >= REFERENCE:
                 if ints < len(pinnable_ints):
@@ -161,7 +169,7 @@ class Locals:
                 self._run_cells.append(-1 - area)
         return cells
 
-    def _place_runs(self, param_count: int, runs: list[tuple[int, int]], cells: int) -> int:
+    def _place_runs(self, param_count: int, runs: tuple[tuple[int, int], ...], cells: int) -> int:
         """Lay out the declared locals from SHORT_INDICES on: a home is computed from its run when it is asked for."""
         end = param_count
         for run_count, type_ in runs:

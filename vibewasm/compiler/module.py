@@ -11,7 +11,7 @@ from .errors import BodyFault
 from .function import FunctionCompiler
 from .handlers import HANDLERS
 from .labels import FUNCTION, Label
-from .locals import Locals
+from .locals import SHORT_INDICES, Locals, rank
 from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS, SIGNATURES
 
 TYPE_CHECKING = False
@@ -339,6 +339,18 @@ class ModuleEnvironment:
             found = self._places[params] = self.frames.parameter_places(params)
         return found
 
+    def homes(
+        self, params: Types, places: tuple[tuple[int, int], ...], runs: tuple[tuple[int, int], ...], body: bytes
+    ) -> Locals:
+        """The homes of a function's locals."""
+        count = len(params)
+        for run, _ in runs:
+            count += run
+        hottest = rank(body, count if count < SHORT_INDICES else SHORT_INDICES)
+        target = self.target
+        base = self.frames.locals_base(0)
+        return Locals(params, places, runs, hottest, target.PINNED_INTS, target.PINNED_FLOATS, base)
+
     def piece(self, make: Callable[..., Piece], *arguments: object) -> Piece:
         """A piece of a prologue or an epilogue, memoised."""
         key = (make, arguments)
@@ -473,7 +485,7 @@ class Compiler:
         del c.code[: c.pc]
         c.pc = 0
         places, area = env.parameter_places(params)
-        homes = Locals(params, places, runs, body, target.PINNED_INTS, target.PINNED_FLOATS, frames.locals_base(0))
+        homes = env.homes(params, places, tuple(runs), body)
         c.locals = homes
         c.locals_ = homes.entries
         c.self_index = defined

@@ -194,7 +194,7 @@ class ModuleReader(CodeReader):
         self._encoded[word] += 1
         self._inline_exports(word, index)
         if self.at_form("import"):
-            self._check_import_order()
+            self._check_import_order(self.position)
             self.position += 2
             names = sized(self.name()) + sized(self.name())
             self.expect(")")
@@ -202,13 +202,13 @@ class ModuleReader(CodeReader):
         self._defined = self._defined or word
         return index, None
 
-    def _check_import_order(self) -> None:
+    def _check_import_order(self, position: int) -> None:
         if self._defined:
             what = {"func": "function"}.get(self._defined, self._defined)
-            raise self.error(f"import after {what}: imports come before definitions")
+            raise self.error(f"import after {what}: imports come before definitions", position)
 
     def _import(self) -> None:
-        self._check_import_order()
+        self._check_import_order(self.position - 2)
         head = sized(self.name()) + sized(self.name())
         self.expect("(")
         word = self.tokens[self.position]
