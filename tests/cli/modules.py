@@ -42,10 +42,10 @@ def exits(code: int) -> bytes:
     return m.build()
 
 
-def writes(*calls: tuple[str, str]) -> bytes:
+def writes(*calls: tuple[str, str], after: bytes = b"") -> bytes:
     """A WASI command that writes its arguments or its environment, NUL-terminated, to standard output.
 
-    ``calls`` are pairs such as ``("args_sizes_get", "args_get")``.
+    ``calls`` are pairs such as ``("args_sizes_get", "args_get")``, ``after`` instructions that come last.
     """
     m = ModuleBuilder()
     pairs = [tuple(m.import_func(WASI, name, ["i32", "i32"], ["i32"]) for name in pair) for pair in calls]
@@ -59,7 +59,7 @@ def writes(*calls: tuple[str, str]) -> bytes:
         body += i32_const(16) + i32_const(4096) + store  # where the bytes are
         body += i32_const(20) + i32_const(4) + load + store  # and how many
         body += i32_const(1) + i32_const(16) + i32_const(1) + i32_const(24) + call(write) + DROP
-    m.func([], [], body, export="_start")
+    m.func([], [], body + after, export="_start")
     return m.build()
 
 

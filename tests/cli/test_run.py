@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.wasm import FOREVER
 from vibewasm.cli import main
 
 from . import modules
@@ -205,12 +206,14 @@ def test_a_file_is_no_folder(library: str, capsys: Capture) -> None:
 # -- signals and pipes -------------------------------------------------------------------------------------------------
 
 
-def test_control_c_ends_with_130(library: str) -> None:
-    line, environment = prepared("run", "--invoke", "spin", library)
+def test_control_c_ends_with_130(save: Save) -> None:
+    path = save(modules.writes(("args_sizes_get", "args_get"), after=FOREVER))
+    line, environment = prepared("run", path)
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
-            # Long enough for the program to run; earlier, Ctrl-C would end the interpreter's own start.
-            time.sleep(1)
+            assert process.stdout is not None
+            # From now on the program runs; earlier, Ctrl-C would end the interpreter's own start.
+            assert process.stdout.read(1) == b"m"
             process.send_signal(signal.SIGINT)
             _, error = process.communicate(timeout=30)
         finally:

@@ -49,7 +49,7 @@ class Locals:
         count: how many there are, parameters included.
         entries: homes of the locals whose index takes one byte; 256 items, ``None`` where there is no such local.
         pinned_ints, pinned_floats: how many pinned registers of each class are in use.
-        frame_cells: 8-byte frame cells of the locals that are not pinned (parameters in the argument area not counted).
+        frame_cells: 8-byte frame cells of the locals that are not pinned, parameters in the argument area not counted.
         first_cell: frame offset of the first of them.
         zero_cells: ``(frame offset of the highest cell, count)`` of those to be zeroed at entry, which are neighbours.
         zero_pinned: pinned locals that are not parameters.
@@ -80,9 +80,11 @@ class Locals:
         pinnable_floats: tuple[int, ...],
         locals_base: int,
     ) -> None:
-        """Find homes for parameters of the types ``params``, which arrive at ``places``, and for ``runs`` of (count, type).
+        """Find homes for parameters and declared locals.
 
         Args:
+            params, places: types of the parameters, and where they arrive, see the backend's ``parameter_places``.
+            runs: declared locals as ``(count, type)``.
             hottest: what :func:`rank` gave.
             pinnable_ints, pinnable_floats: registers to pin locals to.
             locals_base: bytes below the frame pointer where unpinned locals begin, if no float is pinned.

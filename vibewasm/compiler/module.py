@@ -473,7 +473,6 @@ class Compiler:
     ) -> tuple[bytes, int, int]:
         env = self.env
         frames = env.frames
-        target = env.target
         params, results = env.function_type(index)
         runs = self._read_locals(c)
         if len(params) + sum(run for run, _ in runs) > MAX_LOCALS:
