@@ -31,6 +31,8 @@ def main() -> int:
         waiting = Counter(p for s in chosen if s not in run for p in s.waits_for)
         counts = ", ".join(f"{name} {number}" for name, number in waiting.items())
         print(f"{len(chosen) - len(run)} scripts wait for proposals ({counts}); --all runs them")
+    if options.text:
+        run = [script.original() for script in run]
     return max(_run_mode(mode, run, options) for mode in modes)
 
 
@@ -90,6 +92,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--show", type=int, default=5, metavar="N", help="failures to print of each script")
     parser.add_argument("--timeout", type=float, default=60, metavar="S", help="seconds that a script may take")
+    parser.add_argument("--text", action="store_true", help="the scripts as written, with modules in text")
     parser.add_argument("--all", action="store_true", help="also scripts that need proposals not implemented yet")
     parser.add_argument("--in-process", action="store_true", help="no child process for each script (for debuggers)")
     parser.add_argument("--save", metavar="FOLDER", help="save the module of each failure as SCRIPT-LINE.wasm")

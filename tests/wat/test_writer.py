@@ -87,6 +87,9 @@ def test_an_empty_module_is_a_module() -> None:
         b"\0asm\1\0\0\0\x55\0",
         b"\0asm\1\0\0\0\1\2\0\0",
         b"\0asm\1\0\0\0\5\3\1\x09\0",
+        b"\0asm\1\0\0\0\x08\1\0\x08\1\0",
+        b"\0asm\1\0\0\0\4\4\1\x7f\0\0",
+        b"\0asm\1\0\0\0\1\4\1\x60\0\0\3\2\1\0\x0a\5\1\3\0\5\x0b",
     ],
 )
 def test_malformed_modules_are_rejected(data: bytes) -> None:

@@ -17,6 +17,7 @@ from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS, SIGNATURES
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any, TypeVar
 
     from ..binary.module_info import ModuleInfo
@@ -73,7 +74,6 @@ class ModuleEnvironment:
         self.kinds = KINDS if info.memories and not explicit_bounds else KINDS_WITHOUT_PLAIN_ACCESS
         self.handlers = HANDLERS
         self.address_type = I32
-        self.index_plan = control.INDEX_PLAN
         self.jump = control.jump()
         self.poll = control.poll()
         self._types = [(t.param_codes, t.result_codes) for t in info.types]
@@ -86,7 +86,17 @@ class ModuleEnvironment:
         self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
         self._prologues: dict[object, Any] = {}
         self.callees: dict[int, Callee] = {}
+        self._calls: ModuleType | None = None
         self.rules: dict[int, tuple[Callable[..., Operand], int, Types, int]] = {}
+
+    @property
+    def calls(self) -> ModuleType:
+        """The backend's module that passes arguments and calls, loaded when a function first calls another."""
+        if self._calls is None:
+            from ..backends.x86_64 import calls
+
+            self._calls = calls
+        return self._calls
 
     # -- what a body may refer to ---------------------------------------------------------------------------------
 
@@ -318,9 +328,9 @@ class ModuleEnvironment:
         params, results = self.function_type(index)
         defined = index - self.info.imported_funcs
         if defined < 0:
-            code = self.control.call_record(self.layout.imported_func(index))
+            code = self.calls.call_record(self.layout.imported_func(index))
         else:
-            code = self.control.call_slot(self.layout.slot(defined))
+            code = self.calls.call_slot(self.layout.slot(defined))
         found = self.callees[index] = (params, results, *self.argument_plan(params), code)
         return found
 
@@ -329,7 +339,8 @@ class ModuleEnvironment:
         try:
             return self._plans[params]
         except KeyError:
-            plan = self._plans[params] = self.control.argument_plan(params)
+            plan: tuple[bytes, tuple[tuple[int, int, int], ...]] = self.calls.argument_plan(params)
+            self._plans[params] = plan
             return plan
 
     def parameter_places(self, params: Types) -> tuple[tuple[tuple[int, int], ...], int]:
@@ -512,7 +523,7 @@ class Compiler:
     def _epilogue(self, c: FunctionCompiler, homes: Locals, results: Types, area: int) -> None:
         frames = self.env.frames
         if len(results) > 1:
-            c.out += self.env.control.return_results(results, c.slot_base - 8 * 3)
+            c.out += self.env.calls.return_results(results, c.slot_base - 8 * 3)
         c.out += self.env.piece(frames.restore_pinned, homes.pinned_ints, homes.pinned_floats)
         c.out += self.env.piece(frames.leave_frame, area)
 

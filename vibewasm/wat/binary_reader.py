@@ -96,6 +96,13 @@ class BinaryReader:
             return f"(ref {self.heap_type()})"
         raise self.error(f"malformed value type {byte:#04x}")
 
+    def reference_type(self) -> str:
+        """A reference type."""
+        text = self.value_type()
+        if "ref" not in text:
+            raise self.error("malformed reference type")
+        return text
+
     def heap_type(self) -> str:
         """A heap type."""
         word = _HEAP_WORDS.get(self.data[self.position])
@@ -132,7 +139,7 @@ class BinaryReader:
 
     def table_type(self) -> str:
         """The type of a table."""
-        element = self.value_type()
+        element = self.reference_type()
         return f"{self.limits()} {element}"
 
     def global_type(self) -> str:

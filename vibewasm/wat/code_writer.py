@@ -57,20 +57,24 @@ class CodeWriter(BinaryReader):
         """An expression up to its end, each line indented."""
         margins = ["  " * (indent + depth) for depth in range(_DEEPEST + 1)]
         lines: list[str] = []
-        depth = 0
+        blocks: list[str] = []
         while True:
+            depth = len(blocks)
             word, kinds = self._opcode()
             if word == _END:
                 if not depth:
                     return lines
-                depth -= 1
-                lines.append(margins[min(depth, _DEEPEST)] + word)
+                blocks.pop()
+                lines.append(margins[min(depth - 1, _DEEPEST)] + word)
             elif word == _ELSE:
-                lines.append(margins[min(max(depth - 1, 0), _DEEPEST)] + word)
+                if not depth or blocks[-1] != "if":
+                    raise self.error("an else without an if")
+                blocks[-1] = word
+                lines.append(margins[min(depth - 1, _DEEPEST)] + word)
             elif word in _BLOCKS:
                 text = word + self.block_type()
                 lines.append(f"{margins[min(depth, _DEEPEST)]}{text}  ;; label = @{depth + 1}")
-                depth += 1
+                blocks.append(word)
             elif kinds:
                 lines.append(margins[min(depth, _DEEPEST)] + word + self._immediates(word, kinds, depth))
             else:
@@ -83,6 +87,8 @@ class CodeWriter(BinaryReader):
             word, kinds = self._opcode()
             if word == _END:
                 return " ".join(parts)
+            if word == _ELSE or word in _BLOCKS:
+                raise self.error(f"{word} in a constant expression")
             parts.append(f"({word}{self._immediates(word, kinds, 0) if kinds else ''})")
 
     def _opcode(self) -> tuple[str, str]:

@@ -9,6 +9,8 @@ from .quoting import identifiers, quote_bytes, quote_name
 
 _KINDS = ("func", "table", "memory", "global", "tag")
 _ELEM_KIND = 0
+#: The order in which sections stand.
+_ORDER = (1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11)
 #: As many locals as the engine lets a function have. A few bytes of module can ask for four billion, each a word here.
 _MOST_LOCALS = 50000
 
@@ -52,11 +54,15 @@ class ModuleWriter(CodeWriter):
             12: self.u32,
             13: self._tag_section,
         }
+        place = 0
         for number, start, end in sections:
             if number == 0:
                 continue
             if number not in readers:
                 raise DecodeError(f"malformed section id {number}", start)
+            if _ORDER.index(number) < place:
+                raise DecodeError("unexpected content after last section: out of order or repeated", start)
+            place = _ORDER.index(number) + 1
             self.position = start
             readers[number]()
             if self.position != end:
@@ -217,7 +223,7 @@ class ModuleWriter(CodeWriter):
             element = "funcref"
             if flags & 3:
                 if flags & 4:
-                    element = self.value_type()
+                    element = self.reference_type()
                 elif self.byte() != _ELEM_KIND:
                     raise self.error("malformed element kind")
             if flags & 4:

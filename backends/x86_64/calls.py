@@ -1,0 +1,330 @@
+"""Calls: arguments and results where the callee expects them, and the calls themselves. See ``docs/abi.md``."""
+
+from __future__ import annotations
+
+from ..abi import (
+    CTX_MEMORY_BASE,
+    CTX_STORE,
+    RECORD_CTX,
+    RECORD_TYPE,
+    STORE_BUILTINS,
+    STORE_MEMORY_COPY,
+    STORE_MEMORY_FILL,
+    STORE_RESULTS,
+    TABLE_LENGTH,
+)
+from ..operand import CONSTANT, F32, F64, I32, Operand, is_float
+from . import asm
+from .frames import CONTEXT_SLOT, parameter_places
+from .regs import CONTEXT, MEMORY_BASE, RAX, RBP, RCX, RDX, RSI, RSP
+from .selection import Selection
+
+#: The first integer and the first float result of several return in rax and xmm0.
+RESULT_BITS = 1 | 1 << 16
+
+
+def _push(code: bytearray, operand: Operand) -> None:
+    """Push an argument as an 8-byte cell whose upper half is zero where the value has 32 bits."""
+    narrow = operand.type in (I32, F32)
+    if operand.kind == CONSTANT:
+        value = operand.value
+        low = value & 0xFFFFFFFF
+        code += asm.push_i(low - (1 << 32) if low >= 1 << 31 else low)
+        high = value >> 32
+        if high != (0xFFFFFFFF if low >= 1 << 31 else 0):
+            code += asm.mov_mi(0, RSP, 4, high - (1 << 32) if high >= 1 << 31 else high)
+    elif operand.reg < 0:
+        code += asm.push_m(RBP, operand.offset)
+        if narrow and operand.type == F32:
+            code += asm.mov_mi(0, RSP, 4, 0)
+    elif is_float(operand.type):
+        code += asm.push_i(0)
+        code += asm.movs_mr(0 if narrow else 1, RSP, 0, operand.reg)
+    else:
+        code += asm.push_r(operand.reg)
+
+
+def _parallel_moves(code: bytearray, moves: dict[int, int], floats: bool) -> None:
+    """Move registers to registers as if all at once: ``moves`` maps a destination to its source."""
+    pending = {dst: src for dst, src in moves.items() if dst != src}
+    while pending:
+        sources = set(pending.values())
+        ready = [dst for dst in pending if dst not in sources]
+        if ready:
+            for dst in ready:
+                src = pending.pop(dst)
+                code += asm.movaps_rr(dst, src) if floats else asm.mov_rr(1, dst, src)
+            continue
+        # Only cycles are left: exchange two registers of one, which settles one of them.
+        dst, src = next(iter(pending.items()))
+        if floats:
+            code += asm.xorps_rr(dst, src) + asm.xorps_rr(src, dst) + asm.xorps_rr(dst, src)
+        else:
+            code += asm.xchg_rr(1, dst, src)
+        del pending[dst]
+        for other, source in pending.items():
+            if source == dst:
+                pending[other] = src
+        pending = {d: s for d, s in pending.items() if d != s}
+
+
+def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], index: Operand | None = None) -> bytes:
+    """Put arguments where a callee of these parameter types expects them, and ``index``, if given, into rax."""
+    places, _ = parameter_places(types)
+    code = bytearray()
+    in_area = [operand for operand, (reg, _) in zip(operands, places, strict=True) if reg < 0]
+    if len(in_area) & 1:
+        code += asm.alu_ri(asm.SUB, 1, RSP, 8)
+    for operand in reversed(in_area):
+        _push(code, operand)
+    in_registers = [(operand, reg) for operand, (reg, _) in zip(operands, places, strict=True) if reg >= 0]
+    # Floats come first: a float constant needs an integer temporary on its way.
+    moves = {reg: o.reg for o, reg in in_registers if o.reg >= 0 and is_float(o.type)}
+    _parallel_moves(code, moves, True)
+    selection = Selection(free)
+    for operand, reg in in_registers:
+        if is_float(operand.type) and operand.reg < 0:
+            selection.load_float(reg, operand)
+    code += selection.code
+    ints = [(operand, reg) for operand, reg in in_registers if not is_float(operand.type)]
+    if index is not None:
+        ints.append((index, RAX))
+    _parallel_moves(code, {reg: o.reg for o, reg in ints if o.reg >= 0}, False)
+    loads = Selection(0)
+    for operand, reg in ints:
+        if operand.reg < 0:
+            loads.load(reg, operand)
+    return bytes(code + loads.code)
+
+
+def arguments_from_slots(types: tuple[int, ...], first_slot: int) -> bytes:
+    """Pass many arguments that are in consecutive slots, the first at ``first_slot``: runs of them in loops."""
+    places, _ = parameter_places(types)
+    in_area = [index for index, (reg, _) in enumerate(places) if reg < 0]
+    code = bytearray()
+    if len(in_area) & 1:
+        code += asm.alu_ri(asm.SUB, 1, RSP, 8)
+    end = len(in_area)
+    while end:
+        start = end - 1
+        while start and in_area[start - 1] == in_area[start] - 1:
+            start -= 1
+        last = first_slot - 8 * in_area[end - 1]
+        if end - start <= 8:
+            for index in range(end - start):
+                code += asm.push_m(RBP, last + 8 * index)
+        else:
+            code += asm.lea_rm(1, RAX, RBP, last)
+            code += asm.mov_ri(RCX, end - start)
+            body = asm.push_m(RAX, 0) + asm.alu_ri(asm.ADD, 1, RAX, 8) + asm.alu_ri(asm.SUB, 0, RCX, 1)
+            code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
+        end = start
+    for index, (type_, (reg, _)) in enumerate(zip(types, places, strict=True)):
+        if reg >= 0:
+            offset = first_slot - 8 * index
+            if is_float(type_):
+                code += asm.movs_rm(1 if type_ == F64 else 0, reg, RBP, offset)
+            else:
+                code += asm.mov_rm(0 if type_ == I32 else 1, reg, RBP, offset)
+    return bytes(code)
+
+
+#: Where an index travels besides arguments: its type, its register, and the register's bit.
+INDEX_PLAN = (I32, RAX, 1 << RAX)
+
+
+def argument_plan(types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
+    """How to pass arguments one by one: what comes first, and ``(type, register or -1, its bit)`` of each, the last
+    one first.
+    """
+    places, _ = parameter_places(types)
+    plan = []
+    in_area = 0
+    for type_, (reg, _) in zip(types, places, strict=True):
+        in_area += reg < 0
+        plan.append((type_, reg, 0 if reg < 0 else 1 << (reg + 16 if is_float(type_) else reg)))
+    return asm.alu_ri(asm.SUB, 1, RSP, 8) if in_area & 1 else b"", tuple(plan[::-1])
+
+
+def argument(operand: Operand, reg: int) -> bytes | None:
+    """Code that passes one argument in ``reg``, or in the argument area where that is -1.
+
+    ``None`` if that takes a scratch.
+    """
+    if reg < 0:
+        code = bytearray()
+        _push(code, operand)
+        return bytes(code)
+    if not is_float(operand.type):
+        if operand.kind == CONSTANT:
+            return asm.mov_ri(reg, operand.value)
+        selection = Selection(0)
+        selection.load(reg, operand)
+    else:
+        if operand.kind == CONSTANT and operand.value:
+            return None
+        selection = Selection(0)
+        selection.load_float(reg, operand)
+    return bytes(selection.code)
+
+
+def call_slot(offset: int) -> bytes:
+    """Call a function of this instance through its call slot."""
+    return asm.call_m(CONTEXT, offset)
+
+
+def call_self() -> bytes:
+    """Call the function that is being compiled; the displacement is filled in later."""
+    return asm.call_rel32(0)
+
+
+def _back_in_this_instance() -> bytes:
+    return asm.mov_rm(1, CONTEXT, RBP, CONTEXT_SLOT) + asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
+
+
+def call_record(offset: int) -> bytes:
+    """Call a function through the pointer to its record in the context at ``offset``.
+
+    It may belong to another instance.
+    """
+    code = asm.mov_rm(1, RAX, CONTEXT, offset)
+    code += asm.mov_rm(1, CONTEXT, RAX, RECORD_CTX)
+    code += asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
+    return code + asm.call_m(RAX, 0) + _back_in_this_instance()
+
+
+def call_table(table: int, type_id: int) -> tuple[bytes, bytes, bytes]:
+    """Call the table element whose index is in rax.
+
+    The first two pieces end with displacements to the traps "undefined element" and "type mismatch"; a null element
+    faults when its type is read. The pinned memory base serves as a scratch, since it is loaded anew in any case.
+    """
+    bound = asm.mov_rm(1, MEMORY_BASE, CONTEXT, table)
+    bound += asm.alu_rm(asm.CMP, 0, RAX, MEMORY_BASE, TABLE_LENGTH)
+    bound += asm.jcc_rel32(asm.CC_AE, 0)
+    check = asm.mov_rm(1, MEMORY_BASE, MEMORY_BASE, 0)
+    check += asm.mov_rx(1, RAX, MEMORY_BASE, RAX, 3, 0)
+    check += asm.mov_rm(0, MEMORY_BASE, CONTEXT, type_id)
+    check += asm.alu_rm(asm.CMP, 0, MEMORY_BASE, RAX, RECORD_TYPE)
+    check += asm.jcc_rel32(asm.CC_NE, 0)
+    call = asm.mov_rm(1, CONTEXT, RAX, RECORD_CTX)
+    call += asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
+    return bound, check, call + asm.call_m(RAX, 0) + _back_in_this_instance()
+
+
+def call_builtin(number: int) -> bytes:
+    """Call one of the store's builtins, which act on this very instance."""
+    code = asm.mov_rm(1, RAX, CONTEXT, CTX_STORE)
+    code += asm.mov_rm(1, RAX, RAX, STORE_BUILTINS + 8 * number)
+    return code + asm.call_m(RAX, 0)
+
+
+def call_bulk(fill: bool, destination: int, source: int) -> bytes:
+    """Call the store's stub for memory.copy or memory.fill.
+
+    The operands are in rdi, rsi and rdx, the arguments are descriptor offsets.
+    """
+    code = asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
+    code += asm.push_m(RCX, STORE_MEMORY_FILL if fill else STORE_MEMORY_COPY)
+    code += asm.mov_rm(1, RAX, CONTEXT, destination)
+    if not fill:
+        code += asm.mov_rm(1, RCX, CONTEXT, source)
+    # The stub's address is on the stack, which keeps all temporaries for its operands; the stack stays aligned at the
+    # call.
+    code += asm.alu_ri(asm.SUB, 1, RSP, 8)
+    code += asm.call_m(RSP, 8)
+    return code + asm.alu_ri(asm.ADD, 1, RSP, 16)
+
+
+def bulk_arguments(operands: tuple[Operand, Operand, Operand]) -> bytes:
+    """Put the operands of memory.copy and memory.fill into rdi, rsi and rdx."""
+    targets = (7, 6, 2)
+    code = bytearray()
+    _parallel_moves(code, {t: o.reg for o, t in zip(operands, targets, strict=True) if o.reg >= 0}, False)
+    loads = Selection(0)
+    for operand, target in zip(operands, targets, strict=True):
+        if operand.reg < 0:
+            loads.load(target, operand)
+    return bytes(code + loads.code)
+
+
+def split_results(types: tuple[int, ...]) -> tuple[int, int, list[int]]:
+    """Which result returns in rax, which in xmm0 (indices or -1), and the indices of those in the results area."""
+    first_int = first_float = -1
+    rest = []
+    for index, type_ in enumerate(types):
+        if is_float(type_):
+            if first_float < 0:
+                first_float = index
+                continue
+        elif first_int < 0:
+            first_int = index
+            continue
+        rest.append(index)
+    return first_int, first_float, rest
+
+
+def fetch_results(types: tuple[int, ...], first_slot: int) -> bytes:
+    """Store all results of a call into consecutive slots, the first at ``first_slot``, each 8 bytes below the one
+    before.
+    """
+    first_int, first_float, rest = split_results(types)
+    code = bytearray()
+    if first_int >= 0:
+        code += asm.mov_mr(1, RBP, first_slot - 8 * first_int, RAX)
+    if first_float >= 0:
+        code += asm.movs_mr(0 if types[first_float] == F32 else 1, RBP, first_slot - 8 * first_float, 0)
+    if rest:
+        code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
+        code += _move_runs(rest, first_slot, True)
+    return bytes(code)
+
+
+def return_results(types: tuple[int, ...], first_slot: int) -> bytes:
+    """The reverse of :func:`fetch_results`: from slots to where a caller expects several results."""
+    first_int, first_float, rest = split_results(types)
+    code = bytearray()
+    if rest:
+        code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
+        code += _move_runs(rest, first_slot, False)
+    if first_int >= 0:
+        code += asm.mov_rm(0 if types[first_int] == I32 else 1, RAX, RBP, first_slot - 8 * first_int)
+    if first_float >= 0:
+        code += asm.movs_rm(1 if types[first_float] == F64 else 0, 0, RBP, first_slot - 8 * first_float)
+    return bytes(code)
+
+
+def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
+    """Move results between the results area (base in rcx) and slots; long runs of neighbours move in a loop."""
+    code = bytearray()
+    start = 0
+    while start < len(indices):
+        end = start + 1
+        while end < len(indices) and indices[end] == indices[end - 1] + 1:
+            end += 1
+        cell = STORE_RESULTS + 16 * start
+        slot = first_slot - 8 * indices[start]
+        count = end - start
+        if count <= 8:
+            for k in range(count):
+                if fetch:
+                    code += asm.mov_rm(1, RDX, RCX, cell + 16 * k)
+                    code += asm.mov_mr(1, RBP, slot - 8 * k, RDX)
+                else:
+                    code += asm.mov_rm(1, RDX, RBP, slot - 8 * k)
+                    code += asm.mov_mr(1, RCX, cell + 16 * k, RDX)
+        else:
+            # rsi counts cells from 0 down to -count; rax is saved by the caller's order: it is fetched first and
+            # returned last.
+            code += asm.zero(RSI)
+            code += asm.lea_rm(1, RCX, RCX, cell)
+            if fetch:
+                body = asm.mov_rm(1, RDX, RCX, 0) + asm.mov_xr(1, RBP, RSI, 3, slot, RDX)
+            else:
+                body = asm.mov_rx(1, RDX, RBP, RSI, 3, slot) + asm.mov_mr(1, RCX, 0, RDX)
+            body += asm.alu_ri(asm.ADD, 1, RCX, 16) + asm.alu_ri(asm.SUB, 1, RSI, 1)
+            body += asm.alu_ri(asm.CMP, 1, RSI, -count)
+            code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
+            code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
+        start = end
+    return bytes(code)

@@ -1,0 +1,184 @@
+"""Calls, one function an instruction; see :mod:`.context_access` for what a handler is."""
+
+from __future__ import annotations
+
+from ..backends.operand import CONSTANT, I32, SLOT, Operand, register, slot
+from .function import FunctionCompiler
+
+TRAP_BAD_SIGNATURE = 5
+TRAP_UNDEFINED_ELEMENT = 10
+#: More arguments than this are passed in loops.
+MANY = 24
+
+
+def pass_arguments(
+    c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None = None
+) -> None:
+    """Check and pop the arguments, move everything else out of the temporaries, and put the arguments in their
+    places.
+    """
+    if len(params) > MANY:
+        _pass_many(c, params, instruction, index)
+        return
+    text, plan = c.env.argument_plan(params)
+    arguments = c.stack[-len(params) :] if params else []
+    if index is not None:
+        arguments.append(index)
+        plan = (c.env.calls.INDEX_PLAN, *plan)
+    c.makes_calls = True
+    if _pass_one_by_one(c, arguments, text, plan, len(params)):
+        return
+    stack = c.stack
+    target = c.target
+    if params:
+        c.check_top(instruction, params)
+        del stack[-len(params) :]
+    held = 0
+    for argument in arguments:
+        held |= argument.bit
+    if c.free | held != target.ALL_FREE:
+        c.free = c.evict(target.ALL_FREE & ~held, c.free, tuple(arguments))
+    if index is not None:
+        arguments.pop()
+    c.out += c.env.calls.arguments(tuple(arguments), c.free, params, index)
+    c.free = target.ALL_FREE
+
+
+def _pass_many(c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
+    """Pass many arguments: all go to their slots, and from there in loops, so that code stays small."""
+    c.makes_calls = True
+    c.check_top(instruction, params)
+    calls = c.env.calls
+    if index is not None:
+        # The arguments need every temporary: the index waits in the slot beyond them.
+        waiting = c.slot_offset(len(c.stack))
+        c.out += c.target.move_to_slot(index, waiting, c.free)
+        c.free |= index.bit
+    c.flush()
+    first = len(c.stack) - len(params)
+    c.out += c.env.piece(calls.arguments_from_slots, params, c.slot_offset(first))
+    del c.stack[first:]
+    if index is not None:
+        c.out += c.target.move_to_register(slot(I32, waiting), calls.INDEX_PLAN[1], 0)
+    c.free = c.target.ALL_FREE
+
+
+def _pass_one_by_one(
+    c: FunctionCompiler, arguments: list[Operand], text: bytes, plan: tuple[tuple[int, int, int], ...], count: int
+) -> bool:
+    """The usual call, with no argument in the way of another: each move is looked up by itself.
+
+    Args:
+        arguments: the topmost ``count`` entries of the stack, and the index of an indirect call if there is one.
+        text, plan: how arguments of these types are passed, see the backend's ``argument_plan``.
+
+    Returns:
+        whether it was one; if not, nothing has happened.
+    """
+    if len(arguments) != len(plan):
+        return False
+    pending = 0
+    for argument in arguments:
+        pending |= argument.bit
+    held = pending
+    find = c.target.MEMO.get
+    # From the last to the first: temporaries are given out in the order of parameters, one behind.
+    arguments.reverse()
+    for argument, (type_, reg, bit) in zip(arguments, plan):  # noqa: B905  (the lengths are equal, and this is hot)
+        pending &= ~argument.bit
+        if pending & bit or argument.type != type_:
+            arguments.reverse()
+            return False
+        choice = find((0x10, argument, reg))
+        if choice is None:
+            move = c.env.calls.argument(argument, reg)
+            if move is None:
+                arguments.reverse()
+                return False
+            choice = (move,)
+            if argument.kind != CONSTANT or argument.value < 64:
+                c.target.remember((0x10, argument, reg), choice)
+        text += choice[0]
+    if count:
+        del c.stack[-count:]
+    all_free = c.target.ALL_FREE
+    if c.free | held != all_free:
+        c.evict(all_free & ~held, c.free, tuple(arguments))
+    c.out += text
+    c.free = all_free
+    return True
+
+
+def _take_results(c: FunctionCompiler, results: tuple[int, ...]) -> None:
+    """Push a call's results."""
+    if len(results) == 1:
+        entry = register(results[0], c.target.RESULT_REGISTER)
+        c.stack.append(entry)
+        c.free &= ~entry.bit
+    elif results:
+        stack = c.stack
+        if stack[-1].kind < SLOT:
+            # The results go to slots, and below a slot everything has to be in one; the first two results are in
+            # registers.
+            c.free = c.target.ALL_FREE & ~c.env.calls.RESULT_BITS
+            c.flush()
+        height = len(stack)
+        first = c.slot_offset(height)
+        c.slot_offset(height + len(results) - 1)
+        c.out += c.env.piece(c.env.calls.fetch_results, results, first)
+        stack += c.env.piece(_result_entries, results, first)
+        c.free = c.target.ALL_FREE
+
+
+def _result_entries(results: tuple[int, ...], first: int) -> list[Operand]:
+    """Entries of results in consecutive slots."""
+    return [slot(type_, first - 8 * index) for index, type_ in enumerate(results)]
+
+
+def call(c: FunctionCompiler, pc: int) -> int:
+    """``call x``."""
+    code = c.code
+    index = code[pc]
+    pc += 1
+    if index > 127:
+        if code[pc] < 128:
+            index += (code[pc] << 7) - 128
+            pc += 1
+        else:
+            pc, index = c.read_unsigned(pc - 1)
+    env = c.env
+    callee = env.callees.get(index) or env.callee(index)
+    params, results, text, plan, going = callee
+    count = len(params)
+    c.makes_calls = True
+    if not count:
+        if c.free != c.target.ALL_FREE:
+            c.spill_registers()
+    elif count > MANY or not _pass_one_by_one(c, c.stack[-count:], text, plan, count):
+        pass_arguments(c, params, "call")
+    if index - env.info.imported_funcs == c.self_index:
+        c.out += env.calls.call_self()
+        c.self_calls.append(len(c.out))
+    else:
+        c.out += going
+    if results:
+        _take_results(c, results)
+    return pc
+
+
+def call_indirect(c: FunctionCompiler, pc: int) -> int:
+    """``call_indirect x y``."""
+    env = c.env
+    pc, type_index, table = env.call_indirect_immediates(c, pc)
+    params, results = env.type_at(type_index)
+    index = c.pop("call_indirect", I32)
+    pass_arguments(c, params, "call_indirect", index)
+    out = c.out
+    bound, check, go = env.piece(env.calls.call_table, env.layout.table(table), env.layout.type_id(type_index))
+    out += bound
+    c.cold.append((len(out), TRAP_UNDEFINED_ELEMENT, c.pc, 0))
+    out += check
+    c.cold.append((len(out), TRAP_BAD_SIGNATURE, c.pc, 0))
+    out += go
+    _take_results(c, results)
+    return pc
