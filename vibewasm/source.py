@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import DecodeError
+from .errors import DecodeError, WatError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def read(source: Source) -> bytes:
         where = f"{source!s}: "
     if data[:4] != MAGIC and (len(data) >= 4 or where.endswith(".wat: ")):
         if is_text(data, where[:-2]):
-            return _assemble(data)
+            return _assemble(data, where[:-2])
         raise DecodeError(f"magic header not detected: {where}{_describe(data)}", 0)
     return data
 
@@ -64,11 +64,16 @@ def is_text(data: bytes, path: str = "") -> bool:
     return data.lstrip().startswith(_TEXT_STARTS) or path.endswith(".wat")
 
 
-def _assemble(text: str | bytes) -> bytes:
+def _assemble(text: str | bytes, path: str = "") -> bytes:
     # Imported only here: binary modules should not pay for it.
     from .wat import wat2wasm
 
-    return wat2wasm(text, names=True)
+    try:
+        return wat2wasm(text, names=True)
+    except WatError as error:
+        if path:
+            error.add_note(f"in {path}")
+        raise
 
 
 def _describe(data: bytes) -> str:

@@ -61,6 +61,14 @@ def test_a_fault_in_text_says_where_and_shows_it() -> None:
     assert (caught.value.line, caught.value.column, caught.value.offset) == (2, 10, 17)
 
 
+def test_a_fault_in_a_file_of_text_names_the_file(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "broken.wat"
+    path.write_text("(func")
+    with pytest.raises(vw.WatError) as caught:
+        vw.instantiate(path)
+    assert caught.value.__notes__ == [f"in {path}"]
+
+
 def test_a_module_says_what_it_imports_and_exports() -> None:
     m = ModuleBuilder()
     m.import_func("a", "f", ["i32"])

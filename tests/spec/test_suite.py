@@ -40,23 +40,7 @@ def test_every_assertion_of_the_script_passes(
     assert outcome.assertions == script.assertions, "the runner does not count as the manifest does"
 
 
-# In text a binary module is what the script says; the reference interpreter has rewritten it for the other form.
-TEXT_ONLY_FAULTS = {
-    "align.wast": "a memarg with the memory index 0 is taken for malformed by read_memarg in vibewasm/compiler"
-}
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        pytest.param(
-            script,
-            id=script.name,
-            marks=[pytest.mark.xfail(reason=TEXT_ONLY_FAULTS[script.name])] if script.name in TEXT_ONLY_FAULTS else [],
-        )
-        for script in RUN
-    ],
-)
+@pytest.mark.parametrize("script", RUN, ids=[script.name for script in RUN])
 def test_every_assertion_of_the_text_passes(
     script: suite.Script, record_outcome: Callable[[str, str, Outcome], None]
 ) -> None:

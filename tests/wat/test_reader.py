@@ -66,6 +66,8 @@ def test_an_error_in_a_very_long_line_shows_a_part_of_it() -> None:
         ('(data "\\u{d800}")', "illegal escape", 7),
         ("(; (; ;)", "unclosed comment", 1),
         ("(@a (b)", "unclosed annotation", 1),
+        ("(import", "unexpected token: the text ends too early", 8),
+        ('(import "a")', "unexpected token )", 12),
         ("(func) ä", "illegal character", 8),
         ("(func) [", "unknown operator [", 8),
         ("(func $)", "empty identifier", 7),

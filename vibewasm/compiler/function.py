@@ -637,12 +637,18 @@ class FunctionCompiler:
         The position behind them, and the offset.
         """
         after, alignment = self.read_unsigned(pc + 1)
+        memory = 0
         if alignment >= 64:
-            # Bit 6 announces a memory index (multi-memory); what is above it has no meaning at all.
-            raise BodyFault("malformed memop flags", malformed=True)
+            # Bit 6 announces a memory index; what is above it has no meaning at all.
+            if alignment >= 128:
+                raise BodyFault("malformed memop flags", malformed=True)
+            alignment -= 64
+            after, memory = self.read_unsigned(after)
         after, offset = self.read_unsigned(after, 64)
         if alignment > natural:
             raise BodyFault("alignment must not be larger than natural")
+        if memory >= len(self.env.info.memories):
+            raise BodyFault(f"unknown memory {memory}")
         if offset >> 32:
             raise BodyFault(f"offset out of range: {offset} does not fit 32 bits")
         return after, offset

@@ -136,7 +136,8 @@ class ModuleReader(CodeReader):
                 self.position -= 2 + (self.tokens[self.position - 1][0] == "$")
                 self.position = self.end_of_form()
         elif word == "import":
-            self.position += 2
+            self.name()
+            self.name()
             self.expect("(")
             space = self._spaces.get(self.tokens[self.position])
             if space is None:
