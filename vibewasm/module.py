@@ -182,17 +182,26 @@ class Module:
         return address
 
     def _compile_all(self) -> None:
-        with self._guard():
-            compile = self.compiler.compile
-            blob = bytearray()
-            offsets = []
-            for defined in range(len(self._addresses)):
-                offsets.append(len(blob))
-                blob += compile(defined)
-                blob += b"\xcc" * (-len(blob) & 15)
-            if blob:
-                base = self._publish(bytes(blob))
-                self._addresses[:] = [base + offset for offset in offsets]
+        import gc
+
+        # What compiling leaves behind is meant to stay: collections on the way would only walk it again and again.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            with self._guard():
+                compile = self.compiler.compile
+                blob = bytearray()
+                offsets = []
+                for defined in range(len(self._addresses)):
+                    offsets.append(len(blob))
+                    blob += compile(defined)
+                    blob += b"\xcc" * (-len(blob) & 15)
+                if blob:
+                    base = self._publish(bytes(blob))
+                    self._addresses[:] = [base + offset for offset in offsets]
+        finally:
+            if collecting:
+                gc.enable()
 
     def _validate_all(self) -> None:
         with self._guard():
