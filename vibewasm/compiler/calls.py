@@ -161,7 +161,11 @@ def call(c: FunctionCompiler, pc: int) -> int:
         c.self_calls.append(len(c.out))
     else:
         c.out += going
-    if results:
+    if len(results) == 1:
+        entry = register(results[0], c.target.RESULT_REGISTER)
+        c.stack.append(entry)
+        c.free &= ~entry.bit
+    elif results:
         _take_results(c, results)
     return pc
 

@@ -64,7 +64,11 @@ def block(c: FunctionCompiler, pc: int) -> int:
 
 def loop(c: FunctionCompiler, pc: int) -> int:
     """``loop bt``: its header is where branches go, and where an interruption is noticed."""
-    pc, params, results = c.env.block_type(c, pc)
+    if c.code[pc] == 0x40:
+        pc += 1
+        params = results = _NOTHING
+    else:
+        pc, params, results = c.env.block_type(c, pc)
     label = _open(c, LOOP, params, results)
     c.env.align_loop(c)
     label.target = len(c.out)
@@ -76,7 +80,11 @@ def loop(c: FunctionCompiler, pc: int) -> int:
 
 def if_(c: FunctionCompiler, pc: int) -> int:
     """``if bt``: jumps to the ``else`` part unless the condition holds."""
-    pc, params, results = c.env.block_type(c, pc)
+    if c.code[pc] == 0x40:
+        pc += 1
+        params = results = _NOTHING
+    else:
+        pc, params, results = c.env.block_type(c, pc)
     condition = c.pop("if", I32)
     label = _open(c, IF, params, results)
     sites = label.else_fixups = []
@@ -92,10 +100,10 @@ def _open(c: FunctionCompiler, opcode: int, params: tuple[int, ...], results: tu
     stack = c.stack
     if stack[-1].kind < SLOT:
         c.flush()
+    height = len(stack)
     if params:
         c.check_top(name_of(opcode), params)
-    height = len(stack) - len(params)
-    if params:
+        height -= len(params)
         stack.insert(height, BARRIER_ENTRY)
     else:
         stack.append(BARRIER_ENTRY)
@@ -237,7 +245,8 @@ def br(c: FunctionCompiler, pc: int) -> int:
     pc += 1
     if depth > 127:
         pc, depth = c.read_unsigned(pc - 1)
-    label = _label(c, depth)
+    labels = c.labels
+    label = labels[-1 - depth] if depth < len(labels) else _label(c, depth)
     if label.types or label.opcode == LOOP:
         _branch(c, label, "br")
     else:
@@ -269,8 +278,10 @@ def br_if(c: FunctionCompiler, pc: int) -> int:
     pc += 1
     if depth > 127:
         pc, depth = c.read_unsigned(pc - 1)
-    condition = c.pop("br_if", I32)
-    label = _label(c, depth)
+    stack = c.stack
+    condition = stack.pop() if stack[-1].type == I32 else c.pop("br_if", I32)
+    labels = c.labels
+    label = labels[-1 - depth] if depth < len(labels) else _label(c, depth)
     env = c.env
     out = c.out
     if label.types:

@@ -16,6 +16,7 @@ from ..backends.operand import (
     BARRIER,
     BARRIER_ENTRY,
     CONSTANT,
+    CONSTANTS,
     I32,
     SLOT,
     WANT_FLAGS,
@@ -203,6 +204,7 @@ class FunctionCompiler:
         memo = target.MEMO
         find = memo.get
         displacements = _displacements.get
+        constants = CONSTANTS.get
         kinds = self.env.kinds
         immediate = target.IMMEDIATES.get
         simplify = _simplify
@@ -274,7 +276,7 @@ class FunctionCompiler:
                     self.pc = pc
                     pc, value = self.read_signed(pc + 1, 32)
                     value &= 0xFFFFFFFF
-                push(constant(I32, value))
+                push(constants((I32, value)) or constant(I32, value))
             elif kind == BINARY or kind == COMPARISON:
                 b = pop()
                 a = pop()
