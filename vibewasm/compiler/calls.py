@@ -156,7 +156,7 @@ def call(c: FunctionCompiler, pc: int) -> int:
             c.spill_registers()
     elif count > MANY or not _pass_one_by_one(c, c.stack[-count:], text, plan, count):
         pass_arguments(c, params, "call")
-    if index - env.info.imported_funcs == c.self_index:
+    if index == c.self_index:
         c.out += env.calls.call_self()
         c.self_calls.append(len(c.out))
     else:

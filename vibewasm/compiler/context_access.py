@@ -19,6 +19,10 @@ from .tables import ALIGNMENTS, SIGNATURES
 
 def i64_const(c: FunctionCompiler, pc: int) -> int:
     """``i64.const n``."""
+    byte = c.code[pc]
+    if byte < 64:
+        c.stack.append(constant(I64, byte))
+        return pc + 1
     pc, value = c.read_signed(pc, 64)
     c.stack.append(constant(I64, value & 0xFFFF_FFFF_FFFF_FFFF))
     return pc

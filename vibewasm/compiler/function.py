@@ -134,7 +134,7 @@ class FunctionCompiler:
         makes_calls: whether the prologue has to look at the stack limit.
         dead: whether the end of the innermost block cannot be reached from inside.
         special: called before every instruction with its position when recording, metering or checking; else ``None``.
-        self_index: number of the function among the defined ones.
+        self_index: index of the function.
     """
 
     __slots__ = (
@@ -219,7 +219,7 @@ class FunctionCompiler:
         result: Operand
         free = self.free
         pc = 0
-        while labels:
+        while True:
             if special is not None:
                 self.free = free
                 special(pc)
@@ -255,6 +255,8 @@ class FunctionCompiler:
                 self.pc = pc
                 self.free = free
                 pc = handlers[op](self, pc + 1)
+                if not labels:
+                    break
                 free = self.free
             elif kind == I32_CONST:
                 byte = code[pc + 1]
@@ -482,7 +484,6 @@ class FunctionCompiler:
                     if tight:
                         free = self.relieve(free)
         self.pc = pc
-        self.free = free
 
     # -- choices that are not in the memo -------------------------------------------------------------------------
 

@@ -498,7 +498,7 @@ class Compiler:
         homes = env.homes(params, places, tuple(runs), body)
         c.locals = homes
         c.locals_ = homes.entries
-        c.self_index = defined
+        c.self_index = index
         locals_end = frames.locals_base(homes.pinned_floats) + 8 * homes.frame_cells
         # Rounded, so that slots of different functions have the same offsets more often, which serves the memo.
         locals_end = (locals_end + 31) & -32
