@@ -28,7 +28,7 @@ from tests.spec.values import Value
 DEADLINE = 5.0
 ENDLESS_DEADLINE = 0.02
 # What wasmtime says where it reads memory indices and offsets as WebAssembly 2.0 encoded them.
-_OLD_ENCODING = ("zero byte expected", "invalid var_uN: integer")
+_OLD_ENCODING = ("zero byte expected", "invalid var_uN: integer", "malformed memop alignment")
 _PLENTY_OF_FUEL = 1 << 60
 # wasmtime calls all of these table_out_of_bounds.
 _SAME_TRAP = {"undefined_element": "table_out_of_bounds"}
