@@ -577,8 +577,8 @@ class Compiler:
             table = len(out)
             control.patch(out, site, table)
             out += control.jump_table_entries(table, [t if isinstance(t, int) else t.target for t in targets])
-        code = bytearray(prologue)
-        code += out
         if limit_site:
-            control.patch(code, limit_site, start + overflow)
-        return bytes(code), start, c.base
+            head = bytearray(prologue)
+            control.patch(head, limit_site, start + overflow)
+            prologue = bytes(head)
+        return prologue + out, start, c.base
