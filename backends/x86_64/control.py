@@ -18,7 +18,7 @@ from ..operand import CONSTANT, FLAGS, REGISTER, Operand
 from . import asm
 from .conditions import FLOAT_EQUAL, FLOAT_NOT_EQUAL
 from .integers import test_zero
-from .regs import CONTEXT, RAX, RBP, RCX, RSP
+from .regs import CONTEXT, RAX, RCX, RSP
 from .selection import Selection
 
 _pack_displacement = Struct("<i").pack_into
@@ -144,13 +144,3 @@ def check_zero_extended(reg: int, scratch: int) -> bytes:
     code = asm.mov_rr(1, scratch, reg)
     code += asm.shift_ri(asm.SHR, 1, scratch, 32)
     return code + asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(15)
-
-
-def check_frame(size: int) -> bytes:
-    """Code that traps unless the stack pointer is ``size`` bytes below the frame pointer, rax clobbered.
-
-    Ends with ``size``'s 4 bytes 12 before its end.
-    """
-    code = asm.mov_rr(1, RAX, RBP)
-    code += asm.alu_rr(asm.SUB, 1, RAX, RSP)
-    return code + asm.alu_ri(asm.CMP, 1, RAX, size) + asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(15)

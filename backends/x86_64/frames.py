@@ -12,7 +12,7 @@ A frame, from high to low addresses::
 from __future__ import annotations
 
 from ..abi import CTX_STORE, STORE_STACK_LIMIT
-from ..operand import F32, F64, Operand, is_float
+from ..operand import F32, Operand, is_float
 from . import asm
 from .regs import CONTEXT, FLOAT_PARAMS, FLOAT_PINNED, INT_PARAMS, PINNED, RAX, RBP, RCX, RDI, RSP
 
@@ -161,29 +161,6 @@ def enter_frame(size: int, check_limit: bool) -> tuple[bytes, int, int]:
 def leave_frame(area: int) -> bytes:
     """Give the frame back and return, freeing the argument area of ``area`` bytes."""
     return asm.leave_() + (asm.ret_imm(area) if area else asm.ret())
-
-
-def store_slot(offset: int, operand: Operand) -> bytes:
-    """Store a register, or a constant that needs no scratch, into the frame slot at ``offset``.
-
-    The flags stay as they are.
-    """
-    if operand.reg >= 0:
-        if operand.type == F32:
-            return asm.movs_mr(0, RBP, offset, operand.reg)
-        if operand.type == F64:
-            return asm.movs_mr(1, RBP, offset, operand.reg)
-        return asm.mov_mr(1, RBP, offset, operand.reg)
-    value = operand.value
-    low = value & 0xFFFFFFFF
-    if low >= 1 << 31:
-        low -= 1 << 32
-    if value < 1 << 31 or value >= (1 << 64) - (1 << 31):
-        return asm.mov_mi(1, RBP, offset, low)
-    high = value >> 32
-    if high >= 1 << 31:
-        high -= 1 << 32
-    return asm.mov_mi(0, RBP, offset, low) + asm.mov_mi(0, RBP, offset + 4, high)
 
 
 def copy_slots(count: int, source: int, target: int) -> bytes:

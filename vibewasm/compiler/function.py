@@ -814,10 +814,6 @@ class FunctionCompiler:
                 found.append(entry.type)
             raise type_mismatch(instruction, types, found[::-1])
 
-    def result_entry(self, type_: int) -> Operand:
-        """The entry of a single result in its register."""
-        return register(type_, self.target.RESULT_REGISTER)
-
     def push_result(self, type_: int) -> None:
         """Push the single result of a call or a block, which is in the result register."""
         entry = register(type_, self.target.RESULT_REGISTER)
