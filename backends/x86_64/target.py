@@ -46,9 +46,8 @@ _rules: dict[str, Callable[..., Operand]] = dict(_INTEGER_RULES)
 
 def configure(bmi1: bool, bmi2: bool, lzcnt: bool) -> None:
     """Say which processor extensions to use, and forget choices made for others."""
-    if (features.BMI1, features.BMI2, features.LZCNT) != (bmi1, bmi2, lzcnt):
-        features.configure(bmi1, bmi2, lzcnt)
-        MEMO.clear()
+    features.configure(bmi1, bmi2, lzcnt)
+    MEMO.clear()
 
 
 def is_tight(free: int) -> bool:
