@@ -150,8 +150,8 @@ def call(c: FunctionCompiler, pc: int) -> int:
     env = c.env
     callee = env.callees.get(index) or env.callee(index)
     params, results, text, finders, going = callee
-    # The usual call: no argument is where another one goes. They are moved from the last to the first, since temporaries
-    # are given out in the order of parameters, one behind.
+    # The usual call: no argument is where another one goes. They are moved from the last to the first, since
+    # temporaries are given out in the order of parameters, one behind.
     stack = c.stack
     position = len(stack)
     held = written = 0
