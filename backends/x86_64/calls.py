@@ -193,7 +193,7 @@ def call_record(offset: int) -> bytes:
     return code + asm.call_m(RAX, 0) + _back_in_this_instance()
 
 
-def call_table(table: int, type_id: int) -> tuple[bytes, bytes, bytes]:
+def call_table(table: int, type_id: int, reach: int) -> tuple[bytes, bytes, bytes]:
     """Call the table element whose index is in rax.
 
     The first two pieces end with displacements to the traps "undefined element" and "type mismatch"; a null element
