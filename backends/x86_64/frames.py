@@ -11,6 +11,7 @@ A frame, from high to low addresses::
 
 from __future__ import annotations
 
+from .. import convention
 from ..abi import CTX_STORE, STORE_STACK_LIMIT
 from ..operand import F32, Operand, is_float
 from . import asm
@@ -52,23 +53,7 @@ def parameter_places(types: tuple[int, ...]) -> tuple[tuple[tuple[int, int], ...
     """Where parameters of these types arrive: for each ``(register or -1, byte offset in the argument area)``, and
     the area's size.
     """
-    ints = 0
-    floats = 0
-    area = 0
-    places = []
-    for type_ in types:
-        if is_float(type_):
-            if floats < len(FLOAT_PARAMS):
-                places.append((FLOAT_PARAMS[floats], 0))
-                floats += 1
-                continue
-        elif ints < len(INT_PARAMS):
-            places.append((INT_PARAMS[ints], 0))
-            ints += 1
-            continue
-        places.append((-1, area))
-        area += 8
-    return tuple(places), (area + 15) & -16
+    return convention.parameter_places(types, INT_PARAMS, FLOAT_PARAMS)
 
 
 def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...], size: int) -> bytes:
