@@ -63,17 +63,18 @@ STORE_BUILTINS = 128
 STORE_BUILTIN_COUNT = 32
 #: The general registers at a fault, by hardware number, and the signal's number (0 for a trap that a stub raised).
 STORE_REGISTERS = 384
-STORE_SIGNAL = 512
+MAX_REGISTERS = 32
+STORE_SIGNAL = 640
 #: The frames at a trap, innermost first: pairs of a code address inside the instruction, and an instance context.
-STORE_FRAME_COUNT = 520
-STORE_FRAMES = 528
+STORE_FRAME_COUNT = 648
+STORE_FRAMES = 656
 MAX_FRAMES = 64
-STORE_REAL_LIMIT = 1552
+STORE_REAL_LIMIT = 1680
 #: The part of the cell stack that is free, as addresses.
-STORE_CELLS_TOP = 1560
-STORE_CELLS_END = 1568
+STORE_CELLS_TOP = 1688
+STORE_CELLS_END = 1696
 #: The floating-point mode of wasm code, to be loaded from here.
-STORE_FLOAT_MODE = 1576
+STORE_FLOAT_MODE = 1704
 #: Results that do not return in registers, 16 bytes each.
 STORE_RESULTS = 2048
 MAX_RESULTS = 1000

@@ -11,6 +11,7 @@ import ctypes
 from ..backends.abi import *  # noqa: F403 - offsets only; they belong to this module's interface
 from ..backends.abi import (
     INTERRUPT_REQUEST,
+    MAX_REGISTERS,
     STORE_BUILTINS,
     STORE_CELLS,
     STORE_CELLS_END,
@@ -103,7 +104,7 @@ class TrapRecord:
         pc: address of the machine code that trapped, or one inside the call of the stub that raised the trap.
         address: what could not be accessed, for a trap that a fault in memory raised, else 0.
         signal: the signal's number, or 0 if a stub raised the trap.
-        registers: the general registers by hardware number, if there was a signal.
+        registers: the general registers by hardware number, if there was a signal; zeros behind the last one.
         frames: ``(address of machine code, instance context)`` of each frame up to the host's, innermost first, 64 at
             most; the address lies inside the instruction that trapped or called.
     """
@@ -115,7 +116,7 @@ class TrapRecord:
         self.pc: int = cells[CELL_TRAP_PC]
         self.address: int = cells[CELL_FAULT_ADDRESS]
         self.signal: int = cells[CELL_SIGNAL]
-        self.registers: tuple[int, ...] = tuple(cells[CELL_REGISTERS : CELL_REGISTERS + 16])
+        self.registers: tuple[int, ...] = tuple(cells[CELL_REGISTERS : CELL_REGISTERS + MAX_REGISTERS])
         flat = cells[CELL_FRAMES : CELL_FRAMES + 2 * cells[CELL_FRAME_COUNT]].tolist()
         self.frames: tuple[tuple[int, int], ...] = tuple(zip(flat[::2], flat[1::2], strict=True))
 
@@ -151,9 +152,7 @@ class StoreBlock:
         cells[:_HEADER_CELLS] = _ZEROS
         cells[CELL_STACK_TOP] = self.stack_base
         cells[CELL_STACK_END] = address + STORE_SIZE
-        # MXCSR of wasm code on x86-64: all exceptions masked, round to nearest. Other processors read the cell their
-        # way.
-        cells[CELL_FLOAT_MODE] = 0x1F80
+        cells[CELL_FLOAT_MODE] = system.FLOAT_MODE
 
     @property
     def fuel(self) -> int:

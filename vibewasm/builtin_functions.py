@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from struct import Struct
 
+from .backends import backend
+from .engine import HOST
 from .runtime.blocks import Block
 from .runtime.calls import HostCallback, address_of
 from .runtime.context import CELL_BUILTINS, CELL_FAILED, HOST_FAILURE, RECORD_SIZE
@@ -42,9 +44,9 @@ class _Entries:
     __slots__ = ("calls", "lazy")
 
     def __init__(self) -> None:
-        from .backends.x86_64 import stubs
         from .engine import stub_memory
 
+        stubs = backend(HOST).stubs
         base = stub_memory().publish(stubs.lazy_table(FIRST_BUILTIN, len(BUILTINS)))
         #: By number: what a record's code is at first.
         self.lazy = [base + stubs.LAZY_ENTRY_SIZE * number for number in range(len(BUILTINS))]
@@ -91,9 +93,7 @@ class Builtins:
         calls = _entries().calls
         call = calls.get(number)
         if call is None:
-            from .backends.x86_64.builtin_stubs import builtin_call
-
-            call = calls[number] = stub_memory().publish(builtin_call(number))
+            call = calls[number] = stub_memory().publish(backend(HOST).builtin_stubs.builtin_call(number))
         return call
 
 

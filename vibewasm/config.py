@@ -21,7 +21,8 @@ class Config:
         fuel: compile code that counts; see :attr:`vibewasm.Store.fuel`.
         explicit_bounds: check memory bounds by code, not by unmapped address space. Slower; the engine turns it on by
             itself where 8 GiB of address space cannot be reserved for a memory.
-        target: the processor to compile for: ``"x86_64"``, or ``None`` for the one that this process runs on.
+        target: the processor to compile for: ``"x86_64"``, ``"aarch64"``, or ``None`` for the one that this process
+            runs on. What is compiled for another one can be inspected and disassembled, not run.
         max_memory: how many bytes all memories of one store may have together; ``None`` for no limit of our own.
             :attr:`vibewasm.Store.max_memory` starts with this.
         max_table_elements: how many elements one table may have.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from itertools import count
+from os import uname
 
+from .backends import TARGETS, backend
 from .config import Config
 from .errors import WasmError
 
@@ -13,9 +15,8 @@ if TYPE_CHECKING:
     from .runtime.code_memory import CodeMemory
     from .types import FuncType
 
-#: Targets that a later version will have, so that the error can say so.
-_PLANNED_TARGETS = ("aarch64",)
-_TARGETS = ("x86_64",)
+#: The processor that this process runs on.
+HOST = uname().machine
 
 
 class Engine:
@@ -32,13 +33,14 @@ class Engine:
 
     Attributes:
         config: the settings. Changing them has no effect on what exists.
+        target: the processor that it compiles for.
     """
 
-    __slots__ = ("_explicit_bounds", "_new_type_ids", "_type_ids", "config")
+    __slots__ = ("_explicit_bounds", "_new_type_ids", "_type_ids", "config", "target")
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or Config()
-        self._check_target()
+        self.target = self._checked_target()
         self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
         self._new_type_ids = count(1)
         self._explicit_bounds: bool | None = self.config.explicit_bounds or None
@@ -48,6 +50,9 @@ class Engine:
         """Whether code checks memory bounds itself: because the configuration says so, or because this process cannot
         reserve the address space that makes checks unnecessary.
         """
+        if self._explicit_bounds is None and self.target != HOST:
+            # Memories of this process have nothing to do with it.
+            self._explicit_bounds = False
         if self._explicit_bounds is None:
             # Asked once, and not before a module with a memory is met.
             from .runtime.linear_memory import LinearMemory
@@ -59,12 +64,13 @@ class Engine:
                 self._explicit_bounds = True
         return self._explicit_bounds
 
-    def _check_target(self) -> None:
+    def _checked_target(self) -> str:
         target = self.config.target
-        if target in _PLANNED_TARGETS:
-            raise WasmError(f"the {target} backend is not built yet; this version compiles for {', '.join(_TARGETS)}")
-        if target is not None and target not in _TARGETS:
-            raise WasmError(f"there is no target {target!r}; this version compiles for {', '.join(_TARGETS)}")
+        if target is not None and target not in TARGETS:
+            raise WasmError(f"there is no target {target!r}; this version compiles for {', '.join(TARGETS)}")
+        if target is not None and target != HOST:
+            # What it makes is not run here, so this platform need not be able to.
+            return target
         global _platform_checked
         if not _platform_checked:
             from .runtime.platform import check
@@ -73,10 +79,21 @@ class Engine:
                 check()
             except RuntimeError as error:
                 raise WasmError(str(error)) from None
-            from .backends.x86_64 import features
-
-            features.run_code = _run_code
+            backend(HOST).features.run_code = _run_code
             _platform_checked = True
+        return HOST
+
+    def require_host(self) -> None:
+        """Make sure that what this engine compiles can run in this process.
+
+        Raises:
+            WasmError: it is for another processor.
+        """
+        if self.target != HOST:
+            raise WasmError(
+                f"this engine compiles for {self.target}, and this process runs on {HOST}: such a module can be "
+                "inspected and disassembled, but not instantiated or called"
+            )
 
     def _type_id(self, type: FuncType) -> int:
         """The identity of a function type: one number for equal types, which code compares (specification, "Type
@@ -109,11 +126,10 @@ def stub_memory() -> CodeMemory:
     """
     global _shared_memory
     if _shared_memory is None:
-        from .backends.x86_64 import stubs
         from .runtime import faults
         from .runtime.code_memory import CodeMemory
 
-        faults.install(stubs.fault_handler)
+        faults.install(backend(HOST).stubs.fault_handler)
         _shared_memory = CodeMemory(traps=False)
     return _shared_memory
 
@@ -138,8 +154,7 @@ def adapters() -> Adapters:
     """The machine code between Python and wasm."""
     global _shared_adapters
     if _shared_adapters is None:
-        from .backends.x86_64 import stubs
         from .runtime.adapters import Adapters
 
-        _shared_adapters = Adapters(stub_memory(), stubs)
+        _shared_adapters = Adapters(stub_memory(), backend(HOST).stubs)
     return _shared_adapters

@@ -7,6 +7,7 @@ from _thread import RLock
 
 from .binary.decoder import decode
 from .binary.module_info import FUNC, MEMORY, TABLE
+from .engine import HOST
 from .layout import ContextLayout
 from .runtime.code_memory import CodeMemory
 from .types import ExportType, ImportType
@@ -154,6 +155,7 @@ class Module:
                 fuel=config.fuel,
                 # Finding out what the engine has to do takes a while, and matters to memories only.
                 explicit_bounds=bool(self.info.memories) and self.engine.explicit_bounds,
+                target=self.engine.target,
             )
         return compiler
 
@@ -196,7 +198,7 @@ class Module:
                     offsets.append(len(blob))
                     blob += compile(defined)
                     blob += b"\xcc" * (-len(blob) & 15)
-                if blob:
+                if blob and self.engine.target == HOST:
                     base = self._publish(bytes(blob))
                     self._addresses[:] = [base + offset for offset in offsets]
         finally:

@@ -149,6 +149,7 @@ class Store:
     )
 
     def __init__(self, engine: Engine) -> None:
+        engine.require_host()
         self.engine = engine
         self.max_memory: int | None = engine.config.max_memory
         self.max_table_elements: int = engine.config.max_table_elements

@@ -13,6 +13,7 @@ from ..abi import (
     STORE_RESULTS,
     TABLE_LENGTH,
 )
+from ..convention import parallel_moves, runs, split_results
 from ..operand import CONSTANT, F32, F64, I32, Operand, is_float
 from . import asm
 from .frames import CONTEXT_SLOT, parameter_places
@@ -46,26 +47,13 @@ def _push(code: bytearray, operand: Operand) -> None:
 
 def _parallel_moves(code: bytearray, moves: dict[int, int], floats: bool) -> None:
     """Move registers to registers as if all at once: ``moves`` maps a destination to its source."""
-    pending = {dst: src for dst, src in moves.items() if dst != src}
-    while pending:
-        sources = set(pending.values())
-        ready = [dst for dst in pending if dst not in sources]
-        if ready:
-            for dst in ready:
-                src = pending.pop(dst)
-                code += asm.movaps_rr(dst, src) if floats else asm.mov_rr(1, dst, src)
-            continue
-        # Only cycles are left: exchange two registers of one, which settles one of them.
-        dst, src = next(iter(pending.items()))
-        if floats:
+    for dst, src, exchange in parallel_moves(moves):
+        if not exchange:
+            code += asm.movaps_rr(dst, src) if floats else asm.mov_rr(1, dst, src)
+        elif floats:
             code += asm.xorps_rr(dst, src) + asm.xorps_rr(src, dst) + asm.xorps_rr(dst, src)
         else:
             code += asm.xchg_rr(1, dst, src)
-        del pending[dst]
-        for other, source in pending.items():
-            if source == dst:
-                pending[other] = src
-        pending = {d: s for d, s in pending.items() if d != s}
 
 
 def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], index: Operand | None = None) -> bytes:
@@ -193,7 +181,7 @@ def call_record(offset: int) -> bytes:
     return code + asm.call_m(RAX, 0) + _back_in_this_instance()
 
 
-def call_table(table: int, type_id: int) -> tuple[bytes, bytes, bytes]:
+def call_table(table: int, type_id: int, reach: int) -> tuple[bytes, bytes, bytes]:
     """Call the table element whose index is in rax.
 
     The first two pieces end with displacements to the traps "undefined element" and "type mismatch"; a null element
@@ -248,22 +236,6 @@ def bulk_arguments(operands: tuple[Operand, Operand, Operand]) -> bytes:
     return bytes(code + loads.code)
 
 
-def split_results(types: tuple[int, ...]) -> tuple[int, int, list[int]]:
-    """Which result returns in rax, which in xmm0 (indices or -1), and the indices of those in the results area."""
-    first_int = first_float = -1
-    rest = []
-    for index, type_ in enumerate(types):
-        if is_float(type_):
-            if first_float < 0:
-                first_float = index
-                continue
-        elif first_int < 0:
-            first_int = index
-            continue
-        rest.append(index)
-    return first_int, first_float, rest
-
-
 def fetch_results(types: tuple[int, ...], first_slot: int) -> bytes:
     """Store all results of a call into consecutive slots, the first at ``first_slot``, each 8 bytes below the one
     before.
@@ -297,14 +269,9 @@ def return_results(types: tuple[int, ...], first_slot: int) -> bytes:
 def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
     """Move results between the results area (base in rcx) and slots; long runs of neighbours move in a loop."""
     code = bytearray()
-    start = 0
-    while start < len(indices):
-        end = start + 1
-        while end < len(indices) and indices[end] == indices[end - 1] + 1:
-            end += 1
+    for start, count in runs(indices):
         cell = STORE_RESULTS + 16 * start
         slot = first_slot - 8 * indices[start]
-        count = end - start
         if count <= 8:
             for k in range(count):
                 if fetch:
@@ -326,5 +293,4 @@ def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
             body += asm.alu_ri(asm.CMP, 1, RSI, -count)
             code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
             code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
-        start = end
     return bytes(code)

@@ -22,6 +22,15 @@ from .regs import CONTEXT, RAX, RCX, RSP
 from .selection import Selection
 
 _pack_displacement = Struct("<i").pack_into
+_pack_amount = Struct("<I").pack_into
+
+#: Loops and the code behind a prologue begin at multiples of this many bytes.
+LOOP_ALIGNMENT = 16
+
+
+def reach(size: int) -> int:
+    """How far the jumps of a function with ``size`` bytes of body have to reach: each reaches everything here."""
+    return 0
 
 
 def trap(number: int) -> bytes:
@@ -60,7 +69,7 @@ def jump() -> bytes:
     return asm.jmp_rel32(0)
 
 
-def jump_if(condition: int) -> tuple[bytes, ...]:
+def jump_if(condition: int, reach: int) -> tuple[bytes, ...]:
     """A conditional jump as pieces, each of which ends with a displacement that is filled in later."""
     if condition == FLOAT_EQUAL:
         taken = asm.jcc_rel32(asm.CC_E, 0)
@@ -107,7 +116,7 @@ def table_index(index: Operand) -> tuple[bytes, int, int]:
     return bytes(selection.code), RAX, RCX
 
 
-def jump_table(index: int, count: int, scratch: int) -> tuple[bytes, bytes, bytes]:
+def jump_table(index: int, count: int, scratch: int, reach: int) -> tuple[bytes, bytes, bytes]:
     """A jump through a table of ``count`` entries by the register ``index``, which is overwritten.
 
     Returns:
@@ -122,7 +131,7 @@ def jump_table(index: int, count: int, scratch: int) -> tuple[bytes, bytes, byte
     )
 
 
-def poll() -> tuple[bytes, bytes]:
+def poll(reach: int) -> tuple[bytes, bytes]:
     """Test the interrupt word: code that ends with the displacement to the cold part, and the cold part but for its
     jump back.
     """
@@ -132,11 +141,16 @@ def poll() -> tuple[bytes, bytes]:
     return hot, asm.call_m(RAX, STORE_POLL_STUB)
 
 
-def use_fuel(scratch: int) -> tuple[bytes, bytes]:
-    """Take fuel: code that ends with the amount, 4 bytes to be filled in later, and the jump if it is short."""
+def use_fuel(scratch: int, reach: int) -> tuple[bytes, bytes]:
+    """Take fuel: code that ends with the amount, which :func:`set_fuel` fills in later, and the jump if it is short."""
     take = asm.mov_rm(1, scratch, CONTEXT, CTX_STORE)
     take += asm.alu_mi(asm.SUB, 1, scratch, STORE_FUEL, 0x11223344)
     return take, asm.jcc_rel32(asm.CC_S, 0)
+
+
+def set_fuel(code: bytearray, site: int, amount: int) -> None:
+    """Fill in the amount of fuel that the code ending at ``site`` takes."""
+    _pack_amount(code, site - 4, amount)
 
 
 def check_zero_extended(reg: int, scratch: int) -> bytes:

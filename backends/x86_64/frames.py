@@ -11,6 +11,7 @@ A frame, from high to low addresses::
 
 from __future__ import annotations
 
+from .. import convention
 from ..abi import CTX_STORE, STORE_STACK_LIMIT
 from ..operand import F32, Operand, is_float
 from . import asm
@@ -19,7 +20,11 @@ from .regs import CONTEXT, FLOAT_PARAMS, FLOAT_PINNED, INT_PARAMS, PINNED, RAX, 
 #: Registers that parameters arrive in, and those that locals can be pinned to, in the order in which they are given
 #: out.
 
+#: Where the argument area is in the frame of the function that it was made for.
+ARGUMENT_AREA = 16
 CONTEXT_SLOT = -8
+#: From a cell of the frame to the next one.
+STEP = -8
 #: Frames up to this size are checked after they are made: the stack's reserve below the limit has room for them.
 SMALL_FRAME = 0x8000
 
@@ -34,36 +39,25 @@ def saved_float_offset(order: int) -> int:
     return -80 - 16 * order
 
 
-def locals_base(pinned_floats: int) -> int:
-    """Bytes below the frame pointer where unpinned locals begin."""
+def locals_base(pinned_ints: int, pinned_floats: int) -> int:
+    """How many bytes of the frame come before the unpinned locals; it does not depend on ``pinned_ints`` here."""
     return 64 + 16 * pinned_floats
+
+
+def cell(before: int) -> int:
+    """Frame offset of the cell that ``before`` bytes of the frame come before."""
+    return -8 - before
 
 
 def parameter_places(types: tuple[int, ...]) -> tuple[tuple[tuple[int, int], ...], int]:
     """Where parameters of these types arrive: for each ``(register or -1, byte offset in the argument area)``, and
     the area's size.
     """
-    ints = 0
-    floats = 0
-    area = 0
-    places = []
-    for type_ in types:
-        if is_float(type_):
-            if floats < len(FLOAT_PARAMS):
-                places.append((FLOAT_PARAMS[floats], 0))
-                floats += 1
-                continue
-        elif ints < len(INT_PARAMS):
-            places.append((INT_PARAMS[ints], 0))
-            ints += 1
-            continue
-        places.append((-1, area))
-        area += 8
-    return tuple(places), (area + 15) & -16
+    return convention.parameter_places(types, INT_PARAMS, FLOAT_PARAMS)
 
 
-def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...]) -> bytes:
-    """Move parameters from where they arrive to their homes.
+def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...], size: int) -> bytes:
+    """Move parameters from where they arrive to their homes in a frame of ``size`` bytes.
 
     One that arrived in the argument area and is not pinned stays there.
     """
@@ -83,7 +77,7 @@ def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...]) -> by
 
 
 def zero_slots(first: int, count: int) -> bytes:
-    """Zero ``count`` 8-byte cells of the frame, the highest of them at offset ``first``.
+    """Zero ``count`` 8-byte cells of the frame, the first (highest) of them at offset ``first``.
 
     Parameters are in their homes already.
     """
@@ -111,20 +105,14 @@ def zero_pinned(homes: tuple[Operand, ...]) -> bytes:
     return b"".join(asm.xorps_rr(h.reg, h.reg) if is_float(h.type) else asm.zero(h.reg) for h in homes)
 
 
-def save_pinned(ints: int, floats: int) -> bytes:
+def _save_pinned(ints: int, floats: int) -> bytes:
     """Save the caller's values of the first pinned registers."""
     code = b"".join(asm.mov_mr(1, RBP, saved_int_offset(i), PINNED[i]) for i in range(ints))
     return code + b"".join(asm.movups_mr(RBP, saved_float_offset(j), FLOAT_PINNED[j]) for j in range(floats))
 
 
-def restore_pinned(ints: int, floats: int) -> bytes:
-    """Load the caller's values of the first pinned registers."""
-    code = b"".join(asm.mov_rm(1, PINNED[i], RBP, saved_int_offset(i)) for i in range(ints))
-    return code + b"".join(asm.movups_rm(FLOAT_PINNED[j], RBP, saved_float_offset(j)) for j in range(floats))
-
-
-def enter_frame(size: int, check_limit: bool) -> tuple[bytes, int, int]:
-    """Make a frame of ``size`` bytes below the frame pointer.
+def prologue(size: int, ints: int, floats: int, check_limit: bool, reach: int) -> tuple[bytes, int, int]:
+    """Make a frame of ``size`` bytes and save the caller's values of the first pinned registers.
 
     Returns:
         the code, where its check of the stack limit begins, and the offset behind the displacement of the jump to the
@@ -145,7 +133,7 @@ def enter_frame(size: int, check_limit: bool) -> tuple[bytes, int, int]:
         code += asm.jcc_rel32(asm.CC_B, 0)
         fixup = len(code)
         code += asm.mov_rr(1, RSP, RAX)
-        return bytes(code), check, fixup
+        return bytes(code) + _save_pinned(ints, floats), check, fixup
     if size:
         code += asm.alu_ri(asm.SUB, 1, RSP, size)
     code += asm.mov_mr(1, RBP, CONTEXT_SLOT, CONTEXT)
@@ -155,12 +143,16 @@ def enter_frame(size: int, check_limit: bool) -> tuple[bytes, int, int]:
         code += asm.alu_rm(asm.CMP, 1, RSP, RAX, STORE_STACK_LIMIT)
         code += asm.jcc_rel32(asm.CC_B, 0)
         fixup = len(code)
-    return bytes(code), check, fixup
+    return bytes(code) + _save_pinned(ints, floats), check, fixup
 
 
-def leave_frame(area: int) -> bytes:
-    """Give the frame back and return, freeing the argument area of ``area`` bytes."""
-    return asm.leave_() + (asm.ret_imm(area) if area else asm.ret())
+def epilogue(size: int, ints: int, floats: int, area: int) -> bytes:
+    """Load the caller's values of the first pinned registers, give the frame back and return, freeing the argument
+    area of ``area`` bytes.
+    """
+    code = b"".join(asm.mov_rm(1, PINNED[i], RBP, saved_int_offset(i)) for i in range(ints))
+    code += b"".join(asm.movups_rm(FLOAT_PINNED[j], RBP, saved_float_offset(j)) for j in range(floats))
+    return code + asm.leave_() + (asm.ret_imm(area) if area else asm.ret())
 
 
 def copy_slots(count: int, source: int, target: int) -> bytes:

@@ -53,8 +53,8 @@ FRAME = RBP
 TEMPORARIES = (RAX, RCX, RDX, RSI, RDI)
 FLOAT_TEMPORARIES = tuple(range(8))
 #: Registers that hold locals for a whole function, in the order they are given out; wasm functions preserve them.
-PINNED = (RBX, R12, R13, R8, R9, R10, R11)
-FLOAT_PINNED = tuple(range(8, 16))
+PINNED: tuple[int, ...] = (RBX, R12, R13, R8, R9, R10, R11)
+FLOAT_PINNED: tuple[int, ...] = tuple(range(8, 16))
 
 #: Where integer and reference parameters, and float parameters, travel; what does not fit goes to the argument area.
 INT_PARAMS = (RCX, RDX, RSI, RDI)

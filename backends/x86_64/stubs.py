@@ -11,6 +11,7 @@ Frames of all these stubs look like frames of wasm functions where a backtrace l
 from __future__ import annotations
 
 from .. import abi
+from ..convention import cells, signature_results
 from . import asm, signatures
 from .fault_handler import fault_handler
 from .labels import Assembler
@@ -112,7 +113,7 @@ def enter(signature: str) -> bytes:
         if place.reg >= 0:
             a.emit(signatures.load(place, R10, 8 * place.cell))
     a.emit(asm.call_m(RAX, abi.RECORD_CODE))
-    places = signatures.results(results)
+    places = signature_results(results)
     if places:
         a.emit(asm.mov_rm(1, R10, RBP, _ENTER_ARGV))
     for place in places:
@@ -242,7 +243,7 @@ def leave(signature: str) -> bytes:
     parameters, _, results = signature.partition(":")
     a = Assembler()
     places, area = signatures.parameters(parameters)
-    room = (8 * max(signatures.cells(parameters), signatures.cells(results)) + 15) & -16
+    room = (8 * max(cells(parameters), cells(results)) + 15) & -16
     a.emit(
         asm.mov_rm(1, CONTEXT, RBP, -8),
         asm.push_r(RBP),
@@ -273,11 +274,11 @@ def leave(signature: str) -> bytes:
             a.emit(signatures.store(place, R10, 8 * place.cell))
         else:
             a.emit(signatures.copy(place.letter, R10, 8 * place.cell, RBP, 16 + place.area, R9))
-    a.emit(asm.mov_rr(1, RDI, CONTEXT), asm.mov_ri(RSI, signatures.cells(parameters)), asm.mov_rr(1, RDX, R10))
+    a.emit(asm.mov_rr(1, RDI, CONTEXT), asm.mov_ri(RSI, cells(parameters)), asm.mov_rr(1, RDX, R10))
     _call_out(a, asm.call_m(RAX, abi.RECORD_CALLBACK))
     a.emit(asm.mov_rm(1, RDX, RBP, argv), asm.mov_mr(1, RSI, abi.STORE_CELLS_TOP, RDX))
     a.jcc(asm.CC_NE, "failed")
-    result_places = signatures.results(results)
+    result_places = signature_results(results)
     for place in result_places:
         if place.reg < 0:
             a.emit(signatures.copy(place.letter, RSI, place.area, RDX, 8 * place.cell, RCX))

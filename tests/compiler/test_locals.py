@@ -44,8 +44,7 @@ def homes(body: bytes, params: tuple[int, ...] = (), runs: list[tuple[int, int]]
     places, _ = frames.parameter_places(params)
     declared = tuple(runs or ())
     hottest = rank(body, len(params) + sum(count for count, _ in declared))
-    base = frames.locals_base(0)
-    return Locals(params, places, declared, hottest, target.PINNED_INTS, target.PINNED_FLOATS, base)
+    return Locals(params, places, declared, hottest, target.PINNED_INTS, target.PINNED_FLOATS, frames)
 
 
 def test_the_locals_that_are_read_most_are_pinned() -> None:

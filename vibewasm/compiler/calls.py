@@ -127,13 +127,13 @@ def _take_results(c: FunctionCompiler, results: tuple[int, ...]) -> None:
         first = c.slot_offset(height)
         c.slot_offset(height + len(results) - 1)
         c.out += c.env.piece(c.env.calls.fetch_results, results, first)
-        stack += c.env.piece(_result_entries, results, first)
+        stack += c.env.piece(_result_entries, results, first, c.step)
         c.free = c.target.ALL_FREE
 
 
-def _result_entries(results: tuple[int, ...], first: int) -> list[Operand]:
+def _result_entries(results: tuple[int, ...], first: int, step: int) -> list[Operand]:
     """Entries of results in consecutive slots."""
-    return [slot(type_, first - 8 * index) for index, type_ in enumerate(results)]
+    return [slot(type_, first + step * index) for index, type_ in enumerate(results)]
 
 
 def call(c: FunctionCompiler, pc: int) -> int:
@@ -197,7 +197,8 @@ def call_indirect(c: FunctionCompiler, pc: int) -> int:
     index = c.pop("call_indirect", I32)
     pass_arguments(c, params, "call_indirect", index)
     out = c.out
-    bound, check, go = env.piece(env.calls.call_table, env.layout.table(table), env.layout.type_id(type_index))
+    table_offset, type_offset = env.layout.table(table), env.layout.type_id(type_index)
+    bound, check, go = env.piece(env.calls.call_table, table_offset, type_offset, env.reach)
     out += bound
     c.cold.append((len(out), TRAP_UNDEFINED_ELEMENT, c.pc, 0))
     out += check

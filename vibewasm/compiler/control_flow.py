@@ -218,7 +218,7 @@ def _in_register(label: Label) -> bool:
 
 def _target_slot(c: FunctionCompiler, label: Label) -> int:
     """Frame offset of the first slot of what a branch to the label carries."""
-    return c.slot_base - 8 * (label.height + 1 - label.depth)
+    return c.slot_base + c.step * (label.height + 1 - label.depth)
 
 
 def _move_to_label(c: FunctionCompiler, label: Label) -> bytes:
@@ -364,7 +364,7 @@ def br_table(c: FunctionCompiler, pc: int) -> int:
     out = c.out
     text, reg, scratch = c.env.control.table_index(index)
     out += text
-    bound, table, go = c.env.control.jump_table(reg, count, scratch)
+    bound, table, go = c.env.control.jump_table(reg, count, scratch, c.env.reach)
     out += bound
     default_site = len(out)
     out += table

@@ -127,8 +127,8 @@ class FunctionCompiler:
             elsewhere.
         free: mask of free temporaries; the loop keeps its own copy and exchanges it around calls.
         labels: open blocks, the function's own first.
-        slot_base: frame offset such that the entry at index ``i`` under ``d`` labels has its slot at ``slot_base - 8
-            * (i - d)``.
+        slot_base, step: frame offsets such that the entry at index ``i`` under ``d`` labels has its slot at
+            ``slot_base + step * (i - d)``.
         deepest: largest ``i - d`` of a slot in use, for the frame's size.
         locals, locals_: homes of locals: all of them, and the list of those with one-byte indices.
         cold: code to be placed behind the body: (fix-up site, trap number or -1 for a poll, position in ``code``,
@@ -164,6 +164,7 @@ class FunctionCompiler:
         "slot_base",
         "special",
         "stack",
+        "step",
         "target",
     )
 
@@ -178,6 +179,7 @@ class FunctionCompiler:
         self.target = env.target
         self.patch = env.control.patch
         self.handlers = env.handlers
+        self.step = env.frames.STEP
         self.code = code
         self.base = base
         self.end = end
@@ -694,7 +696,7 @@ class FunctionCompiler:
             self.deepest = position
             if position > MAX_HEIGHT:
                 raise BodyFault("operand stack too deep: at most 1,048,576 entries are supported")
-        return self.slot_base - 8 * position
+        return self.slot_base + self.step * position
 
     def window(self) -> int:
         """Index of the first entry of the window; everything is flushed first where the window is long."""

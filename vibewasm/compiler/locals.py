@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from ..backends.operand import F32, REFERENCE, Operand, frame_local, pinned_local
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..backends.contract import Frames
+
 #: Locals whose index takes one byte are the only ones that can be pinned: compilers number the hottest low.
 SHORT_INDICES = 128
 #: A read inside a loop counts as this many.
@@ -49,17 +53,20 @@ class Locals:
         count: how many there are, parameters included.
         entries: homes of the locals whose index takes one byte; 256 items, ``None`` where there is no such local.
         pinned_ints, pinned_floats: how many pinned registers of each class are in use.
-        frame_cells: 8-byte frame cells of the locals that are not pinned, parameters in the argument area not counted.
+        frame_cells: 8-byte frame cells of the locals that are not pinned, but for parameters that stay in the argument
+            area.
         first_cell: frame offset of the first of them.
-        zero_cells: ``(frame offset of the highest cell, count)`` of those to be zeroed at entry, which are neighbours.
+        zero_cells: ``(frame offset of the first cell, count)`` of those to be zeroed at entry, which are neighbours.
         zero_pinned: pinned locals that are not parameters.
     """
 
     __slots__ = (
+        "_area",
         "_long",
         "_run_cells",
         "_run_ends",
         "_run_types",
+        "_step",
         "count",
         "entries",
         "first_cell",
@@ -78,7 +85,7 @@ class Locals:
         hottest: tuple[int, ...],
         pinnable_ints: tuple[int, ...],
         pinnable_floats: tuple[int, ...],
-        locals_base: int,
+        frames: Frames,
     ) -> None:
         """Find homes for parameters and declared locals.
 
@@ -87,7 +94,7 @@ class Locals:
             runs: declared locals as ``(count, type)``.
             hottest: what :func:`rank` gave.
             pinnable_ints, pinnable_floats: registers to pin locals to.
-            locals_base: bytes below the frame pointer where unpinned locals begin, if no float is pinned.
+            frames: the backend's module of that name, which says how frames are laid out.
         """
         param_count = len(params)
         types = list(params[:SHORT_INDICES])
@@ -100,26 +107,27 @@ class Locals:
         short = len(types)
         entries: list[Operand | None] = [None] * 256
         self._pin(types, entries, hottest, pinnable_ints, pinnable_floats)
-        base = -(locals_base + 16 * self.pinned_floats)
-        self.first_cell = base - 8
-        offset = base
+        step = self._step = frames.STEP
+        first = offset = frames.cell(frames.locals_base(self.pinned_ints, self.pinned_floats))
+        self.first_cell = first
+        stay = self._area = frames.ARGUMENT_AREA
         for index in range(min(param_count, short)):
             if entries[index] is None:
                 reg, area = places[index]
-                if reg >= 0:
-                    offset -= 8
-                    entries[index] = frame_local(types[index], offset)
+                if reg < 0 and stay:
+                    entries[index] = frame_local(types[index], stay + area)
                 else:
-                    entries[index] = frame_local(types[index], 16 + area)
-        cells = zero_from = (base - offset) >> 3
+                    entries[index] = frame_local(types[index], offset)
+                    offset += step
+        cells = zero_from = (offset - first) // step
         if short > param_count:
             self.zero_pinned = [entry for entry in entries[param_count:short] if entry is not None]
             if len(self.zero_pinned) != short - param_count:
                 for index in range(param_count, short):
                     if entries[index] is None:
-                        offset -= 8
                         entries[index] = frame_local(types[index], offset)
-                cells = (base - offset) >> 3
+                        offset += step
+                cells = (offset - first) // step
         else:
             self.zero_pinned = []
         self._long: dict[int, Operand] = {}
@@ -133,7 +141,7 @@ class Locals:
             cells = self._place_runs(param_count, runs, cells)
         self.entries = entries
         self.frame_cells = cells
-        self.zero_cells = (base - 8 * (zero_from + 1), cells - zero_from)
+        self.zero_cells = (first + step * zero_from, cells - zero_from)
 
     def _pin(
         self,
@@ -163,12 +171,12 @@ class Locals:
             reg, area = places[position]
             self._run_ends.append(position + 1)
             self._run_types.append(params[position])
-            if reg >= 0:
+            if reg < 0 and self._area:
+                # It stays where it is: a negative number says where.
+                self._run_cells.append(-1 - area)
+            else:
                 self._run_cells.append(cells)
                 cells += 1
-            else:
-                # One in the argument area stays there: a negative number says where.
-                self._run_cells.append(-1 - area)
         return cells
 
     def _place_runs(self, param_count: int, runs: tuple[tuple[int, int], ...], cells: int) -> int:
@@ -204,5 +212,5 @@ class Locals:
         cell = self._run_cells[run]
         type_ = self._run_types[run]
         if cell < 0:
-            return frame_local(type_, 16 + (-1 - cell))
-        return frame_local(type_, self.first_cell - 8 * (cell + index - start))
+            return frame_local(type_, self._area + (-1 - cell))
+        return frame_local(type_, self.first_cell + self._step * (cell + index - start))

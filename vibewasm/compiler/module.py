@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..backends import OutOfReach, backend
 from ..backends.abi import TRAP_STACK_OVERFLOW
 from ..backends.operand import BARRIER_ENTRY, Operand
 from ..errors import DecodeError, ValidationError, WasmError
@@ -17,9 +18,10 @@ from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS, SIGNATURES
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
     from typing import Any, TypeVar
 
+    from ..backends import Backend
+    from ..backends.contract import Calls
     from ..binary.module_info import ModuleInfo
     from ..layout import ContextLayout
     from .record import Record
@@ -63,26 +65,30 @@ class ModuleEnvironment:
 
     Attributes:
         info, layout: the module, and where its instances keep things.
+        backend: the processor to compile for.
         target, control, frames: the backend's modules.
+        reach: how far the function's jumps have to reach, a number of the backend's: greater means further.
         kinds: how the hot loop handles each opcode byte in this configuration.
         address_type: type of addresses of memory 0.
         explicit_bounds: whether accesses are checked by code.
     """
 
-    def __init__(self, info: ModuleInfo, layout: ContextLayout, *, explicit_bounds: bool) -> None:
-        from ..backends.x86_64 import control, frames, target
-
+    def __init__(
+        self, info: ModuleInfo, layout: ContextLayout, backend: Backend, reach: int, *, explicit_bounds: bool
+    ) -> None:
         self.info = info
         self.layout = layout
-        self.target = target
-        self.control = control
-        self.frames = frames
+        self.backend = backend
+        self.target = backend.target
+        self.control = control = backend.control
+        self.frames = backend.frames
+        self.reach = reach
         self.explicit_bounds = explicit_bounds
         self.kinds = KINDS if info.memories and not explicit_bounds else KINDS_WITHOUT_PLAIN_ACCESS
         self.handlers = HANDLERS
         self.address_type = I32
         self.jump = control.jump()
-        self.poll = control.poll()
+        self.poll = control.poll(reach)
         self._types = [(t.param_codes, t.result_codes) for t in info.types]
         self._func_types = info.func_type_indices
         self._jumps: dict[int, tuple[bytes, ...]] = {}
@@ -93,17 +99,12 @@ class ModuleEnvironment:
         self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
         self._prologues: dict[object, Any] = {}
         self.callees: dict[int, Callee] = {}
-        self._calls: ModuleType | None = None
         self.rules: dict[int, tuple[Callable[..., Operand], int, Types, int]] = {}
 
     @property
-    def calls(self) -> ModuleType:
+    def calls(self) -> Calls:
         """The backend's module that passes arguments and calls, loaded when a function first calls another."""
-        if self._calls is None:
-            from ..backends.x86_64 import calls
-
-            self._calls = calls
-        return self._calls
+        return self.backend.calls
 
     # -- what a body may refer to ---------------------------------------------------------------------------------
 
@@ -307,7 +308,7 @@ class ModuleEnvironment:
         """Pieces of a conditional jump, memoised."""
         found = self._jumps.get(holds)
         if found is None:
-            found = self._jumps[holds] = self.control.jump_if(holds)
+            found = self._jumps[holds] = self.control.jump_if(holds, self.reach)
         return found
 
     def branch_if(self, condition: Operand) -> tuple[bytes, ...]:
@@ -378,8 +379,7 @@ class ModuleEnvironment:
             count += run
         hottest = rank(body, count if count < SHORT_INDICES else SHORT_INDICES)
         target = self.target
-        base = self.frames.locals_base(0)
-        return Locals(params, places, runs, hottest, target.PINNED_INTS, target.PINNED_FLOATS, base)
+        return Locals(params, places, runs, hottest, target.PINNED_INTS, target.PINNED_FLOATS, self.frames)
 
     def piece(self, make: Callable[..., Piece], *arguments: object) -> Piece:
         """A piece of a prologue or an epilogue, memoised."""
@@ -393,7 +393,7 @@ class ModuleEnvironment:
 
     def align_loop(self, c: FunctionCompiler) -> None:
         """Pad so that a loop's header does not straddle a fetch block."""
-        padding = -len(c.out) & 15
+        padding = -len(c.out) & self.control.LOOP_ALIGNMENT - 1
         if padding:
             c.out += self.control.pad(padding)
 
@@ -412,6 +412,7 @@ class Compiler:
         checked: emit code that verifies the engine's invariants, for tests.
         fuel: emit code that counts fuel.
         explicit_bounds: check memory bounds by code rather than by guard regions.
+        target: the processor to compile for.
 
     A compiled function depends on these and on the backend's configuration alone, so compiling again gives the same
     bytes.
@@ -425,11 +426,15 @@ class Compiler:
         checked: bool = False,
         fuel: bool = False,
         explicit_bounds: bool = False,
+        target: str,
     ) -> None:
         self.info = info
         self.checked = checked
         self.fuel = fuel
-        self.env = ModuleEnvironment(info, layout, explicit_bounds=explicit_bounds)
+        self._layout = layout
+        self._backend = backend(target)
+        self._explicit_bounds = explicit_bounds
+        self._environments: dict[int, ModuleEnvironment] = {}
 
     def compile(self, defined: int) -> bytes:
         """Validate and compile the defined function ``defined`` (imports not counted).
@@ -460,11 +465,24 @@ class Compiler:
         info = self.info
         start, end = info.bodies[defined]
         index = info.imported_funcs + defined
-        c = FunctionCompiler(self.env, [*info.data[start:end], *_PADDING], start, end - start)
-        try:
-            return self._compile_body(c, defined, index, marks)
-        except BodyFault as fault:
-            raise self._error(fault, c.base + min(c.pc, c.end), index) from None
+        reach = self._backend.control.reach(end - start)
+        while True:
+            env = self._environments.get(reach) or self._environment(reach)
+            c = FunctionCompiler(env, [*info.data[start:end], *_PADDING], start, end - start)
+            try:
+                return self._compile_body(c, defined, index, marks)
+            except BodyFault as fault:
+                raise self._error(fault, c.base + min(c.pc, c.end), index) from None
+            except OutOfReach:
+                reach += 1
+                if marks is not None:
+                    marks.clear()
+
+    def _environment(self, reach: int) -> ModuleEnvironment:
+        env = self._environments[reach] = ModuleEnvironment(
+            self.info, self._layout, self._backend, reach, explicit_bounds=self._explicit_bounds
+        )
+        return env
 
     def _error(self, fault: BodyFault, offset: int, index: int) -> WasmError:
         name = self.info.func_names.get(index)
@@ -491,7 +509,7 @@ class Compiler:
             else:
                 c.pc = pc
                 pc, run = c.read_unsigned(pc)
-                pc, type_ = self.env.value_type(c, pc)
+                pc, type_ = c.env.value_type(c, pc)
             total += run
             if total > 0xFFFF_FFFF:
                 raise BodyFault("too many locals", malformed=True)
@@ -503,7 +521,7 @@ class Compiler:
     def _compile_body(
         self, c: FunctionCompiler, defined: int, index: int, marks: list[tuple[int, int]] | None
     ) -> tuple[bytes, int, int]:
-        env = self.env
+        env = c.env
         frames = env.frames
         params, results = env.function_type(index)
         runs = self._read_locals(c)
@@ -520,7 +538,7 @@ class Compiler:
         c.locals = homes
         c.locals_ = homes.entries
         c.self_index = index
-        locals_end = frames.locals_base(homes.pinned_floats) + 8 * homes.frame_cells
+        locals_end = frames.locals_base(homes.pinned_ints, homes.pinned_floats) + 8 * homes.frame_cells
         # Rounded, so that slots of different functions have the same offsets more often, which serves the memo.
         locals_end = (locals_end + 31) & -32
         stack = c.stack
@@ -529,47 +547,51 @@ class Compiler:
         label = Label(FUNCTION, 3, 1, (), results)
         c.labels.append(label)
         # The first entry has index 4 under one label.
-        c.slot_base = -locals_end - 8 + 8 * 3
+        first_slot = frames.cell(locals_end)
+        c.slot_base = first_slot - 3 * frames.STEP
         c.deepest = 2
         if marks is not None or self.checked or self.fuel:
             from .special import Special
 
             c.special = Special(c, marks, self.checked, self.fuel)
         c.run()
-        self._epilogue(c, homes, results, area)
         operand_cells = c.deepest - 2
         size = (locals_end + 8 * operand_cells + 15) & -16
-        return self._assemble(c, homes, params, size, marks)
-
-    def _epilogue(self, c: FunctionCompiler, homes: Locals, results: Types, area: int) -> None:
-        frames = self.env.frames
         if len(results) > 1:
-            c.out += self.env.calls.return_results(results, c.slot_base - 8 * 3)
-        c.out += self.env.piece(frames.restore_pinned, homes.pinned_ints, homes.pinned_floats)
-        c.out += self.env.piece(frames.leave_frame, area)
+            c.out += env.calls.return_results(results, first_slot)
+        c.out += env.piece(frames.epilogue, size, homes.pinned_ints, homes.pinned_floats, area)
+        return self._assemble(c, homes, params, size, area, marks)
 
     def _assemble(
-        self, c: FunctionCompiler, homes: Locals, params: Types, size: int, marks: list[tuple[int, int]] | None
+        self,
+        c: FunctionCompiler,
+        homes: Locals,
+        params: Types,
+        size: int,
+        area: int,
+        marks: list[tuple[int, int]] | None,
     ) -> tuple[bytes, int, int]:
         """Put prologue, body, cold code and jump tables together, and fill in what is known only now."""
-        env = self.env
+        env = c.env
         control = env.control
         frames = env.frames
         out = c.out
         check = c.makes_calls or size > frames.SMALL_FRAME
         piece = env.piece
-        frame, limit_check, limit_site = piece(frames.enter_frame, size, check)
-        prologue = frame + piece(frames.save_pinned, homes.pinned_ints, homes.pinned_floats)
+        prologue, limit_check, limit_site = piece(
+            frames.prologue, size, homes.pinned_ints, homes.pinned_floats, check, env.reach
+        )
         if params:
             short = len(params) <= 128
             own = tuple(homes.entries[: len(params)]) if short else tuple(map(homes.entry, range(len(params))))
-            prologue += piece(frames.receive_parameters, params, own)
+            # Only parameters in the argument area depend on the size of the frame.
+            prologue += piece(frames.receive_parameters, params, own, size if area else 0)
         first, count = homes.zero_cells
         if count:
             prologue += piece(frames.zero_slots, first, count)
         if homes.zero_pinned:
             prologue += piece(frames.zero_pinned, tuple(homes.zero_pinned))
-        padding = -len(prologue) & 15
+        padding = -len(prologue) & control.LOOP_ALIGNMENT - 1
         if padding:
             prologue += control.pad(padding)
         start = len(prologue)

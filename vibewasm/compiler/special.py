@@ -55,7 +55,7 @@ class Special:
         if self._ended and not flags_live:
             self._ended = False
             free = c.free & c.target.INT_TEMPORARIES
-            take, jump = c.env.control.use_fuel((free & -free).bit_length() - 1)
+            take, jump = c.env.control.use_fuel((free & -free).bit_length() - 1, c.env.reach)
             c.out += take
             self._site = len(c.out)
             self._cost = 0
@@ -64,6 +64,6 @@ class Special:
         if op not in _FREE_OF_CHARGE:
             self._cost += 1
         if self._site >= 0:
-            c.out[self._site - 4 : self._site] = self._cost.to_bytes(4, "little")
+            c.env.control.set_fuel(c.out, self._site, self._cost)
         if op in _BOUNDARIES:
             self._ended = True

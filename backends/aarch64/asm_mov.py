@@ -1,0 +1,297 @@
+"""Encoders of moves, loads and stores, with the conventions of :mod:`.asm`.
+
+A load or store is one of a few dozen instructions that differ in two fields, so one encoder takes the operation: a
+constant like ``LDR_W`` or ``STR_D``, which holds the opcode bits of the form with an unsigned offset.
+"""
+
+from __future__ import annotations
+
+from .encoding import (
+    bad_register,
+    logical_immediate,
+    one_register,
+    relative,
+    rotated_run,
+    signed,
+    three_registers,
+    unsigned,
+    word,
+)
+
+#: Operations of the accesses: the size in bits 31 to 30 (and bit 23 for 128 bits), vector registers in bit 26, and
+#: in bits 23 to 22 store, load, and sign-extending loads to 64 and to 32 bits.
+STRB, LDRB, LDRSB_X, LDRSB_W = 0x3900_0000, 0x3940_0000, 0x3980_0000, 0x39C0_0000
+STRH, LDRH, LDRSH_X, LDRSH_W = 0x7900_0000, 0x7940_0000, 0x7980_0000, 0x79C0_0000
+STR_W, LDR_W, LDRSW = 0xB900_0000, 0xB940_0000, 0xB980_0000
+STR_X, LDR_X = 0xF900_0000, 0xF940_0000
+STR_B, LDR_B = 0x3D00_0000, 0x3D40_0000
+STR_H, LDR_H = 0x7D00_0000, 0x7D40_0000
+STR_S, LDR_S = 0xBD00_0000, 0xBD40_0000
+STR_D, LDR_D = 0xFD00_0000, 0xFD40_0000
+STR_Q, LDR_Q = 0x3D80_0000, 0x3DC0_0000
+#: Operations of the pairs: opcode bits of the form with an offset, and the size of one register.
+STP_W, LDP_W = (0x2900_0000, 4), (0x2940_0000, 4)
+STP_X, LDP_X = (0xA900_0000, 8), (0xA940_0000, 8)
+STP_S, LDP_S = (0x2D00_0000, 4), (0x2D40_0000, 4)
+STP_D, LDP_D = (0x6D00_0000, 8), (0x6D40_0000, 8)
+STP_Q, LDP_Q = (0xAD00_0000, 16), (0xAD40_0000, 16)
+
+
+def size_of(op: int) -> int:
+    """Base-2 logarithm of the bytes that the access ``op`` moves."""
+    if op & 0x0400_0000 and op & 0x0080_0000:
+        return 4
+    return op >> 30 & 3
+
+
+# -- constants and registers -----------------------------------------------------------------------------------------
+
+
+def mov_rr(w: int, dst: int, src: int) -> bytes:
+    """MOV: ORR with zero. The 32-bit form clears the upper half."""
+    return three_registers(0x2A00_0000 | w << 31, dst, 31, src)
+
+
+def mov_sp(dst: int, src: int) -> bytes:
+    """MOV to or from the stack pointer, which is the register 31: ADD of 0."""
+    return three_registers(0x9100_0000, dst, src, 0)
+
+
+def movz(w: int, dst: int, imm: int, shift: int) -> bytes:
+    """MOVZ: 16 bits at a multiple of 16, zeros elsewhere."""
+    return _move_wide(0x5280_0000, w, dst, imm, shift)
+
+
+def movn(w: int, dst: int, imm: int, shift: int) -> bytes:
+    """MOVN: the complement of MOVZ."""
+    return _move_wide(0x1280_0000, w, dst, imm, shift)
+
+
+def movk(w: int, dst: int, imm: int, shift: int) -> bytes:
+    """MOVK: replace 16 bits."""
+    return _move_wide(0x7280_0000, w, dst, imm, shift)
+
+
+def _move_wide(op: int, w: int, dst: int, imm: int, shift: int) -> bytes:
+    if shift not in ((0, 16, 32, 48) if w else (0, 16)):
+        raise ValueError(f"no shift by {shift}")
+    return one_register(op | w << 31 | shift << 17 | unsigned(imm, 16) << 5, dst)
+
+
+def mov_ri(dst: int, imm: int) -> bytes:
+    """Put a number of 64 bits, signed or unsigned, into a register, in the fewest instructions.
+
+    One instruction is MOVZ, MOVN or ORR of a logical immediate, in 32 bits (which clears the upper half) or 64. Each
+    further one is a MOVK.
+    """
+    if not -0x8000_0000_0000_0000 <= imm <= 0xFFFF_FFFF_FFFF_FFFF:
+        raise ValueError(f"{imm} does not fit 64 bits")
+    if 0 <= imm < 0x1_0000:
+        return one_register(0x5280_0000 | imm << 5, dst)
+    imm &= 0xFFFF_FFFF_FFFF_FFFF
+    plans = [_plan(imm, 1)]
+    if imm >> 32 == 0:
+        plans.append(_plan(imm, 0))
+    op, parts = min(plans, key=lambda plan: len(plan[1]))
+    code = one_register(op, dst)
+    for shift in parts:
+        code += movk(1 if shift > 16 or op >> 31 else 0, dst, imm >> shift & 0xFFFF, shift)
+    return code
+
+
+def _plan(imm: int, w: int) -> tuple[int, tuple[int, ...]]:
+    """The first instruction of a constant, its register left out, and the shifts of the parts that MOVK replaces."""
+    shifts = (0, 16, 32, 48) if w else (0, 16)
+    parts = [imm >> shift & 0xFFFF for shift in shifts]
+    not_zero = [shift for shift, part in zip(shifts, parts, strict=True) if part]
+    not_ones = [shift for shift, part in zip(shifts, parts, strict=True) if part != 0xFFFF]
+    wide = w << 31
+    if len(not_ones) < len(not_zero):
+        first = not_ones[0] if not_ones else 0
+        part = ~imm >> first & 0xFFFF
+        best = (0x1280_0000 | wide | first << 17 | part << 5, tuple(not_ones[1:]))
+    else:
+        first = not_zero[0] if not_zero else 0
+        best = (0x5280_0000 | wide | first << 17 | (imm >> first & 0xFFFF) << 5, tuple(not_zero[1:]))
+    for replaced in range(len(best[1])):
+        # A logical immediate that has to be wrong in this many parts only.
+        found = _near_logical(parts, shifts, replaced, w)
+        if found is not None:
+            field, wrong = found
+            return 0x3200_03E0 | wide | field, wrong
+    return best
+
+
+def _near_logical(
+    parts: list[int], shifts: tuple[int, ...], replaced: int, w: int
+) -> tuple[int, tuple[int, ...]] | None:
+    """The field of a logical immediate that agrees with ``parts`` in all but ``replaced`` of them, and their shifts.
+
+    What a part is replaced by is another part where the immediate repeats itself, and zeros or ones where it is one
+    run: no other choice gives more.
+    """
+    from itertools import combinations, product
+
+    fills = (0, 0xFFFF, *parts)
+    for wrong in combinations(range(len(parts)), replaced):
+        for fill in set(product(fills, repeat=replaced)):
+            tried = list(parts)
+            for index, value in zip(wrong, fill, strict=True):
+                tried[index] = value
+            field = logical_immediate(sum(part << shift for part, shift in zip(tried, shifts, strict=True)), w)
+            if field >= 0:
+                return field, tuple(shifts[index] for index in wrong)
+    return None
+
+
+def mov_logical(w: int, dst: int, imm: int) -> bytes:
+    """MOV of a logical immediate: ORR with zero; as ``dst``, 31 is the stack pointer."""
+    field = logical_immediate(imm, w)
+    if field < 0:
+        raise ValueError(f"{imm:#x} is no logical immediate")
+    return one_register(0x3200_03E0 | w << 31 | field, dst)
+
+
+# -- loads and stores ------------------------------------------------------------------------------------------------
+
+
+def access(op: int, reg: int, base: int, offset: int) -> bytes:
+    """A load or store at ``[base + offset]``: a multiple of its size up to 4095 times that (LDR, STR), or anything
+    from -256 to 255 (LDUR, STUR). As ``base``, 31 is the stack pointer.
+    """
+    if (reg | base) & -32:
+        raise bad_register(reg, base)
+    size = size_of(op)
+    if offset >= 0 and not offset & (1 << size) - 1:
+        return word(op | unsigned(offset >> size, 12) << 10 | base << 5 | reg)
+    return word(op ^ 0x0100_0000 | signed(offset, 9) << 12 | base << 5 | reg)
+
+
+def fits_access(op: int, offset: int) -> bool:
+    """Whether :func:`access` takes the offset."""
+    size = size_of(op)
+    if offset & (1 << size) - 1:
+        return -256 <= offset < 256
+    return -256 <= offset < 4096 << size
+
+
+def access_pre(op: int, reg: int, base: int, offset: int) -> bytes:
+    """A load or store at ``[base + offset]``, from -256 to 255, that leaves this address in ``base``."""
+    if (reg | base) & -32:
+        raise bad_register(reg, base)
+    return word(op ^ 0x0100_0000 | 0xC00 | signed(offset, 9) << 12 | base << 5 | reg)
+
+
+def access_post(op: int, reg: int, base: int, offset: int) -> bytes:
+    """A load or store at ``[base]`` that adds ``offset``, from -256 to 255, to ``base``."""
+    if (reg | base) & -32:
+        raise bad_register(reg, base)
+    return word(op ^ 0x0100_0000 | 0x400 | signed(offset, 9) << 12 | base << 5 | reg)
+
+
+def access_x(op: int, reg: int, base: int, index: int, scaled: bool = False) -> bytes:
+    """A load or store at ``[base + index]``, or ``[base + index * size]`` if scaled; all 64 bits of the index count."""
+    return three_registers(op ^ 0x0120_6800 | scaled << 12, reg, base, index)
+
+
+def access_u(op: int, reg: int, base: int, index: int, scaled: bool = False) -> bytes:
+    """A load or store at ``[base + index]``, or ``[base + index * size]``, where the index is the register's lower half
+    (UXTW).
+    """
+    return three_registers(op ^ 0x0120_4800 | scaled << 12, reg, base, index)
+
+
+def ldr(w: int, dst: int, base: int, offset: int) -> bytes:
+    """LDR of a general register."""
+    return access(LDR_X if w else LDR_W, dst, base, offset)
+
+
+def str_(w: int, src: int, base: int, offset: int) -> bytes:
+    """STR of a general register."""
+    return access(STR_X if w else STR_W, src, base, offset)
+
+
+def ldr_literal(w: int, dst: int, rel: int) -> bytes:
+    """LDR of a general register, relative to the instruction and within 1 MiB."""
+    return one_register(0x1800_0000 | w << 30 | relative(rel, 19) << 5, dst)
+
+
+def pair(op: tuple[int, int], a: int, b: int, base: int, offset: int) -> bytes:
+    """A load or store of two registers at ``[base + offset]``, from -64 to 63 times the size of one."""
+    return _pair(op, a, b, base, offset, 0)
+
+
+def pair_pre(op: tuple[int, int], a: int, b: int, base: int, offset: int) -> bytes:
+    """The same that leaves the address in ``base``."""
+    return _pair(op, a, b, base, offset, 0x0080_0000)
+
+
+def pair_post(op: tuple[int, int], a: int, b: int, base: int, offset: int) -> bytes:
+    """A load or store of two registers at ``[base]`` that adds ``offset`` to ``base``."""
+    return _pair(op, a, b, base, offset, 0x0180_0000)
+
+
+def _pair(op: tuple[int, int], a: int, b: int, base: int, offset: int, mode: int) -> bytes:
+    bits, size = op
+    if (a | b | base) & -32:
+        raise bad_register(a, b, base)
+    if offset % size:
+        raise ValueError(f"{offset} is no multiple of {size}")
+    return word((bits ^ mode) | signed(offset // size, 7) << 15 | b << 10 | base << 5 | a)
+
+
+__all__ = [
+    "LDP_D",
+    "LDP_Q",
+    "LDP_S",
+    "LDP_W",
+    "LDP_X",
+    "LDRB",
+    "LDRH",
+    "LDRSB_W",
+    "LDRSB_X",
+    "LDRSH_W",
+    "LDRSH_X",
+    "LDRSW",
+    "LDR_B",
+    "LDR_D",
+    "LDR_H",
+    "LDR_Q",
+    "LDR_S",
+    "LDR_W",
+    "LDR_X",
+    "STP_D",
+    "STP_Q",
+    "STP_S",
+    "STP_W",
+    "STP_X",
+    "STRB",
+    "STRH",
+    "STR_B",
+    "STR_D",
+    "STR_H",
+    "STR_Q",
+    "STR_S",
+    "STR_W",
+    "STR_X",
+    "access",
+    "access_post",
+    "access_pre",
+    "access_u",
+    "access_x",
+    "fits_access",
+    "ldr",
+    "ldr_literal",
+    "mov_logical",
+    "mov_ri",
+    "mov_rr",
+    "mov_sp",
+    "movk",
+    "movn",
+    "movz",
+    "pair",
+    "pair_post",
+    "pair_pre",
+    "size_of",
+    "str_",
+]

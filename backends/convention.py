@@ -1,0 +1,160 @@
+"""What calling conventions of all processors have in common: registers are given out in order, the rest goes to memory.
+
+A backend says which registers these are.
+"""
+
+from __future__ import annotations
+
+from . import abi
+from .operand import is_float
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def parameter_places(
+    types: tuple[int, ...], int_registers: tuple[int, ...], float_registers: tuple[int, ...]
+) -> tuple[tuple[tuple[int, int], ...], int]:
+    """Where parameters of these types arrive: for each ``(register or -1, byte offset in the argument area)``, and
+    the area's size.
+    """
+    ints = 0
+    floats = 0
+    area = 0
+    places = []
+    for type_ in types:
+        if is_float(type_):
+            if floats < len(float_registers):
+                places.append((float_registers[floats], 0))
+                floats += 1
+                continue
+        elif ints < len(int_registers):
+            places.append((int_registers[ints], 0))
+            ints += 1
+            continue
+        places.append((-1, area))
+        area += 8
+    return tuple(places), (area + 15) & -16
+
+
+def split_results(types: tuple[int, ...]) -> tuple[int, int, list[int]]:
+    """Which result returns in the integer register, which in the vector register (indices or -1), and the indices of
+    those in the results area.
+    """
+    first_int = first_float = -1
+    rest = []
+    for index, type_ in enumerate(types):
+        if is_float(type_):
+            if first_float < 0:
+                first_float = index
+                continue
+        elif first_int < 0:
+            first_int = index
+            continue
+        rest.append(index)
+    return first_int, first_float, rest
+
+
+def runs(indices: list[int]) -> Iterator[tuple[int, int]]:
+    """Stretches of neighbours in a rising list: the position of the first of each, and how many there are."""
+    start = 0
+    while start < len(indices):
+        end = start + 1
+        while end < len(indices) and indices[end] == indices[end - 1] + 1:
+            end += 1
+        yield start, end - start
+        start = end
+
+
+#: A step of :func:`parallel_moves` that exchanges the two registers.
+EXCHANGE = True
+
+
+def parallel_moves(moves: dict[int, int]) -> Iterator[tuple[int, int, bool]]:
+    """Steps that move registers to registers as if all at once.
+
+    Args:
+        moves: the source of each destination.
+
+    Yields:
+        destination, source, and whether the two are to be exchanged.
+    """
+    pending = {dst: src for dst, src in moves.items() if dst != src}
+    while pending:
+        sources = set(pending.values())
+        ready = [dst for dst in pending if dst not in sources]
+        if ready:
+            for dst in ready:
+                yield dst, pending.pop(dst), False
+            continue
+        # Only cycles are left: exchanging two registers of one settles one of them.
+        dst, src = next(iter(pending.items()))
+        yield dst, src, EXCHANGE
+        del pending[dst]
+        for other, source in pending.items():
+            if source == dst:
+                pending[other] = src
+        pending = {d: s for d, s in pending.items() if d != s}
+
+
+# -- the boundary to the host: signatures are strings of letters, parameters before the colon and results after it: i32
+# ``i``, i64 ``l``, f32 ``f``, f64 ``d``, v128 ``v``, reference ``r``
+
+#: Letters of types that take two cells, and of those that live in vector registers.
+WIDE = "v"
+FLOATS = "fdv"
+
+
+class Place:
+    """Where a value is: its first cell, and a register, or -1 and an offset in the argument or results area."""
+
+    __slots__ = ("area", "cell", "letter", "reg")
+
+    def __init__(self, letter: str, cell: int, reg: int, area: int) -> None:
+        self.letter = letter
+        self.cell = cell
+        self.reg = reg
+        self.area = area
+
+
+def cells(letters: str) -> int:
+    """How many cells these values take."""
+    return len(letters) + letters.count(WIDE)
+
+
+def signature_parameters(
+    letters: str, int_registers: tuple[int, ...], float_registers: tuple[int, ...]
+) -> tuple[list[Place], int]:
+    """Where parameters travel, and the size of the argument area."""
+    ints = list(int_registers)
+    floats = list(float_registers)
+    places = []
+    cell = area = 0
+    for letter in letters:
+        size = 2 if letter == WIDE else 1
+        free = floats if letter in FLOATS else ints
+        if free:
+            places.append(Place(letter, cell, free.pop(0), -1))
+        else:
+            places.append(Place(letter, cell, -1, area))
+            area += 8 * size
+        cell += size
+    return places, (area + 15) & -16
+
+
+def signature_results(letters: str) -> list[Place]:
+    """Where results travel: the first of each class in register 0, the others in the store's results area."""
+    used = {False: False, True: False}
+    places = []
+    cell = rest = 0
+    for letter in letters:
+        is_vector = letter in FLOATS
+        if used[is_vector]:
+            places.append(Place(letter, cell, -1, abi.STORE_RESULTS + 16 * rest))
+            rest += 1
+        else:
+            used[is_vector] = True
+            places.append(Place(letter, cell, 0, -1))
+        cell += 2 if letter == WIDE else 1
+    return places

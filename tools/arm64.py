@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Run Python for arm64 under emulation: ``python tools/arm64.py -m tests.spec --mode all``.
+
+What stands behind this command is what the emulated Python gets as its arguments; it runs in the present folder. The
+first run sets everything up in a cache folder: Debian's or Ubuntu's own Python for arm64 with its libraries (15 MB),
+and pytest and hypothesis from wheels. Nothing on this machine is changed and nothing needs root: apt works with state
+of its own, and packages are only unpacked.
+
+The emulator is ``qemu-aarch64-static`` or ``qemu-aarch64``, from the path or, where neither is there, unpacked from the
+distribution's package as well.
+
+Environment:
+    VIBEWASM_ARM64: the cache folder; the default is ``vibewasm/arm64`` below ``XDG_CACHE_HOME`` or ``~/.cache``.
+    VIBEWASM_QEMU: further arguments for the emulator, as ``-g 1234`` to wait for a debugger.
+
+Options, instead of arguments of Python:
+    --missing: say what keeps this from running here, or nothing.
+    --remove: remove the cache folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+#: Unpacked with all that they depend on.
+_PACKAGES = ("python3-minimal", "libpython3-stdlib")
+#: Pure-Python packages for the emulated Python.
+_WHEELS = ("pytest>=8", "hypothesis>=6")
+_EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")
+#: A complete setup holds this file; another number makes a new one.
+_COMPLETE = "complete-1"
+
+
+class CannotEmulate(Exception):
+    """What is missing here, as a message."""
+
+
+def cache() -> Path:
+    """The cache folder."""
+    named = os.environ.get("VIBEWASM_ARM64")
+    if named:
+        return Path(named).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vibewasm" / "arm64"
+
+
+def missing() -> str:
+    """What keeps the setup or the emulation from working here, or an empty string."""
+    if (cache() / _COMPLETE).exists():
+        return ""
+    if sys.platform != "linux":
+        return f"an emulated Linux program needs Linux, and this is {sys.platform!r}"
+    absent = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
+    if absent:
+        return (
+            f"the emulated Python comes from Debian or Ubuntu packages, and there is no {' and no '.join(absent)} here"
+        )
+    return ""
+
+
+def _run(command: list[str], purpose: str) -> None:
+    """Run a command quietly; its output is shown if it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise CannotEmulate(f"{purpose}: {shlex.join(command)} ended with {done.returncode}:\n{done.stdout}")
+
+
+class _Packages:
+    """apt for one architecture, with state in a folder of its own."""
+
+    def __init__(self, folder: Path, architecture: str | None) -> None:
+        self._archives = folder / "cache" / "archives"
+        for place in (folder / "state" / "lists" / "partial", self._archives / "partial"):
+            place.mkdir(parents=True, exist_ok=True)
+        # Nothing counts as installed, so that all dependencies are fetched.
+        status = folder / "state" / "status"
+        status.touch()
+        options = {
+            "Dir::State": folder / "state",
+            "Dir::State::status": status,
+            "Dir::Cache": folder / "cache",
+            "APT::Sandbox::User": "",
+            "Acquire::Languages": "none",
+        }
+        if architecture:
+            options["APT::Architecture"] = options["APT::Architectures"] = architecture
+        self._apt = ["apt-get"]
+        for name, value in options.items():
+            self._apt += ["-o", f"{name}={value}"]
+        _run([*self._apt, "update"], "reading the package lists")
+
+    def unpack(self, names: tuple[str, ...], target: Path) -> None:
+        """Fetch packages and all that they depend on, and unpack them into ``target``."""
+        fetch = [*self._apt, "install", "--download-only", "--yes", "--no-install-recommends", *names]
+        _run(fetch, "fetching packages")
+        for archive in sorted(self._archives.glob("*.deb")):
+            _run(["dpkg-deb", "--extract", str(archive), str(target)], "unpacking")
+
+
+def emulator(folder: Path) -> str:
+    """The emulator's path, or an empty string."""
+    for name in _EMULATORS:
+        for path in (shutil.which(name), shutil.which(name, path=str(folder / "qemu" / "usr" / "bin"))):
+            if path:
+                return path
+    return ""
+
+
+def _set_up(folder: Path) -> None:
+    reason = missing()
+    if reason:
+        raise CannotEmulate(reason)
+    print(f"setting up Python for arm64 in {folder}", file=sys.stderr)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if not emulator(folder):
+        _Packages(folder / "native", None).unpack(("qemu-user-static",), folder / "qemu")
+    _Packages(folder / "apt", "arm64").unpack(_PACKAGES, folder / "root")
+    for used_up in ("native", "apt"):
+        shutil.rmtree(folder / used_up, ignore_errors=True)
+    site = folder / "site"
+    python = _interpreter(folder)
+    wheels = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(site)]
+    wheels += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python.name[len("python") :]]
+    for platform in ("any", "manylinux_2_17_aarch64"):
+        wheels += ["--platform", platform]
+    _run([*wheels, *_WHEELS], "installing pytest")
+    # The kernel here cannot start an arm64 program, but a script that starts the emulator: sys.executable is that.
+    wrapper = folder / "python"
+    command = shlex.join([emulator(folder), "-L", str(folder / "root"), str(python)])
+    wrapper.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    wrapper.chmod(0o755)
+    (site / "sitecustomize.py").write_text(f"import sys\n\nsys.executable = {str(wrapper)!r}\n")
+    (folder / _COMPLETE).touch()
+
+
+def _interpreter(folder: Path) -> Path:
+    """The emulated interpreter, a file whose name tells its version."""
+    return (folder / "root" / "usr" / "bin" / "python3").resolve()
+
+
+def command(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The command and the environment that run the emulated Python; sets it up if that has not been done.
+
+    Raises:
+        CannotEmulate: that is not possible here; the message says why.
+    """
+    folder = cache()
+    if not (folder / _COMPLETE).exists():
+        _set_up(folder)
+    environment = dict(os.environ)
+    paths = [str(folder / "site"), *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    # Reports of crashes come from the emulator, and byte code of this machine's Python is not mixed with its own.
+    environment.pop("PYTHONHOME", None)
+    further = shlex.split(environment.get("VIBEWASM_QEMU", ""))
+    return [emulator(folder), *further, "-L", str(folder / "root"), str(_interpreter(folder)), *arguments], environment
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    if arguments == ["--missing"]:
+        reason = missing()
+        print(reason, end="\n" if reason else "")
+        return 1 if reason else 0
+    if arguments == ["--remove"]:
+        shutil.rmtree(cache(), ignore_errors=True)
+        return 0
+    try:
+        line, environment = command(arguments)
+    except CannotEmulate as reason:
+        print(f"tools/arm64.py: {reason}", file=sys.stderr)
+        return 125
+    return os.execve(line[0], line, environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
