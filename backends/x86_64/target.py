@@ -87,7 +87,7 @@ def lower(
     """
     selection = Selection(free)
     result = rule(selection, sink, *operands)
-    after = selection.finish()
+    after = selection.free | selection.borrowed
     return bytes(selection.code), result, after, after not in _ROOMY and is_tight(after)
 
 
@@ -136,7 +136,7 @@ def lower_immediate(
     """
     selection = Selection(free)
     result = rule(selection, sink, a, stand_in)
-    after = selection.finish()
+    after = selection.free | selection.borrowed
     end = selection.immediate_end
     width = 1 if stand_in.value == 0x11 else 4
     code = bytes(selection.code)
