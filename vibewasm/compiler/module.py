@@ -69,6 +69,7 @@ class ModuleEnvironment:
         target, control, frames: the backend's modules.
         reach: how far the function's jumps have to reach, a number of the backend's: greater means further.
         kinds: how the hot loop handles each opcode byte in this configuration.
+        jump, poll, pads: the backend's jump, its poll of the interrupt word, and its padding by length.
         address_type: type of addresses of memory 0.
         explicit_bounds: whether accesses are checked by code.
     """
@@ -89,6 +90,7 @@ class ModuleEnvironment:
         self.address_type = I32
         self.jump = control.jump()
         self.poll = control.poll(reach)
+        self.pads = [control.pad(count) for count in range(control.LOOP_ALIGNMENT)]
         self._types = [(t.param_codes, t.result_codes) for t in info.types]
         self._func_types = info.func_type_indices
         self._jumps: dict[int, tuple[bytes, ...]] = {}
@@ -395,7 +397,7 @@ class ModuleEnvironment:
         """Pad so that a loop's header does not straddle a fetch block."""
         padding = -len(c.out) & self.control.LOOP_ALIGNMENT - 1
         if padding:
-            c.out += self.control.pad(padding)
+            c.out += self.pads[padding]
 
 
 _NO_MOVES: dict[Operand, bytes] = {}
@@ -538,7 +540,7 @@ class Compiler:
         c.locals = homes
         c.locals_ = homes.entries
         c.self_index = index
-        locals_end = frames.locals_base(homes.pinned_ints, homes.pinned_floats) + 8 * homes.frame_cells
+        locals_end = homes.base + 8 * homes.frame_cells
         # Rounded, so that slots of different functions have the same offsets more often, which serves the memo.
         locals_end = (locals_end + 31) & -32
         stack = c.stack
@@ -593,7 +595,7 @@ class Compiler:
             prologue += piece(frames.zero_pinned, tuple(homes.zero_pinned))
         padding = -len(prologue) & control.LOOP_ALIGNMENT - 1
         if padding:
-            prologue += control.pad(padding)
+            prologue += env.pads[padding]
         start = len(prologue)
         poll_cold = env.poll[1]
         for site, number, pc, back in c.cold:
