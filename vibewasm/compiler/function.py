@@ -32,6 +32,7 @@ from .errors import BodyFault, type_mismatch
 from .labels import IF, LOOP, Label
 from .tables import (
     ALIGNMENTS,
+    BINARY,
     BY_HANDLER,
     COMPARISON,
     I32_CONST,
@@ -226,8 +227,8 @@ class FunctionCompiler:
         special = self.special
         takes_constant = TAKES_CONSTANT if special is None else TAKES_NO_CONSTANT
         # Locals are read faster than globals.
-        local_get, by_handler, i32_const, comparison = LOCAL_GET, BY_HANDLER, I32_CONST, COMPARISON
-        load, local_set, store = LOAD, LOCAL_SET, STORE
+        local_get, by_handler, i32_const = LOCAL_GET, BY_HANDLER, I32_CONST
+        binary, comparison, load, local_set, store = BINARY, COMPARISON, LOAD, LOCAL_SET, STORE
         constant_kind, slot_kind = CONSTANT, SLOT
         small_constants = _SMALL_CONSTANTS
         result: Operand
@@ -240,7 +241,7 @@ class FunctionCompiler:
                 free = self.free
             op = code[pc]
             kind = kinds[op]
-            if kind == local_get:
+            if kind is local_get:
                 entry = locals_[code[pc + 1]]
                 if entry is not None:
                     push(entry)
@@ -249,7 +250,7 @@ class FunctionCompiler:
                 pc, entry = self.long_local(pc + 1)
                 push(entry)
                 continue
-            if kind == by_handler:
+            if kind is by_handler:
                 if op == 0x0B and stack[-1] is BARRIER_ENTRY:
                     label = labels[-1]
                     if not label.results and label.depth > 1 and not (label.params and label.opcode == IF):
@@ -274,7 +275,7 @@ class FunctionCompiler:
                     break
                 free = self.free
                 continue
-            if kind == i32_const:
+            if kind is i32_const:
                 byte = code[pc + 1]
                 if byte < 128:
                     b = small_constants[byte]
@@ -302,13 +303,13 @@ class FunctionCompiler:
                 # Most constants are the second operand of the next instruction, which is taken along.
                 kind = kinds[op]
                 op, b, stand_in, middle = with_constant((op, b)) or self.choose_constant(op, b)
-            elif kind <= comparison:
+            elif kind is binary or kind is comparison:
                 b = pop()
                 if b.kind == constant_kind:
                     op, b, stand_in, middle = with_constant((op, b)) or self.choose_constant(op, b)
                 else:
                     stand_in = None
-            if kind <= comparison:
+            if kind is binary or kind is comparison:
                 a = pop()
                 pc += 1
                 if a.reg < 0 and a.kind != constant_kind:
@@ -320,7 +321,7 @@ class FunctionCompiler:
                     sink = locals_[code[pc + 1]]
                     if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
                         sink = None
-                elif kind == comparison and following in _TAKES_FLAGS:
+                elif kind is comparison and following in _TAKES_FLAGS:
                     sink = WANT_FLAGS
                 if stand_in is not None:
                     choice = find((op, a, stand_in, free, sink))
@@ -339,7 +340,7 @@ class FunctionCompiler:
                         choice, free = self.choose_binary(op, a, b, free, sink)
                     text, result, free, tight = choice
                     out += text
-            elif kind == load:
+            elif kind is load:
                 start = pc
                 offset = code[pc + 2]
                 if code[pc + 1] > alignments[op]:
@@ -381,7 +382,7 @@ class FunctionCompiler:
                 text, tail, result, free, tight = choice
                 out += text
                 out += middle
-            elif kind == local_set:
+            elif kind is local_set:
                 entry = pop()
                 local = locals_[code[pc + 1]]
                 if local is None:
@@ -404,7 +405,7 @@ class FunctionCompiler:
                 else:
                     push(entry)
                 continue
-            elif kind == store:
+            elif kind is store:
                 start = pc
                 offset = code[pc + 2]
                 if code[pc + 1] > alignments[op]:
@@ -469,7 +470,7 @@ class FunctionCompiler:
                     sink = locals_[code[pc + 1]]
                     if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
                         sink = None
-                elif kind == TEST and following in _TAKES_FLAGS:
+                elif kind is TEST and following in _TAKES_FLAGS:
                     sink = WANT_FLAGS
                 choice = find((op, a, free, sink))
                 if choice is None:
