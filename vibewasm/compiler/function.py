@@ -34,7 +34,7 @@ from .tables import (
     ALIGNMENTS,
     BINARY,
     BY_HANDLER,
-    COMPARISON,
+    COMPARES,
     I32_CONST,
     LOAD,
     LOCAL_GET,
@@ -43,7 +43,6 @@ from .tables import (
     STORE,
     TAKES_CONSTANT,
     TAKES_NO_CONSTANT,
-    TEST,
 )
 
 TYPE_CHECKING = False
@@ -228,9 +227,9 @@ class FunctionCompiler:
         takes_constant = TAKES_CONSTANT if special is None else TAKES_NO_CONSTANT
         # Locals are read faster than globals.
         local_get, by_handler, i32_const = LOCAL_GET, BY_HANDLER, I32_CONST
-        binary, comparison, load, local_set, store = BINARY, COMPARISON, LOAD, LOCAL_SET, STORE
+        binary, load, local_set, store = BINARY, LOAD, LOCAL_SET, STORE
         constant_kind, slot_kind = CONSTANT, SLOT
-        small_constants = _SMALL_CONSTANTS
+        small_constants, takes_flags, compares = _SMALL_CONSTANTS, _TAKES_FLAGS, COMPARES
         result: Operand
         free = self.free
         pc = 0
@@ -303,13 +302,13 @@ class FunctionCompiler:
                 # Most constants are the second operand of the next instruction, which is taken along.
                 kind = kinds[op]
                 op, b, stand_in, middle = with_constant((op, b)) or self.choose_constant(op, b)
-            elif kind is binary or kind is comparison:
+            elif kind is binary:
                 b = pop()
                 if b.kind == constant_kind:
                     op, b, stand_in, middle = with_constant((op, b)) or self.choose_constant(op, b)
                 else:
                     stand_in = None
-            if kind is binary or kind is comparison:
+            if kind is binary:
                 a = pop()
                 pc += 1
                 if a.reg < 0 and a.kind != constant_kind:
@@ -321,7 +320,7 @@ class FunctionCompiler:
                     sink = locals_[code[pc + 1]]
                     if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
                         sink = None
-                elif kind is comparison and following in _TAKES_FLAGS:
+                elif following in takes_flags and compares[op]:
                     sink = WANT_FLAGS
                 if stand_in is not None:
                     choice = find((op, a, stand_in, free, sink))
@@ -461,7 +460,7 @@ class FunctionCompiler:
                 if tail:
                     out += tail
                 continue
-            else:  # UNARY or TEST
+            else:  # UNARY
                 a = pop()
                 pc += 1
                 following = code[pc]
@@ -470,7 +469,7 @@ class FunctionCompiler:
                     sink = locals_[code[pc + 1]]
                     if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
                         sink = None
-                elif kind is TEST and following in _TAKES_FLAGS:
+                elif following in takes_flags and compares[op]:
                     sink = WANT_FLAGS
                 choice = find((op, a, free, sink))
                 if choice is None:
