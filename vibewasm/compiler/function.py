@@ -211,7 +211,7 @@ class FunctionCompiler:
         memo = target.MEMO
         find = memo.get
         displacements = _displacements.get
-        constants = CONSTANTS.get
+        constants = CONSTANTS[I32].get
         kinds = self.env.kinds
         immediate = target.IMMEDIATES.get
         with_constant = target.WITH_CONSTANT.get
@@ -294,7 +294,7 @@ class FunctionCompiler:
                         self.pc = pc
                         pc, value = self.read_signed(pc + 1, 32)
                         value &= 0xFFFFFFFF
-                    b = constants((I32, value)) or constant(I32, value)
+                    b = constants(value) or constant(I32, value)
                 op = code[pc]
                 if not takes_constant[op]:
                     push(b)

@@ -373,15 +373,12 @@ class ModuleEnvironment:
         return found
 
     def homes(
-        self, params: Types, places: tuple[tuple[int, int], ...], runs: tuple[tuple[int, int], ...], body: bytes
+        self, params: Types, places: tuple[tuple[int, int], ...], runs: list[tuple[int, int]], count: int, body: bytes
     ) -> Locals:
-        """The homes of a function's locals."""
-        count = len(params)
-        for run, _ in runs:
-            count += run
+        """The homes of a function's ``count`` locals."""
         hottest = rank(body, count if count < SHORT_INDICES else SHORT_INDICES)
         target = self.target
-        return Locals(params, places, runs, hottest, target.PINNED_INTS, target.PINNED_FLOATS, self.frames)
+        return Locals(params, places, runs, count, hottest, target.PINNED_INTS, target.PINNED_FLOATS, self.frames)
 
     def piece(self, make: Callable[..., Piece], *arguments: object) -> Piece:
         """A piece of a prologue or an epilogue, memoised."""
@@ -494,8 +491,8 @@ class Compiler:
             return DecodeError(fault.message + where, offset)
         return ValidationError(fault.message, offset, index, name)
 
-    def _read_locals(self, c: FunctionCompiler) -> list[tuple[int, int]]:
-        """Decode the declarations of locals and leave ``c.pc`` behind them."""
+    def _read_locals(self, c: FunctionCompiler) -> tuple[list[tuple[int, int]], int]:
+        """Decode the declarations of locals, and how many there are, and leave ``c.pc`` behind them."""
         code = c.code
         pc = 1
         count = code[0]
@@ -519,7 +516,7 @@ class Compiler:
             if run:
                 runs.append((run, type_))
         c.pc = pc
-        return runs
+        return runs, total
 
     def _compile_body(
         self, c: FunctionCompiler, defined: int, index: int, marks: list[tuple[int, int]] | None
@@ -527,8 +524,9 @@ class Compiler:
         env = c.env
         frames = env.frames
         params, results = env.function_type(index)
-        runs = self._read_locals(c)
-        if len(params) + sum(run for run, _ in runs) > MAX_LOCALS:
+        runs, count = self._read_locals(c)
+        count += len(params)
+        if count > MAX_LOCALS:
             raise BodyFault("too many locals: at most 50,000 are supported")
         # From here on positions are counted from the expression's first byte.
         c.base += c.pc
@@ -537,7 +535,7 @@ class Compiler:
         del c.code[: c.pc]
         c.pc = 0
         places, area = env.parameter_places(params)
-        homes = env.homes(params, places, tuple(runs), body)
+        homes = env.homes(params, places, runs, count, body)
         c.locals = homes
         c.locals_ = homes.entries
         c.self_index = index
