@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backends import OutOfReach, backend
 from ..backends.abi import TRAP_STACK_OVERFLOW
-from ..backends.operand import BARRIER_ENTRY, Operand
+from ..backends.operand import BARRIER_ENTRY, Operand, register
 from ..errors import DecodeError, ValidationError, WasmError
 from ..opcodes import name_of
 from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64
@@ -27,14 +27,25 @@ if TYPE_CHECKING:
     from .record import Record
 
     Piece = TypeVar("Piece")
-    #: Of one argument: the search among its moves so far and these, by what is moved; its type; its register, or -1 for
+    #: The search for an argument's move.
+    Finder = Callable[[Operand], bytes | None]
+    #: Of one argument: the search among its moves so far, and these, by what is moved; its type; its register, or -1 for
     #: the argument area; and the register's bit.
-    PlannedArgument = tuple[Callable[[Operand], bytes | None], dict[Operand, bytes], int, int, int]
-    #: What precedes the arguments, and the plan of each, the last one first.
-    Plan = tuple[bytes, tuple[PlannedArgument, ...]]
-    #: Parameter types, result types, what precedes the arguments and their plan (where they are too many one that fits
-    #: nothing), and the call itself.
-    Callee = tuple[tuple[int, ...], tuple[int, ...], bytes, tuple[PlannedArgument, ...], bytes]
+    PlannedArgument = tuple[Finder, dict[Operand, bytes], int, int, int]
+    #: What precedes the arguments; then of each, the last one first, the search for its move, and all of its plan.
+    Plan = tuple[bytes, tuple[Finder, ...], tuple[PlannedArgument, ...]]
+    #: Parameter and result types, the arguments' plan (where they are too many one that fits nothing), the call itself,
+    #: and the entry of a single result with the temporaries that are free besides.
+    Callee = tuple[
+        tuple[int, ...],
+        tuple[int, ...],
+        bytes,
+        tuple[Finder, ...],
+        tuple[PlannedArgument, ...],
+        bytes,
+        Operand | None,
+        int,
+    ]
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
@@ -342,10 +353,15 @@ class ModuleEnvironment:
             code = self.calls.call_record(self.layout.imported_func(index))
         else:
             code = self.calls.call_slot(self.layout.slot(defined))
-        text, plan = self.argument_plan(params)
+        text, finders, plan = self.argument_plan(params)
         if len(params) > MANY_ARGUMENTS:
-            plan = _TOO_MANY
-        found = self.callees[index] = (params, results, text, plan, code)
+            finders, plan = _FINDS_NOTHING, _TOO_MANY
+        result = None
+        free = self.target.ALL_FREE
+        if len(results) == 1:
+            result = register(results[0], self.target.RESULT_REGISTER)
+            free &= ~result.bit
+        found = self.callees[index] = (params, results, text, finders, plan, code, result, free)
         return found
 
     def argument_plan(self, params: Types) -> Plan:
@@ -353,7 +369,8 @@ class ModuleEnvironment:
         found = self._plans.get(params)
         if found is None:
             text, plan = self.calls.argument_plan(params)
-            found = self._plans[params] = (text, tuple(map(self._planned_argument, plan)))
+            planned = tuple(map(self._planned_argument, plan))
+            found = self._plans[params] = (text, tuple([argument[0] for argument in planned]), planned)
         return found
 
     @property
@@ -399,6 +416,7 @@ class ModuleEnvironment:
 
 _NO_MOVES: dict[Operand, bytes] = {}
 #: The plan of no argument at all: -1 is no type.
+_FINDS_NOTHING = (_NO_MOVES.get,)
 _TOO_MANY = ((_NO_MOVES.get, _NO_MOVES, -1, -1, 0),)
 _ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items()}
 
