@@ -78,6 +78,12 @@ def rule(name: str) -> Callable[..., Operand]:
     return found
 
 
+def load_all() -> None:
+    """Load the rules that are else loaded when an instruction first needs them."""
+    rule("f32.add")
+    _memory()
+
+
 def remember(key: tuple[object, ...], value: tuple[object, ...]) -> None:
     """Keep a choice."""
     if len(MEMO) >= MEMO_LIMIT:
@@ -316,6 +322,7 @@ __all__ = [
     "fetch",
     "immediate",
     "is_tight",
+    "load_all",
     "lower",
     "lower_far_load",
     "lower_far_store",

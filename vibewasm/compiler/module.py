@@ -11,6 +11,7 @@ from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64
 from .errors import BodyFault
 from .function import MANY_ARGUMENTS, FunctionCompiler
 from .handlers import HANDLERS
+from .handlers import load_all as load_all_handlers
 from .labels import FUNCTION, Label
 from .locals import SHORT_INDICES, Locals, rank
 from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS, SIGNATURES
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     Piece = TypeVar("Piece")
     #: The search for an argument's move.
     Finder = Callable[[Operand], bytes | None]
-    #: Of one argument: the search among its moves so far, and these, by what is moved; its type; its register, or -1 for
-    #: the argument area; and the register's bit.
+    #: Of one argument: the search among its moves so far, and these, by what is moved; its type; its register, or -1
+    #: for the argument area; and the register's bit.
     PlannedArgument = tuple[Finder, dict[Operand, bytes], int, int, int]
     #: What precedes the arguments; then of each, the last one first, the search for its move, and all of its plan.
     Plan = tuple[bytes, tuple[Finder, ...], tuple[PlannedArgument, ...]]
@@ -68,6 +69,14 @@ _NOTHING: Types = ()
 _PADDING = b"\0" * 16
 #: Different pieces of prologues that are kept.
 PIECE_LIMIT = 10_000
+
+
+def load_all(backend: Backend) -> None:
+    """Load everything that compiling may need, which else is loaded when it is first needed."""
+    load_all_handlers()
+    backend.target.load_all()
+    # Reading these attributes loads the modules.
+    _ = backend.control, backend.frames, backend.calls
 
 
 class ModuleEnvironment:
