@@ -7,6 +7,8 @@ hottest line, and calls :func:`lower` and its siblings only for what is new.
 
 from __future__ import annotations
 
+from struct import Struct
+
 from ..operand import BARRIER, CONSTANT, I32, I64, Operand, is_float, register
 from . import features
 from .asm import mov_ri
@@ -14,7 +16,7 @@ from .integers import RULES as _INTEGER_RULES
 from .integers import claims, select
 from .regs import FLOAT_PINNED as PINNED_FLOATS
 from .regs import PINNED as PINNED_INTS
-from .selection import ALL_FREE, FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection, signed
+from .selection import ALL_FREE, FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,27 +115,27 @@ IMMEDIATES: dict[Operand, Immediate] = {}
 WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, bytes]] = {}
 #: Moves of arguments made so far, by type and register, then by what is moved: the compiler's.
 MOVES: dict[tuple[int, int], dict[Operand, bytes]] = {}
-_STAND_INS = {
-    (type_, width): Operand(CONSTANT, type_, value=value)
-    for type_ in (I32, I64)
-    for width, value in ((1, 0x11), (4, 0x11223344))
-}
+_BYTE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11) for type_ in (I32, I64))
+_WIDE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11223344) for type_ in (I32, I64))
+_four_bytes = Struct("<i").pack
 
 
 def immediate(constant: Operand) -> Immediate:
     """The stand-ins and the bytes of a constant, kept in :data:`IMMEDIATES`."""
     type_ = constant.type
     found: Immediate = (None, b"", None, b"")
-    if type_ in (I32, I64):
-        value = signed(constant.value, 64 if type_ == I64 else 32)
+    if type_ <= I64:
+        value = constant.value
+        if value >= (1 << 31 if type_ == I32 else 1 << 63):
+            value -= 1 << 32 if type_ == I32 else 1 << 64
         if -(1 << 31) <= value < 1 << 31:
-            four = (value & 0xFFFFFFFF).to_bytes(4, "little")
-            wide = _STAND_INS[type_, 4]
+            four = _four_bytes(value)
+            wide = _WIDE_STAND_INS[type_]
             if value == 0:
                 # Comparisons with zero have an instruction of their own.
                 found = (None, b"", wide, four)
             elif -128 <= value < 128:
-                found = (_STAND_INS[type_, 1], four[:1], wide, four)
+                found = (_BYTE_STAND_INS[type_], four[:1], wide, four)
             else:
                 found = (wide, four, wide, four)
     if len(IMMEDIATES) >= MEMO_LIMIT:

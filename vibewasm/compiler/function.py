@@ -290,6 +290,9 @@ class FunctionCompiler:
                     elif code[pc + 3] < 64:
                         value |= (byte & 127) << 7 | code[pc + 3] << 14
                         pc += 4
+                    elif code[pc + 3] >= 128 and code[pc + 4] < 64:
+                        value |= (byte & 127) << 7 | (code[pc + 3] & 127) << 14 | code[pc + 4] << 21
+                        pc += 5
                     else:
                         self.pc = pc
                         pc, value = self.read_signed(pc + 1, 32)

@@ -112,6 +112,10 @@ class ModuleEnvironment:
         self.jump = control.jump()
         self.poll = control.poll(reach)
         self.pads = [control.pad(count) for count in range(control.LOOP_ALIGNMENT)]
+        self._globals = [
+            (type_.content.code, layout.global_(index), layout.global_by_pointer(index))
+            for index, type_ in enumerate(info.globals)
+        ]
         self._types = [(t.param_codes, t.result_codes) for t in info.types]
         self._func_types = info.func_type_indices
         self._jumps: dict[int, tuple[bytes, ...]] = {}
@@ -143,14 +147,16 @@ class ModuleEnvironment:
             raise BodyFault(f"unknown function {index}")
         return self._types[self._func_types[index]]
 
-    def global_type(self, index: int, written: bool) -> int:
-        """Type of global ``index``, which has to be mutable to be written."""
+    def global_at(self, index: int, written: bool) -> tuple[int, int, bool]:
+        """Of global ``index``, which has to be mutable to be written, its type, its offset in the context, and whether
+        a pointer to it is there instead.
+        """
         if index >= len(self.info.globals):
             raise BodyFault(f"unknown global {index}")
-        type_ = self.info.globals[index]
-        if written and not type_.mutable:
+        found = self._globals[index]
+        if written and not self.info.globals[index].mutable:
             raise BodyFault(f"global is immutable: global {index} cannot be set")
-        return type_.content.code
+        return found
 
     def table_type(self, index: int) -> int:
         """Element type of table ``index``."""
