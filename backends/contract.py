@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .operand import Operand
 
-if TYPE_CHECKING:
-    from .x86_64.fault_handler import SignalContext
-
 #: Code, the result's entry, the temporaries free afterwards, and whether they are few.
 Choice = tuple[bytes, Operand, int, bool]
 #: The same with a gap in the code for a displacement or an immediate.
@@ -22,6 +19,18 @@ SplitChoice = tuple[bytes, bytes, Operand, int, bool]
 Immediate = tuple[Operand | None, bytes, Operand | None, bytes]
 #: Where parameters arrive: a register or a negative number, and the byte offset in the argument area.
 Places = tuple[tuple[int, int], ...]
+
+
+class SignalContext(Protocol):
+    """Where a handler finds what was interrupted: offsets in ``ucontext_t`` and ``siginfo_t``; signal numbers."""
+
+    registers: tuple[int, ...]
+    pc: int
+    code: int
+    address: int
+    sigint: int
+    sigill: int
+    sigfpe: int
 
 
 class Frames(Protocol):
@@ -224,6 +233,11 @@ class Target(Protocol):
 
 
 if TYPE_CHECKING:
+    from .aarch64 import builtin_stubs as a64_builtin_stubs
+    from .aarch64 import calls as a64_calls
+    from .aarch64 import control as a64_control
+    from .aarch64 import frames as a64_frames
+    from .aarch64 import stubs as a64_stubs
     from .x86_64 import builtin_stubs as x64_builtin_stubs
     from .x86_64 import calls as x64_calls
     from .x86_64 import control as x64_control
@@ -231,9 +245,9 @@ if TYPE_CHECKING:
     from .x86_64 import stubs as x64_stubs
     from .x86_64 import target as x64_target
 
-    _frames: list[Frames] = [x64_frames]
-    _control: list[Control] = [x64_control]
-    _calls: list[Calls] = [x64_calls]
-    _stubs: list[Stubs] = [x64_stubs]
-    _builtin_stubs: list[BuiltinStubs] = [x64_builtin_stubs]
+    _frames: list[Frames] = [x64_frames, a64_frames]
+    _control: list[Control] = [x64_control, a64_control]
+    _calls: list[Calls] = [x64_calls, a64_calls]
+    _stubs: list[Stubs] = [x64_stubs, a64_stubs]
+    _builtin_stubs: list[BuiltinStubs] = [x64_builtin_stubs, a64_builtin_stubs]
     _target: list[Target] = [x64_target]
