@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .contract import BuiltinStubs, Calls, Control, Frames, Stubs, Target
+    from .contract import BuiltinStubs, Calls, Control, Features, Frames, Stubs, Target
 
 #: The processors that code can be made for, by the names that the operating system has for them.
 TARGETS = ("x86_64", "aarch64")
@@ -27,6 +27,7 @@ class Backend:
     calls: Calls
     stubs: Stubs
     builtin_stubs: BuiltinStubs
+    features: Features
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -101,6 +101,13 @@ class Control(Protocol):
     def check_zero_extended(self, reg: int, scratch: int) -> bytes: ...
 
 
+class Features(Protocol):
+    """Which extensions of the processor the emitted code may use."""
+
+    #: Runs machine code of ``u64 f(void)``, so that the processor can be asked: set by the engine.
+    run_code: Callable[[bytes], int] | None
+
+
 class Calls(Protocol):
     """Arguments and results where the callee expects them, and the calls themselves."""
 
@@ -183,6 +190,10 @@ class Target(Protocol):
     #: What was chosen before: the compiler's loop looks here itself.
     MEMO: dict[tuple[object, ...], Any]
     IMMEDIATES: dict[Operand, Immediate]
+    #: The compiler's own notes, which differ from one backend to the other: what an instruction becomes by a constant,
+    #: and the moves of arguments by type and register.
+    WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, bytes]]
+    MOVES: dict[tuple[int, int], dict[Operand, bytes]]
     FETCHES: dict[tuple[Operand, int], tuple[bytes, Operand, int]]
 
     def is_tight(self, free: int) -> bool: ...
@@ -236,15 +247,18 @@ if TYPE_CHECKING:
     from .aarch64 import builtin_stubs as a64_builtin_stubs
     from .aarch64 import calls as a64_calls
     from .aarch64 import control as a64_control
+    from .aarch64 import features as a64_features
     from .aarch64 import frames as a64_frames
     from .aarch64 import stubs as a64_stubs
     from .x86_64 import builtin_stubs as x64_builtin_stubs
     from .x86_64 import calls as x64_calls
     from .x86_64 import control as x64_control
+    from .x86_64 import features as x64_features
     from .x86_64 import frames as x64_frames
     from .x86_64 import stubs as x64_stubs
     from .x86_64 import target as x64_target
 
+    _features: list[Features] = [x64_features, a64_features]
     _frames: list[Frames] = [x64_frames, a64_frames]
     _control: list[Control] = [x64_control, a64_control]
     _calls: list[Calls] = [x64_calls, a64_calls]

@@ -79,6 +79,7 @@ class Engine:
                 check()
             except RuntimeError as error:
                 raise WasmError(str(error)) from None
+            backend(HOST).features.run_code = _run_code
             _platform_checked = True
         return HOST
 
@@ -131,6 +132,22 @@ def stub_memory() -> CodeMemory:
         faults.install(backend(HOST).stubs.fault_handler)
         _shared_memory = CodeMemory(traps=False)
     return _shared_memory
+
+
+def _run_code(code: bytes) -> int:
+    """The result of machine code of ``u64 f(void)`` that asks the processor for its extensions, or 0 where the
+    environment says to use none: ``VIBEWASM_CPU=baseline``.
+    """
+    from ctypes import CFUNCTYPE, c_uint64
+    from os import environ
+
+    chosen = environ.get("VIBEWASM_CPU", "native")
+    if chosen == "baseline":
+        return 0
+    if chosen != "native":
+        raise WasmError(f"VIBEWASM_CPU is {chosen!r}; it has to be 'native' or 'baseline'")
+    result: int = CFUNCTYPE(c_uint64)(stub_memory().publish(code))()
+    return result
 
 
 def adapters() -> Adapters:

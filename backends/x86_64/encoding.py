@@ -8,6 +8,12 @@ instruction, which would then run.
 
 from __future__ import annotations
 
+from struct import Struct
+
+#: Each byte, for prefixes and ModRM and SIB bytes: looking it up takes a fifth of the time of making it.
+BYTES = tuple(map(bytes, zip(range(256))))
+_pack_imm32 = Struct("<i").pack
+
 
 def bad_register(*registers: int) -> ValueError:
     """The error for a register number out of range."""
@@ -18,14 +24,14 @@ def imm8(value: int) -> bytes:
     """One byte, of a signed or unsigned number."""
     if not -0x80 <= value <= 0xFF:
         raise ValueError(f"{value} does not fit 8 bits")
-    return bytes((value & 0xFF,))
+    return BYTES[value & 0xFF]
 
 
 def rel8(value: int) -> bytes:
     """One byte, signed."""
     if not -0x80 <= value <= 0x7F:
         raise ValueError(f"{value} does not fit 8 bits as a signed number")
-    return bytes((value & 0xFF,))
+    return BYTES[value & 0xFF]
 
 
 def imm16(value: int) -> bytes:
@@ -39,7 +45,7 @@ def imm32(value: int) -> bytes:
     """Four bytes, signed: immediates, displacements and relative targets."""
     if not -0x8000_0000 <= value <= 0x7FFF_FFFF:
         raise ValueError(f"{value} does not fit 32 bits as a signed number")
-    return value.to_bytes(4, "little", signed=True)
+    return _pack_imm32(value)
 
 
 def rex_of_byte(reg: int) -> int:
@@ -52,9 +58,9 @@ def reg_reg(prefix: bytes, rex: int, opcode: bytes, reg: int, rm: int) -> bytes:
     if (reg | rm) & -16:
         raise bad_register(reg, rm)
     rex |= reg >> 1 & 4 | rm >> 3
-    modrm = bytes((0xC0 | (reg & 7) << 3 | rm & 7,))
+    modrm = BYTES[0xC0 | (reg & 7) << 3 | rm & 7]
     if rex:
-        return prefix + bytes((0x40 | rex,)) + opcode + modrm
+        return prefix + BYTES[0x40 | rex] + opcode + modrm
     return prefix + opcode + modrm
 
 
@@ -65,7 +71,7 @@ def reg_only(rex: int, opcode: int, rm: int) -> bytes:
     rex |= rm >> 3
     if rex:
         return bytes((0x40 | rex, opcode | rm & 7))
-    return bytes((opcode | rm,))
+    return BYTES[opcode | rm]
 
 
 def reg_mem(prefix: bytes, rex: int, opcode: bytes, reg: int, base: int, disp: int) -> bytes:
@@ -79,13 +85,13 @@ def reg_mem(prefix: bytes, rex: int, opcode: bytes, reg: int, base: int, disp: i
     low = base & 7
     modrm = (reg & 7) << 3 | low
     if disp == 0 and low != 5:
-        address = bytes((modrm,)) if low != 4 else bytes((modrm, 0x24))
+        address = BYTES[modrm] if low != 4 else bytes((modrm, 0x24))
     elif -0x80 <= disp <= 0x7F:
-        address = bytes((0x40 | modrm, disp & 0xFF)) if low != 4 else bytes((0x40 | modrm, 0x24, disp & 0xFF))
+        address = BYTES[0x40 | modrm] + BYTES[disp & 0xFF] if low != 4 else bytes((0x40 | modrm, 0x24, disp & 0xFF))
     else:
-        address = (bytes((0x80 | modrm,)) if low != 4 else bytes((0x80 | modrm, 0x24))) + imm32(disp)
+        address = (BYTES[0x80 | modrm] if low != 4 else bytes((0x80 | modrm, 0x24))) + imm32(disp)
     if rex:
-        return prefix + bytes((0x40 | rex,)) + opcode + address
+        return prefix + BYTES[0x40 | rex] + opcode + address
     return prefix + opcode + address
 
 
@@ -98,13 +104,13 @@ def reg_index(prefix: bytes, rex: int, opcode: bytes, reg: int, base: int, index
     modrm = (reg & 7) << 3 | 4
     sib = scale << 6 | (index & 7) << 3 | low
     if disp == 0 and low != 5:
-        address = bytes((modrm, sib))
+        address = BYTES[modrm] + BYTES[sib]
     elif -0x80 <= disp <= 0x7F:
-        address = bytes((0x40 | modrm, sib, disp & 0xFF))
+        address = BYTES[0x40 | modrm] + BYTES[sib] + BYTES[disp & 0xFF]
     else:
-        address = bytes((0x80 | modrm, sib)) + imm32(disp)
+        address = BYTES[0x80 | modrm] + BYTES[sib] + imm32(disp)
     if rex:
-        return prefix + bytes((0x40 | rex,)) + opcode + address
+        return prefix + BYTES[0x40 | rex] + opcode + address
     return prefix + opcode + address
 
 
@@ -115,7 +121,7 @@ def reg_scaled(rex: int, opcode: bytes, reg: int, index: int, scale: int, disp: 
     rex |= reg >> 1 & 4 | index >> 2 & 2
     address = bytes(((reg & 7) << 3 | 4, scale << 6 | (index & 7) << 3 | 5)) + imm32(disp)
     if rex:
-        return bytes((0x40 | rex,)) + opcode + address
+        return BYTES[0x40 | rex] + opcode + address
     return opcode + address
 
 
@@ -126,7 +132,7 @@ def reg_rip(rex: int, opcode: bytes, reg: int, rel32: int) -> bytes:
     rex |= reg >> 1 & 4
     address = bytes(((reg & 7) << 3 | 5,)) + imm32(rel32)
     if rex:
-        return bytes((0x40 | rex,)) + opcode + address
+        return BYTES[0x40 | rex] + opcode + address
     return opcode + address
 
 

@@ -1,26 +1,41 @@
 """Which processor extensions beyond x86-64-v2 the emitted code may use.
 
-The engine sets them once, from ``cpuid``, before anything is compiled; tests set them to prove both kinds of code.
-Rules read the attributes of this module when they are applied, so :func:`configure` also has to forget memoised
-selections, which is its caller's part (see :func:`vibewasm.backends.x86_64.target.configure`).
+``BMI1`` (``tzcnt``, which is defined for 0), ``BMI2`` (``shlx``, ``shrx``, ``sarx`` and ``rorx``: shifts whose count is
+in any register) and ``LZCNT`` (``lzcnt``, which is defined for 0). Rules read them as attributes of this module when
+they are applied. The processor is asked at the first of these reads, since most small modules have no instruction that
+could use them; tests, and those who compile for another machine, set them before with
+:func:`vibewasm.backends.x86_64.target.configure`.
 """
 
 from __future__ import annotations
 
-#: ``shlx``, ``shrx``, ``sarx`` and ``rorx``: shifts whose count is in any register.
-BMI2 = False
-#: ``tzcnt``, which is defined for 0.
-BMI1 = False
-#: ``lzcnt``, which is defined for 0.
-LZCNT = False
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Runs machine code of ``u64 f(void)`` and returns its result: set by the engine where this is the processor of this
+#: process. Without it code is made for any x86-64-v2 processor.
+run_code: Callable[[bytes], int] | None = None
+
+_NAMES = ("BMI1", "BMI2", "LZCNT")
+
+
+def __getattr__(name: str) -> bool:
+    """Ask the processor for its extensions, at the first read of one."""
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = run_code(cpuid_code()) if run_code is not None else 0
+    configure(bool(found & 1), bool(found & 2), bool(found & 4))
+    return bool(globals()[name])
 
 
 def configure(bmi1: bool, bmi2: bool, lzcnt: bool) -> None:
-    """Say which extensions the processor has."""
-    global BMI1, BMI2, LZCNT
-    BMI1 = bmi1
-    BMI2 = bmi2
-    LZCNT = lzcnt
+    """Say which extensions the processor has.
+
+    Choices that were memoised for others have to be forgotten too, see
+    :func:`vibewasm.backends.x86_64.target.configure`.
+    """
+    globals().update(BMI1=bmi1, BMI2=bmi2, LZCNT=lzcnt)
 
 
 def cpuid_code() -> bytes:

@@ -46,9 +46,8 @@ _rules: dict[str, Callable[..., Operand]] = dict(_INTEGER_RULES)
 
 def configure(bmi1: bool, bmi2: bool, lzcnt: bool) -> None:
     """Say which processor extensions to use, and forget choices made for others."""
-    if (features.BMI1, features.BMI2, features.LZCNT) != (bmi1, bmi2, lzcnt):
-        features.configure(bmi1, bmi2, lzcnt)
-        MEMO.clear()
+    features.configure(bmi1, bmi2, lzcnt)
+    MEMO.clear()
 
 
 def is_tight(free: int) -> bool:
@@ -96,6 +95,10 @@ def lower(
 #: place, first for arithmetic, then for stores; a stand-in is ``None`` where the constant fits no immediate. It saves
 #: a choice for every constant.
 IMMEDIATES: dict[Operand, Immediate] = {}
+#: What an opcode and a constant as its second operand become: the compiler's, see ``choose_constant`` there.
+WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, bytes]] = {}
+#: Moves of arguments made so far, by type and register, then by what is moved: the compiler's.
+MOVES: dict[tuple[int, int], dict[Operand, bytes]] = {}
 _STAND_INS = {
     (type_, width): Operand(CONSTANT, type_, value=value)
     for type_ in (I32, I64)
@@ -293,10 +296,12 @@ __all__ = [
     "IMMEDIATES",
     "INT_TEMPORARIES",
     "MEMO",
+    "MOVES",
     "NAME",
     "PINNED_FLOATS",
     "PINNED_INTS",
     "RESULT_REGISTER",
+    "WITH_CONSTANT",
     "claims",
     "configure",
     "copy_to_temporary",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ..backends.operand import CONSTANT, I32, SLOT, Operand, register, slot
-from .function import FunctionCompiler
+from ..backends.operand import I32, INTERN_LIMIT, SLOT, Operand, register, slot
+from .function import MANY_ARGUMENTS, FunctionCompiler
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .module import PlannedArgument
 
 TRAP_BAD_SIGNATURE = 5
 TRAP_UNDEFINED_ELEMENT = 10
-#: More arguments than this are passed in loops.
-MANY = 24
 
 
 def pass_arguments(
@@ -17,16 +19,16 @@ def pass_arguments(
     """Check and pop the arguments, move everything else out of the temporaries, and put the arguments in their
     places.
     """
-    if len(params) > MANY:
+    c.makes_calls = True
+    if len(params) > MANY_ARGUMENTS:
         _pass_many(c, params, instruction, index)
         return
-    text, plan = c.env.argument_plan(params)
+    text, _, plan = c.env.argument_plan(params)
     arguments = c.stack[-len(params) :] if params else []
     if index is not None:
         arguments.append(index)
-        plan = (c.env.calls.INDEX_PLAN, *plan)
-    c.makes_calls = True
-    if _pass_one_by_one(c, arguments, text, plan, len(params)):
+        plan = (c.env.index_plan, *plan)
+    if len(arguments) == len(plan) and _pass_one_by_one(c, arguments, text, plan, len(params)):
         return
     stack = c.stack
     target = c.target
@@ -64,41 +66,40 @@ def _pass_many(c: FunctionCompiler, params: tuple[int, ...], instruction: str, i
 
 
 def _pass_one_by_one(
-    c: FunctionCompiler, arguments: list[Operand], text: bytes, plan: tuple[tuple[int, int, int], ...], count: int
+    c: FunctionCompiler, arguments: list[Operand], text: bytes, plan: tuple[PlannedArgument, ...], count: int
 ) -> bool:
     """The usual call, with no argument in the way of another: each move is looked up by itself.
 
     Args:
         arguments: the topmost ``count`` entries of the stack, and the index of an indirect call if there is one.
-        text, plan: how arguments of these types are passed, see the backend's ``argument_plan``.
+        text, plan: how arguments of these types are passed, see :meth:`ModuleEnvironment.argument_plan`.
 
     Returns:
         whether it was one; if not, nothing has happened.
     """
-    if len(arguments) != len(plan):
-        return False
     pending = 0
     for argument in arguments:
         pending |= argument.bit
     held = pending
-    find = c.target.MEMO.get
+    position = len(arguments)
     # From the last to the first: temporaries are given out in the order of parameters, one behind.
-    arguments.reverse()
-    for argument, (type_, reg, bit) in zip(arguments, plan):  # noqa: B905  (the lengths are equal, and this is hot)
+    for moves, type_, reg, bit in plan:
+        position -= 1
+        argument = arguments[position]
         pending &= ~argument.bit
-        if pending & bit or argument.type != type_:
-            arguments.reverse()
+        if pending & bit:
             return False
-        choice = find((0x10, argument, reg))
-        if choice is None:
+        move = moves.get(argument)
+        if move is None:
+            if argument.type != type_:
+                return False
             move = c.env.calls.argument(argument, reg)
             if move is None:
-                arguments.reverse()
                 return False
-            choice = (move,)
-            if argument.kind != CONSTANT or argument.value < 64:
-                c.target.remember((0x10, argument, reg), choice)
-        text += choice[0]
+            if len(moves) >= INTERN_LIMIT:
+                moves.clear()
+            moves[argument] = move
+        text += move
     if count:
         del c.stack[-count:]
     all_free = c.target.ALL_FREE
@@ -148,14 +149,32 @@ def call(c: FunctionCompiler, pc: int) -> int:
             pc, index = c.read_unsigned(pc - 1)
     env = c.env
     callee = env.callees.get(index) or env.callee(index)
-    params, results, text, plan, going = callee
-    count = len(params)
-    c.makes_calls = True
-    if not count:
-        if c.free != c.target.ALL_FREE:
-            c.spill_registers()
-    elif count > MANY or not _pass_one_by_one(c, c.stack[-count:], text, plan, count):
-        pass_arguments(c, params, "call")
+    params, results, text, finders, going = callee
+    # The usual call: no argument is where another one goes. They are moved from the last to the first, since
+    # temporaries are given out in the order of parameters, one behind.
+    stack = c.stack
+    position = len(stack)
+    held = written = 0
+    for find, bit in finders:
+        position -= 1
+        argument = stack[position]
+        move = find(argument)
+        source = argument.bit
+        if move is None or source & written:
+            # An unusual one, a move that is new, or a type mismatch.
+            pass_arguments(c, params, "call")
+            break
+        text += move
+        held |= source
+        written |= bit
+    else:
+        del stack[position:]
+        all_free = c.target.ALL_FREE
+        if c.free | held != all_free:
+            c.evict(all_free & ~held, c.free, ())
+        c.free = all_free
+        c.out += text
+        c.makes_calls = True
     if index == c.self_index:
         c.out += env.calls.call_self()
         c.self_calls.append(len(c.out))

@@ -18,6 +18,7 @@ from ..backends.operand import (
     CONSTANT,
     CONSTANTS,
     I32,
+    INTERN_LIMIT,
     SLOT,
     WANT_FLAGS,
     Operand,
@@ -60,10 +61,13 @@ if TYPE_CHECKING:
 WINDOW = 48
 #: An operand stack deeper than this is refused: its frame would not fit any stack, and building it takes memory.
 MAX_HEIGHT = 1 << 20
+#: More arguments of a call than this are passed in loops.
+MANY_ARGUMENTS = 24
 
 _SMALL_CONSTANTS = tuple(constant(I32, byte if byte < 64 else (byte - 128) & 0xFFFFFFFF) for byte in range(128))
 _ZERO_ADDRESS = constant(I32, 0)
-_ONE_BYTE = tuple(bytes((byte,)) for byte in range(128))
+#: Forms and bytes of the displacements that take no or one byte.
+_SHORT_DISPLACEMENTS = ((0, b""), *((1, bytes((byte,))) for byte in range(1, 128)))
 _displacements: dict[int, bytes] = {}
 #: ``br_if``, ``if``, ``select`` and ``i32.eqz`` take a comparison from the flags.
 _TAKES_FLAGS = frozenset((0x0D, 0x04, 0x1B, 0x45))
@@ -88,7 +92,7 @@ def _displacement(offset: int) -> bytes:
     return code
 
 
-def _simplify(op: int, b: Operand) -> tuple[int, Operand]:
+def simplify(op: int, b: Operand) -> tuple[int, Operand]:
     """An operation by a constant as a simpler one.
 
     Subtracting is adding the negative, multiplying by a power of two shifts, a shift's count is taken modulo the width.
@@ -209,12 +213,13 @@ class FunctionCompiler:
         constants = CONSTANTS.get
         kinds = self.env.kinds
         immediate = target.IMMEDIATES.get
-        simplify = _simplify
+        with_constant = target.WITH_CONSTANT.get
         patch = self.patch
         all_free = target.ALL_FREE
         fetched = target.FETCHES.get
         fetch = target.fetch
         alignments = ALIGNMENTS
+        forms = _SHORT_DISPLACEMENTS
         handlers = self.handlers
         labels = self.labels
         special = self.special
@@ -296,9 +301,8 @@ class FunctionCompiler:
                         sink = None
                 elif kind == COMPARISON and following in _TAKES_FLAGS:
                     sink = WANT_FLAGS
-                if b.kind == CONSTANT and op in _TAKES_IMMEDIATE:
-                    op, b = simplify(op, b)
-                    stand_in, middle, _, _ = immediate(b) or target.immediate(b)
+                if b.kind == CONSTANT:
+                    op, b, stand_in, middle = with_constant((op, b)) or self.choose_constant(op, b)
                     if stand_in is not None:
                         choice = find((op, a, stand_in, free, sink))
                         if choice is None:
@@ -333,10 +337,9 @@ class FunctionCompiler:
                     if tight:
                         free = self.relieve(free)
             elif kind == LOAD:
-                alignment = code[pc + 1]
+                start = pc
                 offset = code[pc + 2]
-                self.pc = pc
-                if alignment > alignments[op]:
+                if code[pc + 1] > alignments[op]:
                     pc, offset = self.read_memarg(pc, alignments[op])
                 elif offset < 128:
                     pc += 3
@@ -353,16 +356,13 @@ class FunctionCompiler:
                     elif a.value and a.type == I32:
                         offset += a.value
                         a = _ZERO_ADDRESS
-                if offset == 0:
-                    form = 0
-                    middle = b""
-                elif offset < 128:
-                    form = 1
-                    middle = _ONE_BYTE[offset]
+                if offset < 128:
+                    form, middle = forms[offset]
                 elif offset < 0x80000000:
                     form = 2
                     middle = displacements(offset) or _displacement(offset)
                 else:
+                    self.pc = start
                     free = self.far_load(op, a, offset, free)
                     continue
                 following = code[pc]
@@ -373,6 +373,7 @@ class FunctionCompiler:
                         sink = None
                 choice = find((op, a, form, free, sink))
                 if choice is None:
+                    self.pc = start
                     choice = self.choose_load(op, a, form, free, sink)
                 text, tail, result, free, tight = choice
                 out += text
@@ -408,10 +409,9 @@ class FunctionCompiler:
                 else:
                     push(entry)
             elif kind == STORE:
-                alignment = code[pc + 1]
+                start = pc
                 offset = code[pc + 2]
-                self.pc = pc
-                if alignment > alignments[op]:
+                if code[pc + 1] > alignments[op]:
                     pc, offset = self.read_memarg(pc, alignments[op])
                 elif offset < 128:
                     pc += 3
@@ -429,16 +429,13 @@ class FunctionCompiler:
                     elif a.value and a.type == I32:
                         offset += a.value
                         a = _ZERO_ADDRESS
-                if offset == 0:
-                    form = 0
-                    middle = b""
-                elif offset < 128:
-                    form = 1
-                    middle = _ONE_BYTE[offset]
+                if offset < 128:
+                    form, middle = forms[offset]
                 elif offset < 0x80000000:
                     form = 2
                     middle = displacements(offset) or _displacement(offset)
                 else:
+                    self.pc = start
                     free = self.far_store(op, a, b, offset, free)
                     continue
                 if b.reg < 0 and b.kind != CONSTANT:
@@ -448,13 +445,19 @@ class FunctionCompiler:
                     _, _, stand_in, bits = immediate(b) or target.immediate(b)
                     if stand_in is not None:
                         # The last four bytes are the stand-in's: as many as the store is wide go in their place.
-                        choice = find((op, a, stand_in, form, free)) or self.choose_store(op, a, stand_in, form, free)
+                        choice = find((op, a, stand_in, form, free))
+                        if choice is None:
+                            self.pc = start
+                            choice = self.choose_store(op, a, stand_in, form, free)
                         out += choice[0]
                         out += middle
                         out += bits[: len(choice[1])]
                         free = choice[2]
                         continue
-                choice = find((op, a, b, form, free)) or self.choose_store(op, a, b, form, free)
+                choice = find((op, a, b, form, free))
+                if choice is None:
+                    self.pc = start
+                    choice = self.choose_store(op, a, b, form, free)
                 text, tail, free = choice
                 out += text
                 out += middle
@@ -519,6 +522,22 @@ class FunctionCompiler:
         if fits:
             self.target.remember((op, a, b, free, sink), choice)
         return choice, free
+
+    def choose_constant(self, op: int, b: Operand) -> tuple[int, Operand, Operand | None, bytes]:
+        """What an instruction whose second operand is the constant ``b`` becomes, kept in the backend's
+        ``WITH_CONSTANT``: the opcode and the constant, simplified, and the stand-in and the bytes of an immediate.
+        """
+        target = self.target
+        stand_in: Operand | None = None
+        middle = b""
+        key = op, b
+        if op in _TAKES_IMMEDIATE:
+            op, b = simplify(op, b)
+            stand_in, middle, _, _ = target.IMMEDIATES.get(b) or target.immediate(b)
+        if len(target.WITH_CONSTANT) >= INTERN_LIMIT:
+            target.WITH_CONSTANT.clear()
+        found = target.WITH_CONSTANT[key] = op, b, stand_in, middle
+        return found
 
     def choose_immediate(self, op: int, a: Operand, stand_in: Operand, free: int, sink: Operand | None) -> SplitChoice:
         """Validate and choose code for an instruction whose second operand is a constant that fits an immediate."""
@@ -641,6 +660,7 @@ class FunctionCompiler:
 
         The position behind them, and the offset.
         """
+        self.pc = pc
         after, alignment = self.read_unsigned(pc + 1)
         memory = 0
         if alignment >= 64:

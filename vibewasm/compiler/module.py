@@ -9,7 +9,7 @@ from ..errors import DecodeError, ValidationError, WasmError
 from ..opcodes import name_of
 from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64
 from .errors import BodyFault
-from .function import FunctionCompiler
+from .function import MANY_ARGUMENTS, FunctionCompiler
 from .handlers import HANDLERS
 from .labels import FUNCTION, Label
 from .locals import SHORT_INDICES, Locals, rank
@@ -27,8 +27,15 @@ if TYPE_CHECKING:
     from .record import Record
 
     Piece = TypeVar("Piece")
-    #: Parameter types, result types, what precedes the arguments, how each is passed, and the call itself.
-    Callee = tuple[tuple[int, ...], tuple[int, ...], bytes, tuple[tuple[int, int, int], ...], bytes]
+    #: The search for an argument's move, and the bit of the register that it goes to.
+    Finder = tuple[Callable[[Operand], bytes | None], int]
+    #: The moves of an argument so far, by what is moved; its type, its register or -1, and the register's bit.
+    PlannedArgument = tuple[dict[Operand, bytes], int, int, int]
+    #: What precedes the arguments; then for each, the last one first, the search for its move, and all of its plan.
+    Plan = tuple[bytes, tuple[Finder, ...], tuple[PlannedArgument, ...]]
+    #: Parameter types, result types, what precedes the arguments, the searches for their moves (too many arguments
+    #: have one that finds nothing), and the call itself.
+    Callee = tuple[tuple[int, ...], tuple[int, ...], bytes, tuple[Finder, ...], bytes]
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
@@ -88,7 +95,7 @@ class ModuleEnvironment:
         self._tests: dict[Operand, tuple[bytes, int]] = {}
         self._branches: dict[Operand, tuple[bytes, ...]] = {}
         self._opposite_branches: dict[Operand, tuple[bytes, ...]] = {}
-        self._plans: dict[Types, tuple[bytes, tuple[tuple[int, int, int], ...]]] = {}
+        self._plans: dict[Types, Plan] = {}
         self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
         self._prologues: dict[object, Any] = {}
         self.callees: dict[int, Callee] = {}
@@ -332,16 +339,29 @@ class ModuleEnvironment:
             code = self.calls.call_record(self.layout.imported_func(index))
         else:
             code = self.calls.call_slot(self.layout.slot(defined))
-        found = self.callees[index] = (params, results, *self.argument_plan(params), code)
+        text, finders, _ = self.argument_plan(params)
+        found = self.callees[index] = (params, results, text, finders, code)
         return found
 
-    def argument_plan(self, params: Types) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
-        """The backend's plan of passing arguments of these types one by one, memoised."""
-        try:
-            return self._plans[params]
-        except KeyError:
-            plan = self._plans[params] = self.calls.argument_plan(params)
-            return plan
+    def argument_plan(self, params: Types) -> Plan:
+        """How to pass arguments of these types one by one; memoised."""
+        found = self._plans.get(params)
+        if found is None:
+            text, plan = self.calls.argument_plan(params)
+            planned = tuple(map(self._planned_argument, plan))
+            finders: tuple[Finder, ...] = tuple([(moves.get, bit) for moves, _, _, bit in planned])
+            if len(planned) > MANY_ARGUMENTS:
+                finders = _FINDS_NOTHING
+            found = self._plans[params] = (text, finders, planned)
+        return found
+
+    @property
+    def index_plan(self) -> PlannedArgument:
+        """How to pass the index of an indirect call."""
+        return self._planned_argument(self.calls.INDEX_PLAN)
+
+    def _planned_argument(self, plan: tuple[int, int, int]) -> PlannedArgument:
+        return (self.target.MOVES.setdefault(plan[:2], {}), *plan)
 
     def parameter_places(self, params: Types) -> tuple[tuple[tuple[int, int], ...], int]:
         """Where parameters arrive, memoised."""
@@ -378,6 +398,8 @@ class ModuleEnvironment:
             c.out += self.control.pad(padding)
 
 
+_NO_MOVES: dict[Operand, bytes] = {}
+_FINDS_NOTHING = ((_NO_MOVES.get, 0),)
 _ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items()}
 
 
