@@ -15,8 +15,6 @@ from .operand import Operand
 Choice = tuple[bytes, Operand, int, bool]
 #: The same with a gap in the code for a displacement or an immediate.
 SplitChoice = tuple[bytes, bytes, Operand, int, bool]
-#: What stands for a constant in a choice, and its bytes: in arithmetic, then in stores.
-Immediate = tuple[Operand | None, bytes, Operand | None, bytes]
 #: Where parameters arrive: a register or a negative number, and the byte offset in the argument area.
 Places = tuple[tuple[int, int], ...]
 
@@ -189,10 +187,14 @@ class Target(Protocol):
     PINNED_FLOATS: tuple[int, ...]
     #: What was chosen before: the compiler's loop looks here itself.
     MEMO: dict[tuple[object, ...], Any]
-    IMMEDIATES: dict[Operand, Immediate]
     #: The compiler's own notes, which differ from one backend to the other: what an instruction becomes by a constant,
     #: and the moves of arguments by type and register.
-    WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, bytes]]
+    WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, tuple[bytes, ...]]]
+    STORED: dict[tuple[int, Operand], tuple[Operand, bytes]]
+    DISPLACEMENTS: dict[int, tuple[int, bytes]]
+    #: Displacements of offsets below 128; an offset from the second number on has none.
+    SHORT_DISPLACEMENTS: tuple[tuple[int, bytes], ...]
+    FAR_OFFSET: int
     MOVES: dict[tuple[int, int], dict[Operand, bytes]]
     FETCHES: dict[tuple[Operand, int], tuple[bytes, Operand, int]]
 
@@ -204,7 +206,11 @@ class Target(Protocol):
 
     def remember(self, key: tuple[object, ...], value: tuple[object, ...]) -> None: ...
 
-    def immediate(self, constant: Operand) -> Immediate: ...
+    def immediate(self, name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes, ...]]: ...
+
+    def stored(self, name: str, constant: Operand) -> tuple[Operand, bytes]: ...
+
+    def displacement(self, offset: int) -> tuple[int, bytes]: ...
 
     def lower(
         self, rule: Callable[..., Operand], operands: tuple[Operand, ...], free: int, sink: Operand | None

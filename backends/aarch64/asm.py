@@ -84,7 +84,7 @@ def alu_ri(op: int, w: int, dst: int, a: int, imm: int) -> bytes:
 
 
 def logic_ri(op: int, w: int, dst: int, a: int, imm: int) -> bytes:
-    """AND, ORR, EOR or ANDS of a logical immediate, given unsigned; as ``dst`` but for ANDS, 31 is the stack pointer."""
+    """AND, ORR, EOR or ANDS of a logical immediate, unsigned; but for ANDS, the ``dst`` 31 is the stack pointer."""
     field = logical_immediate(imm, w)
     if field < 0 or op & 0x0120_0000:
         raise ValueError(f"{imm:#x} is no immediate of this operation")

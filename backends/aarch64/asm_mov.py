@@ -11,7 +11,6 @@ from .encoding import (
     logical_immediate,
     one_register,
     relative,
-    rotated_run,
     signed,
     three_registers,
     unsigned,

@@ -1,6 +1,6 @@
 """How an A64 instruction is put together: one word of 32 bits, whose fields say registers and immediates.
 
-Instructions themselves are in :mod:`.asm`. Sections are those of the Arm Architecture Reference Manual for the A-profile
+Instructions themselves are in :mod:`.asm`. Sections are those of the Arm Architecture Reference Manual for A-profile
 (DDI 0487), chapter C4, "A64 Instruction Set Encoding". A register number out of range is a :class:`ValueError`: its
 bits would run over into other fields and make another instruction, which would then run.
 """

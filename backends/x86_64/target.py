@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    Immediate = tuple[Operand | None, bytes, Operand | None, bytes]
 
 NAME = "x86_64"
 #: Entries of the single result that a label or a call passes in a register, by whether it is a float.
@@ -91,12 +90,10 @@ def lower(
     return bytes(selection.code), result, after, after not in _ROOMY and is_tight(after)
 
 
-#: Constants as immediates: for each the stand-in that a memoised choice is made for, and the bytes that go in its
-#: place, first for arithmetic, then for stores; a stand-in is ``None`` where the constant fits no immediate. It saves
-#: a choice for every constant.
-IMMEDIATES: dict[Operand, Immediate] = {}
 #: What an opcode and a constant as its second operand become: the compiler's, see ``choose_constant`` there.
-WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, bytes]] = {}
+WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, tuple[bytes, ...]]] = {}
+#: What an opcode and a constant that is stored become: the compiler's, see ``choose_stored`` there.
+STORED: dict[tuple[int, Operand], tuple[Operand, bytes]] = {}
 #: Moves of arguments made so far, by type and register, then by what is moved: the compiler's.
 MOVES: dict[tuple[int, int], dict[Operand, bytes]] = {}
 _STAND_INS = {
@@ -106,26 +103,50 @@ _STAND_INS = {
 }
 
 
-def immediate(constant: Operand) -> Immediate:
-    """The stand-ins and the bytes of a constant, kept in :data:`IMMEDIATES`."""
+#: Offsets of accesses from this one on have no displacement: the address is computed.
+FAR_OFFSET = 0x80000000
+#: Forms and bytes of the displacements of small offsets, by offset, and of others.
+SHORT_DISPLACEMENTS = ((0, b""), *((1, bytes((byte,))) for byte in range(1, 128)))
+DISPLACEMENTS: dict[int, tuple[int, bytes]] = {}
+
+
+def displacement(offset: int) -> tuple[int, bytes]:
+    """The form of an offset that takes four bytes, and these, kept in :data:`DISPLACEMENTS`."""
+    if len(DISPLACEMENTS) >= MEMO_LIMIT:
+        DISPLACEMENTS.clear()
+    found = DISPLACEMENTS[offset] = (2, offset.to_bytes(4, "little"))
+    return found
+
+
+def immediate(name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes, ...]]:
+    """A constant as the second operand of the instruction ``name``. It saves a choice for every constant.
+
+    Returns:
+        the stand-in that a memoised choice is made for, and the bytes that go in its place, by the number of the first
+        operand's register shifted right by 3 (the last item: it is in none); these are all equal here. ``None`` and
+        nothing if the constant fits no immediate.
+    """
     type_ = constant.type
-    found: Immediate = (None, b"", None, b"")
+    if type_ in (I32, I64):
+        value = signed(constant.value, 64 if type_ == I64 else 32)
+        # Comparisons with zero have an instruction of their own.
+        if value and -(1 << 31) <= value < 1 << 31:
+            width = 1 if -128 <= value < 128 else 4
+            return _STAND_INS[type_, width], ((value & 0xFFFFFFFF).to_bytes(4, "little")[:width],) * 3
+    return None, ()
+
+
+def stored(name: str, constant: Operand) -> tuple[Operand, bytes]:
+    """A constant that ``name`` stores: the stand-in that a memoised choice is made for, and the bytes that go behind
+    the displacement; the constant itself, and none, if it fits no immediate.
+    """
+    type_ = constant.type
     if type_ in (I32, I64):
         value = signed(constant.value, 64 if type_ == I64 else 32)
         if -(1 << 31) <= value < 1 << 31:
-            four = (value & 0xFFFFFFFF).to_bytes(4, "little")
-            wide = _STAND_INS[type_, 4]
-            if value == 0:
-                # Comparisons with zero have an instruction of their own.
-                found = (None, b"", wide, four)
-            elif -128 <= value < 128:
-                found = (_STAND_INS[type_, 1], four[:1], wide, four)
-            else:
-                found = (wide, four, wide, four)
-    if len(IMMEDIATES) >= MEMO_LIMIT:
-        IMMEDIATES.clear()
-    IMMEDIATES[constant] = found
-    return found
+            width = 1 if name.endswith("8") else 2 if name.endswith("16") else 4
+            return _STAND_INS[type_, 4], (value & 0xFFFFFFFF).to_bytes(4, "little")[:width]
+    return constant, b""
 
 
 def lower_immediate(
@@ -178,10 +199,12 @@ def lower_load(
 
 
 def lower_store(name: str, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
-    """Choose code for a store with a displacement of the given form; what is stored may be a constant's stand-in."""
+    """Choose code for a store with a displacement of the given form; what is stored may be a constant's stand-in, which
+    is left out.
+    """
     selection = Selection(free)
     head, tail = _memory().store(selection, name, a, b, form)
-    return head, tail, selection.finish()
+    return head, b"" if b is _STAND_INS.get((b.type, 4)) else tail, selection.finish()
 
 
 def lower_far_load(
@@ -291,9 +314,10 @@ def copy_to_temporary(operand: Operand, free: int) -> tuple[bytes, Operand, int]
 
 __all__ = [
     "ALL_FREE",
+    "DISPLACEMENTS",
+    "FAR_OFFSET",
     "FETCHES",
     "FLOAT_TEMPORARIES",
-    "IMMEDIATES",
     "INT_TEMPORARIES",
     "MEMO",
     "MOVES",
@@ -301,10 +325,13 @@ __all__ = [
     "PINNED_FLOATS",
     "PINNED_INTS",
     "RESULT_REGISTER",
+    "SHORT_DISPLACEMENTS",
+    "STORED",
     "WITH_CONSTANT",
     "claims",
     "configure",
     "copy_to_temporary",
+    "displacement",
     "fetch",
     "immediate",
     "is_tight",
@@ -322,4 +349,5 @@ __all__ = [
     "move_to_slot",
     "remember",
     "rule",
+    "stored",
 ]
