@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.native import runs_on
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import R8, R9, R10, R11, R12, R13, R14, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP
 from vibewasm.runtime import calls, context, stack
@@ -25,6 +26,8 @@ from .machine import (
     places,
     result_places,
 )
+
+pytestmark = runs_on("x86_64")
 
 PINNED_INTS = (RBX, R8, R9, R10, R11, R12, R13)
 TYPES = st.text("ilfdvr", max_size=20)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.native import runs_on
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import R14, RAX, RBP, RBX, RCX, RSP
 from vibewasm.runtime import context, faults, stack
@@ -17,6 +18,8 @@ from vibewasm.runtime.blocks import Block
 
 from .machine import Machine, TrapError, call_record
 from .test_traps import endless
+
+pytestmark = runs_on("x86_64")
 
 
 @pytest.fixture

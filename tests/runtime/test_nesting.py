@@ -8,12 +8,15 @@ import sys
 
 import pytest
 
+from tests.native import runs_on
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import RAX, RBX, RDI
 from vibewasm.runtime import calls, context
 from vibewasm.runtime.platform import system
 
 from .machine import PROLOGUE, Machine, TrapError, call_record
+
+pytestmark = runs_on("x86_64")
 
 
 @pytest.fixture

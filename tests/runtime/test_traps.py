@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.native import runs_on
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import R8, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP
 from vibewasm.runtime import context, stack
@@ -13,6 +14,8 @@ from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.linear_memory import GUARDED_RESERVATION
 
 from .machine import EPILOGUE, PROLOGUE, Machine, TrapError, call_record
+
+pytestmark = runs_on("x86_64")
 
 SIGILL, SIGFPE, SIGSEGV = 4, 8, 11
 
