@@ -298,7 +298,7 @@ class FunctionCompiler:
                         choice = find((op, a, stand_in, free, sink))
                         if choice is None:
                             self.pc = pc - 1
-                            choice = self.choose_immediate(op, a, stand_in, free, sink)
+                            choice, a = self.choose_immediate(op, a, stand_in, free, sink)
                         text, tail, result, free, tight = choice
                         out += text
                         out += middles[a.reg >> 3]
@@ -533,8 +533,13 @@ class FunctionCompiler:
         found = target.STORED[op, b] = target.stored(name_of(op), b)
         return found
 
-    def choose_immediate(self, op: int, a: Operand, stand_in: Operand, free: int, sink: Operand | None) -> SplitChoice:
-        """Validate and choose code for an instruction whose second operand is a constant that fits an immediate."""
+    def choose_immediate(
+        self, op: int, a: Operand, stand_in: Operand, free: int, sink: Operand | None
+    ) -> tuple[SplitChoice, Operand]:
+        """Validate and choose code for an instruction whose second operand is a constant that fits an immediate.
+
+        Also the first operand that it is chosen for.
+        """
         rule, _, types, result = self.env.rules.get(op) or self.env.rule(op)
         if a.type != types[0] or stand_in.type != types[1]:
             self.check(name_of(op), types, (a, stand_in))
@@ -546,7 +551,7 @@ class FunctionCompiler:
         choice: SplitChoice = self.target.lower_immediate(rule, a, stand_in, free, sink if fits else None)
         if fits:
             self.target.remember((op, a, stand_in, free, sink), choice)
-        return choice
+        return choice, a
 
     def choose_unary(self, op: int, a: Operand, free: int, sink: Operand | None) -> Choice:
         """Validate and choose code for an instruction with one operand."""
