@@ -67,6 +67,13 @@ def relative(distance: int, bits: int) -> int:
     return signed(distance >> 2, bits)
 
 
+def condition(cc: int, end: int = 15) -> int:
+    """Bits 15 to 12: a condition below ``end``. What would be number 15 is a second "always"."""
+    if not 0 <= cc < end:
+        raise ValueError(f"no such condition: {cc}")
+    return cc << 12
+
+
 def arithmetic_immediate(value: int) -> int:
     """Bits 22 to 10 of ADD and SUB (immediate): 12 bits, shifted left by 0 or 12; -1 if the value has no such form."""
     if 0 <= value < 4096:

@@ -133,6 +133,9 @@ def immediate(name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes
         # UBFM and SBFM: the rotation, and the number of the highest bit taken.
         immr, imms = (-count & bits - 1, bits - 1 - count) if operation == "shl" else (count, bits - 1)
         return _COUNT[type_], _in_word((1 << 22 if type_ == I64 else 0) | immr << 16 | imms << 10)
+    if value == 0:
+        # Zero has a register of its own, and comparisons with it have instructions of their own.
+        return None, ()
     if operation in ("and", "or", "xor"):
         field = logical_immediate(value, type_)
         if field >= 0:
@@ -140,9 +143,6 @@ def immediate(name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes
         if value == (1 << bits) - 1:
             return None, ()
     elif operation != "mul":
-        if value == 0:
-            # Comparisons with zero have instructions of their own.
-            return None, ()
         number = signed(value, bits)
         field = arithmetic_immediate(abs(number))
         if field >= 0:
