@@ -11,6 +11,8 @@ from struct import Struct
 
 #: The bytes of an instruction word.
 word = Struct("<I").pack
+#: The bytes of two of them.
+two_words = Struct("<II").pack
 
 
 def bad_register(*registers: int) -> ValueError:
