@@ -166,7 +166,7 @@ class Module:
             self._lock_owner = os.getpid()
         return self._lock
 
-    def _publish(self, code: bytes) -> int:
+    def _publish(self, code: bytes | bytearray) -> int:
         memory = self._code
         if memory is None:
             memory = self._code = CodeMemory()
@@ -199,7 +199,7 @@ class Module:
                     blob += compile(defined)
                     blob += b"\xcc" * (-len(blob) & 15)
                 if blob and self.engine.target == HOST:
-                    base = self._publish(bytes(blob))
+                    base = self._publish(blob)
                     self._addresses[:] = [base + offset for offset in offsets]
         finally:
             if collecting:

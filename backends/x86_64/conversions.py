@@ -78,7 +78,7 @@ def _truncate(wide: int, is_signed: bool, double: int) -> Rule:
         else:
             _trap_unless_between(s, double, source, _MINUS_ONE[double], False, _TWO_TO_64[double])
             _to_u64(s, double, dst, source)
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -123,7 +123,7 @@ def _truncate_saturating(wide: int, is_signed: bool, double: int) -> Rule:
             s.code += asm.alu_ri(asm.CMP, wide, dst, 1)
             s.code += asm.jcc_rel8(asm.CC_NO, len(fix.code))
             s.code += fix.code
-            return s.result(type_, dst, sink, a)
+            return s.result(type_, dst, sink, a.bit)
         # Unsigned: NaN and negative values give 0, values from 2**bits on give all ones.
         limit = s.scratch_float()
         s.code += asm.xorps_rr(limit, limit)
@@ -147,7 +147,7 @@ def _truncate_saturating(wide: int, is_signed: bool, double: int) -> Rule:
         s.code += asm.jcc_rel8(asm.CC_A, len(nothing))
         s.code += nothing
         s.code += body.code
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -182,7 +182,7 @@ def _convert(wide: int, is_signed: bool, double: int) -> Rule:
             s.code += asm.test_rr(1, source, source)
             s.code += asm.jcc_rel8(asm.CC_S, len(direct))
             s.code += direct + halved
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -190,20 +190,20 @@ def _convert(wide: int, is_signed: bool, double: int) -> Rule:
 def _demote(s: Selection, sink: Operand | None, a: Operand) -> Operand:
     dst = s.float_destination(sink, a)
     s.code += asm.cvtsd2ss_rr(dst, s.in_float_register(a))
-    return s.result(F32, dst, sink, a)
+    return s.result(F32, dst, sink, a.bit)
 
 
 def _promote(s: Selection, sink: Operand | None, a: Operand) -> Operand:
     dst = s.float_destination(sink, a)
     s.code += asm.cvtss2sd_rr(dst, s.in_float_register(a))
-    return s.result(F64, dst, sink, a)
+    return s.result(F64, dst, sink, a.bit)
 
 
 def _reinterpret_to_int(double: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
         dst = s.destination(sink, a)
         s.code += asm.movd_from_xmm(double, dst, s.in_float_register(a))
-        return s.result(I64 if double else I32, dst, sink, a)
+        return s.result(I64 if double else I32, dst, sink, a.bit)
 
     return rule
 
@@ -212,7 +212,7 @@ def _reinterpret_to_float(double: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
         dst = s.float_destination(sink, a)
         s.code += asm.movd_to_xmm(double, dst, s.in_register(a))
-        return s.result(F64 if double else F32, dst, sink, a)
+        return s.result(F64 if double else F32, dst, sink, a.bit)
 
     return rule
 

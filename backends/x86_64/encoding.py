@@ -14,6 +14,11 @@ from struct import Struct
 BYTES = tuple(map(bytes, zip(range(256))))
 _pack_imm32 = Struct("<i").pack
 
+#: Addressing bytes made so far, by registers: what they consist of is the same for most instructions of a program.
+_two_registers: dict[tuple[int, int], tuple[int, bytes]] = {}
+_bases: dict[tuple[int, int], tuple[int, bytes, bytes, bytes]] = {}
+_indices: dict[tuple[int, int, int, int], tuple[int, bytes, bytes, bytes]] = {}
+
 
 def bad_register(*registers: int) -> ValueError:
     """The error for a register number out of range."""
@@ -53,12 +58,18 @@ def rex_of_byte(reg: int) -> int:
     return 0x40 if 4 <= reg <= 7 else 0
 
 
-def reg_reg(prefix: bytes, rex: int, opcode: bytes, reg: int, rm: int) -> bytes:
-    """An instruction on two registers; ``reg`` may be an opcode extension (``/0`` to ``/7``)."""
+def _of_two_registers(reg: int, rm: int) -> tuple[int, bytes]:
+    """The REX bits and the ModRM byte of two registers."""
     if (reg | rm) & -16:
         raise bad_register(reg, rm)
-    rex |= reg >> 1 & 4 | rm >> 3
-    modrm = BYTES[0xC0 | (reg & 7) << 3 | rm & 7]
+    found = _two_registers[reg, rm] = reg >> 1 & 4 | rm >> 3, BYTES[0xC0 | (reg & 7) << 3 | rm & 7]
+    return found
+
+
+def reg_reg(prefix: bytes, rex: int, opcode: bytes, reg: int, rm: int) -> bytes:
+    """An instruction on two registers; ``reg`` may be an opcode extension (``/0`` to ``/7``)."""
+    bits, modrm = _two_registers.get((reg, rm)) or _of_two_registers(reg, rm)
+    rex |= bits
     if rex:
         return prefix + BYTES[0x40 | rex] + opcode + modrm
     return prefix + opcode + modrm
@@ -74,41 +85,53 @@ def reg_only(rex: int, opcode: int, rm: int) -> bytes:
     return BYTES[opcode | rm]
 
 
-def reg_mem(prefix: bytes, rex: int, opcode: bytes, reg: int, base: int, disp: int) -> bytes:
-    """An instruction on a register and ``[base + disp]``.
+def _of_base(reg: int, base: int) -> tuple[int, bytes, bytes, bytes]:
+    """The REX bits, and the ModRM and SIB bytes without a displacement (empty where there has to be one), with one of
+    8 bits, and with one of 32 bits.
 
     As a base, rsp and r12 need a SIB byte, and rbp and r13 a displacement: their plain encodings mean other things.
     """
     if (reg | base) & -16:
         raise bad_register(reg, base)
-    rex |= reg >> 1 & 4 | base >> 3
     low = base & 7
     modrm = (reg & 7) << 3 | low
-    if disp == 0 and low != 5:
-        address = BYTES[modrm] if low != 4 else bytes((modrm, 0x24))
-    elif -0x80 <= disp <= 0x7F:
-        address = BYTES[0x40 | modrm] + BYTES[disp & 0xFF] if low != 4 else bytes((0x40 | modrm, 0x24, disp & 0xFF))
-    else:
-        address = (BYTES[0x80 | modrm] if low != 4 else bytes((0x80 | modrm, 0x24))) + imm32(disp)
+    sib = b"\x24" if low == 4 else b""
+    plain = b"" if low == 5 else BYTES[modrm] + sib
+    found = reg >> 1 & 4 | base >> 3, plain, BYTES[0x40 | modrm] + sib, BYTES[0x80 | modrm] + sib
+    _bases[reg, base] = found
+    return found
+
+
+def reg_mem(prefix: bytes, rex: int, opcode: bytes, reg: int, base: int, disp: int) -> bytes:
+    """An instruction on a register and ``[base + disp]``."""
+    bits, address, short, long = _bases.get((reg, base)) or _of_base(reg, base)
+    rex |= bits
+    if disp or not address:
+        address = short + BYTES[disp & 0xFF] if -0x80 <= disp <= 0x7F else long + imm32(disp)
     if rex:
         return prefix + BYTES[0x40 | rex] + opcode + address
     return prefix + opcode + address
 
 
-def reg_index(prefix: bytes, rex: int, opcode: bytes, reg: int, base: int, index: int, scale: int, disp: int) -> bytes:
-    """An instruction on a register and ``[base + (index << scale) + disp]``."""
+def _of_index(reg: int, base: int, index: int, scale: int) -> tuple[int, bytes, bytes, bytes]:
+    """What :func:`_of_base` says of a base, with an index as well."""
     if (reg | base | index) & -16 or index == 4 or scale & -4:
         raise bad_register(reg, base, index, scale)
-    rex |= reg >> 1 & 4 | index >> 2 & 2 | base >> 3
     low = base & 7
     modrm = (reg & 7) << 3 | 4
-    sib = scale << 6 | (index & 7) << 3 | low
-    if disp == 0 and low != 5:
-        address = BYTES[modrm] + BYTES[sib]
-    elif -0x80 <= disp <= 0x7F:
-        address = BYTES[0x40 | modrm] + BYTES[sib] + BYTES[disp & 0xFF]
-    else:
-        address = BYTES[0x80 | modrm] + BYTES[sib] + imm32(disp)
+    sib = BYTES[scale << 6 | (index & 7) << 3 | low]
+    plain = b"" if low == 5 else BYTES[modrm] + sib
+    found = reg >> 1 & 4 | index >> 2 & 2 | base >> 3, plain, BYTES[0x40 | modrm] + sib, BYTES[0x80 | modrm] + sib
+    _indices[reg, base, index, scale] = found
+    return found
+
+
+def reg_index(prefix: bytes, rex: int, opcode: bytes, reg: int, base: int, index: int, scale: int, disp: int) -> bytes:
+    """An instruction on a register and ``[base + (index << scale) + disp]``."""
+    bits, address, short, long = _indices.get((reg, base, index, scale)) or _of_index(reg, base, index, scale)
+    rex |= bits
+    if disp or not address:
+        address = short + BYTES[disp & 0xFF] if -0x80 <= disp <= 0x7F else long + imm32(disp)
     if rex:
         return prefix + BYTES[0x40 | rex] + opcode + address
     return prefix + opcode + address

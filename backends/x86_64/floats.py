@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 _ROUND_NEAREST, _ROUND_DOWN, _ROUND_UP, _ROUND_TO_ZERO = range(8, 12)  # bit 3: no inexact exception
 
 
-def materialise_float(s: Selection, sink: Operand | None, condition: int, *operands: Operand) -> Operand:
+def materialise_float(s: Selection, sink: Operand | None, condition: int, bits: int) -> Operand:
     """Like :func:`.integers.materialise` for float equality and inequality."""
     if sink is WANT_FLAGS:
-        for operand in operands:
-            s.release(operand)
+        s.borrowed |= bits
         return flags(condition)
     dst = sink.reg if sink is not None else s.take()
     parity = s.scratch()
@@ -35,7 +34,7 @@ def materialise_float(s: Selection, sink: Operand | None, condition: int, *opera
         s.code += asm.setcc(asm.CC_NE, dst)
         s.code += asm.alu_rr(asm.OR, 0, dst, parity)
     s.code += asm.movzx8_rr(dst, dst)
-    return s.result(I32, dst, sink, *operands)
+    return s.result(I32, dst, sink, bits)
 
 
 def _arithmetic(op: int, double: int, commutative: bool) -> Rule:
@@ -51,13 +50,13 @@ def _arithmetic(op: int, double: int, commutative: bool) -> Rule:
                 s.load_float(scratch, a)
                 s.code += asm.sse_rr(op, double, scratch, b.reg)
                 s.code += asm.movaps_rr(dst, scratch)
-                return s.result(type_, dst, sink, a, b)
+                return s.result(type_, dst, sink, a.bit | b.bit)
         s.load_float(dst, a)
         if b.reg >= 0 or b.kind == CONSTANT:
             s.code += asm.sse_rr(op, double, dst, s.in_float_register(b))
         else:
             s.code += asm.sse_rm(op, double, dst, RBP, b.offset)
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -82,7 +81,7 @@ def _minimum_or_maximum(op: int, double: int) -> Rule:
         s.code += not_unordered + equal + unordered + ordered
         dst = s.float_destination(sink, a, b)
         s.code += asm.movaps_rr(dst, work)
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -98,7 +97,7 @@ def _sign(name: str, double: int) -> Rule:
         s.load_float_bits(double, mask, top - 1 if name == "abs" else top)
         s.load_float(dst, a)
         s.code += (asm.andps_rr if name == "abs" else asm.xorps_rr)(dst, mask)
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -118,7 +117,7 @@ def _copysign(double: int) -> Rule:
         s.code += asm.orps_rr(work, mask)
         if work != dst:
             s.code += asm.movaps_rr(dst, work)
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -129,7 +128,7 @@ def _round(mode: int, double: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
         dst = s.float_destination(sink, a)
         s.code += asm.rounds_rr(double, dst, s.in_float_register(a), mode)
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -140,7 +139,7 @@ def _square_root(double: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
         dst = s.float_destination(sink, a)
         s.code += asm.sse_rr(asm.SSE_SQRT, double, dst, s.in_float_register(a))
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -157,8 +156,8 @@ def _compare(condition: int, double: int, swapped: bool) -> Rule:
         else:
             s.code += asm.ucomis_rm(double, left, RBP, b.offset)
         if condition > 15:
-            return materialise_float(s, sink, condition, a, b)
-        return materialise(s, sink, condition, a, b)
+            return materialise_float(s, sink, condition, a.bit | b.bit)
+        return materialise(s, sink, condition, a.bit | b.bit)
 
     return rule
 
@@ -176,10 +175,11 @@ def select_float(s: Selection, sink: Operand | None, a: Operand, b: Operand, con
         a, b = b, a
         holds = invert(holds)
     s.load_float(dst, a)
-    before = len(s.code)
+    before = s.code
+    s.code = bytearray()
     s.load_float(dst, b)
-    other = bytes(s.code[before:])
-    del s.code[before:]
+    other = s.code
+    s.code = before
     if holds == FLOAT_EQUAL:
         skip = asm.jcc_rel8(asm.CC_E, len(other))
         s.code += asm.jcc_rel8(asm.CC_P, len(skip)) + skip
@@ -188,7 +188,7 @@ def select_float(s: Selection, sink: Operand | None, a: Operand, b: Operand, con
     else:
         s.code += asm.jcc_rel8(holds, len(other))
     s.code += other
-    return s.result(type_, dst, sink, a, b, condition)
+    return s.result(type_, dst, sink, a.bit | b.bit | condition.bit)
 
 
 def _rules() -> dict[str, Rule]:

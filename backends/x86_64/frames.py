@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from .. import convention
 from ..abi import CTX_STORE, STORE_STACK_LIMIT
-from ..operand import F32, Operand, is_float
+from ..operand import F32, INTERN_LIMIT, Operand, is_float
 from . import asm
 from .regs import CONTEXT, FLOAT_PARAMS, FLOAT_PINNED, INT_PARAMS, PINNED, RAX, RBP, RCX, RDI, RSP
 
@@ -61,19 +61,32 @@ def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...], size:
 
     One that arrived in the argument area and is not pinned stays there.
     """
-    code = bytearray()
-    for type_, (reg, area), home in zip(types, parameter_places(types)[0], homes, strict=True):
-        if is_float(type_):
-            double = 0 if type_ == F32 else 1
-            if reg >= 0:
-                code += asm.movaps_rr(home.reg, reg) if home.reg >= 0 else asm.movs_mr(double, RBP, home.offset, reg)
-            elif home.reg >= 0:
-                code += asm.movs_rm(double, home.reg, RBP, 16 + area)
-        elif reg >= 0:
-            code += asm.mov_rr(1, home.reg, reg) if home.reg >= 0 else asm.mov_mr(1, RBP, home.offset, reg)
+    code = b""
+    for (reg, area), home in zip(parameter_places(types)[0], homes, strict=True):
+        code += _received.get((home, reg, area)) or _receive(home, reg, area)
+    return code
+
+
+_received: dict[tuple[Operand, int, int], bytes] = {}
+
+
+def _receive(home: Operand, reg: int, area: int) -> bytes:
+    """Move one parameter home, from a register or, if that is -1, from the argument area; memoised."""
+    code = b""
+    if is_float(home.type):
+        double = 0 if home.type == F32 else 1
+        if reg >= 0:
+            code = asm.movaps_rr(home.reg, reg) if home.reg >= 0 else asm.movs_mr(double, RBP, home.offset, reg)
         elif home.reg >= 0:
-            code += asm.mov_rm(1, home.reg, RBP, 16 + area)
-    return bytes(code)
+            code = asm.movs_rm(double, home.reg, RBP, ARGUMENT_AREA + area)
+    elif reg >= 0:
+        code = asm.mov_rr(1, home.reg, reg) if home.reg >= 0 else asm.mov_mr(1, RBP, home.offset, reg)
+    elif home.reg >= 0:
+        code = asm.mov_rm(1, home.reg, RBP, ARGUMENT_AREA + area)
+    if len(_received) >= INTERN_LIMIT:
+        _received.clear()
+    _received[home, reg, area] = code
+    return code
 
 
 def zero_slots(first: int, count: int) -> bytes:
@@ -102,7 +115,17 @@ def zero_slots(first: int, count: int) -> bytes:
 
 def zero_pinned(homes: tuple[Operand, ...]) -> bytes:
     """Zero pinned locals."""
-    return b"".join(asm.xorps_rr(h.reg, h.reg) if is_float(h.type) else asm.zero(h.reg) for h in homes)
+    return b"".join([_zeros.get(home) or _zero(home) for home in homes])
+
+
+_zeros: dict[Operand, bytes] = {}
+
+
+def _zero(home: Operand) -> bytes:
+    """Zero one pinned local; memoised, since there are few."""
+    reg = home.reg
+    code = _zeros[home] = asm.xorps_rr(reg, reg) if is_float(home.type) else asm.zero(reg)
+    return code
 
 
 def _save_pinned(ints: int, floats: int) -> bytes:

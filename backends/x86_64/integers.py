@@ -7,7 +7,7 @@ flags, or ``None``.
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, FLAGS, I32, I64, REGISTER, WANT_FLAGS, Operand, flags, is_float
+from ..operand import CONSTANT, FLAGS, I32, I64, REGISTER, WANT_FLAGS, Operand, flags
 from . import asm, features
 from .conditions import FLOAT_EQUAL, FLOAT_NOT_EQUAL, SWAPPED, invert
 from .regs import RAX, RBP, RCX, RDX
@@ -37,7 +37,7 @@ def _binary(op: int, wide: int, commutative: bool) -> Rule:
             if a.reg >= 0 and dst != a.reg:
                 if op == asm.ADD and b.reg >= 0 and dst != b.reg:
                     s.code += asm.lea_rx(wide, dst, a.reg, b.reg, 0, 0)
-                    return s.result(type_, dst, sink, a, b)
+                    return s.result(type_, dst, sink, a.bit | b.bit)
                 if b.kind == CONSTANT:
                     value = signed(b.value, 64 if wide else 32)
                     if op == asm.SUB:
@@ -45,7 +45,7 @@ def _binary(op: int, wide: int, commutative: bool) -> Rule:
                     if -(1 << 31) <= value < 1 << 31:
                         s.code += asm.lea_rm(wide, dst, a.reg, value)
                         s.immediate_end = len(s.code)
-                        return s.result(type_, dst, sink, a, b)
+                        return s.result(type_, dst, sink, a.bit | b.bit)
         if b.reg == dst and a.reg != dst:
             if commutative:
                 a, b = b, a
@@ -54,10 +54,10 @@ def _binary(op: int, wide: int, commutative: bool) -> Rule:
                 s.load(scratch, a)
                 s.alu(op, wide, scratch, b)
                 s.code += asm.mov_rr(wide, dst, scratch)
-                return s.result(type_, dst, sink, a, b)
+                return s.result(type_, dst, sink, a.bit | b.bit)
         s.load(dst, a)
         s.alu(op, wide, dst, b)
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -78,7 +78,7 @@ def _multiply(wide: int) -> Rule:
                     source = dst
                 s.code += asm.imul_rri(wide, dst, source, value)
                 s.immediate_end = len(s.code)
-                return s.result(type_, dst, sink, a, b)
+                return s.result(type_, dst, sink, a.bit | b.bit)
         if b.reg == dst and a.reg != dst:
             a, b = b, a
         s.load(dst, a)
@@ -88,7 +88,7 @@ def _multiply(wide: int) -> Rule:
             s.code += asm.imul_rr(wide, dst, s.in_register(b))
         else:
             s.code += asm.imul_rm(wide, dst, RBP, b.offset)
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -104,12 +104,12 @@ def _shift(op: int, wide: int) -> Rule:
             count = b.value & mask
             if op in (asm.ROL, asm.ROR) and features.BMI2 and count and a.reg >= 0 and a.reg != dst:
                 s.code += asm.rorx(wide, dst, a.reg, count if op == asm.ROR else mask + 1 - count)
-                return s.result(type_, dst, sink, a, b)
+                return s.result(type_, dst, sink, a.bit | b.bit)
             s.load(dst, a)
             if count:
                 s.code += asm.shift_ri(op, wide, dst, count)
                 s.immediate_end = len(s.code)
-            return s.result(type_, dst, sink, a, b)
+            return s.result(type_, dst, sink, a.bit | b.bit)
         if with_count_register is not None and features.BMI2:
             dst = s.destination(sink, a, b)
             source = a.reg
@@ -117,7 +117,7 @@ def _shift(op: int, wide: int) -> Rule:
                 source = dst if dst != b.reg else s.scratch()
                 s.load(source, a)
             s.code += with_count_register(wide, dst, source, s.in_register(b))
-            return s.result(type_, dst, sink, a, b)
+            return s.result(type_, dst, sink, a.bit | b.bit)
         # The count has to be in cl. The compiler has made sure that rcx is free or holds one of the operands.
         work = s.scratch(_RCX)
         s.load(work, a)
@@ -131,10 +131,10 @@ def _shift(op: int, wide: int) -> Rule:
             dst = b.reg
         else:
             dst = work
-            s._borrowed &= ~(1 << work)
+            s.borrowed &= ~(1 << work)
         if dst != work:
             s.code += asm.mov_rr(wide, dst, work)
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -157,7 +157,7 @@ def _unsigned_by_power(
             scratch = s.scratch()
             s.code += asm.mov_ri(scratch, mask)
             s.code += asm.alu_rr(asm.AND, wide, dst, scratch)
-    return s.result(type_, dst, sink, a, b)
+    return s.result(type_, dst, sink, a.bit | b.bit)
 
 
 def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
@@ -191,33 +191,33 @@ def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
         out = RDX if remainder else RAX
         if sink is not None:
             s.code += asm.mov_rr(wide, sink.reg, out)
-            return s.result(type_, out, sink, a, b)
+            return s.result(type_, out, sink, a.bit | b.bit)
         s.free &= ~(1 << out)
-        s._borrowed &= ~(1 << out)
-        return s.result(type_, out, None, a, b)
+        s.borrowed &= ~(1 << out)
+        return s.result(type_, out, None, a.bit | b.bit)
 
     return rule
 
 
-def materialise(s: Selection, sink: Operand | None, condition: int, *operands: Operand) -> Operand:
-    """The outcome of a comparison as 0 or 1, or left in the flags where the next instruction takes it from there."""
+def materialise(s: Selection, sink: Operand | None, condition: int, bits: int) -> Operand:
+    """The outcome of a comparison as 0 or 1, or left in the flags where the next instruction takes it from there.
+
+    ``bits`` are the temporaries of what was compared.
+    """
     if sink is WANT_FLAGS:
-        for operand in operands:
-            s.release(operand)
+        s.borrowed |= bits
         return flags(condition)
     if sink is not None:
         dst = sink.reg
+    elif bits & INT_TEMPORARIES:
+        bit = bits & INT_TEMPORARIES
+        dst = (bit & -bit).bit_length() - 1
     else:
-        for operand in operands:
-            if operand.kind == REGISTER and not is_float(operand.type):
-                dst = operand.reg
-                break
-        else:
-            # The comparison is done, so what was borrowed for it will do.
-            dst = s.keep_borrowed()
+        # The comparison is done, so what was borrowed for it will do.
+        dst = s.keep_borrowed()
     s.code += asm.setcc(condition, dst)
     s.code += asm.movzx8_rr(dst, dst)
-    return s.result(I32, dst, sink, *operands)
+    return s.result(I32, dst, sink, bits)
 
 
 def _compare(condition: int, wide: int) -> Rule:
@@ -236,7 +236,7 @@ def _compare(condition: int, wide: int) -> Rule:
             s.immediate_end = len(s.code)
         else:
             s.alu(asm.CMP, wide, s.in_register(a), b)
-        return materialise(s, sink, holds, a, b)
+        return materialise(s, sink, holds, a.bit | b.bit)
 
     return rule
 
@@ -246,7 +246,7 @@ def _is_zero(wide: int) -> Rule:
         if a.kind == FLAGS:
             return invert_materialised(s, sink, invert(a.value))
         test_zero(s, wide, a)
-        return materialise(s, sink, asm.CC_E, a)
+        return materialise(s, sink, asm.CC_E, a.bit)
 
     return rule
 
@@ -256,8 +256,8 @@ def invert_materialised(s: Selection, sink: Operand | None, condition: int) -> O
     from .floats import materialise_float
 
     if condition > 15:
-        return materialise_float(s, sink, condition)
-    return materialise(s, sink, condition)
+        return materialise_float(s, sink, condition, 0)
+    return materialise(s, sink, condition, 0)
 
 
 def test_zero(s: Selection, wide: int, a: Operand) -> None:
@@ -299,7 +299,7 @@ def _count_bits(name: str, wide: int) -> Rule:
             s.code += asm.tzcnt(wide, dst, source)
         else:
             s.code += asm.popcnt(wide, dst, source)
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -325,7 +325,7 @@ def _extend(name: str, source_bits: int, wide: int) -> Rule:
             s.code += asm.movsx16_rr(wide, dst, source)
         else:
             s.code += asm.movsxd_rr(dst, source)
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -348,7 +348,7 @@ def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition
     dst = s.destination(sink, a, b)
     if condition.kind == CONSTANT:
         s.load(dst, a if condition.value else b)
-        return s.result(type_, dst, sink, a, b, condition)
+        return s.result(type_, dst, sink, a.bit | b.bit | condition.bit)
     if dst == b.reg and dst != a.reg:
         if len(opposite) == 1:
             a, b = b, a
@@ -359,7 +359,7 @@ def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition
             s.load(dst, a)
             for condition_code in opposite:
                 s.code += asm.cmovcc_rr(condition_code, wide, dst, kept)
-            return s.result(type_, dst, sink, a, b, condition)
+            return s.result(type_, dst, sink, a.bit | b.bit | condition.bit)
     other = s.in_register(b) if b.kind == CONSTANT else b.reg
     s.load(dst, a)
     for condition_code in opposite:
@@ -367,13 +367,13 @@ def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition
             s.code += asm.cmovcc_rr(condition_code, wide, dst, other)
         else:
             s.code += asm.cmovcc_rm(condition_code, wide, dst, RBP, b.offset)
-    return s.result(type_, dst, sink, a, b, condition)
+    return s.result(type_, dst, sink, a.bit | b.bit | condition.bit)
 
 
 def is_null(s: Selection, sink: Operand | None, a: Operand) -> Operand:
     """Whether a reference is null, which is the cell 0."""
     test_zero(s, 1, a)
-    return materialise(s, sink, asm.CC_E, a)
+    return materialise(s, sink, asm.CC_E, a.bit)
 
 
 _CONDITIONS = {

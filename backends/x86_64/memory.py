@@ -106,7 +106,7 @@ def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -
     else:
         code = indexed(*leading, dst, MEMORY_BASE, s.in_register(a), 0, disp)
     head, tail = _split(code, form)
-    return bytes(s.code) + head, tail, s.result(type_, dst, sink, a)
+    return bytes(s.code) + head, tail, s.result(type_, dst, sink, a.bit)
 
 
 def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[bytes, bytes]:
@@ -202,7 +202,7 @@ def global_get(s: Selection, sink: Operand | None, type_: int, offset: int, by_p
             s.code += asm.mov_rm(1, dst, CONTEXT, offset)
             base, offset = dst, 0
         s.code += asm.mov_rm(0 if type_ == I32 else 1, dst, base, offset)
-    return s.result(type_, dst, sink)
+    return s.result(type_, dst, sink, 0)
 
 
 def global_set(s: Selection, value: Operand, offset: int, by_pointer: bool) -> None:
@@ -222,14 +222,14 @@ def memory_size(s: Selection, sink: Operand | None, descriptor: int) -> Operand:
     s.code += asm.mov_rm(1, dst, CONTEXT, descriptor)
     s.code += asm.mov_rm(1, dst, dst, MEMORY_SIZE)
     s.code += asm.shift_ri(asm.SHR, 1, dst, 16)
-    return s.result(I32, dst, sink)
+    return s.result(I32, dst, sink, 0)
 
 
 def context_cell(s: Selection, sink: Operand | None, type_: int, offset: int) -> Operand:
     """A cell of the context, as ``ref.func`` reads it."""
     dst = sink.reg if sink is not None else s.take()
     s.code += asm.mov_rm(1, dst, CONTEXT, offset)
-    return s.result(type_, dst, sink)
+    return s.result(type_, dst, sink, 0)
 
 
 def table_size(s: Selection, sink: Operand | None, table: int) -> Operand:
@@ -237,7 +237,7 @@ def table_size(s: Selection, sink: Operand | None, table: int) -> Operand:
     dst = sink.reg if sink is not None else s.take()
     s.code += asm.mov_rm(1, dst, CONTEXT, table)
     s.code += asm.mov_rm(0, dst, dst, TABLE_LENGTH)
-    return s.result(I32, dst, sink)
+    return s.result(I32, dst, sink, 0)
 
 
 def _table_cell(s: Selection, table: int, index: int) -> int:
@@ -258,8 +258,8 @@ def table_get(s: Selection, sink: Operand | None, type_: int, table: int, a: Ope
     dst = sink.reg if sink is not None else base
     s.code += asm.mov_rx(1, dst, base, index, 3, 0)
     if sink is None:
-        s._borrowed &= ~(1 << base)
-    return s.result(type_, dst, sink, a)
+        s.borrowed &= ~(1 << base)
+    return s.result(type_, dst, sink, a.bit)
 
 
 def table_set(s: Selection, table: int, a: Operand, b: Operand) -> None:

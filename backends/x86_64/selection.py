@@ -6,7 +6,7 @@ ends with the mask that is free afterwards.
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, F32, F64, I32, LOCAL, REGISTER, SLOT, Operand, is_float, register
+from ..operand import CONSTANT, F32, F64, I32, LOCAL, SLOT, Operand, is_float, register
 from . import asm
 from .regs import RBP
 
@@ -27,21 +27,22 @@ class Selection:
 
     Attributes:
         code: the machine code so far.
+        borrowed: mask of temporaries that are free again when the code has run.
         free: mask of free temporaries, see :attr:`Operand.bit <vibewasm.backends.operand.Operand>`.
         immediate_end: where the immediate of the constant operand ends in ``code``, 0 if none was emitted.
     """
 
-    __slots__ = ("_borrowed", "code", "free", "immediate_end")
+    __slots__ = ("borrowed", "code", "free", "immediate_end")
 
     def __init__(self, free: int) -> None:
         self.code = bytearray()
         self.free = free
-        self._borrowed = 0
+        self.borrowed = 0
         self.immediate_end = 0
 
     def finish(self) -> int:
         """The mask that is free after the code."""
-        return self.free | self._borrowed
+        return self.free | self.borrowed
 
     def take(self, avoid: int = 0) -> int:
         """Claim a free integer temporary that is not in the mask ``avoid``."""
@@ -64,28 +65,28 @@ class Selection:
     def scratch(self, avoid: int = 0) -> int:
         """An integer temporary that is free again after this instruction."""
         reg = self.take(avoid)
-        self._borrowed |= 1 << reg
+        self.borrowed |= 1 << reg
         return reg
 
     def scratch_float(self) -> int:
         """A float temporary that is free again after this instruction."""
         reg = self.take_float()
-        self._borrowed |= 1 << (16 + reg)
+        self.borrowed |= 1 << (16 + reg)
         return reg
 
     def keep_borrowed(self) -> int:
         """Claim an integer scratch whose value is no longer needed, or a free temporary if there is none."""
-        borrowed = self._borrowed & INT_TEMPORARIES & ~self.free
+        borrowed = self.borrowed & INT_TEMPORARIES & ~self.free
         if not borrowed:
             return self.take()
         bit = borrowed & -borrowed
-        self._borrowed ^= bit
+        self.borrowed ^= bit
         return bit.bit_length() - 1
 
     def release(self, operand: Operand, but: int = -1) -> None:
         """Give an operand's temporary back after this instruction, unless it is the register ``but``."""
         if operand.bit and operand.reg != but:
-            self._borrowed |= operand.bit
+            self.borrowed |= operand.bit
 
     # -- moves: none of them changes the flags ------------------------------------------------------------------
 
@@ -162,9 +163,9 @@ class Selection:
         """The integer register for a result: the sink's, that of the dying operand ``a`` or ``b``, or a fresh one."""
         if sink is not None:
             return sink.reg
-        if a.kind == REGISTER and not is_float(a.type):
+        if a.bit & INT_TEMPORARIES:
             return a.reg
-        if b is not None and b.kind == REGISTER and not is_float(b.type):
+        if b is not None and b.bit & INT_TEMPORARIES:
             return b.reg
         return self.take()
 
@@ -172,22 +173,21 @@ class Selection:
         """The vector register for a result, chosen like :meth:`destination`."""
         if sink is not None:
             return sink.reg
-        if a.kind == REGISTER and is_float(a.type):
+        if a.bit & FLOAT_TEMPORARIES:
             return a.reg
-        if b is not None and b.kind == REGISTER and is_float(b.type):
+        if b is not None and b.bit & FLOAT_TEMPORARIES:
             return b.reg
         return self.take_float()
 
-    def result(self, type_: int, dst: int, sink: Operand | None, *operands: Operand) -> Operand:
-        """Release ``operands`` and name the result in ``dst``: the sink itself, or a temporary's entry."""
-        bits = 0
-        for operand in operands:
-            bits |= operand.bit
+    def result(self, type_: int, dst: int, sink: Operand | None, bits: int) -> Operand:
+        """Release the operands' temporaries ``bits`` and name the result in ``dst``: the sink itself, or a temporary's
+        entry.
+        """
         if sink is not None:
-            self._borrowed |= bits
+            self.borrowed |= bits
             return sink
         kept = register(type_, dst)
-        self._borrowed |= bits & ~kept.bit
+        self.borrowed |= bits & ~kept.bit
         return kept
 
     # -- arithmetic with any kind of source ----------------------------------------------------------------------

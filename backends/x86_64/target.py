@@ -37,9 +37,6 @@ MEMO_LIMIT = 1 << 18
 _MOST_INTS = 3
 _MOST_FLOATS = 4
 
-#: Masks with no or one temporary in use, which most choices end with.
-_ROOMY = frozenset((ALL_FREE, *(ALL_FREE ^ 1 << bit for bit in range(24))))
-
 _rules: dict[str, Callable[..., Operand]] = dict(_INTEGER_RULES)
 
 
@@ -49,8 +46,19 @@ def configure(bmi1: bool, bmi2: bool, lzcnt: bool) -> None:
     MEMO.clear()
 
 
+#: What :func:`is_tight` said of each mask.
+_tight: dict[int, bool] = {}
+
+
 def is_tight(free: int) -> bool:
     """Whether so many temporaries are in use that a rule might not find enough."""
+    found = _tight.get(free)
+    if found is None:
+        found = _tight[free] = _count_free(free)
+    return found
+
+
+def _count_free(free: int) -> bool:
     used_ints = (INT_TEMPORARIES & ~free).bit_count()
     return used_ints > _MOST_INTS or (FLOAT_TEMPORARIES & ~free).bit_count() > _MOST_FLOATS
 
@@ -86,8 +94,8 @@ def lower(
     """
     selection = Selection(free)
     result = rule(selection, sink, *operands)
-    after = selection.finish()
-    return bytes(selection.code), result, after, after not in _ROOMY and is_tight(after)
+    after = selection.free | selection.borrowed
+    return bytes(selection.code), result, after, is_tight(after)
 
 
 #: What an opcode and a constant as its second operand become: the compiler's, see ``choose_constant`` there.
@@ -157,11 +165,11 @@ def lower_immediate(
     """
     selection = Selection(free)
     result = rule(selection, sink, a, stand_in)
-    after = selection.finish()
+    after = selection.free | selection.borrowed
     end = selection.immediate_end
     width = 1 if stand_in.value == 0x11 else 4
     code = bytes(selection.code)
-    return code[: end - width], code[end:], result, after, after not in _ROOMY and is_tight(after)
+    return code[: end - width], code[end:], result, after, is_tight(after)
 
 
 def lower_select(

@@ -23,7 +23,7 @@ def pass_arguments(
     if len(params) > MANY_ARGUMENTS:
         _pass_many(c, params, instruction, index)
         return
-    text, _, plan = c.env.argument_plan(params)
+    text, plan = c.env.argument_plan(params)
     arguments = c.stack[-len(params) :] if params else []
     if index is not None:
         arguments.append(index)
@@ -83,22 +83,15 @@ def _pass_one_by_one(
     held = pending
     position = len(arguments)
     # From the last to the first: temporaries are given out in the order of parameters, one behind.
-    for moves, type_, reg, bit in plan:
+    for find, moves, type_, reg, bit in plan:
         position -= 1
         argument = arguments[position]
         pending &= ~argument.bit
-        if pending & bit:
+        if pending & bit or argument.type != type_:
             return False
-        move = moves.get(argument)
+        move = find(argument) or _new_move(c, moves, reg, argument)
         if move is None:
-            if argument.type != type_:
-                return False
-            move = c.env.calls.argument(argument, reg)
-            if move is None:
-                return False
-            if len(moves) >= INTERN_LIMIT:
-                moves.clear()
-            moves[argument] = move
+            return False
         text += move
     if count:
         del c.stack[-count:]
@@ -108,6 +101,16 @@ def _pass_one_by_one(
     c.out += text
     c.free = all_free
     return True
+
+
+def _new_move(c: FunctionCompiler, moves: dict[Operand, bytes], reg: int, argument: Operand) -> bytes | None:
+    """Make the move of an argument, and keep it; ``None`` if there is none that takes no scratch."""
+    move = c.env.calls.argument(argument, reg)
+    if move is not None:
+        if len(moves) >= INTERN_LIMIT:
+            moves.clear()
+        moves[argument] = move
+    return move
 
 
 def _take_results(c: FunctionCompiler, results: tuple[int, ...]) -> None:
@@ -149,19 +152,21 @@ def call(c: FunctionCompiler, pc: int) -> int:
             pc, index = c.read_unsigned(pc - 1)
     env = c.env
     callee = env.callees.get(index) or env.callee(index)
-    params, results, text, finders, going = callee
+    params, results, text, plan, going = callee
     # The usual call: no argument is where another one goes. They are moved from the last to the first, since
     # temporaries are given out in the order of parameters, one behind.
     stack = c.stack
     position = len(stack)
     held = written = 0
-    for find, bit in finders:
+    for find, moves, type_, reg, bit in plan:
         position -= 1
         argument = stack[position]
-        move = find(argument)
         source = argument.bit
+        move = find(argument)
+        if move is None and argument.type == type_:
+            move = _new_move(c, moves, reg, argument)
         if move is None or source & written:
-            # An unusual one, a move that is new, or a type mismatch.
+            # An unusual one, or a type mismatch.
             pass_arguments(c, params, "call")
             break
         text += move

@@ -85,12 +85,15 @@ def if_(c: FunctionCompiler, pc: int) -> int:
         params = results = _NOTHING
     else:
         pc, params, results = c.env.block_type(c, pc)
-    condition = c.pop("if", I32)
+    stack = c.stack
+    condition = stack.pop() if stack[-1].type == I32 else c.pop("if", I32)
     label = _open(c, IF, params, results)
     sites = label.else_fixups = []
-    for piece in c.env.branch_unless(condition):
-        c.out += piece
-        sites.append(len(c.out))
+    env = c.env
+    out = c.out
+    for piece in env.opposite_branches.get(condition) or env.branch_unless(condition):
+        out += piece
+        sites.append(len(out))
     c.free |= condition.bit
     return pc
 
@@ -308,7 +311,7 @@ def br_if(c: FunctionCompiler, pc: int) -> int:
         out += env.control.jump_back_if(holds, len(out) - label.target)
     else:
         fixups = label.fixups
-        for piece in env.branch_if(condition):
+        for piece in env.branches.get(condition) or env.branch_if(condition):
             out += piece
             fixups.append(len(out))
     return pc

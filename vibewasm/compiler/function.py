@@ -41,6 +41,8 @@ from .tables import (
     LOCAL_SET,
     SIGNATURES,
     STORE,
+    TAKES_CONSTANT,
+    TAKES_NO_CONSTANT,
     TEST,
 )
 
@@ -214,6 +216,12 @@ class FunctionCompiler:
         handlers = self.handlers
         labels = self.labels
         special = self.special
+        takes_constant = TAKES_CONSTANT if special is None else TAKES_NO_CONSTANT
+        # Locals are read faster than globals.
+        local_get, by_handler, i32_const = LOCAL_GET, BY_HANDLER, I32_CONST
+        binary, comparison, load, local_set, store = BINARY, COMPARISON, LOAD, LOCAL_SET, STORE
+        constant_kind, slot_kind = CONSTANT, SLOT
+        small_constants = _SMALL_CONSTANTS
         result: Operand
         free = self.free
         pc = 0
@@ -224,7 +232,7 @@ class FunctionCompiler:
                 free = self.free
             op = code[pc]
             kind = kinds[op]
-            if kind == LOCAL_GET:
+            if kind is local_get:
                 entry = locals_[code[pc + 1]]
                 if entry is not None:
                     push(entry)
@@ -232,7 +240,8 @@ class FunctionCompiler:
                     continue
                 pc, entry = self.long_local(pc + 1)
                 push(entry)
-            elif kind == BY_HANDLER:
+                continue
+            if kind is by_handler:
                 if op == 0x0B and stack[-1] is BARRIER_ENTRY:
                     label = labels[-1]
                     if not label.results and label.depth > 1 and not (label.params and label.opcode == IF):
@@ -256,78 +265,73 @@ class FunctionCompiler:
                 if not labels:
                     break
                 free = self.free
-            elif kind == I32_CONST:
+                continue
+            if kind is i32_const:
                 byte = code[pc + 1]
                 if byte < 128:
-                    push(_SMALL_CONSTANTS[byte])
+                    b = small_constants[byte]
                     pc += 2
-                    continue
-                value = byte & 127
-                byte = code[pc + 2]
-                if byte < 128:
-                    value |= byte << 7
-                    if byte >= 64:
-                        value += 0xFFFFC000
-                    pc += 3
-                elif code[pc + 3] < 64:
-                    value |= (byte & 127) << 7 | code[pc + 3] << 14
-                    pc += 4
                 else:
-                    self.pc = pc
-                    pc, value = self.read_signed(pc + 1, 32)
-                    value &= 0xFFFFFFFF
-                push(constants((I32, value)) or constant(I32, value))
-            elif kind == BINARY or kind == COMPARISON:
+                    value = byte & 127
+                    byte = code[pc + 2]
+                    if byte < 128:
+                        value |= byte << 7
+                        if byte >= 64:
+                            value += 0xFFFFC000
+                        pc += 3
+                    elif code[pc + 3] < 64:
+                        value |= (byte & 127) << 7 | code[pc + 3] << 14
+                        pc += 4
+                    else:
+                        self.pc = pc
+                        pc, value = self.read_signed(pc + 1, 32)
+                        value &= 0xFFFFFFFF
+                    b = constants((I32, value)) or constant(I32, value)
+                op = code[pc]
+                if not takes_constant[op]:
+                    push(b)
+                    continue
+                # Most constants are the second operand of the next instruction, which is taken along.
+                kind = kinds[op]
+                op, b, stand_in, middles = with_constant((op, b)) or self.choose_constant(op, b)
+            elif kind is binary or kind is comparison:
                 b = pop()
+                if b.kind == constant_kind:
+                    op, b, stand_in, middles = with_constant((op, b)) or self.choose_constant(op, b)
+                else:
+                    stand_in = None
+            if kind is binary or kind is comparison:
                 a = pop()
                 pc += 1
-                if a.reg < 0 and a.kind != CONSTANT:
+                if a.reg < 0 and a.kind != constant_kind:
                     text, a, free = fetched((a, free)) or fetch(a, free)
                     out += text
                 following = code[pc]
                 sink = None
                 if following == 0x21 or following == 0x22:
                     sink = locals_[code[pc + 1]]
-                    if sink is not None and (sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))):
+                    if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
                         sink = None
-                elif kind == COMPARISON and following in _TAKES_FLAGS:
+                elif kind is comparison and following in _TAKES_FLAGS:
                     sink = WANT_FLAGS
-                if b.kind == CONSTANT:
-                    op, b, stand_in, middles = with_constant((op, b)) or self.choose_constant(op, b)
-                    if stand_in is not None:
-                        choice = find((op, a, stand_in, free, sink))
-                        if choice is None:
-                            self.pc = pc - 1
-                            choice, a = self.choose_immediate(op, a, stand_in, free, sink)
-                        text, tail, result, free, tight = choice
-                        out += text
-                        out += middles[a.reg >> 3]
-                        if tail:
-                            out += tail
-                        if result is sink:
-                            pc += 2
-                            if following == 0x22:
-                                push(result)
-                        else:
-                            push(result)
-                            if tight:
-                                free = self.relieve(free)
-                        continue
-                choice = find((op, a, b, free, sink))
-                if choice is None:
-                    self.pc = pc - 1
-                    choice, free = self.choose_binary(op, a, b, free, sink)
-                text, result, free, tight = choice
-                out += text
-                if result is sink:
-                    pc += 2
-                    if following == 0x22:
-                        push(result)
+                if stand_in is not None:
+                    choice = find((op, a, stand_in, free, sink))
+                    if choice is None:
+                        self.pc = pc - 1
+                        choice, a = self.choose_immediate(op, a, stand_in, free, sink)
+                    text, tail, result, free, tight = choice
+                    out += text
+                    out += middles[a.reg >> 3]
+                    if tail:
+                        out += tail
                 else:
-                    push(result)
-                    if tight:
-                        free = self.relieve(free)
-            elif kind == LOAD:
+                    choice = find((op, a, b, free, sink))
+                    if choice is None:
+                        self.pc = pc - 1
+                        choice, free = self.choose_binary(op, a, b, free, sink)
+                    text, result, free, tight = choice
+                    out += text
+            elif kind is load:
                 start = pc
                 offset = code[pc + 2]
                 if code[pc + 1] > alignments[op]:
@@ -341,7 +345,7 @@ class FunctionCompiler:
                     pc, offset = self.read_memarg(pc, alignments[op])
                 a = pop()
                 if a.reg < 0:
-                    if a.kind != CONSTANT:
+                    if a.kind != constant_kind:
                         text, a, free = fetched((a, free)) or fetch(a, free)
                         out += text
                     elif a.value and a.type == I32:
@@ -359,7 +363,7 @@ class FunctionCompiler:
                 sink = None
                 if following == 0x21 or following == 0x22:
                     sink = locals_[code[pc + 1]]
-                    if sink is not None and (sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))):
+                    if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
                         sink = None
                 choice = find((op, a, form, free, sink))
                 if choice is None:
@@ -370,15 +374,7 @@ class FunctionCompiler:
                 out += middle
                 if tail:
                     out += tail
-                if result is sink:
-                    pc += 2
-                    if following == 0x22:
-                        push(result)
-                else:
-                    push(result)
-                    if tight:
-                        free = self.relieve(free)
-            elif kind == LOCAL_SET:
+            elif kind is local_set:
                 entry = pop()
                 local = locals_[code[pc + 1]]
                 if local is None:
@@ -386,7 +382,7 @@ class FunctionCompiler:
                     pc, local = self.long_local(pc + 1)
                 else:
                     pc += 2
-                if stack[-1].kind < SLOT:
+                if stack[-1].kind < slot_kind:
                     free = self.protect(local, free)
                 choice = find((0x21, entry, local))
                 if choice is None:
@@ -400,7 +396,8 @@ class FunctionCompiler:
                     push(local)
                 else:
                     push(entry)
-            elif kind == STORE:
+                continue
+            elif kind is store:
                 start = pc
                 offset = code[pc + 2]
                 if code[pc + 1] > alignments[op]:
@@ -415,7 +412,7 @@ class FunctionCompiler:
                 b = pop()
                 a = pop()
                 if a.reg < 0:
-                    if a.kind != CONSTANT:
+                    if a.kind != constant_kind:
                         text, a, free = fetched((a, free)) or fetch(a, free)
                         out += text
                     elif a.value and a.type == I32:
@@ -431,7 +428,7 @@ class FunctionCompiler:
                     continue
                 bits = b""
                 if b.reg < 0:
-                    if b.kind != CONSTANT:
+                    if b.kind != constant_kind:
                         text, b, free = fetched((b, free)) or fetch(b, free)
                         out += text
                     else:
@@ -446,6 +443,7 @@ class FunctionCompiler:
                 out += bits
                 if tail:
                     out += tail
+                continue
             else:  # UNARY or TEST
                 a = pop()
                 pc += 1
@@ -453,9 +451,9 @@ class FunctionCompiler:
                 sink = None
                 if following == 0x21 or following == 0x22:
                     sink = locals_[code[pc + 1]]
-                    if sink is not None and (sink.reg < 0 or (stack[-1].kind < SLOT and not self.may_sink(sink))):
+                    if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
                         sink = None
-                elif kind == TEST and following in _TAKES_FLAGS:
+                elif kind is TEST and following in _TAKES_FLAGS:
                     sink = WANT_FLAGS
                 choice = find((op, a, free, sink))
                 if choice is None:
@@ -463,14 +461,15 @@ class FunctionCompiler:
                     choice = self.choose_unary(op, a, free, sink)
                 text, result, free, tight = choice
                 out += text
-                if result is sink:
-                    pc += 2
-                    if following == 0x22:
-                        push(result)
-                else:
+            # The result goes to the local that the next instruction assigns, or onto the stack.
+            if result is sink:
+                pc += 2
+                if following == 0x22:
                     push(result)
-                    if tight:
-                        free = self.relieve(free)
+            else:
+                push(result)
+                if tight:
+                    free = self.relieve(free)
         self.pc = pc
 
     # -- choices that are not in the memo -------------------------------------------------------------------------
@@ -567,7 +566,8 @@ class FunctionCompiler:
     def choose_load(self, op: int, a: Operand, form: int, free: int, sink: Operand | None) -> SplitChoice:
         """Validate and choose code for a load."""
         name = name_of(op)
-        self.check(name, (self.env.address_type,), (a,))
+        if a.type != self.env.address_type:
+            self.check(name, (self.env.address_type,), (a,))
         fits = sink is None or sink.type == SIGNATURES[op][1][0]
         choice: SplitChoice = self.target.lower_load(name, a, form, free, sink if fits else None)
         if fits:
@@ -577,14 +577,17 @@ class FunctionCompiler:
     def choose_store(self, op: int, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
         """Validate and choose code for a store."""
         name = name_of(op)
-        self.check(name, (self.env.address_type, SIGNATURES[op][0][1]), (a, b))
+        types = SIGNATURES[op][0]
+        if a.type != self.env.address_type or b.type != types[1]:
+            self.check(name, (self.env.address_type, types[1]), (a, b))
         choice: tuple[bytes, bytes, int] = self.target.lower_store(name, a, b, form, free)
         self.target.remember((op, a, b, form, free), choice)
         return choice
 
     def choose_assignment(self, op: int, entry: Operand, local: Operand, free: int) -> tuple[bytes]:
         """Validate and choose code for ``local.set`` and ``local.tee``."""
-        self.check(name_of(op), (local.type,), (entry,))
+        if entry.type != local.type:
+            self.check(name_of(op), (local.type,), (entry,))
         choice = (self.target.move_to_local(entry, local, free),)
         if entry.kind == CONSTANT and entry.value > 64:
             return choice

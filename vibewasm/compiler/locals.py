@@ -20,30 +20,42 @@ LOOP_WEIGHT = 8
 #: A local that is read less than this is not worth saving and restoring a register.
 WORTH_PINNING = 2
 
-_GET = b"\x20"
 _LOOP = b"\x03\x40"
+_GET = b"\x20"
+#: Turns each byte that looks like the opcode of ``local.get`` into 0, and every other into 255.
+_NO_GET = bytes(0 if byte == 0x20 else 0xFF for byte in range(256))
 
 
 def read_locals(body: bytes) -> bytes:
-    """The byte behind each byte that looks like the opcode of ``local.get``: mostly, the locals that are read."""
-    return b"".join([chunk[:1] for chunk in body.split(_GET)[1:]])
+    """The byte behind each byte that looks like the opcode of ``local.get``: mostly, the locals that are read.
+
+    As numbers, the body and what is no ``local.get`` one byte before are or-ed at once: what is not 255 then is wanted.
+    """
+    size = len(body)
+    before = b"\xff" + body.translate(_NO_GET)
+    marked = int.from_bytes(body, "little") | int.from_bytes(before[:size], "little")
+    return marked.to_bytes(size, "little").translate(None, b"\xff")
 
 
-def rank(body: bytes, count: int) -> tuple[int, ...]:
+def rank(body: bytes, count: int) -> list[int]:
     """Indices of the first ``count`` locals that are worth pinning, the hottest first."""
     if not count:
-        return ()
+        return []
+    reads = read_locals(body).count
+    heat: dict[int, int] = {}
     first_loop = body.find(_LOOP)
     if first_loop < 0:
-        reads = read_locals(body).count
-        heat = [reads(index) for index in range(count)]
+        for index in range(count):
+            uses = reads(index)
+            if uses >= WORTH_PINNING:
+                heat[index] = uses
     else:
-        outside = read_locals(body[:first_loop]).count
-        inside = read_locals(body[first_loop:]).count
-        heat = [outside(index) + LOOP_WEIGHT * inside(index) for index in range(count)]
-    candidates = [index for index, uses in enumerate(heat) if uses >= WORTH_PINNING]
-    candidates.sort(key=heat.__getitem__, reverse=True)
-    return tuple(candidates)
+        outside = body.count(_GET, 0, first_loop)
+        for index in range(count):
+            uses = reads(index) + (LOOP_WEIGHT - 1) * reads(index, outside)
+            if uses >= WORTH_PINNING:
+                heat[index] = uses
+    return sorted(heat, key=heat.__getitem__, reverse=True)
 
 
 class Locals:
@@ -52,6 +64,7 @@ class Locals:
     Attributes:
         count: how many there are, parameters included.
         entries: homes of the locals whose index takes one byte; 256 items, ``None`` where there is no such local.
+        base: how many bytes of the frame come before the locals that are not pinned.
         pinned_ints, pinned_floats: how many pinned registers of each class are in use.
         frame_cells: 8-byte frame cells of the locals that are not pinned, but for parameters that stay in the argument
             area.
@@ -67,6 +80,7 @@ class Locals:
         "_run_ends",
         "_run_types",
         "_step",
+        "base",
         "count",
         "entries",
         "first_cell",
@@ -82,7 +96,7 @@ class Locals:
         params: tuple[int, ...],
         places: tuple[tuple[int, int], ...],
         runs: tuple[tuple[int, int], ...],
-        hottest: tuple[int, ...],
+        hottest: list[int],
         pinnable_ints: tuple[int, ...],
         pinnable_floats: tuple[int, ...],
         frames: Frames,
@@ -108,7 +122,8 @@ class Locals:
         entries: list[Operand | None] = [None] * 256
         self._pin(types, entries, hottest, pinnable_ints, pinnable_floats)
         step = self._step = frames.STEP
-        first = offset = frames.cell(frames.locals_base(self.pinned_ints, self.pinned_floats))
+        self.base = frames.locals_base(self.pinned_ints, self.pinned_floats)
+        first = offset = frames.cell(self.base)
         self.first_cell = first
         stay = self._area = frames.ARGUMENT_AREA
         for index in range(min(param_count, short)):
@@ -130,11 +145,11 @@ class Locals:
                 cells = (offset - first) // step
         else:
             self.zero_pinned = []
-        self._long: dict[int, Operand] = {}
-        self._run_ends: list[int] = []
-        self._run_types: list[int] = []
-        self._run_cells: list[int] = []
         if count > SHORT_INDICES:
+            self._long: dict[int, Operand] = {}
+            self._run_ends: list[int] = []
+            self._run_types: list[int] = []
+            self._run_cells: list[int] = []
             cells = self._place_long_parameters(params, places, cells)
             if param_count > SHORT_INDICES:
                 zero_from = cells
@@ -147,7 +162,7 @@ class Locals:
         self,
         types: list[int],
         entries: list[Operand | None],
-        hottest: tuple[int, ...],
+        hottest: list[int],
         pinnable_ints: tuple[int, ...],
         pinnable_floats: tuple[int, ...],
     ) -> None:

@@ -27,15 +27,14 @@ if TYPE_CHECKING:
     from .record import Record
 
     Piece = TypeVar("Piece")
-    #: The search for an argument's move, and the bit of the register that it goes to.
-    Finder = tuple[Callable[[Operand], bytes | None], int]
-    #: The moves of an argument so far, by what is moved; its type, its register or -1, and the register's bit.
-    PlannedArgument = tuple[dict[Operand, bytes], int, int, int]
-    #: What precedes the arguments; then for each, the last one first, the search for its move, and all of its plan.
-    Plan = tuple[bytes, tuple[Finder, ...], tuple[PlannedArgument, ...]]
-    #: Parameter types, result types, what precedes the arguments, the searches for their moves (too many arguments
-    #: have one that finds nothing), and the call itself.
-    Callee = tuple[tuple[int, ...], tuple[int, ...], bytes, tuple[Finder, ...], bytes]
+    #: Of one argument: the search among its moves so far and these, by what is moved; its type; its register, or -1 for
+    #: the argument area; and the register's bit.
+    PlannedArgument = tuple[Callable[[Operand], bytes | None], dict[Operand, bytes], int, int, int]
+    #: What precedes the arguments, and the plan of each, the last one first.
+    Plan = tuple[bytes, tuple[PlannedArgument, ...]]
+    #: Parameter types, result types, what precedes the arguments and their plan (where they are too many one that fits
+    #: nothing), and the call itself.
+    Callee = tuple[tuple[int, ...], tuple[int, ...], bytes, tuple[PlannedArgument, ...], bytes]
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
@@ -69,8 +68,11 @@ class ModuleEnvironment:
         target, control, frames: the backend's modules.
         reach: how far the function's jumps have to reach, a number of the backend's: greater means further.
         kinds: how the hot loop handles each opcode byte in this configuration.
+        jump, poll, pads: the backend's jump, its poll of the interrupt word, and its padding by length.
         address_type: type of addresses of memory 0.
         explicit_bounds: whether accesses are checked by code.
+        callees, branches, opposite_branches, rules: what :meth:`callee`, :meth:`branch_if`, :meth:`branch_unless` and
+            :meth:`rule` said before, for those who ask often.
     """
 
     def __init__(
@@ -89,12 +91,13 @@ class ModuleEnvironment:
         self.address_type = I32
         self.jump = control.jump()
         self.poll = control.poll(reach)
+        self.pads = [control.pad(count) for count in range(control.LOOP_ALIGNMENT)]
         self._types = [(t.param_codes, t.result_codes) for t in info.types]
         self._func_types = info.func_type_indices
         self._jumps: dict[int, tuple[bytes, ...]] = {}
         self._tests: dict[Operand, tuple[bytes, int]] = {}
-        self._branches: dict[Operand, tuple[bytes, ...]] = {}
-        self._opposite_branches: dict[Operand, tuple[bytes, ...]] = {}
+        self.branches: dict[Operand, tuple[bytes, ...]] = {}
+        self.opposite_branches: dict[Operand, tuple[bytes, ...]] = {}
         self._plans: dict[Types, Plan] = {}
         self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
         self._prologues: dict[object, Any] = {}
@@ -313,20 +316,20 @@ class ModuleEnvironment:
 
     def branch_if(self, condition: Operand) -> tuple[bytes, ...]:
         """Pieces of a test and a jump that is taken where the condition holds, memoised."""
-        found = self._branches.get(condition)
+        found = self.branches.get(condition)
         if found is None:
             text, holds = self.test(condition)
             first, *rest = self.jump_if(holds)
-            found = self._branches[condition] = (text + first, *rest)
+            found = self.branches[condition] = (text + first, *rest)
         return found
 
     def branch_unless(self, condition: Operand) -> tuple[bytes, ...]:
         """Pieces of a test and a jump that is taken where the condition does not hold, memoised."""
-        found = self._opposite_branches.get(condition)
+        found = self.opposite_branches.get(condition)
         if found is None:
             text, holds = self.test(condition)
             first, *rest = self.jump_if(holds ^ 1)
-            found = self._opposite_branches[condition] = (text + first, *rest)
+            found = self.opposite_branches[condition] = (text + first, *rest)
         return found
 
     def callee(self, index: int) -> Callee:
@@ -339,8 +342,10 @@ class ModuleEnvironment:
             code = self.calls.call_record(self.layout.imported_func(index))
         else:
             code = self.calls.call_slot(self.layout.slot(defined))
-        text, finders, _ = self.argument_plan(params)
-        found = self.callees[index] = (params, results, text, finders, code)
+        text, plan = self.argument_plan(params)
+        if len(params) > MANY_ARGUMENTS:
+            plan = _TOO_MANY
+        found = self.callees[index] = (params, results, text, plan, code)
         return found
 
     def argument_plan(self, params: Types) -> Plan:
@@ -348,11 +353,7 @@ class ModuleEnvironment:
         found = self._plans.get(params)
         if found is None:
             text, plan = self.calls.argument_plan(params)
-            planned = tuple(map(self._planned_argument, plan))
-            finders: tuple[Finder, ...] = tuple([(moves.get, bit) for moves, _, _, bit in planned])
-            if len(planned) > MANY_ARGUMENTS:
-                finders = _FINDS_NOTHING
-            found = self._plans[params] = (text, finders, planned)
+            found = self._plans[params] = (text, tuple(map(self._planned_argument, plan)))
         return found
 
     @property
@@ -361,7 +362,8 @@ class ModuleEnvironment:
         return self._planned_argument(self.calls.INDEX_PLAN)
 
     def _planned_argument(self, plan: tuple[int, int, int]) -> PlannedArgument:
-        return (self.target.MOVES.setdefault(plan[:2], {}), *plan)
+        moves = self.target.MOVES.setdefault(plan[:2], {})
+        return (moves.get, moves, *plan)
 
     def parameter_places(self, params: Types) -> tuple[tuple[tuple[int, int], ...], int]:
         """Where parameters arrive, memoised."""
@@ -395,11 +397,12 @@ class ModuleEnvironment:
         """Pad so that a loop's header does not straddle a fetch block."""
         padding = -len(c.out) & self.control.LOOP_ALIGNMENT - 1
         if padding:
-            c.out += self.control.pad(padding)
+            c.out += self.pads[padding]
 
 
 _NO_MOVES: dict[Operand, bytes] = {}
-_FINDS_NOTHING = ((_NO_MOVES.get, 0),)
+#: The plan of no argument at all: -1 is no type.
+_TOO_MANY = ((_NO_MOVES.get, _NO_MOVES, -1, -1, 0),)
 _ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items()}
 
 
@@ -538,7 +541,7 @@ class Compiler:
         c.locals = homes
         c.locals_ = homes.entries
         c.self_index = index
-        locals_end = frames.locals_base(homes.pinned_ints, homes.pinned_floats) + 8 * homes.frame_cells
+        locals_end = homes.base + 8 * homes.frame_cells
         # Rounded, so that slots of different functions have the same offsets more often, which serves the memo.
         locals_end = (locals_end + 31) & -32
         stack = c.stack
@@ -593,7 +596,7 @@ class Compiler:
             prologue += piece(frames.zero_pinned, tuple(homes.zero_pinned))
         padding = -len(prologue) & control.LOOP_ALIGNMENT - 1
         if padding:
-            prologue += control.pad(padding)
+            prologue += env.pads[padding]
         start = len(prologue)
         poll_cold = env.poll[1]
         for site, number, pc, back in c.cold:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from ..opcodes import LETTERS, TABLE, natural_alignment
 
-#: How the hot loop handles an opcode byte: by a method of its own, or in one of the ways that it knows itself.
-BY_HANDLER, LOCAL_GET, LOCAL_SET, I32_CONST, BINARY, COMPARISON, UNARY, TEST, LOAD, STORE = range(10)
+#: How the hot loop handles an opcode byte: by a method of its own, or in one of the ways that it knows itself. They are
+#: compared by identity, which CPython does faster where a jump is far.
+LOCAL_GET, LOCAL_SET, I32_CONST, LOAD, STORE = "local.get", "local.set", "i32.const", "load", "store"
+BINARY, COMPARISON, UNARY, TEST, BY_HANDLER = "binary", "comparison", "unary", "test", "by handler"
 
 _COMPARISONS = frozenset(range(0x46, 0x50)) | frozenset(range(0x51, 0x67))
 _TESTS = frozenset((0x45, 0x50))
 
 
-def _kind(code: int, immediates: str, operands: str | None, results: str | None) -> int:
+def _kind(code: int, immediates: str, operands: str | None, results: str | None) -> str:
     if code == 0x20:
         return LOCAL_GET
     if code in (0x21, 0x22):
@@ -29,8 +31,8 @@ def _kind(code: int, immediates: str, operands: str | None, results: str | None)
     return BINARY if len(operands) == 2 else UNARY
 
 
-def _kinds() -> tuple[int, ...]:
-    kinds = bytearray(256)
+def _kinds() -> tuple[str, ...]:
+    kinds = [BY_HANDLER] * 256
     for code, _, immediates, operands, results, _ in TABLE:
         if code < 256:
             kinds[code] = _kind(code, immediates, operands, results)
@@ -41,6 +43,10 @@ def _kinds() -> tuple[int, ...]:
 KINDS = _kinds()
 #: The same where loads and stores need more than a displacement: explicit bounds checks, or no memory at all.
 KINDS_WITHOUT_PLAIN_ACCESS = tuple(BY_HANDLER if kind in (LOAD, STORE) else kind for kind in KINDS)
+
+#: Whether an opcode byte is an operation or a comparison of two operands, and the same for nobody.
+TAKES_CONSTANT = tuple([kind in (BINARY, COMPARISON) for kind in KINDS])
+TAKES_NO_CONSTANT = (False,) * 256
 
 _types: dict[str, tuple[int, ...]] = {}
 
