@@ -3,8 +3,8 @@
 
 What stands behind this command is what the emulated Python gets as its arguments; it runs in the present folder. The
 first run sets everything up in a cache folder: Debian's or Ubuntu's own Python for arm64 with its libraries (15 MB),
-and pytest and hypothesis from wheels. Nothing on this machine is changed and nothing needs root: apt works with state
-of its own, and packages are only unpacked.
+and pytest, hypothesis and capstone from wheels. Nothing on this machine is changed and nothing needs root: apt works
+with state of its own, and packages are only unpacked.
 
 The emulator is ``qemu-aarch64-static`` or ``qemu-aarch64``, from the path or, where neither is there, unpacked from the
 distribution's package as well.
@@ -29,11 +29,11 @@ from pathlib import Path
 
 #: Unpacked with all that they depend on.
 _PACKAGES = ("python3-minimal", "libpython3-stdlib")
-#: Pure-Python packages for the emulated Python.
-_WHEELS = ("pytest>=8", "hypothesis>=6")
+#: Packages for the emulated Python, from wheels.
+_WHEELS = ("pytest>=8", "hypothesis>=6", "capstone>=5")
 _EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")
 #: A complete setup holds this file; another number makes a new one.
-_COMPLETE = "complete-1"
+_COMPLETE = "complete-2"
 
 
 class CannotEmulate(Exception):
@@ -126,7 +126,7 @@ def _set_up(folder: Path) -> None:
     python = _interpreter(folder)
     wheels = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(site)]
     wheels += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python.name[len("python") :]]
-    for platform in ("any", "manylinux_2_17_aarch64"):
+    for platform in ("any", "manylinux_2_17_aarch64", "manylinux2014_aarch64"):
         wheels += ["--platform", platform]
     _run([*wheels, *_WHEELS], "installing pytest")
     # The kernel here cannot start an arm64 program, but a script that starts the emulator: sys.executable is that.
@@ -155,7 +155,7 @@ def command(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
     environment = dict(os.environ)
     paths = [str(folder / "site"), *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
-    # Reports of crashes come from the emulator, and byte code of this machine's Python is not mixed with its own.
+    environment["VIBEWASM_EMULATED"] = "1"
     environment.pop("PYTHONHOME", None)
     further = shlex.split(environment.get("VIBEWASM_QEMU", ""))
     return [emulator(folder), *further, "-L", str(folder / "root"), str(_interpreter(folder)), *arguments], environment
