@@ -1,8 +1,9 @@
 """Rules of loads, stores, globals, tables and references; what a rule is says :mod:`.integers`.
 
 An address is an index into memory 0, whose base is pinned. A load or store with an offset comes in two parts. Between
-them the compiler puts the instructions that add offset and base in the first scratch, and those that put a constant to
-be stored into the second one: so one memoised choice serves every offset. The form says if there is one: 0 or 1.
+them the compiler puts the instructions that ready the offset in the first scratch, and those that put a constant to be
+stored into the second one: so one memoised choice serves every offset. The form says what is in the first scratch then:
+0 nothing, as there is no offset, 1 the sum of base and offset, 2 the offset alone, all that a static address needs.
 """
 
 from __future__ import annotations
@@ -63,11 +64,28 @@ def _static_address(a: Operand) -> bool:
     return a.kind == CONSTANT and a.value == 0
 
 
-def _access(op: int, reg: int, base: int, a: Operand, index: int) -> bytes:
-    """The access at ``base`` and the index, which is in the register ``index``."""
-    if _static_address(a):
-        return asm.access(op, reg, base, 0)
-    return asm.access_u(op, reg, base, index)
+def _base(s: Selection, form: int) -> int:
+    """The register that an index is added to, behind the displacement."""
+    if form == 2:
+        s.code += asm.alu_rr(asm.ADD, 1, SCRATCH, SCRATCH, MEMORY_BASE)
+    return SCRATCH if form else MEMORY_BASE
+
+
+def _access(s: Selection, op: int, reg: int, a: Operand, index: int, form: int) -> None:
+    """The access behind the displacement; the index, if there is one, is in the register ``index``."""
+    if not _static_address(a):
+        s.code += asm.access_u(op, reg, _base(s, form), index)
+    elif form == 2:
+        s.code += asm.access_x(op, reg, MEMORY_BASE, SCRATCH)
+    else:
+        s.code += asm.access(op, reg, _base(s, form), 0)
+
+
+def _cut(s: Selection) -> bytes:
+    """The code so far, which goes before the displacement; what follows goes behind it."""
+    head = bytes(s.code)
+    s.code.clear()
+    return head
 
 
 def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -> tuple[bytes, bytes, Operand]:
@@ -75,8 +93,9 @@ def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -
     type_, op = _LOADS[name]
     dst = s.float_destination(sink, a) if is_float(type_) else s.destination(sink, a)
     index = s.in_register(a, SCRATCH2)
-    access = _access(op, dst, SCRATCH if form else MEMORY_BASE, a, index)
-    return bytes(s.code), access, s.result(type_, dst, sink, a)
+    head = _cut(s)
+    _access(s, op, dst, a, index, form)
+    return head, bytes(s.code), s.result(type_, dst, sink, a)
 
 
 def store(s: Selection, name: str, a: Operand, b: Operand, form: int, spliced: bool) -> tuple[bytes, bytes]:
@@ -86,7 +105,6 @@ def store(s: Selection, name: str, a: Operand, b: Operand, form: int, spliced: b
         spliced: what is stored is put into the second scratch by the compiler, behind the displacement.
     """
     op = _STORES[name]
-    base = SCRATCH if form else MEMORY_BASE
     if spliced or b.reg < 0:
         value = ZR if b.kind == CONSTANT and not b.value else SCRATCH2
     else:
@@ -101,19 +119,19 @@ def store(s: Selection, name: str, a: Operand, b: Operand, form: int, spliced: b
         else:
             index = SCRATCH2
         s.load(index, a)
-    head = bytes(s.code)
-    s.code.clear()
+    head = _cut(s)
     if value == SCRATCH2 and not spliced:
         if index == SCRATCH2:
             # Two values for one scratch: the index is added to the base before the other one comes.
-            s.code += asm.alu_rrx(asm.ADD, 1, SCRATCH, base, SCRATCH2, asm.UXTW, 0)
+            s.code += asm.alu_rrx(asm.ADD, 1, SCRATCH, _base(s, form), SCRATCH2, asm.UXTW, 0)
             _load_bits(s, b)
-            return head, bytes(s.code) + asm.access(op, value, SCRATCH, 0)
+            s.code += asm.access(op, value, SCRATCH, 0)
+            return head, bytes(s.code)
         _load_bits(s, b)
-    tail = bytes(s.code) + _access(op, value, base, a, index)
+    _access(s, op, value, a, index, form)
     s.release(a)
     s.release(b)
-    return head, tail
+    return head, bytes(s.code)
 
 
 def _load_bits(s: Selection, operand: Operand) -> None:

@@ -168,8 +168,8 @@ def stored(name: str, constant: Operand) -> tuple[Operand, bytes]:
 
 #: No offset of an access is as large as this, and all smaller ones have a displacement: the sum of two 32-bit numbers.
 FAR_OFFSET = 1 << 33
-#: Forms and bytes of the displacements of small offsets, by offset, and of others: instructions that put the sum of
-#: the memory's base and the offset into the first scratch.
+#: Forms and bytes of the displacements of small offsets, by offset, and of others: instructions that put the offset, or
+#: its sum with the memory's base, into the first scratch; see :mod:`.memory`.
 SHORT_DISPLACEMENTS = (
     (0, b""),
     *((1, word(0x9100_0000 | n << 10 | MEMORY_BASE << 5 | SCRATCH)) for n in range(1, 128)),
@@ -181,7 +181,12 @@ def displacement(offset: int) -> tuple[int, bytes]:
     """The form of an offset, and its bytes, kept in :data:`DISPLACEMENTS`."""
     if len(DISPLACEMENTS) >= MEMO_LIMIT:
         DISPLACEMENTS.clear()
-    found = DISPLACEMENTS[offset] = (1, add(SCRATCH, MEMORY_BASE, offset))
+    # Where adding takes two instructions, one is enough for the offset alone, up to 16 bits.
+    if arithmetic_immediate(offset) < 0 and offset < 1 << 16:
+        found = 2, mov_ri(SCRATCH, offset)
+    else:
+        found = 1, add(SCRATCH, MEMORY_BASE, offset)
+    DISPLACEMENTS[offset] = found
     return found
 
 

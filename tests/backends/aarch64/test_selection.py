@@ -193,8 +193,13 @@ def test_select_finds_its_temporaries(type_: int) -> None:
                     check(target.lower_select((a, b, condition), free, sink), free, (a, b, condition))
 
 
-def offsets() -> Iterator[tuple[int, int, bytes]]:
-    for offset in (0, 9, 127, 128, 4095, 4096, 0x12345, 0xFFFFFF, 0x1000000, 0xFFFF_FFFF, 0x1_FFFF_FFFF):
+#: Offsets of every form, and of every number of instructions.
+OFFSETS = (0, 9, 127, 128, 4095, 4096, 4097, 65535, 65536, 0x12345, 0xFFFFFF, 0x1000000, 0xFFFF_FFFF, 0x1_FFFF_FFFF)
+FEW_OFFSETS = (0, 9, 4097, 0xFFFF_FFFF)
+
+
+def displaced(offsets: tuple[int, ...]) -> Iterator[tuple[int, int, bytes]]:
+    for offset in offsets:
         form, middle = target.SHORT_DISPLACEMENTS[offset] if offset < 128 else target.displacement(offset)
         yield offset, form, middle
 
@@ -207,14 +212,14 @@ def test_loads_and_stores_find_their_temporaries(code: int, name: str, checked: 
         if results:
             for free in masks((a,)):
                 for sink in sinks(results[0]):
-                    for offset, form, middle in offsets():
+                    for offset, form, middle in displaced(FEW_OFFSETS):
                         check(target.lower_far_load(name, a, offset, 4, checked, free, sink), free, (a,))
                         head, tail, result, after, _ = target.lower_load(name, a, form, free, sink)
                         check((head + middle + tail, result, after, False), free, (a,))
             continue
         for b in places(types[1], 1):
             for free in masks((a, b)):
-                for offset, form, middle in offsets():
+                for offset, form, middle in displaced(FEW_OFFSETS):
                     text, after = target.lower_far_store(name, a, b, offset, 4, checked, free)
                     assert after == free | a.bit | b.bit
                     assert written(text) <= SCRATCHES
@@ -227,13 +232,19 @@ def test_loads_and_stores_find_their_temporaries(code: int, name: str, checked: 
 
 
 def test_an_access_adds_offset_and_base_where_the_index_does_not_matter() -> None:
-    for offset, form, middle in offsets():
+    for offset, form, middle in displaced(OFFSETS):
         head, tail, *_ = target.lower_load("i32.load", register(I32, 3), form, target.ALL_FREE & ~8, None)
         code = disassemble(head + middle + tail)
         if not offset:
             assert code == ["ldr w3, [x27, w3, uxtw]"]
             continue
         assert code[-1] == "ldr w3, [x16, w3, uxtw]"
+        static = disassemble(b"".join((middle, target.lower_load("i32.load", constant(I32, 0), form, 1, None)[1])))
+        if form == 2:
+            assert code[-2] == "add x16, x16, x27"
+            assert static[-1] == "ldr w0, [x27, x16]"
+        else:
+            assert static[-1] == "ldr w0, [x16]"
         if offset < 4096:
             assert code[:-1] == [f"add x16, x27, #{offset}"]
         # Whatever the steps are, they add up to the offset.
