@@ -20,10 +20,7 @@ from vibewasm.runtime.code_memory import CodeMemory
 from vibewasm.runtime.context import HOST_FAILURE, StoreBlock, TrapRecord
 from vibewasm.runtime.linear_memory import LinearMemory
 
-if os.uname().machine == "aarch64":
-    from .aarch64 import EPILOGUE, INT_PARAMETERS, PROLOGUE, asm, call_record
-else:
-    from .x86_64 import EPILOGUE, INT_PARAMETERS, PROLOGUE, asm, call_record
+from .native import native
 
 stubs = backend(os.uname().machine).stubs
 
@@ -50,7 +47,7 @@ def cell_count(letters: str) -> int:
 
 def places(letters: str) -> tuple[list[tuple[str, int]], int]:
     """Where parameters travel: (``"int"``, ``"float"`` or ``"area"``, register or offset), and the size of the area."""
-    ints = list(INT_PARAMETERS)
+    ints = list(native.INT_PARAMETERS)
     floats = list(range(8))
     found: list[tuple[str, int]] = []
     area = 0
@@ -139,7 +136,7 @@ class Machine:
 
     def wrapped(self, body: bytes) -> Block:
         """The record of a wasm function with this code inside a frame."""
-        return self.function(PROLOGUE + body + EPILOGUE)
+        return self.function(native.PROLOGUE + body + native.EPILOGUE)
 
     def host(self, signature: str, function: HostFunction) -> Block:
         """The record of a host function, which takes and returns cells."""
@@ -215,20 +212,14 @@ def python(source: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 __all__ = [
-    "EPILOGUE",
-    "PROLOGUE",
     "ROOT",
-    "Block",
-    "CodeMemory",
-    "LinearMemory",
     "Machine",
     "TrapError",
-    "asm",
-    "call_record",
     "calls",
     "cell_count",
     "context",
     "faults",
+    "native",
     "places",
     "python",
     "result_places",

@@ -17,15 +17,8 @@ from vibewasm.backends.x86_64.regs import R8, R9, R10, R11, R12, R13, R14, RAX, 
 from vibewasm.runtime import calls, context, stack
 from vibewasm.runtime.blocks import Block
 
-from .machine import (
-    PROLOGUE,
-    Machine,
-    TrapError,
-    call_record,
-    cell_count,
-    places,
-    result_places,
-)
+from .machine import Machine, TrapError, cell_count, places, result_places
+from .x86_64 import PROLOGUE, call_record
 
 pytestmark = runs_on("x86_64")
 
