@@ -11,17 +11,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .operand import Operand
 
-if TYPE_CHECKING:
-    from .x86_64.fault_handler import SignalContext
-
 #: Code, the result's entry, the temporaries free afterwards, and whether they are few.
 Choice = tuple[bytes, Operand, int, bool]
 #: The same with a gap in the code for a displacement or an immediate.
 SplitChoice = tuple[bytes, bytes, Operand, int, bool]
-#: What stands for a constant in a choice, and its bytes: in arithmetic, then in stores.
-Immediate = tuple[Operand | None, bytes, Operand | None, bytes]
 #: Where parameters arrive: a register or a negative number, and the byte offset in the argument area.
 Places = tuple[tuple[int, int], ...]
+
+
+class SignalContext(Protocol):
+    """Where a handler finds what was interrupted: offsets in ``ucontext_t`` and ``siginfo_t``; signal numbers."""
+
+    registers: tuple[int, ...]
+    pc: int
+    code: int
+    address: int
+    sigint: int
+    sigill: int
+    sigfpe: int
 
 
 class Frames(Protocol):
@@ -180,10 +187,14 @@ class Target(Protocol):
     PINNED_FLOATS: tuple[int, ...]
     #: What was chosen before: the compiler's loop looks here itself.
     MEMO: dict[tuple[object, ...], Any]
-    IMMEDIATES: dict[Operand, Immediate]
     #: The compiler's own notes, which differ from one backend to the other: what an instruction becomes by a constant,
     #: and the moves of arguments by type and register.
-    WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, bytes]]
+    WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, tuple[bytes, ...]]]
+    STORED: dict[tuple[int, Operand], tuple[Operand, bytes]]
+    DISPLACEMENTS: dict[int, tuple[int, bytes]]
+    #: Displacements of offsets below 128; an offset from the second number on has none.
+    SHORT_DISPLACEMENTS: tuple[tuple[int, bytes], ...]
+    FAR_OFFSET: int
     MOVES: dict[tuple[int, int], dict[Operand, bytes]]
     FETCHES: dict[tuple[Operand, int], tuple[bytes, Operand, int]]
 
@@ -197,7 +208,11 @@ class Target(Protocol):
 
     def remember(self, key: tuple[object, ...], value: tuple[object, ...]) -> None: ...
 
-    def immediate(self, constant: Operand) -> Immediate: ...
+    def immediate(self, name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes, ...]]: ...
+
+    def stored(self, name: str, constant: Operand) -> tuple[Operand, bytes]: ...
+
+    def displacement(self, offset: int) -> tuple[int, bytes]: ...
 
     def lower(
         self, rule: Callable[..., Operand], operands: tuple[Operand, ...], free: int, sink: Operand | None
@@ -237,6 +252,13 @@ class Target(Protocol):
 
 
 if TYPE_CHECKING:
+    from .aarch64 import builtin_stubs as a64_builtin_stubs
+    from .aarch64 import calls as a64_calls
+    from .aarch64 import control as a64_control
+    from .aarch64 import features as a64_features
+    from .aarch64 import frames as a64_frames
+    from .aarch64 import stubs as a64_stubs
+    from .aarch64 import target as a64_target
     from .x86_64 import builtin_stubs as x64_builtin_stubs
     from .x86_64 import calls as x64_calls
     from .x86_64 import control as x64_control
@@ -245,10 +267,10 @@ if TYPE_CHECKING:
     from .x86_64 import stubs as x64_stubs
     from .x86_64 import target as x64_target
 
-    _features: list[Features] = [x64_features]
-    _frames: list[Frames] = [x64_frames]
-    _control: list[Control] = [x64_control]
-    _calls: list[Calls] = [x64_calls]
-    _stubs: list[Stubs] = [x64_stubs]
-    _builtin_stubs: list[BuiltinStubs] = [x64_builtin_stubs]
-    _target: list[Target] = [x64_target]
+    _features: list[Features] = [x64_features, a64_features]
+    _frames: list[Frames] = [x64_frames, a64_frames]
+    _control: list[Control] = [x64_control, a64_control]
+    _calls: list[Calls] = [x64_calls, a64_calls]
+    _stubs: list[Stubs] = [x64_stubs, a64_stubs]
+    _builtin_stubs: list[BuiltinStubs] = [x64_builtin_stubs, a64_builtin_stubs]
+    _target: list[Target] = [x64_target, a64_target]

@@ -86,11 +86,14 @@ def pinned_local(type_: int, reg: int) -> Operand:
     return found[reg]
 
 
-def flags(condition: int) -> Operand:
-    """The entry of a comparison that holds when the backend's ``condition`` does."""
+def flags(condition: int, bit: int = 0) -> Operand:
+    """The entry of a comparison that holds when the backend's ``condition`` does.
+
+    A condition that a branch is going to test in a temporary register names it; then ``bit`` is the register's bit.
+    """
     found = _flags.get(condition)
     if found is None:
-        found = _flags[condition] = Operand(FLAGS, I32, value=condition)
+        found = _flags[condition] = Operand(FLAGS, I32, value=condition, bit=bit)
     return found
 
 

@@ -10,7 +10,7 @@ from vibewasm.errors import TRAPS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, Protocol
 
     from vibewasm.module import Module
 
@@ -19,9 +19,22 @@ __all__ = ["MissingCapstoneError", "disassemble_function", "listing"]
 #: Bytes of an instruction that a line shows; of longer ones (x86-64 has up to fifteen) the rest is marked by a plus.
 _BYTES_SHOWN = 11
 
-#: What a trap in code looks like: ``ud1 eax, [rax + disp8]``, with the trap number as the displacement. capstone would
-#: take its two opcode bytes for the whole instruction; Intel's manual (volume 2, UD) says that a ModRM byte follows.
-_UD1 = b"\x0f\xb9\x40"
+if TYPE_CHECKING:
+
+    class Processor(Protocol):
+        """What is particular to one processor: the modules of this package that are named as targets are."""
+
+        LONGEST: int
+
+        def decoder(self, capstone: Any) -> Any: ...
+
+        def trap(self, code: bytes, offset: int) -> tuple[bytes, str, int] | None: ...
+
+        def datum(self, code: bytes, offset: int) -> bool: ...
+
+        def no_instruction(self, code: bytes, offset: int) -> tuple[bytes, str]: ...
+
+        def table_address(self, code: bytes, offset: int) -> int | None: ...
 
 
 class MissingCapstoneError(ImportError):
@@ -43,7 +56,7 @@ def disassemble_function(module: Module, func_index: int) -> str:
     defined = func_index - info.imported_funcs
     if not 0 <= defined < len(info.bodies):
         raise IndexError(f"function {func_index} is not defined in this module")
-    lines = listing(code := module.compiler.compile(defined))
+    lines = listing(code := module.compiler.compile(defined), module.engine.target)
     start, end = info.bodies[defined]
     name = module.func_name(func_index)
     header = (
@@ -53,20 +66,33 @@ def disassemble_function(module: Module, func_index: int) -> str:
     return header + "".join(line + "\n" for line in lines)
 
 
-def listing(code: bytes) -> Iterator[str]:
-    """The machine code of one function (x86-64) as lines: offset, bytes, text.
+def listing(code: bytes, target: str) -> Iterator[str]:
+    """The machine code of one function as lines: offset, bytes, text.
 
     Traps are named. Jump tables, which stand behind all code, are shown as the distances that they hold, with the
     targets; bytes that are no instruction are shown as such.
 
+    Args:
+        code: the machine code.
+        target: the processor that it is for, as :attr:`vibewasm.Engine.target` has it.
+
     Raises:
         MissingCapstoneError: capstone is not installed.
     """
-    decoder = _decoder()
-    return _lines(decoder, code)
+    processor = _processor(target)
+    return _lines(processor, processor.decoder(_capstone()), code)
 
 
-def _lines(decoder: Any, code: bytes) -> Iterator[str]:
+def _processor(target: str) -> Processor:
+    processor: Processor
+    if target == "aarch64":
+        from . import aarch64 as processor
+    else:
+        from . import x86_64 as processor
+    return processor
+
+
+def _lines(processor: Processor, decoder: Any, code: bytes) -> Iterator[str]:
     tables: set[int] = set()
     # Where the first jump table starts. A table's address is taken in code that stands before it.
     limit = len(code)
@@ -75,8 +101,8 @@ def _lines(decoder: Any, code: bytes) -> Iterator[str]:
         if limit < len(code) and limit - offset < 4 and not any(code[offset:limit]):
             yield _line(offset, code[offset:limit], "; padding")
             break
-        raw, text = _instruction(decoder, code, offset)
-        target = _table_address(raw, offset)
+        raw, text = _instruction(processor, decoder, code, offset)
+        target = processor.table_address(code, offset)
         if target is not None and offset < target < len(code):
             tables.add(target)
             limit = min(limit, target)
@@ -86,28 +112,24 @@ def _lines(decoder: Any, code: bytes) -> Iterator[str]:
     table = limit
     for entry in range(limit, len(code) - 3, 4):
         table = entry if entry in tables else table
-        distance = int.from_bytes(code[entry : entry + 4], "little", signed=True)
-        yield _line(entry, code[entry : entry + 4], f".long {distance:#x}  ; {table + distance:#x}")
+        raw = code[entry : entry + 4]
+        distance = int.from_bytes(raw, "little", signed=True)
+        yield _line(entry, raw, f".long {distance:#x}  ; {table + distance:#x}")
 
 
-def _instruction(decoder: Any, code: bytes, offset: int) -> tuple[bytes, str]:
+def _instruction(processor: Processor, decoder: Any, code: bytes, offset: int) -> tuple[bytes, str]:
     """The bytes and the text of the instruction at ``offset``."""
-    if code.startswith(_UD1, offset) and offset + 3 < len(code):
+    if processor.datum(code, offset):
         raw = code[offset : offset + 4]
-        number = raw[3]
-        remark = f"  ; trap: {TRAPS[number][1]}" if number in TRAPS else ""
-        return raw, f"ud1 eax, dword ptr [rax + {number:#x}]{remark}"
+        return raw, f".long {int.from_bytes(raw, 'little', signed=True):#x}"
+    trap = processor.trap(code, offset)
+    if trap is not None:
+        raw, text, number = trap
+        return raw, text + (f"  ; trap: {TRAPS[number][1]}" if number in TRAPS else "")
     # One at a time, so that what it takes for no instruction is met here.
-    for _, size, mnemonic, operands in decoder.disasm_lite(code[offset : offset + 15], offset, 1):
+    for _, size, mnemonic, operands in decoder.disasm_lite(code[offset : offset + processor.LONGEST], offset, 1):
         return code[offset : offset + size], f"{mnemonic} {operands}".rstrip()
-    return code[offset : offset + 1], f".byte {code[offset]:#04x}"
-
-
-def _table_address(raw: bytes, offset: int) -> int | None:
-    """The address that ``lea r64, [rip + disp32]`` takes; ``None`` for any other instruction."""
-    if len(raw) == 7 and raw[0] & 0xFB == 0x48 and raw[1] == 0x8D and raw[2] & 0xC7 == 0x05:
-        return offset + 7 + int.from_bytes(raw[3:7], "little", signed=True)
-    return None
+    return processor.no_instruction(code, offset)
 
 
 def _line(offset: int, raw: bytes, text: str) -> str:
@@ -115,11 +137,11 @@ def _line(offset: int, raw: bytes, text: str) -> str:
     return f"{offset:6x}  {shown:<{3 * _BYTES_SHOWN}} {text}"
 
 
-def _decoder() -> Any:
+def _capstone() -> Any:
     try:
         import capstone
     except ImportError as error:
         raise MissingCapstoneError(
             "a listing of machine code needs capstone: pip install 'vibewasm[disasm]'"
         ) from error
-    return capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    return capstone

@@ -77,6 +77,10 @@ class CodeMemory:
             end = start + size
             arena.used = (end + 15) & -16
             arena.view[start:end] = code
+            if not system.COHERENT:
+                from .instruction_cache import synchronize
+
+                synchronize(arena.writable + start, arena.executable + start, size)
             return arena.executable + start
 
     def _new_arena(self, least: int) -> _Arena:

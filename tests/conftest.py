@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+from tests.native import EMULATED
 from tests.spec.suite import PROJECT_ROOT, shared_folder
+
+# An emulator takes its time for code that it meets first.
+hypothesis.settings.register_profile("emulated", deadline=None)
+if EMULATED:
+    hypothesis.settings.load_profile("emulated")
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 
 What stands behind this command is what the emulated Python gets as its arguments; it runs in the present folder. The
 first run sets everything up in a cache folder: Debian's or Ubuntu's own Python for arm64 with its libraries (15 MB),
-and pytest and hypothesis from wheels. Nothing on this machine is changed and nothing needs root: apt works with state
-of its own, and packages are only unpacked.
+and pytest, hypothesis and capstone from wheels. Nothing on this machine is changed and nothing needs root: apt works
+with state of its own, and packages are only unpacked.
 
 The emulator is ``qemu-aarch64-static`` or ``qemu-aarch64``, from the path or, where neither is there, unpacked from the
 distribution's package as well.
@@ -14,6 +14,7 @@ Environment:
     VIBEWASM_QEMU: further arguments for the emulator, as ``-g 1234`` to wait for a debugger.
 
 Options, instead of arguments of Python:
+    --set-up: only do what the first run does.
     --missing: say what keeps this from running here, or nothing.
     --remove: remove the cache folder.
 """
@@ -25,15 +26,16 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 #: Unpacked with all that they depend on.
 _PACKAGES = ("python3-minimal", "libpython3-stdlib")
-#: Pure-Python packages for the emulated Python.
-_WHEELS = ("pytest>=8", "hypothesis>=6")
+#: Packages for the emulated Python, from wheels.
+_WHEELS = ("pytest>=8", "hypothesis>=6", "capstone>=5")
 _EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")
-#: A complete setup holds this file; another number makes a new one.
-_COMPLETE = "complete-1"
+#: Names the setup inside the cache folder: one that is made in another way needs another name.
+_SETUP = "setup-2"
 
 
 class CannotEmulate(Exception):
@@ -48,9 +50,14 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vibewasm" / "arm64"
 
 
+def is_set_up() -> bool:
+    """Whether the first run has been here, so that nothing is fetched any more."""
+    return (cache() / _SETUP).exists()
+
+
 def missing() -> str:
     """What keeps the setup or the emulation from working here, or an empty string."""
-    if (cache() / _COMPLETE).exists():
+    if is_set_up():
         return ""
     if sys.platform != "linux":
         return f"an emulated Linux program needs Linux, and this is {sys.platform!r}"
@@ -110,15 +117,35 @@ def emulator(folder: Path) -> str:
     return ""
 
 
-def _set_up(folder: Path) -> None:
+def _set_up(final: Path) -> None:
     reason = missing()
     if reason:
         raise CannotEmulate(reason)
-    print(f"setting up Python for arm64 in {folder}", file=sys.stderr)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    print(f"setting up Python for arm64 in {final}", file=sys.stderr)
+    # Nobody sees it before it is complete, and several may make one at once.
+    final.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{final.name}.", dir=final.parent))
+    try:
+        _fill(folder, final)
+        folder.chmod(0o755)
+        try:
+            folder.rename(final)
+        except OSError:
+            # Another process may have been faster: a folder that holds something is not replaced.
+            if not is_set_up():
+                raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fill(folder: Path, final: Path) -> None:
+    """Put everything into ``folder``, which is to be moved to ``final``."""
     if not emulator(folder):
-        _Packages(folder / "native", None).unpack(("qemu-user-static",), folder / "qemu")
+        # The package holds emulators of thirty processors.
+        _Packages(folder / "native", None).unpack(("qemu-user-static",), folder / "native" / "all")
+        place = folder / "qemu" / "usr" / "bin"
+        place.mkdir(parents=True)
+        shutil.move(folder / "native" / "all" / "usr" / "bin" / _EMULATORS[0], place)
     _Packages(folder / "apt", "arm64").unpack(_PACKAGES, folder / "root")
     for used_up in ("native", "apt"):
         shutil.rmtree(folder / used_up, ignore_errors=True)
@@ -126,16 +153,16 @@ def _set_up(folder: Path) -> None:
     python = _interpreter(folder)
     wheels = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(site)]
     wheels += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python.name[len("python") :]]
-    for platform in ("any", "manylinux_2_17_aarch64"):
+    for platform in ("any", "manylinux_2_17_aarch64", "manylinux2014_aarch64"):
         wheels += ["--platform", platform]
     _run([*wheels, *_WHEELS], "installing pytest")
     # The kernel here cannot start an arm64 program, but a script that starts the emulator: sys.executable is that.
     wrapper = folder / "python"
-    command = shlex.join([emulator(folder), "-L", str(folder / "root"), str(python)])
+    moved = [part.replace(str(folder), str(final)) for part in (emulator(folder), str(folder / "root"), str(python))]
+    command = shlex.join([moved[0], "-L", *moved[1:]])
     wrapper.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     wrapper.chmod(0o755)
-    (site / "sitecustomize.py").write_text(f"import sys\n\nsys.executable = {str(wrapper)!r}\n")
-    (folder / _COMPLETE).touch()
+    (site / "sitecustomize.py").write_text(f"import sys\n\nsys.executable = {str(final / wrapper.name)!r}\n")
 
 
 def _interpreter(folder: Path) -> Path:
@@ -149,13 +176,17 @@ def command(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
     Raises:
         CannotEmulate: that is not possible here; the message says why.
     """
-    folder = cache()
-    if not (folder / _COMPLETE).exists():
+    folder = cache() / _SETUP
+    if not is_set_up():
         _set_up(folder)
+    if not emulator(folder):
+        raise CannotEmulate(
+            f"there is neither {' nor '.join(_EMULATORS)} any more; --remove makes a new setup possible"
+        )
     environment = dict(os.environ)
     paths = [str(folder / "site"), *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
-    # Reports of crashes come from the emulator, and byte code of this machine's Python is not mixed with its own.
+    environment["VIBEWASM_EMULATED"] = "1"
     environment.pop("PYTHONHOME", None)
     further = shlex.split(environment.get("VIBEWASM_QEMU", ""))
     return [emulator(folder), *further, "-L", str(folder / "root"), str(_interpreter(folder)), *arguments], environment
@@ -167,6 +198,8 @@ def main() -> int:
         reason = missing()
         print(reason, end="\n" if reason else "")
         return 1 if reason else 0
+    if arguments == ["--set-up"]:
+        arguments = ["-c", ""]
     if arguments == ["--remove"]:
         shutil.rmtree(cache(), ignore_errors=True)
         return 0

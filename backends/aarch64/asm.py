@@ -15,6 +15,7 @@ from .asm_simd import *  # noqa: F403 - its __all__ names every encoder there
 from .encoding import (
     arithmetic_immediate,
     bad_register,
+    condition,
     four_registers,
     logical_immediate,
     one_register,
@@ -84,7 +85,7 @@ def alu_ri(op: int, w: int, dst: int, a: int, imm: int) -> bytes:
 
 
 def logic_ri(op: int, w: int, dst: int, a: int, imm: int) -> bytes:
-    """AND, ORR, EOR or ANDS of a logical immediate, given unsigned; as ``dst`` but for ANDS, 31 is the stack pointer."""
+    """AND, ORR, EOR or ANDS of a logical immediate, unsigned; but for ANDS, the ``dst`` 31 is the stack pointer."""
     field = logical_immediate(imm, w)
     if field < 0 or op & 0x0120_0000:
         raise ValueError(f"{imm:#x} is no immediate of this operation")
@@ -222,35 +223,29 @@ def rbit(w: int, dst: int, src: int) -> bytes:
 # -- conditions ----------------------------------------------------------------------------------------------------
 
 
-def _condition(cc: int) -> int:
-    if not 0 <= cc <= CC_AL:
-        raise ValueError(f"no such condition: {cc}")
-    return cc << 12
-
-
 def csel(cc: int, w: int, dst: int, a: int, b: int) -> bytes:
     """CSEL: ``a`` if the condition holds, else ``b``."""
-    return three_registers(0x1A80_0000 | w << 31 | _condition(cc), dst, a, b)
+    return three_registers(0x1A80_0000 | w << 31 | condition(cc), dst, a, b)
 
 
 def csinc(cc: int, w: int, dst: int, a: int, b: int) -> bytes:
     """CSINC: ``a`` if the condition holds, else ``b + 1``."""
-    return three_registers(0x1A80_0400 | w << 31 | _condition(cc), dst, a, b)
+    return three_registers(0x1A80_0400 | w << 31 | condition(cc), dst, a, b)
 
 
 def cset(cc: int, dst: int) -> bytes:
     """CSET: 1 if the condition holds, else 0, in all 64 bits."""
-    return one_register(0x1A9F_07E0 | _condition(cc ^ 1), dst)
+    return one_register(0x1A9F_07E0 | condition(cc, 14) ^ 0x1000, dst)
 
 
 def ccmp_rr(cc: int, w: int, a: int, b: int, nzcv: int) -> bytes:
     """CCMP: the flags of comparing ``a`` and ``b`` if the condition holds, else ``nzcv``."""
-    return three_registers(0x7A40_0000 | w << 31 | _condition(cc), unsigned(nzcv, 4), a, b)
+    return three_registers(0x7A40_0000 | w << 31 | condition(cc), unsigned(nzcv, 4), a, b)
 
 
 def ccmp_ri(cc: int, w: int, a: int, imm: int, nzcv: int) -> bytes:
     """CCMP with a number from 0 to 31."""
-    return two_registers(0x7A40_0800 | w << 31 | _condition(cc) | unsigned(imm, 5) << 16, unsigned(nzcv, 4), a)
+    return two_registers(0x7A40_0800 | w << 31 | condition(cc) | unsigned(imm, 5) << 16, unsigned(nzcv, 4), a)
 
 
 # -- jumps ---------------------------------------------------------------------------------------------------------
@@ -268,7 +263,7 @@ def bl(rel: int) -> bytes:
 
 def b_cond(cc: int, rel: int) -> bytes:
     """B.cond: within 1 MiB."""
-    return word(0x5400_0000 | relative(rel, 19) << 5 | _condition(cc) >> 12)
+    return word(0x5400_0000 | relative(rel, 19) << 5 | condition(cc) >> 12)
 
 
 def cbz(w: int, reg: int, rel: int) -> bytes:

@@ -11,9 +11,9 @@ from .encoding import (
     logical_immediate,
     one_register,
     relative,
-    rotated_run,
     signed,
     three_registers,
+    two_words,
     unsigned,
     word,
 )
@@ -84,47 +84,60 @@ def mov_ri(dst: int, imm: int) -> bytes:
     One instruction is MOVZ, MOVN or ORR of a logical immediate, in 32 bits (which clears the upper half) or 64. Each
     further one is a MOVK.
     """
+    if dst & -32:
+        raise bad_register(dst)
+    if 0 <= imm <= 0xFFFF_FFFF:
+        # Nearly all constants: written out, since every second choice of code has one.
+        low = imm & 0xFFFF
+        high = imm >> 16
+        if not high:
+            return word(0x5280_0000 | low << 5 | dst)
+        if not low:
+            return word(0x52A0_0000 | high << 5 | dst)
+        if high == 0xFFFF:
+            return word(0x1280_0000 | (low ^ 0xFFFF) << 5 | dst)
+        if low == 0xFFFF:
+            return word(0x12A0_0000 | (high ^ 0xFFFF) << 5 | dst)
+        field = logical_immediate(imm, 0)
+        if field >= 0:
+            return word(0x3200_03E0 | field | dst)
+        return two_words(0x5280_0000 | low << 5 | dst, 0x72A0_0000 | high << 5 | dst)
     if not -0x8000_0000_0000_0000 <= imm <= 0xFFFF_FFFF_FFFF_FFFF:
         raise ValueError(f"{imm} does not fit 64 bits")
-    if 0 <= imm < 0x1_0000:
-        return one_register(0x5280_0000 | imm << 5, dst)
     imm &= 0xFFFF_FFFF_FFFF_FFFF
-    plans = [_plan(imm, 1)]
-    if imm >> 32 == 0:
-        plans.append(_plan(imm, 0))
-    op, parts = min(plans, key=lambda plan: len(plan[1]))
-    code = one_register(op, dst)
+    op, parts = _plan(imm)
+    code = word(op | dst)
     for shift in parts:
-        code += movk(1 if shift > 16 or op >> 31 else 0, dst, imm >> shift & 0xFFFF, shift)
+        code += word(0xF280_0000 | shift << 17 | (imm >> shift & 0xFFFF) << 5 | dst)
     return code
 
 
-def _plan(imm: int, w: int) -> tuple[int, tuple[int, ...]]:
-    """The first instruction of a constant, its register left out, and the shifts of the parts that MOVK replaces."""
-    shifts = (0, 16, 32, 48) if w else (0, 16)
-    parts = [imm >> shift & 0xFFFF for shift in shifts]
-    not_zero = [shift for shift, part in zip(shifts, parts, strict=True) if part]
-    not_ones = [shift for shift, part in zip(shifts, parts, strict=True) if part != 0xFFFF]
-    wide = w << 31
+#: Shifts of the parts of 16 bits.
+_SHIFTS = (0, 16, 32, 48)
+
+
+def _plan(imm: int) -> tuple[int, tuple[int, ...]]:
+    """The first instruction of a constant above 32 bits, its register left out, and the shifts of the parts that MOVK
+    replaces.
+    """
+    parts = [imm >> shift & 0xFFFF for shift in _SHIFTS]
+    not_zero = [shift for shift, part in zip(_SHIFTS, parts, strict=True) if part]
+    not_ones = [shift for shift, part in zip(_SHIFTS, parts, strict=True) if part != 0xFFFF]
     if len(not_ones) < len(not_zero):
         first = not_ones[0] if not_ones else 0
-        part = ~imm >> first & 0xFFFF
-        best = (0x1280_0000 | wide | first << 17 | part << 5, tuple(not_ones[1:]))
+        best = (0x9280_0000 | first << 17 | (~imm >> first & 0xFFFF) << 5, tuple(not_ones[1:]))
     else:
-        first = not_zero[0] if not_zero else 0
-        best = (0x5280_0000 | wide | first << 17 | (imm >> first & 0xFFFF) << 5, tuple(not_zero[1:]))
+        first = not_zero[0]
+        best = (0xD280_0000 | first << 17 | (imm >> first & 0xFFFF) << 5, tuple(not_zero[1:]))
     for replaced in range(len(best[1])):
         # A logical immediate that has to be wrong in this many parts only.
-        found = _near_logical(parts, shifts, replaced, w)
+        found = _near_logical(parts, replaced)
         if found is not None:
-            field, wrong = found
-            return 0x3200_03E0 | wide | field, wrong
+            return 0xB200_03E0 | found[0], found[1]
     return best
 
 
-def _near_logical(
-    parts: list[int], shifts: tuple[int, ...], replaced: int, w: int
-) -> tuple[int, tuple[int, ...]] | None:
+def _near_logical(parts: list[int], replaced: int) -> tuple[int, tuple[int, ...]] | None:
     """The field of a logical immediate that agrees with ``parts`` in all but ``replaced`` of them, and their shifts.
 
     What a part is replaced by is another part where the immediate repeats itself, and zeros or ones where it is one
@@ -132,15 +145,19 @@ def _near_logical(
     """
     from itertools import combinations, product
 
-    fills = (0, 0xFFFF, *parts)
-    for wrong in combinations(range(len(parts)), replaced):
-        for fill in set(product(fills, repeat=replaced)):
+    for wrong in combinations(range(4), replaced):
+        kept = [part for index, part in enumerate(parts) if index not in wrong]
+        # A part with more than two runs belongs to an element of 8 bits at most, so that all parts are equal.
+        if min(kept) != max(kept) and any(((part ^ part >> 1) & 0x7FFF).bit_count() > 2 for part in kept):
+            continue
+        for fill in set(product((0, 0xFFFF, *kept), repeat=replaced)):
             tried = list(parts)
             for index, value in zip(wrong, fill, strict=True):
                 tried[index] = value
-            field = logical_immediate(sum(part << shift for part, shift in zip(tried, shifts, strict=True)), w)
+            a, b, c, d = tried
+            field = logical_immediate(a | b << 16 | c << 32 | d << 48, 1)
             if field >= 0:
-                return field, tuple(shifts[index] for index in wrong)
+                return field, tuple(_SHIFTS[index] for index in wrong)
     return None
 
 

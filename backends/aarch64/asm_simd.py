@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .encoding import four_registers, one_register, three_registers, two_registers, unsigned
+from .encoding import condition, one_register, three_registers, two_registers, unsigned
 
 #: Operations of ``fp_rr``.
 FMUL, FDIV, FADD, FSUB, FMAX, FMIN = (0x1E20_0800 | op << 12 for op in range(6))
@@ -40,12 +40,12 @@ def fcmp_zero(d: int, a: int) -> bytes:
 
 def fccmp(cc: int, d: int, a: int, b: int, nzcv: int) -> bytes:
     """FCCMP: the flags of comparing ``a`` and ``b`` if the condition holds, else ``nzcv``."""
-    return three_registers(0x1E20_0400 | d << 22 | unsigned(cc, 4) << 12, unsigned(nzcv, 4), a, b)
+    return three_registers(0x1E20_0400 | d << 22 | condition(cc), unsigned(nzcv, 4), a, b)
 
 
 def fcsel(cc: int, d: int, dst: int, a: int, b: int) -> bytes:
     """FCSEL: ``a`` if the condition holds, else ``b``."""
-    return three_registers(0x1E20_0C00 | d << 22 | unsigned(cc, 4) << 12, dst, a, b)
+    return three_registers(0x1E20_0C00 | d << 22 | condition(cc), dst, a, b)
 
 
 def fcvt(d: int, dst: int, src: int) -> bytes:
@@ -133,11 +133,6 @@ def cnt(dst: int, src: int) -> bytes:
 def addv(dst: int, src: int) -> bytes:
     """ADDV of the lower 8 bytes: their sum, as a byte with zeros above."""
     return two_registers(0x0E31_B800, dst, src)
-
-
-def fmadd(d: int, dst: int, a: int, b: int, addend: int) -> bytes:
-    """FMADD: ``addend + a * b``, rounded once."""
-    return four_registers(0x1F00_0000 | d << 22, dst, a, b, addend)
 
 
 def dup_x(dst: int, src: int) -> bytes:

@@ -1,6 +1,6 @@
 """How an A64 instruction is put together: one word of 32 bits, whose fields say registers and immediates.
 
-Instructions themselves are in :mod:`.asm`. Sections are those of the Arm Architecture Reference Manual for the A-profile
+Instructions themselves are in :mod:`.asm`. Sections are those of the Arm Architecture Reference Manual for A-profile
 (DDI 0487), chapter C4, "A64 Instruction Set Encoding". A register number out of range is a :class:`ValueError`: its
 bits would run over into other fields and make another instruction, which would then run.
 """
@@ -11,6 +11,8 @@ from struct import Struct
 
 #: The bytes of an instruction word.
 word = Struct("<I").pack
+#: The bytes of two of them.
+two_words = Struct("<II").pack
 
 
 def bad_register(*registers: int) -> ValueError:
@@ -65,6 +67,13 @@ def relative(distance: int, bits: int) -> int:
     if distance & 3:
         raise ValueError(f"{distance} is no distance between instructions")
     return signed(distance >> 2, bits)
+
+
+def condition(cc: int, end: int = 15) -> int:
+    """Bits 15 to 12: a condition below ``end``. What would be number 15 is a second "always"."""
+    if not 0 <= cc < end:
+        raise ValueError(f"no such condition: {cc}")
+    return cc << 12
 
 
 def arithmetic_immediate(value: int) -> int:

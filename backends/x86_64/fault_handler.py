@@ -15,19 +15,7 @@ from .regs import R8, R9, R10, R11, R14, RAX, RCX, RDI, RDX, RSI, RSP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    class SignalContext(Protocol):
-        """Where a handler finds what was interrupted: offsets in ``ucontext_t`` and ``siginfo_t``; signal numbers."""
-
-        registers: tuple[int, ...]
-        pc: int
-        code: int
-        address: int
-        sigint: int
-        sigill: int
-        sigfpe: int
-
+    from ..contract import SignalContext
 
 #: The trap instruction, ``ud1 eax, [rax + number]``, as the lower three of four bytes; the number is the fourth.
 _UD1 = int.from_bytes(asm.ud1(0)[:3], "little")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    Immediate = tuple[Operand | None, bytes, Operand | None, bytes]
 
 NAME = "x86_64"
 #: Entries of the single result that a label or a call passes in a register, by whether it is a float.
@@ -107,12 +106,10 @@ def lower(
     return bytes(selection.code), result, after, is_tight(after)
 
 
-#: Constants as immediates: for each the stand-in that a memoised choice is made for, and the bytes that go in its
-#: place, first for arithmetic, then for stores; a stand-in is ``None`` where the constant fits no immediate. It saves
-#: a choice for every constant.
-IMMEDIATES: dict[Operand, Immediate] = {}
 #: What an opcode and a constant as its second operand become: the compiler's, see ``choose_constant`` there.
-WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, bytes]] = {}
+WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, tuple[bytes, ...]]] = {}
+#: What an opcode and a constant that is stored become: the compiler's, see ``choose_stored`` there.
+STORED: dict[tuple[int, Operand], tuple[Operand, bytes]] = {}
 #: Moves of arguments made so far, by type and register, then by what is moved: the compiler's.
 MOVES: dict[tuple[int, int], dict[Operand, bytes]] = {}
 _BYTE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11) for type_ in (I32, I64))
@@ -120,28 +117,56 @@ _WIDE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11223344) for type_ in 
 _four_bytes = Struct("<i").pack
 
 
-def immediate(constant: Operand) -> Immediate:
-    """The stand-ins and the bytes of a constant, kept in :data:`IMMEDIATES`."""
+#: Offsets of accesses from this one on have no displacement: the address is computed.
+FAR_OFFSET = 0x80000000
+#: Forms and bytes of the displacements of small offsets, by offset, and of others.
+SHORT_DISPLACEMENTS = ((0, b""), *((1, bytes((byte,))) for byte in range(1, 128)))
+DISPLACEMENTS: dict[int, tuple[int, bytes]] = {}
+
+
+def displacement(offset: int) -> tuple[int, bytes]:
+    """The form of an offset that takes four bytes, and these, kept in :data:`DISPLACEMENTS`."""
+    if len(DISPLACEMENTS) >= MEMO_LIMIT:
+        DISPLACEMENTS.clear()
+    found = DISPLACEMENTS[offset] = (2, offset.to_bytes(4, "little"))
+    return found
+
+
+def immediate(name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes, ...]]:
+    """A constant as the second operand of the instruction ``name``. It saves a choice for every constant.
+
+    Returns:
+        the stand-in that a memoised choice is made for, and the bytes that go in its place, by the number of the first
+        operand's register shifted right by 3 (the last item: it is in none); these are all equal here. ``None`` and
+        nothing if the constant fits no immediate.
+    """
     type_ = constant.type
-    found: Immediate = (None, b"", None, b"")
+    if type_ <= I64:
+        value = constant.value
+        if value >= (1 << 31 if type_ == I32 else 1 << 63):
+            value -= 1 << 32 if type_ == I32 else 1 << 64
+        # Comparisons with zero have an instruction of their own.
+        if value and -(1 << 31) <= value < 1 << 31:
+            code = _four_bytes(value)
+            if -128 <= value < 128:
+                return _BYTE_STAND_INS[type_], (code[:1],) * 3
+            return _WIDE_STAND_INS[type_], (code,) * 3
+    return None, ()
+
+
+def stored(name: str, constant: Operand) -> tuple[Operand, bytes]:
+    """A constant that ``name`` stores: the stand-in that a memoised choice is made for, and the bytes that go behind
+    the displacement; the constant itself, and none, if it fits no immediate.
+    """
+    type_ = constant.type
     if type_ <= I64:
         value = constant.value
         if value >= (1 << 31 if type_ == I32 else 1 << 63):
             value -= 1 << 32 if type_ == I32 else 1 << 64
         if -(1 << 31) <= value < 1 << 31:
-            four = _four_bytes(value)
-            wide = _WIDE_STAND_INS[type_]
-            if value == 0:
-                # Comparisons with zero have an instruction of their own.
-                found = (None, b"", wide, four)
-            elif -128 <= value < 128:
-                found = (_BYTE_STAND_INS[type_], four[:1], wide, four)
-            else:
-                found = (wide, four, wide, four)
-    if len(IMMEDIATES) >= MEMO_LIMIT:
-        IMMEDIATES.clear()
-    IMMEDIATES[constant] = found
-    return found
+            width = 1 if name.endswith("8") else 2 if name.endswith("16") else 4
+            return _WIDE_STAND_INS[type_], _four_bytes(value)[:width]
+    return constant, b""
 
 
 def lower_immediate(
@@ -194,10 +219,12 @@ def lower_load(
 
 
 def lower_store(name: str, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
-    """Choose code for a store with a displacement of the given form; what is stored may be a constant's stand-in."""
+    """Choose code for a store with a displacement of the given form; what is stored may be a constant's stand-in, which
+    is left out.
+    """
     selection = Selection(free)
     head, tail = _memory().store(selection, name, a, b, form)
-    return head, tail, selection.finish()
+    return head, b"" if b in _WIDE_STAND_INS else tail, selection.finish()
 
 
 def lower_far_load(
@@ -307,9 +334,10 @@ def copy_to_temporary(operand: Operand, free: int) -> tuple[bytes, Operand, int]
 
 __all__ = [
     "ALL_FREE",
+    "DISPLACEMENTS",
+    "FAR_OFFSET",
     "FETCHES",
     "FLOAT_TEMPORARIES",
-    "IMMEDIATES",
     "INT_TEMPORARIES",
     "MEMO",
     "MOVES",
@@ -317,10 +345,13 @@ __all__ = [
     "PINNED_FLOATS",
     "PINNED_INTS",
     "RESULT_REGISTER",
+    "SHORT_DISPLACEMENTS",
+    "STORED",
     "WITH_CONSTANT",
     "claims",
     "configure",
     "copy_to_temporary",
+    "displacement",
     "fetch",
     "immediate",
     "is_tight",
@@ -339,4 +370,5 @@ __all__ = [
     "move_to_slot",
     "remember",
     "rule",
+    "stored",
 ]

@@ -12,6 +12,7 @@ import pytest
 import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import call, global_get, i32_const
+from tests.native import not_emulated
 
 from .wasm import FOREVER, I32_STORE, UNREACHABLE, adder, bulk, call_indirect, divider, gets, global_set, instance_of
 
@@ -454,6 +455,7 @@ def test_a_function_keeps_alive_what_it_needs() -> None:
     assert f(8, 2) == 5
 
 
+@not_emulated("thousands of reservations of 8 GiB take minutes there")
 def test_many_stores_one_after_another_do_not_use_the_address_space_up() -> None:
     m = ModuleBuilder()
     m.memory(1, export="memory")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vibewasm.backends import TARGETS
 from vibewasm.binary.decoder import decode
 from vibewasm.compiler import Compiler
 from vibewasm.layout import ContextLayout
@@ -21,10 +22,11 @@ def test_the_programs_are_there() -> None:
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=[path.stem for path in PROGRAMS])
-def test_recording_gives_the_same_bytes(path: Path) -> None:
+@pytest.mark.parametrize("target", TARGETS)
+def test_recording_gives_the_same_bytes(path: Path, target: str) -> None:
     info = decode(path.read_bytes())
-    plain = Compiler(info, ContextLayout(info), target="x86_64")
-    again = Compiler(info, ContextLayout(info), target="x86_64")
+    plain = Compiler(info, ContextLayout(info), target=target)
+    again = Compiler(info, ContextLayout(info), target=target)
     # The largest program has thousands of functions: a sample of it is as good.
     step = max(1, len(info.bodies) // 300)
     for defined in range(0, len(info.bodies), step):

@@ -44,23 +44,23 @@ def test_every_byte_is_shown_in_order() -> None:
 
 @pytest.mark.parametrize("number", TRAPS)
 def test_a_trap_is_named(number: int) -> None:
-    (line,) = listing(bytes([0x0F, 0xB9, 0x40, number]))
+    (line,) = listing(bytes([0x0F, 0xB9, 0x40, number]), "x86_64")
     assert line.endswith(f"; trap: {TRAPS[number][1]}")
     assert "ud1 eax, dword ptr [rax + " in line
 
 
 def test_a_ud1_with_another_number_is_no_trap() -> None:
-    (line,) = listing(b"\x0f\xb9\x40\x70")
+    (line,) = listing(b"\x0f\xb9\x40\x70", "x86_64")
     assert "trap" not in line
 
 
 def test_bytes_that_are_no_instruction_are_shown_as_bytes() -> None:
-    lines = list(listing(b"\x90\x06\x90\x48\x8b"))
+    lines = list(listing(b"\x90\x06\x90\x48\x8b", "x86_64"))
     assert [line[42:] for line in lines] == ["nop", ".byte 0x06", "nop", ".byte 0x48", ".byte 0x8b"]
 
 
 def test_nothing_has_no_lines() -> None:
-    assert list(listing(b"")) == []
+    assert list(listing(b"", "x86_64")) == []
 
 
 @pytest.mark.parametrize("ways", [8, 13, 40])

@@ -12,8 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from vibewasm.backends.x86_64 import asm, stubs
-from vibewasm.backends.x86_64.regs import R14, RBP, RCX, RDI, RDX, RSI, RSP
+from vibewasm.backends import backend
 from vibewasm.runtime import calls, context, faults, stack
 from vibewasm.runtime.adapters import Adapters
 from vibewasm.runtime.blocks import Block
@@ -21,11 +20,11 @@ from vibewasm.runtime.code_memory import CodeMemory
 from vibewasm.runtime.context import HOST_FAILURE, StoreBlock, TrapRecord
 from vibewasm.runtime.linear_memory import LinearMemory
 
-ROOT = Path(__file__).parents[2]
+from .native import native
 
-#: Makes and leaves a frame: the context at [rbp-8], the stack pointer aligned.
-PROLOGUE = asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP) + asm.push_r(R14) + asm.push_r(R14)
-EPILOGUE = asm.leave_() + asm.ret()
+stubs = backend(os.uname().machine).stubs
+
+ROOT = Path(__file__).parents[2]
 
 calls.callback_packages.add(__name__.partition(".")[0])
 
@@ -48,7 +47,7 @@ def cell_count(letters: str) -> int:
 
 def places(letters: str) -> tuple[list[tuple[str, int]], int]:
     """Where parameters travel: (``"int"``, ``"float"`` or ``"area"``, register or offset), and the size of the area."""
-    ints = [RCX, RDX, RSI, RDI]
+    ints = list(native.INT_PARAMETERS)
     floats = list(range(8))
     found: list[tuple[str, int]] = []
     area = 0
@@ -137,7 +136,7 @@ class Machine:
 
     def wrapped(self, body: bytes) -> Block:
         """The record of a wasm function with this code inside a frame."""
-        return self.function(PROLOGUE + body + EPILOGUE)
+        return self.function(native.PROLOGUE + body + native.EPILOGUE)
 
     def host(self, signature: str, function: HostFunction) -> Block:
         """The record of a host function, which takes and returns cells."""
@@ -199,12 +198,6 @@ class Machine:
         return argv.cells[:width].tolist()
 
 
-def call_record(record: Block) -> bytes:
-    """Call through a record, and come back to the frame's own instance."""
-    code = asm.mov_ri(0, record.address) + asm.mov_rm(1, R14, 0, 8) + asm.mov_rm(1, 15, R14, 8)
-    return code + asm.call_m(0, 0) + asm.mov_rm(1, R14, RBP, -8) + asm.mov_rm(1, 15, R14, 8)
-
-
 def python(source: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run Python source in another process, from the root of the project."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -216,3 +209,20 @@ def python(source: str, *options: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=60,
     )
+
+
+__all__ = [
+    "ROOT",
+    "Machine",
+    "TrapError",
+    "calls",
+    "cell_count",
+    "context",
+    "faults",
+    "native",
+    "places",
+    "python",
+    "result_places",
+    "stack",
+    "stubs",
+]

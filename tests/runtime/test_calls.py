@@ -11,20 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.native import runs_on
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import R8, R9, R10, R11, R12, R13, R14, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP
 from vibewasm.runtime import calls, context, stack
 from vibewasm.runtime.blocks import Block
 
-from .machine import (
-    PROLOGUE,
-    Machine,
-    TrapError,
-    call_record,
-    cell_count,
-    places,
-    result_places,
-)
+from .machine import Machine, TrapError, cell_count, places, result_places
+from .x86_64 import PROLOGUE, call_record
+
+pytestmark = runs_on("x86_64")
 
 PINNED_INTS = (RBX, R8, R9, R10, R11, R12, R13)
 TYPES = st.text("ilfdvr", max_size=20)

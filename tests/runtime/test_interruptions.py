@@ -10,12 +10,10 @@ from collections.abc import Callable
 
 import pytest
 
-from vibewasm.backends.x86_64 import asm
-from vibewasm.backends.x86_64.regs import R14, RAX, RBP, RBX, RCX, RSP
 from vibewasm.runtime import context, faults, stack
 from vibewasm.runtime.blocks import Block
 
-from .machine import Machine, TrapError, call_record
+from .machine import Machine, TrapError, native
 from .test_traps import endless
 
 
@@ -25,27 +23,13 @@ def machine() -> Machine:
 
 
 def endless_loop(m: Machine) -> Block:
-    """for (;;) { poll as compiled code does; count in rbx }"""
-    load = asm.mov_rm(1, RAX, R14, 0)
-    poll = asm.call_m(RAX, context.STORE_POLL_STUB)
-    loop = load + asm.alu_mi(asm.CMP, 0, RAX, 8, 0) + asm.jcc_rel8(asm.CC_E, len(poll)) + poll
-    loop += asm.alu_ri(asm.ADD, 1, RBX, 1)
-    return m.wrapped(loop + asm.jmp_rel8(-len(loop) - 2))
+    """A function with a loop without end."""
+    return m.wrapped(native.endless_loop())
 
 
 def exponential(m: Machine) -> Block:
-    """f(n) { if (n) { f(n - 1); f(n - 1); } }: takes for ever without a loop and without much stack."""
-    code = asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP) + asm.push_r(R14) + asm.push_r(RCX)
-    check = asm.mov_rm(1, RAX, R14, 0) + asm.alu_rm(asm.CMP, 1, RSP, RAX, 0)
-    trap_size = 6
-    back = asm.jmp_rel8(-len(check) - 2 - trap_size)
-    code += check + asm.jcc_rel8(asm.CC_AE, trap_size) + asm.ud1(9) + back
-    argument = asm.mov_rm(1, RCX, RBP, -16) + asm.alu_ri(asm.SUB, 1, RCX, 1)
-    code += asm.test_rr(1, RCX, RCX) + asm.jcc_rel8(asm.CC_E, 2 * (len(argument) + 5))
-    for _ in range(2):
-        code += argument
-        code += asm.call_rel32(-len(code) - 5)
-    return m.function(code + asm.leave_() + asm.ret())
+    """A function of a number that takes for ever without a loop and without much stack."""
+    return m.function(native.exponential())
 
 
 @pytest.mark.parametrize("make", [endless_loop, exponential])
@@ -129,7 +113,12 @@ def test_a_raised_limit_alone_is_no_exhausted_stack(machine: Machine) -> None:
     def raise_limit() -> None:
         m.cells[context.CELL_STACK_LIMIT] = (1 << 64) - 1
 
-    m.call(m.wrapped(call_record(m.host(":", raise_limit)) + asm.zero(RCX) + call_record(exponential(m))), ":")
+    m.call(
+        m.wrapped(
+            native.call_record(m.host(":", raise_limit)) + native.set_parameter(0) + native.call_record(exponential(m))
+        ),
+        ":",
+    )
     assert m.polls == [0]
 
 
@@ -142,7 +131,7 @@ def test_an_interruption_at_a_check_that_cannot_be_resumed_is_a_trap(machine: Ma
 
 def test_an_interruption_while_idle_reaches_the_next_call(machine: Machine) -> None:
     machine.block.interrupt()
-    machine.call(machine.wrapped(call_record(machine.host(":", lambda: None))), ":")
+    machine.call(machine.wrapped(native.call_record(machine.host(":", lambda: None))), ":")
     assert machine.polls == [context.INTERRUPT_REQUEST]
 
 

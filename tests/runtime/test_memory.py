@@ -233,7 +233,7 @@ def test_code_is_aligned_and_does_not_overlap_and_stays() -> None:
 
 def test_closing_unmaps() -> None:
     memory = CodeMemory()
-    address = memory.publish(b"\xc3")
+    address = memory.publish(b"\0\0\0\0")
     memory.close()
     assert "vibewasm" not in mapping(address)
     memory.close()
@@ -244,10 +244,10 @@ def test_many_engines_do_not_pile_up_mappings_or_file_descriptors() -> None:
         with open("/proc/self/maps") as maps:
             return sum("vibewasm" in line for line in maps), len(os.listdir("/proc/self/fd"))
 
-    CodeMemory().publish(b"\xc3")
+    CodeMemory().publish(b"\0\0\0\0")
     before = count()
     for _ in range(100):
-        CodeMemory().publish(b"\xc3")
+        CodeMemory().publish(b"\0\0\0\0")
     assert count() == before
 
 
@@ -299,7 +299,7 @@ def test_without_memfd_a_temporary_file_serves(monkeypatch: pytest.MonkeyPatch) 
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "memfd_create", forbidden)
-    address = CodeMemory().publish(b"\xc3")
+    address = CodeMemory().publish(b"\0\0\0\0")
     assert "vibewasm" not in mapping(address)
 
 
@@ -312,7 +312,7 @@ def test_where_no_executable_memory_can_be_had_the_message_says_what_is_missing(
     monkeypatch.setattr(os, "memfd_create", forbidden)
     monkeypatch.setattr(os, "open", forbidden)
     with pytest.raises(OSError, match=r"needs memfd_create\(\).*noexec.*Operation not permitted"):
-        CodeMemory().publish(b"\xc3")
+        CodeMemory().publish(b"\0\0\0\0")
 
 
 def test_the_constants_of_the_system_are_those_that_python_knows() -> None:

@@ -8,12 +8,10 @@ import sys
 
 import pytest
 
-from vibewasm.backends.x86_64 import asm
-from vibewasm.backends.x86_64.regs import RAX, RBX, RDI
 from vibewasm.runtime import calls, context
 from vibewasm.runtime.platform import system
 
-from .machine import PROLOGUE, Machine, TrapError, call_record
+from .machine import Machine, TrapError, native
 
 
 @pytest.fixture
@@ -29,7 +27,7 @@ def test_activations_nest(machine: Machine) -> None:
         depths.append(m.cells[context.CELL_SAVED_SP])
         return m.call(outer, "l:l", n - 1) if n else [7]
 
-    outer = m.wrapped(call_record(m.host("l:l", host)) + asm.alu_ri(asm.ADD, 1, RAX, 1))
+    outer = m.wrapped(native.call_record(m.host("l:l", host)) + native.add_to_result(1))
     assert m.call(outer, "l:l", 20) == [28]
     assert len(depths) == 21
     assert depths == sorted(depths, reverse=True)
@@ -51,21 +49,21 @@ def test_an_exception_comes_out_unchanged_with_its_traceback(machine: Machine, d
             return m.call(outer, "l:l", n - 1)
         raise original
 
-    outer = m.wrapped(call_record(m.host("l:l", host)))
+    outer = m.wrapped(native.call_record(m.host("l:l", host)))
     with pytest.raises(Odd) as caught:
         m.call(outer, "l:l", depth)
     assert caught.value is original
     assert sum(entry.name == "host" for entry in caught.traceback) == depth + 1
     assert m.cells[context.CELL_SAVED_SP] == m.cells[context.CELL_EXIT_FP] == 0
     assert m.cells[context.CELL_STACK_TOP] == m.block.stack_base
-    assert m.call(m.wrapped(asm.mov_ri(RAX, 5)), ":l") == [5]
+    assert m.call(m.wrapped(native.set_result(5)), ":l") == [5]
 
 
 def test_a_failure_after_a_call_from_within_is_not_lost(machine: Machine) -> None:
     """The callbacks of the inner activation clear the "failed" cell, which the outer callback has yet to do."""
     m = machine
-    inner = m.wrapped(call_record(m.host(":", lambda: None)))
-    trapping = m.wrapped(call_record(m.host(":", lambda: None)) + asm.ud1(1))
+    inner = m.wrapped(native.call_record(m.host(":", lambda: None)))
+    trapping = m.wrapped(native.call_record(m.host(":", lambda: None)) + native.trap(1))
 
     def host(trap: int) -> None:
         if trap:
@@ -75,7 +73,7 @@ def test_a_failure_after_a_call_from_within_is_not_lost(machine: Machine) -> Non
             m.call(inner, ":")
         raise LookupError
 
-    outer = m.wrapped(call_record(m.host("l:", host)))
+    outer = m.wrapped(native.call_record(m.host("l:", host)))
     for trap in (0, 1):
         with pytest.raises(LookupError):
             m.call(outer, "l:", trap)
@@ -83,7 +81,7 @@ def test_a_failure_after_a_call_from_within_is_not_lost(machine: Machine) -> Non
 
 def test_a_trap_inside_can_be_handled_by_the_host_function_in_between(machine: Machine) -> None:
     m = machine
-    boom = m.wrapped(asm.ud1(1))
+    boom = m.wrapped(native.trap(1))
     seen = []
 
     def host(n: int) -> list[int]:
@@ -92,13 +90,13 @@ def test_a_trap_inside_can_be_handled_by_the_host_function_in_between(machine: M
         seen.append(caught.value.record.frames)
         return [n + 1]
 
-    body = asm.mov_ri(RBX, 1234) + call_record(m.host("l:l", host)) + asm.lea_rx(1, RAX, RAX, RBX, 0, 0)
+    body = native.keep(1234) + native.call_record(m.host("l:l", host)) + native.add_kept()
     outer = m.wrapped(body)
     assert m.call(outer, "l:l", 5) == [1240]
     # Only the frames of the inner activation.
     assert [len(frames) for frames in seen] == [1]
     # Afterwards a trap in the outer activation has frames of its own.
-    late = m.wrapped(call_record(m.host("l:l", host)) + asm.ud1(8))
+    late = m.wrapped(native.call_record(m.host("l:l", host)) + native.trap(8))
     with pytest.raises(TrapError) as caught:
         m.call(late, "l:l", 5)
     assert caught.value.number == 8
@@ -111,18 +109,17 @@ def test_a_trap_passes_through_activations_as_an_exception(machine: Machine) -> 
     def host(n: int) -> list[int]:
         return m.call(outer if n else boom, "l:l", max(n - 1, 0))
 
-    boom = m.wrapped(asm.ud1(3))
-    outer = m.wrapped(call_record(m.host("l:l", host)))
+    boom = m.wrapped(native.trap(3))
+    outer = m.wrapped(native.call_record(m.host("l:l", host)))
     with pytest.raises(TrapError) as caught:
         m.call(outer, "l:l", 5)
     assert caught.value.number == 3
-    assert caught.value.record.pc == boom.cells[0] + len(PROLOGUE)
+    assert caught.value.record.pc == boom.cells[0] + len(native.PROLOGUE)
 
 
 def c_call(name: str, *arguments: int) -> bytes:
     """Wasm code that calls a function of the C library, out of order, to make something happen exactly here."""
-    code = b"".join(asm.mov_ri(reg, value) for reg, value in zip((RDI, 6), arguments, strict=False))
-    return code + asm.mov_ri(RAX, system.function_address(name)) + asm.call_r(RAX)
+    return native.c_call(system.function_address(name), *arguments)
 
 
 def test_keyboard_interrupt_at_the_entry_of_a_callback_is_not_lost(machine: Machine) -> None:
@@ -130,13 +127,13 @@ def test_keyboard_interrupt_at_the_entry_of_a_callback_is_not_lost(machine: Mach
     entered = []
     host = m.host(":", lambda: entered.append(1))
     # raise(SIGINT): CPython's handler notes it, and the exception comes up when the callback's function is entered.
-    once = m.wrapped(c_call("raise", signal.SIGINT) + call_record(host) + asm.mov_ri(RAX, 1))
+    once = m.wrapped(c_call("raise", signal.SIGINT) + native.call_record(host) + native.set_result(1))
     for _ in range(50):
         with pytest.raises(KeyboardInterrupt) as caught:
             m.call(once, ":l")
         assert {entry.name for entry in caught.traceback} & {"callback", "_poll"}
     assert entered == []
-    assert m.call(m.wrapped(call_record(host) + asm.mov_ri(RAX, 1)), ":l") == [1]
+    assert m.call(m.wrapped(native.call_record(host) + native.set_result(1)), ":l") == [1]
     assert entered == [1]
 
 
@@ -149,7 +146,7 @@ def test_any_exception_of_a_signal_handler_at_the_entry_of_a_callback_comes_out(
 
     previous = signal.signal(signal.SIGUSR1, handler)
     try:
-        record = m.wrapped(c_call("raise", signal.SIGUSR1) + call_record(m.host(":", lambda: None)))
+        record = m.wrapped(c_call("raise", signal.SIGUSR1) + native.call_record(m.host(":", lambda: None)))
         with pytest.raises(LookupError) as caught:
             m.call(record, ":")
     finally:

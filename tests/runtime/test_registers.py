@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from tests.native import runs_on
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import RAX, RBP, RBX, RCX, RDI, RSP
 from vibewasm.runtime import context
 from vibewasm.runtime.blocks import Block
 
-from .machine import PROLOGUE, Machine, call_record
+from .machine import Machine
+from .x86_64 import PROLOGUE, call_record
+
+pytestmark = runs_on("x86_64")
 
 
 @pytest.fixture

@@ -10,24 +10,23 @@ import pytest
 from vibewasm.runtime import faults
 from vibewasm.runtime.platform import system
 
-from .machine import Machine, python
+from .machine import Machine, native, python
 
 SETUP = """
 import ctypes, faulthandler, os, signal, sys
 from tests.runtime.machine import *
-from tests.runtime.test_nesting import c_call
 """
 #: Reads address 16: in Python, and in a stub, whose code is not that of a module.
 CRASH = "ctypes.string_at(16)"
-CRASH_IN_A_STUB = "m.call(m.record(m.stub_code.publish(asm.zero(0) + asm.mov_rm(1, 0, 0, 16) + asm.ret()), m.ctx), ':')"
+CRASH_IN_A_STUB = "m.call(m.record(m.stub_code.publish(native.load(16) + native.RETURN), m.ctx), ':')"
 #: Wasm code that reads outside every reservation.
-CRASH_ELSEWHERE = "m.call(m.wrapped(asm.mov_ri(0, 1 << 40) + asm.mov_rm(1, 0, 0, 0)), ':')"
+CRASH_ELSEWHERE = "m.call(m.wrapped(native.load(1 << 40)), ':')"
 #: An address that is none: the processor's fault has no address then.
-CRASH_NON_CANONICAL = "m.call(m.wrapped(asm.mov_ri(0, 1 << 62) + asm.mov_rm(1, 0, 0, 0)), ':')"
-CRASH_UD2 = "m.call(m.wrapped(asm.ud2()), ':')"
+CRASH_NON_CANONICAL = "m.call(m.wrapped(native.load(1 << 52)), ':')"
+CRASH_ILLEGAL = "m.call(m.wrapped(native.ILLEGAL), ':')"
 CRASH_DIVISION_BY_MEMORY = "m.call(m.wrapped(b'\\x48\\xf7\\x74\\x24\\x00' + asm.push_r(1)), 'l:', 0)"
 TRAP = """
-try: m.call(m.wrapped(asm.ud1(1)), ':')
+try: m.call(m.wrapped(native.trap(1)), ':')
 except TrapError as error: print('trap', error.number, flush=True)
 """
 
@@ -41,7 +40,7 @@ def test_a_foreign_fault_kills(crash: str) -> None:
 
 
 def test_an_illegal_instruction_that_is_no_trap_kills() -> None:
-    assert python(SETUP + "m = Machine()\n" + CRASH_UD2).returncode == -signal.SIGILL
+    assert python(SETUP + "m = Machine()\n" + CRASH_ILLEGAL).returncode == -signal.SIGILL
 
 
 ENABLE = "faulthandler.enable()\n"
@@ -191,14 +190,13 @@ def test_ensure_on_top_changes_nothing_when_ours_is_on_top() -> None:
 
 def test_many_ranges_are_looked_through() -> None:
     """More memories than one chunk of the table holds; closed ones are no reservations any more."""
-    from vibewasm.backends.x86_64 import asm
     from vibewasm.runtime.linear_memory import LinearMemory
 
     from .machine import TrapError
 
     m = Machine()
     memories = [LinearMemory(0) for _ in range(200)]
-    load = m.wrapped(asm.mov_rm(1, 0, 1, 0))
+    load = m.wrapped(native.load_parameter())
     for memory in memories[::-7]:
         with pytest.raises(TrapError) as caught:
             m.call(load, "l:", memory.base + 12345)
@@ -215,18 +213,18 @@ def test_a_trap_in_a_forked_child_and_in_its_parent() -> None:
         SETUP
         + MACHINE
         + """
-f = m.wrapped(asm.ud1(3))
+f = m.wrapped(native.trap(3))
 pid = os.fork()
 try: m.call(f, ':')
 except TrapError as error: assert error.number == 3
 # New code in both, at the same time.
-g = m.wrapped(asm.mov_ri(0, 1 if pid else 2))
+g = m.wrapped(native.set_result(1 if pid else 2))
 assert m.call(g, ':l') == [1 if pid else 2]
-h = m.wrapped(call_record(m.host(':l', lambda: [m.call(g, ':l')[0] + 10])))
+h = m.wrapped(native.call_record(m.host(':l', lambda: [m.call(g, ':l')[0] + 10])))
 assert m.call(h, ':l') == [11 if pid else 12]
 if pid:
     assert os.waitpid(pid, 0)[1] == 0
-    for k in range(100): m.wrapped(asm.mov_ri(0, k))
+    for k in range(100): m.wrapped(native.set_result(k))
     assert m.call(g, ':l') == [1]
 """
     )

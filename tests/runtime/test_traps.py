@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.native import runs_on
 from vibewasm.backends.x86_64 import asm
-from vibewasm.backends.x86_64.regs import R8, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP
+from vibewasm.backends.x86_64.regs import RAX, RBP, RCX, RDX, RSI, RSP
 from vibewasm.runtime import context, stack
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.linear_memory import GUARDED_RESERVATION
 
-from .machine import EPILOGUE, PROLOGUE, Machine, TrapError, call_record
+from .machine import Machine, TrapError, native
 
 SIGILL, SIGFPE, SIGSEGV = 4, 8, 11
 
@@ -31,32 +32,27 @@ def trap_of(m: Machine, record: Block, signature: str, *arguments: int) -> conte
 
 @pytest.mark.parametrize("number", [1, 3, 5, 8, 9, 10, 11, 14, 15, 127])
 def test_a_trap_instruction_carries_its_number(machine: Machine, number: int) -> None:
-    record = machine.wrapped(asm.ud1(number))
+    record = machine.wrapped(native.trap(number))
     trap = trap_of(machine, record, ":")
     assert (trap.number, trap.signal, trap.address) == (number, SIGILL, 0)
-    assert trap.pc == record.cells[0] + len(PROLOGUE)
+    assert trap.pc == record.cells[0] + len(native.PROLOGUE)
     assert trap.frames == ((trap.pc, machine.ctx.address),)
 
 
 def test_the_registers_at_a_trap_are_recorded_by_hardware_number(machine: Machine) -> None:
-    body = b"".join(asm.mov_ri(reg, 1000 + reg) for reg in range(14) if reg not in (RSP, RBP))
-    trap = trap_of(machine, machine.wrapped(body + asm.ud1(1)), ":")
-    for reg in range(14):
-        if reg not in (RSP, RBP):
-            assert trap.registers[reg] == 1000 + reg
-    assert trap.registers[R14] == machine.ctx.address
-    assert trap.registers[R15] == machine.memory.base
-    assert trap.registers[RBP] == trap.registers[RSP] + 16
+    body = b"".join(native.set_register(reg, 1000 + reg) for reg in native.SPARE)
+    trap = trap_of(machine, machine.wrapped(body + native.trap(1)), ":")
+    for reg in native.SPARE:
+        assert trap.registers[reg] == 1000 + reg
+    assert trap.registers[native.CONTEXT] == machine.ctx.address
+    assert trap.registers[native.MEMORY_BASE] == machine.memory.base
+    assert trap.registers[native.FRAME] == trap.registers[native.STACK] + native.FRAME_ABOVE_STACK
 
 
 @pytest.mark.parametrize("index", [0x10000, 0x10001, 0x0FFFF_FFFF])
 @pytest.mark.parametrize("offset", [0, 1, 0x7FFF_FFFF])
 def test_an_access_to_the_reservation_is_out_of_bounds(machine: Machine, index: int, offset: int) -> None:
-    for access in (
-        asm.mov_rx(0, RAX, R15, RCX, 0, offset),
-        asm.mov_xr(0, R15, RCX, 0, offset, RAX),
-        asm.movups_rx(0, R15, RCX, 0, offset),
-    ):
+    for access in native.accesses(offset):
         trap = trap_of(machine, machine.wrapped(access), "i:", index)
         assert (trap.number, trap.signal) == (2, SIGSEGV)
         assert trap.address == machine.memory.base + index + offset
@@ -64,14 +60,13 @@ def test_an_access_to_the_reservation_is_out_of_bounds(machine: Machine, index: 
 
 def test_the_last_byte_that_code_can_reach_is_in_the_reservation(machine: Machine) -> None:
     # 32-bit index plus 32-bit offset, and an access of 16 bytes.
-    body = asm.mov_ri(RDX, 0xFFFF_FFFF) + asm.alu_rr(asm.ADD, 1, RCX, RDX) + asm.movups_rx(0, R15, RCX, 0, 0)
-    trap = trap_of(machine, machine.wrapped(body), "i:", 0xFFFF_FFFF)
+    trap = trap_of(machine, machine.wrapped(native.farthest_access()), "i:", 0xFFFF_FFFF)
     assert trap.number == 2
     assert trap.address + 16 <= machine.memory.base + GUARDED_RESERVATION
 
 
 def test_an_access_across_the_end_of_the_memory_traps(machine: Machine) -> None:
-    record = machine.wrapped(asm.mov_rx(0, RAX, R15, RCX, 0, 0))
+    record = machine.wrapped(native.accesses(0)[0])
     assert machine.call(record, "i:i", 0xFFFC) == [0]
     trap = trap_of(machine, record, "i:i", 0xFFFD)
     assert trap.number == 2
@@ -79,13 +74,14 @@ def test_an_access_across_the_end_of_the_memory_traps(machine: Machine) -> None:
 
 
 def test_a_null_record_traps_as_such(machine: Machine) -> None:
-    trap = trap_of(machine, machine.wrapped(asm.zero(RAX) + asm.alu_rm(asm.CMP, 0, RCX, RAX, 16)), ":")
+    trap = trap_of(machine, machine.wrapped(native.compare_with_type_of_null()), ":")
     assert (trap.number, trap.signal, trap.address) == (4, SIGSEGV, 16)
 
 
 DIVISORS = [reg for reg in range(14) if reg not in (RAX, RDX, RSP, RBP)]
 
 
+@runs_on("x86_64")
 @pytest.mark.parametrize("reg", DIVISORS)
 @pytest.mark.parametrize("wide", [0, 1])
 def test_a_division_tells_zero_from_overflow(machine: Machine, reg: int, wide: int) -> None:
@@ -113,23 +109,20 @@ def test_a_division_tells_zero_from_overflow(machine: Machine, reg: int, wide: i
 
 def test_frames_are_recorded_innermost_first_with_their_contexts(machine: Machine) -> None:
     other = machine.context(machine.memory)
-    innermost = machine.function(PROLOGUE + asm.ud1(1) + EPILOGUE, other)
-    middle = machine.wrapped(call_record(innermost))
-    outer = machine.wrapped(call_record(middle))
+    innermost = machine.function(native.PROLOGUE + native.trap(1) + native.EPILOGUE, other)
+    middle = machine.wrapped(native.call_record(innermost))
+    outer = machine.wrapped(native.call_record(middle))
     trap = trap_of(machine, outer, ":")
     assert [ctx for _, ctx in trap.frames] == [other.address, machine.ctx.address, machine.ctx.address]
     # A frame's address lies inside the call, which ends 8 bytes before the function's epilogue: two loads follow it.
-    call_end = len(PROLOGUE) + len(call_record(innermost)) - 8
-    assert trap.frames[0][0] == trap.pc == innermost.cells[0] + len(PROLOGUE)
+    call_end = len(native.PROLOGUE) + len(native.call_record(innermost)) - 8
+    assert trap.frames[0][0] == trap.pc == innermost.cells[0] + len(native.PROLOGUE)
     for frame, function in zip(trap.frames[1:], (middle, outer), strict=True):
         assert frame[0] == function.cells[0] + call_end - 1
 
 
 def test_a_deep_stack_gives_its_innermost_64_frames(machine: Machine) -> None:
-    # f(n) = n ? f(n - 1) : unreachable
-    check = asm.test_rr(1, RCX, RCX) + asm.jcc_rel8(asm.CC_NE, 4) + asm.ud1(1) + asm.alu_ri(asm.SUB, 1, RCX, 1)
-    body = PROLOGUE + check
-    record = machine.function(body + asm.call_rel32(-len(body) - 5) + EPILOGUE)
+    record = machine.function(native.countdown())
     assert len(trap_of(machine, record, "l:", 62).frames) == 63
     assert len(trap_of(machine, record, "l:", 63).frames) == 64
     trap = trap_of(machine, record, "l:", 5000)
@@ -139,11 +132,7 @@ def test_a_deep_stack_gives_its_innermost_64_frames(machine: Machine) -> None:
 
 def endless(m: Machine, jump_back: bool = True) -> Block:
     """A function that calls itself for ever, and checks the stack limit as compiled code does."""
-    check = asm.mov_rm(1, RAX, R14, 0) + asm.alu_rm(asm.CMP, 1, RSP, RAX, 0)
-    body = PROLOGUE + check + asm.jcc_rel8(asm.CC_AE, 4 + 2 * jump_back) + asm.ud1(9)
-    if jump_back:
-        body += asm.jmp_rel8(len(PROLOGUE) - len(body) - 2)
-    return m.function(body + asm.call_rel32(-len(body) - 5) + EPILOGUE)
+    return m.function(native.endless(jump_back))
 
 
 def test_exhausting_the_stack_is_a_trap_again_and_again(machine: Machine) -> None:
@@ -152,19 +141,19 @@ def test_exhausting_the_stack_is_a_trap_again_and_again(machine: Machine) -> Non
         trap = trap_of(machine, record, ":")
         assert (trap.number, trap.signal, len(trap.frames)) == (9, SIGILL, 64)
     low = stack.stack_limit()
-    assert low - 64 <= trap.registers[RSP] < low
+    assert low - 64 <= trap.registers[native.STACK] < low
 
 
 def test_a_host_function_is_not_called_without_room_for_it(machine: Machine) -> None:
     depths = []
     host = machine.host("l:", lambda depth: depths.append(depth))
     # Recursion with no check of its own: only the host call looks at the limit.
-    body = PROLOGUE + asm.mov_rr(1, RBX, RCX) + call_record(host) + asm.lea_rm(1, RCX, RBX, 1)
-    record = machine.function(body + asm.call_rel32(-len(body) - 5) + EPILOGUE)
+    code = native.recursion(host)
+    record = machine.function(code)
     # With most of the stack below the limit, so that this takes few calls.
     machine.cells[context.CELL_REAL_LIMIT] = 0
     real = stack.stack_limit
-    stack_pointer = machine.call(machine.function(asm.mov_rr(1, RAX, RSP) + asm.ret()), ":l")[0]
+    stack_pointer = machine.call(machine.function(native.stack_pointer()), ":l")[0]
     try:
         stack.stack_limit = lambda: stack_pointer - 20000
         trap = trap_of(machine, record, "l:", 0)
@@ -175,12 +164,14 @@ def test_a_host_function_is_not_called_without_room_for_it(machine: Machine) -> 
     assert 100 < len(depths) < 1000
     assert depths == list(range(len(depths)))
     # The frame that called the host function is the first.
-    assert trap.frames[0][0] == record.cells[0] + body.index(call_record(host)) + len(call_record(host)) - 9
+    assert (
+        trap.frames[0][0] == record.cells[0] + code.index(native.call_record(host)) + len(native.call_record(host)) - 9
+    )
 
 
 def test_the_cell_stack_has_an_end(machine: Machine) -> None:
     host = machine.host("l:l", lambda a: [a])
-    record = machine.wrapped(call_record(host))
+    record = machine.wrapped(native.call_record(host))
     end = machine.cells[context.CELL_STACK_END]
     try:
         machine.cells[context.CELL_STACK_END] = machine.block.stack_base + 8
@@ -196,13 +187,16 @@ def test_a_builtin_traps_by_its_number(machine: Machine) -> None:
 
     record = machine.host(":", host)
     # A callback that leaves the number of a trap in the "failed" cell, as C code.
-    code = asm.mov_ri(RAX, machine.block.address) + asm.mov_mi(1, RAX, 56, 3) + asm.ret()
-    record.cells[3] = machine.stub_code.publish(code)
-    caller = machine.wrapped(call_record(record))
+    record.cells[3] = machine.stub_code.publish(native.failing_callback(machine.block.address, 3))
+    caller = machine.wrapped(native.call_record(record))
     trap = trap_of(machine, caller, ":")
     assert (trap.number, trap.signal) == (3, 0)
     assert trap.pc == trap.frames[0][0]
-    assert caller.cells[0] + len(PROLOGUE) < trap.pc < caller.cells[0] + len(PROLOGUE + call_record(record))
+    assert (
+        caller.cells[0] + len(native.PROLOGUE)
+        < trap.pc
+        < caller.cells[0] + len(native.PROLOGUE + native.call_record(record))
+    )
 
 
 def test_a_trap_costs_a_few_microseconds(machine: Machine) -> None:
@@ -210,7 +204,7 @@ def test_a_trap_costs_a_few_microseconds(machine: Machine) -> None:
 
     from vibewasm.runtime import calls
 
-    record = machine.wrapped(asm.ud1(1))
+    record = machine.wrapped(native.trap(1))
     function = machine.adapters.enter(":")
     argument = calls.argument
     names = {"f": function, "a": argument(record.address), "n": argument(0), "v": argument(Block(16).address)}
@@ -222,14 +216,9 @@ def test_a_trap_costs_a_few_microseconds(machine: Machine) -> None:
 SIZES = st.integers(0, 300) | st.sampled_from([63, 64, 65, 127, 128, 129, 4096, 65535, 65536, 65537])
 
 
-def bulk(m: Machine, cell: int, source: bool) -> Block:
+def bulk(m: Machine, cell: int) -> Block:
     """A function (d, s, n) that calls a bulk stub as compiled code does, and checks what the stub must preserve."""
-    body = asm.mov_rr(1, R8, RSI) + asm.mov_ri(RBX, 7777)
-    body += asm.mov_rr(1, RDI, RCX) + asm.mov_rr(1, RSI, RDX) + asm.mov_rr(1, RDX, R8)
-    body += asm.mov_rm(1, RAX, R14, 16) + asm.mov_rm(1, RCX, R14, 16)
-    body += asm.mov_rm(1, R8, R14, 0) + asm.call_m(R8, 8 * cell)
-    body += asm.mov_rr(1, RAX, R15) + asm.alu_rm(asm.SUB, 1, RAX, R14, 8) + asm.lea_rx(1, RAX, RAX, RBX, 0, 0)
-    return m.wrapped(body)
+    return m.wrapped(native.bulk(cell))
 
 
 @settings(max_examples=400, deadline=None)
@@ -269,15 +258,15 @@ def bulk_machine() -> Machine:
     if not _machines:
         m = Machine()
         _machines.append(m)
-        COPY.append(bulk(m, context.CELL_COPY, True))
-        FILL.append(bulk(m, context.CELL_FILL, False))
+        COPY.append(bulk(m, context.CELL_COPY))
+        FILL.append(bulk(m, context.CELL_FILL))
         m.memory.view()[:] = bytes((k * 7 + k // 256) & 255 for k in range(0x10000))
     return _machines[0]
 
 
 def test_large_copies_and_fills_move_everything() -> None:
     m = Machine(pages=100)
-    copy, fill = bulk(m, context.CELL_COPY, True), bulk(m, context.CELL_FILL, False)
+    copy, fill = bulk(m, context.CELL_COPY), bulk(m, context.CELL_FILL)
     view = m.memory.view()
     view[:] = bytes(range(256)) * (len(view) // 256)
     model = bytearray(view)
@@ -294,7 +283,7 @@ def test_large_copies_and_fills_move_everything() -> None:
 @pytest.mark.parametrize("cell", [context.CELL_COPY, context.CELL_FILL])
 def test_long_bulk_operations_can_be_interrupted_and_go_on(cell: int) -> None:
     m = Machine(pages=100)
-    record = bulk(m, cell, True)
+    record = bulk(m, cell)
     for d, s in ((9, 70), (70, 9)):
         view = m.memory.view()
         view[:] = bytes(range(256)) * (len(view) // 256)
@@ -327,7 +316,7 @@ def test_long_bulk_operations_can_be_interrupted_and_go_on(cell: int) -> None:
 
 
 def test_bounds_of_bulk_operations_are_exact(machine: Machine) -> None:
-    copy, fill = bulk(machine, context.CELL_COPY, True), bulk(machine, context.CELL_FILL, False)
+    copy, fill = bulk(machine, context.CELL_COPY), bulk(machine, context.CELL_FILL)
     end = 0x10000
     most = 0xFFFF_FFFF
     for d, s, n, good in (

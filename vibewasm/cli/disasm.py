@@ -16,13 +16,18 @@ def _disasm(arguments: Arguments) -> int:
     path = arguments.operands[0]
     data = load(path)
 
+    from vibewasm.backends import TARGETS
+    from vibewasm.config import Config
     from vibewasm.disasm.listing import MissingCapstoneError, disassemble_function
     from vibewasm.engine import Engine
     from vibewasm.errors import WasmError
     from vibewasm.module import Module
 
+    target = arguments.one("--target")
+    if target is not None and target not in TARGETS:
+        raise arguments.error(f"there is no target {target!r}; it has to be {' or '.join(TARGETS)}")
     try:
-        module = Module(Engine(), data)
+        module = Module(Engine(Config(target=target)), data)
         info = module.info
         first = info.imported_funcs
         wanted = [_index(arguments, info, name) for name in arguments.many("--func")]
@@ -57,7 +62,10 @@ COMMAND = Command(
     "disasm",
     "FILE",
     "list the machine code of a module's functions",
-    [Option("--func", "NAME|INDEX", "only this function, by export, name section or index", repeat=True)],
+    [
+        Option("--func", "NAME|INDEX", "only this function, by export, name section or index", repeat=True),
+        Option("--target", "PROCESSOR", "compile for x86_64 or aarch64; the default is the one of this machine"),
+    ],
     _disasm,
     notes="Needs capstone: pip install 'vibewasm[disasm]'",
 )

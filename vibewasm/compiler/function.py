@@ -67,9 +67,6 @@ MANY_ARGUMENTS = 24
 
 _SMALL_CONSTANTS = tuple(constant(I32, byte if byte < 64 else (byte - 128) & 0xFFFFFFFF) for byte in range(128))
 _ZERO_ADDRESS = constant(I32, 0)
-#: Forms and bytes of the displacements that take no or one byte.
-_SHORT_DISPLACEMENTS = ((0, b""), *((1, bytes((byte,))) for byte in range(1, 128)))
-_displacements: dict[int, bytes] = {}
 #: ``br_if``, ``if``, ``select`` and ``i32.eqz`` take a comparison from the flags.
 _TAKES_FLAGS = frozenset((0x0D, 0x04, 0x1B, 0x45))
 #: Operations and comparisons whose second operand may be an immediate.
@@ -83,14 +80,6 @@ _TAKES_IMMEDIATE = frozenset(
 )
 #: Shifts, and rotations: with a constant count they claim no register.
 _SHIFTS = frozenset((*range(0x74, 0x79), *range(0x86, 0x8B)))
-
-
-def _displacement(offset: int) -> bytes:
-    """Four bytes of a displacement, memoised."""
-    if len(_displacements) > 1 << 16:
-        _displacements.clear()
-    code = _displacements[offset] = offset.to_bytes(4, "little")
-    return code
 
 
 def simplify(op: int, b: Operand) -> tuple[int, Operand]:
@@ -210,17 +199,19 @@ class FunctionCompiler:
         target = self.target
         memo = target.MEMO
         find = memo.get
-        displacements = _displacements.get
+        displacements = target.DISPLACEMENTS.get
+        displacement = target.displacement
+        forms = target.SHORT_DISPLACEMENTS
+        far = target.FAR_OFFSET
         constants = CONSTANTS[I32].get
         kinds = self.env.kinds
-        immediate = target.IMMEDIATES.get
         with_constant = target.WITH_CONSTANT.get
+        stored = target.STORED.get
         patch = self.patch
         all_free = target.ALL_FREE
         fetched = target.FETCHES.get
         fetch = target.fetch
         alignments = ALIGNMENTS
-        forms = _SHORT_DISPLACEMENTS
         handlers = self.handlers
         labels = self.labels
         special = self.special
@@ -304,11 +295,11 @@ class FunctionCompiler:
                     continue
                 # Most constants are the second operand of the next instruction, which is taken along.
                 kind = kinds[op]
-                op, b, stand_in, middle = with_constant((op, b)) or self.choose_constant(op, b)
+                op, b, stand_in, middles = with_constant((op, b)) or self.choose_constant(op, b)
             elif kind is binary:
                 b = pop()
                 if b.kind == constant_kind:
-                    op, b, stand_in, middle = with_constant((op, b)) or self.choose_constant(op, b)
+                    op, b, stand_in, middles = with_constant((op, b)) or self.choose_constant(op, b)
                 else:
                     stand_in = None
             if kind is binary:
@@ -329,10 +320,10 @@ class FunctionCompiler:
                     choice = find((op, a, stand_in, free, sink))
                     if choice is None:
                         self.pc = pc - 1
-                        choice = self.choose_immediate(op, a, stand_in, free, sink)
+                        choice, a = self.choose_immediate(op, a, stand_in, free, sink)
                     text, tail, result, free, tight = choice
                     out += text
-                    out += middle
+                    out += middles[a.reg >> 3]
                     if tail:
                         out += tail
                 else:
@@ -364,9 +355,8 @@ class FunctionCompiler:
                         a = _ZERO_ADDRESS
                 if offset < 128:
                     form, middle = forms[offset]
-                elif offset < 0x80000000:
-                    form = 2
-                    middle = displacements(offset) or _displacement(offset)
+                elif offset < far:
+                    form, middle = displacements(offset) or displacement(offset)
                 else:
                     self.pc = start
                     free = self.far_load(op, a, offset, free)
@@ -384,6 +374,8 @@ class FunctionCompiler:
                 text, tail, result, free, tight = choice
                 out += text
                 out += middle
+                if tail:
+                    out += tail
             elif kind is local_set:
                 entry = pop()
                 local = locals_[code[pc + 1]]
@@ -430,29 +422,19 @@ class FunctionCompiler:
                         a = _ZERO_ADDRESS
                 if offset < 128:
                     form, middle = forms[offset]
-                elif offset < 0x80000000:
-                    form = 2
-                    middle = displacements(offset) or _displacement(offset)
+                elif offset < far:
+                    form, middle = displacements(offset) or displacement(offset)
                 else:
                     self.pc = start
                     free = self.far_store(op, a, b, offset, free)
                     continue
-                if b.reg < 0 and b.kind != constant_kind:
-                    text, b, free = fetched((b, free)) or fetch(b, free)
-                    out += text
-                elif b.kind == constant_kind:
-                    _, _, stand_in, bits = immediate(b) or target.immediate(b)
-                    if stand_in is not None:
-                        # The last four bytes are the stand-in's: as many as the store is wide go in their place.
-                        choice = find((op, a, stand_in, form, free))
-                        if choice is None:
-                            self.pc = start
-                            choice = self.choose_store(op, a, stand_in, form, free)
-                        out += choice[0]
-                        out += middle
-                        out += bits[: len(choice[1])]
-                        free = choice[2]
-                        continue
+                bits = b""
+                if b.reg < 0:
+                    if b.kind != constant_kind:
+                        text, b, free = fetched((b, free)) or fetch(b, free)
+                        out += text
+                    else:
+                        b, bits = stored((op, b)) or self.choose_stored(op, b)
                 choice = find((op, a, b, form, free))
                 if choice is None:
                     self.pc = start
@@ -460,6 +442,8 @@ class FunctionCompiler:
                 text, tail, free = choice
                 out += text
                 out += middle
+                if bits:
+                    out += bits
                 if tail:
                     out += tail
                 continue
@@ -524,24 +508,40 @@ class FunctionCompiler:
             self.target.remember((op, a, b, free, sink), choice)
         return choice, free
 
-    def choose_constant(self, op: int, b: Operand) -> tuple[int, Operand, Operand | None, bytes]:
+    def choose_constant(self, op: int, b: Operand) -> tuple[int, Operand, Operand | None, tuple[bytes, ...]]:
         """What an instruction whose second operand is the constant ``b`` becomes, kept in the backend's
-        ``WITH_CONSTANT``: the opcode and the constant, simplified, and the stand-in and the bytes of an immediate.
+        ``WITH_CONSTANT``: the opcode and the constant, simplified, and the stand-in and the bytes of an immediate (see
+        the backend's ``immediate``).
         """
         target = self.target
         stand_in: Operand | None = None
-        middle = b""
+        middles: tuple[bytes, ...] = ()
         key = op, b
         if op in _TAKES_IMMEDIATE:
             op, b = simplify(op, b)
-            stand_in, middle, _, _ = target.IMMEDIATES.get(b) or target.immediate(b)
+            stand_in, middles = target.immediate(name_of(op), b)
         if len(target.WITH_CONSTANT) >= INTERN_LIMIT:
             target.WITH_CONSTANT.clear()
-        found = target.WITH_CONSTANT[key] = op, b, stand_in, middle
+        found = target.WITH_CONSTANT[key] = op, b, stand_in, middles
         return found
 
-    def choose_immediate(self, op: int, a: Operand, stand_in: Operand, free: int, sink: Operand | None) -> SplitChoice:
-        """Validate and choose code for an instruction whose second operand is a constant that fits an immediate."""
+    def choose_stored(self, op: int, b: Operand) -> tuple[Operand, bytes]:
+        """What a store of the constant ``b`` is chosen for, and the bytes of its immediate, kept in the backend's
+        ``STORED``.
+        """
+        target = self.target
+        if len(target.STORED) >= INTERN_LIMIT:
+            target.STORED.clear()
+        found = target.STORED[op, b] = target.stored(name_of(op), b)
+        return found
+
+    def choose_immediate(
+        self, op: int, a: Operand, stand_in: Operand, free: int, sink: Operand | None
+    ) -> tuple[SplitChoice, Operand]:
+        """Validate and choose code for an instruction whose second operand is a constant that fits an immediate.
+
+        Also the first operand that it is chosen for.
+        """
         rule, _, types, result = self.env.rules.get(op) or self.env.rule(op)
         if a.type != types[0] or stand_in.type != types[1]:
             self.check(name_of(op), types, (a, stand_in))
@@ -553,7 +553,7 @@ class FunctionCompiler:
         choice: SplitChoice = self.target.lower_immediate(rule, a, stand_in, free, sink if fits else None)
         if fits:
             self.target.remember((op, a, stand_in, free, sink), choice)
-        return choice
+        return choice, a
 
     def choose_unary(self, op: int, a: Operand, free: int, sink: Operand | None) -> Choice:
         """Validate and choose code for an instruction with one operand."""

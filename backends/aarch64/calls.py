@@ -1,0 +1,288 @@
+"""Calls: arguments and results where the callee expects them, and the calls themselves. See ``docs/abi.md``."""
+
+from __future__ import annotations
+
+from ..abi import (
+    CTX_MEMORY_BASE,
+    CTX_STORE,
+    RECORD_CODE,
+    RECORD_TYPE,
+    STORE_BUILTINS,
+    STORE_MEMORY_COPY,
+    STORE_MEMORY_FILL,
+    STORE_RESULTS,
+    TABLE_BASE,
+)
+from ..convention import parallel_moves, runs, split_results
+from ..operand import CONSTANT, F32, F64, I32, Operand, is_float
+from . import asm
+from .addresses import add, at
+from .control import far
+from .frames import CONTEXT_SLOT, copy_cells, parameter_places
+from .regs import (
+    CALLEE,
+    CONTEXT,
+    FLOAT_SCRATCH,
+    FRAME,
+    MEMORY_BASE,
+    SCRATCH,
+    SCRATCH2,
+    SP,
+    X0,
+    X1,
+    X2,
+    X3,
+    X4,
+    ZR,
+)
+from .selection import Selection
+
+#: The first integer and the first float result of several return in x0 and v0.
+RESULT_BITS = 1 | 1 << 16
+
+#: Where an index travels besides arguments: its type, its register, and the register's bit, as it is no temporary.
+INDEX_PLAN = (I32, CALLEE, 0)
+
+#: Cells that are moved one by one; more are moved in a loop.
+_FEW = 8
+
+
+def _lay(operand: Operand, offset: int) -> bytes:
+    """Store an argument to its 8-byte cell in the argument area, whose upper half is zero where the value has 32
+    bits.
+    """
+    if operand.kind == CONSTANT:
+        if not operand.value:
+            return at(asm.STR_X, ZR, SP, offset)
+        return asm.mov_ri(SCRATCH, operand.value) + at(asm.STR_X, SCRATCH, SP, offset, SCRATCH2)
+    if operand.reg < 0:
+        narrow = operand.type in (I32, F32)
+        code = at(asm.LDR_W if narrow else asm.LDR_X, SCRATCH, FRAME, operand.offset)
+        return code + at(asm.STR_X, SCRATCH, SP, offset, SCRATCH2)
+    if operand.type == F32:
+        return asm.fmov_from(0, SCRATCH, operand.reg) + at(asm.STR_X, SCRATCH, SP, offset, SCRATCH2)
+    return at(asm.STR_D if is_float(operand.type) else asm.STR_X, operand.reg, SP, offset)
+
+
+def _parallel_moves(code: bytearray, moves: dict[int, int], floats: bool) -> None:
+    """Move registers to registers as if all at once: ``moves`` maps a destination to its source."""
+    for dst, src, exchange in parallel_moves(moves):
+        if floats:
+            if exchange:
+                code += asm.mov_v(FLOAT_SCRATCH, dst) + asm.mov_v(dst, src) + asm.mov_v(src, FLOAT_SCRATCH)
+            else:
+                code += asm.mov_v(dst, src)
+        elif exchange:
+            code += asm.mov_rr(1, SCRATCH, dst) + asm.mov_rr(1, dst, src) + asm.mov_rr(1, src, SCRATCH)
+        else:
+            code += asm.mov_rr(1, dst, src)
+
+
+def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], index: Operand | None = None) -> bytes:
+    """Put arguments where a callee of these parameter types expects them, and ``index``, if given, into x8."""
+    places, area = parameter_places(types)
+    code = bytearray()
+    if area:
+        code += add(SP, SP, -area)
+    in_registers: dict[bool, list[tuple[Operand, int]]] = {False: [], True: []}
+    if index is not None:
+        in_registers[False].append((index, CALLEE))
+    for operand, (reg, offset) in zip(operands, places, strict=True):
+        if reg < 0:
+            code += _lay(operand, offset)
+        else:
+            in_registers[is_float(operand.type)].append((operand, reg))
+    for floats, moved in in_registers.items():
+        _parallel_moves(code, {reg: o.reg for o, reg in moved if o.reg >= 0}, floats)
+    selection = Selection(0)
+    for operand, reg in in_registers[False]:
+        if operand.reg < 0:
+            selection.load(reg, operand)
+    for operand, reg in in_registers[True]:
+        if operand.reg < 0:
+            selection.load_float(reg, operand)
+    return bytes(code + selection.code)
+
+
+def arguments_from_slots(types: tuple[int, ...], first_slot: int) -> bytes:
+    """Pass many arguments that are in consecutive slots, the first at ``first_slot``: runs of them in loops."""
+    places, area = parameter_places(types)
+    in_area = [index for index, (reg, _) in enumerate(places) if reg < 0]
+    code = bytearray()
+    if area:
+        code += add(SP, SP, -area)
+    for start, count in runs(in_area):
+        source = first_slot + 8 * in_area[start]
+        if count > _FEW:
+            # The stack pointer is where the frame begins, less the area.
+            code += copy_cells(count, source, 8 * start - area)
+        else:
+            for k in range(count):
+                code += at(asm.LDR_X, SCRATCH, FRAME, source + 8 * k)
+                code += at(asm.STR_X, SCRATCH, SP, 8 * (start + k), SCRATCH2)
+    for index, (type_, (reg, _)) in enumerate(zip(types, places, strict=True)):
+        if reg >= 0:
+            code += _fetch(type_, reg, first_slot + 8 * index)
+    return bytes(code)
+
+
+def _fetch(type_: int, reg: int, offset: int) -> bytes:
+    """Load a value from its cell in the frame."""
+    if is_float(type_):
+        return at(asm.LDR_D if type_ == F64 else asm.LDR_S, reg, FRAME, offset)
+    return at(asm.LDR_W if type_ == I32 else asm.LDR_X, reg, FRAME, offset)
+
+
+def argument_plan(types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
+    """How to pass arguments one by one: what comes first, and ``(type, place, its bit)`` of each, the last one first.
+    A place is a register, or -1 less the offset in the argument area.
+    """
+    places, area = parameter_places(types)
+    plan = []
+    for type_, (reg, offset) in zip(types, places, strict=True):
+        if reg < 0:
+            plan.append((type_, -1 - offset, 0))
+        else:
+            plan.append((type_, reg, 1 << (reg + 16 if is_float(type_) else reg)))
+    return add(SP, SP, -area) if area else b"", tuple(plan[::-1])
+
+
+def argument(operand: Operand, reg: int) -> bytes | None:
+    """Code that passes one argument in a place as :func:`argument_plan` gives it."""
+    if reg < 0:
+        return _lay(operand, -1 - reg)
+    selection = Selection(0)
+    if is_float(operand.type):
+        selection.load_float(reg, operand)
+    else:
+        selection.load(reg, operand)
+    return bytes(selection.code)
+
+
+def call_slot(offset: int) -> bytes:
+    """Call a function of this instance through its call slot."""
+    return at(asm.LDR_X, SCRATCH, CONTEXT, offset) + asm.blr(SCRATCH)
+
+
+def call_self() -> bytes:
+    """Call the function that is being compiled; the distance is filled in later."""
+    return asm.bl(0)
+
+
+def _call_callee() -> bytes:
+    """Call the function whose record is in x8, which may belong to another instance, and return to this one."""
+    # The record begins with the code and the context.
+    code = asm.pair(asm.LDP_X, SCRATCH, CONTEXT, CALLEE, RECORD_CODE)
+    code += asm.access(asm.LDR_X, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE) + asm.blr(SCRATCH)
+    code += asm.access(asm.LDR_X, CONTEXT, FRAME, CONTEXT_SLOT)
+    return code + asm.access(asm.LDR_X, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
+
+
+def call_record(offset: int) -> bytes:
+    """Call a function through the pointer to its record in the context at ``offset``.
+
+    It may belong to another instance.
+    """
+    return at(asm.LDR_X, CALLEE, CONTEXT, offset) + _call_callee()
+
+
+def call_table(table: int, type_id: int, reach: int) -> tuple[bytes, bytes, bytes]:
+    """Call the table element whose index is in x8.
+
+    The first two pieces end with jumps to the traps "undefined element" and "type mismatch"; a null element faults when
+    its type is read.
+    """
+    bound = at(asm.LDR_X, SCRATCH, CONTEXT, table)
+    # A descriptor begins with the base and the number of elements.
+    bound += asm.pair(asm.LDP_X, SCRATCH, SCRATCH2, SCRATCH, TABLE_BASE)
+    bound += asm.cmp_rr(0, CALLEE, SCRATCH2)
+    bound += far(asm.b_cond(asm.CC_HS, 0), reach)
+    check = asm.access_u(asm.LDR_X, CALLEE, SCRATCH, CALLEE, True)
+    check += at(asm.LDR_W, SCRATCH, CONTEXT, type_id)
+    check += asm.access(asm.LDR_W, SCRATCH2, CALLEE, RECORD_TYPE)
+    check += asm.cmp_rr(0, SCRATCH, SCRATCH2)
+    check += far(asm.b_cond(asm.CC_NE, 0), reach)
+    return bound, check, _call_callee()
+
+
+def call_builtin(number: int) -> bytes:
+    """Call one of the store's builtins, which act on this very instance."""
+    code = asm.access(asm.LDR_X, SCRATCH, CONTEXT, CTX_STORE)
+    code += asm.access(asm.LDR_X, CALLEE, SCRATCH, STORE_BUILTINS + 8 * number)
+    return code + asm.access(asm.LDR_X, SCRATCH, CALLEE, RECORD_CODE) + asm.blr(SCRATCH)
+
+
+def call_bulk(fill: bool, destination: int, source: int) -> bytes:
+    """Call the store's stub for memory.copy or memory.fill.
+
+    The operands are in x0, x1 and x2, the arguments are descriptor offsets.
+    """
+    code = at(asm.LDR_X, X3, CONTEXT, destination)
+    if not fill:
+        code += at(asm.LDR_X, X4, CONTEXT, source)
+    code += asm.access(asm.LDR_X, SCRATCH, CONTEXT, CTX_STORE)
+    code += asm.access(asm.LDR_X, SCRATCH, SCRATCH, STORE_MEMORY_FILL if fill else STORE_MEMORY_COPY)
+    return code + asm.blr(SCRATCH)
+
+
+def bulk_arguments(operands: tuple[Operand, Operand, Operand]) -> bytes:
+    """Put the operands of memory.copy and memory.fill into x0, x1 and x2."""
+    targets = (X0, X1, X2)
+    code = bytearray()
+    _parallel_moves(code, {t: o.reg for o, t in zip(operands, targets, strict=True) if o.reg >= 0}, False)
+    loads = Selection(0)
+    for operand, target in zip(operands, targets, strict=True):
+        if operand.reg < 0:
+            loads.load(target, operand)
+    return bytes(code + loads.code)
+
+
+def fetch_results(types: tuple[int, ...], first_slot: int) -> bytes:
+    """Store all results of a call into consecutive slots, the first at ``first_slot``."""
+    first_int, first_float, rest = split_results(types)
+    code = bytearray()
+    if first_int >= 0:
+        code += at(asm.STR_X, X0, FRAME, first_slot + 8 * first_int)
+    if first_float >= 0:
+        op = asm.STR_S if types[first_float] == F32 else asm.STR_D
+        code += at(op, 0, FRAME, first_slot + 8 * first_float)
+    return bytes(code) + _move_runs(rest, first_slot, True)
+
+
+def return_results(types: tuple[int, ...], first_slot: int) -> bytes:
+    """The reverse of :func:`fetch_results`: from slots to where a caller expects several results."""
+    first_int, first_float, rest = split_results(types)
+    code = _move_runs(rest, first_slot, False)
+    if first_int >= 0:
+        code += _fetch(types[first_int], X0, first_slot + 8 * first_int)
+    if first_float >= 0:
+        code += _fetch(types[first_float], 0, first_slot + 8 * first_float)
+    return code
+
+
+def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
+    """Move results between the results area and slots; long runs of neighbours move in a loop.
+
+    Apart from the first results all values are in slots, so the other temporaries are free.
+    """
+    code = bytearray()
+    if indices:
+        code += asm.access(asm.LDR_X, X1, CONTEXT, CTX_STORE)
+    for start, count in runs(indices):
+        cell = STORE_RESULTS + 16 * start
+        slot = first_slot + 8 * indices[start]
+        if count <= _FEW:
+            for k in range(count):
+                if fetch:
+                    code += at(asm.LDR_X, X2, X1, cell + 16 * k) + at(asm.STR_X, X2, FRAME, slot + 8 * k)
+                else:
+                    code += at(asm.LDR_X, X2, FRAME, slot + 8 * k) + at(asm.STR_X, X2, X1, cell + 16 * k)
+            continue
+        code += add(SCRATCH, X1, cell) + add(SCRATCH2, FRAME, slot, SCRATCH2) + asm.mov_ri(X3, count)
+        if fetch:
+            body = asm.access_post(asm.LDR_X, X2, SCRATCH, 16) + asm.access_post(asm.STR_X, X2, SCRATCH2, 8)
+        else:
+            body = asm.access_post(asm.LDR_X, X2, SCRATCH2, 8) + asm.access_post(asm.STR_X, X2, SCRATCH, 16)
+        body += asm.alu_ri(asm.SUB, 1, X3, X3, 1)
+        code += body + asm.cbnz(1, X3, -len(body))
+    return bytes(code)

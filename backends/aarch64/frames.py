@@ -1,0 +1,271 @@
+"""Frames: where a function keeps things, its prologue and its epilogue.
+
+A frame, from low to high addresses::
+
+    [x29]             the caller's frame pointer
+    [x29+8]           return address
+    [x29+16]          instance context
+    [x29+24 + 8*i]    the caller's value of the i-th pinned general register, where this function pins it
+    ...               all 16 bytes of each pinned vector register, from the next multiple of 16 on
+    ...               locals that are not pinned, then the operand stack, 8 bytes an entry, upwards
+    [x29+size ...]    the argument area of the caller, from where parameters are copied to their homes
+
+The stack pointer is where x29 is, but for an argument area being laid out below it. Offsets grow upwards because a load
+takes 12 bits of an unsigned offset, counted in units of its size, and only 9 of a signed one.
+"""
+
+from __future__ import annotations
+
+from .. import convention
+from ..abi import CTX_STORE, STORE_STACK_LIMIT
+from ..operand import F32, I32, Operand, is_float
+from . import asm
+from .addresses import add, at
+from .regs import (
+    CALLEE,
+    CONTEXT,
+    FLOAT_PARAMS,
+    FLOAT_PINNED,
+    FRAME,
+    INT_PARAMS,
+    LINK,
+    PINNED,
+    SCRATCH,
+    SCRATCH2,
+    SP,
+    ZR,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Parameters do not stay in the argument area: how far it is from x29 is known only when the body is compiled.
+ARGUMENT_AREA = 0
+CONTEXT_SLOT = 16
+#: From a cell of the frame to the next one.
+STEP = 8
+#: Frames up to this size are checked after they are made: the stack's reserve below the limit has room for them.
+SMALL_FRAME = 0x8000
+
+_SAVED_INTS = CONTEXT_SLOT + 8
+#: Cells that are moved one by one; more are moved in a loop.
+_FEW = 8
+#: The largest offset of a pair of general registers.
+_PAIR_REACH = 504
+
+
+def _saved_floats(ints: int) -> int:
+    """Frame offset of the first saved vector register."""
+    return (_SAVED_INTS + 8 * ints + 15) & -16
+
+
+def locals_base(pinned_ints: int, pinned_floats: int) -> int:
+    """How many bytes of the frame come before the unpinned locals."""
+    return _saved_floats(pinned_ints) + 16 * pinned_floats if pinned_floats else _SAVED_INTS + 8 * pinned_ints
+
+
+def cell(before: int) -> int:
+    """Frame offset of the cell that ``before`` bytes of the frame come before."""
+    return before
+
+
+def parameter_places(types: tuple[int, ...]) -> tuple[tuple[tuple[int, int], ...], int]:
+    """Where parameters of these types arrive: for each ``(register or -1, byte offset in the argument area)``, and
+    the area's size.
+    """
+    return convention.parameter_places(types, INT_PARAMS, FLOAT_PARAMS)
+
+
+def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...], size: int) -> bytes:
+    """Move parameters from where they arrive to their homes in a frame of ``size`` bytes."""
+    code = bytearray()
+    in_area: list[tuple[int, Operand]] = []
+    stores: list[tuple[int, int]] = []
+    for type_, (reg, area), home in zip(types, parameter_places(types)[0], homes, strict=True):
+        if reg < 0:
+            in_area.append((area, home))
+        elif is_float(type_):
+            if home.reg >= 0:
+                code += asm.mov_v(home.reg, reg)
+            else:
+                code += at(asm.STR_S if type_ == F32 else asm.STR_D, reg, FRAME, home.offset)
+        elif home.reg >= 0:
+            code += asm.mov_rr(1, home.reg, reg)
+        else:
+            stores.append((reg, home.offset))
+    code += b"".join(_store_pairs(stores))
+    return bytes(code) + _receive_area(in_area, size)
+
+
+def _store_pairs(stores: list[tuple[int, int]]) -> Iterator[bytes]:
+    """Store general registers to cells, two at once where the cells are neighbours."""
+    index = 0
+    while index < len(stores):
+        reg, offset = stores[index]
+        if index + 1 < len(stores) and stores[index + 1][1] == offset + 8 and offset <= _PAIR_REACH:
+            yield asm.pair(asm.STP_X, reg, stores[index + 1][0], FRAME, offset)
+            index += 2
+        else:
+            yield at(asm.STR_X, reg, FRAME, offset)
+            index += 1
+
+
+def _receive_area(places: list[tuple[int, Operand]], size: int) -> bytes:
+    """Move parameters from the argument area; long stretches whose homes are neighbours as well in loops."""
+    code = bytearray()
+    index = 0
+    while index < len(places):
+        area, home = places[index]
+        end = index + 1
+        while (
+            home.reg < 0
+            and end < len(places)
+            and places[end][1].reg < 0
+            and places[end][1].offset - home.offset == places[end][0] - area
+        ):
+            end += 1
+        if end - index > _FEW:
+            code += copy_cells(end - index, size + area, home.offset)
+            index = end
+            continue
+        if home.reg < 0:
+            code += at(asm.LDR_X, SCRATCH2, FRAME, size + area) + at(asm.STR_X, SCRATCH2, FRAME, home.offset)
+        elif is_float(home.type):
+            code += at(asm.LDR_S if home.type == F32 else asm.LDR_D, home.reg, FRAME, size + area)
+        else:
+            code += at(asm.LDR_W if home.type == I32 else asm.LDR_X, home.reg, FRAME, size + area)
+        index += 1
+    return bytes(code)
+
+
+def copy_cells(count: int, source: int, target: int) -> bytes:
+    """Copy cells of the frame in a loop, upwards; both scratches, x8 and x30 are overwritten."""
+    code = add(SCRATCH, FRAME, source) + add(SCRATCH2, FRAME, target, SCRATCH2)
+    code += asm.mov_ri(LINK, count)
+    body = asm.access_post(asm.LDR_X, CALLEE, SCRATCH, 8) + asm.access_post(asm.STR_X, CALLEE, SCRATCH2, 8)
+    body += asm.alu_ri(asm.SUB, 1, LINK, LINK, 1)
+    return code + body + asm.cbnz(1, LINK, -len(body))
+
+
+def zero_slots(first: int, count: int) -> bytes:
+    """Zero ``count`` 8-byte cells of the frame, the first of them at offset ``first``.
+
+    Parameters are in their homes already.
+    """
+    code = bytearray()
+    pairs = count // 2
+    base = FRAME
+    if pairs > _FEW or (pairs and first + 16 * (pairs - 1) > _PAIR_REACH):
+        code += add(SCRATCH, FRAME, first)
+        base = SCRATCH
+        first = 0
+    if pairs > _FEW:
+        code += asm.mov_ri(SCRATCH2, pairs)
+        body = asm.pair_post(asm.STP_X, ZR, ZR, SCRATCH, 16) + asm.alu_ri(asm.SUB, 1, SCRATCH2, SCRATCH2, 1)
+        code += body + asm.cbnz(1, SCRATCH2, -len(body))
+    else:
+        for _ in range(pairs):
+            code += asm.pair(asm.STP_X, ZR, ZR, base, first)
+            first += 16
+    if count & 1:
+        code += at(asm.STR_X, ZR, base, first)
+    return bytes(code)
+
+
+def zero_pinned(homes: tuple[Operand, ...]) -> bytes:
+    """Zero pinned locals."""
+    return b"".join(asm.movi_zero(h.reg) if is_float(h.type) else asm.mov_ri(h.reg, 0) for h in homes)
+
+
+def _pinned(store: bool, ints: int, floats: int) -> bytes:
+    """Store or load the context and the first pinned registers, two at once. Loading leaves the context as it is."""
+    single, double, vector, vectors = (
+        (asm.STR_X, asm.STP_X, asm.STR_Q, asm.STP_Q) if store else (asm.LDR_X, asm.LDP_X, asm.LDR_Q, asm.LDP_Q)
+    )
+    registers = [CONTEXT, *PINNED[:ints]]
+    if not store and not ints & 1:
+        registers = registers[1:]
+    code = bytearray()
+    offset = _SAVED_INTS + 8 * ints - 8 * len(registers)
+    while len(registers) > 1:
+        code += asm.pair(double, registers[0], registers[1], FRAME, offset)
+        del registers[:2]
+        offset += 16
+    if registers:
+        code += asm.access(single, registers[0], FRAME, offset)
+    offset = _saved_floats(ints)
+    for index in range(0, floats - 1, 2):
+        code += asm.pair(vectors, FLOAT_PINNED[index], FLOAT_PINNED[index + 1], FRAME, offset)
+        offset += 32
+    if floats & 1:
+        code += asm.access(vector, FLOAT_PINNED[floats - 1], FRAME, offset)
+    return bytes(code)
+
+
+def prologue(size: int, ints: int, floats: int, check_limit: bool, reach: int) -> tuple[bytes, int, int]:
+    """Make a frame of ``size`` bytes and save the caller's values of the first pinned registers.
+
+    Returns:
+        the code, where its check of the stack limit begins, and the offset behind the jump to the stack-overflow trap;
+        both 0 if there is no check.
+    """
+    from .control import far
+
+    if check_limit and size > SMALL_FRAME:
+        # A signal that arrives while the stack pointer is below the reserve would have no stack, so the check comes
+        # first, from a frame that is just large enough to be seen.
+        small = 32
+        code = asm.pair_pre(asm.STP_X, FRAME, LINK, SP, -small) + asm.mov_sp(FRAME, SP)
+        code += asm.access(asm.STR_X, CONTEXT, FRAME, CONTEXT_SLOT)
+        check = len(code)
+        code += asm.access(asm.LDR_X, SCRATCH2, CONTEXT, CTX_STORE)
+        code += asm.access(asm.LDR_X, SCRATCH2, SCRATCH2, STORE_STACK_LIMIT)
+        code += add(SCRATCH, FRAME, small - size)
+        code += asm.cmp_rr(1, SCRATCH, SCRATCH2)
+        code += far(asm.b_cond(asm.CC_LO, 0), reach)
+        fixup = len(code)
+        code += asm.pair(asm.LDP_X, SCRATCH2, LINK, FRAME, 0)
+        code += asm.mov_sp(SP, SCRATCH) + asm.pair(asm.STP_X, SCRATCH2, LINK, SP, 0) + asm.mov_sp(FRAME, SP)
+        return code + _pinned(True, ints, floats), check, fixup
+    if size <= _PAIR_REACH:
+        code = asm.pair_pre(asm.STP_X, FRAME, LINK, SP, -size)
+    else:
+        code = add(SP, SP, -size) + asm.pair(asm.STP_X, FRAME, LINK, SP, 0)
+    code += asm.mov_sp(FRAME, SP)
+    code += _pinned(True, ints, floats)
+    check = fixup = 0
+    if check_limit:
+        check = len(code)
+        code += asm.access(asm.LDR_X, SCRATCH, CONTEXT, CTX_STORE)
+        code += asm.access(asm.LDR_X, SCRATCH, SCRATCH, STORE_STACK_LIMIT)
+        code += asm.alu_rrx(asm.SUBS, 1, ZR, SP, SCRATCH, asm.UXTX, 0)
+        code += far(asm.b_cond(asm.CC_LO, 0), reach)
+        fixup = len(code)
+    return code, check, fixup
+
+
+def epilogue(size: int, ints: int, floats: int, area: int) -> bytes:
+    """Load the caller's values of the first pinned registers, give the frame back and return, freeing the argument
+    area of ``area`` bytes.
+    """
+    code = _pinned(False, ints, floats)
+    if size + area <= _PAIR_REACH:
+        code += asm.pair_post(asm.LDP_X, FRAME, LINK, SP, size + area)
+    else:
+        code += asm.pair(asm.LDP_X, FRAME, LINK, SP, 0) + add(SP, SP, size + area)
+    return code + asm.ret()
+
+
+def copy_slots(count: int, source: int, target: int) -> bytes:
+    """Copy ``count`` cells whose first is at ``source`` to where the first is at ``target``, in order.
+
+    The target is not above the source, so copying in order is right where they overlap.
+    """
+    if count > _FEW:
+        return copy_cells(count, source, target)
+    code = bytearray()
+    for index in range(count):
+        code += at(asm.LDR_X, SCRATCH2, FRAME, source + 8 * index)
+        code += at(asm.STR_X, SCRATCH2, FRAME, target + 8 * index)
+    return bytes(code)

@@ -1,0 +1,366 @@
+"""Rules of the integer instructions.
+
+A rule is ``rule(s, sink, *operands) -> result entry``: it appends code to the :class:`Selection` ``s`` and says where
+the result is. ``sink`` is the pinned local that takes the result, ``WANT_FLAGS`` where a comparison may stay in the
+flags, or ``None``.
+"""
+
+from __future__ import annotations
+
+from ..abi import TRAP_DIVIDE_BY_ZERO, TRAP_INTEGER_OVERFLOW
+from ..operand import CONSTANT, FLAGS, I32, I64, WANT_FLAGS, Operand, flags
+from . import asm
+from .conditions import SWAPPED, TEST_AND_BRANCH, bit_clear, invert, tested, zero
+from .encoding import arithmetic_immediate, logical_immediate
+from .regs import FLOAT_SCRATCH, SCRATCH, SCRATCH2
+from .selection import Selection, signed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Rule = Callable[..., Operand]
+
+
+def _source(s: Selection, a: Operand) -> int:
+    """The register of a first operand that stands beside an immediate, where 31 would be the stack pointer."""
+    if a.reg >= 0:
+        return a.reg
+    s.load(SCRATCH, a)
+    return SCRATCH
+
+
+def _add_or_subtract(op: int, wide: int, commutative: bool) -> Rule:
+    type_ = I64 if wide else I32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        if commutative and a.kind == CONSTANT:
+            a, b = b, a
+        dst = s.destination(sink, a, b)
+        if b.kind == CONSTANT:
+            value = signed(b.value, 64 if wide else 32)
+            if arithmetic_immediate(abs(value)) >= 0:
+                source = _source(s, a)
+                s.with_immediate(asm.alu_ri(op, wide, dst, source, value))
+                return s.result(type_, dst, sink, a, b)
+        s.code += asm.alu_rr(op, wide, dst, s.in_register(a), s.in_register(b, SCRATCH2))
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def _logic(op: int, wide: int) -> Rule:
+    type_ = I64 if wide else I32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        if a.kind == CONSTANT:
+            a, b = b, a
+        dst = s.destination(sink, a, b)
+        if b.kind == CONSTANT:
+            if logical_immediate(b.value, wide) >= 0:
+                source = _source(s, a)
+                s.with_immediate(asm.logic_ri(op, wide, dst, source, b.value))
+                return s.result(type_, dst, sink, a, b)
+            if op == asm.EOR and b.value == (1 << (64 if wide else 32)) - 1:
+                s.code += asm.mvn(wide, dst, s.in_register(a))
+                return s.result(type_, dst, sink, a, b)
+        s.code += asm.alu_rr(op, wide, dst, s.in_register(a), s.in_register(b, SCRATCH2))
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def _multiply(wide: int) -> Rule:
+    type_ = I64 if wide else I32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        dst = s.destination(sink, a, b)
+        s.code += asm.mul(wide, dst, s.in_register(a), s.in_register(b, SCRATCH2))
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def _shift(op: int, wide: int) -> Rule:
+    type_ = I64 if wide else I32
+    mask = 63 if wide else 31
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        dst = s.destination(sink, a, b)
+        source = s.in_register(a)
+        if b.kind == CONSTANT:
+            s.with_immediate(asm.shift_ri(op, wide, dst, source, b.value & mask))
+        else:
+            s.code += asm.shift_rr(op, wide, dst, source, s.in_register(b, SCRATCH2))
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def _rotate_left(wide: int) -> Rule:
+    type_ = I64 if wide else I32
+    mask = 63 if wide else 31
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        dst = s.destination(sink, a, b)
+        source = s.in_register(a)
+        if b.kind == CONSTANT:
+            s.code += asm.shift_ri(asm.ROR, wide, dst, source, -b.value & mask)
+        else:
+            # There is no rotation to the left by a register: to the right by the negative.
+            s.code += asm.neg(0, SCRATCH2, s.in_register(b, SCRATCH2))
+            s.code += asm.shift_rr(asm.ROR, wide, dst, source, SCRATCH2)
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def _unsigned_by_power(
+    s: Selection, sink: Operand | None, wide: int, remainder: bool, a: Operand, b: Operand
+) -> Operand:
+    """Unsigned division or remainder by a constant power of two: a shift or a mask."""
+    dst = s.destination(sink, a)
+    source = s.in_register(a)
+    if not remainder:
+        s.code += asm.shift_ri(asm.LSR, wide, dst, source, b.value.bit_length() - 1)
+    elif b.value == 1:
+        s.code += asm.mov_ri(dst, 0)
+    else:
+        s.code += asm.logic_ri(asm.AND, wide, dst, source, b.value - 1)
+    return s.result(I64 if wide else I32, dst, sink, a, b)
+
+
+def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
+    """Division; what traps is tested first, since the instruction itself answers with a number in any case."""
+    type_ = I64 if wide else I32
+    bits = 64 if wide else 32
+    divide = asm.sdiv if is_signed else asm.udiv
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        if not is_signed and b.kind == CONSTANT and b.value and not b.value & (b.value - 1):
+            return _unsigned_by_power(s, sink, wide, remainder, a, b)
+        dividend = s.in_register(a)
+        divisor = s.in_register(b, SCRATCH2)
+        if b.kind != CONSTANT or b.value == 0:
+            s.code += asm.cbnz(wide, divisor, 8)
+            s.code += asm.udf(TRAP_DIVIDE_BY_ZERO)
+        if is_signed and not remainder and (b.kind != CONSTANT or signed(b.value, bits) == -1):
+            # The most negative number less 1 overflows; of any other divisor than -1 the flags are cleared.
+            s.code += asm.cmp_ri(wide, divisor, -1)
+            s.code += asm.ccmp_ri(asm.CC_EQ, wide, dividend, 1, 0)
+            s.code += asm.b_cond(asm.CC_VC, 8)
+            s.code += asm.udf(TRAP_INTEGER_OVERFLOW)
+        dst = s.destination(sink, a, b)
+        if not remainder:
+            s.code += divide(wide, dst, dividend, divisor)
+            return s.result(type_, dst, sink, a, b)
+        # The most negative number modulo -1 comes out as 0, since its quotient wraps around. With both operands in
+        # scratches, neither is in the destination.
+        quotient = SCRATCH if dividend != SCRATCH else SCRATCH2 if divisor != SCRATCH2 else dst
+        s.code += divide(wide, quotient, dividend, divisor)
+        s.code += asm.msub(wide, dst, quotient, divisor, dividend)
+        return s.result(type_, dst, sink, a, b)
+
+    return rule
+
+
+def materialise(s: Selection, sink: Operand | None, condition: int, *operands: Operand) -> Operand:
+    """The outcome of a comparison as 0 or 1, or left in the flags where the next instruction takes it from there."""
+    if sink is WANT_FLAGS:
+        for operand in operands:
+            s.release(operand)
+        return flags(condition)
+    # The comparison is done, so an operand's register will do.
+    dst = s.destination(sink, *operands)
+    s.code += asm.cset(condition, dst)
+    return s.result(I32, dst, sink, *operands)
+
+
+def _register_test(s: Selection, a: Operand, make: Callable[[int], int]) -> Operand:
+    """A condition that a branch tests by itself: the register stays taken until then."""
+    if a.reg >= 0:
+        return flags(make(a.reg), a.bit)
+    reg = s.take()
+    s.load(reg, a)
+    return flags(make(reg), 1 << reg)
+
+
+def _compare(condition: int, wide: int) -> Rule:
+    bits = 64 if wide else 32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
+        holds = condition
+        if b.kind != CONSTANT and a.kind == CONSTANT:
+            a, b = b, a
+            holds = SWAPPED[holds]
+        if b.kind == CONSTANT:
+            if b.value == 0 and sink is WANT_FLAGS:
+                if holds in (asm.CC_EQ, asm.CC_NE):
+                    return _register_test(s, a, lambda reg: zero(wide, reg) ^ (holds == asm.CC_NE))
+                if holds in (asm.CC_LT, asm.CC_GE):
+                    return _register_test(s, a, lambda reg: bit_clear(reg, bits - 1) ^ (holds == asm.CC_LT))
+            value = signed(b.value, bits)
+            if arithmetic_immediate(abs(value)) >= 0:
+                source = _source(s, a)
+                s.with_immediate(asm.cmp_ri(wide, source, value))
+                return materialise(s, sink, holds, a)
+        s.code += asm.cmp_rr(wide, s.in_register(a), s.in_register(b, SCRATCH2))
+        return materialise(s, sink, holds, a, b)
+
+    return rule
+
+
+def _is_zero(wide: int) -> Rule:
+    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
+        if a.kind == FLAGS:
+            if sink is WANT_FLAGS:
+                return flags(invert(a.value), a.bit)
+            holds = invert(into_flags(s, a))
+            s.release(a)
+            return materialise(s, sink, holds)
+        return test_zero(s, sink, wide, a)
+
+    return rule
+
+
+def into_flags(s: Selection, condition: Operand) -> int:
+    """The flags' condition under which the FLAGS entry ``condition`` holds; a register is tested only here."""
+    if condition.value < 16:
+        return condition.value
+    wide, reg, bit = tested(condition.value)
+    if condition.value & TEST_AND_BRANCH:
+        s.code += asm.tst_ri(wide, reg, 1 << bit)
+    else:
+        s.code += asm.cmp_ri(wide, reg, 0)
+    return asm.CC_EQ ^ condition.value & 1
+
+
+def test_zero(s: Selection, sink: Operand | None, wide: int, a: Operand) -> Operand:
+    """Whether ``a`` is zero."""
+    if sink is WANT_FLAGS:
+        return _register_test(s, a, lambda reg: zero(wide, reg))
+    s.code += asm.cmp_ri(wide, _source(s, a), 0)
+    return materialise(s, sink, asm.CC_EQ, a)
+
+
+def _count_bits(name: str, wide: int) -> Rule:
+    type_ = I64 if wide else I32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
+        dst = s.destination(sink, a)
+        source = s.in_register(a)
+        if name == "clz":
+            s.code += asm.clz(wide, dst, source)
+        elif name == "ctz":
+            s.code += asm.rbit(wide, dst, source)
+            s.code += asm.clz(wide, dst, dst)
+        else:
+            # Only vector registers count bits: of each byte, and the sum of these.
+            s.code += asm.fmov_to(wide, FLOAT_SCRATCH, source)
+            s.code += asm.cnt(FLOAT_SCRATCH, FLOAT_SCRATCH)
+            s.code += asm.addv(FLOAT_SCRATCH, FLOAT_SCRATCH)
+            s.code += asm.fmov_from(0, dst, FLOAT_SCRATCH)
+        return s.result(type_, dst, sink, a)
+
+    return rule
+
+
+def _extend(name: str, source_bits: int, wide: int) -> Rule:
+    type_ = I64 if wide else I32
+
+    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
+        dst = s.destination(sink, a)
+        source = s.in_register(a)
+        if name == "wrap":
+            s.code += asm.mov_rr(0, dst, source)
+        elif name == "zero":
+            # An i32 is zero-extended wherever it is, so only a value that has to move costs an instruction.
+            if source != dst:
+                s.code += asm.mov_rr(0, dst, source)
+        else:
+            s.code += asm.sbfm(wide, dst, source, 0, source_bits - 1)
+        return s.result(type_, dst, sink, a)
+
+    return rule
+
+
+def select_condition(s: Selection, condition: Operand) -> int:
+    """The flags' condition under which the first operand of ``select`` is taken."""
+    if condition.kind == FLAGS:
+        return into_flags(s, condition)
+    s.code += asm.cmp_ri(0, _source(s, condition), 0)
+    return asm.CC_NE
+
+
+def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition: Operand) -> Operand:
+    """``condition ? a : b`` for integers and references."""
+    type_ = a.type
+    wide = 0 if type_ == I32 else 1
+    if condition.kind == CONSTANT:
+        chosen = a if condition.value else b
+        dst = s.destination(sink, chosen)
+        s.load(dst, chosen)
+        return s.result(type_, dst, sink, a, b, condition)
+    holds = select_condition(s, condition)
+    dst = s.destination(sink, a, b, condition)
+    s.code += asm.csel(holds, wide, dst, s.in_register(a), s.in_register(b, SCRATCH2))
+    return s.result(type_, dst, sink, a, b, condition)
+
+
+def is_null(s: Selection, sink: Operand | None, a: Operand) -> Operand:
+    """Whether a reference is null, which is the cell 0."""
+    return test_zero(s, sink, 1, a)
+
+
+_CONDITIONS = {
+    "eq": asm.CC_EQ,
+    "ne": asm.CC_NE,
+    "lt_s": asm.CC_LT,
+    "lt_u": asm.CC_LO,
+    "gt_s": asm.CC_GT,
+    "gt_u": asm.CC_HI,
+    "le_s": asm.CC_LE,
+    "le_u": asm.CC_LS,
+    "ge_s": asm.CC_GE,
+    "ge_u": asm.CC_HS,
+}
+
+
+def _rules() -> dict[str, Rule]:
+    rules: dict[str, Rule] = {"ref.is_null": is_null}
+    for wide, type_name in ((0, "i32"), (1, "i64")):
+        rules[f"{type_name}.add"] = _add_or_subtract(asm.ADD, wide, True)
+        rules[f"{type_name}.sub"] = _add_or_subtract(asm.SUB, wide, False)
+        for name, op in (("and", asm.AND), ("or", asm.ORR), ("xor", asm.EOR)):
+            rules[f"{type_name}.{name}"] = _logic(op, wide)
+        rules[f"{type_name}.mul"] = _multiply(wide)
+        for name, op in (("shl", asm.LSL), ("shr_s", asm.ASR), ("shr_u", asm.LSR), ("rotr", asm.ROR)):
+            rules[f"{type_name}.{name}"] = _shift(op, wide)
+        rules[f"{type_name}.rotl"] = _rotate_left(wide)
+        for name, is_signed, remainder in (
+            ("div_s", True, False),
+            ("div_u", False, False),
+            ("rem_s", True, True),
+            ("rem_u", False, True),
+        ):
+            rules[f"{type_name}.{name}"] = _divide(wide, is_signed, remainder)
+        for name, condition in _CONDITIONS.items():
+            rules[f"{type_name}.{name}"] = _compare(condition, wide)
+        rules[f"{type_name}.eqz"] = _is_zero(wide)
+        for name in ("clz", "ctz", "popcnt"):
+            rules[f"{type_name}.{name}"] = _count_bits(name, wide)
+        rules[f"{type_name}.extend8_s"] = _extend("sign", 8, wide)
+        rules[f"{type_name}.extend16_s"] = _extend("sign", 16, wide)
+    rules["i64.extend32_s"] = _extend("sign", 32, 1)
+    rules["i64.extend_i32_s"] = _extend("sign", 32, 1)
+    rules["i64.extend_i32_u"] = _extend("zero", 32, 1)
+    rules["i32.wrap_i64"] = _extend("wrap", 32, 0)
+    return rules
+
+
+RULES = _rules()
+
+
+def claims(name: str) -> int:
+    """Mask of the registers that the instruction ``name`` needs for itself: no instruction does."""
+    return 0

@@ -1,0 +1,483 @@
+"""Code between Python and wasm functions: adapters per signature, and the stubs that wasm code calls.
+
+Every function here returns machine code, position-independent (:mod:`.bulk` has memory.copy and memory.fill,
+:mod:`.fault_handler` the signal handler). Signatures are strings of letters, parameters before the colon and results
+after it: i32 ``i``, i64 ``l``, f32 ``f``, f64 ``d``, v128 ``v``, reference ``r``.
+
+Frames of all these stubs look like frames of wasm functions where a backtrace looks: the caller's frame pointer at
+``[x29]``, the return address above it, an instance context of the store at ``[x29 + 16]``.
+"""
+
+from __future__ import annotations
+
+from .. import abi
+from ..convention import cells, signature_results
+from . import asm, signatures
+from .addresses import add
+from .fault_handler import fault_handler
+from .frames import CONTEXT_SLOT
+from .labels import Assembler
+from .regs import (
+    CALLEE,
+    CONTEXT,
+    FRAME,
+    LINK,
+    MEMORY_BASE,
+    SCRATCH,
+    SCRATCH2,
+    SP,
+    X0,
+    X1,
+    X2,
+    X3,
+    X4,
+    X5,
+    X9,
+    X10,
+    X11,
+    X12,
+    X13,
+    X14,
+    X15,
+    X19,
+    X20,
+    X21,
+    X22,
+    X23,
+    X24,
+    X25,
+    X26,
+    ZR,
+)
+
+#: Bytes from one lazy entry to the next.
+LAZY_ENTRY_SIZE = 8
+
+#: The frame of ``enter``, by offsets from x29, the same for all signatures: ``unwind`` returns from any of them. It
+#: keeps what AAPCS64 has a function preserve: x19 to x28, and the lower halves of v8 to v15.
+_ENTER_ARGV = 24
+_ENTER_SAVED_SP = 32
+_ENTER_FLOAT_MODE = 40
+_ENTER_INTS = 48
+_ENTER_FLOATS = 128
+_ENTER_FRAME = 192
+_ENTER_INT_PAIRS = ((X19, X20), (X21, X22), (X23, X24), (X25, X26), (MEMORY_BASE, CONTEXT))
+_ENTER_FLOAT_PAIRS = ((8, 9), (10, 11), (12, 13), (14, 15))
+
+#: The frames of stubs that call out begin alike: context, previous exit frame, then what the C code may overwrite of
+#: the registers that wasm functions preserve, and x8.
+_EXIT_PREVIOUS = 24
+_EXIT_INTS = 32
+_EXIT_FLOATS = 96
+_EXIT_FRAME = 352
+_EXIT_INT_PAIRS = ((CALLEE, X9), (X10, X11), (X12, X13), (X14, X15))
+_EXIT_FLOAT_PAIRS = tuple((first, first + 1) for first in range(8, 24, 2))
+
+#: Behind that, in stubs that take the place of the callee: what parameters travel in.
+_PARAMETER_INTS = 352
+_PARAMETER_FLOATS = 416
+_PARAMETER_FRAME = 544
+
+
+def _pairs(op: tuple[int, int], pairs: tuple[tuple[int, int], ...], offset: int) -> bytes:
+    """Load or store pairs of registers from an offset of the frame on."""
+    step = 2 * op[1]
+    return b"".join([asm.pair(op, a, b, FRAME, offset + step * index) for index, (a, b) in enumerate(pairs)])
+
+
+def _make_frame(size: int) -> bytes:
+    """A frame of ``size`` bytes with the context in its place."""
+    code = add(SP, SP, -size) + asm.pair(asm.STP_X, FRAME, LINK, SP, 0) + asm.mov_sp(FRAME, SP)
+    return code + asm.access(asm.STR_X, CONTEXT, FRAME, CONTEXT_SLOT)
+
+
+def _drop_frame(size: int) -> bytes:
+    """The reverse, with the return address back in x30."""
+    return asm.pair(asm.LDP_X, FRAME, LINK, SP, 0) + add(SP, SP, size)
+
+
+def _set_float_mode(mode: int, scratch: int) -> bytes:
+    """Write FPCR, which takes long, unless it has that value already."""
+    code = asm.mrs(scratch, asm.FPCR) + asm.cmp_rr(1, scratch, mode)
+    return code + asm.b_cond(asm.CC_EQ, 8) + asm.msr(asm.FPCR, mode)
+
+
+def raise_trap(number: int, return_address: int, store: int) -> bytes:
+    """Fill in the trap record; the arguments are registers. The return address is destroyed."""
+    code = asm.access(asm.STR_X, number, store, abi.STORE_TRAP)
+    # The byte before the return address belongs to the call.
+    code += asm.alu_ri(asm.SUB, 1, return_address, return_address, 1)
+    code += asm.access(asm.STR_X, return_address, store, abi.STORE_TRAP_PC)
+    code += asm.access(asm.STR_X, ZR, store, abi.STORE_FAULT_ADDRESS)
+    return code + asm.access(asm.STR_X, ZR, store, abi.STORE_SIGNAL)
+
+
+def load_cell(dst: int, base: int, offset: int) -> bytes:
+    """Load a cell at a fixed offset."""
+    return asm.access(asm.LDR_X, dst, base, offset)
+
+
+def store_cell(src: int, base: int, offset: int) -> bytes:
+    """Store a cell at a fixed offset."""
+    return asm.access(asm.STR_X, src, base, offset)
+
+
+# -- Python to wasm and back -------------------------------------------------------------------------------------------
+
+
+def enter(signature: str) -> bytes:
+    """Host to wasm, by the C ABI: ``u64 f(record *, size_t argc, cell *argv)``.
+
+    Reads the parameters from ``argv`` and writes the results to it, from its first cell on. Returns 0, or through
+    :func:`unwind` the number of a trap or HOST_FAILURE, in which case ``argv`` is unchanged.
+    """
+    parameters, _, results = signature.partition(":")
+    a = Assembler()
+    a.emit(
+        asm.pair_pre(asm.STP_X, FRAME, LINK, SP, -_ENTER_FRAME),
+        asm.mov_sp(FRAME, SP),
+        _pairs(asm.STP_X, _ENTER_INT_PAIRS, _ENTER_INTS),
+        _pairs(asm.STP_D, _ENTER_FLOAT_PAIRS, _ENTER_FLOATS),
+        load_cell(CONTEXT, X0, abi.RECORD_CTX),
+        asm.pair(asm.STP_X, CONTEXT, X2, FRAME, CONTEXT_SLOT),
+        load_cell(MEMORY_BASE, CONTEXT, abi.CTX_MEMORY_BASE),
+        load_cell(X3, CONTEXT, abi.CTX_STORE),
+        load_cell(X4, X3, abi.STORE_FLOAT_MODE),
+        asm.mrs(X5, asm.FPCR),
+        store_cell(X5, FRAME, _ENTER_FLOAT_MODE),
+        asm.cmp_rr(1, X4, X5),
+        asm.b_cond(asm.CC_EQ, 8),
+        asm.msr(asm.FPCR, X4),
+        load_cell(X4, X3, abi.STORE_SAVED_SP),
+        store_cell(X4, FRAME, _ENTER_SAVED_SP),
+        store_cell(FRAME, X3, abi.STORE_SAVED_SP),
+        # The stack limit is that of this thread, unless an interruption is due. Whoever interrupts sets the word and
+        # then the limit, so one that comes in between here is seen: the limit is written before the word is read.
+        load_cell(X4, X3, abi.STORE_REAL_LIMIT),
+        store_cell(X4, X3, abi.STORE_STACK_LIMIT),
+        asm.dmb_ish(),
+        load_cell(X4, X3, abi.STORE_INTERRUPT),
+    )
+    a.cbnz(1, X4, "interrupted")
+    a.bind("ready")
+    a.emit(asm.mov_rr(1, CALLEE, X0), asm.mov_rr(1, X10, X2))
+    places, area = signatures.parameters(parameters)
+    if area:
+        a.emit(add(SP, SP, -area))
+    for place in places:
+        if place.reg < 0:
+            a.emit(signatures.copy(place.letter, SP, place.area, X10, 8 * place.cell))
+    for place in places:
+        if place.reg >= 0:
+            a.emit(signatures.load(place, X10, 8 * place.cell))
+    a.emit(load_cell(SCRATCH, CALLEE, abi.RECORD_CODE), asm.blr(SCRATCH))
+    places = signature_results(results)
+    if places:
+        a.emit(load_cell(X10, FRAME, _ENTER_ARGV))
+    for place in places:
+        if place.reg >= 0:
+            a.emit(signatures.store(place, X10, 8 * place.cell))
+    if any(place.reg < 0 for place in places):
+        a.emit(load_cell(X11, FRAME, CONTEXT_SLOT), load_cell(X11, X11, abi.CTX_STORE))
+    for place in places:
+        if place.reg < 0:
+            a.emit(signatures.copy(place.letter, X10, 8 * place.cell, X11, place.area))
+    a.emit(asm.mov_ri(X0, 0), _leave_enter())
+    a.bind("interrupted")
+    a.emit(asm.mov_ri(X4, -1), store_cell(X4, X3, abi.STORE_STACK_LIMIT))
+    a.b("ready")
+    return a.finish()
+
+
+def _leave_enter() -> bytes:
+    """Return from the frame of ``enter`` at x29 to Python, with the result in x0."""
+    return b"".join(
+        (
+            load_cell(X1, FRAME, CONTEXT_SLOT),
+            load_cell(X1, X1, abi.CTX_STORE),
+            load_cell(X2, FRAME, _ENTER_SAVED_SP),
+            store_cell(X2, X1, abi.STORE_SAVED_SP),
+            # Callbacks of this activation have cleared it; one that called `enter` has yet to.
+            asm.mov_ri(X2, abi.HOST_FAILURE),
+            store_cell(X2, X1, abi.STORE_FAILED),
+            load_cell(X2, FRAME, _ENTER_FLOAT_MODE),
+            _set_float_mode(X2, X3),
+            _pairs(asm.LDP_X, _ENTER_INT_PAIRS, _ENTER_INTS),
+            _pairs(asm.LDP_D, _ENTER_FLOAT_PAIRS, _ENTER_FLOATS),
+            asm.mov_sp(SP, FRAME),
+            asm.pair_post(asm.LDP_X, FRAME, LINK, SP, _ENTER_FRAME),
+            asm.ret(),
+        )
+    )
+
+
+def unwind() -> bytes:
+    """Give up the running activation: return the store's trap number from its ``enter``.
+
+    At entry x28 is any context of the store, x29 the innermost frame to record, and the trap record is filled in but
+    for the frames. The frames that are left hold nothing that needs cleaning up.
+    """
+    a = Assembler()
+    a.emit(
+        load_cell(X0, CONTEXT, abi.CTX_STORE),
+        load_cell(X1, X0, abi.STORE_SAVED_SP),
+        load_cell(X2, X0, abi.STORE_TRAP_PC),
+        asm.alu_ri(asm.ADD, 1, X3, X0, abi.STORE_FRAMES),
+        asm.mov_ri(X4, 0),
+    )
+    a.bind("frame")
+    a.emit(asm.cmp_rr(1, FRAME, X1))
+    a.b_cond(asm.CC_EQ, "walked")
+    a.emit(asm.cmp_ri(0, X4, abi.MAX_FRAMES))
+    a.b_cond(asm.CC_EQ, "walked")
+    a.emit(
+        load_cell(X5, FRAME, CONTEXT_SLOT),
+        asm.pair_post(asm.STP_X, X2, X5, X3, 16),
+        asm.alu_ri(asm.ADD, 1, X4, X4, 1),
+        asm.pair(asm.LDP_X, FRAME, X2, FRAME, 0),
+        # The return address may be the first byte of another instruction's code.
+        asm.alu_ri(asm.SUB, 1, X2, X2, 1),
+    )
+    a.b("frame")
+    a.bind("walked")
+    a.emit(
+        store_cell(X4, X0, abi.STORE_FRAME_COUNT),
+        asm.mov_rr(1, FRAME, X1),
+        load_cell(X0, X0, abi.STORE_TRAP),
+        _leave_enter(),
+    )
+    return a.finish()
+
+
+# -- wasm to Python and back -------------------------------------------------------------------------------------------
+
+
+def _call_out(a: Assembler) -> None:
+    """Call into Python, at the address in x16, from a frame that :data:`_EXIT_FRAME` and so on describe, with the C
+    arguments in place.
+
+    Saves nothing. x11 is the store block. Afterwards x1 is the store block, x9 the value of its "failed" cell, and x0
+    the callback's result.
+    """
+    a.emit(
+        asm.mov_ri(X12, abi.HOST_FAILURE),
+        store_cell(X12, X11, abi.STORE_FAILED),
+        store_cell(FRAME, X11, abi.STORE_EXIT_FP),
+        asm.blr(SCRATCH),
+        load_cell(X1, CONTEXT, abi.CTX_STORE),
+        load_cell(X9, FRAME, _EXIT_PREVIOUS),
+        store_cell(X9, X1, abi.STORE_EXIT_FP),
+        load_cell(X9, X1, abi.STORE_FLOAT_MODE),
+        _set_float_mode(X9, X10),
+        load_cell(X9, X1, abi.STORE_FAILED),
+    )
+
+
+def _fail_from_frame() -> bytes:
+    """The callback failed, or the trap in x9 is to be raised; x1 is the store block.
+
+    Unwind, beginning with the frame of this frame's caller.
+    """
+    code = asm.pair(asm.LDP_X, FRAME, X10, FRAME, 0) + raise_trap(X9, X10, X1)
+    return code + load_cell(SCRATCH, X1, abi.STORE_UNWIND) + asm.br(SCRATCH)
+
+
+def _save_exit() -> bytes:
+    return _pairs(asm.STP_X, _EXIT_INT_PAIRS, _EXIT_INTS) + _pairs(asm.STP_Q, _EXIT_FLOAT_PAIRS, _EXIT_FLOATS)
+
+
+def _restore_exit() -> bytes:
+    return _pairs(asm.LDP_X, _EXIT_INT_PAIRS, _EXIT_INTS) + _pairs(asm.LDP_Q, _EXIT_FLOAT_PAIRS, _EXIT_FLOATS)
+
+
+def leave(signature: str) -> bytes:
+    """Wasm to host: the code of a host function's record; at entry x8 is the record, and ``[x29 + 16]`` the caller's
+    context.
+
+    Calls the record's callback as ``f(caller's context, argc, argv)`` by the C ABI. ``argv`` lies on the store's cell
+    stack; the callback reads parameters there and writes results from the first cell on. The stack pointer is checked
+    against the limit here, so that every callback has the reserve below it.
+    """
+    parameters, _, results = signature.partition(":")
+    a = Assembler()
+    places, area = signatures.parameters(parameters)
+    room = (8 * max(cells(parameters), cells(results)) + 15) & -16
+    argv = _EXIT_FRAME
+    size = _EXIT_FRAME + 16
+    a.emit(load_cell(CONTEXT, FRAME, CONTEXT_SLOT), _make_frame(size), _save_exit())
+    a.bind("check")
+    a.emit(
+        load_cell(X11, CONTEXT, abi.CTX_STORE),
+        load_cell(X12, X11, abi.STORE_STACK_LIMIT),
+        asm.cmp_rr(1, FRAME, X12),
+    )
+    a.b_cond(asm.CC_LO, "limit")
+    a.emit(load_cell(X10, X11, abi.STORE_CELLS_TOP))
+    if room:
+        a.emit(add(X12, X10, room), load_cell(X13, X11, abi.STORE_CELLS_END), asm.cmp_rr(1, X12, X13))
+        a.b_cond(asm.CC_HI, "overflow")
+        a.emit(store_cell(X12, X11, abi.STORE_CELLS_TOP))
+    a.emit(
+        store_cell(X10, FRAME, argv),
+        load_cell(X12, X11, abi.STORE_EXIT_FP),
+        store_cell(X12, FRAME, _EXIT_PREVIOUS),
+    )
+    for place in places:
+        if place.reg >= 0:
+            a.emit(signatures.store(place, X10, 8 * place.cell))
+        else:
+            a.emit(signatures.copy(place.letter, X10, 8 * place.cell, FRAME, size + place.area))
+    a.emit(
+        asm.mov_rr(1, X0, CONTEXT),
+        asm.mov_ri(X1, cells(parameters)),
+        asm.mov_rr(1, X2, X10),
+        load_cell(SCRATCH, CALLEE, abi.RECORD_CALLBACK),
+    )
+    _call_out(a)
+    a.emit(load_cell(X10, FRAME, argv), store_cell(X10, X1, abi.STORE_CELLS_TOP))
+    a.cbnz(1, X9, "failed")
+    result_places = signature_results(results)
+    for place in result_places:
+        if place.reg < 0:
+            a.emit(signatures.copy(place.letter, X1, place.area, X10, 8 * place.cell))
+    for place in result_places:
+        if place.reg >= 0:
+            a.emit(signatures.load(place, X10, 8 * place.cell))
+    a.emit(_restore_exit(), _drop_frame(size + area), asm.ret())
+    a.bind("limit")
+    # An interruption raises the limit to all ones: then the poll stub calls out and lowers it again, or unwinds.
+    a.emit(asm.cmp_ri(1, X12, -1))
+    a.b_cond(asm.CC_NE, "overflow")
+    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL_STUB), asm.blr(SCRATCH))
+    a.b("check")
+    a.bind("overflow")
+    a.emit(asm.mov_rr(1, X1, X11), asm.mov_ri(X9, abi.TRAP_STACK_OVERFLOW))
+    a.bind("failed")
+    a.emit(_fail_from_frame())
+    return a.finish()
+
+
+_PARAMETER_INT_PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7))
+
+
+def _save_all() -> bytes:
+    """A frame in which all registers are that a wasm function may rely on, but for the scratches."""
+    code = _make_frame(_PARAMETER_FRAME) + _save_exit() + _pairs(asm.STP_X, _PARAMETER_INT_PAIRS, _PARAMETER_INTS)
+    return code + _pairs(asm.STP_Q, _PARAMETER_INT_PAIRS, _PARAMETER_FLOATS)
+
+
+def _restore_all() -> bytes:
+    code = _restore_exit() + _pairs(asm.LDP_X, _PARAMETER_INT_PAIRS, _PARAMETER_INTS)
+    return code + _pairs(asm.LDP_Q, _PARAMETER_INT_PAIRS, _PARAMETER_FLOATS) + _drop_frame(_PARAMETER_FRAME)
+
+
+def poll() -> bytes:
+    """Call the poll callback as ``f(context, interrupt word, 0)``; all registers survive but the scratches and the
+    flags.
+
+    The word is cleared and the stack limit lowered to the real one before the call, so that what comes in during it
+    is seen.
+    """
+    a = Assembler()
+    a.emit(
+        _save_all(),
+        load_cell(X11, CONTEXT, abi.CTX_STORE),
+        load_cell(X12, X11, abi.STORE_EXIT_FP),
+        store_cell(X12, FRAME, _EXIT_PREVIOUS),
+        load_cell(X1, X11, abi.STORE_INTERRUPT),
+        store_cell(ZR, X11, abi.STORE_INTERRUPT),
+        load_cell(X12, X11, abi.STORE_REAL_LIMIT),
+        store_cell(X12, X11, abi.STORE_STACK_LIMIT),
+        asm.mov_rr(1, X0, CONTEXT),
+        asm.mov_ri(X2, 0),
+        # Whoever interrupts sets the word and then the limit; one who has set the word since it was cleared may have
+        # set the limit before it was lowered.
+        asm.dmb_ish(),
+        load_cell(X12, X11, abi.STORE_INTERRUPT),
+    )
+    a.cbz(1, X12, "lowered")
+    a.emit(asm.mov_ri(X12, -1), store_cell(X12, X11, abi.STORE_STACK_LIMIT))
+    a.bind("lowered")
+    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL))
+    _call_out(a)
+    a.cbnz(1, X9, "failed")
+    a.emit(_restore_all(), asm.ret())
+    a.bind("failed")
+    a.emit(_fail_from_frame())
+    return a.finish()
+
+
+# -- compiling at the first call ---------------------------------------------------------------------------------------
+
+
+def lazy_table(first: int, count: int) -> bytes:
+    """Entries, LAZY_ENTRY_SIZE bytes each, for the defined functions ``first`` to ``first + count - 1`` of any
+    instance.
+
+    An entry puts its number into x16 and goes on to the end of the table.
+    """
+    if not 0 < count <= _MOST_LAZY:
+        raise ValueError(f"a table of {count} lazy entries; 1 to {_MOST_LAZY} are possible")
+    size = count * LAZY_ENTRY_SIZE
+    code = b"".join(
+        [asm.movz(0, SCRATCH, number, 0) + asm.b(size - LAZY_ENTRY_SIZE * number - 4) for number in range(count)]
+    )
+    if first:
+        code += asm.mov_ri(SCRATCH2, first) + asm.alu_rr(asm.ADD, 1, SCRATCH, SCRATCH, SCRATCH2)
+    code += load_cell(SCRATCH2, CONTEXT, abi.CTX_STORE)
+    return code + load_cell(SCRATCH2, SCRATCH2, abi.STORE_LAZY_COMMON) + asm.br(SCRATCH2)
+
+
+_MOST_LAZY = 8192
+
+
+def lazy_common() -> bytes:
+    """Have the defined function whose number is in x16 compiled, and jump to it, everything else being as at the call.
+
+    Calls the lazy callback as ``f(context of the function's instance, number, 0)``, which returns the code's address.
+    """
+    a = Assembler()
+    a.emit(
+        _save_all(),
+        asm.mov_rr(1, X1, SCRATCH),
+        load_cell(X11, CONTEXT, abi.CTX_STORE),
+        load_cell(X12, X11, abi.STORE_EXIT_FP),
+        store_cell(X12, FRAME, _EXIT_PREVIOUS),
+        asm.mov_rr(1, X0, CONTEXT),
+        asm.mov_ri(X2, 0),
+        load_cell(SCRATCH, X11, abi.STORE_LAZY),
+    )
+    _call_out(a)
+    a.cbnz(1, X9, "failed")
+    a.emit(asm.mov_rr(1, SCRATCH, X0), _restore_all(), asm.br(SCRATCH))
+    a.bind("failed")
+    a.emit(_fail_from_frame())
+    return a.finish()
+
+
+def memory_copy() -> bytes:
+    """The stub of ``memory.copy``, see :mod:`.bulk`."""
+    from . import bulk  # only instances with a memory need it
+
+    return bulk.memory_copy()
+
+
+def memory_fill() -> bytes:
+    """The stub of ``memory.fill``, see :mod:`.bulk`."""
+    from . import bulk
+
+    return bulk.memory_fill()
+
+
+__all__ = [
+    "LAZY_ENTRY_SIZE",
+    "enter",
+    "fault_handler",
+    "lazy_common",
+    "lazy_table",
+    "leave",
+    "memory_copy",
+    "memory_fill",
+    "poll",
+    "unwind",
+]

@@ -1,0 +1,21 @@
+"""What tests have to know of the machine that they run on."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+#: Whether this Python runs in an emulator of another processor, as ``tools/arm64.py`` does it.
+EMULATED = "VIBEWASM_EMULATED" in os.environ
+
+
+def runs_on(processor: str) -> pytest.MarkDecorator:
+    """Skip tests where the machine code that they are made of cannot run."""
+    machine = os.uname().machine
+    return pytest.mark.skipif(machine != processor, reason=f"machine code of {processor}, and this is {machine}")
+
+
+def not_emulated(reason: str) -> pytest.MarkDecorator:
+    """Skip tests of what emulators do not do as the kernel or the processor does, or not in any reasonable time."""
+    return pytest.mark.skipif(EMULATED, reason=f"not in an emulator: {reason}")
