@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from tests.fuzz.corpus import Corpus
 from tests.fuzz.judge import Judge, Verdict
@@ -41,10 +41,18 @@ class Finding(NamedTuple):
     problem: str | None = None
 
 
-class _Worker:
+class _Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
+
+
+F = TypeVar("F", bound=_Numbered)
+
+
+class _Worker(Generic[F]):
     """A child process that judges mutants `first`, `first + step`, …, below `stop`."""
 
-    def __init__(self, judge_one: Callable[[int], Finding], first: int, stop: int, step: int) -> None:
+    def __init__(self, judge_one: Callable[[int], F], first: int, stop: int, step: int) -> None:
         self.step = step
         self.next = first
         self.heard = time.monotonic()
@@ -56,19 +64,19 @@ class _Worker:
             _work(judge_one, range(first, stop, step)[:MUTANTS_PER_WORKER], writer)
         os.close(writer)
 
-    def findings(self) -> list[Finding] | None:
+    def findings(self) -> list[F] | None:
         """What has arrived since the last time; None when the worker has ended."""
         data = os.read(self.reader, 1 << 16)
         if not data:
             return None
         self.heard = time.monotonic()
         self.buffer += data
-        out: list[Finding] = []
+        out: list[F] = []
         while len(self.buffer) >= 4:
             (length,) = _LENGTH.unpack_from(self.buffer)
             if len(self.buffer) < 4 + length:
                 break
-            finding: Finding = pickle.loads(self.buffer[4 : 4 + length])
+            finding: F = pickle.loads(self.buffer[4 : 4 + length])
             self.buffer = self.buffer[4 + length :]
             self.next = finding.number + self.step
             out.append(finding)
@@ -85,47 +93,66 @@ class _Worker:
 def run(seed: int, indices: range, jobs: int, corpus: Corpus, options: dict[str, Any]) -> Iterator[Finding]:
     """Judges the mutants of `indices`, in no particular order."""
 
-    def start(first: int) -> _Worker:
-        judge: list[Judge] = []
+    def start() -> Callable[[int], Finding]:
+        judge = Judge(**options)
+        return lambda index: find(seed, index, corpus, judge)
 
-        def judge_one(index: int) -> Finding:
-            if not judge:  # made in the child: engines do not go through a fork
-                judge.append(Judge(**options))
-            return find(seed, index, corpus, judge[0])
+    def dead(index: int, problem: str) -> Finding:
+        made = make(seed, index, corpus)
+        return Finding(index, made.source, made.kinds, None, problem)
 
-        return _Worker(judge_one, first, indices.stop, jobs)
+    return find_all(start, dead, indices, jobs)
 
-    workers = [start(indices.start + job) for job in range(jobs) if indices.start + job < indices.stop]
+
+def find_all(
+    start: Callable[[], Callable[[int], F]], dead: Callable[[int, str], F], indices: range, jobs: int
+) -> Iterator[F]:
+    """What is found for each of `indices`, in no particular order.
+
+    `start` is called in each worker and gives what finds: engines do not go through a fork. `dead` makes the finding
+    of a number at which a worker died or hung.
+    """
+
+    def worker(first: int) -> _Worker[F]:
+        finder: list[Callable[[int], F]] = []
+
+        def find_one(index: int) -> F:
+            if not finder:
+                finder.append(start())
+            return finder[0](index)
+
+        return _Worker(find_one, first, indices.stop, jobs)
+
+    workers = [worker(indices.start + job) for job in range(jobs) if indices.start + job < indices.stop]
     try:
         while workers:
             with selectors.DefaultSelector() as selector:
-                for worker in workers:
-                    selector.register(worker.reader, selectors.EVENT_READ, worker)
+                for one in workers:
+                    selector.register(one.reader, selectors.EVENT_READ, one)
                 ready = {key.data for key, _ in selector.select(1.0)}
-            for worker in list(workers):
+            for one in list(workers):
                 problem = None
-                if worker in ready:
-                    findings = worker.findings()
+                if one in ready:
+                    findings = one.findings()
                     if findings is not None:
                         yield from findings
                         continue
-                    problem = _death(worker.end(kill=False))
-                elif time.monotonic() - worker.heard > HANG_SECONDS:
-                    worker.end(kill=True)
+                    problem = _death(one.end(kill=False))
+                elif time.monotonic() - one.heard > HANG_SECONDS:
+                    one.end(kill=True)
                     problem = f"hang: no result after {HANG_SECONDS:.0f} s"
                 else:
                     continue
-                workers.remove(worker)
-                first = worker.next
+                workers.remove(one)
+                first = one.next
                 if problem:
-                    made = make(seed, first, corpus)
-                    yield Finding(first, made.source, made.kinds, None, problem)
+                    yield dead(first, problem)
                     first += jobs
                 if first < indices.stop:
-                    workers.append(start(first))
+                    workers.append(worker(first))
     finally:
-        for worker in workers:
-            worker.end(kill=True)
+        for one in workers:
+            one.end(kill=True)
 
 
 def find(seed: int, index: int, corpus: Corpus, judge: Judge) -> Finding:
@@ -146,7 +173,7 @@ def find_made(seed: int, index: int, made: Made, judge: Judge) -> Finding:
     return Finding(index, made.source, made.kinds, verdict)
 
 
-def in_child(action: Callable[[], Finding], seconds: float = HANG_SECONDS) -> Finding | str:
+def in_child(action: Callable[[], F], seconds: float = HANG_SECONDS) -> F | str:
     """What `action` finds, run in a child process; or how that died, or that it hung."""
     worker = _Worker(lambda _: action(), 0, 1, 1)
     with selectors.DefaultSelector() as selector:
@@ -163,7 +190,7 @@ def in_child(action: Callable[[], Finding], seconds: float = HANG_SECONDS) -> Fi
     return f"hang: no result after {seconds:.0f} s"
 
 
-def _work(judge_one: Callable[[int], Finding], indices: range, writer: int) -> None:
+def _work(judge_one: Callable[[int], _Numbered], indices: range, writer: int) -> None:
     """Judges and writes findings; ends the process without cleaning up after its parent."""
     status = 1
     try:
