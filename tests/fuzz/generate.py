@@ -113,7 +113,7 @@ def _globals(module: Surroundings) -> list[bytes]:
 def _initial(module: Surroundings, type_: int) -> bytes:
     rng = module.rng
     if type_ == FUNCREF and rng.random() < 0.5:
-        return bytes([REF_FUNC]) + uleb(rng.choice(module.callable))
+        return bytes([REF_FUNC]) + uleb(rng.choice(module.referable))
     if type_ in (FUNCREF, EXTERNREF):
         return bytes([REF_NULL, type_])
     same = [i for i, g in enumerate(module.imported_globals) if g == (type_, False)]
@@ -146,12 +146,12 @@ def _elements(module: Surroundings) -> list[bytes]:
             items.append(b"\0\x41\0\x0b" + _functions(module, count))
         else:
             items.append(b"\2" + uleb(index) + b"\x41\0\x0b\0" + _functions(module, count))
-    everything = b"".join(map(uleb, module.callable))
-    return [*items, b"\3\0" + uleb(len(module.callable)) + everything]  # so that ref.func may name any
+    everything = b"".join(map(uleb, module.referable))
+    return [*items, b"\3\0" + uleb(len(module.referable)) + everything]  # so that ref.func may name any
 
 
 def _functions(module: Surroundings, count: int) -> bytes:
-    return uleb(count) + b"".join([uleb(module.rng.choice(module.callable)) for _ in range(count)])
+    return uleb(count) + b"".join([uleb(module.rng.choice(module.referable)) for _ in range(count)])
 
 
 def _expressions(module: Surroundings, type_: int, count: int) -> bytes:
@@ -159,7 +159,7 @@ def _expressions(module: Surroundings, type_: int, count: int) -> bytes:
     items = []
     for _ in range(count):
         if type_ == FUNCREF and rng.random() < 0.7:
-            items.append(bytes([REF_FUNC]) + uleb(rng.choice(module.callable)) + bytes([END]))
+            items.append(bytes([REF_FUNC]) + uleb(rng.choice(module.referable)) + bytes([END]))
         else:
             items.append(bytes([REF_NULL, type_, END]))
     return uleb(count) + b"".join(items)

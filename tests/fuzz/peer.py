@@ -73,9 +73,12 @@ def config(*, features: tuple[str, ...] = (), canonical_nans: bool = False) -> w
 
 
 class Peer:
-    """A wasmtime engine with the features that vibewasm has, and `features`."""
+    """A wasmtime engine with the features that vibewasm has, and `features`; a call may take so much fuel."""
 
-    def __init__(self, *, features: tuple[str, ...] = (), canonical_nans: bool = False) -> None:
+    def __init__(
+        self, *, features: tuple[str, ...] = (), canonical_nans: bool = False, fuel: int = FUEL_PER_CALL
+    ) -> None:
+        self._fuel = fuel
         self._engine = wt.Engine(config(features=features, canonical_nans=canonical_nans))
         self._references = References()
 
@@ -93,7 +96,7 @@ class Peer:
         """Instantiates the module with stub imports and takes the steps; stops at the first that does not end."""
         store = wt.Store(self._engine)
         store.set_limits(memory_size=MEMORY_BYTES, table_elements=TABLE_ELEMENTS)
-        store.set_fuel(FUEL_PER_CALL)
+        store.set_fuel(self._fuel)
         module = wt.Module(self._engine, data)
         results: list[Result] = []
         host = Host(self._references)
@@ -104,7 +107,7 @@ class Peer:
         results.append(Result("values", []))
         exports = instance.exports(store)
         for step in planned:
-            store.set_fuel(FUEL_PER_CALL)
+            store.set_fuel(self._fuel)
             func = exports[step.export]
             assert isinstance(func, wt.Func)
             try:

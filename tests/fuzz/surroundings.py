@@ -39,7 +39,8 @@ class Surroundings:
         imported, defined, funcs: type numbers of imported functions, of defined ones, of all.
         refuel: index of the function that fills the global `fuel`, which functions that call others run down.
         idle: index of a function that does nothing.
-        callable: indices of the functions that code may call or refer to.
+        callable: indices of the functions that code may call, all of which are exported.
+        referable: those that it may refer to, and that tables hold.
         globals: (type, mutable) of all globals, of which the first are `imported_globals`.
         elements: element type of each passive segment, which all hold `element_size` items.
         datas: sizes of passive data segments.
@@ -58,6 +59,7 @@ class Surroundings:
         self.funcs = self.imported + self.defined
         # Code that could fill up the fuel would not end.
         self.callable = [index for index in range(len(self.funcs)) if index != self.refuel]
+        self.referable = self.callable
         self.imported_globals = [(rng.choice(NUMBERS), rng.random() < 0.5) for _ in range(rng.randrange(3))]
         self.fuel = len(self.imported_globals)
         own = [(rng.choice(NUMBERS + bytes([FUNCREF, EXTERNREF])), rng.random() < 0.8) for _ in range(rng.randrange(7))]

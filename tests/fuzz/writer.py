@@ -113,7 +113,7 @@ class Writer:
             if local is not None:
                 return self.emit(LOCAL_GET, local)
         if type_ == FUNCREF and self.rng.random() < 0.7:
-            return self.emit(REF_FUNC, self.rng.choice(self.module.callable))
+            return self.emit(REF_FUNC, self.rng.choice(self.module.referable))
         return self.constant(type_)
 
     def spill(self) -> None:

@@ -1,0 +1,78 @@
+"""Module number `index` of a campaign: a function of the seed and the index."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import NamedTuple
+
+from tests.differential import grid
+from tests.fuzz.generate import REFUEL, generate
+from tests.fuzz.instructions import read_uleb
+from tests.fuzz.numbers import FUNCREF, I32, constant
+from tests.fuzz.parts import EXPORT, FUNC_KIND, Index, Parts
+from tests.fuzz.steps import Step
+from tests.spec.values import Value
+
+# Every so many modules one is of the grid, the others are random.
+_GRID_EVERY = 8
+_CALLS = 4
+_TYPE_NAMES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x70: "funcref", 0x6F: "externref"}
+_WIDTHS = {0x7F: 32, 0x7E: 64, 0x7D: 32, 0x7C: 64}
+_ADDRESSES = [0, 0, 1, 2, 3, 4, 5, 6, 8, 100, 0xFFF8, 0xFFFC, 0xFFFE, 0xFFFF, 0x1_0000, 0xFFFF_FFFC, 0xFFFF_FFFF]
+
+
+class Made(NamedTuple):
+    """A module, where it comes from, whether its NaNs are canonical, and what is to be called."""
+
+    data: bytes
+    source: str
+    canonical: bool
+    steps: list[Step]
+
+
+def make(seed: int, index: int, *, canonical: bool | None = None) -> Made:
+    """Makes module `index` of the campaign `seed`; with `canonical` as if that had been drawn."""
+    return drawn(Random(f"differential {seed}:{index}"), index, canonical=canonical)
+
+
+def drawn(rng: Random, index: int, *, small: bool = False, canonical: bool | None = None) -> Made:
+    """Makes a module of the given random numbers: number `index` says of which kind."""
+    is_canonical = rng.random() < 0.5
+    if canonical is not None:
+        is_canonical = canonical
+    if index % _GRID_EVERY == 0:
+        source = f"grid {index // _GRID_EVERY % grid.COUNT}"
+        parts = grid.generate_grid(rng, index // _GRID_EVERY, canonical_nans=is_canonical)
+    else:
+        source = "random"
+        parts = generate(rng, small=small, canonical_nans=is_canonical)
+    return Made(parts.encode(), source, is_canonical, plan(rng, parts))
+
+
+def plan(rng: Random, parts: Parts) -> list[Step]:
+    """Calls of all exported functions with arguments at the edges, each after the fuel has been filled up."""
+    index = Index(parts)
+    functions: list[tuple[str, bytes]] = []
+    for item in parts.items(EXPORT):
+        size, start = read_uleb(item, 0)
+        name = item[start : start + size].decode()
+        if item[start + size] == FUNC_KIND and name != REFUEL:
+            functions.append((name, index.signature(read_uleb(item, start + size + 1)[0]).params))
+    steps: list[Step] = []
+    for name, params in functions:
+        for _ in range(_CALLS if params else 1):
+            steps += [Step(REFUEL, []), Step(name, [_argument(rng, type_) for type_ in params])]
+    return steps
+
+
+def _argument(rng: Random, type_: int) -> Value:
+    name = _TYPE_NAMES[type_]
+    if type_ == FUNCREF:
+        return name, None
+    if type_ not in _WIDTHS:
+        return name, rng.choice([None, 1, 2])
+    if type_ == I32 and rng.random() < 0.4:
+        return name, rng.choice(_ADDRESSES)
+    if rng.random() < 0.1:
+        return name, 0
+    return name, constant(rng, type_).immediates[0] & ((1 << _WIDTHS[type_]) - 1)

@@ -1,0 +1,87 @@
+"""Modules with what wasmtime does: written for other machines, looked at one by one, made small, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.differential import cases
+from tests.differential.judge import Finding, Judge
+from tests.differential.make import Made, make
+from tests.differential.ours import mode_of
+from tests.differential.report import show
+from tests.fuzz.campaign import in_child
+from tests.fuzz.instructions import read_uleb
+from tests.fuzz.parts import EXPORT, read_parts
+from tests.fuzz.reduce import reduce
+from vibewasm.wat import wasm2wat
+
+SAVED = Path(__file__).parent / "saved"
+# Seconds that one module may take while it is reduced.
+_SECONDS = 10.0
+
+
+def record(path: Path, seed: int, indices: range) -> int:
+    """Writes the modules `indices` of the campaign `seed` as cases; returns the exit code."""
+    judge = Judge()
+
+    def recorded() -> Iterator[cases.Case]:
+        for index in indices:
+            yield judge.recordable(seed, index)
+            if (index - indices.start) % 1000 == 999:
+                print(f"  {index - indices.start + 1} modules", flush=True)
+
+    print(f"{cases.save_all(path, recorded())} modules of seed {seed} recorded in {path}")
+    return 0
+
+
+def only(seed: int, index: int, mode: str | None, smaller: bool, keep: str | None) -> int:
+    """Judges one module and shows it; returns the exit code."""
+    mode = mode or mode_of(index)
+    made = make(seed, index)
+    finding = _found(index, made, mode)
+    if finding.nan_bits:
+        made = make(seed, index, canonical=True)
+        finding = _found(index, made, mode)
+    if smaller and finding.wrong:
+        made = reduced(index, made, mode, finding)
+        finding = _found(index, made, mode)
+    print(wasm2wat(made.data))
+    print(show(finding))
+    if keep:
+        SAVED.mkdir(exist_ok=True)
+        path = SAVED / f"{keep}.wat"
+        path.write_text(cases.to_wat(Judge().case(index, made, mode), [f"Module {index} of seed {seed}."]))
+        print(f"saved as {path}")
+    return 1 if finding.wrong else 0
+
+
+def reduced(index: int, made: Made, mode: str, finding: Finding) -> Made:
+    """A smaller module that shows the same kind of thing."""
+    wanted = _essence(finding)
+
+    def smaller(data: bytes) -> Made:
+        names = _exports(data)
+        return made._replace(data=data, steps=[step for step in made.steps if step.export in names])
+
+    return smaller(reduce(made.data, lambda data: _essence(_found(index, smaller(data), mode)) == wanted))
+
+
+def _essence(finding: Finding) -> str:
+    """What must stay the same while a module is reduced; a difference of frames is not one of results."""
+    if finding.difference is not None:
+        return finding.difference.kind
+    return (finding.problem or "")[:20]
+
+
+def _found(index: int, made: Made, mode: str) -> Finding:
+    found = in_child(lambda: Judge().judge(index, made, mode), _SECONDS)
+    return found if isinstance(found, Finding) else Finding(index, mode, made.source, problem=found)
+
+
+def _exports(data: bytes) -> set[str]:
+    names: set[str] = set()
+    for item in read_parts(data).items(EXPORT):
+        size, start = read_uleb(item, 0)
+        names.add(item[start : start + size].decode())
+    return names
