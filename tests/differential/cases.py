@@ -33,7 +33,7 @@ class Case(NamedTuple):
 
 def digested(state: State) -> State:
     """The state with a digest for the contents of each memory."""
-    memories = {name: digest(memory) for name, memory in state.memories.items()}
+    memories: dict[str, bytes | int | str] = {name: digest(memory) for name, memory in state.memories.items()}
     return State(memories, state.globals, state.tables, state.host_calls)
 
 

@@ -31,7 +31,6 @@ from tests.fuzz.instructions import (
     Body,
     Instruction,
 )
-from tests.fuzz.nans import canonical
 from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32, NUMBERS, constant
 from tests.fuzz.operations import (
     BR_TABLE,
@@ -229,7 +228,7 @@ def _items(grid: _Grid, number: int) -> list[Item]:
     """The items that module `number` is about."""
     if number < len(OPERATIONS):
         op = OPERATIONS[number]
-        access = ()
+        access: tuple[object, ...] = ()
         if op.align is not None:
             writer = BodyWriter(grid.module, grid.callee)
             access = (writer.memarg(op.align),)
@@ -244,25 +243,21 @@ def _items(grid: _Grid, number: int) -> list[Item]:
 COUNT = len(OPERATIONS) + 2 * len(_ALL) + 6
 
 
-def generate_grid(rng: Random, number: int, *, canonical_nans: bool = False) -> Parts:
+def generate_grid(rng: Random, number: int) -> Parts:
     """The module of kind ``number % COUNT`` in parts; it depends on the arguments only."""
     grid = _Grid(rng)
     items = _items(grid, number % COUNT)
     bodies: list[Body] = []
-    params: list[bytes] = []
     for item, places in _combinations(rng, items):
         bodies.append(_function(grid, item, places))
         signature = Signature(item.operands, item.results)
         grid.module.defined.append(grid.module.type_number(signature))
-        params.append(item.operands)
     module = grid.module
     module.funcs = module.imported + module.defined
     grid.restrict()
     own = [BodyWriter(module, module.refuel).write(), BodyWriter(module, module.idle).write()]
     passed_on = [_i(LOCAL_GET, index) for index in range(len(grid.signature.params))]
     own.append(Body((), (*passed_on, _i(CALL, grid.host), _END)))
-    if canonical_nans:
-        bodies = [canonical(body, len(types)) for body, types in zip(bodies, params, strict=True)]
     return assemble(module, own + bodies)
 
 
@@ -272,7 +267,7 @@ def _combinations(rng: Random, items: list[Item]) -> list[tuple[Item, tuple[int,
     share = max(5, _FUNCTIONS // len(items))
     for item in items:
         count = len(item.operands)
-        choices = [_PLACES] * count
+        choices: list[tuple[int, ...]] = [_PLACES] * count
         if item.takes_flags:
             choices[-1] = (*_PLACES, FLAGS)
         if 5**count <= share:

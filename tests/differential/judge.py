@@ -10,9 +10,9 @@ from tests.differential import locations
 from tests.differential.cases import Case
 from tests.differential.make import Made, make
 from tests.differential.ours import Ours, mode_of
+from tests.fuzz.nans import CANONICAL, OTHER
 from tests.fuzz.peer import Peer
-from tests.fuzz.steps import Difference, Result, Trace, first_difference
-
+from tests.fuzz.steps import Difference, Result, first_difference
 
 # Fuel of a call in wasmtime: what the generator writes ends long before.
 _PLENTY = 1 << 32
@@ -22,8 +22,8 @@ class Finding(NamedTuple):
     """What came of module `number`.
 
     `problem`: how the process died, that it hung, an exception, or that only one engine accepts the module.
-    `traps` are the codes of the calls that trapped. `nan_bits`: the module was put aside since results of wasmtime
-    itself depend on the bits of NaNs, and judged in its form with canonical NaNs instead. `met` are the places of
+    `traps` are the codes of the calls that trapped. `nan_bits`: the engines differ, as what the module does depends
+    on the bits of NaNs, so it was judged with canonical NaNs. `met` are the places of
     operands that the worker has seen here for the first time.
     """
 
@@ -53,7 +53,6 @@ class Judge:
     def __init__(self, *, look: bool = False) -> None:
         # wasmtime's signal handlers first: vibewasm must work in a process that has another engine.
         self.peer = Peer(fuel=_PLENTY)
-        self._canonical: Peer | None = None
         self.ours = Ours()
         self._look = look
         self._met: set[locations.Place] = set()
@@ -64,7 +63,7 @@ class Judge:
         made = make(seed, number)
         finding = self.judge(number, made, mode)
         if finding.nan_bits:
-            return self.judge(number, make(seed, number, canonical=True), mode)._replace(nan_bits=True)
+            return self.judge(number, made.with_nans(CANONICAL), mode)._replace(nan_bits=True)
         return finding
 
     def judge(self, number: int, made: Made, mode: str) -> Finding:
@@ -82,7 +81,7 @@ class Judge:
         if endless and difference is None:
             # What the generator writes ends, and nests less than any stack is deep.
             finding = finding._replace(problem=f"a call did not end: {endless[0].kind} {endless[0].detail}")
-        if difference and not made.canonical and self._depends_on_nans(made, theirs):
+        if difference and not made.canonical and self.depends_on_nans(made):
             return finding._replace(nan_bits=True)
         return finding._replace(
             calls=sum(result.kind in ("values", "trap") for result in ours.results[1:]),
@@ -99,17 +98,16 @@ class Judge:
         """Module `number` as a case that holds on any machine: nothing in it depends on the bits of NaNs."""
         made = make(seed, number)
         case = self.case(number, made, mode_of(number))
-        if not made.canonical and self._depends_on_nans(made, case.trace):
-            made = make(seed, number, canonical=True)
+        if not made.canonical and self.depends_on_nans(made):
+            made = made.with_nans(CANONICAL)
             case = self.case(number, made, mode_of(number))
         return case
 
-    def _depends_on_nans(self, made: Made, theirs: Trace) -> bool:
-        """Whether wasmtime itself does otherwise when NaNs have other bits."""
-        if self._canonical is None:
-            self._canonical = Peer(canonical_nans=True, fuel=_PLENTY)
-        other = self._canonical.run(made.data, made.steps)
-        return first_difference(made.steps, made.data, other, theirs) is not None
+    def depends_on_nans(self, made: Made) -> bool:
+        """Whether the module does otherwise in wasmtime when NaNs have other bits."""
+        first, second = [made.with_nans(nans) for nans in (CANONICAL, OTHER)]
+        traces = [self.peer.run(one.data, one.steps) for one in (first, second)]
+        return first_difference(made.steps, first.data, *traces) is not None
 
     def _new_places(self, data: bytes) -> frozenset[locations.Place]:
         new = locations.met(data) - self._met

@@ -91,10 +91,7 @@ def why_unreachable(place: Place) -> str | None:
 def all_places() -> list[Place]:
     """Every instruction with each operand in each location, reachable or not."""
     return [
-        Place(row[0], operand, location)
-        for row in TABLE
-        for operand in operands_of(row[0])
-        for location in LOCATIONS
+        Place(row[0], operand, location) for row in TABLE for operand in operands_of(row[0]) for location in LOCATIONS
     ]
 
 

@@ -6,7 +6,6 @@ from random import Random
 
 from tests.fuzz.bodies import BodyWriter
 from tests.fuzz.instructions import END, REF_FUNC, REF_NULL, Body, encode, sleb, uleb
-from tests.fuzz.nans import canonical
 from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32, constant
 from tests.fuzz.operations import GLOBAL_GET, I32_ADD
 from tests.fuzz.parts import (
@@ -35,17 +34,10 @@ from tests.fuzz.surroundings import FUEL, PAGE, Surroundings
 REFUEL = "refuel"
 
 
-def generate(rng: Random, *, small: bool = False, canonical_nans: bool = False) -> Parts:
-    """A random valid module in parts; it depends on the given random numbers only.
-
-    With `canonical_nans` every NaN that an instruction makes is replaced by the canonical one, so that results are the
-    same in all engines.
-    """
+def generate(rng: Random, *, small: bool = False) -> Parts:
+    """A random valid module in parts; it depends on the given random numbers only."""
     module = Surroundings(rng, small=small)
     bodies = [BodyWriter(module, index).write() for index in range(len(module.imported), len(module.funcs))]
-    if canonical_nans:
-        params = [len(module.types[t].params) for t in module.defined]
-        bodies = [canonical(body, count) for body, count in zip(bodies, params, strict=True)]
     return assemble(module, bodies)
 
 
