@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from tests.differential.judge import Finding, Judge
 from tests.differential.make import make
@@ -17,15 +17,13 @@ def run(
     *,
     mode: str | None = None,
     look: bool = False,
-    prepare: Callable[[], object] = lambda: None,
-) -> Iterator[Finding]:
+) -> Generator[Finding, None, None]:
     """Judges the modules `indices` of the campaign `seed`, in no particular order.
 
-    `mode` stands for that of each module. `prepare` is called in each worker before anything is compiled.
+    `mode` stands for that of each module.
     """
 
     def start() -> Callable[[int], Finding]:
-        prepare()
         judge = Judge(look=look)
         return lambda index: judge.find(seed, index, mode)
 

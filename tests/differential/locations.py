@@ -149,10 +149,12 @@ def _spread(c: FunctionCompiler, code: int, pc: int) -> int:
 
 
 @contextmanager
-def _tracing(places: set[Place]) -> Iterator[None]:
+def _tracing(found: set[Place]) -> Iterator[None]:
+    class Tracer(_Tracer):
+        places = found
+
     before = special.Special
-    tracer = type("Tracer", (_Tracer,), {"places": places})
-    special.Special = tracer  # type: ignore[misc]  # recording looks the class up there
+    special.Special = Tracer  # type: ignore[misc]  # recording looks the class up there
     try:
         yield
     finally:

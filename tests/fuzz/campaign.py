@@ -10,7 +10,7 @@ import signal
 import struct
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from random import Random
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -106,7 +106,7 @@ def run(seed: int, indices: range, jobs: int, corpus: Corpus, options: dict[str,
 
 def find_all(
     start: Callable[[], Callable[[int], F]], dead: Callable[[int, str], F], indices: range, jobs: int
-) -> Iterator[F]:
+) -> Generator[F, None, None]:
     """What is found for each of `indices`, in no particular order.
 
     `start` is called in each worker and gives what finds: engines do not go through a fork. `dead` makes the finding

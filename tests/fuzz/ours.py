@@ -9,8 +9,8 @@ from tests.fuzz.steps import COMPARED_BYTES, COMPARED_ELEMENTS, Result, State, S
 from tests.fuzz.world import Host, comparable, global_value, packed
 from tests.spec.engine import HostReference, References
 from tests.spec.values import Value
-from vibewasm.types import FUNCREF
-from vibewasm.values import to_bits
+from vibewasm.types import EXTERNREF, FUNCREF
+from vibewasm.values import from_bits, to_bits
 
 # wasmtime calls all of these table_out_of_bounds.
 _SAME_TRAP = {"undefined_element": "table_out_of_bounds"}
@@ -35,6 +35,9 @@ def run(engine: vw.Engine, module: vw.Module, planned: list[Step], endless: bool
             with store.deadline(ENDLESS_DEADLINE):
                 going.take(actions[-1])
         return Trace(going.results, None if endless or not going.going else going.state())
+
+
+_REFERENCES = {"funcref": FUNCREF, "externref": EXTERNREF}
 
 
 class Run:
@@ -78,8 +81,24 @@ class Run:
 
     def _call(self, step: Step) -> list[Value]:
         assert self._instance is not None
-        values = self._references.call(self._instance.exports[step.export], step.arguments)
-        return [comparable(value) for value in values]
+        func = self._instance.exports[step.export]
+        # By raw cells, since the bits of a NaN do not survive a Python float.
+        cells = func.call_raw([self._cell(value) for value in step.arguments])
+        types = zip(func.type.results, cells, strict=True)
+        return [comparable(self._value(type_, cell)) for type_, cell in types]
+
+    def _cell(self, value: Value) -> int:
+        type_, payload = value
+        if type_ in _REFERENCES:
+            return to_bits(self.store, _REFERENCES[type_], self._references.to_object(value))
+        assert isinstance(payload, int)
+        return payload
+
+    def _value(self, type_: vw.ValType, cell: int) -> Value:
+        name = str(type_)
+        if name in _REFERENCES:
+            return self._references.from_object(name, from_bits(self.store, _REFERENCES[name], cell))
+        return name, cell
 
     def state(self) -> State:
         """What is exported, at the end."""
