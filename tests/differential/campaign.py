@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from tests.differential.judge import Finding, Judge
 from tests.differential.make import make
 from tests.differential.ours import mode_of
-from tests.fuzz.campaign import find_all
+from tests.fuzz.workers import find_all
 
 
 def run(

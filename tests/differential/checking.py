@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tests.differential.cases import load_all
 from tests.differential.ours import Ours
-from tests.fuzz.campaign import find_all
+from tests.fuzz.workers import find_all
 
 
 class Checked(NamedTuple):

@@ -31,11 +31,11 @@ class Found(NamedTuple):
     suite_was_asked: bool
 
 
-def look_for(fault: Fault, seed: int, count: int, jobs: int, with_suite: bool) -> Found:
-    """Plants the fault in this process and looks for it."""
+def look_for(fault: Fault, seed: int, count: int, jobs: int, with_suite: bool, keep: bool) -> Found:
+    """Plants the fault in this process and looks for it; what finds it is made small and kept if `keep`."""
     plant(fault)
     # Only now may anything that imports the engine be imported.
-    from tests.differential import campaign
+    from tests.differential import campaign, recording
     from tests.differential.report import show
 
     module, what = None, ""
@@ -45,6 +45,8 @@ def look_for(fault: Fault, seed: int, count: int, jobs: int, with_suite: bool) -
             module, what = finding.number, show(finding)
             break
     findings.close()
+    if keep and module is not None:
+        recording.only(seed, module, None, True, fault.name)
     script = _script(module is None) if with_suite else None
     return Found(module, what, script, with_suite)
 
@@ -67,10 +69,11 @@ def _script(in_all_modes: bool) -> str | None:
     return None
 
 
-def in_process(fault: Fault, seed: int, count: int, jobs: int, with_suite: bool) -> Found:
+def in_process(fault: Fault, seed: int, count: int, jobs: int, with_suite: bool, keep: bool = False) -> Found:
     """What comes of the fault in a process of its own."""
     command = [sys.executable, "-m", "tests.differential.faults", "--plant", fault.name, "--seed", str(seed)]
     command += ["--count", str(count), "--jobs", str(jobs), *([] if with_suite else ["--no-suite"])]
+    command += ["--keep"] * keep
     done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, check=False)
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
@@ -84,14 +87,17 @@ def main() -> int:
     chosen = [fault for fault in FAULTS if not options.names or fault.name in options.names]
     if options.plant:
         (fault,) = [fault for fault in FAULTS if fault.name == options.plant]
-        print(json.dumps(look_for(fault, options.seed, options.count, options.jobs, not options.no_suite)))
+        print(
+            json.dumps(look_for(fault, options.seed, options.count, options.jobs, not options.no_suite, options.keep))
+        )
         return 0
     start = time.monotonic()
     print(f"seed {options.seed}, up to {options.count} modules for each of {len(chosen)} faults")
     by_check = by_suite = missed = 0
     with ThreadPoolExecutor(options.jobs) as pool:
         searches = [
-            pool.submit(in_process, fault, options.seed, options.count, 1, not options.no_suite) for fault in chosen
+            pool.submit(in_process, fault, options.seed, options.count, 1, not options.no_suite, options.keep)
+            for fault in chosen
         ]
         for fault, search in zip(chosen, searches, strict=True):
             found = search.result()
@@ -123,6 +129,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="faults that are planted at a time")
     parser.add_argument("--no-suite", action="store_true", help="the differential check alone")
     parser.add_argument("--show", action="store_true", help="also what the differential check saw")
+    parser.add_argument("--keep", action="store_true", help="make the module that finds a fault small, and keep it")
     parser.add_argument("--plant", metavar="NAME", help=argparse.SUPPRESS)
     options = parser.parse_args()
     known = {fault.name for fault in FAULTS}

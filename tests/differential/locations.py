@@ -61,6 +61,7 @@ _VARIABLE: dict[int, tuple[str, ...]] = {
     0x21: ("value*",),
     0x22: ("value*",),
     0x24: ("value*",),
+    0x25: ("0",),
     0x26: ("0", "1"),
     0xD1: ("0",),
     0xFC00F: ("0", "1"),
@@ -149,7 +150,9 @@ def _spread(c: FunctionCompiler, code: int, pc: int) -> int:
 
 
 @contextmanager
-def _tracing(found: set[Place]) -> Iterator[None]:
+def tracing(found: set[Place]) -> Iterator[None]:
+    """Puts the places of what is recorded inside into `found`."""
+
     class Tracer(_Tracer):
         places = found
 
@@ -166,10 +169,10 @@ def met(data: bytes) -> set[Place]:
     info = decode(data)
     compiler = Compiler(info, ContextLayout(info))
     places: set[Place] = set()
-    with _tracing(places):
+    with tracing(places):
         for defined in range(len(info.bodies)):
             compiler.record(defined)
     return places
 
 
-__all__ = ["LOCATIONS", "Place", "all_places", "met", "operands_of", "why_unreachable"]
+__all__ = ["LOCATIONS", "TABLE", "Place", "all_places", "met", "operands_of", "tracing", "why_unreachable"]

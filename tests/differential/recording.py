@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.differential import cases
@@ -10,16 +11,16 @@ from tests.differential.judge import Finding, Judge
 from tests.differential.make import Made, make
 from tests.differential.ours import mode_of
 from tests.differential.report import show
-from tests.fuzz.campaign import in_child
 from tests.fuzz.instructions import read_uleb
 from tests.fuzz.nans import CANONICAL
 from tests.fuzz.parts import EXPORT, read_parts
 from tests.fuzz.reduce import reduce
+from tests.fuzz.workers import Asked
 from vibewasm.wat import wasm2wat
 
 SAVED = Path(__file__).parent / "saved"
-# Seconds that one module may take while it is reduced.
-_SECONDS = 10.0
+# Seconds that one module may take.
+_SECONDS = 20.0
 
 
 def record(path: Path, seed: int, indices: range) -> int:
@@ -36,17 +37,44 @@ def record(path: Path, seed: int, indices: range) -> int:
     return 0
 
 
+class Asker:
+    """Judges modules in a child process, which may die of them."""
+
+    def __init__(self) -> None:
+        self._asked = Asked[tuple[int, Made, str], Finding](lambda: _answer)
+
+    def find(self, index: int, made: Made, mode: str, seconds: float = _SECONDS) -> Finding:
+        """What comes of the module; a crash or a hang is a problem of it."""
+        found = self._asked.ask((index, made, mode), seconds)
+        return found if isinstance(found, Finding) else Finding(index, mode, made.source, problem=found)
+
+    def close(self) -> None:
+        """Ends the child."""
+        self._asked.close()
+
+
+@cache
+def _judge() -> Judge:
+    return Judge()
+
+
+def _answer(question: tuple[int, Made, str]) -> Finding:
+    return _judge().judge(*question)
+
+
 def only(seed: int, index: int, mode: str | None, smaller: bool, keep: str | None) -> int:
     """Judges one module and shows it; returns the exit code."""
     mode = mode or mode_of(index)
     made = make(seed, index)
-    finding = _found(index, made, mode)
+    asker = Asker()
+    finding = asker.find(index, made, mode)
     if finding.nan_bits:
         made = made.with_nans(CANONICAL)
-        finding = _found(index, made, mode)
+        finding = asker.find(index, made, mode)
     if smaller and finding.wrong:
-        made = reduced(index, made, mode, finding)
-        finding = _found(index, made, mode)
+        made = reduced(index, made, mode, asker)
+        finding = asker.find(index, made, mode)
+    asker.close()
     print(wasm2wat(made.data))
     print(show(finding))
     if keep:
@@ -57,16 +85,16 @@ def only(seed: int, index: int, mode: str | None, smaller: bool, keep: str | Non
     return 1 if finding.wrong else 0
 
 
-def reduced(index: int, made: Made, mode: str, finding: Finding) -> Made:
+def reduced(index: int, made: Made, mode: str, asker: Asker) -> Made:
     """A smaller module that shows the same kind of thing."""
-    wanted = _essence(finding)
+    wanted = _essence(asker.find(index, made, mode))
 
     def smaller(data: bytes) -> Made:
         # What makes NaNs canonical may be taken away, so differences in the bits of NaNs have to be put aside again.
         names = _exports(data)
         return made._replace(data=data, canonical=False, steps=[step for step in made.steps if step.export in names])
 
-    return smaller(reduce(made.data, lambda data: _essence(_found(index, smaller(data), mode)) == wanted))
+    return smaller(reduce(made.data, lambda data: _essence(asker.find(index, smaller(data), mode)) == wanted))
 
 
 def _essence(finding: Finding) -> str:
@@ -74,11 +102,6 @@ def _essence(finding: Finding) -> str:
     if finding.difference is not None:
         return finding.difference.kind
     return (finding.problem or "")[:20]
-
-
-def _found(index: int, made: Made, mode: str) -> Finding:
-    found = in_child(lambda: Judge().judge(index, made, mode), _SECONDS)
-    return found if isinstance(found, Finding) else Finding(index, mode, made.source, problem=found)
 
 
 def _exports(data: bytes) -> set[str]:
