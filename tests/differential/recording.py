@@ -86,8 +86,12 @@ def only(seed: int, index: int, mode: str | None, smaller: bool, keep: str | Non
 
 
 def reduced(index: int, made: Made, mode: str, asker: Asker) -> Made:
-    """A smaller module that shows the same kind of thing."""
+    """A smaller module with fewer calls that shows the same kind of thing."""
     wanted = _essence(asker.find(index, made, mode))
+    for step in reversed(made.steps):
+        fewer = made._replace(steps=[other for other in made.steps if other is not step])
+        if _essence(asker.find(index, fewer, mode)) == wanted:
+            made = fewer
 
     def smaller(data: bytes) -> Made:
         # What makes NaNs canonical may be taken away, so differences in the bits of NaNs have to be put aside again.

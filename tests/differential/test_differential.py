@@ -230,5 +230,7 @@ SAVED = sorted(recording.SAVED.glob("*.wat"))
 
 
 @pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
-def test_saved_cases_go_as_they_must(path: Path) -> None:
-    assert ours.Ours().difference(cases.from_wat(path.read_text(encoding="utf-8"))) is None
+def test_saved_cases_go_as_they_must_in_all_modes(path: Path) -> None:
+    case = cases.from_wat(path.read_text(encoding="utf-8"))
+    for mode in ours.MODES:
+        assert ours.Ours().difference(case._replace(mode=mode)) is None
