@@ -77,6 +77,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--record", type=Path, metavar="FILE", help="write modules and what wasmtime does with them")
     parser.add_argument("--check", type=Path, metavar="FILE", help="run the modules of a recorded file in vibewasm")
     options = parser.parse_args()
+    from tests.differential.ours import MODES
+
+    if options.mode is not None and options.mode not in MODES:
+        parser.error(f"no mode {options.mode}; there are {', '.join(MODES)}")
     if options.seed is None:
         options.seed = secrets.randbelow(1_000_000)
     return options

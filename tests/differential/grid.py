@@ -36,6 +36,7 @@ from tests.fuzz.operations import (
     BR_TABLE,
     CALL_INDIRECT,
     COMPARISONS,
+    GLOBAL_GET,
     GLOBAL_SET,
     I32_EQZ,
     MEMORY_COPY,
@@ -155,16 +156,21 @@ def _variables(grid: _Grid, type_: int) -> list[Item]:
     set_ = (_i(LOCAL_SET, 999), _i(LOCAL_GET, 999))
     hot = (_i(LOCAL_GET, 999), _i(DROP)) * reads
     comparison = rng.choice(COMPARISONS)
+    own = grid.first_global + _ALL.index(type_)
     items = [
         Item("local.set", one, one, set_, hot),
         Item("local.tee", one, two, (_i(LOCAL_TEE, 999), _i(LOCAL_GET, 999)), hot),
-        Item("global.set", one, b"", (_i(GLOBAL_SET, grid.first_global + _ALL.index(type_)),)),
+        Item("global.set", one, b"", (_i(GLOBAL_SET, own),)),
         Item("drop", one, b"", (_i(DROP),)),
         Item("select t", two + b"\x7f", one, (_i(TYPED_SELECT, (type_,)),)),
         Item("return", one, one, (_i(RETURN),)),
         Item("br", one, one, (_i(BR, 0), _END), (_i(BLOCK, type_ - 0x80),)),
         Item("br far", one, one, (_i(BR, 1), _END, _END), (_i(BLOCK, type_ - 0x80), _i(BLOCK, type_ - 0x80))),
         Item("br_if", one + b"\x7f", one, (_i(BR_IF, 0), _END), (_i(BLOCK, type_ - 0x80),), True),
+        # The value goes to the result register, where another operand may be.
+        Item("br_if over a temporary", one + b"\x7f", one,
+             (_i(BR_IF, 0), _i(LOCAL_SET, 999), _i(GLOBAL_SET, own), _i(LOCAL_GET, 999), _END),
+             (_i(BLOCK, type_ - 0x80), _i(GLOBAL_GET, own)), True),
         Item("br_table", one + b"\x7f", one, (_i(BR_TABLE, (0, 1, 0)), _END, _END),
              (_i(BLOCK, type_ - 0x80), _i(BLOCK, type_ - 0x80))),
         Item("end", one, one, (_END,), (_i(BLOCK, type_ - 0x80),)),

@@ -21,6 +21,7 @@ from vibewasm.compiler import Compiler, special
 from vibewasm.compiler.function import FunctionCompiler
 from vibewasm.compiler.special import Special
 from vibewasm.compiler.tables import SIGNATURES
+from vibewasm.engine import default_engine
 from vibewasm.layout import ContextLayout
 from vibewasm.opcodes import TABLE
 
@@ -167,7 +168,7 @@ def tracing(found: set[Place]) -> Iterator[None]:
 def met(data: bytes) -> set[Place]:
     """The places that the module's functions meet."""
     info = decode(data)
-    compiler = Compiler(info, ContextLayout(info))
+    compiler = Compiler(info, ContextLayout(info), target=default_engine().target)
     places: set[Place] = set()
     with tracing(places):
         for defined in range(len(info.bodies)):

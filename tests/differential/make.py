@@ -21,6 +21,13 @@ _TYPE_NAMES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x70: "funcre
 _WIDTHS = {0x7F: 32, 0x7E: 64, 0x7D: 32, 0x7C: 64}
 _ADDRESSES = [0, 0, 1, 2, 3, 4, 5, 6, 8, 100, 0xFFF8, 0xFFFC, 0xFFFE, 0xFFFF, 0x1_0000, 0xFFFF_FFFC, 0xFFFF_FFFF]
 
+_EDGES = {
+    0x7F: [0, 1, 0xFFFF_FFFF, 0x8000_0000, 0x7FFF_FFFF],
+    0x7E: [0, 1, (1 << 64) - 1, 1 << 63, (1 << 63) - 1],
+    0x7D: [0, 0x8000_0000, 0x3F80_0000, 0x7F80_0000, 0x7FC0_0000],
+    0x7C: [0, 1 << 63, 0x3FF0 << 48, 0x7FF0 << 48, 0x7FF8 << 48],
+}
+
 
 class Made(NamedTuple):
     """A module, where it comes from, whether all NaNs that it makes are canonical, and what is to be called."""
@@ -75,8 +82,10 @@ def _argument(rng: Random, type_: int) -> Value:
         return name, None
     if type_ not in _WIDTHS:
         return name, rng.choice([None, 1, 2])
-    if type_ == I32 and rng.random() < 0.4:
+    kind = rng.random()
+    if type_ == I32 and kind < 0.4:
         return name, rng.choice(_ADDRESSES)
-    if rng.random() < 0.1:
-        return name, 0
+    if kind < 0.6:
+        # From so few that pairs of them come up.
+        return name, rng.choice(_EDGES[type_])
     return name, constant(rng, type_).immediates[0] & ((1 << _WIDTHS[type_]) - 1)

@@ -217,10 +217,10 @@ FAULTS = [
     ),
     Fault(
         "lost-spill-at-call",
-        "temporaries that nobody saves before a call without parameters",
+        "temporaries that nobody saves before a call",
         _CALLS_OF_COMPILER,
-        "            c.spill_registers()\n",
-        "            pass\n",
+        "            c.evict(all_free & ~held, c.free, ())\n        c.free = all_free\n        c.out += text",
+        "            pass\n        c.free = all_free\n        c.out += text",
     ),
     Fault(
         "local-not-zeroed",
@@ -233,8 +233,8 @@ FAULTS = [
         "pinned-not-restored",
         "the last callee-saved register is not restored",
         _FRAMES,
-        'saved_int_offset(i)) for i in range(ints))\n    return code + b"".join(asm.movups_rm(',
-        'saved_int_offset(i)) for i in range(ints - 1))\n    return code + b"".join(asm.movups_rm(',
+        'saved_int_offset(i)) for i in range(ints))\n    code += b"".join(asm.movups_rm(',
+        'saved_int_offset(i)) for i in range(ints - 1))\n    code += b"".join(asm.movups_rm(',
     ),
     Fault(
         "select-not-inverted",
@@ -309,13 +309,6 @@ FAULTS = [
         _CALLS,
         'return asm.alu_ri(asm.SUB, 1, RSP, 8) if in_area & 1 else b"", tuple(plan[::-1])',
         'return b"", tuple(plan[::-1])',
-    ),
-    Fault(
-        "f32-argument-upper-half",
-        "an f32 pushed with what stands beside it in the frame",
-        _CALLS,
-        "        if narrow and operand.type == F32:\n            code += asm.mov_mi(0, RSP, 4, 0)\n",
-        "",
     ),
     Fault(
         "call-indirect-type",

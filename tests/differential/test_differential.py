@@ -23,6 +23,7 @@ from tests.fuzz.steps import Difference, Result, State, Step, Trace
 from tests.spec.suite import PROJECT_ROOT
 from vibewasm.binary.decoder import decode
 from vibewasm.compiler import Compiler
+from vibewasm.engine import default_engine
 from vibewasm.layout import ContextLayout
 from vibewasm.wat import wat2wasm
 
@@ -89,7 +90,7 @@ def test_a_module_depends_on_seed_and_number_only() -> None:
 def test_recording_which_looks_at_operands_gives_the_code_that_runs() -> None:
     for number in range(40):
         info = decode(make.make(5, number).data)
-        compiler = Compiler(info, ContextLayout(info))
+        compiler = Compiler(info, ContextLayout(info), target=default_engine().target)
         code = [compiler.compile(defined) for defined in range(len(info.bodies))]
         found: set[locations.Place] = set()
         with locations.tracing(found):

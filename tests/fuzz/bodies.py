@@ -486,7 +486,7 @@ class BodyWriter(Writer):
             *[self.set_local] * 5,
             *[self.set_global] * 2,
             *[self.store] * 4,
-            *[self.effect, self.bulk, self.maybe_branch, self.pile_of_all],
+            *[self.effect, self.bulk, self.maybe_branch, self.pile_of_all, self.crowded_call],
             *[self.plain_block] * (4 if depth > 0 else 0),
             self.stale,
         ]
@@ -573,7 +573,8 @@ class BodyWriter(Writer):
             in_memory = code in (MEMORY_COPY, MEMORY_FILL, MEMORY_INIT)
             for limit in (0xFF, 0x1F):
                 self.value(I32, depth)
-                if rng.random() < 0.95:
+                # What memory.fill fills with is cut to a byte by itself.
+                if rng.random() < 0.95 and not (code == MEMORY_FILL and limit == 0x1F):
                     self.emit(I32_CONST, limit if in_memory else 3)
                     self.emit(I32_AND)
         if code not in (DATA_DROP, ELEM_DROP, NOP, TABLE_SET):
@@ -630,6 +631,23 @@ class BodyWriter(Writer):
         if rng.random() < 0.3:
             self.statement(min(depth, 2))
         self.consume(types)
+
+    def crowded_call(self, depth: int) -> None:
+        """A call whose arguments are in temporaries, wherever what is below them has left some."""
+        module = self.module
+        if not self.calls:
+            return
+        below = bytes([self.rng.choice(NUMBERS) for _ in range(self.rng.randrange(1, 5))])
+        func = self.rng.choice(module.callable)
+        signature = module.types[module.funcs[func]]
+        for type_ in below + signature.params:
+            if type_ in NUMBERS:
+                self.simple(type_)
+            else:
+                self.leaf(type_)
+        self.emit(CALL, func)
+        self.consume(signature.results)
+        self.consume(below)
 
     def simple(self, type_: int) -> None:
         """A value in a temporary by few instructions."""
