@@ -9,7 +9,14 @@ from tests.differential.planted import FAULTS
 from tests.differential.planting import PROJECT, Fault, plant
 
 # One of each part of the engine, found within so many modules.
-SAMPLE = ["clz-of-zero", "f64-spilled-as-f32", "stale-local", "br-to-wrong-label", "call-indirect-type", "table-bound"]
+SAMPLE = [
+    "branch-values-from-wrong-slots",
+    "clz-of-zero",
+    "f64-spilled-as-f32",
+    "stale-local",
+    "call-indirect-type",
+    "table-bound",
+]
 COUNT = 400
 
 

@@ -30,7 +30,7 @@ from tests.fuzz.instructions import (
     UNREACHABLE,
     Body,
 )
-from tests.fuzz.numbers import EXTERNREF, F32, F64, FUNCREF, I32, I64, NUMBERS
+from tests.fuzz.numbers import F32, F64, I32, I64, NUMBERS
 from tests.fuzz.operations import (
     BR_TABLE,
     DATA_DROP,
@@ -53,7 +53,6 @@ from tests.fuzz.operations import (
 from tests.fuzz.surroundings import FUEL
 from tests.fuzz.writer import Label
 
-_REFERENCES = (FUNCREF, EXTERNREF)
 #: Where functions store locals at their end, so that a wrong one is seen.
 _LOCALS_AT = 1024
 _STORE_OF = {I32: 0x36, I64: 0x37, F32: 0x38, F64: 0x39}
