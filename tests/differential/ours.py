@@ -20,6 +20,8 @@ MODES: dict[str, dict[str, Any]] = {
     "checked-explicit-bounds": {"checked": True, "explicit_bounds": True},
     "extensions": {"compilation": "eager"},
 }
+# What the generator writes ends within milliseconds; a process that is stopped meanwhile must not look endless.
+_SECONDS = 60.0
 #: Modules with the same mode follow one another, since turning extensions on forgets choices of code.
 _RUN = 40
 
@@ -45,7 +47,7 @@ class Ours:
             config = {"max_memory": MEMORY_BYTES, "max_table_elements": TABLE_ELEMENTS, **MODES[mode]}
             self._engines[mode] = vw.Engine(vw.Config(**config))
         module = vw.Module(self._engines[mode], data)
-        return ours.run(self._engines[mode], module, planned)
+        return ours.run(self._engines[mode], module, planned, seconds=_SECONDS)
 
     def difference(self, case: Case) -> Difference | None:
         """Whether a case goes as it must."""

@@ -20,14 +20,19 @@ ENDLESS_DEADLINE = 0.02
 _PLENTY_OF_FUEL = 1 << 60
 
 
-def run(engine: vw.Engine, module: vw.Module, planned: list[Step], endless: bool = False) -> Trace:
-    """Instantiates and takes the steps; what comes last of these is `endless` if wasmtime had to stop it."""
+def run(
+    engine: vw.Engine, module: vw.Module, planned: list[Step], endless: bool = False, seconds: float = DEADLINE
+) -> Trace:
+    """Instantiates and takes the steps, which may take so many seconds.
+
+    What comes last of these is `endless` if wasmtime had to stop it.
+    """
     actions = [None, *planned]
     with vw.Store(engine) as store:
         if engine.config.fuel:
             store.fuel = _PLENTY_OF_FUEL
         going = Run(store, module)
-        with store.deadline(DEADLINE):
+        with store.deadline(seconds):
             for action in actions[:-1] if endless else actions:
                 if going.going:
                     going.take(action)

@@ -15,6 +15,8 @@ from typing import Generic, Protocol, TypeVar
 
 # Seconds without a result after which a worker counts as hanging. The longest call is stopped after 5.
 HANG_SECONDS = 30.0
+# A worker that gets no processor time is waited for so many times as long.
+_PATIENCE = 20
 # A worker ends after so many numbers, and with it what the engines have kept; a new one takes over.
 NUMBERS_PER_WORKER = 4000
 # Writable memory that a worker may have. Reservations do not count.
@@ -40,6 +42,7 @@ class _Worker(Generic[F]):
         self.step = step
         self.next = first
         self.heard = time.monotonic()
+        self.used = 0.0
         self.buffer = b""
         self.reader, writer = os.pipe()
         self.pid = os.fork()
@@ -54,6 +57,7 @@ class _Worker(Generic[F]):
         if not data:
             return None
         self.heard = time.monotonic()
+        self.used = _seconds_used(self.pid)
         self.buffer += data
         out: list[F] = []
         while len(self.buffer) >= 4:
@@ -65,6 +69,13 @@ class _Worker(Generic[F]):
             self.next = finding.number + self.step
             out.append(finding)
         return out
+
+    def hangs(self) -> bool:
+        """Whether it works on one number for ever, or for ever does nothing. One that gets no time does not hang."""
+        silent = time.monotonic() - self.heard
+        if silent < HANG_SECONDS:
+            return False
+        return _seconds_used(self.pid) - self.used > HANG_SECONDS / 2 or silent > _PATIENCE * HANG_SECONDS
 
     def end(self, kill: bool) -> int:
         """Waits for the process, after killing it if `kill`; returns its wait status."""
@@ -108,7 +119,7 @@ def find_all(
                         yield from findings
                         continue
                     problem = _death(one.end(kill=False))
-                elif time.monotonic() - one.heard > HANG_SECONDS:
+                elif one.hangs():
                     one.end(kill=True)
                     problem = f"hang: no result after {HANG_SECONDS:.0f} s"
                 else:
@@ -156,6 +167,13 @@ def _work(find_one: Callable[[int], _Numbered], indices: range, writer: int) -> 
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def _seconds_used(pid: int) -> float:
+    """Processor time of a process, from the 14th and 15th field of its `stat` (proc(5))."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _death(status: int) -> str | None:
