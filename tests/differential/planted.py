@@ -219,8 +219,8 @@ FAULTS = [
         "lost-spill-at-call",
         "temporaries that nobody saves before a call",
         _CALLS_OF_COMPILER,
-        "            c.evict(all_free & ~held, c.free, ())\n        c.free = all_free\n        c.out += text",
-        "            pass\n        c.free = all_free\n        c.out += text",
+        "        c.evict(all_free & ~held, c.free, ())\n    c.out += text",
+        "        pass\n    c.out += text",
     ),
     Fault(
         "local-not-zeroed",
