@@ -77,6 +77,15 @@ def rule(name: str) -> Callable[..., Operand]:
     return found
 
 
+#: Instructions that there are rules for together with the next one: none.
+FUSED: frozenset[str] = frozenset()
+
+
+def fusion(first: str, second: str, by_constant: bool) -> Callable[..., Operand] | None:
+    """The rule for two instructions at once, if there is one."""
+    return None
+
+
 def remember(key: tuple[object, ...], value: tuple[object, ...]) -> None:
     """Keep a choice."""
     if len(MEMO) >= MEMO_LIMIT:
@@ -326,6 +335,7 @@ __all__ = [
     "FAR_OFFSET",
     "FETCHES",
     "FLOAT_TEMPORARIES",
+    "FUSED",
     "INT_TEMPORARIES",
     "MEMO",
     "MOVES",
@@ -341,6 +351,7 @@ __all__ = [
     "copy_to_temporary",
     "displacement",
     "fetch",
+    "fusion",
     "immediate",
     "is_tight",
     "lower",
