@@ -200,6 +200,8 @@ class Target(Protocol):
     #: Instructions that the backend may have a rule for together with the next one.
     FUSED: frozenset[str]
 
+    def load_all(self) -> None: ...
+
     def is_tight(self, free: int) -> bool: ...
 
     def rule(self, name: str) -> Callable[..., Operand]: ...
@@ -260,6 +262,7 @@ if TYPE_CHECKING:
     from .aarch64 import features as a64_features
     from .aarch64 import frames as a64_frames
     from .aarch64 import stubs as a64_stubs
+    from .aarch64 import target as a64_target
     from .x86_64 import builtin_stubs as x64_builtin_stubs
     from .x86_64 import calls as x64_calls
     from .x86_64 import control as x64_control
@@ -274,4 +277,4 @@ if TYPE_CHECKING:
     _calls: list[Calls] = [x64_calls, a64_calls]
     _stubs: list[Stubs] = [x64_stubs, a64_stubs]
     _builtin_stubs: list[BuiltinStubs] = [x64_builtin_stubs, a64_builtin_stubs]
-    _target: list[Target] = [x64_target]
+    _target: list[Target] = [x64_target, a64_target]

@@ -6,7 +6,7 @@ A backend says which registers these are.
 from __future__ import annotations
 
 from . import abi
-from .operand import is_float
+from .operand import INTERN_LIMIT, is_float
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,23 @@ def parameter_places(
     types: tuple[int, ...], int_registers: tuple[int, ...], float_registers: tuple[int, ...]
 ) -> tuple[tuple[tuple[int, int], ...], int]:
     """Where parameters of these types arrive: for each ``(register or -1, byte offset in the argument area)``, and
-    the area's size.
+    the area's size. Memoised, since a module has few signatures, and each is asked for several times.
     """
+    key = types, int_registers
+    found = _places.get(key)
+    if found is None:
+        if len(_places) >= INTERN_LIMIT:
+            _places.clear()
+        found = _places[key] = _find_places(types, int_registers, float_registers)
+    return found
+
+
+_places: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[tuple[int, int], ...], int]] = {}
+
+
+def _find_places(
+    types: tuple[int, ...], int_registers: tuple[int, ...], float_registers: tuple[int, ...]
+) -> tuple[tuple[tuple[int, int], ...], int]:
     ints = 0
     floats = 0
     area = 0

@@ -100,8 +100,8 @@ def flags(condition: int, bit: int = 0) -> Operand:
 #: Entries in the frame by value type, then by offset.
 _slots: dict[int, dict[int, Operand]] = {}
 _frame_locals: dict[int, dict[int, Operand]] = {}
-#: Constants by type and value; the compiler's hot loop looks here itself.
-CONSTANTS: dict[tuple[int, int], Operand] = {}
+#: Constants by type, then by value; the compiler's hot loop looks here itself.
+CONSTANTS: tuple[dict[int, Operand], ...] = ({}, {}, {}, {}, {}, {}, {})
 #: A hostile module can name any number of constants and offsets, so the interning tables start anew at this size.
 #: Entries in use stay valid: nothing depends on identity but the hit rate of the memo and the search for a local.
 INTERN_LIMIT = 1 << 16
@@ -134,10 +134,10 @@ def frame_local(type_: int, offset: int) -> Operand:
 
 def constant(type_: int, value: int) -> Operand:
     """The entry of a constant with the bits ``value`` (unsigned, as wide as the type)."""
-    key = (type_, value)
-    found = CONSTANTS.get(key)
+    of_type = CONSTANTS[type_]
+    found = of_type.get(value)
     if found is None:
-        if len(CONSTANTS) >= INTERN_LIMIT:
-            CONSTANTS.clear()
-        found = CONSTANTS[key] = Operand(CONSTANT, type_, value=value)
+        if len(of_type) >= INTERN_LIMIT:
+            of_type.clear()
+        found = of_type[value] = Operand(CONSTANT, type_, -1, 0, value)
     return found

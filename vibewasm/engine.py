@@ -44,6 +44,12 @@ class Engine:
         self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
         self._new_type_ids = count(1)
         self._explicit_bounds: bool | None = self.config.explicit_bounds or None
+        if self.config.compilation == "eager":
+            # Whole modules will be compiled, so the compiler is loaded whole, and now: a module's compile time has no
+            # loading in it.
+            from .compiler.module import load_all
+
+            load_all(backend(self.target))
 
     @property
     def explicit_bounds(self) -> bool:

@@ -40,7 +40,7 @@ TEMPORARIES = (X0, X1, X2, X3, X4, X5, X6, X7)
 FLOAT_TEMPORARIES = tuple(range(8))
 #: Registers that hold locals for a whole function, in the order they are given out; wasm functions preserve them.
 #: The first ones are those that host functions preserve as well, x18 belongs to the platform.
-PINNED = (X19, X20, X21, X22, X23, X24, X25, X26, X9, X10, X11, X12, X13, X14, X15)
+PINNED: tuple[int, ...] = (X19, X20, X21, X22, X23, X24, X25, X26, X9, X10, X11, X12, X13, X14, X15)
 FLOAT_PINNED = tuple(range(8, 24))
 
 #: Where integer and reference parameters, and float parameters, travel; what does not fit goes to the argument area.

@@ -77,6 +77,13 @@ def fusion(first: str, second: str, by_constant: bool) -> Callable[..., Operand]
     return RULES.get((first, second, by_constant))
 
 
+def load_all() -> None:
+    """Load the rules that are else loaded when an instruction first needs them."""
+    rule("f32.add")
+    fusion("", "", False)
+    _memory()
+
+
 def remember(key: tuple[object, ...], value: tuple[object, ...]) -> None:
     """Keep a choice."""
     if len(MEMO) >= MEMO_LIMIT:
@@ -396,6 +403,7 @@ __all__ = [
     "fusion",
     "immediate",
     "is_tight",
+    "load_all",
     "lower",
     "lower_far_load",
     "lower_far_store",

@@ -7,6 +7,8 @@ hottest line, and calls :func:`lower` and its siblings only for what is new.
 
 from __future__ import annotations
 
+from struct import Struct
+
 from ..operand import BARRIER, CONSTANT, I32, I64, Operand, is_float, register
 from . import features
 from .asm import mov_ri
@@ -14,7 +16,7 @@ from .integers import RULES as _INTEGER_RULES
 from .integers import claims, select
 from .regs import FLOAT_PINNED as PINNED_FLOATS
 from .regs import PINNED as PINNED_INTS
-from .selection import ALL_FREE, FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection, signed
+from .selection import ALL_FREE, FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +88,12 @@ def fusion(first: str, second: str, by_constant: bool) -> Callable[..., Operand]
     return None
 
 
+def load_all() -> None:
+    """Load the rules that are else loaded when an instruction first needs them."""
+    rule("f32.add")
+    _memory()
+
+
 def remember(key: tuple[object, ...], value: tuple[object, ...]) -> None:
     """Keep a choice."""
     if len(MEMO) >= MEMO_LIMIT:
@@ -113,11 +121,9 @@ WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, tup
 STORED: dict[tuple[int, Operand], tuple[Operand, bytes]] = {}
 #: Moves of arguments made so far, by type and register, then by what is moved: the compiler's.
 MOVES: dict[tuple[int, int], dict[Operand, bytes]] = {}
-_STAND_INS = {
-    (type_, width): Operand(CONSTANT, type_, value=value)
-    for type_ in (I32, I64)
-    for width, value in ((1, 0x11), (4, 0x11223344))
-}
+_BYTE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11) for type_ in (I32, I64))
+_WIDE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11223344) for type_ in (I32, I64))
+_four_bytes = Struct("<i").pack
 
 
 #: Offsets of accesses from this one on have no displacement: the address is computed.
@@ -144,12 +150,16 @@ def immediate(name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes
         nothing if the constant fits no immediate.
     """
     type_ = constant.type
-    if type_ in (I32, I64):
-        value = signed(constant.value, 64 if type_ == I64 else 32)
+    if type_ <= I64:
+        value = constant.value
+        if value >= (1 << 31 if type_ == I32 else 1 << 63):
+            value -= 1 << 32 if type_ == I32 else 1 << 64
         # Comparisons with zero have an instruction of their own.
         if value and -(1 << 31) <= value < 1 << 31:
-            width = 1 if -128 <= value < 128 else 4
-            return _STAND_INS[type_, width], ((value & 0xFFFFFFFF).to_bytes(4, "little")[:width],) * 3
+            code = _four_bytes(value)
+            if -128 <= value < 128:
+                return _BYTE_STAND_INS[type_], (code[:1],) * 3
+            return _WIDE_STAND_INS[type_], (code,) * 3
     return None, ()
 
 
@@ -158,11 +168,13 @@ def stored(name: str, constant: Operand) -> tuple[Operand, bytes]:
     the displacement; the constant itself, and none, if it fits no immediate.
     """
     type_ = constant.type
-    if type_ in (I32, I64):
-        value = signed(constant.value, 64 if type_ == I64 else 32)
+    if type_ <= I64:
+        value = constant.value
+        if value >= (1 << 31 if type_ == I32 else 1 << 63):
+            value -= 1 << 32 if type_ == I32 else 1 << 64
         if -(1 << 31) <= value < 1 << 31:
             width = 1 if name.endswith("8") else 2 if name.endswith("16") else 4
-            return _STAND_INS[type_, 4], (value & 0xFFFFFFFF).to_bytes(4, "little")[:width]
+            return _WIDE_STAND_INS[type_], _four_bytes(value)[:width]
     return constant, b""
 
 
@@ -221,7 +233,7 @@ def lower_store(name: str, a: Operand, b: Operand, form: int, free: int) -> tupl
     """
     selection = Selection(free)
     head, tail = _memory().store(selection, name, a, b, form)
-    return head, b"" if b is _STAND_INS.get((b.type, 4)) else tail, selection.finish()
+    return head, b"" if b in _WIDE_STAND_INS else tail, selection.finish()
 
 
 def lower_far_load(
@@ -354,6 +366,7 @@ __all__ = [
     "fusion",
     "immediate",
     "is_tight",
+    "load_all",
     "lower",
     "lower_far_load",
     "lower_far_store",

@@ -42,9 +42,10 @@ def test_locals_start_as_zero(count: int) -> None:
 def homes(body: bytes, params: tuple[int, ...] = (), runs: list[tuple[int, int]] | None = None) -> Locals:
     """The homes that the locals of a body get on x86-64."""
     places, _ = frames.parameter_places(params)
-    declared = tuple(runs or ())
-    hottest = rank(body, len(params) + sum(count for count, _ in declared))
-    return Locals(params, places, declared, hottest, target.PINNED_INTS, target.PINNED_FLOATS, frames)
+    declared = runs or []
+    count = len(params) + sum(count for count, _ in declared)
+    hottest = rank(body, count)
+    return Locals(params, places, declared, count, hottest, target.PINNED_INTS, target.PINNED_FLOATS, frames)
 
 
 def test_the_locals_that_are_read_most_are_pinned() -> None:

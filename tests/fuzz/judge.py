@@ -8,30 +8,12 @@ from typing import Any, NamedTuple
 
 import vibewasm as vw
 from tests.fuzz.make import Made
+from tests.fuzz.ours import run
 from tests.fuzz.peer import ENCODING_FEATURES, Peer
-from tests.fuzz.steps import (
-    COMPARED_BYTES,
-    MEMORY_BYTES,
-    TABLE_ELEMENTS,
-    Difference,
-    Result,
-    State,
-    Step,
-    Trace,
-    first_difference,
-    steps,
-)
-from tests.spec.engine import References
-from tests.spec.values import Value
+from tests.fuzz.steps import MEMORY_BYTES, TABLE_ELEMENTS, Difference, first_difference, steps
 
-# Seconds that a call may take in vibewasm: where wasmtime ended it, and where it was stopped by its fuel.
-DEADLINE = 5.0
-ENDLESS_DEADLINE = 0.02
 # What wasmtime says where it reads memory indices and offsets as WebAssembly 2.0 encoded them.
 _OLD_ENCODING = ("zero byte expected", "invalid var_uN: integer", "malformed memop alignment")
-_PLENTY_OF_FUEL = 1 << 60
-# wasmtime calls all of these table_out_of_bounds.
-_SAME_TRAP = {"undefined_element": "table_out_of_bounds"}
 
 
 class Verdict(NamedTuple):
@@ -85,7 +67,7 @@ class Judge:
         planned = steps(rng, functions)
         their_trace = self._peer.run(made.data, planned)
         stopped = their_trace.results[-1].kind == "stopped"
-        our_trace = self._run(module, planned[: len(their_trace.results) - 1], stopped)
+        our_trace = run(self._engine, module, planned[: len(their_trace.results) - 1], stopped)
         difference = first_difference(planned, made.data, our_trace, their_trace)
         nan_bits = False
         if difference and difference.kind in ("results", "outcome", "global", "memory"):
@@ -115,93 +97,6 @@ class Judge:
             if self._newer.rejects(data) is None:
                 return "memory indices and offsets are encoded as in WebAssembly 3.0"
         return None
-
-    def _run(self, module: vw.Module, planned: list[Step], endless: bool) -> Trace:
-        """Instantiates and takes the steps; what comes last of these is `endless` if wasmtime had to stop it."""
-        actions = [None, *planned]
-        with vw.Store(self._engine) as store:
-            if self._engine.config.fuel:
-                store.fuel = _PLENTY_OF_FUEL
-            run = _Run(store, module)
-            with store.deadline(DEADLINE):
-                for action in actions[:-1] if endless else actions:
-                    if run.going:
-                        run.take(action)
-            if endless and run.going:
-                with store.deadline(ENDLESS_DEADLINE):
-                    run.take(actions[-1])
-            return Trace(run.results, None if endless or not run.going else run.state())
-
-
-class _Run:
-    """A module on its way through the steps, in vibewasm. `going` turns false where no further step makes sense."""
-
-    def __init__(self, store: vw.Store, module: vw.Module) -> None:
-        self.store = store
-        self.module = module
-        self.results: list[Result] = []
-        self.going = True
-        self._references = References()
-        self._instance: vw.Instance | None = None
-
-    def take(self, step: Step | None) -> None:
-        """Takes a step; None is instantiation."""
-        try:
-            result = Result("values", self._instantiate() if step is None else self._call(step))
-        except (vw.WasmError, MemoryError) as error:
-            result = _failure(error)
-            self.going = step is not None and result.kind != "stopped"
-        self.results.append(result)
-
-    def _instantiate(self) -> list[Value]:
-        linker = vw.Linker(self.module.engine, allow_shadowing=True)
-        for item in self.module.imports:
-            linker.define(item.module, item.name, _stub(self.store, item.type))
-        self._instance = linker.instantiate(self.store, self.module)
-        return []
-
-    def _call(self, step: Step) -> list[Value]:
-        assert self._instance is not None
-        values = self._references.call(self._instance.exports[step.export], step.arguments)
-        return [_comparable(value) for value in values]
-
-    def state(self) -> State:
-        """What is exported, at the end."""
-        assert self._instance is not None
-        memories: dict[str, bytes | int] = {}
-        globals_: dict[str, Value] = {}
-        for name, item in self._instance.exports.items():
-            if isinstance(item, vw.Memory):
-                memories[name] = item.read(0, item.size) if item.size <= COMPARED_BYTES else item.size
-            elif isinstance(item, vw.Global):
-                globals_[name] = _comparable(self._references.from_object(str(item.type.content), item.value))
-        return State(memories, globals_)
-
-
-def _stub(store: vw.Store, type_: Any) -> Any:
-    if isinstance(type_, vw.FuncType):
-        zeros = [{"i32": 0, "i64": 0, "f32": 0.0, "f64": 0.0}.get(str(t)) for t in type_.results]
-        value = None if not zeros else zeros[0] if len(zeros) == 1 else zeros
-        return vw.Func(store, type_, lambda *_: value)
-    if isinstance(type_, vw.GlobalType):
-        is_reference = str(type_.content) in ("funcref", "externref")
-        return vw.Global(store, type_, None if is_reference else 0)
-    if isinstance(type_, vw.TableType):
-        return vw.Table(store, type_, None)
-    return vw.Memory(store, type_)
-
-
-def _comparable(value: Value) -> Value:
-    return (value[0], "a function") if isinstance(value[1], vw.Func) else value
-
-
-def _failure(error: Exception) -> Result:
-    if isinstance(error, vw.Interrupted):
-        return Result("stopped", "deadline")
-    if not isinstance(error, vw.Trap):
-        return Result("failed", f"{type(error).__name__}: {error}")
-    frames = tuple((frame.func_index, frame.wasm_offset) for frame in error.frames)
-    return Result("trap", _SAME_TRAP.get(error.code, error.code), frames)
 
 
 def _not_run(module: vw.Module) -> str | None:

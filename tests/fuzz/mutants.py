@@ -21,6 +21,7 @@ from tests.fuzz.judge import Judge
 from tests.fuzz.make import Made, make
 from tests.fuzz.reduce import listing, reduce
 from tests.fuzz.report import Report
+from tests.fuzz.workers import in_child
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "checked": {"checked": True},
@@ -61,7 +62,7 @@ def _only(seed: int, index: int, seeds: corpus.Corpus, config: dict[str, Any], s
 
     def found(data: bytes) -> tuple[str, Finding | str]:
         changed = Made(data, made.source, made.kinds)
-        finding = campaign.in_child(lambda: find_made(seed, index, changed, Judge(**config)), 10)
+        finding = in_child(lambda: find_made(seed, index, changed, Judge(**config)), 10)
         return _essence(finding), finding
 
     essence, finding = found(made.data)

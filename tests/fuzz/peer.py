@@ -8,8 +8,18 @@ from typing import Any
 import wasmtime as wt
 from wasmtime import _ffi as ffi
 
-from tests.fuzz.steps import COMPARED_BYTES, MEMORY_BYTES, TABLE_ELEMENTS, Result, State, Step, Trace
-from tests.spec.engine import HostReference
+from tests.fuzz.steps import (
+    COMPARED_BYTES,
+    COMPARED_ELEMENTS,
+    MEMORY_BYTES,
+    TABLE_ELEMENTS,
+    Result,
+    State,
+    Step,
+    Trace,
+)
+from tests.fuzz.world import Host, global_value, packed
+from tests.spec.engine import HostReference, References
 from tests.spec.values import Value
 
 FUEL_PER_CALL = 300_000
@@ -63,11 +73,14 @@ def config(*, features: tuple[str, ...] = (), canonical_nans: bool = False) -> w
 
 
 class Peer:
-    """A wasmtime engine with the features that vibewasm has, and `features`."""
+    """A wasmtime engine with the features that vibewasm has, and `features`; a call may take so much fuel."""
 
-    def __init__(self, *, features: tuple[str, ...] = (), canonical_nans: bool = False) -> None:
+    def __init__(
+        self, *, features: tuple[str, ...] = (), canonical_nans: bool = False, fuel: int = FUEL_PER_CALL
+    ) -> None:
+        self._fuel = fuel
         self._engine = wt.Engine(config(features=features, canonical_nans=canonical_nans))
-        self._references: dict[int, HostReference] = {}
+        self._references = References()
 
     def rejects(self, data: bytes) -> str | None:
         """Why the module is not accepted, or None when it is."""
@@ -83,17 +96,18 @@ class Peer:
         """Instantiates the module with stub imports and takes the steps; stops at the first that does not end."""
         store = wt.Store(self._engine)
         store.set_limits(memory_size=MEMORY_BYTES, table_elements=TABLE_ELEMENTS)
-        store.set_fuel(FUEL_PER_CALL)
+        store.set_fuel(self._fuel)
         module = wt.Module(self._engine, data)
         results: list[Result] = []
+        host = Host(self._references)
         try:
-            instance = wt.Instance(store, module, self._stubs(store, module))
+            instance = wt.Instance(store, module, self._imports(store, module, host))
         except (wt.Trap, wt.WasmtimeError) as error:
             return Trace([_failure(error)], None)
         results.append(Result("values", []))
         exports = instance.exports(store)
         for step in planned:
-            store.set_fuel(FUEL_PER_CALL)
+            store.set_fuel(self._fuel)
             func = exports[step.export]
             assert isinstance(func, wt.Func)
             try:
@@ -103,23 +117,27 @@ class Peer:
             results.append(result)
             if result.kind == "stopped":
                 return Trace(results, None)
-        return Trace(results, self._state(store, module, exports))
+        return Trace(results, self._state(store, module, exports, host))
 
-    def _stubs(self, store: wt.Store, module: wt.Module) -> list[Any]:
+    def _imports(self, store: wt.Store, module: wt.Module, host: Host) -> list[Any]:
         """What to import; the same for imports of the same name."""
-        stubs: dict[tuple[str, str | None], Any] = {}
+        types: dict[tuple[str, str | None], Any] = {}
         for item in module.imports:
-            stubs.setdefault((item.module, item.name), item.type)
-        made = {names: self._stub(store, type_) for names, type_ in stubs.items()}
+            types.setdefault((item.module, item.name), item.type)
+        made = {names: self._imported(store, names[1] or "", type_, host) for names, type_ in types.items()}
         return [made[item.module, item.name] for item in module.imports]
 
-    def _stub(self, store: wt.Store, type_: Any) -> Any:
+    def _imported(self, store: wt.Store, name: str, type_: Any, host: Host) -> Any:
+        references = self._references
         if isinstance(type_, wt.FuncType):
-            zeros = [_zero(str(t)) for t in type_.results]
-            value = None if not zeros else zeros[0] if len(zeros) == 1 else zeros
-            return wt.Func(store, type_, lambda *_: value)
+            params, results = [[_type_name(t) for t in types] for types in (type_.params, type_.results)]
+
+            def call(*given: Any) -> Any:
+                return packed([_wrapped(item) for item in host.call(name, params, results, given)])
+
+            return wt.Func(store, type_, call)
         if isinstance(type_, wt.GlobalType):
-            return wt.Global(store, type_, _zero(str(type_.content)))
+            return wt.Global(store, type_, references.to_object(global_value(_type_name(type_.content), name)))
         if isinstance(type_, wt.TableType):
             return wt.Table(store, type_, None)
         return wt.Memory(store, type_)
@@ -146,14 +164,14 @@ class Peer:
             ctypes.memmove(ctypes.addressof(raw.of), payload.to_bytes(8, "little"), 8)
             return raw
         if type_ == "externref":
-            assert payload is None or isinstance(payload, int)
-            item = None if payload is None else self._references.setdefault(payload, HostReference(payload))
-            return wt.Val.externref(item)._new_raw(store)
+            return wt.Val.externref(self._references.to_object(value))._new_raw(store)
         return wt.Val.funcref(None)._new_raw(store)
 
-    def _state(self, store: wt.Store, module: wt.Module, exports: Any) -> State:
-        memories: dict[str, bytes | int] = {}
+    def _state(self, store: wt.Store, module: wt.Module, exports: Any, host: Host) -> State:
+        memories: dict[str, bytes | int | str] = {}
         globals_: dict[str, Value] = {}
+        tables: dict[str, list[object]] = {}
+        names: dict[int, str] = {}
         for export in module.exports:
             item = exports[export.name]
             if isinstance(item, wt.Memory):
@@ -163,7 +181,35 @@ class Peer:
                 raw = ffi.wasmtime_val_t()
                 ffi.wasmtime_global_get(store._context(), ctypes.byref(item._global), ctypes.byref(raw))
                 globals_[export.name] = _from_raw(store, raw)
-        return State(memories, globals_)
+            elif isinstance(item, wt.Func):
+                names.setdefault(_identity(item), export.name)
+        for export in module.exports:
+            item = exports[export.name]
+            if isinstance(item, wt.Table) and item.size(store) <= COMPARED_ELEMENTS:
+                tables[export.name] = [_element(item.get(store, i), names) for i in range(item.size(store))]
+        return State(memories, globals_, tables, host.log)
+
+
+def _type_name(type_: wt.ValType) -> str:
+    """A value type's name; wasmtime's C API calls externref by its oldest one."""
+    return str(type_).replace("anyref", "externref")
+
+
+def _wrapped(item: Any) -> Any:
+    """A result of a Python function; a host object comes through only as a value whose type is said."""
+    return wt.Val.externref(item) if isinstance(item, HostReference) else item
+
+
+def _identity(func: wt.Func) -> int:
+    """What is the same for the same function: the pointer behind its store's number in ``wasmtime_func_t``."""
+    return int.from_bytes(ctypes.string_at(ctypes.addressof(func._func) + 8, 8), "little")
+
+
+def _element(element: Any, names: dict[int, str]) -> object:
+    if isinstance(element, wt.Func):
+        return names.get(_identity(element), "a function")
+    # A null comes as a value that holds None.
+    return element.number if isinstance(element, HostReference) else None
 
 
 def _from_raw(store: wt.Store, raw: Any) -> Value:
@@ -176,10 +222,6 @@ def _from_raw(store: wt.Store, raw: Any) -> Value:
     if kind == ffi.WASMTIME_EXTERNREF.value:
         return "externref", value.number if isinstance(value, HostReference) else value
     return "funcref", None if value is None else "a function"
-
-
-def _zero(type_: str) -> object:
-    return {"i32": 0, "i64": 0, "f32": 0.0, "f64": 0.0}.get(type_)
 
 
 def _failure(error: wt.Trap | wt.WasmtimeError) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from itertools import zip_longest
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +17,8 @@ MEMORY_BYTES = 64 << 20
 TABLE_ELEMENTS = 100_000
 # Memory is compared when it is not larger than this.
 COMPARED_BYTES = 8 << 20
+# Tables are compared when they have no more elements.
+COMPARED_ELEMENTS = 1000
 CALLS_PER_EXPORT = 3
 EXPORTS = 12
 # wasmtime tells this many frames of a trap.
@@ -49,10 +52,12 @@ class Result(NamedTuple):
 
 
 class State(NamedTuple):
-    """What the exported memories and globals hold at the end."""
+    """What the exported memories, globals and tables hold at the end, and which imported functions were called."""
 
-    memories: dict[str, bytes | int]  # bytes, or the size where there are too many
+    memories: dict[str, bytes | int | str]  # bytes, or the size where there are too many, or a digest
     globals: dict[str, Value]
+    tables: dict[str, list[object]] = {}  # names of functions, numbers of host objects, None for null
+    host_calls: Sequence[tuple[str, list[Value]]] = ()
 
 
 class Trace(NamedTuple):
@@ -127,6 +132,13 @@ def first_difference(planned: list[Step], data: bytes, ours: Trace, theirs: Trac
         other_memory = theirs.state.memories.get(name)
         if memory != other_memory:
             return Difference("memory", name, *_memory_difference(memory, other_memory))
+    for name, table in ours.state.tables.items():
+        if table != theirs.state.tables.get(name):
+            return Difference("table", name, str(table), str(theirs.state.tables.get(name)))
+    calls = zip_longest(ours.state.host_calls, theirs.state.host_calls)
+    for number, (call, other_call) in enumerate(calls):
+        if call is None or other_call is None or call[0] != other_call[0] or not _same_values(call[1], other_call[1]):
+            return Difference("host call", f"number {number}", str(call), str(other_call))
     return None
 
 
@@ -156,11 +168,15 @@ def _is_nan(value: Value) -> bool:
     return math.isnan(struct.unpack(float_code, struct.pack(bits_code, payload))[0])
 
 
-def _memory_difference(a: bytes | int, b: bytes | int | None) -> tuple[str, str]:
+def _memory_difference(a: bytes | int | str, b: bytes | int | str | None) -> tuple[str, str]:
     if isinstance(a, bytes) and isinstance(b, bytes) and len(a) == len(b):
         at = next(i for i, (x, y) in enumerate(zip(a, b, strict=True)) if x != y)
         return f"{at:#x}: {a[at : at + 16].hex()}", f"{at:#x}: {b[at : at + 16].hex()}"
-    return tuple(f"{len(x) if isinstance(x, bytes) else x} bytes" for x in (a, b))  # type: ignore[return-value]  # two
+    return _size(a), _size(b)
+
+
+def _size(memory: bytes | int | str | None) -> str:
+    return f"{len(memory) if isinstance(memory, bytes) else memory} bytes"
 
 
 def _show(result: Result) -> str:

@@ -6,12 +6,13 @@ import faulthandler
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 
 import pytest
 
-from tests.fuzz import campaign, corpus
-from tests.fuzz.campaign import Finding, in_child
+from tests.fuzz import campaign, corpus, workers
+from tests.fuzz.campaign import Finding
 from tests.fuzz.generate import generate
 from tests.fuzz.instructions import NotParsed, read_body
 from tests.fuzz.judge import Judge, Verdict
@@ -21,6 +22,7 @@ from tests.fuzz.peer import Peer
 from tests.fuzz.reduce import reduce
 from tests.fuzz.report import Report
 from tests.fuzz.steps import Difference, Result, State, Step, Trace, first_difference
+from tests.fuzz.workers import Asked, in_child
 from tests.spec import suite
 
 SEED = 2
@@ -116,6 +118,26 @@ def test_a_crash_and_a_hang_of_a_child_are_seen() -> None:
     assert in_child(hang, 0.2) == "hang: no result after 0 s"
 
 
+def test_a_child_that_dies_or_hangs_of_a_question_is_replaced() -> None:
+    def start() -> Callable[[str], str]:
+        def answer(question: str) -> str:
+            if question == "crash":
+                raise SystemExit("no answer")
+            while question == "hang":
+                pass
+            return question * 100_000
+
+        return answer
+
+    asked = Asked(start)
+    assert asked.ask("a") == "a" * 100_000
+    assert asked.ask("crash") == "crash: exit code 1"
+    assert asked.ask("hang", 0.2) == "hang: no result after 0 s"
+    assert asked.ask("b") == "b" * 100_000
+    asked.close()
+    asked.close()
+
+
 VALUES = Result("values", [("i32", 1), ("f32", 0x7FC0_0000)])
 STATE = State({"m": b"abc"}, {"g": ("i64", 1)})
 TRAP = Result("trap", "memory_out_of_bounds", ((1, 9), (0, 3)))
@@ -202,8 +224,8 @@ NO_SEEDS = corpus.Corpus([], [], [])
 
 def test_a_campaign_goes_on_after_a_crash_and_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign, "Judge", SickJudge)
-    monkeypatch.setattr(campaign, "HANG_SECONDS", 1.0)
-    monkeypatch.setattr(campaign, "MUTANTS_PER_WORKER", 3)
+    monkeypatch.setattr(workers, "HANG_SECONDS", 1.0)
+    monkeypatch.setattr(workers, "NUMBERS_PER_WORKER", 3)
     findings = {finding.number: finding for finding in campaign.run(3, range(20), 2, NO_SEEDS, {})}
     assert sorted(findings) == list(range(20))
     problems = {number: finding.problem for number, finding in findings.items() if finding.problem}

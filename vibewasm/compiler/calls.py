@@ -23,13 +23,12 @@ def pass_arguments(
     if len(params) > MANY_ARGUMENTS:
         _pass_many(c, params, instruction, index)
         return
-    text, plan = c.env.argument_plan(params)
+    text, _, plan = c.env.argument_plan(params)
+    if _pass_one_by_one(c, text, plan, index):
+        return
     arguments = c.stack[-len(params) :] if params else []
     if index is not None:
         arguments.append(index)
-        plan = (c.env.index_plan, *plan)
-    if len(arguments) == len(plan) and _pass_one_by_one(c, arguments, text, plan, len(params)):
-        return
     stack = c.stack
     target = c.target
     if params:
@@ -66,38 +65,45 @@ def _pass_many(c: FunctionCompiler, params: tuple[int, ...], instruction: str, i
 
 
 def _pass_one_by_one(
-    c: FunctionCompiler, arguments: list[Operand], text: bytes, plan: tuple[PlannedArgument, ...], count: int
+    c: FunctionCompiler, text: bytes, plan: tuple[PlannedArgument, ...], index: Operand | None = None
 ) -> bool:
-    """The usual call, with no argument in the way of another: each move is looked up by itself.
+    """The usual call, with no argument where another one goes: each move is looked up by itself.
 
     Args:
-        arguments: the topmost ``count`` entries of the stack, and the index of an indirect call if there is one.
-        text, plan: how arguments of these types are passed, see :meth:`ModuleEnvironment.argument_plan`.
+        text, plan: how arguments are passed, see :meth:`ModuleEnvironment.argument_plan`.
+        index: the index of an indirect call, off the stack already.
 
     Returns:
         whether it was one; if not, nothing has happened.
     """
-    pending = 0
-    for argument in arguments:
-        pending |= argument.bit
-    held = pending
-    position = len(arguments)
-    # From the last to the first: temporaries are given out in the order of parameters, one behind.
-    for find, moves, type_, reg, bit in plan:
-        position -= 1
-        argument = arguments[position]
-        pending &= ~argument.bit
-        if pending & bit or argument.type != type_:
-            return False
-        move = find(argument) or _new_move(c, moves, reg, argument)
+    stack = c.stack
+    position = len(stack)
+    held = written = 0
+    if index is not None:
+        find, moves, type_, reg, bit = c.env.index_plan
+        move = find(index) or _new_move(c, moves, reg, index)
         if move is None:
             return False
         text += move
-    if count:
-        del c.stack[-count:]
+        held = index.bit
+        written = bit
+    # From the last to the first: temporaries are given out in the order of parameters, one behind.
+    for find, moves, type_, reg, bit in plan:
+        position -= 1
+        argument = stack[position]
+        source = argument.bit
+        move = find(argument)
+        if move is None and argument.type == type_:
+            move = _new_move(c, moves, reg, argument)
+        if move is None or source & written:
+            return False
+        text += move
+        held |= source
+        written |= bit
+    del stack[position:]
     all_free = c.target.ALL_FREE
     if c.free | held != all_free:
-        c.evict(all_free & ~held, c.free, tuple(arguments))
+        c.evict(all_free & ~held, c.free, ())
     c.out += text
     c.free = all_free
     return True
@@ -151,44 +157,33 @@ def call(c: FunctionCompiler, pc: int) -> int:
         else:
             pc, index = c.read_unsigned(pc - 1)
     env = c.env
-    callee = env.callees.get(index) or env.callee(index)
-    params, results, text, plan, going = callee
-    # The usual call: no argument is where another one goes. They are moved from the last to the first, since
-    # temporaries are given out in the order of parameters, one behind.
+    params, results, text, finders, plan, going, result, free = env.callees.get(index) or env.callee(index)
     stack = c.stack
-    position = len(stack)
-    held = written = 0
-    for find, moves, type_, reg, bit in plan:
-        position -= 1
-        argument = stack[position]
-        source = argument.bit
-        move = find(argument)
-        if move is None and argument.type == type_:
-            move = _new_move(c, moves, reg, argument)
-        if move is None or source & written:
-            # An unusual one, or a type mismatch.
-            pass_arguments(c, params, "call")
-            break
-        text += move
-        held |= source
-        written |= bit
-    else:
-        del stack[position:]
-        all_free = c.target.ALL_FREE
-        if c.free | held != all_free:
-            c.evict(all_free & ~held, c.free, ())
-        c.free = all_free
-        c.out += text
-        c.makes_calls = True
+    out = c.out
+    c.makes_calls = True
+    if c.free == c.target.ALL_FREE:
+        # No temporary is in use, so no argument can be in the way of another. A barrier has no move.
+        position = len(stack)
+        for find in finders:
+            position -= 1
+            move = find(stack[position])
+            if move is None:
+                pass_arguments(c, params, "call")
+                break
+            text += move
+        else:
+            del stack[position:]
+            out += text
+    elif not _pass_one_by_one(c, text, plan):
+        pass_arguments(c, params, "call")
     if index == c.self_index:
-        c.out += env.calls.call_self()
-        c.self_calls.append(len(c.out))
+        out += env.calls.call_self()
+        c.self_calls.append(len(out))
     else:
-        c.out += going
-    if len(results) == 1:
-        entry = register(results[0], c.target.RESULT_REGISTER)
-        c.stack.append(entry)
-        c.free &= ~entry.bit
+        out += going
+    if result is not None:
+        stack.append(result)
+        c.free = free
     elif results:
         _take_results(c, results)
     return pc

@@ -61,18 +61,23 @@ def _read(c: FunctionCompiler, pc: int, op: int, kind: str, type_: int, *argumen
 
 def global_get(c: FunctionCompiler, pc: int) -> int:
     """``global.get x``."""
-    pc, index = c.read_unsigned(pc)
-    type_ = c.env.global_type(index, False)
-    layout = c.env.layout
-    return _read(c, pc, 0x23, "global_get", type_, type_, layout.global_(index), layout.global_by_pointer(index))
+    index = c.code[pc]
+    pc += 1
+    if index > 127:
+        pc, index = c.read_unsigned(pc - 1)
+    type_, offset, by_pointer = c.env.global_at(index, False)
+    return _read(c, pc, 0x23, "global_get", type_, type_, offset, by_pointer)
 
 
 def global_set(c: FunctionCompiler, pc: int) -> int:
     """``global.set x``."""
-    pc, index = c.read_unsigned(pc)
-    value = c.pop("global.set", c.env.global_type(index, True))
-    layout = c.env.layout
-    key = (0x24, c.free, value, layout.global_(index), layout.global_by_pointer(index))
+    index = c.code[pc]
+    pc += 1
+    if index > 127:
+        pc, index = c.read_unsigned(pc - 1)
+    type_, offset, by_pointer = c.env.global_at(index, True)
+    value = c.pop("global.set", type_)
+    key = (0x24, c.free, value, offset, by_pointer)
     choice = c.target.MEMO.get(key)
     if choice is None:
         choice = c.target.lower_write("global_set", *key[1:])

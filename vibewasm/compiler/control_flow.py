@@ -94,7 +94,8 @@ def if_(c: FunctionCompiler, pc: int) -> int:
     for piece in env.opposite_branches.get(condition) or env.branch_unless(condition):
         out += piece
         sites.append(len(out))
-    c.free |= condition.bit
+    if condition.bit:
+        c.free |= condition.bit
     return pc
 
 
@@ -304,7 +305,9 @@ def br_if(c: FunctionCompiler, pc: int) -> int:
                 _jump_to(c, label)
                 c.emit_fixups(sites, len(out))
                 return pc
-    c.free |= condition.bit
+    bit = condition.bit
+    if bit:
+        c.free |= bit
     if label.opcode == LOOP:
         test, holds = env.test(condition)
         out += test

@@ -34,7 +34,7 @@ from .tables import (
     ALIGNMENTS,
     BINARY,
     BY_HANDLER,
-    COMPARISON,
+    COMPARES,
     I32_CONST,
     LOAD,
     LOCAL_GET,
@@ -42,7 +42,6 @@ from .tables import (
     SIGNATURES,
     STORE,
     TAKES_NO_CONSTANT,
-    TEST,
 )
 
 TYPE_CHECKING = False
@@ -203,7 +202,7 @@ class FunctionCompiler:
         displacement = target.displacement
         forms = target.SHORT_DISPLACEMENTS
         far = target.FAR_OFFSET
-        constants = CONSTANTS.get
+        constants = CONSTANTS[I32].get
         kinds = self.env.kinds
         with_constant = target.WITH_CONSTANT.get
         stored = target.STORED.get
@@ -218,9 +217,9 @@ class FunctionCompiler:
         takes_constant = self.env.takes_constant if special is None else TAKES_NO_CONSTANT
         # Locals are read faster than globals.
         local_get, by_handler, i32_const = LOCAL_GET, BY_HANDLER, I32_CONST
-        binary, comparison, load, local_set, store = BINARY, COMPARISON, LOAD, LOCAL_SET, STORE
+        binary, load, local_set, store = BINARY, LOAD, LOCAL_SET, STORE
         constant_kind, slot_kind = CONSTANT, SLOT
-        small_constants = _SMALL_CONSTANTS
+        small_constants, takes_flags, compares = _SMALL_CONSTANTS, _TAKES_FLAGS, COMPARES
         result: Operand
         free = self.free
         pc = 0
@@ -281,11 +280,14 @@ class FunctionCompiler:
                     elif code[pc + 3] < 64:
                         value |= (byte & 127) << 7 | code[pc + 3] << 14
                         pc += 4
+                    elif code[pc + 3] >= 128 and code[pc + 4] < 64:
+                        value |= (byte & 127) << 7 | (code[pc + 3] & 127) << 14 | code[pc + 4] << 21
+                        pc += 5
                     else:
                         self.pc = pc
                         pc, value = self.read_signed(pc + 1, 32)
                         value &= 0xFFFFFFFF
-                    b = constants((I32, value)) or constant(I32, value)
+                    b = constants(value) or constant(I32, value)
                 op = code[pc]
                 if not takes_constant[op]:
                     push(b)
@@ -293,13 +295,13 @@ class FunctionCompiler:
                 # Most constants are the second operand of the next instruction, which is taken along.
                 kind = kinds[op]
                 op, b, stand_in, middles = with_constant((op, b)) or self.choose_constant(op, b)
-            elif kind is binary or kind is comparison:
+            elif kind is binary:
                 b = pop()
                 if b.kind == constant_kind:
                     op, b, stand_in, middles = with_constant((op, b)) or self.choose_constant(op, b)
                 else:
                     stand_in = None
-            if kind is binary or kind is comparison:
+            if kind is binary:
                 a = pop()
                 pc += 1
                 if a.reg < 0 and a.kind != constant_kind:
@@ -311,7 +313,7 @@ class FunctionCompiler:
                     sink = locals_[code[pc + 1]]
                     if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
                         sink = None
-                elif kind is comparison and following in _TAKES_FLAGS:
+                elif following in takes_flags and compares[op]:
                     sink = WANT_FLAGS
                 if stand_in is not None:
                     choice = find((op, a, stand_in, free, sink))
@@ -439,11 +441,12 @@ class FunctionCompiler:
                 text, tail, free = choice
                 out += text
                 out += middle
-                out += bits
+                if bits:
+                    out += bits
                 if tail:
                     out += tail
                 continue
-            else:  # UNARY or TEST
+            else:  # UNARY
                 a = pop()
                 pc += 1
                 following = code[pc]
@@ -452,7 +455,7 @@ class FunctionCompiler:
                     sink = locals_[code[pc + 1]]
                     if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
                         sink = None
-                elif kind is TEST and following in _TAKES_FLAGS:
+                elif following in takes_flags and compares[op]:
                     sink = WANT_FLAGS
                 choice = find((op, a, free, sink))
                 if choice is None:

@@ -47,6 +47,12 @@ def _late(code: int, name: str, access: str) -> Handler:
     return find
 
 
+def load_all() -> None:
+    """Load the modules of all topics, which else happens when the first instruction of each is met."""
+    for topic in (*_TOPICS, _DEFAULT):
+        __import__(f"{__package__}.{topic}")
+
+
 def _behind_prefix(c: FunctionCompiler, pc: int) -> int:
     """The instructions behind the prefix 0xFC."""
     pc, sub = c.read_unsigned(pc)

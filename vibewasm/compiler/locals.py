@@ -95,7 +95,8 @@ class Locals:
         self,
         params: tuple[int, ...],
         places: tuple[tuple[int, int], ...],
-        runs: tuple[tuple[int, int], ...],
+        runs: list[tuple[int, int]],
+        count: int,
         hottest: list[int],
         pinnable_ints: tuple[int, ...],
         pinnable_floats: tuple[int, ...],
@@ -106,19 +107,20 @@ class Locals:
         Args:
             params, places: types of the parameters, and where they arrive, see the backend's ``parameter_places``.
             runs: declared locals as ``(count, type)``.
+            count: how many there are, parameters included.
             hottest: what :func:`rank` gave.
             pinnable_ints, pinnable_floats: registers to pin locals to.
             frames: the backend's module of that name, which says how frames are laid out.
         """
         param_count = len(params)
-        types = list(params[:SHORT_INDICES])
-        count = param_count
+        types = [*params]
         for run_count, type_ in runs:
-            room = SHORT_INDICES - len(types)
-            types += [type_] * (run_count if run_count < room else room)
-            count += run_count
+            types += [type_] * (run_count if run_count < SHORT_INDICES else SHORT_INDICES)
         self.count = count
-        short = len(types)
+        short = count
+        if count > SHORT_INDICES:
+            short = SHORT_INDICES
+            del types[SHORT_INDICES:]
         entries: list[Operand | None] = [None] * 256
         self._pin(types, entries, hottest, pinnable_ints, pinnable_floats)
         step = self._step = frames.STEP
@@ -126,7 +128,7 @@ class Locals:
         first = offset = frames.cell(self.base)
         self.first_cell = first
         stay = self._area = frames.ARGUMENT_AREA
-        for index in range(min(param_count, short)):
+        for index in range(param_count if param_count < short else short):
             if entries[index] is None:
                 reg, area = places[index]
                 if reg < 0 and stay:
@@ -194,7 +196,7 @@ class Locals:
                 cells += 1
         return cells
 
-    def _place_runs(self, param_count: int, runs: tuple[tuple[int, int], ...], cells: int) -> int:
+    def _place_runs(self, param_count: int, runs: list[tuple[int, int]], cells: int) -> int:
         """Lay out the declared locals from SHORT_INDICES on: a home is computed from its run when it is asked for."""
         end = param_count
         for run_count, type_ in runs:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ..backends import OutOfReach, backend
 from ..backends.abi import TRAP_STACK_OVERFLOW
-from ..backends.operand import BARRIER_ENTRY, Operand
+from ..backends.operand import BARRIER_ENTRY, Operand, register
 from ..errors import DecodeError, ValidationError, WasmError
 from ..opcodes import TABLE, name_of
 from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64
 from .errors import BodyFault
 from .function import MANY_ARGUMENTS, FunctionCompiler
 from .handlers import HANDLERS
+from .handlers import load_all as load_all_handlers
 from .labels import FUNCTION, Label
 from .locals import SHORT_INDICES, Locals, rank
 from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS, SIGNATURES, TAKES_CONSTANT, with_handlers
@@ -27,14 +28,25 @@ if TYPE_CHECKING:
     from .record import Record
 
     Piece = TypeVar("Piece")
-    #: Of one argument: the search among its moves so far and these, by what is moved; its type; its register, or -1 for
-    #: the argument area; and the register's bit.
-    PlannedArgument = tuple[Callable[[Operand], bytes | None], dict[Operand, bytes], int, int, int]
-    #: What precedes the arguments, and the plan of each, the last one first.
-    Plan = tuple[bytes, tuple[PlannedArgument, ...]]
-    #: Parameter types, result types, what precedes the arguments and their plan (where they are too many one that fits
-    #: nothing), and the call itself.
-    Callee = tuple[tuple[int, ...], tuple[int, ...], bytes, tuple[PlannedArgument, ...], bytes]
+    #: The search for an argument's move.
+    Finder = Callable[[Operand], bytes | None]
+    #: Of one argument: the search among its moves so far, and these, by what is moved; its type; its register, or -1
+    #: for the argument area; and the register's bit.
+    PlannedArgument = tuple[Finder, dict[Operand, bytes], int, int, int]
+    #: What precedes the arguments; then of each, the last one first, the search for its move, and all of its plan.
+    Plan = tuple[bytes, tuple[Finder, ...], tuple[PlannedArgument, ...]]
+    #: Parameter and result types, the arguments' plan (where they are too many one that fits nothing), the call itself,
+    #: and the entry of a single result with the temporaries that are free besides.
+    Callee = tuple[
+        tuple[int, ...],
+        tuple[int, ...],
+        bytes,
+        tuple[Finder, ...],
+        tuple[PlannedArgument, ...],
+        bytes,
+        Operand | None,
+        int,
+    ]
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
@@ -57,6 +69,14 @@ _NOTHING: Types = ()
 _PADDING = b"\0" * 16
 #: Different pieces of prologues that are kept.
 PIECE_LIMIT = 10_000
+
+
+def load_all(backend: Backend) -> None:
+    """Load everything that compiling may need, which else is loaded when it is first needed."""
+    load_all_handlers()
+    backend.target.load_all()
+    # Reading these attributes loads the modules.
+    _ = backend.control, backend.frames, backend.calls
 
 
 class ModuleEnvironment:
@@ -99,6 +119,10 @@ class ModuleEnvironment:
         self.jump = control.jump()
         self.poll = control.poll(reach)
         self.pads = [control.pad(count) for count in range(control.LOOP_ALIGNMENT)]
+        self._globals = [
+            (type_.content.code, layout.global_(index), layout.global_by_pointer(index))
+            for index, type_ in enumerate(info.globals)
+        ]
         self._types = [(t.param_codes, t.result_codes) for t in info.types]
         self._func_types = info.func_type_indices
         self._jumps: dict[int, tuple[bytes, ...]] = {}
@@ -130,14 +154,16 @@ class ModuleEnvironment:
             raise BodyFault(f"unknown function {index}")
         return self._types[self._func_types[index]]
 
-    def global_type(self, index: int, written: bool) -> int:
-        """Type of global ``index``, which has to be mutable to be written."""
+    def global_at(self, index: int, written: bool) -> tuple[int, int, bool]:
+        """Of global ``index``, which has to be mutable to be written, its type, its offset in the context, and whether
+        a pointer to it is there instead.
+        """
         if index >= len(self.info.globals):
             raise BodyFault(f"unknown global {index}")
-        type_ = self.info.globals[index]
-        if written and not type_.mutable:
+        found = self._globals[index]
+        if written and not self.info.globals[index].mutable:
             raise BodyFault(f"global is immutable: global {index} cannot be set")
-        return type_.content.code
+        return found
 
     def table_type(self, index: int) -> int:
         """Element type of table ``index``."""
@@ -361,10 +387,15 @@ class ModuleEnvironment:
             code = self.calls.call_record(self.layout.imported_func(index))
         else:
             code = self.calls.call_slot(self.layout.slot(defined))
-        text, plan = self.argument_plan(params)
+        text, finders, plan = self.argument_plan(params)
         if len(params) > MANY_ARGUMENTS:
-            plan = _TOO_MANY
-        found = self.callees[index] = (params, results, text, plan, code)
+            finders, plan = _FINDS_NOTHING, _TOO_MANY
+        result = None
+        free = self.target.ALL_FREE
+        if len(results) == 1:
+            result = register(results[0], self.target.RESULT_REGISTER)
+            free &= ~result.bit
+        found = self.callees[index] = (params, results, text, finders, plan, code, result, free)
         return found
 
     def argument_plan(self, params: Types) -> Plan:
@@ -372,7 +403,8 @@ class ModuleEnvironment:
         found = self._plans.get(params)
         if found is None:
             text, plan = self.calls.argument_plan(params)
-            found = self._plans[params] = (text, tuple(map(self._planned_argument, plan)))
+            planned = tuple(map(self._planned_argument, plan))
+            found = self._plans[params] = (text, tuple([argument[0] for argument in planned]), planned)
         return found
 
     @property
@@ -392,15 +424,12 @@ class ModuleEnvironment:
         return found
 
     def homes(
-        self, params: Types, places: tuple[tuple[int, int], ...], runs: tuple[tuple[int, int], ...], body: bytes
+        self, params: Types, places: tuple[tuple[int, int], ...], runs: list[tuple[int, int]], count: int, body: bytes
     ) -> Locals:
-        """The homes of a function's locals."""
-        count = len(params)
-        for run, _ in runs:
-            count += run
+        """The homes of a function's ``count`` locals."""
         hottest = rank(body, count if count < SHORT_INDICES else SHORT_INDICES)
         target = self.target
-        return Locals(params, places, runs, hottest, target.PINNED_INTS, target.PINNED_FLOATS, self.frames)
+        return Locals(params, places, runs, count, hottest, target.PINNED_INTS, target.PINNED_FLOATS, self.frames)
 
     def piece(self, make: Callable[..., Piece], *arguments: object) -> Piece:
         """A piece of a prologue or an epilogue, memoised."""
@@ -421,6 +450,7 @@ class ModuleEnvironment:
 
 _NO_MOVES: dict[Operand, bytes] = {}
 #: The plan of no argument at all: -1 is no type.
+_FINDS_NOTHING = (_NO_MOVES.get,)
 _TOO_MANY = ((_NO_MOVES.get, _NO_MOVES, -1, -1, 0),)
 _ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items()}
 
@@ -513,8 +543,8 @@ class Compiler:
             return DecodeError(fault.message + where, offset)
         return ValidationError(fault.message, offset, index, name)
 
-    def _read_locals(self, c: FunctionCompiler) -> list[tuple[int, int]]:
-        """Decode the declarations of locals and leave ``c.pc`` behind them."""
+    def _read_locals(self, c: FunctionCompiler) -> tuple[list[tuple[int, int]], int]:
+        """Decode the declarations of locals, and how many there are, and leave ``c.pc`` behind them."""
         code = c.code
         pc = 1
         count = code[0]
@@ -538,7 +568,7 @@ class Compiler:
             if run:
                 runs.append((run, type_))
         c.pc = pc
-        return runs
+        return runs, total
 
     def _compile_body(
         self, c: FunctionCompiler, defined: int, index: int, marks: list[tuple[int, int]] | None
@@ -546,8 +576,9 @@ class Compiler:
         env = c.env
         frames = env.frames
         params, results = env.function_type(index)
-        runs = self._read_locals(c)
-        if len(params) + sum(run for run, _ in runs) > MAX_LOCALS:
+        runs, count = self._read_locals(c)
+        count += len(params)
+        if count > MAX_LOCALS:
             raise BodyFault("too many locals: at most 50,000 are supported")
         # From here on positions are counted from the expression's first byte.
         c.base += c.pc
@@ -556,7 +587,7 @@ class Compiler:
         del c.code[: c.pc]
         c.pc = 0
         places, area = env.parameter_places(params)
-        homes = env.homes(params, places, tuple(runs), body)
+        homes = env.homes(params, places, runs, count, body)
         c.locals = homes
         c.locals_ = homes.entries
         c.self_index = index

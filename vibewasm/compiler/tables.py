@@ -7,10 +7,10 @@ from ..opcodes import LETTERS, TABLE, natural_alignment
 #: How the hot loop handles an opcode byte: by a method of its own, or in one of the ways that it knows itself. They are
 #: compared by identity, which CPython does faster where a jump is far.
 LOCAL_GET, LOCAL_SET, I32_CONST, LOAD, STORE = "local.get", "local.set", "i32.const", "load", "store"
-BINARY, COMPARISON, UNARY, TEST, BY_HANDLER = "binary", "comparison", "unary", "test", "by handler"
+BINARY, UNARY, BY_HANDLER = "binary", "unary", "by handler"
 
-_COMPARISONS = frozenset(range(0x46, 0x50)) | frozenset(range(0x51, 0x67))
-_TESTS = frozenset((0x45, 0x50))
+#: Whether an opcode byte is a comparison, of two operands or with zero.
+COMPARES = tuple([0x45 <= code <= 0x66 for code in range(256)])
 
 
 def _kind(code: int, immediates: str, operands: str | None, results: str | None) -> str:
@@ -20,10 +20,6 @@ def _kind(code: int, immediates: str, operands: str | None, results: str | None)
         return LOCAL_SET
     if code == 0x41:
         return I32_CONST
-    if code in _TESTS:
-        return TEST
-    if code in _COMPARISONS:
-        return COMPARISON
     if immediates == "memarg":
         return LOAD if results else STORE
     if immediates or not operands or not results:
@@ -44,8 +40,8 @@ KINDS = _kinds()
 #: The same where loads and stores need more than a displacement: explicit bounds checks, or no memory at all.
 KINDS_WITHOUT_PLAIN_ACCESS = tuple(BY_HANDLER if kind in (LOAD, STORE) else kind for kind in KINDS)
 
-#: Whether an opcode byte is an operation or a comparison of two operands, and the same for nobody.
-TAKES_CONSTANT = tuple([kind in (BINARY, COMPARISON) for kind in KINDS])
+#: Whether an opcode byte has two operands, the second of which may be a constant; and where none is to be taken along.
+TAKES_CONSTANT = tuple([kind is BINARY for kind in KINDS])
 TAKES_NO_CONSTANT = (False,) * 256
 
 

@@ -254,7 +254,7 @@ def _local(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
 
 def _global(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
     pc, index = c.read_unsigned(pc)
-    type_ = c.env.global_type(index, name == "global.set")
+    type_, _, _ = c.env.global_at(index, name == "global.set")
     if name == "global.get":
         dead.types.append(type_)
     else:

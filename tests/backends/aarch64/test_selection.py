@@ -31,7 +31,7 @@ from vibewasm.backends.operand import (
     slot,
 )
 from vibewasm.compiler.function import simplify
-from vibewasm.compiler.tables import KINDS, LOAD, SIGNATURES, STORE
+from vibewasm.compiler.tables import COMPARES, KINDS, LOAD, SIGNATURES, STORE
 from vibewasm.opcodes import TABLE, name_of
 
 from .judges import disassemble
@@ -172,7 +172,7 @@ def test_an_immediate_put_into_a_choice_gives_the_code_of_the_constant_itself(
     rule = target.rule(name_of(op))
     stand_in, middles = target.immediate(name_of(op), value)
     for a in [*places(type_, 0)[:4], register(type_, 7), *(pinned_local(type_, reg) for reg in regs.PINNED)]:
-        for sink in [None, WANT_FLAGS] if SIGNATURES[op][1] == (I32,) and KINDS[op] == KINDS[0x46] else sinks(type_):
+        for sink in [None, WANT_FLAGS] if COMPARES[op] else sinks(type_):
             free = masks((a,))[0]
             whole = target.lower(rule, (a, value), free, sink)
             if stand_in is None:

@@ -1,0 +1,127 @@
+"""Judges modules: vibewasm must do what wasmtime does."""
+
+from __future__ import annotations
+
+import traceback
+from typing import NamedTuple
+
+import vibewasm as vw
+from tests.differential import locations
+from tests.differential.cases import Case
+from tests.differential.make import Made, make
+from tests.differential.ours import Ours, mode_of
+from tests.fuzz.nans import CANONICAL, OTHER
+from tests.fuzz.peer import Peer
+from tests.fuzz.steps import Difference, Result, first_difference
+
+# Fuel of a call in wasmtime: what the generator writes ends long before.
+_PLENTY = 1 << 32
+
+
+class Finding(NamedTuple):
+    """What came of module `number`.
+
+    `problem`: how the process died, that it hung, an exception, or that only one engine accepts the module.
+    `traps` are the codes of the calls that trapped. `nan_bits`: the engines differ, as what the module does depends
+    on the bits of NaNs, so it was judged with canonical NaNs. `met` are the places of
+    operands that the worker has seen here for the first time.
+    """
+
+    number: int
+    mode: str
+    source: str
+    calls: int = 0
+    traps: tuple[str, ...] = ()
+    nan_bits: bool = False
+    difference: Difference | None = None
+    problem: str | None = None
+    met: frozenset[locations.Place] = frozenset()
+
+    @property
+    def wrong(self) -> bool:
+        """Whether this must not be."""
+        return self.difference is not None or self.problem is not None
+
+
+class Judge:
+    """Both engines.
+
+    Args:
+        look: compile each module's functions once more and note where operands are, see `locations`.
+    """
+
+    def __init__(self, *, look: bool = False) -> None:
+        # wasmtime's signal handlers first: vibewasm must work in a process that has another engine.
+        self.peer = Peer(fuel=_PLENTY)
+        self.ours = Ours()
+        self._look = look
+        self._met: set[locations.Place] = set()
+
+    def find(self, seed: int, number: int, mode: str | None = None) -> Finding:
+        """Makes and judges a module."""
+        mode = mode or mode_of(number)
+        made = make(seed, number)
+        finding = self.judge(number, made, mode)
+        if finding.nan_bits:
+            return self.judge(number, made.with_nans(CANONICAL), mode)._replace(nan_bits=True)
+        return finding
+
+    def judge(self, number: int, made: Made, mode: str) -> Finding:
+        """Judges a module, whose traps of wasmtime are those of vibewasm if nothing is wrong."""
+        finding = Finding(number, mode, made.source)
+        if why := self.peer.rejects(made.data):
+            return finding._replace(problem=f"the generator made an invalid module: {why}")
+        theirs = self.peer.run(made.data, made.steps)
+        try:
+            ours = self.ours.run(made.data, mode, made.steps)
+        except Exception as error:
+            return finding._replace(problem=_shown(error))
+        difference = first_difference(made.steps, made.data, ours, theirs)
+        endless = [result for result in (*ours.results, *theirs.results) if _endless(result)]
+        if endless and difference is None:
+            # What the generator writes ends, and nests less than any stack is deep.
+            finding = finding._replace(problem=f"a call did not end: {endless[0].kind} {endless[0].detail}")
+        if difference and not made.canonical and self.depends_on_nans(made):
+            return finding._replace(nan_bits=True)
+        return finding._replace(
+            calls=sum(result.kind in ("values", "trap") for result in ours.results[1:]),
+            traps=tuple([str(result.detail) for result in ours.results if result.kind == "trap"]),
+            difference=difference,
+            met=self._new_places(made.data) if self._look else frozenset(),
+        )
+
+    def case(self, number: int, made: Made, mode: str) -> Case:
+        """The module with what wasmtime does."""
+        return Case(number, mode, made.data, made.steps, self.peer.run(made.data, made.steps))
+
+    def recordable(self, seed: int, number: int) -> Case:
+        """Module `number` as a case that holds on any machine: nothing in it depends on the bits of NaNs."""
+        made = make(seed, number)
+        case = self.case(number, made, mode_of(number))
+        if not made.canonical and self.depends_on_nans(made):
+            made = made.with_nans(CANONICAL)
+            case = self.case(number, made, mode_of(number))
+        return case
+
+    def depends_on_nans(self, made: Made) -> bool:
+        """Whether the module does otherwise in wasmtime when NaNs have other bits."""
+        first, second = [made.with_nans(nans) for nans in (CANONICAL, OTHER)]
+        traces = [self.peer.run(one.data, one.steps) for one in (first, second)]
+        return first_difference(made.steps, first.data, *traces) is not None
+
+    def _new_places(self, data: bytes) -> frozenset[locations.Place]:
+        new = locations.met(data) - self._met
+        self._met |= new
+        return frozenset(new)
+
+
+def _endless(result: Result) -> bool:
+    return result.kind == "stopped" or result.detail == "stack_overflow"
+
+
+def _shown(error: Exception) -> str:
+    if isinstance(error, vw.WasmError):
+        return f"{type(error).__name__}: {error}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    file = "/".join(place.filename.rsplit("/", 3)[1:])
+    return f"{type(error).__name__}: {error} ({file}:{place.lineno} in {place.name})"

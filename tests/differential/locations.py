@@ -1,0 +1,179 @@
+"""Which instruction met its operands where: in a temporary register, a frame slot, a constant, a local, the flags.
+
+What is observed: a module's functions are compiled once more with recording on, which calls a hook before every
+instruction that is translated. At that moment the instruction's operands are the topmost entries of the compiler's
+operand stack, and nothing has been fetched, moved or folded for the instruction yet, so their kinds are the places in
+which the instruction meets its operands. Recording gives the same machine code as the compilation that runs (a test
+compares them), so what is seen here is what ran, and the hot loop does no work for it. Two things are not seen, and
+not counted: dead code, which is not translated, and a `local.set` or `local.tee` that the instruction before it has
+done itself by putting its result into a pinned local.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from vibewasm.backends.operand import CONSTANT, FLAGS, LOCAL, REGISTER, SLOT, Operand, is_float
+from vibewasm.binary.decoder import decode
+from vibewasm.compiler import Compiler, special
+from vibewasm.compiler.function import FunctionCompiler
+from vibewasm.compiler.special import Special
+from vibewasm.compiler.tables import SIGNATURES
+from vibewasm.engine import default_engine
+from vibewasm.layout import ContextLayout
+from vibewasm.opcodes import TABLE
+
+LOCATIONS = ("register", "slot", "constant", "pinned local", "frame local", "flags")
+
+
+class Place(NamedTuple):
+    """An instruction's opcode, which of its operands, and where that was."""
+
+    code: int
+    operand: str
+    location: str
+
+
+def _location(entry: Operand) -> str:
+    if entry.kind == LOCAL:
+        return "pinned local" if entry.reg >= 0 else "frame local"
+    return {REGISTER: "register", SLOT: "slot", CONSTANT: "constant", FLAGS: "flags"}[entry.kind]
+
+
+#: Operands of the instructions whose operands depend on something, by code: those of fixed number from the bottom up.
+#: A name that ends with `*` stands for as many as there are. Where a value can be of any type, its class is noted too.
+_VARIABLE: dict[int, tuple[str, ...]] = {
+    0x02: ("parameter*",),
+    0x03: ("parameter*",),
+    0x04: ("parameter*", "condition"),
+    0x05: ("result*",),
+    0x0B: ("result*",),
+    0x0C: ("value*",),
+    0x0D: ("value*", "condition"),
+    0x0E: ("value*", "index"),
+    0x0F: ("value*",),
+    0x10: ("argument*",),
+    0x11: ("argument*", "index"),
+    0x1A: ("value*",),
+    0x1B: ("first*", "second*", "condition"),
+    0x1C: ("first*", "second*", "condition"),
+    0x21: ("value*",),
+    0x22: ("value*",),
+    0x24: ("value*",),
+    0x25: ("0",),
+    0x26: ("0", "1"),
+    0xD1: ("0",),
+    0xFC00F: ("0", "1"),
+    0xFC011: ("0", "1", "2"),
+}
+_CLASSES = ("integer", "float")
+
+
+def operands_of(code: int) -> tuple[str, ...]:
+    """Names of an instruction's operands."""
+    if code in _VARIABLE:
+        names: list[str] = []
+        for name in _VARIABLE[code]:
+            names += [f"{name[:-1]} ({kind})" for kind in _CLASSES] if name.endswith("*") else [name]
+        return tuple(names)
+    return tuple([str(index) for index in range(len(SIGNATURES[code][0]))]) if code in SIGNATURES else ()
+
+
+def why_unreachable(place: Place) -> str | None:
+    """Why an instruction cannot meet an operand there; None where it can."""
+    if place.location == "flags":
+        if (place.code, place.operand) in ((0x04, "condition"), (0x0D, "condition"), (0x1B, "condition"), (0x45, "0")):
+            return None
+        return "an outcome stays in the flags only for br_if, if, select or i32.eqz right behind it"
+    return None
+
+
+def all_places() -> list[Place]:
+    """Every instruction with each operand in each location, reachable or not."""
+    return [
+        Place(row[0], operand, location) for row in TABLE for operand in operands_of(row[0]) for location in LOCATIONS
+    ]
+
+
+class _Tracer(Special):
+    """Special that looks at the operands of every instruction."""
+
+    places: set[Place]
+
+    def __call__(self, pc: int) -> None:
+        super().__call__(pc)
+        c = self.c
+        code = c.code[pc]
+        if code == 0xFC:
+            code = 0xFC000 + c.read_unsigned(pc + 1)[1]
+        names = _VARIABLE.get(code) or operands_of(code)
+        if not names or (code in (0x05, 0x0B) and c.dead):
+            return
+        spread = _spread(c, code, pc)
+        entries = c.stack[len(c.stack) - spread - sum(not name.endswith("*") for name in names) :]
+        if code in (0x1A, 0x1B, 0x1C, 0x21, 0x22, 0x24):
+            entries = c.stack[-len(names) :]
+            spread = 1
+        at = 0
+        for name in names:
+            if not name.endswith("*"):
+                self.places.add(Place(code, name, _location(entries[at])))
+                at += 1
+                continue
+            for entry in entries[at : at + spread]:
+                kind = _CLASSES[is_float(entry.type)]
+                self.places.add(Place(code, f"{name[:-1]} ({kind})", _location(entry)))
+            at += spread
+
+
+def _spread(c: FunctionCompiler, code: int, pc: int) -> int:
+    """How many operands stand for the name with the star."""
+    env = c.env
+    if code in (0x02, 0x03, 0x04):
+        return len(env.block_type(c, pc + 1)[1])
+    if code in (0x05, 0x0B):
+        return len(c.labels[-1].results)
+    if code == 0x0F:
+        return len(c.labels[0].types)
+    if code in (0x0C, 0x0D):
+        return len(c.labels[-1 - c.read_unsigned(pc + 1)[1]].types)
+    if code == 0x0E:
+        # All labels take as many values as the first one.
+        after, _ = c.read_unsigned(pc + 1)
+        return len(c.labels[-1 - c.read_unsigned(after)[1]].types)
+    if code == 0x10:
+        return len(env.function_type(c.read_unsigned(pc + 1)[1])[0])
+    if code == 0x11:
+        return len(env.type_at(c.read_unsigned(pc + 1)[1])[0])
+    return 0
+
+
+@contextmanager
+def tracing(found: set[Place]) -> Iterator[None]:
+    """Puts the places of what is recorded inside into `found`."""
+
+    class Tracer(_Tracer):
+        places = found
+
+    before = special.Special
+    special.Special = Tracer  # type: ignore[misc]  # recording looks the class up there
+    try:
+        yield
+    finally:
+        special.Special = before  # type: ignore[misc]
+
+
+def met(data: bytes) -> set[Place]:
+    """The places that the module's functions meet."""
+    info = decode(data)
+    compiler = Compiler(info, ContextLayout(info), target=default_engine().target)
+    places: set[Place] = set()
+    with tracing(places):
+        for defined in range(len(info.bodies)):
+            compiler.record(defined)
+    return places
+
+
+__all__ = ["LOCATIONS", "TABLE", "Place", "all_places", "met", "operands_of", "tracing", "why_unreachable"]

@@ -1,0 +1,91 @@
+"""Module number `index` of a campaign: a function of the seed and the index."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import NamedTuple
+
+from tests.differential import grid
+from tests.fuzz.generate import REFUEL, generate
+from tests.fuzz.instructions import read_uleb
+from tests.fuzz.nans import CANONICAL, with_nans
+from tests.fuzz.numbers import FUNCREF, I32, constant
+from tests.fuzz.parts import EXPORT, FUNC_KIND, Index, Parts, read_parts
+from tests.fuzz.steps import Step
+from tests.spec.values import Value
+
+# Every so many modules one is of the grid, the others are random.
+_GRID_EVERY = 8
+_CALLS = 4
+_TYPE_NAMES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x70: "funcref", 0x6F: "externref"}
+_WIDTHS = {0x7F: 32, 0x7E: 64, 0x7D: 32, 0x7C: 64}
+_ADDRESSES = [0, 0, 1, 2, 3, 4, 5, 6, 8, 100, 0xFFF8, 0xFFFC, 0xFFFE, 0xFFFF, 0x1_0000, 0xFFFF_FFFC, 0xFFFF_FFFF]
+
+_EDGES = {
+    0x7F: [0, 1, 0xFFFF_FFFF, 0x8000_0000, 0x7FFF_FFFF],
+    0x7E: [0, 1, (1 << 64) - 1, 1 << 63, (1 << 63) - 1],
+    0x7D: [0, 0x8000_0000, 0x3F80_0000, 0x7F80_0000, 0x7FC0_0000],
+    0x7C: [0, 1 << 63, 0x3FF0 << 48, 0x7FF0 << 48, 0x7FF8 << 48],
+}
+
+
+class Made(NamedTuple):
+    """A module, where it comes from, whether all NaNs that it makes are canonical, and what is to be called."""
+
+    data: bytes
+    source: str
+    canonical: bool
+    steps: list[Step]
+
+    def with_nans(self, nans: dict[int, int]) -> Made:
+        """The same with NaNs of these bits."""
+        return Made(with_nans(read_parts(self.data), nans).encode(), self.source, True, self.steps)
+
+
+def make(seed: int, index: int) -> Made:
+    """Makes module `index` of the campaign `seed`."""
+    return drawn(Random(f"differential {seed}:{index}"), index)
+
+
+def drawn(rng: Random, index: int, *, small: bool = False) -> Made:
+    """Makes a module of the given random numbers: number `index` says of which kind."""
+    if index % _GRID_EVERY == 0:
+        source = f"grid {index // _GRID_EVERY % grid.COUNT}"
+        parts = grid.generate_grid(rng, index // _GRID_EVERY)
+    else:
+        source = "random"
+        parts = generate(rng, small=small)
+    made = Made(parts.encode(), source, False, plan(rng, parts))
+    # Raw NaNs show more, where they are the same in both engines; canonical ones are always to be the same.
+    return made.with_nans(CANONICAL) if index // _GRID_EVERY % 2 else made
+
+
+def plan(rng: Random, parts: Parts) -> list[Step]:
+    """Calls of all exported functions with arguments at the edges, each after the fuel has been filled up."""
+    index = Index(parts)
+    functions: list[tuple[str, bytes]] = []
+    for item in parts.items(EXPORT):
+        size, start = read_uleb(item, 0)
+        name = item[start : start + size].decode()
+        if item[start + size] == FUNC_KIND and name != REFUEL:
+            functions.append((name, index.signature(read_uleb(item, start + size + 1)[0]).params))
+    steps: list[Step] = []
+    for name, params in functions:
+        for _ in range(_CALLS if params else 1):
+            steps += [Step(REFUEL, []), Step(name, [_argument(rng, type_) for type_ in params])]
+    return steps
+
+
+def _argument(rng: Random, type_: int) -> Value:
+    name = _TYPE_NAMES[type_]
+    if type_ == FUNCREF:
+        return name, None
+    if type_ not in _WIDTHS:
+        return name, rng.choice([None, 1, 2])
+    kind = rng.random()
+    if type_ == I32 and kind < 0.4:
+        return name, rng.choice(_ADDRESSES)
+    if kind < 0.6:
+        # From so few that pairs of them come up.
+        return name, rng.choice(_EDGES[type_])
+    return name, constant(rng, type_).immediates[0] & ((1 << _WIDTHS[type_]) - 1)

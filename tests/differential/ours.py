@@ -1,0 +1,69 @@
+"""vibewasm's side of the check, in all modes. Nothing here needs more than the standard library."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import vibewasm as vw
+from tests.differential.cases import Case, digested
+from tests.fuzz import ours
+from tests.fuzz.steps import MEMORY_BYTES, TABLE_ELEMENTS, Difference, Step, Trace, first_difference
+from tests.spec import engine
+from vibewasm.backends.x86_64 import target
+
+#: Name of a mode → what it gives to Config. `extensions` uses processor extensions in machine code, where there are.
+MODES: dict[str, dict[str, Any]] = {
+    **engine.MODES,
+    "fuel": {"fuel": True},
+    "checked-explicit-bounds": {"checked": True, "explicit_bounds": True},
+    "extensions": {"compilation": "eager"},
+}
+# What the generator writes ends within milliseconds; a process that is stopped meanwhile must not look endless.
+_SECONDS = 60.0
+#: Modules with the same mode follow one another, since turning extensions on forgets choices of code.
+_RUN = 40
+
+
+def mode_of(number: int) -> str:
+    """The mode of module `number`: each has its share."""
+    names = list(MODES)
+    if number // _RUN % 8 == 7:
+        return "extensions"
+    return names[number % (len(names) - 1)]
+
+
+class Ours:
+    """An engine for each mode."""
+
+    def __init__(self) -> None:
+        self._engines: dict[str, vw.Engine] = {}
+
+    def run(self, data: bytes, mode: str, planned: list[Step]) -> Trace:
+        """Makes the module, instantiates it and takes the steps. Raises what making it raises."""
+        set_extensions(mode == "extensions")
+        if mode not in self._engines:
+            config = {"max_memory": MEMORY_BYTES, "max_table_elements": TABLE_ELEMENTS, **MODES[mode]}
+            self._engines[mode] = vw.Engine(vw.Config(**config))
+        module = vw.Module(self._engines[mode], data)
+        return ours.run(self._engines[mode], module, planned, seconds=_SECONDS)
+
+    def difference(self, case: Case) -> Difference | None:
+        """Whether a case goes as it must."""
+        trace = self.run(case.data, case.mode, case.steps)
+        state = None if trace.state is None else digested(trace.state)
+        return first_difference(case.steps, case.data, Trace(trace.results, state), case.trace)
+
+
+@cache
+def _processor() -> frozenset[str]:
+    """The flags of this processor, as far as the system tells them."""
+    path = Path("/proc/cpuinfo")
+    return frozenset(path.read_text(encoding="utf-8").split()) if path.exists() else frozenset()
+
+
+def set_extensions(wanted: bool) -> None:
+    """Lets machine code use BMI1, BMI2 and LZCNT, where this processor has them, or not."""
+    flags = _processor() if wanted else frozenset()
+    target.configure("bmi1" in flags, "bmi2" in flags, "abm" in flags)

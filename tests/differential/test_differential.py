@@ -1,0 +1,237 @@
+"""A small part of the differential check (`python -m tests.differential` runs a large one), and tests of its parts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.differential import campaign, cases, locations, make, ours, recording
+from tests.differential.cases import Case
+from tests.differential.judge import Judge
+from tests.differential.make import Made
+from tests.differential.recording import Asker
+from tests.differential.report import Report, places, show
+from tests.fuzz.nans import CANONICAL
+from tests.fuzz.steps import Difference, Result, State, Step, Trace
+from tests.spec.suite import PROJECT_ROOT
+from vibewasm.binary.decoder import decode
+from vibewasm.compiler import Compiler
+from vibewasm.engine import default_engine
+from vibewasm.layout import ContextLayout
+from vibewasm.wat import wat2wasm
+
+SEED = 11
+COUNT = 1500
+JOBS = 2
+
+
+def test_modules_do_what_they_do_in_wasmtime_and_instructions_meet_operands_wherever_these_can_be() -> None:
+    print(f"seed {SEED}, modules 0 to {COUNT - 1}; python -m tests.differential --seed {SEED} --only N shows one")
+    report = Report()
+    for finding in campaign.run(SEED, range(COUNT), JOBS, look=True):
+        report.add(finding)
+    assert report.modules == COUNT
+    assert not report.wrong, report.text()
+    # A check whose modules trap at once, or are never called, checks little.
+    assert report.calls > 20 * COUNT, report.text()
+    assert sum(report.traps.values()) < report.calls // 4, report.text()
+    assert set(report.modes) == set(ours.MODES)
+    assert set(report.traps) == {
+        "memory_out_of_bounds",
+        "table_out_of_bounds",
+        "bad_signature",
+        "indirect_call_to_null",
+        "integer_divide_by_zero",
+        "integer_overflow",
+        "bad_conversion_to_integer",
+        "unreachable",
+    }
+    text, all_met = places(report.met)
+    assert all_met, text
+
+
+@pytest.fixture(scope="module")
+def asker() -> Iterator[Asker]:
+    made = Asker()
+    yield made
+    made.close()
+
+
+# Hypothesis draws the numbers that a module is made of, so it makes a module that fails smaller by itself. A crash of
+# the engine is one of the child.
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+@given(rng=st.randoms(use_true_random=False), index=st.integers(1, 7), mode=st.sampled_from(sorted(ours.MODES)))
+def test_small_modules_do_what_they_do_in_wasmtime(asker: Asker, rng: Random, index: int, mode: str) -> None:
+    made = make.drawn(rng, index, small=True).with_nans(CANONICAL)
+    finding = asker.find(index, made, mode, 60)
+    assert not finding.wrong, f"{show(finding)}\n{made.steps}\n{made.data.hex()}"
+
+
+def test_a_module_depends_on_seed_and_number_only() -> None:
+    first = [make.make(3, number) for number in range(20)]
+    assert [make.make(3, number) for number in reversed(range(20))][::-1] == first
+    assert [make.make(4, number) for number in range(20)] != first
+
+
+def test_recording_which_looks_at_operands_gives_the_code_that_runs() -> None:
+    for number in range(40):
+        info = decode(make.make(5, number).data)
+        compiler = Compiler(info, ContextLayout(info), target=default_engine().target)
+        code = [compiler.compile(defined) for defined in range(len(info.bodies))]
+        found: set[locations.Place] = set()
+        with locations.tracing(found):
+            assert [compiler.record(defined).code for defined in range(len(info.bodies))] == code
+        assert found == locations.met(info.data)
+
+
+def test_operands_are_seen_where_they_are() -> None:
+    data = wat2wasm("""(module (func (param i32 i32 i32) (result i32)
+        local.get 0 local.get 0 drop local.get 0 drop
+        local.get 1
+        i32.add
+        i32.const 5
+        i32.sub
+        block end
+        local.get 2
+        i32.lt_s
+        if (result i32) i32.const 1 else i32.const 2 end))""")
+    seen = {(place.code, place.operand, place.location) for place in locations.met(data)}
+    assert {
+        (0x6A, "0", "pinned local"),
+        (0x6A, "1", "frame local"),
+        (0x6B, "0", "register"),
+        (0x6B, "1", "constant"),
+        (0x48, "0", "slot"),
+        (0x48, "1", "frame local"),
+        (0x04, "condition", "flags"),
+        (0x05, "result (integer)", "constant"),
+        (0x0B, "result (integer)", "constant"),
+        (0x1A, "value (integer)", "pinned local"),
+    } == seen - {(0x0B, "result (integer)", "register")}
+
+
+def test_every_instruction_with_operands_is_counted() -> None:
+    without = {"unreachable", "nop", "local.get", "global.get", "memory.size", "table.size", "ref.null", "ref.func",
+               "data.drop", "elem.drop", "i32.const", "i64.const", "f32.const", "f64.const"}  # fmt: skip
+    counted = {place.code for place in locations.all_places()}
+    assert {row[1] for row in locations.TABLE if row[0] not in counted} == without
+
+
+def test_places_that_were_not_met_are_reported() -> None:
+    text, all_met = places(set(locations.all_places()[1:]))
+    assert not all_met
+    assert "not met: block (0x2), operand parameter (integer): register" in text
+    assert "listed as unreachable: " in text
+    reachable = {place for place in locations.all_places() if not locations.why_unreachable(place)}
+    assert places(reachable)[1]
+
+
+class Wrong(Judge):
+    """A judge whose vibewasm adds one to the first i32 that an export returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        run = self.ours.run
+
+        def spoilt(data: bytes, mode: str, planned: list[Step]) -> Trace:
+            trace = run(data, mode, planned)
+            for number, result in enumerate(trace.results):
+                if result.kind == "values" and result.detail and result.detail[0][0] == "i32":
+                    (_, payload), *rest = result.detail
+                    trace.results[number] = Result("values", [("i32", payload ^ 1), *rest])
+                    break
+            return trace
+
+        self.ours.run = spoilt  # type: ignore[method-assign]
+
+
+def test_a_difference_is_found_reduced_and_kept_as_a_case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(recording, "_judge", Wrong)
+    text = """(module
+        (memory (export "m") 1)
+        (func (export "refuel"))
+        (func (export "f1") (param i32) (result i32) i32.const 0 i32.const 7 i32.store local.get 0 i32.const 3 i32.mul)
+        (func (export "f2") (result f32) f32.const 1))"""
+    steps = [Step("refuel", []), Step("f1", [("i32", 5)]), Step("f2", [])]
+    made = Made(wat2wasm(text), "test", True, steps)
+    asker = Asker()
+    finding = asker.find(7, made, "lazy")
+    assert finding.difference is not None
+    assert finding.difference[2:] == ("values i32:0xe", "values i32:0xf")
+    assert "module 7 (test, lazy): results of f1" in show(finding)
+    reduced = recording.reduced(7, made, "lazy", asker)
+    asker.close()
+    assert len(reduced.data) < len(made.data)
+    assert reduced.steps == [Step("f1", [("i32", 5)])]
+    case = Judge().case(7, reduced, "lazy")
+    path = tmp_path / "case.wat"
+    path.write_text(cases.to_wat(case, ["A note."]))
+    again = cases.from_wat(path.read_text())
+    assert (again.mode, again.steps, again.trace.results) == ("lazy", case.steps, case.trace.results)
+    assert ours.Ours().difference(again) is None
+
+
+def test_a_nan_whose_bits_are_seen_is_put_aside_and_judged_with_canonical_nans() -> None:
+    # The engines are free to give either operand's payload.
+    text = """(module (memory (export "m") 1) (func (export "f0") (param f32 f32)
+        i32.const 0 local.get 0 local.get 1 f32.add f32.store))"""
+    steps = [Step("f0", [("f32", 0x7FC0_0001), ("f32", 0x7FC0_0002)])]
+    made = Made(wat2wasm(text), "test", False, steps)
+    judge = Judge()
+    assert judge.depends_on_nans(made)
+    assert not judge.depends_on_nans(made._replace(data=wat2wasm(text.replace("f32.add", "f32.copysign"))))
+    assert not judge.judge(0, made.with_nans(CANONICAL), "eager").wrong
+
+
+def test_recorded_cases_are_read_back_and_checked_by_the_standard_library_alone(tmp_path: Path) -> None:
+    judge = Judge()
+    recorded = [judge.recordable(2, number) for number in range(10)]
+    path = tmp_path / "recorded.gz"
+    assert cases.save_all(path, recorded) == 10
+    for case, again in zip(recorded, cases.load_all(path), strict=True):
+        assert again[:4] == case[:4]
+        assert again.trace.results == case.trace.results
+    # -I -S: no site-packages, so neither wasmtime nor hypothesis.
+    code = f"import sys; sys.path[:0] = [{str(PROJECT_ROOT)!r}]; from tests.differential.__main__ import main; "
+    code += "sys.exit(main())"
+    command = [sys.executable, "-I", "-S", "-c", code, "--check", str(path), "--jobs", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "10 modules checked, 0 differences" in done.stdout
+    wrong = recorded[1]._replace(trace=Trace([Result("trap", "unreachable")], None))
+    cases.save_all(path, [recorded[0], wrong])
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "2 modules checked, 1 differences" in done.stdout
+
+
+def test_states_with_tables_and_host_calls_are_compared() -> None:
+    state = State({"m": b"1"}, {"g": ("i32", 1)}, {"t": ["f0", None]}, [("f1", [("i32", 1)])])
+    case = Case(0, "lazy", wat2wasm("(module)"), [], Trace([Result("values", [])], state))
+    # The module exports nothing, so what is compared is what vibewasm has: nothing, but for the call that is missing.
+    found = ours.Ours().difference(case)
+    assert found == Difference("host call", "number 0", "None", "('f1', [('i32', 1)])")
+
+
+SAVED = sorted(recording.SAVED.glob("*.wat"))
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
+def test_saved_cases_go_as_they_must_in_all_modes(path: Path) -> None:
+    case = cases.from_wat(path.read_text(encoding="utf-8"))
+    for mode in ours.MODES:
+        assert ours.Ours().difference(case._replace(mode=mode)) is None

@@ -1,0 +1,55 @@
+"""Code whose results do not depend on the bits of NaNs: what makes a NaN is followed by what gives it known bits.
+
+The specification leaves the sign and the payload of most NaNs open, so engines differ in them rightly.
+"""
+
+from __future__ import annotations
+
+from tests.fuzz.instructions import F32_CONST, F64_CONST, LOCAL_GET, LOCAL_TEE, SELECT, Body, Instruction, read_body
+from tests.fuzz.numbers import F32, F64
+from tests.fuzz.operations import BY_CODE, F32_EQ, F64_EQ
+from tests.fuzz.parts import CODE, Index, Parts
+
+#: The bits of the canonical NaN of each type, and others that nothing else gives.
+CANONICAL = {F32: 0x7FC0_0000, F64: 0x7FF8_0000_0000_0000}
+OTHER = {F32: 0xFFED_CBA9, F64: 0xFFFE_DCBA_9876_5432}
+_CONST = {F32: F32_CONST, F64: F64_CONST}
+_EQ = {F32: F32_EQ, F64: F64_EQ}
+
+
+def with_nans(parts: Parts, nans: dict[int, int]) -> Parts:
+    """The module with ``x == x ? x : nan`` behind each instruction that may make a NaN; raises `NotParsed`."""
+    index = Index(parts)
+    changed = parts.copy()
+    bodies = changed.items(CODE)
+    for defined, raw in enumerate(bodies):
+        params = index.signature(index.imported_funcs + defined).params
+        bodies[defined] = _with_nans(read_body(raw), len(params), nans).encode()
+    return changed
+
+
+def _with_nans(body: Body, params: int, nans: dict[int, int]) -> Body:
+    first = params + sum(count for count, _ in body.locals)
+    temporaries = {F32: first, F64: first + 1}
+    behind = {type_: _behind(type_, local, nans[type_]) for type_, local in temporaries.items()}
+    out: list[Instruction] = []
+    found = False
+    for instruction in body.instructions:
+        out.append(instruction)
+        op = BY_CODE.get(instruction.code)
+        if op is not None and op.makes_nan:
+            out += behind[op.results[0]]
+            found = True
+    return Body((*body.locals, (1, F32), (1, F64)), tuple(out)) if found else body
+
+
+def _behind(type_: int, local: int, nan: int) -> tuple[Instruction, ...]:
+    read = Instruction(LOCAL_GET, (local,))
+    return (
+        Instruction(LOCAL_TEE, (local,)),
+        Instruction(_CONST[type_], (nan,)),
+        read,
+        read,
+        Instruction(_EQ[type_]),
+        Instruction(SELECT),
+    )
