@@ -197,6 +197,8 @@ class Target(Protocol):
     FAR_OFFSET: int
     MOVES: dict[tuple[int, int], dict[Operand, bytes]]
     FETCHES: dict[tuple[Operand, int], tuple[bytes, Operand, int]]
+    #: Instructions that the backend may have a rule for together with the next one.
+    FUSED: frozenset[str]
 
     def load_all(self) -> None: ...
 
@@ -207,6 +209,8 @@ class Target(Protocol):
     def claims(self, name: str) -> int: ...
 
     def remember(self, key: tuple[object, ...], value: tuple[object, ...]) -> None: ...
+
+    def fusion(self, first: str, second: str, by_constant: bool) -> Callable[..., Operand] | None: ...
 
     def immediate(self, name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes, ...]]: ...
 

@@ -23,7 +23,6 @@ _PROT_EXEC = 4
 _MAP_SHARED = 1
 _MAP_NORESERVE = 0x4000
 _MAP_FAILED = (1 << 64) - 1
-_O_TMPFILE = 0o20200000
 _ENOENT = 2
 
 #: Page size in bytes: 4, 16 or 64 KiB.
@@ -197,11 +196,11 @@ def _memfd() -> int:
 
 
 def _shared_memory_file() -> int:
-    return os.open("/dev/shm", os.O_RDWR | os.O_CLOEXEC | _O_TMPFILE, 0o600)
+    return os.open("/dev/shm", os.O_RDWR | os.O_CLOEXEC | os.O_TMPFILE, 0o600)
 
 
 def _temporary_file() -> int:
-    return os.open(os.environ.get("TMPDIR", "/tmp"), os.O_RDWR | os.O_CLOEXEC | _O_TMPFILE, 0o600)
+    return os.open(os.environ.get("TMPDIR", "/tmp"), os.O_RDWR | os.O_CLOEXEC | os.O_TMPFILE, 0o600)
 
 
 def _map_twice(fd: int, size: int) -> tuple[int, int]:

@@ -27,11 +27,11 @@ from .encoding import (
     word,
 )
 
-#: Operations of ``alu_rr`` and ``alu_rrs``: their opcode bits. The first four also have immediates of 12 bits, and the
-#: even ones of the logical operations have logical immediates.
+#: Operations of ``alu_rr`` and ``alu_rrs``: their opcode bits. Those of the first line also have immediates of 12 bits
+#: and extended operands, those of the second line have logical immediates.
 ADD, ADDS, SUB, SUBS = 0x0B00_0000, 0x2B00_0000, 0x4B00_0000, 0x6B00_0000
 AND, ORR, EOR, ANDS = 0x0A00_0000, 0x2A00_0000, 0x4A00_0000, 0x6A00_0000
-BIC, ORN, EON, BICS = 0x0A20_0000, 0x2A20_0000, 0x4A20_0000, 0x6A20_0000
+BIC, ORN = 0x0A20_0000, 0x2A20_0000
 #: Shifts: of a register by a register or a number, or of an operand.
 LSL, LSR, ASR, ROR = range(4)
 #: Extensions of an operand.
@@ -39,9 +39,7 @@ UXTB, UXTH, UXTW, UXTX, SXTB, SXTH, SXTW, SXTX = range(8)
 #: Conditions; inverting the lowest bit gives the opposite one.
 CC_EQ, CC_NE, CC_HS, CC_LO, CC_MI, CC_PL, CC_VS, CC_VC, CC_HI, CC_LS, CC_GE, CC_LT, CC_GT, CC_LE, CC_AL = range(15)
 #: System registers, as ``mrs`` and ``msr`` name them (op0, op1, CRn, CRm, op2).
-FPCR, FPSR, NZCV, TPIDR_EL0, CTR_EL0 = 0x5A20, 0x5A21, 0x5A10, 0x5E82, 0x5801
-
-_WIDE = 1 << 31
+FPCR, CTR_EL0 = 0x5A20, 0x5801
 
 
 # -- addition, subtraction, logic ----------------------------------------------------------------------------------
@@ -100,11 +98,6 @@ def cmp_rr(w: int, a: int, b: int) -> bytes:
 def cmp_ri(w: int, a: int, imm: int) -> bytes:
     """CMP, or CMN of a negative number."""
     return alu_ri(SUBS, w, 31, a, imm)
-
-
-def tst_rr(w: int, a: int, b: int) -> bytes:
-    """TST: ANDS to nowhere."""
-    return three_registers(ANDS | w << 31, 31, a, b)
 
 
 def tst_ri(w: int, a: int, imm: int) -> bytes:
@@ -195,21 +188,6 @@ def extr(w: int, dst: int, high: int, low: int, count: int) -> bytes:
     return three_registers(0x1380_0000 | w * 0x8040_0000 | unsigned(count, 6 if w else 5) << 10, dst, high, low)
 
 
-def sxtb(w: int, dst: int, src: int) -> bytes:
-    """SXTB: SBFM."""
-    return sbfm(w, dst, src, 0, 7)
-
-
-def sxth(w: int, dst: int, src: int) -> bytes:
-    """SXTH: SBFM."""
-    return sbfm(w, dst, src, 0, 15)
-
-
-def sxtw(dst: int, src: int) -> bytes:
-    """SXTW: SBFM."""
-    return sbfm(1, dst, src, 0, 31)
-
-
 def clz(w: int, dst: int, src: int) -> bytes:
     """CLZ: the width for 0."""
     return two_registers(0x5AC0_1000 | w << 31, dst, src)
@@ -228,19 +206,9 @@ def csel(cc: int, w: int, dst: int, a: int, b: int) -> bytes:
     return three_registers(0x1A80_0000 | w << 31 | condition(cc), dst, a, b)
 
 
-def csinc(cc: int, w: int, dst: int, a: int, b: int) -> bytes:
-    """CSINC: ``a`` if the condition holds, else ``b + 1``."""
-    return three_registers(0x1A80_0400 | w << 31 | condition(cc), dst, a, b)
-
-
 def cset(cc: int, dst: int) -> bytes:
     """CSET: 1 if the condition holds, else 0, in all 64 bits."""
     return one_register(0x1A9F_07E0 | condition(cc, 14) ^ 0x1000, dst)
-
-
-def ccmp_rr(cc: int, w: int, a: int, b: int, nzcv: int) -> bytes:
-    """CCMP: the flags of comparing ``a`` and ``b`` if the condition holds, else ``nzcv``."""
-    return three_registers(0x7A40_0000 | w << 31 | condition(cc), unsigned(nzcv, 4), a, b)
 
 
 def ccmp_ri(cc: int, w: int, a: int, imm: int, nzcv: int) -> bytes:
@@ -326,24 +294,9 @@ def nop() -> bytes:
     return word(0xD503_201F)
 
 
-def yield_() -> bytes:
-    """YIELD: a hint that this thread is waiting."""
-    return word(0xD503_203F)
-
-
-def brk(imm: int) -> bytes:
-    """BRK: a breakpoint that carries a number of 16 bits."""
-    return word(0xD420_0000 | unsigned(imm, 16) << 5)
-
-
 def udf(imm: int) -> bytes:
     """UDF: permanently undefined, with a number of 16 bits."""
     return word(unsigned(imm, 16))
-
-
-def svc(imm: int) -> bytes:
-    """SVC: a system call."""
-    return word(0xD400_0001 | unsigned(imm, 16) << 5)
 
 
 def mrs(dst: int, register: int) -> bytes:

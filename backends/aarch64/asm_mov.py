@@ -10,7 +10,6 @@ from .encoding import (
     bad_register,
     logical_immediate,
     one_register,
-    relative,
     signed,
     three_registers,
     two_words,
@@ -24,15 +23,11 @@ STRB, LDRB, LDRSB_X, LDRSB_W = 0x3900_0000, 0x3940_0000, 0x3980_0000, 0x39C0_000
 STRH, LDRH, LDRSH_X, LDRSH_W = 0x7900_0000, 0x7940_0000, 0x7980_0000, 0x79C0_0000
 STR_W, LDR_W, LDRSW = 0xB900_0000, 0xB940_0000, 0xB980_0000
 STR_X, LDR_X = 0xF900_0000, 0xF940_0000
-STR_B, LDR_B = 0x3D00_0000, 0x3D40_0000
-STR_H, LDR_H = 0x7D00_0000, 0x7D40_0000
 STR_S, LDR_S = 0xBD00_0000, 0xBD40_0000
 STR_D, LDR_D = 0xFD00_0000, 0xFD40_0000
 STR_Q, LDR_Q = 0x3D80_0000, 0x3DC0_0000
 #: Operations of the pairs: opcode bits of the form with an offset, and the size of one register.
-STP_W, LDP_W = (0x2900_0000, 4), (0x2940_0000, 4)
 STP_X, LDP_X = (0xA900_0000, 8), (0xA940_0000, 8)
-STP_S, LDP_S = (0x2D00_0000, 4), (0x2D40_0000, 4)
 STP_D, LDP_D = (0x6D00_0000, 8), (0x6D40_0000, 8)
 STP_Q, LDP_Q = (0xAD00_0000, 16), (0xAD40_0000, 16)
 
@@ -60,11 +55,6 @@ def mov_sp(dst: int, src: int) -> bytes:
 def movz(w: int, dst: int, imm: int, shift: int) -> bytes:
     """MOVZ: 16 bits at a multiple of 16, zeros elsewhere."""
     return _move_wide(0x5280_0000, w, dst, imm, shift)
-
-
-def movn(w: int, dst: int, imm: int, shift: int) -> bytes:
-    """MOVN: the complement of MOVZ."""
-    return _move_wide(0x1280_0000, w, dst, imm, shift)
 
 
 def movk(w: int, dst: int, imm: int, shift: int) -> bytes:
@@ -161,14 +151,6 @@ def _near_logical(parts: list[int], replaced: int) -> tuple[int, tuple[int, ...]
     return None
 
 
-def mov_logical(w: int, dst: int, imm: int) -> bytes:
-    """MOV of a logical immediate: ORR with zero; as ``dst``, 31 is the stack pointer."""
-    field = logical_immediate(imm, w)
-    if field < 0:
-        raise ValueError(f"{imm:#x} is no logical immediate")
-    return one_register(0x3200_03E0 | w << 31 | field, dst)
-
-
 # -- loads and stores ------------------------------------------------------------------------------------------------
 
 
@@ -190,13 +172,6 @@ def fits_access(op: int, offset: int) -> bool:
     if offset & (1 << size) - 1:
         return -256 <= offset < 256
     return -256 <= offset < 4096 << size
-
-
-def access_pre(op: int, reg: int, base: int, offset: int) -> bytes:
-    """A load or store at ``[base + offset]``, from -256 to 255, that leaves this address in ``base``."""
-    if (reg | base) & -32:
-        raise bad_register(reg, base)
-    return word(op ^ 0x0100_0000 | 0xC00 | signed(offset, 9) << 12 | base << 5 | reg)
 
 
 def access_post(op: int, reg: int, base: int, offset: int) -> bytes:
@@ -221,16 +196,6 @@ def access_u(op: int, reg: int, base: int, index: int, scaled: bool = False) -> 
 def ldr(w: int, dst: int, base: int, offset: int) -> bytes:
     """LDR of a general register."""
     return access(LDR_X if w else LDR_W, dst, base, offset)
-
-
-def str_(w: int, src: int, base: int, offset: int) -> bytes:
-    """STR of a general register."""
-    return access(STR_X if w else STR_W, src, base, offset)
-
-
-def ldr_literal(w: int, dst: int, rel: int) -> bytes:
-    """LDR of a general register, relative to the instruction and within 1 MiB."""
-    return one_register(0x1800_0000 | w << 30 | relative(rel, 19) << 5, dst)
 
 
 def pair(op: tuple[int, int], a: int, b: int, base: int, offset: int) -> bytes:
@@ -260,8 +225,6 @@ def _pair(op: tuple[int, int], a: int, b: int, base: int, offset: int, mode: int
 __all__ = [
     "LDP_D",
     "LDP_Q",
-    "LDP_S",
-    "LDP_W",
     "LDP_X",
     "LDRB",
     "LDRH",
@@ -270,45 +233,34 @@ __all__ = [
     "LDRSH_W",
     "LDRSH_X",
     "LDRSW",
-    "LDR_B",
     "LDR_D",
-    "LDR_H",
     "LDR_Q",
     "LDR_S",
     "LDR_W",
     "LDR_X",
     "STP_D",
     "STP_Q",
-    "STP_S",
-    "STP_W",
     "STP_X",
     "STRB",
     "STRH",
-    "STR_B",
     "STR_D",
-    "STR_H",
     "STR_Q",
     "STR_S",
     "STR_W",
     "STR_X",
     "access",
     "access_post",
-    "access_pre",
     "access_u",
     "access_x",
     "fits_access",
     "ldr",
-    "ldr_literal",
-    "mov_logical",
     "mov_ri",
     "mov_rr",
     "mov_sp",
     "movk",
-    "movn",
     "movz",
     "pair",
     "pair_post",
     "pair_pre",
     "size_of",
-    "str_",
 ]

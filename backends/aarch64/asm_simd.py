@@ -13,9 +13,9 @@ FMUL, FDIV, FADD, FSUB, FMAX, FMIN = (0x1E20_0800 | op << 12 for op in range(6))
 FMOV, FABS, FNEG, FSQRT = (0x1E20_4000 | op << 15 for op in range(4))
 FRINTN, FRINTP, FRINTM, FRINTZ = (0x1E24_4000 | op << 15 for op in range(4))
 #: Operations on the 128 bits of two vector registers.
-V_AND, V_BIC, V_ORR, V_EOR = 0x4E20_1C00, 0x4E60_1C00, 0x4EA0_1C00, 0x6E20_1C00
-#: BSL selects by the destination's bits, BIT inserts where the second source's bits are set, BIF where they are not.
-V_BSL, V_BIT, V_BIF = 0x6E60_1C00, 0x6EA0_1C00, 0x6EE0_1C00
+V_AND, V_ORR = 0x4E20_1C00, 0x4EA0_1C00
+#: Selects by the destination's bits: ones take the first source's, zeros the second one's.
+V_BSL = 0x6E60_1C00
 
 
 def fp_rr(op: int, d: int, dst: int, a: int, b: int) -> bytes:
@@ -135,11 +135,6 @@ def addv(dst: int, src: int) -> bytes:
     return two_registers(0x0E31_B800, dst, src)
 
 
-def dup_x(dst: int, src: int) -> bytes:
-    """DUP of a 64-bit register to both halves."""
-    return two_registers(0x4E08_0C00, dst, src)
-
-
 def dup_b(dst: int, src: int) -> bytes:
     """DUP of a general register's lowest byte to all 16 bytes."""
     return two_registers(0x4E01_0C00, dst, src)
@@ -161,16 +156,11 @@ __all__ = [
     "FSQRT",
     "FSUB",
     "V_AND",
-    "V_BIC",
-    "V_BIF",
-    "V_BIT",
     "V_BSL",
-    "V_EOR",
     "V_ORR",
     "addv",
     "cnt",
     "dup_b",
-    "dup_x",
     "fccmp",
     "fcmp",
     "fcmp_zero",

@@ -132,17 +132,3 @@ def _encode_logical(value: int, w: int) -> int:
         rotation = size - (element & -element).bit_length() + 1
     imms = (-2 * size & 0x3F) | ones - 1
     return (1 << 22 if size == 64 else 0) | (rotation & size - 1) << 16 | imms << 10
-
-
-def rotated_run(field: int, w: int) -> int:
-    """The number that the field of a logical immediate stands for: the inverse of :func:`logical_immediate`."""
-    n = field >> 22 & 1
-    rotation = field >> 16 & 0x3F
-    imms = field >> 10 & 0x3F
-    size = 1 << (n << 6 | ~imms & 0x3F).bit_length() - 1
-    ones = (imms & size - 1) + 1
-    rotation &= size - 1
-    run = (1 << ones) - 1
-    element = (run >> rotation | run << size - rotation) & (1 << size) - 1
-    width = 64 if w else 32
-    return element * (((1 << width) - 1) // ((1 << size) - 1))

@@ -18,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..contract import SignalContext
 
-#: The largest number that a trap instruction of ours carries.
-_LARGEST_TRAP = 0xFF
+#: The largest number that a trap instruction of ours carries: the next one says that a callback failed.
+_LARGEST_TRAP = abi.HOST_FAILURE - 1
 #: The upper six bits of an unconditional jump.
 _JUMP = 0b000101
 

@@ -66,9 +66,21 @@ def rule(name: str) -> Callable[..., Operand]:
     return found
 
 
+#: Instructions that there are rules for together with the next one.
+FUSED = frozenset(f"{type_}.{name}" for type_ in ("i32", "i64") for name in ("shl", "shr_s", "shr_u", "mul"))
+
+
+def fusion(first: str, second: str, by_constant: bool) -> Callable[..., Operand] | None:
+    """The rule for two instructions at once, if there is one, see :mod:`.fused`."""
+    from .fused import RULES
+
+    return RULES.get((first, second, by_constant))
+
+
 def load_all() -> None:
     """Load the rules that are else loaded when an instruction first needs them."""
     rule("f32.add")
+    fusion("", "", False)
     _memory()
 
 
@@ -373,6 +385,7 @@ __all__ = [
     "FAR_OFFSET",
     "FETCHES",
     "FLOAT_TEMPORARIES",
+    "FUSED",
     "INT_TEMPORARIES",
     "MEMO",
     "MOVES",
@@ -387,6 +400,7 @@ __all__ = [
     "copy_to_temporary",
     "displacement",
     "fetch",
+    "fusion",
     "immediate",
     "is_tight",
     "load_all",

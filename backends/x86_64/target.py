@@ -79,6 +79,15 @@ def rule(name: str) -> Callable[..., Operand]:
     return found
 
 
+#: Instructions that there are rules for together with the next one: none.
+FUSED: frozenset[str] = frozenset()
+
+
+def fusion(first: str, second: str, by_constant: bool) -> Callable[..., Operand] | None:
+    """The rule for two instructions at once, if there is one."""
+    return None
+
+
 def load_all() -> None:
     """Load the rules that are else loaded when an instruction first needs them."""
     rule("f32.add")
@@ -338,6 +347,7 @@ __all__ = [
     "FAR_OFFSET",
     "FETCHES",
     "FLOAT_TEMPORARIES",
+    "FUSED",
     "INT_TEMPORARIES",
     "MEMO",
     "MOVES",
@@ -353,6 +363,7 @@ __all__ = [
     "copy_to_temporary",
     "displacement",
     "fetch",
+    "fusion",
     "immediate",
     "is_tight",
     "load_all",

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.native import not_emulated
 from vibewasm.runtime import context
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.code_memory import CodeMemory
@@ -119,12 +120,14 @@ def test_the_host_can_limit_a_memory() -> None:
         LinearMemory(65537)
 
 
+@not_emulated("an emulator notes each page of a reservation")
 def test_a_reservation_is_cheap() -> None:
     import timeit
 
     assert min(timeit.repeat(lambda: LinearMemory(1).close(), number=10, repeat=10)) / 10 < 200e-6
 
 
+@not_emulated("address space has no limit there")
 def test_without_address_space_a_memory_fails_with_advice_and_explicit_bounds_make_do() -> None:
     source = """
 import resource

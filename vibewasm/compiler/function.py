@@ -41,7 +41,6 @@ from .tables import (
     LOCAL_SET,
     SIGNATURES,
     STORE,
-    TAKES_CONSTANT,
     TAKES_NO_CONSTANT,
 )
 
@@ -215,7 +214,7 @@ class FunctionCompiler:
         handlers = self.handlers
         labels = self.labels
         special = self.special
-        takes_constant = TAKES_CONSTANT if special is None else TAKES_NO_CONSTANT
+        takes_constant = self.env.takes_constant if special is None else TAKES_NO_CONSTANT
         # Locals are read faster than globals.
         local_get, by_handler, i32_const = LOCAL_GET, BY_HANDLER, I32_CONST
         binary, load, local_set, store = BINARY, LOAD, LOCAL_SET, STORE

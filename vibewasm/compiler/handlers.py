@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 _TOPICS = {
     "control_flow": "unreachable nop block loop if else end br br_if br_table return drop select",
     "calls": "call call_indirect",
+    "fusion": "i32.shl i32.shr_s i32.shr_u i32.mul i64.shl i64.shr_s i64.shr_u i64.mul",
     "operations": "memory.grow memory.init data.drop memory.copy memory.fill "
     "table.init elem.drop table.copy table.fill table.grow",
 }
 _DEFAULT = "context_access"
 _TOPIC_OF = {name: topic for topic, names in _TOPICS.items() for name in names.split()}
+_FUSED = frozenset(_TOPICS["fusion"].split())
 #: Where the name of the function is not the instruction's with underscores for dots.
 _OWN_NAMES: dict[int, str] = {0x04: "if_", 0x05: "else_", 0x0F: "return_", 0x1C: "select_typed"}
 
@@ -74,6 +76,8 @@ def _fill() -> None:
         access = ""
         if immediates == "memarg":
             access = "load" if results else "store"
+        elif name in _FUSED:
+            access = "with_next"
         elif not immediates and operands and results:
             continue
         handler = _late(code, name, access)

@@ -6,7 +6,7 @@ from ..backends import OutOfReach, backend
 from ..backends.abi import TRAP_STACK_OVERFLOW
 from ..backends.operand import BARRIER_ENTRY, Operand, register
 from ..errors import DecodeError, ValidationError, WasmError
-from ..opcodes import name_of
+from ..opcodes import TABLE, name_of
 from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64
 from .errors import BodyFault
 from .function import MANY_ARGUMENTS, FunctionCompiler
@@ -14,7 +14,7 @@ from .handlers import HANDLERS
 from .handlers import load_all as load_all_handlers
 from .labels import FUNCTION, Label
 from .locals import SHORT_INDICES, Locals, rank
-from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS, SIGNATURES
+from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS, SIGNATURES, TAKES_CONSTANT, with_handlers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class ModuleEnvironment:
         target, control, frames: the backend's modules.
         reach: how far the function's jumps have to reach, a number of the backend's: greater means further.
         kinds: how the hot loop handles each opcode byte in this configuration.
+        takes_constant: whether the loop takes a constant along with the instruction behind it, by that one's opcode.
         jump, poll, pads: the backend's jump, its poll of the interrupt word, and its padding by length.
         address_type: type of addresses of memory 0.
         explicit_bounds: whether accesses are checked by code.
@@ -107,6 +108,12 @@ class ModuleEnvironment:
         self.reach = reach
         self.explicit_bounds = explicit_bounds
         self.kinds = KINDS if info.memories and not explicit_bounds else KINDS_WITHOUT_PLAIN_ACCESS
+        self.takes_constant = TAKES_CONSTANT
+        if self.target.FUSED:
+            fused = frozenset([code for code, name, *_ in TABLE if name in self.target.FUSED])
+            self.kinds = with_handlers(self.kinds, fused)
+            self.takes_constant = tuple([takes and code not in fused for code, takes in enumerate(self.takes_constant)])
+        self._fusions: dict[tuple[int, int, bool], Callable[..., Operand] | None] = {}
         self.handlers = HANDLERS
         self.address_type = I32
         self.jump = control.jump()
@@ -319,6 +326,18 @@ class ModuleEnvironment:
         operands, results = SIGNATURES[op]
         found = self.rules[op] = (self.target.rule(name), self.target.claims(name), operands, results[0])
         return found
+
+    def fusion(self, first: int, second: int, by_constant: bool) -> Callable[..., Operand] | None:
+        """The backend's rule for two instructions at once, if it has one; memoised.
+
+        ``by_constant`` says whether the first one's second operand is a constant.
+        """
+        key = (first, second, by_constant)
+        try:
+            return self._fusions[key]
+        except KeyError:
+            found = self._fusions[key] = self.target.fusion(name_of(first), name_of(second), by_constant)
+            return found
 
     # -- code that is emitted again and again ----------------------------------------------------------------------
 

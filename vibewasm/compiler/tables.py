@@ -44,6 +44,12 @@ KINDS_WITHOUT_PLAIN_ACCESS = tuple(BY_HANDLER if kind in (LOAD, STORE) else kind
 TAKES_CONSTANT = tuple([kind is BINARY for kind in KINDS])
 TAKES_NO_CONSTANT = (False,) * 256
 
+
+def with_handlers(kinds: tuple[str, ...], codes: frozenset[int]) -> tuple[str, ...]:
+    """The same kinds, but for some opcodes that are left to their handlers."""
+    return tuple([BY_HANDLER if code in codes else kind for code, kind in enumerate(kinds)])
+
+
 _types: dict[str, tuple[int, ...]] = {}
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vibewasm.backends.aarch64 import asm, conditions, regs, target
+from vibewasm.backends.aarch64 import asm, conditions, fused, regs, target
 from vibewasm.backends.operand import (
     CONSTANT,
     F32,
@@ -31,7 +31,7 @@ from vibewasm.backends.operand import (
     slot,
 )
 from vibewasm.compiler.function import simplify
-from vibewasm.compiler.tables import KINDS, LOAD, SIGNATURES, STORE
+from vibewasm.compiler.tables import COMPARES, KINDS, LOAD, SIGNATURES, STORE
 from vibewasm.opcodes import TABLE, name_of
 
 from .judges import disassemble
@@ -172,7 +172,7 @@ def test_an_immediate_put_into_a_choice_gives_the_code_of_the_constant_itself(
     rule = target.rule(name_of(op))
     stand_in, middles = target.immediate(name_of(op), value)
     for a in [*places(type_, 0)[:4], register(type_, 7), *(pinned_local(type_, reg) for reg in regs.PINNED)]:
-        for sink in [None, WANT_FLAGS] if SIGNATURES[op][1] == (I32,) and KINDS[op] == KINDS[0x46] else sinks(type_):
+        for sink in [None, WANT_FLAGS] if COMPARES[op] else sinks(type_):
             free = masks((a,))[0]
             whole = target.lower(rule, (a, value), free, sink)
             if stand_in is None:
@@ -180,6 +180,37 @@ def test_an_immediate_put_into_a_choice_gives_the_code_of_the_constant_itself(
                 continue
             head, tail, result, after, tight = target.lower_immediate(rule, a, stand_in, free, sink)
             assert (head + middles[a.reg >> 3] + tail, result, after, tight) == whole
+
+
+@pytest.mark.parametrize(("first", "second", "by_constant"), fused.RULES)
+def test_instructions_taken_together_find_their_temporaries(first: str, second: str, by_constant: bool) -> None:
+    rule = target.fusion(first, second, by_constant)
+    assert rule is not None
+    assert first in target.FUSED
+    type_ = I32 if first[1] == "3" else I64
+    three = [places(type_, number)[:4] for number in range(3)]
+    if second.endswith("const"):
+        three[1:] = [[constant(type_, 3), constant(type_, 29)], [constant(type_, 1), constant(type_, 0xFF)]]
+    elif by_constant:
+        three[2] = [constant(type_, 0), constant(type_, 31)]
+    for operands in itertools.product(*three):
+        for free in masks(operands):
+            for sink in sinks(type_):
+                check(target.lower(rule, operands, free, sink), free, operands)
+
+
+def test_pairs_of_instructions_that_arm_has_one_for_are_one() -> None:
+    def code(first: str, second: str, by_constant: bool, *operands: Operand) -> list[str]:
+        rule = target.fusion(first, second, by_constant)
+        assert rule is not None
+        return disassemble(target.lower(rule, operands, target.ALL_FREE & ~7, None)[0])
+
+    y, x, z = (register(I32, number) for number in range(3))
+    assert code("i32.mul", "i32.add", False, y, x, z) == ["madd w0, w1, w2, w0"]
+    assert code("i32.mul", "i32.sub", False, y, x, z) == ["msub w0, w1, w2, w0"]
+    assert code("i32.shl", "i32.add", True, y, x, constant(I32, 2)) == ["add w0, w0, w1, lsl #2"]
+    assert code("i32.shr_u", "i32.const", True, x, constant(I32, 8), constant(I32, 255)) == ["ubfx w1, w1, #8, #8"]
+    assert code("i32.shr_u", "i32.const", True, x, constant(I32, 28), constant(I32, 255)) == ["lsr w1, w1, #28"]
 
 
 @pytest.mark.parametrize("type_", [I32, I64, F32, F64])

@@ -1,0 +1,133 @@
+"""Instructions that a processor carries out together with the one behind them: a shift or a product, and what takes it.
+
+Which ones these are the backend says (``FUSED`` in its target). They are handled here, so that the hot loop does not
+have to look for them, least of all where there are none.
+"""
+
+from __future__ import annotations
+
+from ..backends.operand import CONSTANT, Operand, constant
+from .function import FunctionCompiler
+from .tables import SIGNATURES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .function import Choice
+
+#: ``i32.const`` and ``i64.const``, with the ``and`` of each type.
+_AND = {0x41: 0x71, 0x42: 0x83}
+#: What may be taken along: these, and ``add``, ``sub``, ``and``, ``or`` and ``xor``.
+_NEXT = frozenset((*_AND, 0x6A, 0x6B, 0x71, 0x72, 0x73, 0x7C, 0x7D, 0x83, 0x84, 0x85))
+
+
+def with_next(c: FunctionCompiler, pc: int) -> int:
+    """An instruction with two operands, and those behind it that the backend has a rule for together with it."""
+    code = c.code
+    op = code[pc - 1]
+    second = code[pc]
+    if second not in _NEXT:
+        return _alone(c, op, pc)
+    stack = c.stack
+    x = stack[-2]
+    b = stack[-1]
+    type_ = SIGNATURES[op][0][0]
+    if x.type != type_ or b.type != type_ or x.kind == CONSTANT:
+        return _alone(c, op, pc)
+    by_constant = b.kind == CONSTANT
+    if by_constant:
+        op, b, _, _ = c.target.WITH_CONSTANT.get((op, b)) or c.choose_constant(op, b)
+    rule = c.env.fusion(op, second, by_constant)
+    if rule is not None:
+        if second in _AND:
+            after, mask = _masks(c, pc, _AND[second])
+            if after:
+                return _together(c, rule, (op, second), (x, b, constant(type_, mask)), 2, (pc, after - 1), after)
+        elif stack[-3].type == type_ and stack[-3].kind != CONSTANT:
+            return _together(c, rule, (op, second), (stack[-3], x, b), 3, (pc,), pc + 1)
+    return _alone(c, code[pc - 1], pc)
+
+
+def _masks(c: FunctionCompiler, pc: int, wanted: int) -> tuple[int, int]:
+    """The position behind a constant at ``pc`` and the instruction ``wanted``, and the constant.
+
+    Zeros unless both are there and the constant is some of the lowest bits, in four bytes at most.
+    """
+    code = c.code
+    mask = shift = 0
+    byte = 128
+    while byte > 127 and shift < 28:
+        pc += 1
+        byte = code[pc]
+        mask |= (byte & 127) << shift
+        shift += 7
+    if byte > 63 or code[pc + 1] != wanted or not mask or mask & (mask + 1):
+        return 0, 0
+    return pc + 2, mask
+
+
+def _together(
+    c: FunctionCompiler,
+    rule: Callable[..., Operand],
+    instructions: tuple[int, int],
+    operands: tuple[Operand, Operand, Operand],
+    popped: int,
+    skipped: tuple[int, ...],
+    after: int,
+) -> int:
+    """Emit several instructions as one.
+
+    Args:
+        rule: the backend's rule for them.
+        instructions: the first two of them.
+        operands: what the rule takes.
+        popped: how many of these are on the stack.
+        skipped: positions of all but the first.
+        after: position of the instruction behind them.
+    """
+    if c.special is not None:
+        for position in skipped:
+            c.special(position)
+    del c.stack[-popped:]
+    target = c.target
+    free = c.free
+    placed = []
+    for operand in operands:
+        if operand.reg < 0 and operand.kind != CONSTANT:
+            text, operand, free = target.FETCHES.get((operand, free)) or target.fetch(operand, free)
+            c.out += text
+        placed.append(operand)
+    sink = c.sink(after, operands[0].type)
+    key = (*instructions, *placed, free, sink)
+    choice: Choice | None = target.MEMO.get(key)
+    if choice is None:
+        choice = target.lower(rule, tuple(placed), free, sink)
+        target.remember(key, choice)
+    return c.finish(after, choice, sink)
+
+
+def _alone(c: FunctionCompiler, op: int, pc: int) -> int:
+    """One instruction with two operands, as the hot loop has it."""
+    b = c.stack.pop()
+    a = c.stack.pop()
+    target = c.target
+    free = c.free
+    stand_in: Operand | None = None
+    middles: tuple[bytes, ...] = ()
+    if b.kind == CONSTANT:
+        op, b, stand_in, middles = target.WITH_CONSTANT.get((op, b)) or c.choose_constant(op, b)
+    if a.reg < 0 and a.kind != CONSTANT:
+        text, a, free = target.FETCHES.get((a, free)) or target.fetch(a, free)
+        c.out += text
+    sink = c.sink(pc, SIGNATURES[op][1][0])
+    if stand_in is not None:
+        split = target.MEMO.get((op, a, stand_in, free, sink))
+        if split is None:
+            split, a = c.choose_immediate(op, a, stand_in, free, sink)
+        head, tail, result, free, tight = split
+        return c.finish(pc, (head + middles[a.reg >> 3] + tail, result, free, tight), sink)
+    choice = target.MEMO.get((op, a, b, free, sink))
+    if choice is None:
+        choice, free = c.choose_binary(op, a, b, free, sink)
+    return c.finish(pc, choice, sink)
