@@ -1,66 +1,58 @@
-"""What is particular to listings of AArch64 code."""
+"""How AArch64 machine code is read: see :class:`vibewasm.disasm.machine.Target`."""
 
 from __future__ import annotations
 
+from vibewasm.backends.operand import F32, I32, V128, is_float
+from vibewasm.errors import TRAPS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
-#: Bytes of the longest instruction.
-LONGEST = 4
+NAME = "aarch64"
+TITLE = "AArch64"
+SYNTAXES = ("intel",)
 
-#: ``b`` over one instruction, and how far before it an ``adr`` takes the address of what is behind it.
-_B_8 = 0x1400_0002
-_ADR_TO_DATUM = 16
+_VECTORS = 64
+#: Keys of registers by every name that an operand may have.
+REGISTERS = {f"{letter}{number}": number for letter in "xw" for number in range(31)}
+REGISTERS |= {f"{letter}{number}": _VECTORS + number for letter in "vqdshb" for number in range(32)}
+REGISTERS |= {"sp": 31, "wsp": 31, "fp": 29, "lr": 30}
+
+#: Loads of a whole register, which may be a pointer.
+LOADS = frozenset(("ldr", "ldur"))
+#: Divisions do not fault: code checks their operands.
+FAULTS: dict[str, tuple[int, ...]] = {}
+
+_SIZE = 4
 
 
-def decoder(capstone: Any) -> Any:
-    """The decoder of this processor's instructions."""
-    return capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
+def capstone_mode(capstone: Any) -> tuple[int, int]:
+    """capstone's architecture and mode; version 6 renamed the architecture."""
+    arch = capstone.CS_ARCH_ARM64 if hasattr(capstone, "CS_ARCH_ARM64") else capstone.CS_ARCH_AARCH64
+    return arch, capstone.CS_MODE_LITTLE_ENDIAN
 
 
-def _word(code: bytes, offset: int) -> int:
-    return int.from_bytes(code[offset : offset + 4], "little")
+def register_name(type_: int, number: int) -> str:
+    """What a register that holds a value of the type is called."""
+    if is_float(type_):
+        return f"{'s' if type_ == F32 else 'q' if type_ == V128 else 'd'}{number}"
+    return f"{'w' if type_ == I32 else 'x'}{number}"
 
 
-def trap(code: bytes, offset: int) -> tuple[bytes, str, int] | None:
-    """The bytes and the text of the trap instruction at ``offset``, and its number; ``None`` if there is none.
+def trap(raw: bytes, syntax: str) -> tuple[int, str, str] | None:
+    """The trap that an instruction raises whatever its operands are: its number, the mnemonic and the operands.
 
-    It is UDF, of which capstone 5 knows nothing (DDI 0487, C6.2, "UDF").
+    ``brk #imm16`` is ``11010100001 imm16 00000`` (Arm ARM, C6.2).
     """
-    raw = code[offset : offset + 4]
-    if len(raw) == 4 and raw[2:] == b"\0\0":
-        number = _word(code, offset)
-        return raw, f"udf #{number:#x}", number
-    return None
-
-
-def _adr(code: bytes, offset: int) -> int | None:
-    """The address that the ADR at ``offset`` takes; ``None`` for any other instruction."""
-    word = _word(code, offset)
-    if word & 0x9F00_0000 != 0x1000_0000:
+    word = int.from_bytes(raw, "little")
+    number = word >> 5 & 0xFFFF
+    if word & 0xFFE0001F != 0xD4200000 or number not in TRAPS:
         return None
-    distance = (word >> 5 & 0x7_FFFF) << 2 | word >> 29 & 3
-    return offset + distance - (distance >> 20 << 21)
+    return number, "brk", f"#{number:#x}"
 
 
-def datum(code: bytes, offset: int) -> bool:
-    """Whether four bytes of data stand at ``offset`` amid code: the distance to a jump table that ADR cannot reach."""
-    before = offset - _ADR_TO_DATUM
-    return before >= 0 and _adr(code, before) == offset and _word(code, offset - 4) == _B_8
-
-
-def no_instruction(code: bytes, offset: int) -> tuple[bytes, str]:
-    """What to show of bytes that are no instruction."""
-    raw = code[offset : offset + 4]
-    return raw, f".word {int.from_bytes(raw, 'little'):#010x}" if len(raw) == 4 else f".byte {raw.hex(', 0x')}"
-
-
-def table_address(code: bytes, offset: int) -> int | None:
-    """The address of the jump table that the instruction at ``offset`` takes: ADR, or the datum that says how far away
-    the table is.
-    """
-    if datum(code, offset):
-        return offset + int.from_bytes(code[offset : offset + 4], "little", signed=True)
-    address = _adr(code, offset)
-    return None if address is None or datum(code, address) else address
+def spans(decoder: Any, code: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Offset and size of each instruction."""
+    return ((offset, min(_SIZE, end - offset)) for offset in range(start, end, _SIZE))

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .compiler import Compiler
     from .compiler.record import Record
+    from .disasm.model import ModuleListing
     from .engine import Engine
     from .source import Source
     from .types import ExternType
@@ -132,6 +133,28 @@ class Module:
             exported = [(item.index, item.name) for item in self.info.exports if item.kind == FUNC]
             names = self._exported_names = dict(reversed(exported))
         return names.get(index)
+
+    def disassemble(self, *functions: int | str, target: str | None = None, syntax: str | None = None) -> ModuleListing:
+        """What functions are compiled to; each listing is made when it is asked for.
+
+        It needs capstone: ``pip install 'vibewasm[disasm]'``.
+
+        Args:
+            functions: indices (imports counted) or names of defined functions, as :meth:`func_name` gives them or as
+                they are exported; all of them if none is given.
+            target: name of another processor to compile for; ``None`` for the engine's own.
+            syntax: "intel" or "att", which matters to x86-64 only.
+
+        Raises:
+            KeyError: there is no function of that name.
+            IndexError: the module defines no function of that index.
+            ImportError: capstone is not installed.
+            ValueError: there is no such target or syntax.
+            ValidationError: when a listing is made, the function's body is invalid.
+        """
+        from .disasm.build import disassemble, indices_of
+
+        return disassemble(self, indices_of(self, functions), target=target, syntax=syntax)
 
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""

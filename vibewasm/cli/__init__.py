@@ -21,7 +21,7 @@ COMMANDS = {
     "run": "run a WASI program, or call one export with --invoke",
     "validate": "check modules, function bodies included",
     "inspect": "show what a module imports, exports and consists of",
-    "disasm": "list the machine code of a module's functions",
+    "disasm": "show the machine code that functions become",
     "wat2wasm": "make a binary module of text",
     "wasm2wat": "show a binary module as text",
 }

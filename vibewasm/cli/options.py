@@ -25,7 +25,10 @@ class UsageError(Exception):
 
 
 class Option:
-    """One ``--name``. ``value`` names its value in the usage text, ``""`` for a flag; ``repeat`` allows several."""
+    """One ``--name``. ``value`` names its value in the usage text, ``""`` for a flag; ``repeat`` allows several.
+
+    An option takes as many values as ``value`` has words.
+    """
 
     __slots__ = ("help", "name", "repeat", "value")
 
@@ -160,18 +163,20 @@ def parse(command: Command, words: list[str]) -> Arguments:
         option = options.get(name)
         if option is None:
             raise given.error(f"unknown option {name}{hint(name, options)}")
-        if not option.value:
-            if equals:
-                raise given.error(f"{name} takes no value")
-        elif not equals:
-            if index == len(words):
-                raise given.error(f"{name} wants a value: {name} {option.value}")
-            value = words[index]
-            index += 1
         values = given.values.setdefault(name, [])
         if values and option.value and not option.repeat:
             raise given.error(f"{name} may be given once only")
-        values.append(value)
+        if not option.value:
+            if equals:
+                raise given.error(f"{name} takes no value")
+            values.append(value)
+            continue
+        taken = [value] if equals else []
+        wanted = len(option.value.split()) - len(taken)
+        if len(words) - index < wanted:
+            raise given.error(f"{name} wants {'a value' if wanted == 1 else 'values'}: {name} {option.value}")
+        values += taken + words[index : index + wanted]
+        index += wanted
     if not given.flag("--help"):
         _check_operands(command, given)
     return given

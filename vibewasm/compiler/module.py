@@ -466,8 +466,13 @@ class Compiler:
         self.fuel = fuel
         self._layout = layout
         self._backend = backend(target)
-        self._explicit_bounds = explicit_bounds
+        self.explicit_bounds = explicit_bounds
         self._environments: dict[int, ModuleEnvironment] = {}
+
+    @property
+    def target_name(self) -> str:
+        """Name of the processor that code is made for."""
+        return self._backend.name
 
     def compile(self, defined: int) -> bytes:
         """Validate and compile the defined function ``defined`` (imports not counted).
@@ -513,7 +518,7 @@ class Compiler:
 
     def _environment(self, reach: int) -> ModuleEnvironment:
         env = self._environments[reach] = ModuleEnvironment(
-            self.info, self._layout, self._backend, reach, explicit_bounds=self._explicit_bounds
+            self.info, self._layout, self._backend, reach, explicit_bounds=self.explicit_bounds
         )
         return env
 
@@ -587,7 +592,8 @@ class Compiler:
         if recording is not None or self.checked or self.fuel:
             from .special import Special
 
-            c.special = Special(c, recording and recording.marks, self.checked, self.fuel)
+            marks = recording.marks if recording is not None else None
+            c.special = Special(c, marks, self.checked, self.fuel)
         c.run()
         operand_cells = c.deepest - 2
         size = (locals_end + 8 * operand_cells + 15) & -16

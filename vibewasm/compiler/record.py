@@ -29,6 +29,12 @@ class Recording:
     def __init__(self) -> None:
         self.marks: list[tuple[int, int]] = []
         self.tables: list[tuple[int, int, list[int]]] = []
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything, before the function is compiled anew."""
+        self.marks.clear()
+        self.tables.clear()
         self.cold = 0
         self.first_slot = 0
         self.frame_size = 0

@@ -1,0 +1,434 @@
+"""From a module to listings: compiles with recording on, reads the machine code back, and gives things their names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vibewasm.backends import abi
+from vibewasm.backends.operand import I64, V128, is_float
+from vibewasm.binary.module_info import FUNC
+from vibewasm.errors import DecodeError
+from vibewasm.names import hint
+from vibewasm.types import type_name
+
+from .machine import MemoryOperand, Reader, Shape
+from .model import FunctionListing, Group, Instruction, LocalHome, ModuleListing, trap_message
+from .symbols import CONTEXT, FRAME, Cell, Pointer, Symbols, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vibewasm.compiler.record import Record
+    from vibewasm.module import Module
+
+#: Locals that get a row of their own in a listing; the others are there as runs.
+_MOST_LOCALS = 128
+_TABLE_ENTRY = 4
+
+
+def disassemble(
+    module: Module, indices: Iterable[int] | None = None, *, target: str | None = None, syntax: str | None = None
+) -> ModuleListing:
+    """Listings of the functions with these indices (imports counted), or of all that the module defines.
+
+    Args:
+        target: name of the backend; ``None`` for the one that the module is compiled for.
+        syntax: "intel" or "att", which matters to x86-64 only.
+
+    Raises:
+        IndexError: the module defines no such function.
+        ValueError: there is no such target or syntax.
+        MissingCapstoneError: capstone is not installed.
+        ValidationError: when a listing is made, the function's body is invalid.
+    """
+    info = module.info
+    first, end = info.imported_funcs, info.imported_funcs + len(info.bodies)
+    wanted = range(first, end) if indices is None else tuple(indices)
+    for index in wanted:
+        if not first <= index < end:
+            raise IndexError(f"function {index} is not defined in this module")
+    builder = Builder(module, target, syntax)
+    return ModuleListing(wanted, builder.function)
+
+
+def indices_of(module: Module, functions: Iterable[int | str]) -> list[int] | None:
+    """Function indices of functions given by index or name; ``None`` for none given.
+
+    Raises:
+        KeyError: there is no function of that name.
+    """
+    info = module.info
+    wanted = []
+    names: dict[str, int] = {}
+    for function in functions:
+        if isinstance(function, str):
+            if not names:
+                names = {name: index for index, name in info.func_names.items()}
+                names |= {export.name: export.index for export in info.exports if export.kind == FUNC}
+            if function not in names:
+                raise KeyError(f"there is no function {function!r}{hint(function, names)}")
+            function = names[function]
+        wanted.append(function)
+    return wanted or None
+
+
+class Builder:
+    """Makes listings of one module's functions for one target."""
+
+    def __init__(self, module: Module, target: str | None, syntax: str | None) -> None:
+        if target is not None and target != module.compiler.target_name:
+            module = _compiled_for(module, target)
+        self._module = module
+        self._info = module.info
+        self._reader = Reader(module.compiler.target_name, syntax)
+        self._symbols = Symbols(module.info, module.layout)
+        self._faulting = not module.compiler.explicit_bounds
+
+    def function(self, index: int) -> FunctionListing:
+        """The listing of function ``index``."""
+        return _Function(self, index).build()
+
+
+def _compiled_for(module: Module, target: str) -> Module:
+    """The same module for another target."""
+    from vibewasm.config import Config
+    from vibewasm.engine import Engine
+    from vibewasm.module import Module
+
+    config = module.engine.config
+    other = Config(
+        checked=config.checked, fuel=config.fuel, explicit_bounds=module.compiler.explicit_bounds, target=target
+    )
+    return Module(Engine(other), module.info.data)
+
+
+class _Function(Builder):
+    """The making of one listing.
+
+    Attributes:
+        record: the recorded compilation.
+        frame: what lies at each offset from the frame pointer, but for the operand stack.
+        local_registers: names of the locals that live in registers, by the registers' keys.
+        _pointers_at: what registers point to at the beginning of code out of line, by its address.
+    """
+
+    def __init__(self, of: Builder, index: int) -> None:
+        self.__dict__.update(of.__dict__)
+        info = self._info
+        self._index = index
+        self._defined = index - info.imported_funcs
+        self._type = info.func_type(index)
+        self.record: Record = self._module.compiler.record(self._defined)
+        self._local_names = self._symbols.locals_of(index)
+        self.frame: dict[int, Cell] = {}
+        self.local_registers: dict[int, str] = {}
+        self._saved: set[str] = set()
+        self._pointers_at: dict[int, dict[int, Pointer]] = {}
+        self._traps: dict[tuple[int, ...], tuple[str, ...]] = {}
+
+    def build(self) -> FunctionListing:
+        """The listing."""
+        record = self.record
+        target = self._reader.target
+        info = self._info
+        homes = self._find_homes()
+        self._name_frame()
+        symbol = self._symbols.name("func", self._index)
+        listing = FunctionListing(
+            self._index,
+            self._module.func_name(self._index),
+            symbol,
+            self._type,
+            target.NAME,
+            target.TITLE,
+            info.bodies[self._defined],
+            record.code,
+            record.frame_size,
+            homes,
+        )
+        listing.tables = {entries: targets for _, entries, targets in record.tables}
+        read = self._read_code()
+        led_to = {
+            shape.target + offset for offset, _, shape in read if shape.target is not None and shape.flow != "call"
+        }
+        for targets in listing.tables.values():
+            led_to.update(targets)
+        listing.labels = {address: f"L{number}" for number, address in enumerate(sorted(led_to), 1)}
+        self._group(listing, read)
+        return listing
+
+    # -- what lies where
+
+    def _find_homes(self) -> list[LocalHome]:
+        """Where locals live, and the names of what lies in their places."""
+        locals_ = self.record.homes
+        rows = []
+        target = self._reader.target
+        shown = min(locals_.count, _MOST_LOCALS)
+        for index in range(shown):
+            entry = locals_.entry(index)
+            assert entry is not None
+            name = self._local_names.get(index) or f"local {index}"
+            if entry.reg >= 0:
+                key = entry.reg + (64 if is_float(entry.type) else 0)
+                self.local_registers[key] = name
+                register: str | None = target.register_name(entry.type, entry.reg)
+            else:
+                self.frame[entry.offset] = (name, None)
+                register = None
+            rows.append(LocalHome(index, 1, name, type_name(entry.type), register, entry.offset))
+        return rows + self._runs(shown)
+
+    def _runs(self, index: int) -> list[LocalHome]:
+        """Locals from ``index`` on, as runs: there may be tens of thousands."""
+        rows: list[LocalHome] = []
+        locals_ = self.record.homes
+        while index < locals_.count:
+            entry = locals_.entry(index)
+            assert entry is not None
+            name = self._local_names.get(index) or f"local {index}"
+            self.frame[entry.offset] = (name, None)
+            last = rows[-1] if rows else None
+            if (
+                last is not None
+                and last.type == type_name(entry.type)
+                and entry.offset == last.offset + self._reader.frames.STEP * last.count
+            ):
+                rows[-1] = replace(last, count=last.count + 1)
+            else:
+                rows.append(LocalHome(index, 1, name, type_name(entry.type), None, entry.offset))
+            index += 1
+        return rows
+
+    def _name_frame(self) -> None:
+        """What else lies in the frame."""
+        target = self._reader.target
+        frames = self._reader.frames
+        registers = self._reader.registers
+        locals_ = self.record.homes
+        self.frame[frames.CONTEXT_SLOT] = ("context", CONTEXT)
+        for type_, count, pinned, offset_of in (
+            (I64, locals_.pinned_ints, registers.PINNED, frames.saved_int_offset),
+            (V128, locals_.pinned_floats, registers.FLOAT_PINNED, frames.saved_float_offset),
+        ):
+            for order in range(count):
+                saved = f"caller's {target.register_name(type_, pinned[order])}"
+                self.frame[offset_of(order)] = (saved, None)
+                self._saved.add(saved)
+
+    # -- reading the code
+
+    def _read_code(self) -> list[tuple[int, bytes, Shape]]:
+        """All instructions; jump tables are left out."""
+        found: list[tuple[int, bytes, Shape]] = []
+        position = 0
+        for start, entries, targets in sorted(self.record.tables, key=lambda table: table[0]):
+            found += self._reader.read(self.record.code, position, start)
+            position = entries + _TABLE_ENTRY * len(targets)
+        found += self._reader.read(self.record.code, position, len(self.record.code))
+        return found
+
+    def _group(self, listing: FunctionListing, read: list[tuple[int, bytes, Shape]]) -> None:
+        """Share the machine instructions out to the wasm instructions that they belong to."""
+        record = self.record
+        writer = self._symbols.writer(self._index)
+        writer.position = record.expression
+        stretches: dict[int, list[tuple[int, bytes, Shape]]] = {}
+        cold: list[tuple[int, list[tuple[int, bytes, Shape]]]] = []
+        prologue: list[tuple[int, bytes, Shape]] = []
+        marks = record.marks
+        mark = 0
+        current = prologue
+        # Where the next stretch begins; equal marks are of instructions that left no code but for the last.
+        following = marks[0][0] if marks else len(record.code)
+        for item in read:
+            offset = item[0]
+            if offset >= following:
+                while mark < len(marks) and marks[mark][0] <= offset:
+                    mark += 1
+                wasm = marks[mark - 1][1]
+                following = marks[mark][0] if mark < len(marks) else len(record.code)
+                current = []
+                if offset >= record.cold:
+                    cold.append((wasm, current))
+                else:
+                    current = stretches.setdefault(wasm, current)
+            current.append(item)
+        instructions = list(writer.instructions())
+        if writer.position != listing.wasm_end:
+            raise DecodeError("the text of a function ends elsewhere than its code", writer.position)
+        name = self._instructions
+        groups = listing.groups
+        if prologue:
+            groups.append(Group("prologue", None, 0, "", name(listing, prologue, None, "")))
+        texts = {}
+        nothing: tuple[Instruction, ...] = ()
+        for wasm, depth, text in instructions:
+            texts[wasm] = text
+            found = stretches.get(wasm)
+            machine = name(listing, found, wasm, text) if found else nothing
+            groups.append(Group("body", wasm, depth, text, machine))
+        for wasm, items in cold:
+            if items[0][2].trap == abi.TRAP_STACK_OVERFLOW:
+                # Belongs to the check in the prologue.
+                groups.append(Group("cold", None, 0, "", name(listing, items, None, "")))
+            else:
+                groups.append(Group("cold", wasm, 0, texts[wasm], name(listing, items, wasm, texts[wasm])))
+        groups += self._tables(listing, texts)
+
+    def _tables(self, listing: FunctionListing, texts: dict[int, str]) -> list[Group]:
+        """Jump tables, which belong to the instructions that take their addresses."""
+        users = {
+            item.target: item.wasm_offset
+            for group in listing.groups
+            for item in group.machine
+            if item.flow == "" and item.target is not None
+        }
+        groups = []
+        code = self.record.code
+        for start, entries, targets in sorted(self.record.tables, key=lambda table: table[0]):
+            wasm = users.get(entries)
+            machine = []
+            if entries > start:
+                zeros = ", ".join(["0x00"] * (entries - start))
+                machine.append(Instruction(start, code[start:entries], ".byte", zeros, (), (), "", None, wasm))
+            for offset, leads in zip(range(entries, len(code), _TABLE_ENTRY), targets, strict=False):
+                raw = code[offset : offset + _TABLE_ENTRY]
+                text = f"{listing.labels[leads]} - {listing.labels.get(entries, hex(entries))}"
+                machine.append(Instruction(offset, raw, ".long", text, (), (), "", leads, wasm))
+            groups.append(Group("table", wasm, 0, texts[wasm] if wasm is not None else "", machine))
+        return groups
+
+    # -- giving names
+
+    def _instructions(
+        self,
+        listing: FunctionListing,
+        items: list[tuple[int, bytes, Shape]],
+        wasm: int | None,
+        text: str,
+    ) -> list[Instruction]:
+        """Machine instructions of one wasm instruction, their operands named.
+
+        Registers hold pointers from one instruction to the next, never beyond one wasm instruction but for the pinned
+        ones; so what a register points to is followed here and nowhere else.
+        """
+        registers = self._reader.registers
+        roles: dict[int, Pointer] = {
+            registers.FRAME: FRAME,
+            registers.CONTEXT: CONTEXT,
+            registers.MEMORY_BASE: ("linear", ""),
+        }
+        pinned = frozenset(roles)
+        # Code out of line goes on where a branch left.
+        pointers = self._pointers_at.get(items[0][0]) or dict(roles)
+        result = []
+        names = self.local_registers
+        labels = listing.labels
+        for offset, raw, shape in items:
+            symbols: list[str] = []
+            faults = shape.faults
+            for key in shape.registers:
+                name = names.get(key)
+                if name is not None:
+                    symbols.append(name)
+            memory = shape.memory
+            if memory is not None:
+                base = pointers.get(memory.base)
+                cell: Cell | None = None
+                if base is not None:
+                    cell, faults = self._cell(listing, base, memory, faults)
+                    if cell is not None and cell[0]:
+                        if cell[0] in self._saved:
+                            symbols.clear()
+                        symbols.append(cell[0])
+                if memory.loaded >= 0:
+                    if cell is not None and cell[1] is not None:
+                        pointers[memory.loaded] = cell[1]
+                    else:
+                        pointers.pop(memory.loaded, None)
+                elif shape.written and len(pointers) > 3:
+                    self._forget(pointers, shape.written - pinned)
+            elif shape.written and len(pointers) > 3:
+                self._forget(pointers, shape.written - pinned)
+            operands = shape.operands
+            leads: int | None = None
+            if shape.target is not None:
+                leads = offset + shape.target
+                if shape.flow == "call":
+                    where = listing.symbol if leads == 0 else f"{leads:#x}"
+                    operands = f"{operands}, {where}" if operands else where
+                    leads = None
+                elif memory is None:
+                    operands = f"{operands}, {labels[leads]}" if operands else labels[leads]
+                else:
+                    symbols.append(labels[leads])
+                if (
+                    shape.flow == "branch"
+                    and leads is not None
+                    and leads >= self.record.cold
+                    and len(pointers) > len(roles)
+                ):
+                    self._pointers_at[leads] = dict(pointers)
+            number = shape.trap
+            if number:
+                traps: tuple[str, ...] = (trap_message(number),)
+            elif faults:
+                traps = self._messages(faults, text)
+            else:
+                traps = ()
+            result.append(
+                Instruction(
+                    offset,
+                    raw,
+                    shape.mnemonic,
+                    operands,
+                    tuple(dict.fromkeys(symbols)) if symbols else (),
+                    traps,
+                    shape.flow,
+                    leads,
+                    wasm,
+                )
+            )
+        return result
+
+    @staticmethod
+    def _forget(pointers: dict[int, Pointer], written: frozenset[int]) -> None:
+        for key in written:
+            pointers.pop(key, None)
+
+    def _cell(
+        self, listing: FunctionListing, base: Pointer, memory: MemoryOperand, faults: tuple[int, ...]
+    ) -> tuple[Cell | None, tuple[int, ...]]:
+        """What a memory operand stands for, and the traps that an access there raises."""
+        kind = base[0]
+        offset = memory.displacement
+        if kind == "frame":
+            cell = self.frame.get(offset)
+            slot, rest = divmod(offset - self.record.first_slot, self._reader.frames.STEP)
+            if cell is None and slot >= 0 and not rest:
+                if memory.writes:
+                    listing.spills += 1
+                elif memory.reads:
+                    listing.reloads += 1
+                return (f"slot {slot}", None), faults
+            return cell, faults
+        if kind == "context":
+            return self._symbols.context.get(offset), faults
+        if kind == "linear":
+            if self._faulting and (memory.reads or memory.writes):
+                faults = (*faults, abi.TRAP_MEMORY_OUT_OF_BOUNDS)
+            return None, faults
+        if kind == "record" and offset == abi.RECORD_TYPE and base[1].startswith("element of"):
+            faults = (*faults, abi.TRAP_NULL)
+        return field(base, offset), faults
+
+    def _messages(self, faults: tuple[int, ...], wasm: str) -> tuple[str, ...]:
+        if "rem_" in wasm and abi.TRAP_INTEGER_OVERFLOW in faults:
+            # A remainder has no quotient that could be too large: code sees to the one that would be.
+            faults = tuple(number for number in faults if number != abi.TRAP_INTEGER_OVERFLOW)
+        found = self._traps.get(faults)
+        if found is None:
+            found = self._traps[faults] = tuple(map(trap_message, dict.fromkeys(faults)))
+        return found
