@@ -61,8 +61,8 @@ def _line(item: Instruction, labels: dict[int, str]) -> tuple[object, ...]:
         item.bytes.hex(),
         item.mnemonic,
         item.operands,
-        item.remark,
-        1 if item.traps else 0,
+        ", ".join(item.symbols),
+        " or ".join(item.traps),
         item.target,
         labels.get(item.address),
     )

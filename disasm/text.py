@@ -117,11 +117,13 @@ class TextRenderer:
             shown = raw[:_BYTES_SHOWN].hex(" ") + ("+" if len(raw) > _BYTES_SHOWN else "")
             shown = self._paint("offset", f"{shown:<{3 * _BYTES_SHOWN}}") + " "
         mnemonic = self._paint("mnemonic", f"{item.mnemonic:<{_MNEMONIC}}")
-        remark = item.remark
-        if not remark:
-            return f"{address}  {shown}{mnemonic}{item.operands}"
-        colour = "trap" if item.traps else "remark"
-        return f"{address}  {shown}{mnemonic}{item.operands:<{_OPERANDS}} {self._paint(colour, f'; {remark}')}"
+        line = f"{address}  {shown}{mnemonic}"
+        if not item.symbols and not item.traps:
+            return line + item.operands
+        line += f"{item.operands:<{_OPERANDS}} "
+        symbols = f"; {', '.join(item.symbols)}" if item.symbols else ""
+        traps = f"; trap: {' or '.join(item.traps)}" if item.traps else ""
+        return line + self._paint("remark", symbols) + self._paint("trap", traps)
 
 
 def _count(number: int, what: str) -> str:

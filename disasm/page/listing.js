@@ -34,7 +34,7 @@ vw.facts = function (func) {
 };
 
 vw.machineLine = function (item, rows) {
-  const [address, bytes, mnemonic, operands, remark, traps, target, label] = item;
+  const [address, bytes, mnemonic, operands, symbols, traps, target, label] = item;
   const fragment = document.createDocumentFragment();
   if (label) {
     const line = vw.element("span", "line");
@@ -55,7 +55,8 @@ vw.machineLine = function (item, rows) {
   } else {
     line.append(operands);
   }
-  if (remark) line.append("  ", vw.element("span", traps ? "trap" : "remark", "; " + remark));
+  if (symbols) line.append("  ", vw.element("span", "remark", "; " + symbols));
+  if (traps) line.append("  ", vw.element("span", "trap", (symbols ? "trap: " : "; trap: ") + traps));
   fragment.append(line);
   return fragment;
 };
