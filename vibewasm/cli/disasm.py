@@ -27,8 +27,8 @@ _WIDTH = 160
 
 def _disasm(arguments: Arguments) -> int:
     path = arguments.operands[0]
-    form = _choice(arguments, "--format", _FORMATS) or "text"
-    syntax = _choice(arguments, "--syntax", _SYNTAXES)
+    form = arguments.choice("--format", _FORMATS) or "text"
+    syntax = arguments.choice("--syntax", _SYNTAXES)
     targets: list[str | None] = [*arguments.many("--diff")]
     single = arguments.one("--target")
     _check_combination(arguments, form)
@@ -55,13 +55,6 @@ def _disasm(arguments: Arguments) -> int:
     except WasmError as error:
         raise CommandError(f"{path}: {error}") from error
     return 0
-
-
-def _choice(arguments: Arguments, name: str, among: tuple[str, ...]) -> str | None:
-    value = arguments.one(name)
-    if value is not None and value not in among:
-        raise arguments.error(f"{name} is one of {', '.join(among)}, not {value!r}{hint(value, among)}")
-    return value
 
 
 def _check_combination(arguments: Arguments, form: str) -> None:

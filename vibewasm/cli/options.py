@@ -99,6 +99,13 @@ class Arguments:
         """A :class:`UsageError` of this command, to be raised."""
         return UsageError(message, self.command)
 
+    def choice(self, name: str, among: tuple[str, ...]) -> str | None:
+        """The option's value, which has to be one of a few; ``None`` where the option is absent."""
+        value = self.one(name)
+        if value is not None and value not in among:
+            raise self.error(f"{name} is {' or '.join(among)}, not {value!r}{hint(value, among)}")
+        return value
+
     def number(self, name: str, *, least: int = 0) -> int | None:
         """The option's value as a decimal number of at least ``least``; ``None`` where the option is absent."""
         text = self.one(name)

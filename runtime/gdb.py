@@ -1,0 +1,113 @@
+"""gdb's interface for code that is made at run time (gdb manual, "JIT Compilation Interface").
+
+gdb puts a breakpoint on a function of a fixed name, in whatever shared object has it, and reads a list of ELF files in
+memory from a variable of a fixed name each time that function is called.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import os
+import platform
+
+from .elf import functions_object, shared_object
+from .observers import ELF_MACHINES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .observers import Function
+
+_FUNCTION = "__jit_debug_register_code"
+_VARIABLE = "__jit_debug_descriptor"
+_REGISTER, _UNREGISTER = 1, 2
+
+
+class _Entry(ctypes.Structure):
+    """``struct jit_code_entry``: one ELF file in memory, in a list of all."""
+
+
+_Entry._fields_ = [
+    ("next", ctypes.POINTER(_Entry)),
+    ("previous", ctypes.POINTER(_Entry)),
+    ("address", ctypes.c_char_p),
+    ("size", ctypes.c_uint64),
+]
+
+
+class _Descriptor(ctypes.Structure):
+    """``struct jit_descriptor``."""
+
+    _fields_ = [
+        ("version", ctypes.c_uint32),
+        ("action", ctypes.c_uint32),
+        ("relevant", ctypes.POINTER(_Entry)),
+        ("first", ctypes.POINTER(_Entry)),
+    ]
+
+
+class Registration:
+    """Functions that gdb knows until this object is gone."""
+
+    __slots__ = ("_entry", "_forget", "_object")
+
+    def __init__(self, entry: _Entry, object_: bytes, forget: Callable[[_Entry], None]) -> None:
+        self._entry = entry
+        self._object = object_
+        self._forget = forget
+
+    def __del__(self) -> None:
+        self._forget(self._entry)
+
+
+class Gdb:
+    """Tells gdb of functions.
+
+    Raises:
+        OSError: the shared object with gdb's hooks cannot be loaded.
+    """
+
+    def __init__(self) -> None:
+        # Reentrant: a registration may be collected while another is made.
+        self._lock = _thread.RLock()
+        self._machine = ELF_MACHINES[platform.machine()]
+        version = (1).to_bytes(4, "little") + bytes(ctypes.sizeof(_Descriptor) - 4)
+        # gdb reads the object through the name under which it was loaded, so that has to lead somewhere from outside.
+        self._file = os.memfd_create("vibewasm-gdb", os.MFD_CLOEXEC)
+        with open(self._file, "wb", closefd=False) as file:
+            file.write(shared_object(self._machine, _FUNCTION, _VARIABLE, version))
+        self._library = ctypes.CDLL(f"/proc/{os.getpid()}/fd/{self._file}")
+        self._changed = self._library[_FUNCTION]
+        self._descriptor = _Descriptor.in_dll(self._library, _VARIABLE)
+
+    def published(self, functions: list[Function]) -> Registration:
+        """Tell gdb of functions, until the registration is gone."""
+        object_ = functions_object(self._machine, functions)
+        entry = _Entry(address=object_, size=len(object_))
+        descriptor = self._descriptor
+        with self._lock:
+            entry.next = descriptor.first
+            if descriptor.first:
+                descriptor.first.contents.previous = ctypes.pointer(entry)
+            descriptor.first = ctypes.pointer(entry)
+            self._tell(_REGISTER, entry)
+        return Registration(entry, object_, self._forget)
+
+    def _forget(self, entry: _Entry) -> None:
+        descriptor = self._descriptor
+        with self._lock:
+            if entry.previous:
+                entry.previous.contents.next = entry.next
+            else:
+                descriptor.first = entry.next
+            if entry.next:
+                entry.next.contents.previous = entry.previous
+            self._tell(_UNREGISTER, entry)
+
+    def _tell(self, action: int, entry: _Entry) -> None:
+        self._descriptor.action = action
+        self._descriptor.relevant = ctypes.pointer(entry)
+        self._changed()
+        self._descriptor.action = 0
