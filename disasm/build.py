@@ -74,14 +74,22 @@ def indices_of(module: Module, functions: Iterable[int | str]) -> list[int] | No
 
 
 class Builder:
-    """Makes listings of one module's functions for one target."""
+    """Makes listings of one module's functions for one target.
 
-    def __init__(self, module: Module, target: str | None, syntax: str | None) -> None:
+    Args:
+        module: the module.
+        target, syntax: see :func:`disassemble`.
+        reader: one of that target and syntax, which has read other modules before and is faster for it.
+    """
+
+    def __init__(
+        self, module: Module, target: str | None = None, syntax: str | None = None, reader: Reader | None = None
+    ) -> None:
         if target is not None and target != module.compiler.target_name:
             module = _compiled_for(module, target)
         self._module = module
         self._info = module.info
-        self._reader = Reader(module.compiler.target_name, syntax)
+        self._reader = reader or Reader(module.compiler.target_name, syntax)
         self._symbols = Symbols(module.info, module.layout)
         self._faulting = not module.compiler.explicit_bounds
 

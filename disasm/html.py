@@ -154,3 +154,9 @@ def notebook(listings: Iterable[FunctionListing], left_out: int = 0) -> str:
     if left_out:
         parts.append(f"<p>… and {left_out} more functions</p>")
     return "".join(parts)
+
+
+def examples() -> list[tuple[str, str]]:
+    """Titles and texts of the explorer's examples; a title stands in the first line, a comment."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted((_PAGE / "examples").glob("*.wat"))]
+    return [(text.partition("\n")[0].removeprefix(";; "), text) for text in texts]

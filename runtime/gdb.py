@@ -10,6 +10,7 @@ import _thread
 import ctypes
 import os
 import platform
+import sys
 
 from .elf import functions_object, shared_object
 from .observers import ELF_MACHINES
@@ -58,8 +59,10 @@ class Registration:
         self._object = object_
         self._forget = forget
 
-    def __del__(self) -> None:
-        self._forget(self._entry)
+    def __del__(self, _ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        # When the interpreter ends, what telling gdb takes may be gone; so is the code, soon.
+        if not _ending():
+            self._forget(self._entry)
 
 
 class Gdb:

@@ -78,9 +78,10 @@ vw.rows = function (func, options = {}) {
     left.title = left.textContent;
     const right = vw.element("div", "cell machine");
     for (const item of machine) right.append(vw.machineLine(item));
-    const key = kind === "body" || kind === "cold" || kind === "table" ? String(offset) : "prologue";
+    // Offsets are places in the module, so they tell functions apart; prologues have none.
+    const key = offset === null ? `prologue ${func.index}` : String(offset);
     for (const cell of [left, right]) {
-      cell.dataset.key = offset === null ? "prologue" : key;
+      cell.dataset.key = key;
       cell.tabIndex = -1;
     }
     rows.append(left);
@@ -91,15 +92,19 @@ vw.rows = function (func, options = {}) {
 };
 
 // Hover, focus and keys for everything with a data-key below `root`. `changed(key)` is told what is lit.
+// Returns a function that lights several keys, for a caller that knows what belongs together.
 vw.link = function (root, changed) {
   let lit = null;
-  const light = (key) => {
-    if (key === lit) return;
+  const show = (keys) => {
     for (const cell of root.querySelectorAll(".cell.hot")) cell.classList.remove("hot");
-    lit = key;
-    if (key !== null) {
+    for (const key of keys) {
       for (const cell of root.querySelectorAll(`.cell[data-key="${CSS.escape(key)}"]`)) cell.classList.add("hot");
     }
+  };
+  const light = (key) => {
+    if (key === lit) return;
+    lit = key;
+    show(key === null ? [] : [key]);
     if (changed) changed(key);
   };
   root.addEventListener("mouseover", (event) => {
@@ -139,7 +144,7 @@ vw.link = function (root, changed) {
     const line = link.closest(".rows").querySelector(`.line[data-label="${CSS.escape(link.dataset.to)}"]`);
     if (line) vw.flash(line);
   });
-  return light;
+  return (keys) => { lit = undefined; show(keys); };
 };
 
 // Show a line for a moment.

@@ -116,7 +116,7 @@ def _pieces(
 
     from vibewasm.disasm.build import Builder
 
-    builders = [Builder(each, None, syntax) for each in modules]
+    builders = [Builder(each, syntax=syntax) for each in modules]
     if len(builders) == 2:
         from vibewasm.disasm.diff import side_by_side
 
