@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Locals that get a row of their own in a listing; the others are there as runs.
 _MOST_LOCALS = 128
 _TABLE_ENTRY = 4
+_CELL = 8
+#: From a vector register's number to its key.
+_VECTORS = 64
 
 
 def disassemble(
@@ -118,6 +121,7 @@ class _Function(Builder):
         record: the recorded compilation.
         frame: what lies at each offset from the frame pointer, but for the operand stack.
         local_registers: names of the locals that live in registers, by the registers' keys.
+        _kept: what is saved of the caller's in this frame, by the registers' keys.
         _pointers_at: what registers point to at the beginning of code out of line, by its address.
     """
 
@@ -131,7 +135,7 @@ class _Function(Builder):
         self._local_names = self._symbols.locals_of(index)
         self.frame: dict[int, Cell] = {}
         self.local_registers: dict[int, str] = {}
-        self._saved: set[str] = set()
+        self._kept: dict[int, str] = {}
         self._pointers_at: dict[int, dict[int, Pointer]] = {}
         self._traps: dict[tuple[int, ...], tuple[str, ...]] = {}
 
@@ -179,7 +183,7 @@ class _Function(Builder):
             assert entry is not None
             name = self._local_names.get(index) or f"local {index}"
             if entry.reg >= 0:
-                key = entry.reg + (64 if is_float(entry.type) else 0)
+                key = entry.reg + (_VECTORS if is_float(entry.type) else 0)
                 self.local_registers[key] = name
                 register: str | None = target.register_name(entry.type, entry.reg)
             else:
@@ -211,19 +215,16 @@ class _Function(Builder):
 
     def _name_frame(self) -> None:
         """What else lies in the frame."""
-        target = self._reader.target
-        frames = self._reader.frames
+        self.frame[self._reader.frames.CONTEXT_SLOT] = ("context", CONTEXT)
         registers = self._reader.registers
         locals_ = self.record.homes
-        self.frame[frames.CONTEXT_SLOT] = ("context", CONTEXT)
-        for type_, count, pinned, offset_of in (
-            (I64, locals_.pinned_ints, registers.PINNED, frames.saved_int_offset),
-            (V128, locals_.pinned_floats, registers.FLOAT_PINNED, frames.saved_float_offset),
+        name = self._reader.target.register_name
+        for type_, kept in (
+            (I64, registers.PINNED[: locals_.pinned_ints]),
+            (V128, registers.FLOAT_PINNED[: locals_.pinned_floats]),
         ):
-            for order in range(count):
-                saved = f"caller's {target.register_name(type_, pinned[order])}"
-                self.frame[offset_of(order)] = (saved, None)
-                self._saved.add(saved)
+            for number in kept:
+                self._kept[number + (_VECTORS if is_float(type_) else 0)] = f"caller's {name(type_, number)}"
 
     # -- reading the code
 
@@ -335,30 +336,20 @@ class _Function(Builder):
         names = self.local_registers
         labels = listing.labels
         for offset, raw, shape in items:
-            symbols: list[str] = []
+            symbols = [names[key] for key in shape.registers if key in names]
             faults = shape.faults
-            for key in shape.registers:
-                name = names.get(key)
-                if name is not None:
-                    symbols.append(name)
             memory = shape.memory
             if memory is not None:
                 base = pointers.get(memory.base)
-                cell: Cell | None = None
                 if base is not None:
-                    cell, faults = self._cell(listing, base, memory, faults)
-                    if cell is not None and cell[0]:
-                        if cell[0] in self._saved:
-                            symbols.clear()
-                        symbols.append(cell[0])
-                if memory.loaded >= 0:
-                    if cell is not None and cell[1] is not None:
-                        pointers[memory.loaded] = cell[1]
-                    else:
-                        pointers.pop(memory.loaded, None)
-                elif shape.written and len(pointers) > 3:
+                    symbols, faults = self._access(listing, base, memory, symbols, faults)
+                if memory.loads:
+                    self._load_pointers(pointers, base, memory)
+                elif shape.written and len(pointers) > len(roles):
                     self._forget(pointers, shape.written - pinned)
-            elif shape.written and len(pointers) > 3:
+            elif shape.written and len(pointers) > len(roles):
+                if shape.flow == "call":
+                    symbols += [pointers[key][1] for key in shape.registers if pointers.get(key, CONTEXT)[0] == "code"]
                 self._forget(pointers, shape.written - pinned)
             operands = shape.operands
             leads: int | None = None
@@ -406,31 +397,62 @@ class _Function(Builder):
         for key in written:
             pointers.pop(key, None)
 
-    def _cell(
-        self, listing: FunctionListing, base: Pointer, memory: MemoryOperand, faults: tuple[int, ...]
-    ) -> tuple[Cell | None, tuple[int, ...]]:
-        """What a memory operand stands for, and the traps that an access there raises."""
-        kind = base[0]
-        offset = memory.displacement
-        if kind == "frame":
-            cell = self.frame.get(offset)
-            slot, rest = divmod(offset - self.record.first_slot, self._reader.frames.STEP)
-            if cell is None and slot >= 0 and not rest:
-                if memory.writes:
-                    listing.spills += 1
-                elif memory.reads:
-                    listing.reloads += 1
-                return (f"slot {slot}", None), faults
-            return cell, faults
-        if kind == "context":
-            return self._symbols.context.get(offset), faults
+    def _access(
+        self,
+        listing: FunctionListing,
+        base: Pointer,
+        memory: MemoryOperand,
+        symbols: list[str],
+        faults: tuple[int, ...],
+    ) -> tuple[list[str], tuple[int, ...]]:
+        """What an instruction's operands stand for, that in memory included, and the traps that it can raise."""
+        kind, label = base
         if kind == "linear":
             if self._faulting and (memory.reads or memory.writes):
                 faults = (*faults, abi.TRAP_MEMORY_OUT_OF_BOUNDS)
-            return None, faults
-        if kind == "record" and offset == abi.RECORD_TYPE and base[1].startswith("element of"):
+            return symbols, faults
+        if kind == "record" and memory.displacement == abi.RECORD_TYPE and label.startswith("element of"):
+            # A null reference is the address 0, whose page is not mapped.
             faults = (*faults, abi.TRAP_NULL)
-        return field(base, offset), faults
+        found = []
+        kept = False
+        for place in range(max(len(memory.moved), 1)):
+            offset = memory.displacement + _CELL * place
+            cell = self._cell(base, offset)
+            if cell is not None:
+                found.append(cell[0])
+            elif kind == "frame":
+                slot, rest = divmod(offset - self.record.first_slot, self._reader.frames.STEP)
+                if slot >= 0 and not rest:
+                    found.append(f"slot {slot}")
+                    listing.spills += memory.writes
+                    listing.reloads += memory.reads
+                elif place < len(memory.moved) and memory.moved[place] in self._kept:
+                    # What else lies in a frame is what the function saves and restores.
+                    found.append(self._kept[memory.moved[place]])
+                    kept = True
+        # A register that is saved or restored holds the caller's value, not the local.
+        return found if kept else symbols + found, faults
+
+    def _cell(self, base: Pointer, offset: int) -> Cell | None:
+        """What lies at an offset of the block that a pointer leads to; ``None`` if it has no name."""
+        if base is FRAME:
+            return self.frame.get(offset)
+        if base is CONTEXT:
+            return self._symbols.context.get(offset)
+        return field(base, offset)
+
+    def _load_pointers(self, pointers: dict[int, Pointer], base: Pointer | None, memory: MemoryOperand) -> None:
+        """Note what registers point to that have been loaded."""
+        found = []
+        for place, key in enumerate(memory.moved):
+            cell = self._cell(base, memory.displacement + _CELL * place) if base is not None else None
+            found.append((key, cell[1] if cell is not None else None))
+        for key, pointer in found:
+            if pointer is not None:
+                pointers[key] = pointer
+            else:
+                pointers.pop(key, None)
 
     def _messages(self, faults: tuple[int, ...], wasm: str) -> tuple[str, ...]:
         if "rem_" in wasm and abi.TRAP_INTEGER_OVERFLOW in faults:

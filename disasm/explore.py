@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 
-from vibewasm.backends import TARGETS
 from vibewasm.config import Config
 from vibewasm.engine import Engine
 from vibewasm.errors import DecodeError, ValidationError, WasmError, WatError
@@ -16,7 +15,7 @@ from vibewasm.wat.source_map import wat2wasm_with_lines
 
 from .build import Builder
 from .html import page_data
-from .machine import Reader
+from .machine import Reader, targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,8 +80,8 @@ class Explorer:
         explicit_bounds: bool,
     ) -> dict[str, object]:
         end = time.monotonic() + MOST_SECONDS
-        targets = []
-        for name in TARGETS:
+        found = []
+        for name in targets():
             module = Module(self._engine(name, fuel, explicit_bounds), binary)
             if not lines:
                 _fill(lines, module.info, distances)
@@ -97,8 +96,8 @@ class Explorer:
                 if time.monotonic() > end:
                     raise TooMuchError(f"compiling took more than {MOST_SECONDS:.0f} seconds")
                 functions.append(page_data(builder.function(index)))
-            targets.append({"name": name, "title": reader.target.TITLE, "functions": functions})
-        return {"targets": targets, "lines": lines, "error": None}
+            found.append({"name": name, "title": reader.target.TITLE, "functions": functions})
+        return {"targets": found, "lines": lines, "error": None}
 
     def _engine(self, target: str, fuel: bool, explicit_bounds: bool) -> Engine:
         key = (target, fuel, explicit_bounds)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
+
+from vibewasm.backends import TARGETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,18 +29,12 @@ class Frames(Protocol):
     """What a backend's ``frames`` module says of the places in a frame, as offsets from the frame pointer.
 
     Attributes:
-        CONTEXT_SLOT: where the instance context is.
-        STEP: from a slot to the next one.
+        CONTEXT_SLOT: where the instance context is; what a function saves comes next.
+        STEP: from a cell to the next one.
     """
 
     CONTEXT_SLOT: int
     STEP: int
-
-    def saved_int_offset(self, order: int) -> int:
-        """Where the caller's value of a pinned general register is."""
-
-    def saved_float_offset(self, order: int) -> int:
-        """Where the caller's value of a pinned vector register is."""
 
 
 class Registers(Protocol):
@@ -64,7 +61,7 @@ class Target(Protocol):
         NAME, TITLE: the backend's name, and the processor's name for people.
         SYNTAXES: which syntaxes operands can be written in, the default first.
         REGISTERS: keys by the names that registers have in operands.
-        LOADS: mnemonics of loads that may load a pointer.
+        MOVES: mnemonics of plain loads and stores.
         FAULTS: traps that an instruction raises for some values of its operands, by mnemonic.
     """
 
@@ -72,7 +69,7 @@ class Target(Protocol):
     TITLE: str
     SYNTAXES: tuple[str, ...]
     REGISTERS: dict[str, int]
-    LOADS: frozenset[str]
+    MOVES: frozenset[str]
     FAULTS: dict[str, tuple[int, ...]]
 
     def capstone_mode(self, capstone: Any) -> tuple[int, int]:
@@ -81,11 +78,14 @@ class Target(Protocol):
     def register_name(self, type_: int, number: int) -> str:
         """What a register that holds a value of the type is called."""
 
+    def accesses(self, mnemonic: str, reads: bool, writes: bool) -> tuple[bool, bool]:
+        """Whether an instruction reads and writes its memory operand; capstone's opinion is given."""
+
     def trap(self, raw: bytes, syntax: str) -> tuple[int, str, str] | None:
         """The trap that an instruction is made to raise: its number, the mnemonic and the operands."""
 
-    def spans(self, decoder: Any, code: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Offset and size of each instruction."""
+    def spans(self, decoder: Any, code: bytes, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+        """Offset and size of each instruction, and whether it is none but the distance from there to a jump table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,9 @@ class MemoryOperand:
         base, index: keys of registers, or -1.
         displacement: in bytes.
         reads, writes: what the instruction does there; neither for one that takes the address only.
-        loaded: key of the register that a plain load fills, or -1.
+        moved: keys of the registers that are loaded from or stored to neighbouring cells, one cell each; empty where
+            what is there is an operand of something else.
+        loads: whether these registers are loaded, whole, so that they may hold pointers afterwards.
     """
 
     base: int
@@ -104,7 +106,8 @@ class MemoryOperand:
     displacement: int
     reads: bool
     writes: bool
-    loaded: int
+    moved: tuple[int, ...]
+    loads: bool
 
 
 class Shape(NamedTuple):
@@ -134,14 +137,19 @@ class Shape(NamedTuple):
     faults: tuple[int, ...]
 
 
+def targets() -> tuple[str, ...]:
+    """Names of the targets that code can be made for and read, the host's or not."""
+    return tuple(name for name in TARGETS if find_spec(f"vibewasm.backends.{name}.target") is not None)
+
+
 def target_named(name: str) -> Target:
     """How code of the target is read.
 
     Raises:
         ValueError: there is no such target.
     """
-    if name not in ("x86_64", "aarch64"):
-        raise ValueError(f"there is no target {name!r}; x86_64 and aarch64 can be read")
+    if name not in TARGETS:
+        raise ValueError(f"there is no target {name!r}; {' and '.join(TARGETS)} can be read")
     found: Any = import_module(f".{name}", __package__)
     return found  # type: ignore[no-any-return]  # a module with the attributes of the protocol
 
@@ -181,8 +189,12 @@ class Reader:
     def read(self, code: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, Shape]]:
         """Offset, bytes and meaning of each instruction from ``start`` to ``end``."""
         shapes = self._shapes
-        for offset, size in self.target.spans(self._lite, code, start, end):
+        for offset, size, is_data in self.target.spans(self._lite, code, start, end):
             raw = code[offset : offset + size]
+            if is_data:
+                distance = int.from_bytes(raw, "little", signed=True)
+                yield offset, raw, Shape(".long", "", (), frozenset(), None, "", distance, 0, ())
+                continue
             shape = shapes.get(raw)
             if shape is None:
                 if len(shapes) >= _KEPT:
@@ -209,33 +221,28 @@ class Reader:
         mnemonic: str = instruction.mnemonic
         registers: list[int] = []
         memory: MemoryOperand | None = None
-        loaded = -1
         immediate: int | None = None
         if mnemonic.startswith("nop"):
             # Its operands only make it longer.
             return Shape(mnemonic, instruction.op_str, (), frozenset(), None, "", None, 0, ())
         for operand in instruction.operands:
             if operand.type == cs.CS_OP_REG:
-                key = keys.get(name_of(operand.reg), -1)
-                registers.append(key)
-                if operand.access == cs.CS_AC_WRITE and mnemonic in target.LOADS:
-                    loaded = key
+                registers.append(keys.get(name_of(operand.reg), -1))
             elif operand.type == cs.CS_OP_IMM:
                 immediate = operand.imm
             elif operand.type == cs.CS_OP_MEM:
                 place = operand.mem
                 base = keys.get(name_of(place.base) or "", -1)
                 index = keys.get(name_of(place.index) or "", -1)
-                registers += [base, index]
                 access = operand.access
-                if mnemonic.startswith("lea"):
-                    access = 0
-                reads, writes = bool(access & cs.CS_AC_READ), bool(access & cs.CS_AC_WRITE)
-                memory = MemoryOperand(base, index, place.disp, reads, writes, -1)
+                reads, writes = target.accesses(mnemonic, bool(access & cs.CS_AC_READ), bool(access & cs.CS_AC_WRITE))
+                memory = MemoryOperand(base, index, place.disp, reads, writes, (), False)
                 if name_of(place.base) == "rip":
                     immediate = place.disp + instruction.size
-        if memory is not None and loaded >= 0:
-            memory = replace(memory, loaded=loaded)
+        if memory is not None:
+            moves = mnemonic in target.MOVES and memory.reads != memory.writes
+            memory = replace(memory, moved=tuple(registers) if moves else (), loads=moves and memory.reads)
+            registers += [memory.base, memory.index]
         written = frozenset(keys.get(name_of(number), -1) for number in instruction.regs_access()[1])
         flow, relative = self._flow(instruction, immediate, memory)
         text: str = instruction.op_str

@@ -35,6 +35,7 @@ _POLICY = (
 )
 _FILES = {
     "/": ("explore.html", "text/html"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
     "/style.css": ("style.css", "text/css"),
     "/explore.css": ("explore.css", "text/css"),
     "/listing.js": ("listing.js", "text/javascript"),

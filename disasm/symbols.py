@@ -33,10 +33,10 @@ _FIELDS: dict[str, dict[int, tuple[str, str]]] = {
         abi.STORE_STACK_LIMIT: ("stack limit", ""),
         abi.STORE_INTERRUPT: ("interrupt word", ""),
         abi.STORE_FUEL: ("fuel", ""),
-        abi.STORE_POLL_STUB: ("poll", ""),
-        abi.STORE_UNWIND: ("unwind", ""),
-        abi.STORE_MEMORY_COPY: ("memory.copy", ""),
-        abi.STORE_MEMORY_FILL: ("memory.fill", ""),
+        abi.STORE_POLL_STUB: ("poll", "code"),
+        abi.STORE_UNWIND: ("unwind", "code"),
+        abi.STORE_MEMORY_COPY: ("memory.copy", "code"),
+        abi.STORE_MEMORY_FILL: ("memory.fill", "code"),
         abi.STORE_FLOAT_MODE: ("floating-point mode", ""),
         **{
             abi.STORE_BUILTINS + 8 * number: (name.replace("_", ".", 1), "record")
@@ -44,7 +44,7 @@ _FIELDS: dict[str, dict[int, tuple[str, str]]] = {
         },
     },
     "record": {
-        abi.RECORD_CODE: ("{}", ""),
+        abi.RECORD_CODE: ("{}", "code"),
         abi.RECORD_CTX: ("context of {}", "other context"),
         abi.RECORD_TYPE: ("type of {}", ""),
         abi.RECORD_INDEX: ("number of {}", ""),
@@ -136,7 +136,8 @@ class Symbols:
             by_pointer = layout.global_by_pointer(index)
             yield layout.global_(index), (f"address of {called}", ("global", called)) if by_pointer else (called, None)
         for defined in range(len(info.bodies)):
-            yield layout.slot(defined), (name("func", info.imported_funcs + defined), None)
+            called = name("func", info.imported_funcs + defined)
+            yield layout.slot(defined), (called, ("code", called))
 
 
 def _names(info: ModuleInfo) -> dict[str, dict[int, str]]:

@@ -23,8 +23,8 @@ REGISTERS = {
     for number, name in enumerate(names)
 } | {name: _VECTORS + number for number, name in enumerate(regs.NAMES_XMM)}
 
-#: Loads of a whole register, which may be a pointer.
-LOADS = frozenset(("mov", "movq"))
+#: Plain loads and stores of one register.
+MOVES = frozenset(("mov", "movl", "movq", "movups", "movss", "movsd"))
 #: Traps that an instruction raises by its operands' values. The divisor may be zero, and a quotient too large.
 FAULTS = dict.fromkeys(("idiv", "idivl", "idivq"), (7, 6)) | dict.fromkeys(("div", "divl", "divq"), (7,))
 
@@ -46,6 +46,11 @@ def register_name(type_: int, number: int) -> str:
     return (regs.NAMES_64 if type_ else regs.NAMES_32)[number]
 
 
+def accesses(mnemonic: str, reads: bool, writes: bool) -> tuple[bool, bool]:
+    """Whether an instruction reads and writes its memory operand: LEA takes the address only."""
+    return (False, False) if mnemonic.startswith("lea") else (reads, writes)
+
+
 def trap(raw: bytes, syntax: str) -> tuple[int, str, str] | None:
     """The trap that an instruction raises whatever its operands are: its number, the mnemonic and the operands."""
     if raw[:3] != _UD1 or raw[3] not in TRAPS:
@@ -55,8 +60,8 @@ def trap(raw: bytes, syntax: str) -> tuple[int, str, str] | None:
     return raw[3], "ud1", f"eax, dword ptr [rax + {raw[3]:#x}]"
 
 
-def spans(decoder: Any, code: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Offset and size of each instruction; what cannot be decoded is one byte each.
+def spans(decoder: Any, code: bytes, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """Offset and size of each instruction; what cannot be decoded is one byte each. There are no data amid code.
 
     capstone decodes a stretch up to what looks like a trap at once; where that is inside an instruction, that one is
     decoded by itself.
@@ -68,12 +73,12 @@ def spans(decoder: Any, code: bytes, start: int, end: int) -> Iterator[tuple[int
             trap = code.find(_UD1, start, end)
         limit = trap if trap >= 0 else end
         for offset, size, _, _ in lite(code[start:limit], start):
-            yield offset, size
+            yield offset, size, False
             start = offset + size
         if start == trap:
-            yield start, len(_UD1) + 1
+            yield start, len(_UD1) + 1, False
             start += len(_UD1) + 1
         elif start < end:
             size = max((size for _, size, _, _ in lite(code[start : min(start + _LONGEST, end)], start, 1)), default=1)
-            yield start, size
+            yield start, size, False
             start += size
