@@ -8,7 +8,7 @@ import vibewasm
 from tests.api.wasm import gets, instance_of
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const, unsigned
-from vibewasm.disasm.machine import Reader, targets
+from vibewasm.disasm.machine import Reader, target_named, targets
 from vibewasm.disasm.model import FunctionListing
 from vibewasm.errors import TRAPS
 
@@ -84,6 +84,24 @@ def test_bytes_that_are_no_instruction_are_shown_as_bytes() -> None:
         ".byte 0x8b",
     ]
     assert [shape.flow for shape in shapes] == ["", "bad", "", "bad", "bad"]
+
+
+def test_a_distance_amid_code_is_no_instruction() -> None:
+    words = (
+        0x1000_0090,  # adr x16, #16
+        0xB980_0208,  # ldrsw x8, [x16]
+        0x8B08_0210,  # add x16, x16, x8
+        0x1400_0002,  # b #8
+        0x0012_3458,  # how far away the table is
+        0xD503_201F,  # nop
+    )
+    code = b"".join(word.to_bytes(4, "little") for word in words)
+    spans = list(target_named("aarch64").spans(None, code, 0, len(code)))
+    assert spans == [(offset, 4, offset == 16) for offset in range(0, 24, 4)]
+    # Without the jump over it, or its address taken, it is code.
+    for place in (0, 12):
+        other = code[:place] + words[5].to_bytes(4, "little") + code[place + 4 :]
+        assert not any(is_data for _, _, is_data in target_named("aarch64").spans(None, other, 0, len(code)))
 
 
 @pytest.mark.parametrize("target", targets())

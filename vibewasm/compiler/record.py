@@ -18,7 +18,7 @@ class Recording:
             they lead.
         cold: where code out of line begins.
         homes: homes of the locals.
-        first_slot: frame offset of the operand stack's first slot; the next ones lie below, 8 bytes each.
+        first_slot: frame offset of the operand stack's first slot; the next ones follow at the backend's ``STEP``.
         frame_size: bytes of the frame below the frame pointer.
     """
 
