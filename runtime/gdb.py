@@ -52,17 +52,17 @@ class _Descriptor(ctypes.Structure):
 class Registration:
     """Functions that gdb knows until this object is gone."""
 
-    __slots__ = ("_entry", "_forget", "_object")
+    __slots__ = ("_entry", "_gdb", "_object")
 
-    def __init__(self, entry: _Entry, object_: bytes, forget: Callable[[_Entry], None]) -> None:
+    def __init__(self, gdb: Gdb, entry: _Entry, object_: bytes) -> None:
+        self._gdb = gdb
         self._entry = entry
         self._object = object_
-        self._forget = forget
 
     def __del__(self, _ending: Callable[[], bool] = sys.is_finalizing) -> None:
         # When the interpreter ends, what telling gdb takes may be gone; so is the code, soon.
         if not _ending():
-            self._forget(self._entry)
+            self._gdb.forget(self._entry, self._object)
 
 
 class Gdb:
@@ -73,8 +73,10 @@ class Gdb:
     """
 
     def __init__(self) -> None:
-        # Reentrant: a registration may be collected while another is made.
-        self._lock = _thread.RLock()
+        self._lock = _thread.allocate_lock()
+        #: Entries to be taken from the list, and the files that they lead to. A registration may be collected at any
+        #: moment, also while another one is being made.
+        self._gone: list[tuple[_Entry, bytes]] = []
         self._machine = ELF_MACHINES[platform.machine()]
         version = (1).to_bytes(4, "little") + bytes(ctypes.sizeof(_Descriptor) - 4)
         # gdb reads the object through the name under which it was loaded, so that has to lead somewhere from outside.
@@ -96,18 +98,34 @@ class Gdb:
                 descriptor.first.contents.previous = ctypes.pointer(entry)
             descriptor.first = ctypes.pointer(entry)
             self._tell(_REGISTER, entry)
-        return Registration(entry, object_, self._forget)
+        self._clean()
+        return Registration(self, entry, object_)
 
-    def _forget(self, entry: _Entry) -> None:
-        descriptor = self._descriptor
-        with self._lock:
-            if entry.previous:
-                entry.previous.contents.next = entry.next
-            else:
-                descriptor.first = entry.next
-            if entry.next:
-                entry.next.contents.previous = entry.previous
-            self._tell(_UNREGISTER, entry)
+    def forget(self, entry: _Entry, object_: bytes) -> None:
+        """Take an entry from the list: now, or when whoever is changing the list is done."""
+        self._gone.append((entry, object_))
+        self._clean()
+
+    def _clean(self) -> None:
+        while self._gone and self._lock.acquire(blocking=False):
+            try:
+                # The file in memory is kept until gdb has been told.
+                entry, _object = self._gone.pop()
+                self._unlink(entry)
+            except IndexError:
+                # Another thread has done it.
+                return
+            finally:
+                self._lock.release()
+
+    def _unlink(self, entry: _Entry) -> None:
+        if entry.previous:
+            entry.previous.contents.next = entry.next
+        else:
+            self._descriptor.first = entry.next
+        if entry.next:
+            entry.next.contents.previous = entry.previous
+        self._tell(_UNREGISTER, entry)
 
     def _tell(self, action: int, entry: _Entry) -> None:
         self._descriptor.action = action

@@ -11,6 +11,7 @@ import os
 import platform
 import time
 from struct import pack
+from weakref import WeakSet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,15 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODE = 0o600
 
 
+class _Published:
+    """Functions that can be called as long as this object is there."""
+
+    __slots__ = ("__weakref__", "functions")
+
+    def __init__(self, functions: list[Function]) -> None:
+        self.functions = functions
+
+
 class _FileOfProcess:
     """A file per process that is written to. A forked child makes its own, and begins it with what it inherited."""
 
@@ -44,10 +54,11 @@ class _FileOfProcess:
         self._lock = _thread.allocate_lock()
         self._process = 0
         self._file = -1
-        self._known: list[Function] = []
+        self._known: WeakSet[_Published] = WeakSet()
 
-    def published(self, functions: list[Function]) -> None:
+    def published(self, functions: list[Function]) -> _Published:
         """Write the functions to the file."""
+        found = _Published(functions)
         if self._process not in (0, os.getpid()):
             # The lock may have been held by a thread that does not exist here.
             self._lock = _thread.allocate_lock()
@@ -59,11 +70,13 @@ class _FileOfProcess:
                     self._file = -1
                 self._file = self._open(os.getpid())
                 self._process = os.getpid()
-                new = self._known + functions
-            self._known += functions
+                # Of what was published before, only what is still there.
+                new = [function for known in self._known for function in known.functions] + functions
+            self._known.add(found)
             data = b"".join(map(self._record, new))
             while data:
                 data = data[os.write(self._file, data) :]
+        return found
 
     def _open(self, process: int) -> int:
         raise NotImplementedError

@@ -116,6 +116,24 @@ def test_a_forked_child_writes_a_map_of_its_own() -> None:
         forget_observers()
 
 
+def test_a_forked_child_does_not_read_code_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JITDUMPDIR", str(tmp_path))
+    try:
+        make(profile="jitdump").exports.outer()
+        gc.collect()
+        instance = make(profile="jitdump")
+        child = os.fork()
+        if not child:
+            instance.exports.spin(1)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        dump = (tmp_path / f"jit-{child}.dump").read_bytes()
+        assert b"spin\0" in dump
+        assert b"middle\0" not in dump
+    finally:
+        forget_observers()
+
+
 def test_a_jitdump_holds_names_and_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JITDUMPDIR", str(tmp_path))
     instance = make(profile="jitdump")
