@@ -143,9 +143,11 @@ def test_a_jitdump_holds_names_and_code(tmp_path: Path, monkeypatch: pytest.Monk
         magic, version, size, _, _, pid, _, _ = struct.unpack_from("<IIIIIIQQ", data)
         assert (magic, version, size, pid) == (0x4A695444, 1, 40, os.getpid())
         found: dict[str, tuple[int, bytes]] = {}
+        records = 0
         while size < len(data):
             kind, total, _, owner, _, _, address, length, index = struct.unpack_from("<IIQIIQQQQ", data, size)
-            assert (kind, owner, index) == (0, os.getpid(), len(found))
+            assert (kind, owner, index) == (0, os.getpid(), records)
+            records += 1
             name, _, code = data[size + 56 : size + total].partition(b"\0")
             assert len(code) == length
             found[name.decode()] = (address, code)
