@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from vibewasm.backends import TARGETS
 from vibewasm.config import Config
 from vibewasm.engine import Engine
 from vibewasm.errors import DecodeError, ValidationError, WasmError, WatError
@@ -15,7 +16,7 @@ from vibewasm.wat.source_map import wat2wasm_with_lines
 
 from .build import Builder
 from .html import page_data
-from .machine import Reader, targets
+from .machine import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Explorer:
     ) -> dict[str, object]:
         end = time.monotonic() + MOST_SECONDS
         found = []
-        for name in targets():
+        for name in TARGETS:
             module = Module(self._engine(name, fuel, explicit_bounds), binary)
             if not lines:
                 _fill(lines, module.info, distances)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 
 from vibewasm.backends import TARGETS
@@ -135,11 +134,6 @@ class Shape(NamedTuple):
     target: int | None
     trap: int
     faults: tuple[int, ...]
-
-
-def targets() -> tuple[str, ...]:
-    """Names of the targets that code can be made for and read, the host's or not."""
-    return tuple(name for name in TARGETS if find_spec(f"vibewasm.backends.{name}.target") is not None)
 
 
 def target_named(name: str) -> Target:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from vibewasm.backends import TARGETS
 from vibewasm.cli import main
-from vibewasm.disasm.machine import targets
 
 from . import modules
 
@@ -114,7 +114,7 @@ def test_an_invalid_body_is_reported(tmp_path: Path, capsys: Capture) -> None:
     assert "in function 0 <broken>" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("target", targets())
+@pytest.mark.parametrize("target", TARGETS)
 def test_the_target_can_be_another_than_the_host(path: str, capsys: Capture, target: str) -> None:
     assert main(["disasm", "--target", target, "--func", "add", path]) == 0
     assert {"x86_64": "of x86-64", "aarch64": "of AArch64"}[target] in capsys.readouterr().out
@@ -175,7 +175,7 @@ def test_html_is_written_to_a_file(path: str, tmp_path: Path, capsys: Capture) -
 
 
 def test_two_targets_stand_side_by_side(path: str, capsys: Capture) -> None:
-    assert main(["disasm", path, "--func", "add", "--diff", targets()[0], targets()[-1]]) == 0
+    assert main(["disasm", path, "--func", "add", "--diff", TARGETS[0], TARGETS[-1]]) == 0
     text = capsys.readouterr().out
     assert text.startswith("func $add (;0;): (i32, i32) -> i32\n")
     assert "i32.add" in text

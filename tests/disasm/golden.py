@@ -11,7 +11,7 @@ from pathlib import Path
 
 import vibewasm
 from tests.cli.command import command
-from vibewasm.disasm.machine import targets
+from vibewasm.backends import TARGETS
 
 FOLDER = Path(__file__).parent / "golden"
 SOURCE = FOLDER / "shapes.wat"
@@ -44,7 +44,7 @@ def main() -> None:
         shown = r"```console\n\$ (vibewasm disasm [^\n]*)\n.*?```\n"
         document.write_text(re.sub(shown, _run, text, flags=re.DOTALL), encoding="utf-8")
         print(f"wrote {document}")
-    for target in targets():
+    for target in TARGETS:
         path(target).write_text(listing(target), encoding="utf-8")
         print(f"wrote {path(target)}")
 

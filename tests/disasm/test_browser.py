@@ -11,8 +11,8 @@ import pytest
 
 from tests.disasm import golden
 from tests.disasm.conftest import logged
+from vibewasm.backends import TARGETS
 from vibewasm.cli import main
-from vibewasm.disasm.machine import targets
 from vibewasm.disasm.server import ExploreServer
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def put(page: WebDriver, text: str) -> None:
 
 def test_typing_updates_the_machine_code(explorer: WebDriver) -> None:
     page = explorer
-    assert [element.get_attribute("id") for element in all_of(page, ".target")] == list(targets())
+    assert [element.get_attribute("id") for element in all_of(page, ".target")] == list(TARGETS)
     put(page, '(module (func (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 41))))')
     assert "0x29" in find(page, "#x86_64").text
     page.execute_script("const at = editor.value.indexOf('41') + 2; editor.focus(); editor.setSelectionRange(at, at)")
@@ -228,7 +228,7 @@ def test_hovering_lights_the_line_and_the_line_lights_the_code(explorer: WebDriv
     hover(page, multiply)
     assert [mark.get_attribute("data-line") for mark in all_of(page, ".mark")] == ["3"]
     # Every target's code for it is lit, too.
-    assert len(all_of(page, ".cell.machine.hot")) == len(targets())
+    assert len(all_of(page, ".cell.machine.hot")) == len(TARGETS)
     page.execute_script("const at = editor.value.indexOf('i32.mul'); editor.focus(); editor.setSelectionRange(at, at)")
     hover(page, find(page, "#status"))
     page.execute_script("editor.dispatchEvent(new Event('keyup'))")

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from tests.disasm import golden
+from vibewasm.backends import TARGETS
 from vibewasm.cli import main
 from vibewasm.disasm import explore as explore_module
 from vibewasm.disasm.explore import MOST_CODE, MOST_TEXT, Explorer
 from vibewasm.disasm.html import examples
-from vibewasm.disasm.machine import targets
 from vibewasm.disasm.server import ExploreServer
 from vibewasm.wat import wat2wasm
 from vibewasm.wat.source_map import wat2wasm_with_lines
@@ -33,7 +33,7 @@ def answer(source: str, **settings: Any) -> Any:
 def test_examples_compile_for_every_target(title: str) -> None:
     found = answer(dict(examples())[title])
     assert found["error"] is None
-    assert [target["name"] for target in found["targets"]] == list(targets())
+    assert [target["name"] for target in found["targets"]] == list(TARGETS)
     for target in found["targets"]:
         assert target["functions"]
 

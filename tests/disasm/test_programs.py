@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import vibewasm
-from vibewasm.disasm.machine import targets
+from vibewasm.backends import TARGETS
 from vibewasm.disasm.text import TextRenderer
 
 SHARED = Path(os.environ.get("VIBEWASM_SHARED", Path(__file__).resolve().parents[3] / "shared"))
@@ -23,7 +23,7 @@ def test_the_programs_are_there() -> None:
         pytest.skip(f"no programs in {SHARED / 'programs'}: set VIBEWASM_SHARED")
 
 
-@pytest.mark.parametrize("target", targets())
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("path", PROGRAMS, ids=[path.stem for path in PROGRAMS])
 def test_every_byte_of_a_program_is_read(path: Path, target: str) -> None:
     module = vibewasm.Module(vibewasm.Engine(vibewasm.Config(target=target)), path)

@@ -34,13 +34,13 @@ def _disasm(arguments: Arguments) -> int:
     _check_combination(arguments, form)
     data = load(path)
 
+    from vibewasm.backends import TARGETS
     from vibewasm.disasm.machine import MissingCapstoneError
-    from vibewasm.disasm.machine import targets as existing
     from vibewasm.errors import WasmError
 
     for name in targets or [single]:
-        if name is not None and name not in existing():
-            raise arguments.error(f"there is no target {name!r}; this version has {', '.join(existing())}")
+        if name is not None and name not in TARGETS:
+            raise arguments.error(f"there is no target {name!r}; this version has {', '.join(TARGETS)}")
     try:
         modules = [_module(data, name) for name in targets or [single]]
         wanted = _wanted(arguments, modules[0])
