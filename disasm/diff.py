@@ -17,7 +17,7 @@ def side_by_side(left: FunctionListing, right: FunctionListing, width: int = 120
     ``width`` is how many columns there are; what does not fit is cut off.
     """
     column = max((width - 8) // 2, _LEAST)
-    lines = [f"func {left.symbol} (;{left.index};): {left.type}"]
+    lines = [left.heading]
     lines.append(f"{'':6}{_head(left):<{column}}  {_head(right)}".rstrip())
     bodies = (_by_offset(left), _by_offset(right))
     for kind in ("prologue", "body", "cold", "table"):

@@ -37,7 +37,7 @@ def page_data(listing: FunctionListing) -> dict[str, object]:
     return {
         "index": listing.index,
         "symbol": listing.symbol,
-        "type": str(listing.type),
+        "heading": listing.heading,
         "title": listing.target_title,
         "wasm_start": listing.wasm_start,
         "wasm_size": listing.wasm_size,
@@ -136,7 +136,7 @@ def notebook(listings: Iterable[FunctionListing], left_out: int = 0) -> str:
     parts = [f"<style>{_NOTEBOOK_STYLE}</style>"]
     for listing in listings:
         caption = (
-            f"func {listing.symbol}: {listing.type} – {listing.wasm_size} bytes of wasm, "
+            f"{listing.heading} – {listing.wasm_size} bytes of wasm, "
             f"{len(listing.code)} bytes of {listing.target_title}"
         )
         rows = []

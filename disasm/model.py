@@ -188,6 +188,12 @@ class FunctionListing:
         self.tables: dict[int, list[int]] = {}
 
     @property
+    def heading(self) -> str:
+        """How the text format would begin it: its identifier if it has one, its index, and its type."""
+        name = f"{self.symbol} " if self.symbol.startswith("$") else ""
+        return f"func {name}(;{self.index};): {self.type}"
+
+    @property
     def wasm_size(self) -> int:
         """Bytes of the body in the module."""
         return self.wasm_end - self.wasm_start

@@ -78,7 +78,7 @@ class TextRenderer:
         return f"\x1b[{_COLOURS[what]}m{text}\x1b[0m" if self._colour and text else text
 
     def _head(self, listing: FunctionListing) -> list[str]:
-        lines = [self._paint("head", f"func {listing.symbol} (;{listing.index};): {listing.type}")]
+        lines = [self._paint("head", listing.heading)]
         notes = [
             f"{listing.wasm_size} bytes of wasm at {listing.wasm_start:#x}, {len(listing.code)} bytes of "
             f"{listing.target_title} ({listing.expansion:.1f} times), frame {listing.frame_size} bytes, "

@@ -16,7 +16,7 @@ vw.hex = (number) => "0x" + number.toString(16);
 // The heading, the sizes and the homes of locals.
 vw.facts = function (func) {
   const facts = vw.element("header", "facts");
-  facts.append(vw.element("h2", "", `func ${func.symbol} (;${func.index};): ${func.type}`));
+  facts.append(vw.element("h2", "", func.heading));
   const many = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
   facts.append(vw.element("p", "",
     `${many(func.wasm_size, "byte")} of wasm at ${vw.hex(func.wasm_start)} → ${many(func.machine_size, "byte")} of ` +

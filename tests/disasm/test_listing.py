@@ -200,7 +200,7 @@ def test_many_locals_are_shown_as_runs() -> None:
     (listing,) = module_of(f"(module (func (local {'i32 ' * 3000} {'f64 ' * 1000})))").disassemble()
     assert sum(home.count for home in listing.locals) == 4000
     assert len(listing.locals) < 140
-    assert str(listing).startswith("func func 0 (;0;): () -> ()\n")
+    assert str(listing).startswith("func (;0;): () -> ()\n")
 
 
 def test_things_are_called_as_they_are_exported_where_they_have_no_other_name() -> None:
