@@ -1,45 +1,84 @@
-"""What is particular to listings of x86-64 code."""
+"""How x86-64 machine code is read: see :class:`vibewasm.disasm.machine.Target`."""
 
 from __future__ import annotations
 
+from vibewasm.backends.operand import is_float
+from vibewasm.backends.x86_64 import regs
+from vibewasm.errors import TRAPS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
-#: Bytes of the longest instruction.
-LONGEST = 15
+NAME = "x86_64"
+TITLE = "x86-64"
+SYNTAXES = ("intel", "att")
 
-#: What a trap in code looks like: ``ud1 eax, [rax + disp8]``, with the trap number as the displacement. capstone would
-#: take its two opcode bytes for the whole instruction; Intel's manual (volume 2, UD) says that a ModRM byte follows.
+_VECTORS = 64
+#: Keys of registers by every name that an operand may have.
+REGISTERS = {
+    name: number
+    for names in (regs.NAMES_64, regs.NAMES_32, regs.NAMES_16, regs.NAMES_8)
+    for number, name in enumerate(names)
+} | {name: _VECTORS + number for number, name in enumerate(regs.NAMES_XMM)}
+
+#: Plain loads and stores of one register.
+MOVES = frozenset(("mov", "movl", "movq", "movups", "movss", "movsd"))
+#: Traps that an instruction raises by its operands' values. The divisor may be zero, and a quotient too large.
+FAULTS = dict.fromkeys(("idiv", "idivl", "idivq"), (7, 6)) | dict.fromkeys(("div", "divl", "divq"), (7,))
+
+#: A trap in code: ``ud1 eax, [rax + disp8]``, whose displacement is the trap's number. capstone takes the two opcode
+#: bytes for the whole instruction; Intel's manual (volume 2, UD) says that a ModRM byte follows.
 _UD1 = b"\x0f\xb9\x40"
+_LONGEST = 15
 
 
-def decoder(capstone: Any) -> Any:
-    """The decoder of this processor's instructions."""
-    return capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+def capstone_mode(capstone: Any) -> tuple[int, int]:
+    """capstone's architecture and mode."""
+    return capstone.CS_ARCH_X86, capstone.CS_MODE_64
 
 
-def trap(code: bytes, offset: int) -> tuple[bytes, str, int] | None:
-    """The bytes and the text of the trap instruction at ``offset``, and its number; ``None`` if there is none."""
-    if code.startswith(_UD1, offset) and offset + 3 < len(code):
-        raw = code[offset : offset + 4]
-        return raw, f"ud1 eax, dword ptr [rax + {raw[3]:#x}]", raw[3]
-    return None
+def register_name(type_: int, number: int) -> str:
+    """What a register that holds a value of the type is called."""
+    if is_float(type_):
+        return regs.NAMES_XMM[number]
+    return (regs.NAMES_64 if type_ else regs.NAMES_32)[number]
 
 
-def datum(code: bytes, offset: int) -> bool:
-    """Whether four bytes of data stand at ``offset`` amid code: there are none."""
-    return False
+def accesses(mnemonic: str, reads: bool, writes: bool) -> tuple[bool, bool]:
+    """Whether an instruction reads and writes its memory operand: LEA takes the address only."""
+    return (False, False) if mnemonic.startswith("lea") else (reads, writes)
 
 
-def no_instruction(code: bytes, offset: int) -> tuple[bytes, str]:
-    """What to show of bytes that are no instruction."""
-    return code[offset : offset + 1], f".byte {code[offset]:#04x}"
+def trap(raw: bytes, syntax: str) -> tuple[int, str, str] | None:
+    """The trap that an instruction raises whatever its operands are: its number, the mnemonic and the operands."""
+    if raw[:3] != _UD1 or raw[3] not in TRAPS:
+        return None
+    if syntax == "att":
+        return raw[3], "ud1l", f"{raw[3]:#x}(%rax), %eax"
+    return raw[3], "ud1", f"eax, dword ptr [rax + {raw[3]:#x}]"
 
 
-def table_address(code: bytes, offset: int) -> int | None:
-    """The address of the jump table that ``lea r64, [rip + disp32]`` takes; ``None`` for any other instruction."""
-    raw = code[offset : offset + 7]
-    if len(raw) == 7 and raw[0] & 0xFB == 0x48 and raw[1] == 0x8D and raw[2] & 0xC7 == 0x05:
-        return offset + 7 + int.from_bytes(raw[3:7], "little", signed=True)
-    return None
+def spans(decoder: Any, code: bytes, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """Offset and size of each instruction; what cannot be decoded is one byte each. There are no data amid code.
+
+    capstone decodes a stretch up to what looks like a trap at once; where that is inside an instruction, that one is
+    decoded by itself.
+    """
+    lite = decoder.disasm_lite
+    trap = -2
+    while start < end:
+        if -2 <= trap < start and trap != -1:
+            trap = code.find(_UD1, start, end)
+        limit = trap if trap >= 0 else end
+        for offset, size, _, _ in lite(code[start:limit], start):
+            yield offset, size, False
+            start = offset + size
+        if start == trap:
+            yield start, len(_UD1) + 1, False
+            start += len(_UD1) + 1
+        elif start < end:
+            size = max((size for _, size, _, _ in lite(code[start : min(start + _LONGEST, end)], start, 1)), default=1)
+            yield start, size, False
+            start += size

@@ -19,10 +19,11 @@ _TAIL = 16
 class _Arena:
     __slots__ = ("end", "executable", "process", "size", "used", "view", "writable")
 
-    def __init__(self, size: int, process: int) -> None:
+    def __init__(self, size: int, process: int, anonymous: bool) -> None:
         self.size = size
         self.process = process
-        self.writable, self.executable = system.map_code(size)
+        map_code = system.map_anonymous_code if anonymous else system.map_code
+        self.writable, self.executable = map_code(size)
         self.end = size - _TAIL
         self.used = 0
         self.view = memoryview((ctypes.c_char * size).from_address(self.writable)).cast("B")
@@ -34,14 +35,26 @@ class CodeMemory:
     Args:
         hint: expected amount of code in bytes.
         traps: whether faults in this code are traps of wasm code; not so for stubs.
+        anonymous: take memory that belongs to no file, for perf.
 
     Raises:
         OSError: executable memory cannot be had; the message says what the system forbids.
     """
 
-    __slots__ = ("_arena", "_arenas", "_lock", "_next_size", "_process", "_traps", "_unmap", "_unregister")
+    __slots__ = (
+        "_anonymous",
+        "_arena",
+        "_arenas",
+        "_lock",
+        "_next_size",
+        "_process",
+        "_traps",
+        "_unmap",
+        "_unregister",
+    )
 
-    def __init__(self, hint: int = DEFAULT_HINT, traps: bool = True) -> None:
+    def __init__(self, hint: int = DEFAULT_HINT, traps: bool = True, anonymous: bool = False) -> None:
+        self._anonymous = anonymous
         self._arenas: list[_Arena] = []
         self._traps = traps
         self._next_size = hint
@@ -86,13 +99,17 @@ class CodeMemory:
     def _new_arena(self, least: int) -> _Arena:
         page = system.PAGE_SIZE
         size = (max(self._next_size, least + _TAIL) + page - 1) // page * page
-        arena = _Arena(size, self._process)
+        arena = _Arena(size, self._process, self._anonymous)
         self._arenas.append(arena)
         if self._traps:
             faults.register_code(arena.executable, arena.executable + size)
         self._next_size = min(2 * size, _LARGEST)
         self._arena = arena
         return arena
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Address and size of each stretch of memory that code is in or will be."""
+        return [(arena.executable, arena.size) for arena in self._arenas]
 
     def contains(self, address: int) -> bool:
         """Whether ``address`` lies in this memory."""

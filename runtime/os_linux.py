@@ -22,6 +22,7 @@ _PROT_WRITE = 2
 _PROT_EXEC = 4
 _MAP_SHARED = 1
 _MAP_NORESERVE = 0x4000
+_MREMAP_MAYMOVE = 1
 _MAP_FAILED = (1 << 64) - 1
 _ENOENT = 2
 
@@ -211,6 +212,28 @@ def _map_twice(fd: int, size: int) -> tuple[int, int]:
     executable = _mmap(0, size, _PROT_READ | _PROT_EXEC, _MAP_SHARED, fd, 0)
     if executable == _MAP_FAILED:
         error = _error()
+        _munmap(writable, size)
+        raise error
+    return writable, executable
+
+
+def map_anonymous_code(size: int) -> tuple[int, int]:
+    """Like :func:`map_code`, of memory that belongs to no file: perf looks up symbols in a map for such memory only.
+
+    ``mremap`` with an old size of 0 maps shared memory once more (mremap(2)).
+    """
+    flags = _MAP_SHARED | mmap.MAP_ANONYMOUS
+    writable = _mmap(0, size, _PROT_READ | _PROT_WRITE, flags, -1, 0)
+    if writable == _MAP_FAILED:
+        raise _error()
+    mremap = _libc.mremap
+    mremap.restype = ctypes.c_size_t
+    mremap.argtypes = (ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int)
+    executable = mremap(writable, 0, size, _MREMAP_MAYMOVE)
+    if executable == _MAP_FAILED or _mprotect(executable, size, _PROT_READ | _PROT_EXEC):
+        error = _error()
+        if executable != _MAP_FAILED:
+            _munmap(executable, size)
         _munmap(writable, size)
         raise error
     return writable, executable

@@ -40,6 +40,13 @@ def test_limits(project: Path) -> None:
     ]
 
 
+def test_listing(project: Path) -> None:
+    lines = run_example(project, "listing.py").splitlines()
+    assert lines[0].startswith("35 bytes of wasm, ")
+    assert any(line.startswith("$total (i32) lives in ") for line in lines)
+    assert sum(line.endswith("may trap: out of bounds memory access") for line in lines) == 1
+
+
 def hello(path: Path, *words: str) -> bytes:
     """What the program ``hello`` prints."""
     code = f"import sys; from vibewasm.cli import main; sys.exit(main(['run', {str(path)!r}, *{words!r}]))"

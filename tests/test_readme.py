@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.command import command
 
-DOCUMENTS = ("README.md", "docs/cli.md", "examples/README.md")
+DOCUMENTS = ("README.md", "docs/cli.md", "docs/disasm.md", "examples/README.md")
 
 
 def blocks(project: Path, document: str, language: str) -> list[str]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 #: When function bodies are checked and compiled.
 COMPILATION_MODES = ("lazy", "lazy-translation", "eager")
 
+#: For whom functions' names and places are written down.
+PROFILES = (None, "perfmap", "jitdump")
+DEBUGGERS = (None, "gdb")
+
 #: Elements that a table may have unless the configuration says otherwise: 80 MB of cells.
 DEFAULT_MAX_TABLE_ELEMENTS = 10_000_000
 
@@ -27,18 +31,23 @@ class Config:
             :attr:`vibewasm.Store.max_memory` starts with this.
         max_table_elements: how many elements one table may have.
             :attr:`vibewasm.Store.max_table_elements` starts with this.
+        profile: let perf see functions by name: ``"perfmap"`` writes ``/tmp/perf-PID.map``, ``"jitdump"`` writes
+            ``jit-PID.dump`` for ``perf inject --jit``, with the code in it. ``None`` for neither.
+        debug: ``"gdb"`` tells gdb of functions, so that backtraces show them by name; ``None`` does not.
 
     Raises:
-        ValueError: ``compilation`` is none of the three modes, or a limit is negative.
+        ValueError: ``compilation``, ``profile`` or ``debug`` is none of the values above, or a limit is negative.
     """
 
     __slots__ = (
         "checked",
         "compilation",
+        "debug",
         "explicit_bounds",
         "fuel",
         "max_memory",
         "max_table_elements",
+        "profile",
         "target",
     )
 
@@ -52,6 +61,8 @@ class Config:
         target: str | None = None,
         max_memory: int | None = None,
         max_table_elements: int = DEFAULT_MAX_TABLE_ELEMENTS,
+        profile: str | None = None,
+        debug: str | None = None,
     ) -> None:
         if compilation not in COMPILATION_MODES:
             modes = ", ".join(map(repr, COMPILATION_MODES))
@@ -60,6 +71,10 @@ class Config:
             raise ValueError(f"max_memory is a number of bytes, not {max_memory}")
         if max_table_elements < 0:
             raise ValueError(f"max_table_elements is a number of elements, not {max_table_elements}")
+        if profile not in PROFILES:
+            raise ValueError(f"profile is 'perfmap', 'jitdump' or None, not {profile!r}")
+        if debug not in DEBUGGERS:
+            raise ValueError(f"debug is 'gdb' or None, not {debug!r}")
         self.compilation = compilation
         self.checked = checked
         self.fuel = fuel
@@ -67,6 +82,8 @@ class Config:
         self.target = target
         self.max_memory = max_memory
         self.max_table_elements = max_table_elements
+        self.profile = profile
+        self.debug = debug
 
     def __repr__(self) -> str:
         return "Config(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"

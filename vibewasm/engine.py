@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .runtime.adapters import Adapters
     from .runtime.code_memory import CodeMemory
+    from .runtime.observers import Observer
     from .types import FuncType
 
 #: The processor that this process runs on.
@@ -36,7 +37,7 @@ class Engine:
         target: the processor that it compiles for.
     """
 
-    __slots__ = ("_explicit_bounds", "_new_type_ids", "_type_ids", "config", "target")
+    __slots__ = ("_explicit_bounds", "_new_type_ids", "_observers", "_type_ids", "config", "target")
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or Config()
@@ -50,6 +51,12 @@ class Engine:
             from .compiler.module import load_all
 
             load_all(backend(self.target))
+        #: Who is told of functions' names and places.
+        self._observers: tuple[Observer, ...] = ()
+        if self.config.profile or self.config.debug:
+            from .runtime.observers import observer
+
+            self._observers = tuple(observer(name) for name in (self.config.profile, self.config.debug) if name)
 
     @property
     def explicit_bounds(self) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from .disasm.model import FunctionListing
     from .instance import Instance
     from .store import Store
 
@@ -137,20 +138,28 @@ class Func(Extern):
     def __repr__(self) -> str:
         return f"<vibewasm.Func {self.name}{self._type}>"
 
-    def disassemble(self) -> str:
-        """The machine code of the function as text. It needs capstone: ``pip install 'vibewasm[disasm]'``.
+    def disassemble(self, *, target: str | None = None, syntax: str | None = None) -> FunctionListing:
+        """What the function is compiled to: ``print`` it for text, iterate over it for its machine instructions.
+
+        It needs capstone: ``pip install 'vibewasm[disasm]'``.
+
+        Args:
+            target: name of another processor to compile for; ``None`` for the engine's own.
+            syntax: "intel" or "att", which matters to x86-64 only.
 
         Raises:
             WasmError: it is a Python function.
             ImportError: capstone is not installed.
+            ValueError: there is no such target or syntax.
             ValidationError: the function's body is invalid.
         """
         instance = self._instance
         if instance is None:
             raise WasmError(f"{self.name} is a Python function: there is no machine code to show")
-        from .disasm.listing import disassemble_function
+        from .disasm.build import disassemble
 
-        return disassemble_function(instance.module, instance.module.info.imported_funcs + self._defined)
+        index = instance.module.info.imported_funcs + self._defined
+        return disassemble(instance.module, [index], target=target, syntax=syntax)[0]
 
     def call_raw(self, cells: Sequence[int]) -> list[int]:
         """Call with bits rather than values: unsigned 64-bit ints, one a parameter (two for a v128, low half first).

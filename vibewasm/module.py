@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .compiler import Compiler
     from .compiler.record import Record
+    from .disasm.model import ModuleListing
     from .engine import Engine
     from .source import Source
     from .types import ExternType
@@ -52,6 +53,7 @@ class Module:
         "_lock",
         "_lock_owner",
         "_records",
+        "_registrations",
         "_starts",
         "engine",
         "info",
@@ -75,6 +77,8 @@ class Module:
         #: (address, defined function) in the order of addresses, of what was compiled when it was last needed.
         self._starts: list[tuple[int, int]] = []
         self._records: dict[int, Record] = {}
+        #: What observers gave for the functions that they were told of.
+        self._registrations: list[object] = []
         self._lock = RLock()
         self._lock_owner = os.getpid()
         mode = engine.config.compilation
@@ -133,6 +137,28 @@ class Module:
             names = self._exported_names = dict(reversed(exported))
         return names.get(index)
 
+    def disassemble(self, *functions: int | str, target: str | None = None, syntax: str | None = None) -> ModuleListing:
+        """What functions are compiled to; each listing is made when it is asked for.
+
+        It needs capstone: ``pip install 'vibewasm[disasm]'``.
+
+        Args:
+            functions: indices (imports counted) or names of defined functions, as :meth:`func_name` gives them or as
+                they are exported; all of them if none is given.
+            target: name of another processor to compile for; ``None`` for the engine's own.
+            syntax: "intel" or "att", which matters to x86-64 only.
+
+        Raises:
+            KeyError: there is no function of that name.
+            IndexError: the module defines no function of that index.
+            ImportError: capstone is not installed.
+            ValueError: there is no such target or syntax.
+            ValidationError: when a listing is made, the function's body is invalid.
+        """
+        from .disasm.build import disassemble, indices_of
+
+        return disassemble(self, indices_of(self, functions), target=target, syntax=syntax)
+
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
         return f"<vibewasm.Module{name} with {len(self.info.bodies)} functions>"
@@ -169,7 +195,7 @@ class Module:
     def _publish(self, code: bytes | bytearray) -> int:
         memory = self._code
         if memory is None:
-            memory = self._code = CodeMemory()
+            memory = self._code = CodeMemory(anonymous=self.engine.config.profile == "perfmap")
         return memory.publish(code)
 
     def _code_address(self, defined: int) -> int:
@@ -179,9 +205,26 @@ class Module:
             with self._guard():
                 address = self._addresses[defined]
                 if not address:
-                    address = self._publish(self.compiler.compile(defined))
+                    code = self.compiler.compile(defined)
+                    address = self._publish(code)
+                    if self.engine._observers:
+                        self._announce([(defined, address, len(code))])
                     self._addresses[defined] = address
         return address
+
+    def _announce(self, published: list[tuple[int, int, int]]) -> None:
+        """Tell profilers and debuggers of defined functions: number, address and size of each."""
+        from .engine import stub_memory
+        from .runtime.observers import tell_of_stubs
+
+        imported = self.info.imported_funcs
+        functions = [
+            (self.func_name(imported + defined) or f"wasm function {imported + defined}", address, size)
+            for defined, address, size in published
+        ]
+        for observer in self.engine._observers:
+            self._registrations.append(observer.published(functions))
+            tell_of_stubs(observer, stub_memory())
 
     def _compile_all(self) -> None:
         import gc
@@ -201,6 +244,14 @@ class Module:
                 if blob and self.engine.target == HOST:
                     base = self._publish(blob)
                     self._addresses[:] = [base + offset for offset in offsets]
+                    if self.engine._observers:
+                        ends = [*offsets[1:], len(blob)]
+                        self._announce(
+                            [
+                                (j, base + start, end - start)
+                                for j, (start, end) in enumerate(zip(offsets, ends, strict=True))
+                            ]
+                        )
         finally:
             if collecting:
                 gc.enable()

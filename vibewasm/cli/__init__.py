@@ -21,7 +21,8 @@ COMMANDS = {
     "run": "run a WASI program, or call one export with --invoke",
     "validate": "check modules, function bodies included",
     "inspect": "show what a module imports, exports and consists of",
-    "disasm": "list the machine code of a module's functions",
+    "disasm": "show the machine code that functions become",
+    "explore": "serve a page that shows the machine code of what is typed",
     "wat2wasm": "make a binary module of text",
     "wasm2wat": "show a binary module as text",
 }
@@ -110,6 +111,10 @@ def _load(name: str) -> Command:
         from . import inspect
 
         return inspect.COMMAND
+    if name == "explore":
+        from . import explore
+
+        return explore.COMMAND
     if name == "wat2wasm":
         from . import wat2wasm
 

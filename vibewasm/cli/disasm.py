@@ -1,38 +1,55 @@
-"""``vibewasm disasm``: the machine code of a module's functions."""
+"""``vibewasm disasm``: what a module's functions are compiled to."""
 
 from __future__ import annotations
+
+import os
+import shutil
+import sys
 
 from vibewasm.names import hint
 
 from .options import Arguments, Command, CommandError, Option
+from .progress import Progress
 from .wasmfile import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vibewasm.binary.module_info import ModuleInfo
+    from collections.abc import Iterator, Sequence
+    from typing import TextIO
+
+    from vibewasm.module import Module
+
+_FORMATS = ("text", "json", "html")
+_SYNTAXES = ("intel", "att")
+#: Columns of a comparison where the output is no terminal.
+_WIDTH = 160
 
 
 def _disasm(arguments: Arguments) -> int:
     path = arguments.operands[0]
+    form = arguments.choice("--format", _FORMATS) or "text"
+    syntax = arguments.choice("--syntax", _SYNTAXES)
+    targets: list[str | None] = [*arguments.many("--diff")]
+    single = arguments.one("--target")
+    _check_combination(arguments, form)
     data = load(path)
 
     from vibewasm.backends import TARGETS
-    from vibewasm.config import Config
-    from vibewasm.disasm.listing import MissingCapstoneError, disassemble_function
-    from vibewasm.engine import Engine
+    from vibewasm.disasm.machine import MissingCapstoneError
     from vibewasm.errors import WasmError
-    from vibewasm.module import Module
 
-    target = arguments.one("--target")
-    if target is not None and target not in TARGETS:
-        raise arguments.error(f"there is no target {target!r}; it has to be {' or '.join(TARGETS)}")
+    for name in targets or [single]:
+        if name is not None and name not in TARGETS:
+            raise arguments.error(f"there is no target {name!r}; this version has {', '.join(TARGETS)}")
     try:
-        module = Module(Engine(Config(target=target)), data)
-        info = module.info
-        first = info.imported_funcs
-        wanted = [_index(arguments, info, name) for name in arguments.many("--func")]
-        for number, index in enumerate(wanted or range(first, first + len(info.bodies))):
-            print(("\n" if number else "") + disassemble_function(module, index), end="")
+        modules = [_module(data, name) for name in targets or [single]]
+        wanted = _wanted(arguments, modules[0])
+        output = arguments.one("--output")
+        if output is None or output == "-":
+            _write(arguments, form, syntax, modules, wanted, sys.stdout, path)
+        else:
+            with open(output, "w", encoding="utf-8") as file:
+                _write(arguments, form, syntax, modules, wanted, file, path)
     except MissingCapstoneError as error:
         raise CommandError(str(error)) from error
     except WasmError as error:
@@ -40,31 +57,159 @@ def _disasm(arguments: Arguments) -> int:
     return 0
 
 
-def _index(arguments: Arguments, info: ModuleInfo, name: str) -> int:
-    """The function index that ``--func`` means: a number, an export's name, or a name of the name section."""
+def _check_combination(arguments: Arguments, form: str) -> None:
+    if arguments.flag("--diff") and (arguments.flag("--target") or form != "text"):
+        raise arguments.error("--diff names both targets and is written as text")
+    if arguments.flag("--summary") and (arguments.flag("--diff") or form == "html"):
+        raise arguments.error("--summary is of one target, as text or JSON")
+
+
+def _module(data: bytes, target: str | None) -> Module:
+    from vibewasm.config import Config
+    from vibewasm.engine import Engine
+    from vibewasm.module import Module
+
+    return Module(Engine(Config(target=target)), data)
+
+
+def _write(
+    arguments: Arguments,
+    form: str,
+    syntax: str | None,
+    modules: list[Module],
+    wanted: Sequence[int],
+    file: TextIO,
+    path: str,
+) -> None:
+    """Write function by function, so that the first is there at once and no more than one is in memory."""
+    # Where the listing itself runs over the terminal, nothing else need tell how far it is.
+    quiet = file.isatty() and form == "text" and not arguments.flag("--summary")
+    with Progress(len(wanted), "functions", quiet=quiet) as progress:
+        for piece in _pieces(arguments, form, syntax, modules, progress.over(wanted), file, path):
+            file.write(piece)
+            progress.flush(file)
+
+
+def _pieces(
+    arguments: Arguments,
+    form: str,
+    syntax: str | None,
+    modules: list[Module],
+    wanted: Iterator[int],
+    file: TextIO,
+    path: str,
+) -> Iterator[str]:
+    module = modules[0]
+    if arguments.flag("--summary"):
+        from vibewasm.disasm import summary
+
+        rows = summary.sizes(module, wanted)
+        if form == "json":
+            from dataclasses import asdict
+
+            from vibewasm.disasm.as_json import dumps
+
+            yield dumps([asdict(row) for row in rows]) + "\n"
+        else:
+            yield summary.table(rows)
+        return
+
+    from vibewasm.disasm.build import Builder
+
+    builders = [Builder(each, syntax=syntax) for each in modules]
+    if len(builders) == 2:
+        from vibewasm.disasm.diff import side_by_side
+
+        width = shutil.get_terminal_size((_WIDTH, 0)).columns if file.isatty() else _WIDTH
+        for number, index in enumerate(wanted):
+            left, right = [each.function(index) for each in builders]
+            yield ("\n" if number else "") + side_by_side(left, right, width)
+        return
+    listings = map(builders[0].function, wanted)
+    if form == "json":
+        from vibewasm.disasm import as_json
+
+        target = module.compiler.target_name
+        yield f'{{"format":{as_json.FORMAT},"file":{as_json.dumps(path)},"target":"{target}","functions":['
+        for number, listing in enumerate(listings):
+            yield ("," if number else "") + "\n" + as_json.dumps(listing.as_dict())
+        yield "\n]}\n"
+    elif form == "html":
+        from vibewasm.disasm import html
+
+        yield from html.document(os.path.basename(path), listings)
+    else:
+        from vibewasm.disasm.text import TextRenderer
+
+        renderer = TextRenderer(
+            colour=arguments.flag("--color") or _colour(file),
+            bytes=arguments.flag("--bytes"),
+            ascii_only=not _can_write(file, "│─┼┌└├►"),
+        )
+        for number, listing in enumerate(listings):
+            yield ("\n" if number else "") + renderer.function(listing)
+
+
+def _colour(file: TextIO) -> bool:
+    """Whether to colour: on a terminal, unless NO_COLOR says otherwise (https://no-color.org)."""
+    return file.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _can_write(file: TextIO, characters: str) -> bool:
+    try:
+        characters.encode(file.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _wanted(arguments: Arguments, module: Module) -> Sequence[int]:
+    """The function indices that ``--func`` means, each once: numbers, names, and patterns of names."""
+    info = module.info
+    first, end = info.imported_funcs, info.imported_funcs + len(info.bodies)
+    patterns = arguments.many("--func")
+    if not patterns:
+        return range(first, end)
     names = {text: index for index, text in info.func_names.items()}
     names |= {export.name: export.index for export in info.exports if export.kind == 0}
-    if name.isascii() and name.isdigit() and name not in names:
-        index = int(name)
-    elif name in names:
-        index = names[name]
-    else:
-        raise arguments.error(f"there is no function {name!r}{hint(name, names)}")
-    first, end = info.imported_funcs, info.imported_funcs + len(info.bodies)
-    if index < first:
-        raise arguments.error(f"function {index} is imported, so it has no machine code here")
-    if index >= end:
-        raise arguments.error(f"there is no function {index}; the defined ones are {first} to {end - 1}")
-    return index
+    found: dict[int, None] = {}
+    for pattern in patterns:
+        if pattern in names:
+            indices = [names[pattern]]
+        elif pattern.isascii() and pattern.isdigit():
+            indices = [int(pattern)]
+        elif any(letter in pattern for letter in "*?["):
+            from fnmatch import fnmatchcase
+
+            indices = sorted({i for name, i in names.items() if first <= i < end and fnmatchcase(name, pattern)})
+            if not indices:
+                raise arguments.error(f"no function is called like {pattern!r}")
+        else:
+            raise arguments.error(f"there is no function {pattern!r}{hint(pattern, names)}")
+        for index in indices:
+            if index < first:
+                raise arguments.error(f"function {index} is imported, so it has no machine code here")
+            if index >= end:
+                defined = f"the defined ones are {first} to {end - 1}" if end > first else "the module defines none"
+                raise arguments.error(f"there is no function {index}; {defined}")
+            found[index] = None
+    return list(found)
 
 
 COMMAND = Command(
     "disasm",
     "FILE",
-    "list the machine code of a module's functions",
+    "show the machine code that functions become",
     [
-        Option("--func", "NAME|INDEX", "only this function, by export, name section or index", repeat=True),
-        Option("--target", "PROCESSOR", "compile for x86_64 or aarch64; the default is the one of this machine"),
+        Option("--func", "NAME|INDEX", "only this function, or those that a pattern such as 'str*' fits", repeat=True),
+        Option("--target", "NAME", "compile for x86_64 or aarch64, on any host; else for this one"),
+        Option("--diff", "TARGET TARGET", "two targets side by side"),
+        Option("--summary", "", "a table of functions by size instead"),
+        Option("--syntax", "NAME", "intel (the default) or att, for x86-64"),
+        Option("--bytes", "", "show the bytes of instructions"),
+        Option("--format", "NAME", "text (the default), json, or html: one file to open in a browser"),
+        Option("--output", "PATH", "write there instead of to standard output"),
+        Option("--color", "", "colour even where the output is no terminal"),
     ],
     _disasm,
     notes="Needs capstone: pip install 'vibewasm[disasm]'",

@@ -25,7 +25,10 @@ class UsageError(Exception):
 
 
 class Option:
-    """One ``--name``. ``value`` names its value in the usage text, ``""`` for a flag; ``repeat`` allows several."""
+    """One ``--name``. ``value`` names its value in the usage text, ``""`` for a flag; ``repeat`` allows several.
+
+    An option takes as many values as ``value`` has words.
+    """
 
     __slots__ = ("help", "name", "repeat", "value")
 
@@ -96,6 +99,13 @@ class Arguments:
         """A :class:`UsageError` of this command, to be raised."""
         return UsageError(message, self.command)
 
+    def choice(self, name: str, among: tuple[str, ...]) -> str | None:
+        """The option's value, which has to be one of a few; ``None`` where the option is absent."""
+        value = self.one(name)
+        if value is not None and value not in among:
+            raise self.error(f"{name} is {' or '.join(among)}, not {value!r}{hint(value, among)}")
+        return value
+
     def number(self, name: str, *, least: int = 0) -> int | None:
         """The option's value as a decimal number of at least ``least``; ``None`` where the option is absent."""
         text = self.one(name)
@@ -160,18 +170,20 @@ def parse(command: Command, words: list[str]) -> Arguments:
         option = options.get(name)
         if option is None:
             raise given.error(f"unknown option {name}{hint(name, options)}")
-        if not option.value:
-            if equals:
-                raise given.error(f"{name} takes no value")
-        elif not equals:
-            if index == len(words):
-                raise given.error(f"{name} wants a value: {name} {option.value}")
-            value = words[index]
-            index += 1
         values = given.values.setdefault(name, [])
         if values and option.value and not option.repeat:
             raise given.error(f"{name} may be given once only")
-        values.append(value)
+        if not option.value:
+            if equals:
+                raise given.error(f"{name} takes no value")
+            values.append(value)
+            continue
+        taken = [value] if equals else []
+        wanted = len(option.value.split()) - len(taken)
+        if len(words) - index < wanted:
+            raise given.error(f"{name} wants {'a value' if wanted == 1 else 'values'}: {name} {option.value}")
+        values += taken + words[index : index + wanted]
+        index += wanted
     if not given.flag("--help"):
         _check_operands(command, given)
     return given

@@ -34,6 +34,8 @@ def _run(arguments: Arguments) -> int:
     path, *words = arguments.operands
     invoke = arguments.one("--invoke")
     seconds, fuel, limit = arguments.seconds("--timeout"), arguments.number("--fuel"), arguments.size("--max-memory")
+    profile = arguments.choice("--profile", ("perfmap", "jitdump"))
+    debug = arguments.choice("--debug", ("gdb",))
     preopens, environment = _preopens(arguments), _environment(arguments)
     data = load(path)
 
@@ -46,7 +48,8 @@ def _run(arguments: Arguments) -> int:
 
     try:
         mode = "eager" if arguments.flag("--eager") else "lazy"
-        engine = Engine(Config(compilation=mode, fuel=fuel is not None, max_memory=limit))
+        config = Config(compilation=mode, fuel=fuel is not None, max_memory=limit, profile=profile, debug=debug)
+        engine = Engine(config)
         module = Module(engine, data)
         values = _invocation(arguments, module, invoke, words) if invoke is not None else []
         if invoke is None:
@@ -192,6 +195,8 @@ COMMAND = Command(
         Option("--max-memory", "BYTES", "let memories grow no further; K, M and G are understood"),
         Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
         Option("--eager", "", "compile everything first, not each function at its first call"),
+        Option("--profile", "NAME", "write functions' names for perf: perfmap or jitdump"),
+        Option("--debug", "NAME", "tell a debugger of functions: gdb"),
     ],
     _run,
     program=True,

@@ -11,6 +11,8 @@ from ..backends.operand import F32, REFERENCE, Operand, frame_local, pinned_loca
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..backends.contract import Frames
 
 #: Locals whose index takes one byte are the only ones that can be pinned: compilers number the hottest low.
@@ -220,6 +222,18 @@ class Locals:
             # Kept, since the search for entries that refer to a local goes by identity.
             found = self._long[index] = self._long_entry(index)
         return found
+
+    def runs(self) -> Iterator[tuple[int, int, Operand]]:
+        """The locals from SHORT_INDICES on, as runs: the index of the first, how many, and its home.
+
+        The others of a run are in the next cells of the frame.
+        """
+        start = SHORT_INDICES
+        for end in self._run_ends if self.count > SHORT_INDICES else ():
+            home = self.entry(start)
+            assert home is not None
+            yield start, end - start, home
+            start = end
 
     def _long_entry(self, index: int) -> Operand:
         from bisect import bisect_right  # most modules never get here

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..backends.contract import Calls
     from ..binary.module_info import ModuleInfo
     from ..layout import ContextLayout
-    from .record import Record
+    from .record import Record, Recording
 
     Piece = TypeVar("Piece")
     #: The search for an argument's move.
@@ -485,8 +485,13 @@ class Compiler:
         self.fuel = fuel
         self._layout = layout
         self._backend = backend(target)
-        self._explicit_bounds = explicit_bounds
+        self.explicit_bounds = explicit_bounds
         self._environments: dict[int, ModuleEnvironment] = {}
+
+    @property
+    def target_name(self) -> str:
+        """Name of the processor that code is made for."""
+        return self._backend.name
 
     def compile(self, defined: int) -> bytes:
         """Validate and compile the defined function ``defined`` (imports not counted).
@@ -506,13 +511,13 @@ class Compiler:
 
     def record(self, defined: int) -> Record:
         """Compile once more, noting which machine code belongs to which instruction."""
-        from .record import Record
+        from .record import Record, Recording
 
-        marks: list[tuple[int, int]] = []
-        code, start, base = self._compile(defined, marks)
-        return Record(code, [(position + start, base + pc) for position, pc in marks])
+        recording = Recording()
+        code, start, base = self._compile(defined, recording)
+        return Record(code, start, base, recording)
 
-    def _compile(self, defined: int, marks: list[tuple[int, int]] | None) -> tuple[bytes, int, int]:
+    def _compile(self, defined: int, recording: Recording | None) -> tuple[bytes, int, int]:
         """The code, the length of its prologue, and where the expression begins in the module."""
         info = self.info
         start, end = info.bodies[defined]
@@ -522,17 +527,17 @@ class Compiler:
             env = self._environments.get(reach) or self._environment(reach)
             c = FunctionCompiler(env, [*info.data[start:end], *_PADDING], start, end - start)
             try:
-                return self._compile_body(c, defined, index, marks)
+                return self._compile_body(c, defined, index, recording)
             except BodyFault as fault:
                 raise self._error(fault, c.base + min(c.pc, c.end), index) from None
             except OutOfReach:
                 reach += 1
-                if marks is not None:
-                    marks.clear()
+                if recording is not None:
+                    recording.clear()
 
     def _environment(self, reach: int) -> ModuleEnvironment:
         env = self._environments[reach] = ModuleEnvironment(
-            self.info, self._layout, self._backend, reach, explicit_bounds=self._explicit_bounds
+            self.info, self._layout, self._backend, reach, explicit_bounds=self.explicit_bounds
         )
         return env
 
@@ -571,7 +576,7 @@ class Compiler:
         return runs, total
 
     def _compile_body(
-        self, c: FunctionCompiler, defined: int, index: int, marks: list[tuple[int, int]] | None
+        self, c: FunctionCompiler, defined: int, index: int, recording: Recording | None
     ) -> tuple[bytes, int, int]:
         env = c.env
         frames = env.frames
@@ -603,17 +608,22 @@ class Compiler:
         first_slot = frames.cell(locals_end)
         c.slot_base = first_slot - 3 * frames.STEP
         c.deepest = 2
-        if marks is not None or self.checked or self.fuel:
+        if recording is not None or self.checked or self.fuel:
             from .special import Special
 
+            marks = recording.marks if recording is not None else None
             c.special = Special(c, marks, self.checked, self.fuel)
         c.run()
         operand_cells = c.deepest - 2
         size = (locals_end + 8 * operand_cells + 15) & -16
+        if recording is not None:
+            recording.homes = homes
+            recording.first_slot = first_slot
+            recording.frame_size = size
         if len(results) > 1:
             c.out += env.calls.return_results(results, first_slot)
         c.out += env.piece(frames.epilogue, size, homes.pinned_ints, homes.pinned_floats, area)
-        return self._assemble(c, homes, params, size, area, marks)
+        return self._assemble(c, homes, params, size, area, recording)
 
     def _assemble(
         self,
@@ -622,7 +632,7 @@ class Compiler:
         params: Types,
         size: int,
         area: int,
-        marks: list[tuple[int, int]] | None,
+        recording: Recording | None,
     ) -> tuple[bytes, int, int]:
         """Put prologue, body, cold code and jump tables together, and fill in what is known only now."""
         env = c.env
@@ -649,10 +659,12 @@ class Compiler:
             prologue += env.pads[padding]
         start = len(prologue)
         poll_cold = env.poll[1]
+        if recording is not None:
+            recording.cold = len(out)
         for site, number, pc, back in c.cold:
             control.patch(out, site, len(out))
-            if marks is not None:
-                marks.append((len(out), pc))
+            if recording is not None:
+                recording.marks.append((len(out), pc))
             if number < 0:
                 out += poll_cold
                 out += control.jump_back(len(out) - back)
@@ -662,17 +674,21 @@ class Compiler:
             control.patch(out, site, -start)
         overflow = len(out)
         if limit_site:
-            if marks is not None:
-                marks.append((overflow, 0))
+            if recording is not None:
+                recording.marks.append((overflow, 0))
             # An interruption raises the limit to the top: then the runtime resumes behind the trap, and the limit is
             # read again.
             out += control.trap(TRAP_STACK_OVERFLOW)
             out += control.jump_back(len(out) + start - limit_check)
         for site, targets in c.jump_tables:
-            out += b"\0" * (-len(out) & 3)
+            ends = len(out)
+            out += b"\0" * (-ends & 3)
             table = len(out)
             control.patch(out, site, table)
-            out += control.jump_table_entries(table, [t if isinstance(t, int) else t.target for t in targets])
+            positions = [t if isinstance(t, int) else t.target for t in targets]
+            out += control.jump_table_entries(table, positions)
+            if recording is not None:
+                recording.tables.append((ends, table, positions))
         if limit_site:
             head = bytearray(prologue)
             control.patch(head, limit_site, start + overflow)

@@ -8,7 +8,7 @@ from .quoting import float_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _BLOCKS = frozenset(("block", "loop", "if"))
 _PREFIXES = frozenset((0xFB, 0xFC, 0xFD, 0xFE))
@@ -56,29 +56,39 @@ class CodeWriter(BinaryReader):
     def lines(self, indent: int) -> list[str]:
         """An expression up to its end, each line indented."""
         margins = ["  " * (indent + depth) for depth in range(_DEEPEST + 1)]
-        lines: list[str] = []
+        lines = [margins[depth] + text for _, depth, text in self.instructions()]
+        # The expression's own end is its closing parenthesis.
+        del lines[-1]
+        return lines
+
+    def instructions(self) -> Iterator[tuple[int, int, str]]:
+        """The instructions of an expression, its own ``end`` included.
+
+        Of each its byte offset in the module, how deep in blocks it stands (at most :data:`_DEEPEST`), and its text.
+        """
         blocks: list[str] = []
         while True:
+            start = self.position
             depth = len(blocks)
             word, kinds = self._opcode()
             if word == _END:
+                yield start, min(max(depth - 1, 0), _DEEPEST), word
                 if not depth:
-                    return lines
+                    return
                 blocks.pop()
-                lines.append(margins[min(depth - 1, _DEEPEST)] + word)
             elif word == _ELSE:
                 if not depth or blocks[-1] != "if":
                     raise self.error("an else without an if")
                 blocks[-1] = word
-                lines.append(margins[min(depth - 1, _DEEPEST)] + word)
+                yield start, min(depth - 1, _DEEPEST), word
             elif word in _BLOCKS:
                 text = word + self.block_type()
-                lines.append(f"{margins[min(depth, _DEEPEST)]}{text}  ;; label = @{depth + 1}")
+                yield start, min(depth, _DEEPEST), f"{text}  ;; label = @{depth + 1}"
                 blocks.append(word)
             elif kinds:
-                lines.append(margins[min(depth, _DEEPEST)] + word + self._immediates(word, kinds, depth))
+                yield start, min(depth, _DEEPEST), word + self._immediates(word, kinds, depth)
             else:
-                lines.append(margins[min(depth, _DEEPEST)] + word)
+                yield start, min(depth, _DEEPEST), word
 
     def folded(self) -> str:
         """A constant expression on one line: each instruction in parentheses, without nesting."""
