@@ -47,7 +47,9 @@ FPCR, CTR_EL0 = 0x5A20, 0x5801
 
 def alu_rr(op: int, w: int, dst: int, a: int, b: int) -> bytes:
     """``dst = a op b``; the register 31 is zero."""
-    return three_registers(op | w << 31, dst, a, b)
+    if (dst | a | b) & -32:
+        raise bad_register(dst, a, b)
+    return word(op | w << 31 | b << 16 | a << 5 | dst)
 
 
 def alu_rrs(op: int, w: int, dst: int, a: int, b: int, shift: int, count: int) -> bytes:
@@ -92,7 +94,9 @@ def logic_ri(op: int, w: int, dst: int, a: int, imm: int) -> bytes:
 
 def cmp_rr(w: int, a: int, b: int) -> bytes:
     """CMP: SUBS to nowhere."""
-    return three_registers(SUBS | w << 31, 31, a, b)
+    if (a | b) & -32:
+        raise bad_register(a, b)
+    return word(SUBS | w << 31 | b << 16 | a << 5 | 31)
 
 
 def cmp_ri(w: int, a: int, imm: int) -> bytes:
@@ -203,7 +207,9 @@ def rbit(w: int, dst: int, src: int) -> bytes:
 
 def csel(cc: int, w: int, dst: int, a: int, b: int) -> bytes:
     """CSEL: ``a`` if the condition holds, else ``b``."""
-    return three_registers(0x1A80_0000 | w << 31 | condition(cc), dst, a, b)
+    if (dst | a | b) & -32:
+        raise bad_register(dst, a, b)
+    return word(0x1A80_0000 | w << 31 | condition(cc) | b << 16 | a << 5 | dst)
 
 
 def cset(cc: int, dst: int) -> bytes:

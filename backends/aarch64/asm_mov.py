@@ -44,7 +44,9 @@ def size_of(op: int) -> int:
 
 def mov_rr(w: int, dst: int, src: int) -> bytes:
     """MOV: ORR with zero. The 32-bit form clears the upper half."""
-    return three_registers(0x2A00_0000 | w << 31, dst, 31, src)
+    if (dst | src) & -32:
+        raise bad_register(dst, src)
+    return word(0x2A00_03E0 | w << 31 | src << 16 | dst)
 
 
 def mov_sp(dst: int, src: int) -> bytes:
@@ -190,7 +192,9 @@ def access_u(op: int, reg: int, base: int, index: int, scaled: bool = False) -> 
     """A load or store at ``[base + index]``, or ``[base + index * size]``, where the index is the register's lower half
     (UXTW).
     """
-    return three_registers(op ^ 0x0120_4800 | scaled << 12, reg, base, index)
+    if (reg | base | index) & -32:
+        raise bad_register(reg, base, index)
+    return word(op ^ 0x0120_4800 | scaled << 12 | index << 16 | base << 5 | reg)
 
 
 def ldr(w: int, dst: int, base: int, offset: int) -> bytes:

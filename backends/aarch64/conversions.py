@@ -30,7 +30,7 @@ def _truncate(wide: int, is_signed: bool, double: int) -> Rule:
 
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
         source = s.in_float_register(a)
-        dst = s.destination(sink, a)
+        dst = s.destination(sink, a.bit)
         s.code += asm.fcmp(double, source, source)
         s.code += asm.b_cond(asm.CC_VC, 8)
         s.code += asm.udf(TRAP_BAD_CONVERSION)
@@ -42,7 +42,7 @@ def _truncate(wide: int, is_signed: bool, double: int) -> Rule:
             s.code += asm.udf(TRAP_INTEGER_OVERFLOW)
             if is_signed:
                 s.code += asm.mov_rr(0, dst, dst)
-            return s.result(type_, dst, sink, a)
+            return s.result(type_, dst, sink, a.bit)
         # Between the limits: the second comparison is made if the first one holds, else "less" is false.
         limit = FLOAT_SCRATCH2
         if is_signed:
@@ -57,7 +57,7 @@ def _truncate(wide: int, is_signed: bool, double: int) -> Rule:
         s.code += asm.b_cond(asm.CC_MI, 8)
         s.code += asm.udf(TRAP_INTEGER_OVERFLOW)
         s.code += (asm.fcvtzs if is_signed else asm.fcvtzu)(double, 1, dst, source)
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -68,9 +68,9 @@ def _truncate_saturating(wide: int, is_signed: bool, double: int) -> Rule:
     convert = asm.fcvtzs if is_signed else asm.fcvtzu
 
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-        dst = s.destination(sink, a)
+        dst = s.destination(sink, a.bit)
         s.code += convert(double, wide, dst, s.in_float_register(a))
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -80,39 +80,39 @@ def _convert(wide: int, is_signed: bool, double: int) -> Rule:
     convert = asm.scvtf if is_signed else asm.ucvtf
 
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-        dst = s.float_destination(sink, a)
+        dst = s.float_destination(sink, a.bit)
         s.code += convert(double, wide, dst, s.in_register(a))
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
 
 def _demote(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-    dst = s.float_destination(sink, a)
+    dst = s.float_destination(sink, a.bit)
     s.code += asm.fcvt(1, dst, s.in_float_register(a))
-    return s.result(F32, dst, sink, a)
+    return s.result(F32, dst, sink, a.bit)
 
 
 def _promote(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-    dst = s.float_destination(sink, a)
+    dst = s.float_destination(sink, a.bit)
     s.code += asm.fcvt(0, dst, s.in_float_register(a))
-    return s.result(F64, dst, sink, a)
+    return s.result(F64, dst, sink, a.bit)
 
 
 def _reinterpret_to_int(double: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-        dst = s.destination(sink, a)
+        dst = s.destination(sink, a.bit)
         s.code += asm.fmov_from(double, dst, s.in_float_register(a))
-        return s.result(I64 if double else I32, dst, sink, a)
+        return s.result(I64 if double else I32, dst, sink, a.bit)
 
     return rule
 
 
 def _reinterpret_to_float(double: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-        dst = s.float_destination(sink, a)
+        dst = s.float_destination(sink, a.bit)
         s.code += asm.fmov_to(double, dst, s.in_register(a))
-        return s.result(F64 if double else F32, dst, sink, a)
+        return s.result(F64 if double else F32, dst, sink, a.bit)
 
     return rule
 

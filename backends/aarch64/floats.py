@@ -20,10 +20,10 @@ def _arithmetic(op: int, double: int) -> Rule:
     type_ = F64 if double else F32
 
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
-        dst = s.float_destination(sink, a, b)
+        dst = s.float_destination(sink, a.bit | b.bit)
         left = s.in_float_register(a)
         s.code += asm.fp_rr(op, double, dst, left, s.in_float_register(b, FLOAT_SCRATCH2))
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -32,9 +32,9 @@ def _unary(op: int, double: int) -> Rule:
     type_ = F64 if double else F32
 
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-        dst = s.float_destination(sink, a)
+        dst = s.float_destination(sink, a.bit)
         s.code += asm.fp_r(op, double, dst, s.in_float_register(a))
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -57,9 +57,9 @@ def _copysign(double: int) -> Rule:
             s.load_float(FLOAT_SCRATCH2, a)
             s.code += asm.fp_r(asm.FABS, double, FLOAT_SCRATCH2, FLOAT_SCRATCH2)
             s.code += asm.vector_rr(asm.V_ORR, FLOAT_SCRATCH, FLOAT_SCRATCH, FLOAT_SCRATCH2)
-        dst = s.float_destination(sink, a, b)
+        dst = s.float_destination(sink, a.bit | b.bit)
         s.code += asm.fp_r(asm.FMOV, double, dst, FLOAT_SCRATCH)
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -73,7 +73,7 @@ def _compare(condition: int, double: int) -> Rule:
             s.code += asm.fcmp_zero(double, left)
         else:
             s.code += asm.fcmp(double, left, s.in_float_register(b, FLOAT_SCRATCH2))
-        return materialise(s, sink, condition, a, b)
+        return materialise(s, sink, condition, a.bit | b.bit)
 
     return rule
 
@@ -85,9 +85,9 @@ def select_float(s: Selection, sink: Operand | None, a: Operand, b: Operand, con
     first = s.in_float_register(a)
     second = s.in_float_register(b, FLOAT_SCRATCH2)
     holds = select_condition(s, condition)
-    dst = s.float_destination(sink, a, b)
+    dst = s.float_destination(sink, a.bit | b.bit)
     s.code += asm.fcsel(holds, double, dst, first, second)
-    return s.result(a.type, dst, sink, a, b, condition)
+    return s.result(a.type, dst, sink, a.bit | b.bit | condition.bit)
 
 
 def _rules() -> dict[str, Rule]:

@@ -23,10 +23,10 @@ def _with_shifted(op: int, wide: int, shift: int) -> Rule:
     type_ = I64 if wide else I32
 
     def rule(s: Selection, sink: Operand | None, y: Operand, x: Operand, count: Operand) -> Operand:
-        dst = s.destination(sink, y, x)
+        dst = s.destination(sink, y.bit | x.bit)
         left = s.in_register(y)
         s.code += asm.alu_rrs(op, wide, dst, left, s.in_register(x, SCRATCH2), shift, count.value)
-        return s.result(type_, dst, sink, y, x)
+        return s.result(type_, dst, sink, y.bit | x.bit)
 
     return rule
 
@@ -37,7 +37,7 @@ def _with_product(op: int, wide: int) -> Rule:
     together = asm.madd if op == asm.ADD else asm.msub
 
     def rule(s: Selection, sink: Operand | None, y: Operand, a: Operand, b: Operand) -> Operand:
-        dst = s.destination(sink, y, a, b)
+        dst = s.destination(sink, y.bit | a.bit | b.bit)
         first = s.in_register(a)
         second = s.in_register(b, SCRATCH2)
         if y.reg >= 0:
@@ -45,7 +45,7 @@ def _with_product(op: int, wide: int) -> Rule:
         else:
             s.code += asm.mul(wide, SCRATCH, first, second)
             s.code += asm.alu_rr(op, wide, dst, s.in_register(y, SCRATCH2), SCRATCH)
-        return s.result(type_, dst, sink, y, a, b)
+        return s.result(type_, dst, sink, y.bit | a.bit | b.bit)
 
     return rule
 
@@ -56,10 +56,10 @@ def _bit_field(wide: int) -> Rule:
     highest = 63 if wide else 31
 
     def rule(s: Selection, sink: Operand | None, x: Operand, lowest: Operand, mask: Operand) -> Operand:
-        dst = s.destination(sink, x)
+        dst = s.destination(sink, x.bit)
         last = min(lowest.value + mask.value.bit_length() - 1, highest)
         s.code += asm.ubfm(wide, dst, s.in_register(x), lowest.value, last)
-        return s.result(type_, dst, sink, x)
+        return s.result(type_, dst, sink, x.bit)
 
     return rule
 

@@ -36,15 +36,15 @@ def _add_or_subtract(op: int, wide: int, commutative: bool) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
         if commutative and a.kind == CONSTANT:
             a, b = b, a
-        dst = s.destination(sink, a, b)
+        dst = s.destination(sink, a.bit | b.bit)
         if b.kind == CONSTANT:
             value = signed(b.value, 64 if wide else 32)
             if arithmetic_immediate(abs(value)) >= 0:
                 source = _source(s, a)
                 s.with_immediate(asm.alu_ri(op, wide, dst, source, value))
-                return s.result(type_, dst, sink, a, b)
+                return s.result(type_, dst, sink, a.bit | b.bit)
         s.code += asm.alu_rr(op, wide, dst, s.in_register(a), s.in_register(b, SCRATCH2))
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -55,17 +55,17 @@ def _logic(op: int, wide: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
         if a.kind == CONSTANT:
             a, b = b, a
-        dst = s.destination(sink, a, b)
+        dst = s.destination(sink, a.bit | b.bit)
         if b.kind == CONSTANT:
             if logical_immediate(b.value, wide) >= 0:
                 source = _source(s, a)
                 s.with_immediate(asm.logic_ri(op, wide, dst, source, b.value))
-                return s.result(type_, dst, sink, a, b)
+                return s.result(type_, dst, sink, a.bit | b.bit)
             if op == asm.EOR and b.value == (1 << (64 if wide else 32)) - 1:
                 s.code += asm.mvn(wide, dst, s.in_register(a))
-                return s.result(type_, dst, sink, a, b)
+                return s.result(type_, dst, sink, a.bit | b.bit)
         s.code += asm.alu_rr(op, wide, dst, s.in_register(a), s.in_register(b, SCRATCH2))
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -74,9 +74,9 @@ def _multiply(wide: int) -> Rule:
     type_ = I64 if wide else I32
 
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
-        dst = s.destination(sink, a, b)
+        dst = s.destination(sink, a.bit | b.bit)
         s.code += asm.mul(wide, dst, s.in_register(a), s.in_register(b, SCRATCH2))
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -86,13 +86,13 @@ def _shift(op: int, wide: int) -> Rule:
     mask = 63 if wide else 31
 
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
-        dst = s.destination(sink, a, b)
+        dst = s.destination(sink, a.bit | b.bit)
         source = s.in_register(a)
         if b.kind == CONSTANT:
             s.with_immediate(asm.shift_ri(op, wide, dst, source, b.value & mask))
         else:
             s.code += asm.shift_rr(op, wide, dst, source, s.in_register(b, SCRATCH2))
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -102,7 +102,7 @@ def _rotate_left(wide: int) -> Rule:
     mask = 63 if wide else 31
 
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
-        dst = s.destination(sink, a, b)
+        dst = s.destination(sink, a.bit | b.bit)
         source = s.in_register(a)
         if b.kind == CONSTANT:
             s.code += asm.shift_ri(asm.ROR, wide, dst, source, -b.value & mask)
@@ -110,7 +110,7 @@ def _rotate_left(wide: int) -> Rule:
             # There is no rotation to the left by a register: to the right by the negative.
             s.code += asm.neg(0, SCRATCH2, s.in_register(b, SCRATCH2))
             s.code += asm.shift_rr(asm.ROR, wide, dst, source, SCRATCH2)
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
@@ -119,7 +119,7 @@ def _unsigned_by_power(
     s: Selection, sink: Operand | None, wide: int, remainder: bool, a: Operand, b: Operand
 ) -> Operand:
     """Unsigned division or remainder by a constant power of two: a shift or a mask."""
-    dst = s.destination(sink, a)
+    dst = s.destination(sink, a.bit)
     source = s.in_register(a)
     if not remainder:
         s.code += asm.shift_ri(asm.LSR, wide, dst, source, b.value.bit_length() - 1)
@@ -127,7 +127,7 @@ def _unsigned_by_power(
         s.code += asm.mov_ri(dst, 0)
     else:
         s.code += asm.logic_ri(asm.AND, wide, dst, source, b.value - 1)
-    return s.result(I64 if wide else I32, dst, sink, a, b)
+    return s.result(I64 if wide else I32, dst, sink, a.bit | b.bit)
 
 
 def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
@@ -150,30 +150,31 @@ def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
             s.code += asm.ccmp_ri(asm.CC_EQ, wide, dividend, 1, 0)
             s.code += asm.b_cond(asm.CC_VC, 8)
             s.code += asm.udf(TRAP_INTEGER_OVERFLOW)
-        dst = s.destination(sink, a, b)
+        dst = s.destination(sink, a.bit | b.bit)
         if not remainder:
             s.code += divide(wide, dst, dividend, divisor)
-            return s.result(type_, dst, sink, a, b)
+            return s.result(type_, dst, sink, a.bit | b.bit)
         # The most negative number modulo -1 comes out as 0, since its quotient wraps around. With both operands in
         # scratches, neither is in the destination.
         quotient = SCRATCH if dividend != SCRATCH else SCRATCH2 if divisor != SCRATCH2 else dst
         s.code += divide(wide, quotient, dividend, divisor)
         s.code += asm.msub(wide, dst, quotient, divisor, dividend)
-        return s.result(type_, dst, sink, a, b)
+        return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
 
 
-def materialise(s: Selection, sink: Operand | None, condition: int, *operands: Operand) -> Operand:
-    """The outcome of a comparison as 0 or 1, or left in the flags where the next instruction takes it from there."""
+def materialise(s: Selection, sink: Operand | None, condition: int, bits: int) -> Operand:
+    """The outcome of a comparison as 0 or 1, or left in the flags where the next instruction takes it from there.
+
+    ``bits`` are the temporaries of the operands, of which one will do, since the comparison is done.
+    """
     if sink is WANT_FLAGS:
-        for operand in operands:
-            s.release(operand)
+        s.released |= bits
         return flags(condition)
-    # The comparison is done, so an operand's register will do.
-    dst = s.destination(sink, *operands)
+    dst = s.destination(sink, bits)
     s.code += asm.cset(condition, dst)
-    return s.result(I32, dst, sink, *operands)
+    return s.result(I32, dst, sink, bits)
 
 
 def _register_test(s: Selection, a: Operand, make: Callable[[int], int]) -> Operand:
@@ -203,9 +204,9 @@ def _compare(condition: int, wide: int) -> Rule:
             if arithmetic_immediate(abs(value)) >= 0:
                 source = _source(s, a)
                 s.with_immediate(asm.cmp_ri(wide, source, value))
-                return materialise(s, sink, holds, a)
+                return materialise(s, sink, holds, a.bit)
         s.code += asm.cmp_rr(wide, s.in_register(a), s.in_register(b, SCRATCH2))
-        return materialise(s, sink, holds, a, b)
+        return materialise(s, sink, holds, a.bit | b.bit)
 
     return rule
 
@@ -215,9 +216,7 @@ def _is_zero(wide: int) -> Rule:
         if a.kind == FLAGS:
             if sink is WANT_FLAGS:
                 return flags(invert(a.value), a.bit)
-            holds = invert(into_flags(s, a))
-            s.release(a)
-            return materialise(s, sink, holds)
+            return materialise(s, sink, invert(into_flags(s, a)), a.bit)
         return test_zero(s, sink, wide, a)
 
     return rule
@@ -240,14 +239,14 @@ def test_zero(s: Selection, sink: Operand | None, wide: int, a: Operand) -> Oper
     if sink is WANT_FLAGS:
         return _register_test(s, a, lambda reg: zero(wide, reg))
     s.code += asm.cmp_ri(wide, _source(s, a), 0)
-    return materialise(s, sink, asm.CC_EQ, a)
+    return materialise(s, sink, asm.CC_EQ, a.bit)
 
 
 def _count_bits(name: str, wide: int) -> Rule:
     type_ = I64 if wide else I32
 
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-        dst = s.destination(sink, a)
+        dst = s.destination(sink, a.bit)
         source = s.in_register(a)
         if name == "clz":
             s.code += asm.clz(wide, dst, source)
@@ -260,7 +259,7 @@ def _count_bits(name: str, wide: int) -> Rule:
             s.code += asm.cnt(FLOAT_SCRATCH, FLOAT_SCRATCH)
             s.code += asm.addv(FLOAT_SCRATCH, FLOAT_SCRATCH)
             s.code += asm.fmov_from(0, dst, FLOAT_SCRATCH)
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -269,7 +268,7 @@ def _extend(name: str, source_bits: int, wide: int) -> Rule:
     type_ = I64 if wide else I32
 
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-        dst = s.destination(sink, a)
+        dst = s.destination(sink, a.bit)
         source = s.in_register(a)
         if name == "wrap":
             s.code += asm.mov_rr(0, dst, source)
@@ -279,7 +278,7 @@ def _extend(name: str, source_bits: int, wide: int) -> Rule:
                 s.code += asm.mov_rr(0, dst, source)
         else:
             s.code += asm.sbfm(wide, dst, source, 0, source_bits - 1)
-        return s.result(type_, dst, sink, a)
+        return s.result(type_, dst, sink, a.bit)
 
     return rule
 
@@ -298,13 +297,13 @@ def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition
     wide = 0 if type_ == I32 else 1
     if condition.kind == CONSTANT:
         chosen = a if condition.value else b
-        dst = s.destination(sink, chosen)
+        dst = s.destination(sink, chosen.bit)
         s.load(dst, chosen)
-        return s.result(type_, dst, sink, a, b, condition)
+        return s.result(type_, dst, sink, a.bit | b.bit | condition.bit)
     holds = select_condition(s, condition)
-    dst = s.destination(sink, a, b, condition)
+    dst = s.destination(sink, a.bit | b.bit | condition.bit)
     s.code += asm.csel(holds, wide, dst, s.in_register(a), s.in_register(b, SCRATCH2))
-    return s.result(type_, dst, sink, a, b, condition)
+    return s.result(type_, dst, sink, a.bit | b.bit | condition.bit)
 
 
 def is_null(s: Selection, sink: Operand | None, a: Operand) -> Operand:

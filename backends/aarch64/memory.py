@@ -91,11 +91,11 @@ def _cut(s: Selection) -> bytes:
 def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -> tuple[bytes, bytes, Operand]:
     """A load from memory 0: code before and behind the displacement, and the result."""
     type_, op = _LOADS[name]
-    dst = s.float_destination(sink, a) if is_float(type_) else s.destination(sink, a)
+    dst = s.float_destination(sink, a.bit) if is_float(type_) else s.destination(sink, a.bit)
     index = s.in_register(a, SCRATCH2)
     head = _cut(s)
     _access(s, op, dst, a, index, form)
-    return head, bytes(s.code), s.result(type_, dst, sink, a)
+    return head, bytes(s.code), s.result(type_, dst, sink, a.bit)
 
 
 def store(s: Selection, name: str, a: Operand, b: Operand, form: int, spliced: bool) -> tuple[bytes, bytes]:
@@ -171,9 +171,9 @@ def address(s: Selection, a: Operand, offset: int, size: int, checked: bool) -> 
 def far_load(s: Selection, sink: Operand | None, name: str, index: int) -> Operand:
     """A load from the sum that :func:`address` gave."""
     type_, op = _LOADS[name]
-    dst = s.float_destination(sink) if is_float(type_) else s.destination(sink)
+    dst = s.float_destination(sink, 0) if is_float(type_) else s.destination(sink, 0)
     s.code += asm.access_x(op, dst, MEMORY_BASE, index)
-    return s.result(type_, dst, sink)
+    return s.result(type_, dst, sink, 0)
 
 
 def far_store(s: Selection, name: str, index: int, b: Operand) -> None:
@@ -198,13 +198,13 @@ _CELL_LOADS = {I32: asm.LDR_W, F32: asm.LDR_S, F64: asm.LDR_D}
 def global_get(s: Selection, sink: Operand | None, type_: int, offset: int, by_pointer: bool) -> Operand:
     """Read a global whose value, or the pointer to it, is in the context at ``offset``."""
     op = _CELL_LOADS.get(type_, asm.LDR_X)
-    dst = s.float_destination(sink) if is_float(type_) else s.destination(sink)
+    dst = s.float_destination(sink, 0) if is_float(type_) else s.destination(sink, 0)
     if by_pointer:
         s.code += at(asm.LDR_X, SCRATCH, CONTEXT, offset)
         s.code += asm.access(op, dst, SCRATCH, 0)
     else:
         s.code += at(op, dst, CONTEXT, offset)
-    return s.result(type_, dst, sink)
+    return s.result(type_, dst, sink, 0)
 
 
 def global_set(s: Selection, value: Operand, offset: int, by_pointer: bool) -> None:
@@ -219,26 +219,26 @@ def global_set(s: Selection, value: Operand, offset: int, by_pointer: bool) -> N
 
 def memory_size(s: Selection, sink: Operand | None, descriptor: int) -> Operand:
     """The current size of a memory in pages of 64 KiB."""
-    dst = s.destination(sink)
+    dst = s.destination(sink, 0)
     s.code += at(asm.LDR_X, SCRATCH, CONTEXT, descriptor)
     s.code += asm.ldr(1, SCRATCH, SCRATCH, MEMORY_SIZE)
     s.code += asm.shift_ri(asm.LSR, 1, dst, SCRATCH, 16)
-    return s.result(I32, dst, sink)
+    return s.result(I32, dst, sink, 0)
 
 
 def context_cell(s: Selection, sink: Operand | None, type_: int, offset: int) -> Operand:
     """A cell of the context, as ``ref.func`` reads it."""
-    dst = s.destination(sink)
+    dst = s.destination(sink, 0)
     s.code += at(asm.LDR_X, dst, CONTEXT, offset)
-    return s.result(type_, dst, sink)
+    return s.result(type_, dst, sink, 0)
 
 
 def table_size(s: Selection, sink: Operand | None, table: int) -> Operand:
     """The current number of elements of the table whose descriptor's pointer is at ``table``."""
-    dst = s.destination(sink)
+    dst = s.destination(sink, 0)
     s.code += at(asm.LDR_X, SCRATCH, CONTEXT, table)
     s.code += asm.ldr(0, dst, SCRATCH, TABLE_LENGTH)
-    return s.result(I32, dst, sink)
+    return s.result(I32, dst, sink, 0)
 
 
 def _table_cell(s: Selection, table: int, a: Operand) -> None:
@@ -268,9 +268,9 @@ def _table_cell(s: Selection, table: int, a: Operand) -> None:
 def table_get(s: Selection, sink: Operand | None, type_: int, table: int, a: Operand) -> Operand:
     """Read a table element, trapping out of bounds."""
     _table_cell(s, table, a)
-    dst = s.destination(sink, a)
+    dst = s.destination(sink, a.bit)
     s.code += asm.ldr(1, dst, SCRATCH, 0)
-    return s.result(type_, dst, sink, a)
+    return s.result(type_, dst, sink, a.bit)
 
 
 def table_set(s: Selection, table: int, a: Operand, b: Operand) -> None:

@@ -7,7 +7,7 @@ claims a temporary for nothing but its result.
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, F64, I32, LOCAL, REGISTER, SLOT, Operand, is_float, register
+from ..operand import CONSTANT, F64, I32, LOCAL, SLOT, Operand, is_float, register
 from . import asm
 from .addresses import at
 from .regs import FLOAT_SCRATCH, FRAME, SCRATCH, SCRATCH2, ZR
@@ -30,20 +30,17 @@ class Selection:
     Attributes:
         code: the machine code so far.
         free: mask of free temporaries, see :attr:`Operand.bit <vibewasm.backends.operand.Operand>`.
+        released: mask of temporaries that are free when the code has run.
         immediate: where in ``code`` the bytes of the constant operand are: their first position and their end.
     """
 
-    __slots__ = ("_released", "code", "free", "immediate")
+    __slots__ = ("code", "free", "immediate", "released")
 
     def __init__(self, free: int) -> None:
         self.code = bytearray()
         self.free = free
         self.immediate = (0, 0)
-        self._released = 0
-
-    def finish(self) -> int:
-        """The mask that is free after the code."""
-        return self.free | self._released
+        self.released = 0
 
     def take(self) -> int:
         """Claim a free integer temporary."""
@@ -65,7 +62,7 @@ class Selection:
 
     def release(self, operand: Operand) -> None:
         """Give an operand's temporary back after this instruction."""
-        self._released |= operand.bit
+        self.released |= operand.bit
 
     # -- moves: none of them changes the flags ------------------------------------------------------------------
 
@@ -144,34 +141,35 @@ class Selection:
 
     # -- destinations -------------------------------------------------------------------------------------------
 
-    def destination(self, sink: Operand | None, *operands: Operand) -> int:
-        """The integer register for a result: the sink's, that of an operand that dies, or a fresh one."""
+    def destination(self, sink: Operand | None, bits: int) -> int:
+        """The integer register for a result: the sink's, the lowest of the temporaries ``bits`` of operands that die,
+        or a fresh one.
+        """
         if sink is not None:
             return sink.reg
-        for operand in operands:
-            if operand.kind == REGISTER and not is_float(operand.type):
-                return operand.reg
+        bits &= INT_TEMPORARIES
+        if bits:
+            return (bits & -bits).bit_length() - 1
         return self.take()
 
-    def float_destination(self, sink: Operand | None, *operands: Operand) -> int:
+    def float_destination(self, sink: Operand | None, bits: int) -> int:
         """The vector register for a result, chosen like :meth:`destination`."""
         if sink is not None:
             return sink.reg
-        for operand in operands:
-            if operand.kind == REGISTER and is_float(operand.type):
-                return operand.reg
+        bits &= FLOAT_TEMPORARIES
+        if bits:
+            return (bits & -bits).bit_length() - 17
         return self.take_float()
 
-    def result(self, type_: int, dst: int, sink: Operand | None, *operands: Operand) -> Operand:
-        """Release ``operands`` and name the result in ``dst``: the sink itself, or a temporary's entry."""
-        bits = 0
-        for operand in operands:
-            bits |= operand.bit
+    def result(self, type_: int, dst: int, sink: Operand | None, bits: int) -> Operand:
+        """Release the operands' temporaries ``bits`` and name the result in ``dst``: the sink itself, or a temporary's
+        entry.
+        """
         if sink is not None:
-            self._released |= bits
+            self.released |= bits
             return sink
         kept = register(type_, dst)
-        self._released |= bits & ~kept.bit
+        self.released |= bits & ~kept.bit
         return kept
 
     def with_immediate(self, instruction: bytes, first: int = 1, end: int = 3) -> None:

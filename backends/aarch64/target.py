@@ -7,6 +7,8 @@ hottest line, and calls :func:`lower` and its siblings only for what is new.
 
 from __future__ import annotations
 
+from struct import Struct
+
 from ..operand import BARRIER, CONSTANT, F32, F64, FLAGS, I32, I64, Operand, flags, is_float, register
 from .addresses import add
 from .asm import mov_ri, mov_rr
@@ -40,14 +42,22 @@ MEMO_LIMIT = 1 << 18
 _MOST_INTS = 6
 _MOST_FLOATS = 6
 
-#: Masks with no or one temporary in use, which most choices end with.
-_ROOMY = frozenset((ALL_FREE, *(ALL_FREE ^ 1 << bit for bit in range(24))))
-
 _rules: dict[str, Callable[..., Operand]] = dict(_INTEGER_RULES)
+
+
+#: What :func:`is_tight` said of each mask.
+_tight: dict[int, bool] = {}
 
 
 def is_tight(free: int) -> bool:
     """Whether so many temporaries are in use that a rule might not find enough."""
+    found = _tight.get(free)
+    if found is None:
+        found = _tight[free] = _count_free(free)
+    return found
+
+
+def _count_free(free: int) -> bool:
     used_ints = (INT_TEMPORARIES & ~free).bit_count()
     return used_ints > _MOST_INTS or (FLOAT_TEMPORARIES & ~free).bit_count() > _MOST_FLOATS
 
@@ -101,8 +111,8 @@ def lower(
     """
     selection = Selection(free)
     result = rule(selection, sink, *operands)
-    after = selection.finish()
-    return bytes(selection.code), result, after, after not in _ROOMY and is_tight(after)
+    after = selection.free | selection.released
+    return bytes(selection.code), result, after, is_tight(after)
 
 
 # -- constants, and offsets of accesses ----------------------------------------------------------------------------
@@ -123,13 +133,22 @@ _ADDEND, _NEGATIVE, _LOGICAL, _COUNT, _OTHER = (
 _STORED = tuple(Operand(CONSTANT, type_, value=1) for type_ in (I32, I64, F32, F64))
 
 
+#: What :func:`_in_word` gave for each field: 8192 of them exist.
+_words: dict[int, tuple[bytes, ...]] = {}
+_two_bytes = Struct("<H").pack
+
+
 def _in_word(field: int) -> tuple[bytes, ...]:
     """The second and third byte of an instruction whose immediate is in bits 22 to 10, by its first source's number
     divided by 8; the last one is for an operand that comes by way of a scratch.
     """
-    low, high = field >> 8 & 0xFF, field >> 16 & 0x7F
-    of_number = [bytes((low | number, high)) for number in range(4)]
-    return (*of_number, of_number[SCRATCH >> 3])
+    found = _words.get(field)
+    if found is None:
+        half = field >> 8
+        scratch = _two_bytes(half | SCRATCH >> 3)
+        found = (_two_bytes(half), _two_bytes(half | 1), scratch, _two_bytes(half | 3), scratch)
+        _words[field] = found
+    return found
 
 
 def immediate(name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes, ...]]:
@@ -216,10 +235,10 @@ def lower_immediate(
     """
     selection = Selection(free)
     result = rule(selection, sink, a, stand_in)
-    after = selection.finish()
+    after = selection.free | selection.released
     start, end = selection.immediate
     code = bytes(selection.code)
-    return code[:start], code[end:], result, after, after not in _ROOMY and is_tight(after)
+    return code[:start], code[end:], result, after, is_tight(after)
 
 
 def lower_select(
@@ -252,7 +271,7 @@ def lower_load(
     """Choose code for a load with a displacement of the given form."""
     selection = Selection(free)
     head, tail, result = _memory().load(selection, sink, name, a, form)
-    after = selection.finish()
+    after = selection.free | selection.released
     return head, tail, result, after, is_tight(after)
 
 
@@ -260,7 +279,7 @@ def lower_store(name: str, a: Operand, b: Operand, form: int, free: int) -> tupl
     """Choose code for a store with a displacement of the given form; what is stored may be a constant's stand-in."""
     selection = Selection(free)
     head, tail = _memory().store(selection, name, a, b, form, b.kind == CONSTANT and b.value != 0)
-    return head, tail, selection.finish()
+    return head, tail, selection.free | selection.released
 
 
 def lower_far_load(
@@ -271,7 +290,7 @@ def lower_far_load(
     reg = _memory().address(selection, a, offset, size, checked)
     selection.release(a)
     result = _memory().far_load(selection, sink, name, reg)
-    after = selection.finish()
+    after = selection.free | selection.released
     return bytes(selection.code), result, after, is_tight(after)
 
 
@@ -283,7 +302,7 @@ def lower_far_store(
     reg = _memory().address(selection, a, offset, size, checked)
     selection.release(a)
     _memory().far_store(selection, name, reg, b)
-    return bytes(selection.code), selection.finish()
+    return bytes(selection.code), selection.free | selection.released
 
 
 def lower_read(kind: str, free: int, sink: Operand | None, *arguments: object) -> tuple[bytes, Operand, int, bool]:
@@ -292,7 +311,7 @@ def lower_read(kind: str, free: int, sink: Operand | None, *arguments: object) -
     """
     selection = Selection(free)
     result = getattr(_memory(), kind)(selection, sink, *arguments)
-    after = selection.finish()
+    after = selection.free | selection.released
     return bytes(selection.code), result, after, is_tight(after)
 
 
@@ -300,7 +319,7 @@ def lower_write(kind: str, free: int, *arguments: object) -> tuple[bytes, int]:
     """Choose code that writes through the context: ``global_set`` or ``table_set``."""
     selection = Selection(free)
     getattr(_memory(), kind)(selection, *arguments)
-    return bytes(selection.code), selection.finish()
+    return bytes(selection.code), selection.free | selection.released
 
 
 # -- moves -----------------------------------------------------------------------------------------------------------
@@ -369,14 +388,14 @@ def copy_to_temporary(operand: Operand, free: int) -> tuple[bytes, Operand, int]
         wide, tested_reg, _ = tested(operand.value)
         reg = selection.take()
         condition = operand.value ^ (tested_reg ^ reg) << 1
-        return mov_rr(wide, reg, tested_reg), flags(condition, 1 << reg), selection.finish()
+        return mov_rr(wide, reg, tested_reg), flags(condition, 1 << reg), selection.free | selection.released
     if is_float(operand.type):
         reg = selection.take_float()
         selection.load_float(reg, operand)
     else:
         reg = selection.take()
         selection.load(reg, operand)
-    return bytes(selection.code), register(operand.type, reg), selection.finish()
+    return bytes(selection.code), register(operand.type, reg), selection.free | selection.released
 
 
 __all__ = [

@@ -135,6 +135,16 @@ class ModuleEnvironment:
         self.callees: dict[int, Callee] = {}
         self.rules: dict[int, tuple[Callable[..., Operand], int, Types, int]] = {}
 
+    def share(self, other: ModuleEnvironment) -> None:
+        """Take over what an environment for another reach has memoised and what does not depend on the reach."""
+        self._fusions = other._fusions
+        self._tests = other._tests
+        self._plans = other._plans
+        self._places = other._places
+        self._prologues = other._prologues
+        self.callees = other.callees
+        self.rules = other.rules
+
     @property
     def calls(self) -> Calls:
         """The backend's module that passes arguments and calls, loaded when a function first calls another."""
@@ -536,9 +546,11 @@ class Compiler:
                     recording.clear()
 
     def _environment(self, reach: int) -> ModuleEnvironment:
-        env = self._environments[reach] = ModuleEnvironment(
-            self.info, self._layout, self._backend, reach, explicit_bounds=self.explicit_bounds
-        )
+        env = ModuleEnvironment(self.info, self._layout, self._backend, reach, explicit_bounds=self.explicit_bounds)
+        for other in self._environments.values():
+            env.share(other)
+            break
+        self._environments[reach] = env
         return env
 
     def _error(self, fault: BodyFault, offset: int, index: int) -> WasmError:
