@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from struct import pack_into
-
 from .binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from .engine import adapters
 from .func import Func
@@ -137,11 +135,12 @@ def _fill_context(instance: Instance) -> None:
 def _fill_slots(instance: Instance) -> None:
     """Let calls lead to the machine code of functions, or to the stubs that have them compiled."""
     module = instance.module
-    count = len(module.info.bodies)
-    if count:
+    if module.info.bodies:
         lazy = adapters().lazy
-        addresses = [address or lazy(defined) for defined, address in enumerate(module._addresses)]
-        pack_into(f"={count}Q", instance._context.bytes, module.layout.slots, *addresses)
+        at = module.layout.slots >> 3
+        cells = instance._cells
+        for defined, address in enumerate(module._addresses):
+            cells[at + defined] = address or lazy(defined)
 
 
 def _fill_records(instance: Instance, type_ids: list[int]) -> None:
