@@ -84,7 +84,7 @@ class Engine:
                 check()
             except RuntimeError as error:
                 raise WasmError(str(error)) from None
-            backend(HOST).features.run_code = _run_code
+            backend(HOST).run_code = _run_code
             _platform_checked = True
         return HOST
 
