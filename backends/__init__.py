@@ -4,7 +4,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .contract import BuiltinStubs, Calls, Control, Features, Frames, Stubs, Target
+    from collections.abc import Callable
+
+    from .contract import BuiltinStubs, Calls, Control, Frames, Stubs, Target
 
 #: The processors that code can be made for, by the names that the operating system has for them.
 TARGETS = ("x86_64", "aarch64")
@@ -19,6 +21,8 @@ class Backend:
 
     Attributes:
         name: one of :data:`TARGETS`.
+        run_code: runs machine code of ``u64 f(void)`` and returns its result, so that the processor can be asked for
+            its extensions: set by the engine where this is the processor of this process.
     """
 
     target: Target
@@ -27,10 +31,10 @@ class Backend:
     calls: Calls
     stubs: Stubs
     builtin_stubs: BuiltinStubs
-    features: Features
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.run_code: Callable[[bytes], int] | None = None
 
     def __getattr__(self, name: str) -> object:
         if name not in Backend.__annotations__:

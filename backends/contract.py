@@ -99,13 +99,6 @@ class Control(Protocol):
     def check_zero_extended(self, reg: int, scratch: int) -> bytes: ...
 
 
-class Features(Protocol):
-    """Which extensions of the processor the emitted code may use."""
-
-    #: Runs machine code of ``u64 f(void)``, so that the processor can be asked: set by the engine.
-    run_code: Callable[[bytes], int] | None
-
-
 class Calls(Protocol):
     """Arguments and results where the callee expects them, and the calls themselves."""
 
@@ -259,19 +252,16 @@ if TYPE_CHECKING:
     from .aarch64 import builtin_stubs as a64_builtin_stubs
     from .aarch64 import calls as a64_calls
     from .aarch64 import control as a64_control
-    from .aarch64 import features as a64_features
     from .aarch64 import frames as a64_frames
     from .aarch64 import stubs as a64_stubs
     from .aarch64 import target as a64_target
     from .x86_64 import builtin_stubs as x64_builtin_stubs
     from .x86_64 import calls as x64_calls
     from .x86_64 import control as x64_control
-    from .x86_64 import features as x64_features
     from .x86_64 import frames as x64_frames
     from .x86_64 import stubs as x64_stubs
     from .x86_64 import target as x64_target
 
-    _features: list[Features] = [x64_features, a64_features]
     _frames: list[Frames] = [x64_frames, a64_frames]
     _control: list[Control] = [x64_control, a64_control]
     _calls: list[Calls] = [x64_calls, a64_calls]

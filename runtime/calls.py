@@ -9,8 +9,9 @@ it hands it to ``sys.unraisablehook`` and returns. Machine code notices, since t
 from __future__ import annotations
 
 import _thread
-import ctypes
 import sys
+
+from .ffi import CFUNCTYPE, c_size_t, c_uint64, c_void_p, code_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     UnraisableHook = Callable[[Any], Any]
 
 #: ``f(context, argc, argv)``, all ints: host functions, and the poll callback, whose argc is the interrupt word.
-HostCallback = ctypes.CFUNCTYPE(None, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t)
+HostCallback = CFUNCTYPE(None, c_size_t, c_size_t, c_size_t)
 PollCallback = HostCallback
 #: ``f(context, defined function, 0) -> code address``.
-LazyCallback = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t)
+LazyCallback = CFUNCTYPE(c_size_t, c_size_t, c_size_t, c_size_t)
 #: An ``enter`` adapter; without argument types, since prebuilt arguments are converted fastest (:func:`argument`).
-EnterFunction = ctypes.CFUNCTYPE(ctypes.c_uint64)
+EnterFunction = CFUNCTYPE(c_uint64)
 
 #: Makes the argument of an ``enter`` adapter from an int. Calling with such objects takes half the time of calling with
 #: ints and declared argument types. A bare int must never be passed: ctypes would cut it to 32 bits.
-argument = ctypes.c_void_p.from_param
+argument = c_void_p.from_param
 
 #: Packages whose functions are passed to the callback types here: what other callbacks of the process raise is left
 #: alone.
@@ -40,11 +41,8 @@ _swallowed: dict[int, BaseException] = {}
 _others: list[UnraisableHook] = []
 
 
-def address_of(callback: object) -> int:
-    """Address of the machine code of a ctypes callback; it is good as long as the callback object lives."""
-    address = ctypes.cast(callback, ctypes.c_void_p).value  # type: ignore[arg-type]  # typeshed wants a private base class
-    assert address is not None
-    return address
+#: Address of the machine code of a callback; it is good as long as the callback object lives.
+address_of = code_address
 
 
 def _catch(unraisable: Any) -> None:

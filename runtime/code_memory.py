@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import _thread
-import ctypes
 
 from . import faults
+from .ffi import c_char
 from .platform import system
 
 #: Size of the first arena where nothing is known of the amount of code.
@@ -26,7 +26,7 @@ class _Arena:
         self.writable, self.executable = map_code(size)
         self.end = size - _TAIL
         self.used = 0
-        self.view = memoryview((ctypes.c_char * size).from_address(self.writable)).cast("B")
+        self.view = memoryview((c_char * size).from_address(self.writable)).cast("B")
 
 
 class CodeMemory:

@@ -6,8 +6,6 @@ The byte offsets are those of :mod:`vibewasm.backends.abi`. The ``CELL_`` consta
 
 from __future__ import annotations
 
-import ctypes
-
 from ..backends.abi import *  # noqa: F403 - offsets only; they belong to this module's interface
 from ..backends.abi import (
     INTERRUPT_REQUEST,
@@ -42,6 +40,7 @@ from ..backends.abi import (
     STORE_UNWIND,
 )
 from . import faults
+from .ffi import addressof, c_char
 from .platform import system
 
 CELL_STACK_LIMIT = STORE_STACK_LIMIT // 8
@@ -78,20 +77,17 @@ _ZEROS = memoryview(bytes(STORE_RESULTS)).cast("Q")
 #: Addresses of blocks that nobody uses. Blocks are never unmapped: the handler of SIGINT, which may run at any moment
 #: in any thread, writes to all of them.
 _pool: list[int] = []
-_mapped: list[object] = []
 
 
-class _Memory(ctypes.c_char * STORE_SIZE):  # type: ignore[misc]  # a type made at run time
+class _Memory(c_char * STORE_SIZE):  # type: ignore[misc]  # a type made at run time
     """The bytes of a block. Views keep it alive; when the last has gone the block goes back to the pool."""
 
     def __del__(self, pool: list[int] = _pool) -> None:
-        pool.append(ctypes.addressof(self))
+        pool.append(addressof(self))
 
 
 def _new_block() -> int:
-    memory = system.anonymous(STORE_SIZE)
-    _mapped.append(memory)
-    address = system.address_of(memory)
+    address = system.anonymous_for_ever(STORE_SIZE)
     faults.register_store(address)
     return address
 

@@ -1,19 +1,19 @@
 """Linux, with glibc or musl: every system call and every structure of the system that the engine relies on.
 
-The C library is called through ctypes; addresses are ints. Structure offsets are those of the 64-bit kernel and C
+The C library is called through :mod:`.ffi`; addresses are ints. Structure offsets are those of the 64-bit kernel and C
 library ABIs.
 """
 
 from __future__ import annotations
 
 import _thread
-import ctypes
-import mmap
 import os
-from struct import pack_into, unpack_from
+
+from .ffi import addressof, byref, c_char, c_int, c_library, c_size_t, c_void_p, code_address, get_errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Callable
 
 _PROT_NONE = 0
@@ -21,13 +21,15 @@ _PROT_READ = 1
 _PROT_WRITE = 2
 _PROT_EXEC = 4
 _MAP_SHARED = 1
+_MAP_PRIVATE = 2
+_MAP_ANONYMOUS = 0x20
 _MAP_NORESERVE = 0x4000
 _MREMAP_MAYMOVE = 1
 _MAP_FAILED = (1 << 64) - 1
 _ENOENT = 2
 
 #: Page size in bytes: 4, 16 or 64 KiB.
-PAGE_SIZE = mmap.PAGESIZE
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 SIGINT = 2
 SIGILL = 4
@@ -103,29 +105,27 @@ def signal_context() -> SignalContext:
     return SignalContext(registers, pc)
 
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = c_library()
 
 _mmap = _libc.mmap
-_mmap.restype = ctypes.c_size_t
-_mmap.argtypes = (ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long)
+_mmap.restype = c_size_t
+_mmap.argtypes = (c_size_t, c_size_t, c_int, c_int, c_int, c_size_t)
 _munmap = _libc.munmap
-_munmap.argtypes = (ctypes.c_size_t, ctypes.c_size_t)
+_munmap.argtypes = (c_size_t, c_size_t)
 _mprotect = _libc.mprotect
-_mprotect.argtypes = (ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int)
+_mprotect.argtypes = (c_size_t, c_size_t, c_int)
 _sigaction = _libc.sigaction
-_sigaction.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+_sigaction.argtypes = (c_int, c_void_p, c_void_p)
 
 
 def _error() -> OSError:
-    number = ctypes.get_errno()
+    number = get_errno()
     return OSError(number, os.strerror(number))
 
 
 def function_address(name: str) -> int:
     """Address of a function of the C library that a signal handler may call."""
-    address = ctypes.cast(getattr(_libc, name), ctypes.c_void_p).value
-    assert address is not None
-    return address
+    return code_address(getattr(_libc, name))
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def function_address(name: str) -> int:
 
 def address_of(memory: bytearray | mmap.mmap) -> int:
     """Address of a writable buffer's first byte. The buffer must not move or go as long as the address is used."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    return addressof(c_char.from_buffer(memory))
 
 
 def anonymous(size: int) -> mmap.mmap:
@@ -142,7 +142,22 @@ def anonymous(size: int) -> mmap.mmap:
     Raises:
         OSError: there is no room for it.
     """
-    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+    # Not every program makes a memory.
+    import mmap
+
+    return mmap.mmap(-1, size, flags=_MAP_PRIVATE | _MAP_ANONYMOUS | _MAP_NORESERVE)
+
+
+def anonymous_for_ever(size: int) -> int:
+    """Address of zeroed private memory of ``size`` bytes that stays mapped as long as the process.
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    address: int = _mmap(0, size, _PROT_READ | _PROT_WRITE, _MAP_PRIVATE | _MAP_ANONYMOUS | _MAP_NORESERVE, -1, 0)
+    if address == _MAP_FAILED:
+        raise _error()
+    return address
 
 
 def forbid(address: int, size: int) -> None:
@@ -286,8 +301,8 @@ class Disposition:
 
     def __init__(self, raw: bytearray) -> None:
         self.raw = raw
-        self.handler: int = unpack_from("=Q", raw, 0)[0]
-        self.flags: int = unpack_from("=I", raw, _SIGACTION_FLAGS)[0]
+        self.handler = int.from_bytes(raw[:8], "little")
+        self.flags = int.from_bytes(raw[_SIGACTION_FLAGS : _SIGACTION_FLAGS + 4], "little")
 
 
 def disposition(signal: int) -> Disposition:
@@ -301,8 +316,8 @@ def disposition(signal: int) -> Disposition:
 def set_handler(signal: int, handler: int, flags: int, like: Disposition | None = None) -> None:
     """Install a handler; the signals that are blocked while it runs are those of ``like``, or none."""
     raw = bytearray(like.raw if like else _SIGACTION_SIZE)
-    pack_into("=Q", raw, 0, handler)
-    pack_into("=I", raw, _SIGACTION_FLAGS, flags)
+    raw[:8] = handler.to_bytes(8, "little")
+    raw[_SIGACTION_FLAGS : _SIGACTION_FLAGS + 4] = flags.to_bytes(4, "little")
     if _sigaction(signal, address_of(raw), None):
         raise _error()
 
@@ -325,16 +340,16 @@ def stack_bounds() -> tuple[int, int]:
 
 def thread_stack_bounds() -> tuple[int, int]:
     """Bounds of the calling thread's stack as the C library knows them."""
-    attributes = ctypes.create_string_buffer(128)
-    low = ctypes.c_size_t()
-    size = ctypes.c_size_t()
+    attributes = (c_char * 128)()
+    low = c_size_t()
+    size = c_size_t()
     pthread_self = _libc.pthread_self
-    pthread_self.restype = ctypes.c_size_t
-    number = _libc.pthread_getattr_np(ctypes.c_size_t(pthread_self()), attributes)
+    pthread_self.restype = c_size_t
+    number = _libc.pthread_getattr_np(c_size_t(pthread_self()), attributes)
     if number:
         raise OSError(number, f"the bounds of this thread's stack cannot be had: {os.strerror(number)}")
     try:
-        _libc.pthread_attr_getstack(attributes, ctypes.byref(low), ctypes.byref(size))
+        _libc.pthread_attr_getstack(attributes, byref(low), byref(size))
     finally:
         _libc.pthread_attr_destroy(attributes)
     return low.value, low.value + size.value

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from .func import Func
     from .global_ import Global
     from .instance import Exports, Instance
-    from .linker import Linker, instantiate
+    from .instantiation import instantiate
+    from .linker import Linker
     from .memory import Memory
     from .module import Module
     from .store import Store
@@ -105,7 +106,8 @@ _HOMES = {
     "func": ("Func",),
     "global_": ("Global",),
     "instance": ("Exports", "Instance"),
-    "linker": ("Linker", "instantiate"),
+    "instantiation": ("instantiate",),
+    "linker": ("Linker",),
     "memory": ("Memory",),
     "module": ("Module",),
     "store": ("Store",),

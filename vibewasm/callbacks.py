@@ -12,7 +12,6 @@ of the cell stack, which the store block says.
 
 from __future__ import annotations
 
-from ctypes import CFUNCTYPE
 from struct import Struct
 from struct import error as struct_error
 
@@ -20,6 +19,7 @@ from .engine import adapters
 from .runtime.blocks import Block
 from .runtime.calls import HostCallback, address_of
 from .runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE
+from .runtime.ffi import CFUNCTYPE
 from .types import EXTERNREF, F32, F64, I32, I64, V128
 from .values import NUMBER_FORMATS, cell_count, from_bits, from_cells, prefixed, signature, to_cells
 

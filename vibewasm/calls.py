@@ -9,13 +9,10 @@ goes the general way (:meth:`Func._call_general`).
 
 from __future__ import annotations
 
-from struct import Struct
-from struct import error as struct_error
-
 from .runtime.calls import argument
-from .store import AREA_CELLS, current
+from .store import current
 from .types import F64
-from .values import NUMBER_FORMATS, signature
+from .values import signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +39,9 @@ def fast_call(func: Func) -> Callable[..., Any]:
     if any(code > F64 for code in params + results):
         return func._call_general
     if len(params) > MOST_PARAMETERS or len(results) > 1:
-        return _call_many(func)
+        from .packed_calls import call_many
+
+        return call_many(func)
     store = func._store
     area, first = store._fast_place(signature(params, results), MOST_PARAMETERS)
 
@@ -56,9 +55,14 @@ def fast_call(func: Func) -> Callable[..., Any]:
         for cell, bits in enumerate(func._argument_cells(given), first):
             area.cells[cell] = bits
 
-    inner = _call_inner(func)
+    inner: Callable[..., Any] | None = None
 
     def general(*arguments: object) -> Any:
+        nonlocal inner
+        if inner is None:
+            from .packed_calls import call_inner
+
+            inner = call_inner(func)
         return inner(*[value for value in arguments if value is not _MISSING])
 
     return _MAKERS[len(params)](
@@ -71,90 +75,6 @@ def fast_call(func: Func) -> Callable[..., Any]:
         general,
         store._failure,
     )
-
-
-def _structs(func: Func) -> tuple[Callable[..., None], Callable[..., tuple[Any, ...]]]:
-    """What packs the parameters into cells, and what unpacks the results."""
-    type_ = func._type
-    params = Struct("=" + "".join([NUMBER_FORMATS[code] for code in type_.param_codes]))
-    results = Struct("=" + "".join([NUMBER_FORMATS[code] for code in type_.result_codes]))
-    return params.pack_into, results.unpack_from
-
-
-def _call_many(func: Func) -> Callable[..., Any]:
-    """Calls with any number of numbers."""
-    store = func._store
-    type_ = func._type
-    size = func._sizes[2]
-    area, first = store._fast_place(signature(type_.param_codes, type_.result_codes), size)
-    pack, unpack = _structs(func)
-    data, offset = area.cells.cast("B"), 8 * first
-    count = len(type_.results)
-    state, enter, failure = store._state, func._entry(), store._failure
-    record, argc, cells = (
-        argument(func._address),
-        argument(len(type_.params)),
-        argument(area.address + offset),
-    )
-    general = _call_inner(func)
-
-    def call(*arguments: Any) -> Any:
-        token = current.token
-        if state[0] is not token:
-            return general(*arguments)
-        state[0] = None
-        try:
-            try:
-                pack(data, offset, *arguments)
-            except (struct_error, TypeError, OverflowError):
-                for cell, bits in enumerate(func._argument_cells(arguments), first):
-                    area.cells[cell] = bits
-            number = enter(record, argc, cells)
-            if number:
-                raise failure(number)
-            found = unpack(data, offset)
-            return found if count > 1 else found[0] if count else None
-        finally:
-            state[0] = token
-
-    return call
-
-
-def _call_inner(func: Func) -> Callable[..., Any]:
-    """Calls of numbers while a call is active: they take their cells from a stack."""
-    store = func._store
-    size = func._sizes[2]
-    pack, unpack = _structs(func)
-    area = store._area
-    data, address = area.cells.cast("B"), area.address
-    count = len(func._type.results)
-    state, enter, failure = store._state, func._entry(), store._failure
-    record, argc = argument(func._address), argument(len(func._type.params))
-    take = func._take_store
-
-    def call(*arguments: Any) -> Any:
-        may_start = take()
-        first: int = state[2]
-        try:
-            if first + size > AREA_CELLS:
-                return func._call_general(*arguments)
-            state[2] = first + size
-            offset = 8 * first
-            try:
-                pack(data, offset, *arguments)
-            except (struct_error, TypeError, OverflowError):
-                for cell, bits in enumerate(func._argument_cells(arguments), first):
-                    area.cells[cell] = bits
-            number = enter(record, argc, argument(address + offset))
-            if number:
-                raise failure(number)
-            found = unpack(data, offset)
-            return found if count > 1 else found[0] if count else None
-        finally:
-            state[2] = first
-            state[0] = may_start
-
-    return call
 
 
 # The five below differ in the number of parameters only; a loop over parameters, or packing them, would cost as much

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from os import uname
 
 from .backends import TARGETS, backend
@@ -43,7 +42,7 @@ class Engine:
         self.config = config or Config()
         self.target = self._checked_target()
         self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
-        self._new_type_ids = count(1)
+        self._new_type_ids = iter(range(1, 1 << 62))
         self._explicit_bounds: bool | None = self.config.explicit_bounds or None
         if self.config.compilation == "eager":
             # Whole modules will be compiled, so the compiler is loaded whole, and now: a module's compile time has no
@@ -92,7 +91,7 @@ class Engine:
                 check()
             except RuntimeError as error:
                 raise WasmError(str(error)) from None
-            backend(HOST).features.run_code = _run_code
+            backend(HOST).run_code = _run_code
             _platform_checked = True
         return HOST
 
@@ -151,8 +150,9 @@ def _run_code(code: bytes) -> int:
     """The result of machine code of ``u64 f(void)`` that asks the processor for its extensions, or 0 where the
     environment says to use none: ``VIBEWASM_CPU=baseline``.
     """
-    from ctypes import CFUNCTYPE, c_uint64
     from os import environ
+
+    from .runtime.ffi import CFUNCTYPE, c_uint64
 
     chosen = environ.get("VIBEWASM_CPU", "native")
     if chosen == "baseline":

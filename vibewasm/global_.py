@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ctypes import addressof, c_uint64
-
 from .binary.module_info import GLOBAL
+from .runtime.ffi import addressof, c_uint64
 from .store import Extern
 from .types import V128, GlobalType
 from .values import MASK64, from_bits, prefixed, to_bits

@@ -1,13 +1,14 @@
-"""Making instances (core specification, "Instantiation"): the imports are there and have been checked."""
+"""Making instances (core specification, "Instantiation"): the short way from a file to an instance, and what a linker
+does when the imports are there and have been checked.
+"""
 
 from __future__ import annotations
 
-from struct import pack_into
-
 from .binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
-from .engine import adapters
+from .engine import Engine, adapters, default_engine
 from .func import Func
 from .instance import Exports, Instance
+from .module import Module
 from .runtime.blocks import Block
 from .runtime.context import (
     CTX_HANDLE,
@@ -16,15 +17,64 @@ from .runtime.context import (
     CTX_STORE,
     RECORD_SIZE,
 )
+from .store import Extern, Store
 from .types import V128
 from .values import MASK64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
-    from .module import Module
-    from .store import Extern, Store
+    from .config import Config
+    from .linker import Item
+    from .source import Source
+    from .wasi import WasiConfig
+
+
+def instantiate(
+    source: Source | Module,
+    imports: Mapping[str, Mapping[str, Item] | Exports] | None = None,
+    *,
+    config: Config | None = None,
+    wasi: WasiConfig | None = None,
+) -> Instance:
+    """The short way: load a module, and instantiate it in a store of its own.
+
+    Args:
+        source: a path, the bytes of a module, or a :class:`Module`.
+        imports: for each module name the items that :meth:`Linker.define` takes, by name; also an instance's exports.
+            If one of the items is an extern object, its store is used, else a new one is made.
+        config: the engine's configuration. Without it one engine serves all calls of this function.
+        wasi: what :meth:`Linker.define_wasi` takes.
+
+    Raises:
+        OSError, DecodeError, ValidationError, LinkError, Trap: as :class:`Module` and :meth:`Linker.instantiate` do.
+        ValueError: ``config`` is given together with a module or extern objects, which have an engine already.
+    """
+    store: Store | None = None
+    items: list[tuple[str, str, Item]] = []
+    for module_name, contents in (imports or {}).items():
+        for name in contents:
+            item = contents[name]
+            items.append((module_name, name, item))
+            if store is None and isinstance(item, Extern):
+                store = item.store
+    given = source.engine if isinstance(source, Module) else store.engine if store is not None else None
+    if given is not None and config is not None:
+        raise ValueError("config cannot be given with a Module or with objects of a store: they have an engine already")
+    engine = given or (Engine(config) if config is not None else default_engine())
+    module = source if isinstance(source, Module) else Module(engine, source)
+    if not items and wasi is None and not module.info.imports:
+        return make_instance(store or Store(engine), module, [])
+    from .linker import Linker
+
+    linker = Linker(engine)
+    for module_name, name, item in items:
+        linker.define(module_name, name, item)
+    if wasi is not None:
+        linker.define_wasi(wasi)
+    return linker.instantiate(store or Store(engine), module)
 
 
 def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instance:
@@ -137,11 +187,12 @@ def _fill_context(instance: Instance) -> None:
 def _fill_slots(instance: Instance) -> None:
     """Let calls lead to the machine code of functions, or to the stubs that have them compiled."""
     module = instance.module
-    count = len(module.info.bodies)
-    if count:
+    if module.info.bodies:
         lazy = adapters().lazy
-        addresses = [address or lazy(defined) for defined, address in enumerate(module._addresses)]
-        pack_into(f"={count}Q", instance._context.bytes, module.layout.slots, *addresses)
+        at = module.layout.slots >> 3
+        cells = instance._cells
+        for defined, address in enumerate(module._addresses):
+            cells[at + defined] = address or lazy(defined)
 
 
 def _fill_records(instance: Instance, type_ids: list[int]) -> None:

@@ -1,23 +1,22 @@
-"""Linking: what a module's imports are to be, by name; and the short way from a file to an instance."""
+"""Linking: what a module's imports are to be, by name."""
 
 from __future__ import annotations
 
-from .engine import Engine, default_engine
 from .errors import LinkError
 from .func import Func
 from .instantiation import make_instance
-from .module import Module
-from .store import Extern, Store
+from .store import Extern
 from .types import FuncType, GlobalType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
 
-    from .config import Config
-    from .instance import Exports, Instance
-    from .source import Source
+    from .engine import Engine
+    from .instance import Instance
+    from .module import Module
+    from .store import Store
     from .types import ImportType
     from .wasi import WasiConfig
 
@@ -246,44 +245,3 @@ def _zeros(type: FuncType) -> Callable[..., Any]:
         return result
 
     return zero
-
-
-def instantiate(
-    source: Source | Module,
-    imports: Mapping[str, Mapping[str, Item] | Exports] | None = None,
-    *,
-    config: Config | None = None,
-    wasi: WasiConfig | None = None,
-) -> Instance:
-    """The short way: load a module, and instantiate it in a store of its own.
-
-    Args:
-        source: a path, the bytes of a module, or a :class:`Module`.
-        imports: for each module name the items that :meth:`Linker.define` takes, by name; also an instance's exports.
-            If one of the items is an extern object, its store is used, else a new one is made.
-        config: the engine's configuration. Without it one engine serves all calls of this function.
-        wasi: what :meth:`Linker.define_wasi` takes.
-
-    Raises:
-        OSError, DecodeError, ValidationError, LinkError, Trap: as :class:`Module` and :meth:`Linker.instantiate` do.
-        ValueError: ``config`` is given together with a module or extern objects, which have an engine already.
-    """
-    store: Store | None = None
-    items: list[tuple[str, str, Item]] = []
-    for module_name, contents in (imports or {}).items():
-        for name in contents:
-            item = contents[name]
-            items.append((module_name, name, item))
-            if store is None and isinstance(item, Extern):
-                store = item.store
-    given = source.engine if isinstance(source, Module) else store.engine if store is not None else None
-    if given is not None and config is not None:
-        raise ValueError("config cannot be given with a Module or with objects of a store: they have an engine already")
-    engine = given or (Engine(config) if config is not None else default_engine())
-    module = source if isinstance(source, Module) else Module(engine, source)
-    linker = Linker(engine)
-    for module_name, name, item in items:
-        linker.define(module_name, name, item)
-    if wasi is not None:
-        linker.define_wasi(wasi)
-    return linker.instantiate(store or Store(engine), module)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from _thread import _local
-from ctypes import c_uint64
 
 from .engine import adapters
 from .errors import Interrupted, LinkError, WasmError
@@ -23,6 +22,7 @@ from .runtime.context import (
     TRAP_STACK_OVERFLOW,
     StoreBlock,
 )
+from .runtime.ffi import c_uint64
 from .runtime.stack import stack_limit
 from .types import EXTERNREF, FUNCREF
 

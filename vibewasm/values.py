@@ -6,9 +6,7 @@ reference is the address of a function record, or the handle of a Python object 
 
 from __future__ import annotations
 
-from _operator import index as to_index
-from ctypes import c_double, c_float, c_uint32, c_uint64
-
+from .runtime.ffi import c_double, c_float, c_uint32, c_uint64
 from .types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
 
 TYPE_CHECKING = False
@@ -58,7 +56,12 @@ def prefixed(prefix: str, error: Exception) -> Exception:
 
 def _int_bits(value: object, bits: int) -> int:
     try:
-        number = to_index(value)  # type: ignore[arg-type]  # what is no integer raises TypeError, and that is the check
+        if type(value) is int:
+            number = value
+        else:
+            from _operator import index
+
+            number = index(value)  # type: ignore[arg-type]  # what is no integer raises TypeError: that is the check
     except TypeError:
         raise TypeError(f"wants an int, not {_kind(value)}") from None
     if not -(1 << bits - 1) <= number < 1 << bits:

@@ -9,13 +9,7 @@ could use them; tests, and those who compile for another machine, set them befor
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-#: Runs machine code of ``u64 f(void)`` and returns its result: set by the engine where this is the processor of this
-#: process. Without it code is made for any x86-64-v2 processor.
-run_code: Callable[[bytes], int] | None = None
+from .. import backend
 
 _NAMES = ("BMI1", "BMI2", "LZCNT")
 
@@ -24,6 +18,8 @@ def __getattr__(name: str) -> bool:
     """Ask the processor for its extensions, at the first read of one."""
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Where this is not the processor of this process, code is made for any x86-64-v2 processor.
+    run_code = backend("x86_64").run_code
     found = run_code(cpuid_code()) if run_code is not None else 0
     configure(bool(found & 1), bool(found & 2), bool(found & 4))
     return bool(globals()[name])

@@ -308,11 +308,7 @@ def poll() -> bytes:
     """
     a = Assembler()
     a.emit(asm.push_r(RBP), asm.mov_rr(1, RBP, RSP), asm.push_r(CONTEXT), asm.alu_ri(asm.SUB, 1, RSP, _POLL_FRAME - 8))
-    _save_pinned(a)
-    for reg, disp in _POLL_INTS:
-        a.emit(asm.mov_mr(1, RBP, disp, reg))
-    for number, disp in _POLL_FLOATS:
-        a.emit(asm.movups_mr(RBP, disp, number))
+    a.emit(_all_saves()[0])
     a.emit(
         asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
         asm.mov_rm(1, RAX, R11, abi.STORE_EXIT_FP),
@@ -332,20 +328,32 @@ def poll() -> bytes:
     a.bind("lowered")
     _call_out(a, asm.call_m(R11, abi.STORE_POLL))
     a.jcc(asm.CC_NE, "failed")
-    _restore_pinned(a)
-    for reg, disp in _POLL_INTS:
-        a.emit(asm.mov_rm(1, reg, RBP, disp))
-    for number, disp in _POLL_FLOATS:
-        a.emit(asm.movups_rm(number, RBP, disp))
-    a.emit(asm.leave_(), asm.ret())
+    a.emit(_all_saves()[1], asm.mov_rm(1, RAX, RBP, _POLL_RAX), asm.leave_(), asm.ret())
     a.bind("failed")
     a.emit(_fail_from_frame())
     return a.finish()
 
 
-_POLL_INTS = ((RAX, -184), (RCX, -192), (RDX, -200), (RSI, -208), (RDI, -216))
+_POLL_RAX = -184
+_POLL_INTS = ((RCX, -192), (RDX, -200), (RSI, -208), (RDI, -216))
 _POLL_FLOATS = tuple((number, -240 - 16 * number) for number in range(8))
 _POLL_FRAME = 352
+
+#: What :func:`_all_saves` returns, once it has been called.
+_saves: list[bytes] = []
+
+
+def _all_saves() -> list[bytes]:
+    """Two pieces of code: save all registers that wasm code may use, in a frame of a poll, and restore all but rax."""
+    if not _saves:
+        ints = (*_EXIT_PINNED_INTS, *_POLL_INTS)
+        floats = (*_EXIT_PINNED_FLOATS, *_POLL_FLOATS)
+        save = [asm.mov_mr(1, RBP, disp, reg) for reg, disp in ((RAX, _POLL_RAX), *ints)]
+        save += [asm.movups_mr(RBP, disp, number) for number, disp in floats]
+        restore = [asm.mov_rm(1, reg, RBP, disp) for reg, disp in ints]
+        restore += [asm.movups_rm(number, RBP, disp) for number, disp in floats]
+        _saves[:] = [b"".join(save), b"".join(restore)]
+    return _saves
 
 
 # -- compiling at the first call ---------------------------------------------------------------------------------------
@@ -389,11 +397,7 @@ def lazy_common() -> bytes:
         asm.alu_ri(asm.SUB, 1, RSP, _POLL_FRAME - 8),
         asm.mov_rm(1, MEMORY_BASE, CONTEXT, abi.CTX_MEMORY_BASE),
     )
-    _save_pinned(a)
-    for reg, disp in _POLL_INTS:
-        a.emit(asm.mov_mr(1, RBP, disp, reg))
-    for number, disp in _POLL_FLOATS:
-        a.emit(asm.movups_mr(RBP, disp, number))
+    a.emit(_all_saves()[0])
     a.emit(
         asm.mov_rr(1, RSI, RAX),
         asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
@@ -404,12 +408,7 @@ def lazy_common() -> bytes:
     )
     _call_out(a, asm.call_m(R11, abi.STORE_LAZY))
     a.jcc(asm.CC_NE, "failed")
-    _restore_pinned(a)
-    for reg, disp in _POLL_INTS[1:]:
-        a.emit(asm.mov_rm(1, reg, RBP, disp))
-    for number, disp in _POLL_FLOATS:
-        a.emit(asm.movups_rm(number, RBP, disp))
-    a.emit(asm.leave_(), asm.jmp_r(RAX))
+    a.emit(_all_saves()[1], asm.leave_(), asm.jmp_r(RAX))
     a.bind("failed")
     a.emit(_fail_from_frame())
     return a.finish()

@@ -1,0 +1,138 @@
+"""C types, prototypes and the C library: what the runtime needs of ctypes, and no more.
+
+Importing :mod:`ctypes` takes a millisecond, a tenth of what a small module takes from ``import vibewasm`` to its first
+result: for forty types, each in both byte orders, and for ``struct`` and ``types``. All that works is in the C module
+underneath, which is loaded in a quarter of that time, so the few names that the engine uses are made of it here. They
+are called and behave as in :mod:`ctypes`, and do not get in its way; where an implementation of Python has no such
+module under its ctypes, they are those of ctypes itself.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ctypes import (
+        CDLL,
+        CFUNCTYPE,
+        addressof,
+        byref,
+        c_char,
+        c_double,
+        c_float,
+        c_int,
+        c_size_t,
+        c_uint32,
+        c_uint64,
+        c_void_p,
+        get_errno,
+    )
+    from typing import Any
+else:
+    try:
+        from _ctypes import (
+            FUNCFLAG_CDECL,
+            FUNCFLAG_USE_ERRNO,
+            CFuncPtr,
+            _SimpleCData,
+            addressof,
+            byref,
+            dlopen,
+            dlsym,
+            get_errno,
+        )
+    except ImportError:
+        from ctypes import (
+            CDLL,
+            CFUNCTYPE,
+            addressof,
+            byref,
+            c_char,
+            c_double,
+            c_float,
+            c_int,
+            c_size_t,
+            c_uint32,
+            c_uint64,
+            c_void_p,
+            get_errno,
+        )
+    else:
+
+        class c_char(_SimpleCData):
+            _type_ = "c"
+
+        class c_int(_SimpleCData):
+            _type_ = "i"
+
+        class c_uint32(_SimpleCData):
+            _type_ = "I"
+
+        class c_uint64(_SimpleCData):
+            _type_ = "Q"
+
+        class c_size_t(_SimpleCData):
+            _type_ = "L"
+
+        class c_float(_SimpleCData):
+            _type_ = "f"
+
+        class c_double(_SimpleCData):
+            _type_ = "d"
+
+        class c_void_p(_SimpleCData):
+            _type_ = "P"
+
+        def CFUNCTYPE(restype, *argtypes):
+            class CFunctionType(CFuncPtr):
+                _flags_ = FUNCFLAG_CDECL
+                _restype_ = restype
+                _argtypes_ = argtypes
+
+            return CFunctionType
+
+        class _CFunction(CFuncPtr):
+            _flags_ = FUNCFLAG_CDECL | FUNCFLAG_USE_ERRNO
+            _restype_ = c_int
+
+        class CDLL:
+            def __init__(self, name, use_errno):
+                self._handle = dlopen(name, 0)
+
+            def __getattr__(self, name):
+                try:
+                    address = dlsym(self._handle, name)
+                except OSError as error:
+                    raise AttributeError(str(error)) from None
+                function = self.__dict__[name] = _CFunction(address)
+                return function
+
+
+def c_library() -> CDLL:
+    """What this process has loaded, the C library above all. Its functions keep ``errno`` for :func:`get_errno`.
+
+    A function that is not there is an :class:`AttributeError`.
+    """
+    return CDLL(None, use_errno=True)
+
+
+def code_address(function: Any) -> int:
+    """Address of the machine code of a C function or of a callback; that of a callback is good as long as it lives."""
+    return c_size_t.from_buffer(function).value
+
+
+__all__ = [
+    "CFUNCTYPE",
+    "addressof",
+    "byref",
+    "c_char",
+    "c_double",
+    "c_float",
+    "c_int",
+    "c_library",
+    "c_size_t",
+    "c_uint32",
+    "c_uint64",
+    "c_void_p",
+    "code_address",
+    "get_errno",
+]
