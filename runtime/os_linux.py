@@ -237,13 +237,13 @@ def map_anonymous_code(size: int) -> tuple[int, int]:
 
     ``mremap`` with an old size of 0 maps shared memory once more (mremap(2)).
     """
-    flags = _MAP_SHARED | mmap.MAP_ANONYMOUS
+    flags = _MAP_SHARED | _MAP_ANONYMOUS
     writable = _mmap(0, size, _PROT_READ | _PROT_WRITE, flags, -1, 0)
     if writable == _MAP_FAILED:
         raise _error()
     mremap = _libc.mremap
-    mremap.restype = ctypes.c_size_t
-    mremap.argtypes = (ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int)
+    mremap.restype = c_size_t
+    mremap.argtypes = (c_size_t, c_size_t, c_size_t, c_int)
     executable = mremap(writable, 0, size, _MREMAP_MAYMOVE)
     if executable == _MAP_FAILED or _mprotect(executable, size, _PROT_READ | _PROT_EXEC):
         error = _error()
