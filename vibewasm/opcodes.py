@@ -165,7 +165,9 @@ def name_of(code: int) -> str:
 
 def natural_alignment(name: str) -> int:
     """Base-2 logarithm of the number of bytes that the memory instruction ``name`` accesses."""
-    for digits, log2 in (("8", 0), ("16", 1), ("32", 2)):
-        if name.endswith((f"load{digits}_s", f"load{digits}_u", f"store{digits}")):
-            return log2
-    return 2 if name[1:3] == "32" else 3
+    # The width in bits is part of the name: of the operation, as in i64.load32_u, or else of the type.
+    operation = name[4:].strip("abcdefghijklmnopqrstuvwxyz_")
+    return _LOGARITHMS[operation or name[1:3]]
+
+
+_LOGARITHMS = {"8": 0, "16": 1, "32": 2, "64": 3}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..opcodes import TABLE
+from ..opcodes import BY_CODE
 from .function import FunctionCompiler
 
 TYPE_CHECKING = False
@@ -21,30 +21,40 @@ _TOPICS = {
 }
 _DEFAULT = "context_access"
 _TOPIC_OF = {name: topic for topic, names in _TOPICS.items() for name in names.split()}
-_FUSED = frozenset(_TOPICS["fusion"].split())
 #: Where the name of the function is not the instruction's with underscores for dots.
 _OWN_NAMES: dict[int, str] = {0x04: "if_", 0x05: "else_", 0x0F: "return_", 0x1C: "select_typed"}
 
 
-def _unknown(c: FunctionCompiler, pc: int) -> int:
-    """A byte that is no opcode, or that of a proposal that is not built."""
-    raise c.env.illegal_opcode(c.code[pc - 1])
+def _handler(code: int) -> Handler | None:
+    """The function that handles an opcode, or ``None`` for what the hot loop handles itself and for what is no opcode,
+    or one of a proposal that is not built.
+    """
+    row = BY_CODE.get(code)
+    if row is None:
+        return None
+    _, name, immediates, operands, results, _ = row
+    topic = _TOPIC_OF.get(name, _DEFAULT)
+    if immediates == "memarg":
+        function = "load" if results else "store"
+    elif topic == "fusion":
+        function = "with_next"
+    elif not immediates and operands and results:
+        return None
+    else:
+        function = _OWN_NAMES.get(code) or name.replace(".", "_")
+    module = __import__(f"{__package__}.{topic}", fromlist=[topic])
+    found: Handler = getattr(module, function)
+    return found
 
 
-def _late(code: int, name: str, access: str) -> Handler:
-    """A handler that finds the real one at its first use, and gives it its own place."""
-
-    def find(c: FunctionCompiler, pc: int) -> int:
-        topic = _TOPIC_OF.get(name, _DEFAULT)
-        module = __import__(f"{__package__}.{topic}", fromlist=[topic])
-        found: Handler = getattr(module, access or _OWN_NAMES.get(code, name.replace(".", "_")))
-        if code < 256:
-            HANDLERS[code] = found
-        else:
-            _prefixed[code - 0xFC000] = found
-        return found(c, pc)
-
-    return find
+def _find(c: FunctionCompiler, pc: int) -> int:
+    """Stands for each handler until its first use: finds the real one, and gives it its own place."""
+    code = c.code[pc - 1]
+    handler = _behind_prefix if code == _PREFIX else _handler(code)
+    if handler is None:
+        raise c.env.illegal_opcode(code)
+    HANDLERS[code] = handler
+    return handler(c, pc)
 
 
 def load_all() -> None:
@@ -60,32 +70,14 @@ def _behind_prefix(c: FunctionCompiler, pc: int) -> int:
         from .context_access import saturating_truncation
 
         return saturating_truncation(c, pc, 0xFC000 + sub)
-    handler = _prefixed.get(sub)
+    handler = _prefixed.get(sub) or _handler(0xFC000 + sub)
     if handler is None:
         raise c.env.illegal_opcode(0xFC000 + sub)
+    _prefixed[sub] = handler
     return handler(c, pc)
 
 
+_PREFIX = 0xFC
 #: Handlers by opcode byte, for what the hot loop does not handle itself.
-HANDLERS: list[Handler] = [_unknown] * 256
+HANDLERS: list[Handler] = [_find] * 256
 _prefixed: dict[int, Handler] = {}
-
-
-def _fill() -> None:
-    for code, name, immediates, operands, results, _ in TABLE:
-        access = ""
-        if immediates == "memarg":
-            access = "load" if results else "store"
-        elif name in _FUSED:
-            access = "with_next"
-        elif not immediates and operands and results:
-            continue
-        handler = _late(code, name, access)
-        if code < 256:
-            HANDLERS[code] = handler
-        else:
-            _prefixed[code - 0xFC000] = handler
-    HANDLERS[0xFC] = _behind_prefix
-
-
-_fill()
