@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from _thread import RLock
 
+from . import uncollected
 from .binary.decoder import decode
 from .binary.module_info import FUNC, MEMORY, TABLE
 from .engine import HOST
@@ -83,7 +84,7 @@ class Module:
         self._lock_owner = os.getpid()
         mode = engine.config.compilation
         if mode == "eager":
-            self._compile_all()
+            uncollected(self._compile_all)
         elif mode == "lazy-translation":
             self._validate_all()
 
@@ -205,12 +206,15 @@ class Module:
             with self._guard():
                 address = self._addresses[defined]
                 if not address:
-                    code = self.compiler.compile(defined)
+                    code = uncollected(self._compile, defined)
                     address = self._publish(code)
                     if self.engine._observers:
                         self._announce([(defined, address, len(code))])
                     self._addresses[defined] = address
         return address
+
+    def _compile(self, defined: int) -> bytes:
+        return self.compiler.compile(defined)
 
     def _announce(self, published: list[tuple[int, int, int]]) -> None:
         """Tell profilers and debuggers of defined functions: number, address and size of each."""
@@ -227,34 +231,25 @@ class Module:
             tell_of_stubs(observer, stub_memory())
 
     def _compile_all(self) -> None:
-        import gc
-
-        # What compiling leaves behind is meant to stay: collections on the way would only walk it again and again.
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            with self._guard():
-                compile = self.compiler.compile
-                blob = bytearray()
-                offsets = []
-                for defined in range(len(self._addresses)):
-                    offsets.append(len(blob))
-                    blob += compile(defined)
-                    blob += b"\xcc" * (-len(blob) & 15)
-                if blob and self.engine.target == HOST:
-                    base = self._publish(blob)
-                    self._addresses[:] = [base + offset for offset in offsets]
-                    if self.engine._observers:
-                        ends = [*offsets[1:], len(blob)]
-                        self._announce(
-                            [
-                                (j, base + start, end - start)
-                                for j, (start, end) in enumerate(zip(offsets, ends, strict=True))
-                            ]
-                        )
-        finally:
-            if collecting:
-                gc.enable()
+        with self._guard():
+            compile = self.compiler.compile
+            blob = bytearray()
+            offsets = []
+            for defined in range(len(self._addresses)):
+                offsets.append(len(blob))
+                blob += compile(defined)
+                blob += b"\xcc" * (-len(blob) & 15)
+            if blob and self.engine.target == HOST:
+                base = self._publish(blob)
+                self._addresses[:] = [base + offset for offset in offsets]
+                if self.engine._observers:
+                    ends = [*offsets[1:], len(blob)]
+                    self._announce(
+                        [
+                            (j, base + start, end - start)
+                            for j, (start, end) in enumerate(zip(offsets, ends, strict=True))
+                        ]
+                    )
 
     def _validate_all(self) -> None:
         with self._guard():
