@@ -65,6 +65,8 @@ class Control(Protocol):
 
     #: Loops and the code behind a prologue begin at multiples of this many bytes.
     LOOP_ALIGNMENT: int
+    #: The last number of a reach: a function is compiled for 0, or for what :meth:`reach` gives, up to this.
+    LONGEST_REACH: int
 
     def reach(self, size: int) -> int: ...
 

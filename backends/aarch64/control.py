@@ -31,10 +31,12 @@ LOOP_ALIGNMENT = 4
 
 #: Reaches: every kind of jump may be used; all but `tbz`; only `b`, over which the opposite condition jumps.
 SHORT, MIDDLE, LONG = range(3)
+LONGEST_REACH = LONG
 #: Bytes of a body up to which code nearly always fits the reach.
 _SHORT_BODY = 1 << 12
 _MIDDLE_BODY = 1 << 17
-#: Bytes that conditional jumps reach back.
+#: Bytes that jumps reach back.
+_FARTHEST_BACK = 1 << 27
 _BACK = 1 << 20
 _BACK_BIT = 1 << 15
 
@@ -112,6 +114,8 @@ def jump_if(condition: int, reach: int) -> tuple[bytes, ...]:
 
 def jump_back(distance: int) -> bytes:
     """A jump to ``distance`` bytes before its own start."""
+    if distance > _FARTHEST_BACK:
+        raise OutOfReach
     return asm.b(-distance)
 
 
@@ -121,7 +125,7 @@ def jump_back_if(condition: int, distance: int) -> bytes:
     if distance <= (_BACK_BIT if condition & TEST_AND_BRANCH else _BACK):
         patch(code, 4, -distance)
         return bytes(code)
-    return _over(bytes(code)) + asm.b(-distance - 4)
+    return _over(bytes(code)) + jump_back(distance + 4)
 
 
 def patch(code: bytearray, site: int, target: int) -> None:

@@ -26,6 +26,8 @@ _pack_amount = Struct("<I").pack_into
 
 #: Loops and the code behind a prologue begin at multiples of this many bytes.
 LOOP_ALIGNMENT = 16
+#: The last number that :func:`reach` gives.
+LONGEST_REACH = 0
 
 
 def reach(size: int) -> int:

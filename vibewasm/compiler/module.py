@@ -541,6 +541,9 @@ class Compiler:
             except BodyFault as fault:
                 raise self._error(fault, c.base + min(c.pc, c.end), index) from None
             except OutOfReach:
+                if reach == env.control.LONGEST_REACH:
+                    large = BodyFault("function too large: its machine code has jumps that cannot reach their targets")
+                    raise self._error(large, c.base, index) from None
                 reach += 1
                 if recording is not None:
                     recording.clear()
