@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from _thread import RLock
 
-from . import uncollected
+from . import load
+from .backends import backend
 from .binary.decoder import decode
 from .binary.module_info import FUNC, MEMORY, TABLE
 from .engine import HOST
@@ -21,6 +22,26 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .source import Source
     from .types import ExternType
+
+
+_compiler: type[Compiler] | None = None
+
+
+def _compiler_class(target: str) -> type[Compiler]:
+    """The compiler's class. Loading it takes most of the start-up, and not every process compiles."""
+    global _compiler
+    if _compiler is None:
+        _compiler = load(_load_compiler, target)
+    return _compiler
+
+
+def _load_compiler(target: str) -> type[Compiler]:
+    from .compiler import Compiler
+
+    # Reading these attributes loads the backend's modules.
+    chosen = backend(target)
+    _ = chosen.target, chosen.control, chosen.frames
+    return Compiler
 
 
 class Module:
@@ -84,7 +105,7 @@ class Module:
         self._lock_owner = os.getpid()
         mode = engine.config.compilation
         if mode == "eager":
-            uncollected(self._compile_all)
+            self._compile_all()
         elif mode == "lazy-translation":
             self._validate_all()
 
@@ -171,11 +192,8 @@ class Module:
         """The compiler of this module's functions. It is not for several threads at once."""
         compiler = self._compiler
         if compiler is None:
-            # Loading the compiler takes most of the start-up, and not every process compiles.
-            from .compiler import Compiler
-
             config = self.engine.config
-            compiler = self._compiler = Compiler(
+            compiler = self._compiler = _compiler_class(self.engine.target)(
                 self.info,
                 self.layout,
                 checked=config.checked,
@@ -206,15 +224,12 @@ class Module:
             with self._guard():
                 address = self._addresses[defined]
                 if not address:
-                    code = uncollected(self._compile, defined)
+                    code = self.compiler.compile(defined)
                     address = self._publish(code)
                     if self.engine._observers:
                         self._announce([(defined, address, len(code))])
                     self._addresses[defined] = address
         return address
-
-    def _compile(self, defined: int) -> bytes:
-        return self.compiler.compile(defined)
 
     def _announce(self, published: list[tuple[int, int, int]]) -> None:
         """Tell profilers and debuggers of defined functions: number, address and size of each."""
@@ -231,25 +246,34 @@ class Module:
             tell_of_stubs(observer, stub_memory())
 
     def _compile_all(self) -> None:
-        with self._guard():
-            compile = self.compiler.compile
-            blob = bytearray()
-            offsets = []
-            for defined in range(len(self._addresses)):
-                offsets.append(len(blob))
-                blob += compile(defined)
-                blob += b"\xcc" * (-len(blob) & 15)
-            if blob and self.engine.target == HOST:
-                base = self._publish(blob)
-                self._addresses[:] = [base + offset for offset in offsets]
-                if self.engine._observers:
-                    ends = [*offsets[1:], len(blob)]
-                    self._announce(
-                        [
-                            (j, base + start, end - start)
-                            for j, (start, end) in enumerate(zip(offsets, ends, strict=True))
-                        ]
-                    )
+        import gc
+
+        # What compiling leaves behind is meant to stay: collections on the way would only walk it again and again.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            with self._guard():
+                self._compile_each()
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _compile_each(self) -> None:
+        compile = self.compiler.compile
+        blob = bytearray()
+        offsets = []
+        for defined in range(len(self._addresses)):
+            offsets.append(len(blob))
+            blob += compile(defined)
+            blob += b"\xcc" * (-len(blob) & 15)
+        if blob and self.engine.target == HOST:
+            base = self._publish(blob)
+            self._addresses[:] = [base + offset for offset in offsets]
+            if self.engine._observers:
+                ends = [*offsets[1:], len(blob)]
+                self._announce(
+                    [(j, base + start, end - start) for j, (start, end) in enumerate(zip(offsets, ends, strict=True))]
+                )
 
     def _validate_all(self) -> None:
         with self._guard():
