@@ -10,7 +10,6 @@ from .binary.module_info import FUNC, MEMORY, TABLE
 from .engine import HOST
 from .layout import ContextLayout
 from .runtime.code_memory import CodeMemory
-from .types import ExportType, ImportType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from .compiler.record import Record
     from .disasm.model import ModuleListing
     from .engine import Engine
+    from .extern_types import ExportType, ExternType, ImportType
     from .source import Source
-    from .types import ExternType
 
 
 class Module:
@@ -106,6 +105,8 @@ class Module:
     @property
     def imports(self) -> list[ImportType]:
         """What the module imports, in order."""
+        from .extern_types import ImportType
+
         info = self.info
         return [
             ImportType(item.module, item.name, info.types[item.desc] if isinstance(item.desc, int) else item.desc)
@@ -115,6 +116,8 @@ class Module:
     @property
     def exports(self) -> list[ExportType]:
         """What the module exports, in order."""
+        from .extern_types import ExportType
+
         return [ExportType(item.name, self._type_of(item.kind, item.index)) for item in self.info.exports]
 
     def _type_of(self, kind: int, index: int) -> ExternType:
