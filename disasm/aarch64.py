@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vibewasm.backends.operand import F32, I32, V128, is_float
-from vibewasm.errors import TRAPS
+from vibewasm.traps import TRAPS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

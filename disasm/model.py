@@ -9,7 +9,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vibewasm.errors import TRAPS
+from vibewasm.traps import TRAPS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vibewasm.backends.operand import is_float
 from vibewasm.backends.x86_64 import regs
-from vibewasm.errors import TRAPS
+from vibewasm.traps import TRAPS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,15 +23,13 @@ if TYPE_CHECKING:
     from .errors import (
         DecodeError,
         ExitTrap,
-        Frame,
         Interrupted,
         LinkError,
-        OutOfFuel,
-        Trap,
         ValidationError,
         WasmError,
         WatError,
     )
+    from .extern_types import ExportType, GlobalType, ImportType, Limits, MemoryType, TableType
     from .func import Func
     from .global_ import Global
     from .instance import Exports, Instance
@@ -41,16 +39,8 @@ if TYPE_CHECKING:
     from .module import Module
     from .store import Store
     from .table import Table
-    from .types import (
-        ExportType,
-        FuncType,
-        GlobalType,
-        ImportType,
-        Limits,
-        MemoryType,
-        TableType,
-        ValType,
-    )
+    from .traps import Frame, OutOfFuel, Trap
+    from .types import FuncType, ValType
     from .wasi import WasiConfig
 
     Result = TypeVar("Result")
@@ -96,18 +86,8 @@ __all__ = [
 _HOMES = {
     "config": ("Config",),
     "engine": ("Engine",),
-    "errors": (
-        "DecodeError",
-        "ExitTrap",
-        "Frame",
-        "Interrupted",
-        "LinkError",
-        "OutOfFuel",
-        "Trap",
-        "ValidationError",
-        "WasmError",
-        "WatError",
-    ),
+    "errors": ("DecodeError", "ExitTrap", "Interrupted", "LinkError", "ValidationError", "WasmError", "WatError"),
+    "extern_types": ("ExportType", "GlobalType", "ImportType", "Limits", "MemoryType", "TableType"),
     "func": ("Func",),
     "global_": ("Global",),
     "instance": ("Exports", "Instance"),
@@ -117,7 +97,8 @@ _HOMES = {
     "module": ("Module",),
     "store": ("Store",),
     "table": ("Table",),
-    "types": ("ExportType", "FuncType", "GlobalType", "ImportType", "Limits", "MemoryType", "TableType", "ValType"),
+    "traps": ("Frame", "OutOfFuel", "Trap"),
+    "types": ("FuncType", "ValType"),
     "wasi": ("WasiConfig",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .binary.module_info import GLOBAL
+from .extern_types import GlobalType
 from .runtime.ffi import addressof, c_uint64
 from .store import Extern
-from .types import V128, GlobalType
+from .types import V128
 from .values import MASK64, from_bits, prefixed, to_bits
 
 TYPE_CHECKING = False

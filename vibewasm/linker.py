@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .errors import LinkError
+from .extern_types import GlobalType
 from .func import Func
 from .instantiation import make_instance
 from .store import Extern
-from .types import FuncType, GlobalType
+from .types import FuncType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .engine import Engine
+    from .extern_types import ImportType
     from .instance import Instance
     from .module import Module
     from .store import Store
-    from .types import ImportType
     from .wasi import WasiConfig
 
     #: What can be given for an import. A plain function gets the type of the import that it meets; a number becomes an

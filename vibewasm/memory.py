@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .binary.module_info import MEMORY
 from .errors import LinkError, WasmError
+from .extern_types import Limits, MemoryType
 from .store import Extern
-from .types import Limits, MemoryType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from .binary.module_info import FUNC, MEMORY, TABLE
 from .engine import HOST
 from .layout import ContextLayout
 from .runtime.code_memory import CodeMemory
-from .types import ExportType, ImportType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from .compiler.record import Record
     from .disasm.model import ModuleListing
     from .engine import Engine
+    from .extern_types import ExportType, ExternType, ImportType
     from .source import Source
-    from .types import ExternType
 
 
 _compiler: type[Compiler] | None = None
@@ -128,6 +127,8 @@ class Module:
     @property
     def imports(self) -> list[ImportType]:
         """What the module imports, in order."""
+        from .extern_types import ImportType
+
         info = self.info
         return [
             ImportType(item.module, item.name, info.types[item.desc] if isinstance(item.desc, int) else item.desc)
@@ -137,6 +138,8 @@ class Module:
     @property
     def exports(self) -> list[ExportType]:
         """What the module exports, in order."""
+        from .extern_types import ExportType
+
         return [ExportType(item.name, self._type_of(item.kind, item.index)) for item in self.info.exports]
 
     def _type_of(self, kind: int, index: int) -> ExternType:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .bulk import MEMORY_OUT_OF_BOUNDS, table_init
 from .constants import evaluate
-from .errors import TRAPS, Trap
 from .instantiation import set_global
+from .traps import TRAPS, Trap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

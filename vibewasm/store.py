@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .builtin_functions import Builtins
     from .deadline import Deadline
     from .engine import Engine
+    from .extern_types import ExternType
     from .func import Func
     from .global_ import Global
     from .instance import Instance
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from .references import References
     from .runtime.linear_memory import LinearMemory
     from .table import Table
-    from .types import ExternType
     from .wasi import WasiConfig
 
     WasiProgram = dict[str, tuple[str, Callable[..., int | None]]]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .binary.module_info import TABLE
 from .errors import LinkError, WasmError
+from .extern_types import Limits, TableType
 from .runtime.blocks import Block
 from .runtime.context import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
 from .store import Extern
-from .types import Limits, TableType
 from .values import from_bits, prefixed, to_bits
 
 TYPE_CHECKING = False

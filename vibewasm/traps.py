@@ -1,12 +1,117 @@
-"""From what machine code left in the store block to an exception that says where in the wasm code it happened."""
+"""Traps: their numbers and exceptions, and the way from what machine code left in the store block to an exception that
+says where in the wasm code it happened.
+"""
 
 from __future__ import annotations
 
-from .errors import TRAPS, Frame, OutOfFuel, Trap
+from .errors import WasmError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .store import Store
+
+#: What a trap number in machine code means: ``{number: (code, message)}``. The messages are the official suite's.
+TRAPS: dict[int, tuple[str, str]] = {
+    1: ("unreachable", "unreachable"),
+    2: ("memory_out_of_bounds", "out of bounds memory access"),
+    3: ("table_out_of_bounds", "out of bounds table access"),
+    4: ("indirect_call_to_null", "uninitialized element"),
+    5: ("bad_signature", "indirect call type mismatch"),
+    6: ("integer_overflow", "integer overflow"),
+    7: ("integer_divide_by_zero", "integer divide by zero"),
+    8: ("bad_conversion_to_integer", "invalid conversion to integer"),
+    9: ("stack_overflow", "call stack exhausted"),
+    10: ("undefined_element", "undefined element"),
+    11: ("out_of_fuel", "all fuel consumed"),
+    12: ("interrupted", "interrupted"),
+    13: ("null_reference", "null reference"),
+    14: ("unaligned_atomic", "unaligned atomic"),
+    15: ("invariant", "compiler invariant violated"),
+}
+
+#: The number of each trap code, the inverse of :data:`TRAPS`.
+TRAP_NUMBERS: dict[str, int] = {code: number for number, (code, _) in TRAPS.items()}
+
+#: How many frames of a trap its text shows; ``Trap.frames`` has all that were recorded.
+_FRAMES_SHOWN = 16
+
+
+class Frame:
+    """One activation of a wasm function at the time of a trap.
+
+    Attributes:
+        func_index: index in the module's function index space.
+        func_name: from the name section or an export, or ``None``.
+        module_name: from the name section, or ``None``.
+        wasm_offset: of the instruction, in bytes from the start of the module, or ``None`` if unknown.
+    """
+
+    __slots__ = ("func_index", "func_name", "module_name", "wasm_offset")
+
+    def __init__(
+        self,
+        func_index: int,
+        func_name: str | None = None,
+        module_name: str | None = None,
+        wasm_offset: int | None = None,
+    ) -> None:
+        self.func_index = func_index
+        self.func_name = func_name
+        self.module_name = module_name
+        self.wasm_offset = wasm_offset
+
+    def _key(self) -> tuple[int, str | None, str | None, int | None]:
+        return self.func_index, self.func_name, self.module_name, self.wasm_offset
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, Frame) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __reduce__(self) -> tuple[type[Frame], tuple[int, str | None, str | None, int | None]]:
+        return Frame, self._key()
+
+    def __repr__(self) -> str:
+        return "Frame({!r}, {!r}, {!r}, {!r})".format(*self._key())
+
+    def __str__(self) -> str:
+        text = f"{self.module_name}!" if self.module_name else ""
+        text += self.func_name or f"function {self.func_index}"
+        return text if self.wasm_offset is None else f"{text} (at byte offset {self.wasm_offset:#x})"
+
+
+class Trap(WasmError):
+    """Execution ended abnormally (specification, "Traps").
+
+    Attributes:
+        message: the official suite's words, such as ``"integer divide by zero"``.
+        code: one of the codes in :data:`TRAPS`, such as ``"integer_divide_by_zero"``.
+        frames: the wasm activations, innermost first; at most 64 are recorded.
+    """
+
+    def __init__(self, message: str, code: str, frames: Sequence[Frame] = ()) -> None:
+        super().__init__(message)
+        self.args = (message, code, tuple(frames))
+        self.code = code
+        self.frames = tuple(frames)
+
+    def __str__(self) -> str:
+        lines = [self.message, *(f"  at {frame}" for frame in self.frames[:_FRAMES_SHOWN])]
+        if len(self.frames) > _FRAMES_SHOWN:
+            lines.append(f"  and {len(self.frames) - _FRAMES_SHOWN} more")
+        return "\n".join(lines)
+
+
+class OutOfFuel(Trap):
+    """The store's fuel ran out."""
+
+    def __init__(
+        self, message: str = "all fuel consumed", code: str = "out_of_fuel", frames: Sequence[Frame] = ()
+    ) -> None:
+        super().__init__(message, code, frames)
 
 
 def make_trap(store: Store, number: int) -> Trap:

@@ -8,18 +8,14 @@ import pickle
 import pytest
 
 from vibewasm.errors import (
-    TRAP_NUMBERS,
-    TRAPS,
     DecodeError,
     ExitTrap,
-    Frame,
     Interrupted,
     LinkError,
-    OutOfFuel,
-    Trap,
     ValidationError,
     WasmError,
 )
+from vibewasm.traps import TRAP_NUMBERS, TRAPS, Frame, OutOfFuel, Trap
 
 FRAMES = (Frame(3, "inner", "mod", 0x1F), Frame(0))
 

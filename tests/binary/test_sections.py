@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.binary import encode
 from tests.binary.builder import FUNC, GLOBAL, MEMORY, TABLE, ModuleBuilder
 from vibewasm.binary.decoder import decode
-from vibewasm.types import EXTERNREF, FUNCREF, FuncType, GlobalType, Limits, MemoryType, TableType
+from vibewasm.extern_types import GlobalType, Limits, MemoryType, TableType
+from vibewasm.types import EXTERNREF, FUNCREF, FuncType
 
 NUMBERS = ["i32", "i64", "f32", "f64"]
 TYPES = [*NUMBERS, "funcref", "externref"]

@@ -10,18 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vibewasm import types
-from vibewasm.types import (
-    ExportType,
-    FuncType,
-    GlobalType,
-    ImportType,
-    Limits,
-    MemoryType,
-    TableType,
-    ValType,
-    type_name,
-    val_type,
-)
+from vibewasm.extern_types import ExportType, GlobalType, ImportType, Limits, MemoryType, TableType
+from vibewasm.types import FuncType, ValType, type_name, val_type
 
 NAMES = ["i32", "i64", "f32", "f64", "v128", "funcref", "externref"]
 type_names = st.lists(st.sampled_from(NAMES), max_size=4)

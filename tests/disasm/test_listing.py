@@ -11,7 +11,7 @@ from tests.binary.encode import i32_const, unsigned
 from vibewasm.backends import TARGETS
 from vibewasm.disasm.machine import Reader, target_named
 from vibewasm.disasm.model import FunctionListing
-from vibewasm.errors import TRAPS
+from vibewasm.traps import TRAPS
 
 from . import golden
 

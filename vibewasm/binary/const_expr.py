@@ -48,6 +48,12 @@ class ConstExpr:
         self.ops = ops
         self.offset = offset
 
+    def declare_refs(self, refs: dict[int, int]) -> None:
+        """Number the functions that ``ref.func`` names here and that have no number in ``refs`` yet."""
+        for opcode, value in self.ops:
+            if opcode == REF_FUNC:
+                refs.setdefault(value, len(refs))
+
     def __repr__(self) -> str:
         return f"ConstExpr({self.ops!r}, {self.offset:#x})"
 

@@ -1,17 +1,24 @@
 """Decoding a module: its header, the order of its sections, and their sizes (specification, "Binary Format / Modules").
 
-What a section holds is read in :mod:`vibewasm.binary.sections`, and checked in :mod:`vibewasm.binary.validate` when
-all is read.
+What a section holds is read in :mod:`vibewasm.binary.sections` and :mod:`vibewasm.binary.definitions`, and checked in
+:mod:`vibewasm.binary.validate` when all is read.
 """
 
 from __future__ import annotations
 
 from ..errors import DecodeError
 from . import sections
-from .features import BUILT
 from .leb128 import u32
 from .module_info import ModuleInfo, Section
+from .support import BUILT
 from .validate import validate_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    #: Takes the module so far and the range of a section's contents, and returns where it stopped.
+    Reader = Callable[[ModuleInfo, int, int], int]
 
 __all__ = ["decode"]
 
@@ -21,22 +28,36 @@ _VERSION = b"\1\0\0\0"
 _COMPONENT_LAYER = b"\1\0"
 
 _CUSTOM = 0
+
+
+def _definitions(name: str) -> Reader:
+    """A reader in :mod:`.definitions`, which is loaded when it is first needed."""
+
+    def read(info: ModuleInfo, pos: int, end: int) -> int:
+        from . import definitions
+
+        reader: Reader = getattr(definitions, name)
+        return reader(info, pos, end)
+
+    return read
+
+
 #: By section number: its name, its place in the order of sections, and what reads it.
 _SECTIONS = (
     ("custom", 0, None),
     ("type", 1, sections.type_section),
-    ("import", 2, sections.import_section),
+    ("import", 2, _definitions("import_section")),
     ("function", 3, sections.function_section),
-    ("table", 4, sections.table_section),
-    ("memory", 5, sections.memory_section),
-    ("global", 7, sections.global_section),
+    ("table", 4, _definitions("table_section")),
+    ("memory", 5, _definitions("memory_section")),
+    ("global", 7, _definitions("global_section")),
     ("export", 8, sections.export_section),
     ("start", 9, sections.start_section),
-    ("element", 10, sections.element_section),
+    ("element", 10, _definitions("element_section")),
     ("code", 12, sections.code_section),
-    ("data", 13, sections.data_section),
-    ("data count", 11, sections.data_count_section),
-    ("tag", 6, sections.tag_section),
+    ("data", 13, _definitions("data_section")),
+    ("data count", 11, _definitions("data_count_section")),
+    ("tag", 6, _definitions("tag_section")),
 )
 
 
@@ -45,7 +66,7 @@ def decode(data: bytes, features: frozenset[str] = BUILT) -> ModuleInfo:
 
     Args:
         data: the module's bytes. They are kept, not copied, if they are ``bytes``.
-        features: names of proposals to accept, see :mod:`vibewasm.binary.features`.
+        features: names of proposals to accept, see :mod:`vibewasm.binary.support`.
 
     Raises:
         DecodeError: malformed bytes.

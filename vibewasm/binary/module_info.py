@@ -4,7 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..types import FuncType, GlobalType, MemoryType, TableType
+    from ..extern_types import GlobalType, MemoryType, TableType
+    from ..types import FuncType
     from .const_expr import ConstExpr
     from .names import Names
 
@@ -166,7 +167,7 @@ class ModuleInfo:
 
     Attributes:
         data: the whole module.
-        features: names of the proposals that were on, see :mod:`vibewasm.binary.features`.
+        features: names of the proposals that were on, see :mod:`vibewasm.binary.support`.
         sections: all sections in their order.
         types: function types. Equal types may be one object.
         imports: imports in their order.

@@ -1,4 +1,5 @@
-"""Readers of the sections' contents, one function a section (specification, "Binary Format / Modules").
+"""Readers of the contents of sections that every module with functions has, one function a section (specification,
+"Binary Format / Modules"). Those of the others are in :mod:`.definitions`.
 
 Each takes the module so far, the position where the contents begin and the position where the section ends, and
 returns the position where it stopped; the caller compares that with the end. As in the reference interpreter a reader
@@ -10,32 +11,20 @@ are read.
 from __future__ import annotations
 
 from ..errors import DecodeError, ValidationError
-from ..types import FUNCREF, FuncType
-from .const_expr import REF_FUNC, ConstExpr, read_const_expr
-from .features import unsupported
+from ..types import FuncType
 from .leb128 import signed, u32
-from .limits import (
-    MAX_DATA_SEGMENTS,
-    MAX_ELEMENT_ITEMS,
-    MAX_ELEMENT_SEGMENTS,
+from .module_info import GLOBAL, TAG, Export, ModuleInfo
+from .support import (
     MAX_EXPORTS,
     MAX_FUNCTION_SIZE,
     MAX_FUNCTIONS,
-    MAX_GLOBALS,
-    MAX_IMPORTS,
-    MAX_MEMORIES,
     MAX_PARAMS,
     MAX_RESULTS,
     MAX_STRING_SIZE,
-    MAX_TABLES,
     MAX_TYPES,
+    unsupported,
 )
-from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, Data, Element, Export, Import, ModuleInfo
-from .value_types import VALUE_TYPES, global_type, memory_type, mutability, reference_type, table_type, value_type
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..types import GlobalType, MemoryType, TableType
+from .value_types import VALUE_TYPES, mutability, value_type
 
 UNEXPECTED_END = "unexpected end of section or function"
 
@@ -55,17 +44,9 @@ _FINAL_SUB_FORM = 0x4F
 #: Bytes of i16 and i8 as types of fields.
 _PACKED = (0x77, 0x78)
 
-#: Kinds that begin a group of imports from one module, behind an empty name.
-_COMPACT_IMPORTS = (0x7E, 0x7F)
-
 _NO_CODE = 0xFF
 #: Turns bytes of value types into the engine's codes, and every other byte into ``_NO_CODE``.
 _CODES = bytes([VALUE_TYPES.get(byte, _NO_CODE) for byte in range(256)])
-
-# Bits of an element segment's flags.
-_NOT_ACTIVE = 1
-_EXPLICIT = 2
-_EXPRESSIONS = 4
 
 
 def read_count(data: bytes, pos: int, end: int, most: int, what: str) -> tuple[int, int]:
@@ -173,50 +154,13 @@ def _result_type(info: ModuleInfo, pos: int, most: int, what: str) -> tuple[tupl
     return tuple(one_by_one), pos
 
 
-def import_section(info: ModuleInfo, pos: int, end: int) -> int:
-    """Imports, into ``imports`` and the index spaces."""
-    data = info.data
-    imports = info.imports
-    count, pos = read_count(data, pos, end, MAX_IMPORTS, "imports")
-    for _ in range(count):
-        start = pos
-        module, pos = read_name(data, pos)
-        name, pos = read_name(data, pos)
-        kind = data[pos]
-        desc: int | TableType | MemoryType | GlobalType
-        if kind == FUNC:
-            desc, pos = u32(data, pos + 1)
-            info.func_type_indices.append(desc)
-        elif kind == GLOBAL:
-            desc, pos = global_type(data, pos + 1, info.features)
-            info.globals.append(desc)
-        elif kind == MEMORY:
-            desc, pos = memory_type(data, pos + 1)
-            info.memories.append(desc)
-        elif kind == TABLE:
-            desc, pos = table_type(data, pos + 1)
-            info.tables.append(desc)
-        elif kind == TAG:
-            raise unsupported("exceptions", "import of a tag", pos)
-        elif kind in _COMPACT_IMPORTS and not name:
-            raise unsupported("compact-imports", "group of imports", pos)
-        else:
-            raise DecodeError(f"malformed import kind {kind:#04x}", pos)
-        imports.append(Import(module, name, kind, desc, start))
-    info.imported_funcs = len(info.func_type_indices)
-    info.imported_tables = len(info.tables)
-    info.imported_memories = len(info.memories)
-    info.imported_globals = len(info.globals)
-    return pos
-
-
 def function_section(info: ModuleInfo, pos: int, end: int) -> int:
     """Type indices of the defined functions, into ``func_type_indices``."""
     count, pos = read_count(info.data, pos, end, MAX_FUNCTIONS, "functions")
-    return _indices(info.data, pos, end, count, info.func_type_indices)
+    return indices(info.data, pos, end, count, info.func_type_indices)
 
 
-def _indices(data: bytes, pos: int, end: int, count: int, into: list[int]) -> int:
+def indices(data: bytes, pos: int, end: int, count: int, into: list[int]) -> int:
     """Read ``count`` indices."""
     run = data[pos : pos + count]
     if run.isascii() and len(run) == count:
@@ -236,47 +180,6 @@ def _indices(data: bytes, pos: int, end: int, count: int, into: list[int]) -> in
             else:
                 index, pos = u32(data, pos)
         append(index)
-    return pos
-
-
-def table_section(info: ModuleInfo, pos: int, end: int) -> int:
-    """Tables, into ``tables``."""
-    data = info.data
-    count, pos = read_count(data, pos, end, MAX_TABLES, "tables")
-    for _ in range(count):
-        if data[pos] == 0x40:
-            raise unsupported("function-references", "table with an initial value", pos)
-        info.table_positions.append(pos)
-        type_, pos = table_type(data, pos)
-        info.tables.append(type_)
-    return pos
-
-
-def memory_section(info: ModuleInfo, pos: int, end: int) -> int:
-    """Memories, into ``memories``."""
-    data = info.data
-    count, pos = read_count(data, pos, end, MAX_MEMORIES, "memories")
-    for _ in range(count):
-        info.memory_positions.append(pos)
-        type_, pos = memory_type(data, pos)
-        info.memories.append(type_)
-    return pos
-
-
-def tag_section(info: ModuleInfo, pos: int, end: int) -> int:
-    """Tags, which belong to the exception-handling proposal."""
-    raise unsupported("exceptions", "tag section", pos)
-
-
-def global_section(info: ModuleInfo, pos: int, end: int) -> int:
-    """Globals, into ``globals`` and ``global_inits``."""
-    data = info.data
-    count, pos = read_count(data, pos, end, MAX_GLOBALS, "globals")
-    for _ in range(count):
-        type_, pos = global_type(data, pos, info.features)
-        expr, pos = read_const_expr(data, pos, end)
-        info.globals.append(type_)
-        info.global_inits.append(expr)
     return pos
 
 
@@ -302,71 +205,6 @@ def start_section(info: ModuleInfo, pos: int, end: int) -> int:
     """The start function, into ``start``."""
     info.start_position = pos
     info.start, pos = u32(info.data, pos)
-    return pos
-
-
-def element_section(info: ModuleInfo, pos: int, end: int) -> int:
-    """Element segments, into ``elements``."""
-    data = info.data
-    count, pos = read_count(data, pos, end, MAX_ELEMENT_SEGMENTS, "element segments")
-    for _ in range(count):
-        start = pos
-        flags, pos = u32(data, pos)
-        if flags > _NOT_ACTIVE | _EXPLICIT | _EXPRESSIONS:
-            raise DecodeError(f"malformed elements segment kind {flags}", start)
-        table = 0
-        offset = None
-        if not flags & _NOT_ACTIVE:
-            mode = "active"
-            if flags & _EXPLICIT:
-                table, pos = u32(data, pos)
-            offset, pos = read_const_expr(data, pos, end)
-        else:
-            mode = "declarative" if flags & _EXPLICIT else "passive"
-        type_ = FUNCREF
-        if flags & (_NOT_ACTIVE | _EXPLICIT):
-            if flags & _EXPRESSIONS:
-                type_, pos = reference_type(data, pos)
-            else:
-                if data[pos] != 0:
-                    raise DecodeError(f"malformed element kind {data[pos]:#04x}", pos)
-                pos += 1
-        length, pos = read_count(data, pos, len(data), MAX_ELEMENT_ITEMS, "items of an element segment")
-        funcs: list[int] | None
-        exprs: list[ConstExpr] | None = None
-        if flags & _EXPRESSIONS:
-            exprs, pos = _expressions(data, pos, end, length)
-            if type_ == FUNCREF and all(len(expr.ops) == 1 and expr.ops[0][0] == REF_FUNC for expr in exprs):
-                funcs, exprs = [expr.ops[0][1] for expr in exprs], None
-            else:
-                funcs = None
-        else:
-            funcs = []
-            pos = _indices(data, pos, end, length, funcs)
-        info.elements.append(Element(mode, table, offset, type_, funcs, exprs, start))
-    return pos
-
-
-def _expressions(data: bytes, pos: int, end: int, count: int) -> tuple[list[ConstExpr], int]:
-    """Items of an element segment. Equal encodings share one object, which keeps long runs of nulls small."""
-    known: dict[bytes, ConstExpr] = {}
-    expressions = []
-    for _ in range(count):
-        start = pos
-        expr, pos = read_const_expr(data, pos, end)
-        encoding = data[start:pos]
-        expressions.append(known.setdefault(encoding, expr))
-    return expressions, pos
-
-
-def data_count_section(info: ModuleInfo, pos: int, end: int) -> int:
-    """The number of data segments, into ``data_count``."""
-    start = pos
-    info.data_count, pos = u32(info.data, pos)
-    if info.data_count > MAX_DATA_SEGMENTS:
-        raise ValidationError(
-            f"implementation limit: {info.data_count} data segments, at most {MAX_DATA_SEGMENTS} are supported", start
-        )
     return pos
 
 
@@ -397,28 +235,4 @@ def code_section(info: ModuleInfo, pos: int, end: int) -> int:
         if size < 2:
             raise DecodeError(f"{UNEXPECTED_END}: a function body of {size} bytes", first)
         append((first, pos))
-    return pos
-
-
-def data_section(info: ModuleInfo, pos: int, end: int) -> int:
-    """Data segments, into ``datas``."""
-    data = info.data
-    datas = info.datas
-    count, pos = read_count(data, pos, end, MAX_DATA_SEGMENTS, "data segments")
-    for _ in range(count):
-        start = pos
-        flags, pos = u32(data, pos)
-        if flags > 2:
-            raise DecodeError(f"malformed data segment kind {flags}", start)
-        memory = 0
-        offset = None
-        if flags == 2:
-            memory, pos = u32(data, pos)
-        if flags != 1:
-            offset, pos = read_const_expr(data, pos, end)
-        size, first = u32(data, pos)
-        pos = first + size
-        if pos > len(data):
-            raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
-        datas.append(Data("passive" if flags == 1 else "active", memory, offset, first, pos, start))
     return pos

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from ..errors import ValidationError
 from ..types import I32, I64, type_name
-from .const_expr import REF_FUNC, check_const_expr
-from .features import unsupported
 from .leb128 import u32
-from .limits import (
+from .module_info import FUNC, KIND_NAMES, MEMORY, TABLE
+from .support import (
     MAX_FUNCTIONS,
     MAX_GLOBALS,
     MAX_MEMORIES,
@@ -18,13 +17,12 @@ from .limits import (
     MAX_MEMORY64_PAGES,
     MAX_TABLES,
     MAX_TYPE_SIZE,
+    unsupported,
 )
-from .module_info import FUNC, KIND_NAMES, MEMORY, TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..types import Limits
-    from .const_expr import ConstExpr
+    from ..extern_types import Limits
     from .module_info import ModuleInfo
 
 _FUNCTION_SECTION = 3
@@ -40,8 +38,7 @@ def validate_module(info: ModuleInfo) -> None:
     _check_numbers(info)
     _check_tables(info)
     _check_memories(info)
-    for index, expr in enumerate(info.global_inits, info.imported_globals):
-        check_const_expr(info, expr, info.globals[index].content.code, index)
+    _check_globals(info)
     _check_exports(info)
     _check_type_size(info)
     _check_start(info)
@@ -124,6 +121,15 @@ def _check_memories(info: ModuleInfo) -> None:
         raise ValidationError("multiple memories: several memories in one module are not supported yet", positions[1])
 
 
+def _check_globals(info: ModuleInfo) -> None:
+    if info.global_inits:
+        # Not loaded for modules without constant expressions, here and below.
+        from .const_expr import check_const_expr
+
+        for index, expr in enumerate(info.global_inits, info.imported_globals):
+            check_const_expr(info, expr, info.globals[index].content.code, index)
+
+
 def _check_exports(info: ModuleInfo) -> None:
     counts = (len(info.func_type_indices), len(info.tables), len(info.memories), len(info.globals))
     names: set[str] = set()
@@ -167,6 +173,10 @@ def _check_start(info: ModuleInfo) -> None:
 
 
 def _check_elements(info: ModuleInfo) -> None:
+    if not info.elements:
+        return
+    from .const_expr import check_const_expr
+
     functions = len(info.func_type_indices)
     for segment in info.elements:
         if segment.offset is not None:
@@ -190,6 +200,10 @@ def _check_elements(info: ModuleInfo) -> None:
 
 
 def _check_datas(info: ModuleInfo) -> None:
+    if not info.datas:
+        return
+    from .const_expr import check_const_expr
+
     for segment in info.datas:
         if segment.offset is not None:
             if segment.memory >= len(info.memories):
@@ -205,16 +219,10 @@ def _declared_refs(info: ModuleInfo) -> dict[int, int]:
         if export.kind == FUNC:
             refs.setdefault(export.index, len(refs))
     for expr in info.global_inits:
-        _declare(refs, expr)
+        expr.declare_refs(refs)
     for segment in info.elements:
         for index in segment.funcs or ():
             refs.setdefault(index, len(refs))
         for expr in segment.exprs or ():
-            _declare(refs, expr)
+            expr.declare_refs(refs)
     return refs
-
-
-def _declare(refs: dict[int, int], expr: ConstExpr) -> None:
-    for opcode, value in expr.ops:
-        if opcode == REF_FUNC:
-            refs.setdefault(value, len(refs))

@@ -1,11 +1,11 @@
-"""Reading types: value types, reference types, heap types, limits (specification, "Binary Format / Types")."""
+"""Reading value types, reference types and heap types (specification, "Binary Format / Types")."""
 
 from __future__ import annotations
 
 from ..errors import DecodeError
-from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, GlobalType, Limits, MemoryType, TableType
-from .features import unsupported
-from .leb128 import signed, u64
+from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
+from .leb128 import signed
+from .support import unsupported
 
 #: The engine's codes of value types by their byte in the binary format.
 VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x70: FUNCREF, 0x6F: EXTERNREF}
@@ -29,10 +29,6 @@ _NOT_NULL = 0x64
 _ABSTRACT = {0x70: FUNCREF, 0x6F: EXTERNREF}
 #: Bytes that a reference type begins with.
 _REFERENCES = frozenset((*_ABSTRACT, *_LATER_HEAP_TYPES, _MAYBE_NULL, _NOT_NULL))
-
-_HAS_MAXIMUM = 1
-_SHARED = 2
-_IS_64 = 4
 
 
 def value_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[int, int]:
@@ -95,57 +91,6 @@ def heap_type(data: bytes, pos: int) -> tuple[int, int]:
     if index >= 0:
         raise unsupported("function-references", f"heap type {index}", pos)
     raise DecodeError(f"malformed heap type {byte:#04x}", pos)
-
-
-def limits(data: bytes, pos: int) -> tuple[Limits, int]:
-    """Limits of a memory or a table. Whether they may be shared or 64-bit is for the validation to say.
-
-    Sizes are read as 64-bit integers for every kind, as the specification has it since 3.0; too large ones are invalid,
-    not malformed.
-
-    Raises:
-        DecodeError: unknown flags.
-    """
-    flags = data[pos]
-    if flags > _HAS_MAXIMUM | _SHARED | _IS_64:
-        raise DecodeError(f"malformed limits flags {flags:#04x}", pos)
-    minimum, pos = u64(data, pos + 1)
-    maximum = None
-    if flags & _HAS_MAXIMUM:
-        maximum, pos = u64(data, pos)
-    return Limits(minimum, maximum, bool(flags & _SHARED), bool(flags & _IS_64)), pos
-
-
-def table_type(data: bytes, pos: int) -> tuple[TableType, int]:
-    """The type of a table. Raises what its parts raise."""
-    element, pos = reference_type(data, pos)
-    size, pos = limits(data, pos)
-    return TableType(element, size), pos
-
-
-def memory_type(data: bytes, pos: int) -> tuple[MemoryType, int]:
-    """The type of a memory. Raises what its parts raise."""
-    size, pos = limits(data, pos)
-    return MemoryType(size), pos
-
-
-#: Global types that were read before: there are few, and a module may have a million globals.
-_GLOBAL_TYPES: dict[tuple[int, bool], GlobalType] = {}
-
-
-def global_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[GlobalType, int]:
-    """The type of a global.
-
-    Raises:
-        DecodeError: a malformed value type or mutability.
-        ValidationError: a value type of a proposal that is not on.
-    """
-    code, pos = value_type(data, pos, features)
-    mutable, pos = mutability(data, pos)
-    found = _GLOBAL_TYPES.get((code, mutable))
-    if found is None:
-        found = _GLOBAL_TYPES[code, mutable] = GlobalType(code, mutable)
-    return found, pos
 
 
 def mutability(data: bytes, pos: int) -> tuple[bool, int]:

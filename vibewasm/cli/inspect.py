@@ -8,7 +8,7 @@ from .wasmfile import load
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vibewasm.binary.module_info import ModuleInfo
-    from vibewasm.types import ExportType, ImportType
+    from vibewasm.extern_types import ExportType, ImportType
 
 
 def _inspect(arguments: Arguments) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ..binary.features import TITLES
+from ..binary.support import TITLES
 
 #: Proposals by the names of their instructions.
 _INSTRUCTIONS = {

@@ -1,0 +1,262 @@
+"""Readers of the sections that import and define tables, memories, globals and segments: see :mod:`.sections`.
+
+They are loaded when a module has one of these sections, since the smallest modules have none.
+"""
+
+from __future__ import annotations
+
+from ..errors import DecodeError, ValidationError
+from ..extern_types import GlobalType, Limits, MemoryType, TableType
+from ..types import FUNCREF
+from .const_expr import REF_FUNC, ConstExpr, read_const_expr
+from .leb128 import u32, u64
+from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, Data, Element, Import, ModuleInfo
+from .sections import UNEXPECTED_END, indices, read_count, read_name
+from .support import (
+    MAX_DATA_SEGMENTS,
+    MAX_ELEMENT_ITEMS,
+    MAX_ELEMENT_SEGMENTS,
+    MAX_GLOBALS,
+    MAX_IMPORTS,
+    MAX_MEMORIES,
+    MAX_TABLES,
+    unsupported,
+)
+from .value_types import mutability, reference_type, value_type
+
+#: Kinds that begin a group of imports from one module, behind an empty name.
+_COMPACT_IMPORTS = (0x7E, 0x7F)
+
+# Bits of the flags of limits.
+_HAS_MAXIMUM = 1
+_SHARED = 2
+_IS_64 = 4
+
+# Bits of an element segment's flags.
+_NOT_ACTIVE = 1
+_EXPLICIT = 2
+_EXPRESSIONS = 4
+
+
+# -- types of what is imported and defined -----------------------------------------------------------------------------
+
+
+def limits(data: bytes, pos: int) -> tuple[Limits, int]:
+    """Limits of a memory or a table. Whether they may be shared or 64-bit is for the validation to say.
+
+    Sizes are read as 64-bit integers for every kind, as the specification has it since 3.0; too large ones are invalid,
+    not malformed.
+
+    Raises:
+        DecodeError: unknown flags.
+    """
+    flags = data[pos]
+    if flags > _HAS_MAXIMUM | _SHARED | _IS_64:
+        raise DecodeError(f"malformed limits flags {flags:#04x}", pos)
+    minimum, pos = u64(data, pos + 1)
+    maximum = None
+    if flags & _HAS_MAXIMUM:
+        maximum, pos = u64(data, pos)
+    return Limits(minimum, maximum, bool(flags & _SHARED), bool(flags & _IS_64)), pos
+
+
+def table_type(data: bytes, pos: int) -> tuple[TableType, int]:
+    """The type of a table. Raises what its parts raise."""
+    element, pos = reference_type(data, pos)
+    size, pos = limits(data, pos)
+    return TableType(element, size), pos
+
+
+def memory_type(data: bytes, pos: int) -> tuple[MemoryType, int]:
+    """The type of a memory. Raises what its parts raise."""
+    size, pos = limits(data, pos)
+    return MemoryType(size), pos
+
+
+#: Global types that were read before: there are few, and a module may have a million globals.
+_GLOBAL_TYPES: dict[tuple[int, bool], GlobalType] = {}
+
+
+def global_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[GlobalType, int]:
+    """The type of a global.
+
+    Raises:
+        DecodeError: a malformed value type or mutability.
+        ValidationError: a value type of a proposal that is not on.
+    """
+    code, pos = value_type(data, pos, features)
+    mutable, pos = mutability(data, pos)
+    found = _GLOBAL_TYPES.get((code, mutable))
+    if found is None:
+        found = _GLOBAL_TYPES[code, mutable] = GlobalType(code, mutable)
+    return found, pos
+
+
+# -- sections ----------------------------------------------------------------------------------------------------------
+
+
+def import_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Imports, into ``imports`` and the index spaces."""
+    data = info.data
+    imports = info.imports
+    count, pos = read_count(data, pos, end, MAX_IMPORTS, "imports")
+    for _ in range(count):
+        start = pos
+        module, pos = read_name(data, pos)
+        name, pos = read_name(data, pos)
+        kind = data[pos]
+        desc: int | TableType | MemoryType | GlobalType
+        if kind == FUNC:
+            desc, pos = u32(data, pos + 1)
+            info.func_type_indices.append(desc)
+        elif kind == GLOBAL:
+            desc, pos = global_type(data, pos + 1, info.features)
+            info.globals.append(desc)
+        elif kind == MEMORY:
+            desc, pos = memory_type(data, pos + 1)
+            info.memories.append(desc)
+        elif kind == TABLE:
+            desc, pos = table_type(data, pos + 1)
+            info.tables.append(desc)
+        elif kind == TAG:
+            raise unsupported("exceptions", "import of a tag", pos)
+        elif kind in _COMPACT_IMPORTS and not name:
+            raise unsupported("compact-imports", "group of imports", pos)
+        else:
+            raise DecodeError(f"malformed import kind {kind:#04x}", pos)
+        imports.append(Import(module, name, kind, desc, start))
+    info.imported_funcs = len(info.func_type_indices)
+    info.imported_tables = len(info.tables)
+    info.imported_memories = len(info.memories)
+    info.imported_globals = len(info.globals)
+    return pos
+
+
+def table_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Tables, into ``tables``."""
+    data = info.data
+    count, pos = read_count(data, pos, end, MAX_TABLES, "tables")
+    for _ in range(count):
+        if data[pos] == 0x40:
+            raise unsupported("function-references", "table with an initial value", pos)
+        info.table_positions.append(pos)
+        type_, pos = table_type(data, pos)
+        info.tables.append(type_)
+    return pos
+
+
+def memory_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Memories, into ``memories``."""
+    data = info.data
+    count, pos = read_count(data, pos, end, MAX_MEMORIES, "memories")
+    for _ in range(count):
+        info.memory_positions.append(pos)
+        type_, pos = memory_type(data, pos)
+        info.memories.append(type_)
+    return pos
+
+
+def tag_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Tags, which belong to the exception-handling proposal."""
+    raise unsupported("exceptions", "tag section", pos)
+
+
+def global_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Globals, into ``globals`` and ``global_inits``."""
+    data = info.data
+    count, pos = read_count(data, pos, end, MAX_GLOBALS, "globals")
+    for _ in range(count):
+        type_, pos = global_type(data, pos, info.features)
+        expr, pos = read_const_expr(data, pos, end)
+        info.globals.append(type_)
+        info.global_inits.append(expr)
+    return pos
+
+
+def element_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Element segments, into ``elements``."""
+    data = info.data
+    count, pos = read_count(data, pos, end, MAX_ELEMENT_SEGMENTS, "element segments")
+    for _ in range(count):
+        start = pos
+        flags, pos = u32(data, pos)
+        if flags > _NOT_ACTIVE | _EXPLICIT | _EXPRESSIONS:
+            raise DecodeError(f"malformed elements segment kind {flags}", start)
+        table = 0
+        offset = None
+        if not flags & _NOT_ACTIVE:
+            mode = "active"
+            if flags & _EXPLICIT:
+                table, pos = u32(data, pos)
+            offset, pos = read_const_expr(data, pos, end)
+        else:
+            mode = "declarative" if flags & _EXPLICIT else "passive"
+        type_ = FUNCREF
+        if flags & (_NOT_ACTIVE | _EXPLICIT):
+            if flags & _EXPRESSIONS:
+                type_, pos = reference_type(data, pos)
+            else:
+                if data[pos] != 0:
+                    raise DecodeError(f"malformed element kind {data[pos]:#04x}", pos)
+                pos += 1
+        length, pos = read_count(data, pos, len(data), MAX_ELEMENT_ITEMS, "items of an element segment")
+        funcs: list[int] | None
+        exprs: list[ConstExpr] | None = None
+        if flags & _EXPRESSIONS:
+            exprs, pos = _expressions(data, pos, end, length)
+            if type_ == FUNCREF and all(len(expr.ops) == 1 and expr.ops[0][0] == REF_FUNC for expr in exprs):
+                funcs, exprs = [expr.ops[0][1] for expr in exprs], None
+            else:
+                funcs = None
+        else:
+            funcs = []
+            pos = indices(data, pos, end, length, funcs)
+        info.elements.append(Element(mode, table, offset, type_, funcs, exprs, start))
+    return pos
+
+
+def _expressions(data: bytes, pos: int, end: int, count: int) -> tuple[list[ConstExpr], int]:
+    """Items of an element segment. Equal encodings share one object, which keeps long runs of nulls small."""
+    known: dict[bytes, ConstExpr] = {}
+    expressions = []
+    for _ in range(count):
+        start = pos
+        expr, pos = read_const_expr(data, pos, end)
+        encoding = data[start:pos]
+        expressions.append(known.setdefault(encoding, expr))
+    return expressions, pos
+
+
+def data_count_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """The number of data segments, into ``data_count``."""
+    start = pos
+    info.data_count, pos = u32(info.data, pos)
+    if info.data_count > MAX_DATA_SEGMENTS:
+        raise ValidationError(
+            f"implementation limit: {info.data_count} data segments, at most {MAX_DATA_SEGMENTS} are supported", start
+        )
+    return pos
+
+
+def data_section(info: ModuleInfo, pos: int, end: int) -> int:
+    """Data segments, into ``datas``."""
+    data = info.data
+    datas = info.datas
+    count, pos = read_count(data, pos, end, MAX_DATA_SEGMENTS, "data segments")
+    for _ in range(count):
+        start = pos
+        flags, pos = u32(data, pos)
+        if flags > 2:
+            raise DecodeError(f"malformed data segment kind {flags}", start)
+        memory = 0
+        offset = None
+        if flags == 2:
+            memory, pos = u32(data, pos)
+        if flags != 1:
+            offset, pos = read_const_expr(data, pos, end)
+        size, first = u32(data, pos)
+        pos = first + size
+        if pos > len(data):
+            raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
+        datas.append(Data("passive" if flags == 1 else "active", memory, offset, first, pos, start))
+    return pos
