@@ -34,8 +34,12 @@ _PACKAGES = ("python3-minimal", "libpython3-stdlib")
 #: Packages for the emulated Python, from wheels.
 _WHEELS = ("pytest>=8", "hypothesis>=6", "capstone>=5")
 _EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")
+#: The emulated address space: 1 TiB. The emulator keeps a record of each page that has ever been part of a mapping, and
+#: gives out addresses that nobody had before: without an end, a process that makes thousands of memories takes all of
+#: this machine's.
+_ADDRESS_SPACE = ("-R", "0x10000000000")
 #: Names the setup inside the cache folder: one that is made in another way needs another name.
-_SETUP = "setup-2"
+_SETUP = "setup-3"
 
 
 class CannotEmulate(Exception):
@@ -159,7 +163,7 @@ def _fill(folder: Path, final: Path) -> None:
     # The kernel here cannot start an arm64 program, but a script that starts the emulator: sys.executable is that.
     wrapper = folder / "python"
     moved = [part.replace(str(folder), str(final)) for part in (emulator(folder), str(folder / "root"), str(python))]
-    command = shlex.join([moved[0], "-L", *moved[1:]])
+    command = shlex.join([moved[0], *_ADDRESS_SPACE, "-L", *moved[1:]])
     wrapper.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     wrapper.chmod(0o755)
     (site / "sitecustomize.py").write_text(f"import sys\n\nsys.executable = {str(final / wrapper.name)!r}\n")
@@ -189,7 +193,8 @@ def command(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
     environment["VIBEWASM_EMULATED"] = "1"
     environment.pop("PYTHONHOME", None)
     further = shlex.split(environment.get("VIBEWASM_QEMU", ""))
-    return [emulator(folder), *further, "-L", str(folder / "root"), str(_interpreter(folder)), *arguments], environment
+    line = [emulator(folder), *_ADDRESS_SPACE, *further, "-L", str(folder / "root"), str(_interpreter(folder))]
+    return [*line, *arguments], environment
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import asm
-from .encoding import arithmetic_immediate
+from .encoding import arithmetic_immediate, bad_register, word
 from .regs import SCRATCH
 
 
@@ -12,6 +12,12 @@ def at(op: int, reg: int, base: int, offset: int, scratch: int = SCRATCH) -> byt
 
     As ``base``, 31 is the stack pointer.
     """
+    size = op >> 30 & 3
+    if not offset & 7 and 0 <= offset < 4096 << size and op != asm.STR_Q and op != asm.LDR_Q:
+        # Nearly always.
+        if (reg | base) & -32:
+            raise bad_register(reg, base)
+        return word(op | offset >> size << 10 | base << 5 | reg)
     if asm.fits_access(op, offset):
         return asm.access(op, reg, base, offset)
     return asm.mov_ri(scratch, offset) + asm.access_x(op, reg, base, scratch)

@@ -135,14 +135,21 @@ def patch(code: bytearray, site: int, target: int) -> None:
         OutOfReach: it is too far for this kind of jump.
     """
     at = site - 4
-    (word,) = _read_word(code, at)
     distance = target - at
-    kind = word >> 24
+    kind = code[site - 1]
     if kind == 0x54 or kind & 0x7E == 0x34:  # b.cond, cbz, cbnz
         if not -0x10_0000 <= distance < 0x10_0000:
             raise OutOfReach
-        word |= (distance & 0x1F_FFFC) << 3
-    elif kind & 0x7C == 0x14:  # b, bl
+        # The first byte holds a condition or a register, and nothing of the distance as yet.
+        _write_word(code, at, kind << 24 | (distance & 0x1F_FFFC) << 3 | code[at])
+        return
+    if kind == 0x14:  # b
+        if not -0x800_0000 <= distance < 0x800_0000:
+            raise OutOfReach
+        _write_word(code, at, 0x1400_0000 | distance >> 2 & 0x3FF_FFFF)
+        return
+    (word,) = _read_word(code, at)
+    if kind & 0x7C == 0x14:  # bl
         if not -0x800_0000 <= distance < 0x800_0000:
             raise OutOfReach
         word |= distance >> 2 & 0x3FF_FFFF
