@@ -11,7 +11,9 @@ distribution's package as well.
 
 Environment:
     VIBEWASM_ARM64: the cache folder; the default is ``vibewasm/arm64`` below ``XDG_CACHE_HOME`` or ``~/.cache``.
-    VIBEWASM_QEMU: further arguments for the emulator, as ``-g 1234`` to wait for a debugger.
+    VIBEWASM_QEMU: further arguments for the emulator, as ``-g 1234`` to wait for a debugger, or ``-R 0x4000000000`` to
+        limit the address space: it keeps a record of each page that was ever mapped, which takes all of this machine's
+        memory where one process makes thousands of memories.
 
 Options, instead of arguments of Python:
     --set-up: only do what the first run does.
@@ -34,12 +36,8 @@ _PACKAGES = ("python3-minimal", "libpython3-stdlib")
 #: Packages for the emulated Python, from wheels.
 _WHEELS = ("pytest>=8", "hypothesis>=6", "capstone>=5")
 _EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")
-#: The emulated address space: 1 TiB. The emulator keeps a record of each page that has ever been part of a mapping, and
-#: gives out addresses that nobody had before: without an end, a process that makes thousands of memories takes all of
-#: this machine's.
-_ADDRESS_SPACE = ("-R", "0x10000000000")
 #: Names the setup inside the cache folder: one that is made in another way needs another name.
-_SETUP = "setup-3"
+_SETUP = "setup-4"
 
 
 class CannotEmulate(Exception):
@@ -163,7 +161,7 @@ def _fill(folder: Path, final: Path) -> None:
     # The kernel here cannot start an arm64 program, but a script that starts the emulator: sys.executable is that.
     wrapper = folder / "python"
     moved = [part.replace(str(folder), str(final)) for part in (emulator(folder), str(folder / "root"), str(python))]
-    command = shlex.join([moved[0], *_ADDRESS_SPACE, "-L", *moved[1:]])
+    command = shlex.join([moved[0], "-L", *moved[1:]])
     wrapper.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     wrapper.chmod(0o755)
     (site / "sitecustomize.py").write_text(f"import sys\n\nsys.executable = {str(final / wrapper.name)!r}\n")
@@ -193,7 +191,7 @@ def command(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
     environment["VIBEWASM_EMULATED"] = "1"
     environment.pop("PYTHONHOME", None)
     further = shlex.split(environment.get("VIBEWASM_QEMU", ""))
-    line = [emulator(folder), *_ADDRESS_SPACE, *further, "-L", str(folder / "root"), str(_interpreter(folder))]
+    line = [emulator(folder), *further, "-L", str(folder / "root"), str(_interpreter(folder))]
     return [*line, *arguments], environment
 
 

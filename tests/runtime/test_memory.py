@@ -217,7 +217,7 @@ def test_published_code_can_be_read_and_executed_but_not_written() -> None:
     assert memory.contains(address)
     assert not memory.contains(id(memory))
     with open("/proc/self/maps") as maps:
-        modes = {line.split()[1] for line in maps if "vibewasm" in line}
+        modes = {line.split()[1] for line in maps if "memfd:vibewasm" in line}
     assert modes == {"rw-s", "r-xs"}
 
 

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 import vibewasm
+from tests.native import not_emulated
 from vibewasm.runtime.elf import frames, functions_object, shared_object
+
+pytestmark = not_emulated("profilers and debuggers would see the emulator, and its mremap does not map twice")
 
 ROOT = Path(__file__).resolve().parents[2]
 
