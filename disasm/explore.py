@@ -10,8 +10,9 @@ import time
 from vibewasm.backends import TARGETS
 from vibewasm.config import Config
 from vibewasm.engine import Engine
-from vibewasm.errors import DecodeError, ValidationError, WasmError, WatError
+from vibewasm.errors import DecodeError, ValidationError, WasmError
 from vibewasm.module import Module
+from vibewasm.wat.errors import WatError
 from vibewasm.wat.source_map import wat2wasm_with_lines
 
 from .build import Builder

@@ -1,1 +1,43 @@
-"""What running is: executable memory, the context that code reads, linear memory, traps and signals, host calls."""
+"""What running is: executable memory, the context that code reads, linear memory, traps and signals, host calls.
+
+Here is the only place that asks which operating system this is. :data:`system` is the module that talks to it, with the
+same names whatever the system is. Importing this on a platform that is not supported does no harm: :func:`check`,
+called when an engine is made, says so.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+class UnsupportedPlatform(RuntimeError):
+    """The engine cannot run on this operating system, processor or Python; the message says why."""
+
+
+if sys.platform == "linux":
+    from . import os_linux as system
+else:
+    system = None
+
+
+def check() -> None:
+    """Make sure that the engine can run here.
+
+    Raises:
+        UnsupportedPlatform: it cannot.
+    """
+    if sys.platform != "linux":
+        raise UnsupportedPlatform(
+            f"vibewasm runs on Linux (glibc or musl) so far, and this is {sys.platform!r}; a Linux virtual machine "
+            "or container works"
+        )
+    if sys.maxsize < 1 << 32:
+        raise UnsupportedPlatform(
+            "vibewasm needs a 64-bit Python, and this is a 32-bit one; install a 64-bit build of Python"
+        )
+    missing = system.missing()
+    if missing:
+        raise UnsupportedPlatform(missing)
+
+
+__all__ = ["UnsupportedPlatform", "check", "system"]

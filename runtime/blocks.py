@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .platform import system
+from . import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Calls between Python and machine code: prototypes of callbacks, and what ctypes swallows of them.
+"""Calls between Python and machine code: their prototypes, how much stack they may use, and what ctypes swallows.
 
 An exception can come up in a callback before its first line runs: CPython looks for signals when it enters a function,
 so ``KeyboardInterrupt`` is raised there, outside any ``try``. ctypes cannot pass an exception through machine code, so
@@ -11,6 +11,7 @@ from __future__ import annotations
 import _thread
 import sys
 
+from . import system
 from .ffi import CFUNCTYPE, c_size_t, c_uint64, c_void_p, code_address
 
 TYPE_CHECKING = False
@@ -70,3 +71,28 @@ def watch_swallowed() -> None:
 def take_swallowed() -> BaseException | None:
     """What ctypes swallowed last of this thread's callbacks, once."""
     return _swallowed.pop(_thread.get_ident(), None)
+
+
+# -- the stack ---------------------------------------------------------------------------------------------------------
+
+#: Bytes below the limit that are kept for Python callbacks and signal handlers.
+STACK_RESERVE = 256 * 1024
+#: A stack that is too small for that keeps this part of itself.
+_STACK_PART = 2
+
+_local = _thread._local()
+
+
+def stack_limit() -> int:
+    """The lowest stack pointer at which wasm code of the calling thread may still call.
+
+    Raises:
+        OSError: the bounds of the stack cannot be had.
+    """
+    try:
+        return _local.limit  # type: ignore[no-any-return]  # a thread-local's attributes are untyped
+    except AttributeError:
+        low, end = system.stack_bounds()
+        # The lowest page may be a guard page.
+        _local.limit = limit = low + system.PAGE_SIZE + min(STACK_RESERVE, (end - low) // _STACK_PART)
+        return limit

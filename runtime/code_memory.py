@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import _thread
 
-from . import faults
+from . import faults, system
 from .ffi import c_char
-from .platform import system
 
 #: Size of the first arena where nothing is known of the amount of code.
 DEFAULT_HINT = 1 << 16

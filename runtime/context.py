@@ -1,4 +1,4 @@
-"""The store block: what machine code keeps per store and thread of execution, and the trap record in it.
+"""The store block: what machine code keeps per store and thread of execution.
 
 The byte offsets are those of :mod:`vibewasm.backends.abi`. The ``CELL_`` constants are the same places as indices into
 :attr:`StoreBlock.cells`.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from ..backends.abi import *  # noqa: F403 - offsets only; they belong to this module's interface
 from ..backends.abi import (
     INTERRUPT_REQUEST,
-    MAX_REGISTERS,
     STORE_BUILTINS,
     STORE_CELLS,
     STORE_CELLS_END,
@@ -39,9 +38,12 @@ from ..backends.abi import (
     STORE_TRAP_PC,
     STORE_UNWIND,
 )
-from . import faults
-from .ffi import addressof, c_char
-from .platform import system
+from . import faults, system
+from .ffi import Array, addressof, c_char
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .trap_record import TrapRecord
 
 CELL_STACK_LIMIT = STORE_STACK_LIMIT // 8
 CELL_INTERRUPT = STORE_INTERRUPT // 8
@@ -79,8 +81,11 @@ _ZEROS = memoryview(bytes(STORE_RESULTS)).cast("Q")
 _pool: list[int] = []
 
 
-class _Memory(c_char * STORE_SIZE):  # type: ignore[misc]  # a type made at run time
+class _Memory(Array):  # type: ignore[type-arg]  # what a C type is made of says it
     """The bytes of a block. Views keep it alive; when the last has gone the block goes back to the pool."""
+
+    _type_ = c_char
+    _length_ = STORE_SIZE
 
     def __del__(self, pool: list[int] = _pool) -> None:
         pool.append(addressof(self))
@@ -90,31 +95,6 @@ def _new_block() -> int:
     address = system.anonymous_for_ever(STORE_SIZE)
     faults.register_store(address)
     return address
-
-
-class TrapRecord:
-    """What trapped, copied out of the store block.
-
-    Attributes:
-        number: the trap's number.
-        pc: address of the machine code that trapped, or one inside the call of the stub that raised the trap.
-        address: what could not be accessed, for a trap that a fault in memory raised, else 0.
-        signal: the signal's number, or 0 if a stub raised the trap.
-        registers: the general registers by hardware number, if there was a signal; zeros behind the last one.
-        frames: ``(address of machine code, instance context)`` of each frame up to the host's, innermost first, 64 at
-            most; the address lies inside the instruction that trapped or called.
-    """
-
-    __slots__ = ("address", "frames", "number", "pc", "registers", "signal")
-
-    def __init__(self, cells: memoryview) -> None:
-        self.number: int = cells[CELL_TRAP]
-        self.pc: int = cells[CELL_TRAP_PC]
-        self.address: int = cells[CELL_FAULT_ADDRESS]
-        self.signal: int = cells[CELL_SIGNAL]
-        self.registers: tuple[int, ...] = tuple(cells[CELL_REGISTERS : CELL_REGISTERS + MAX_REGISTERS])
-        flat = cells[CELL_FRAMES : CELL_FRAMES + 2 * cells[CELL_FRAME_COUNT]].tolist()
-        self.frames: tuple[tuple[int, int], ...] = tuple(zip(flat[::2], flat[1::2], strict=True))
 
 
 class StoreBlock:
@@ -170,4 +150,6 @@ class StoreBlock:
 
     def trap(self) -> TrapRecord:
         """The record of the last trap; the next activation may overwrite what it was made from."""
+        from .trap_record import TrapRecord
+
         return TrapRecord(self.cells)

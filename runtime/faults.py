@@ -35,13 +35,14 @@ from ..backends.abi import (
     FAULT_STORES,
     FAULT_TABLE_SIZE,
 )
+from . import system
 from .blocks import Block
-from .platform import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .code_memory import CodeMemory
     from .os_linux import SignalContext
 
     HandlerMaker = Callable[[int, int, SignalContext], bytes]
@@ -154,16 +155,12 @@ def register_store(address: int) -> None:
 class _Handler:
     """A published handler: entries for some levels, and what each of them passes signals on to."""
 
-    __slots__ = ("_memory", "_previous", "base", "cells")
+    __slots__ = ("_previous", "base", "cells")
 
-    def __init__(self, make: HandlerMaker) -> None:
-        from .code_memory import CodeMemory
-
+    def __init__(self, make: HandlerMaker, memory: CodeMemory) -> None:
         self._previous = Block(FAULT_LEVELS * FAULT_LEVEL_SIZE)
         self.cells = self._previous.cells
-        # Never closed: someone may keep an entry's address as the one to call next.
-        self._memory = CodeMemory(1, traps=False)
-        self.base = self._memory.publish(make(_fault_table().address, self._previous.address, system.signal_context()))
+        self.base = memory.publish(make(_fault_table().address, self._previous.address, system.signal_context()))
 
 
 class _Levels:
@@ -213,7 +210,7 @@ class _Levels:
                 self.set(level, *self.get(level - 1))
         level = self.count
         if level // FAULT_LEVELS == len(_handlers):
-            _handlers.append(_Handler(_makers[0]))
+            _handlers.append(_Handler(*_makers[0]))
         self.set(level, handler, current.flags)
         self.count = level + 1
         entry = _handlers[level // FAULT_LEVELS].base + level % FAULT_LEVELS * FAULT_ENTRY_SIZE
@@ -221,25 +218,27 @@ class _Levels:
 
 
 _handlers: list[_Handler] = []
-_makers: list[HandlerMaker] = []
+_makers: list[tuple[HandlerMaker, CodeMemory]] = []
 _levels: list[_Levels] = []
 
 
-def install(make: HandlerMaker) -> None:
+def install(make: HandlerMaker, memory: CodeMemory) -> None:
     """Install the handler that the backend makes; does nothing but :func:`ensure_on_top` if that was done before.
 
     Args:
         make: takes the address of the fault table, the address of the cells for what handled signals before, and the
             layout of a signal's context, and returns machine code that begins with one entry per level,
             FAULT_ENTRY_SIZE bytes each.
+        memory: where to publish it. It must never be closed: someone may keep an entry's address as the one to call
+            next.
 
     Raises:
         OSError: executable memory cannot be had.
     """
     with _lock:
         if not _levels:
-            _makers.append(make)
-            _handlers.append(_Handler(make))
+            _makers.append((make, memory))
+            _handlers.append(_Handler(make, memory))
             _levels.extend(_Levels(signal) for signal in (*system.FAULT_SIGNALS, system.SIGINT))
     ensure_on_top()
 

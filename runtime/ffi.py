@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ctypes import (
         CDLL,
         CFUNCTYPE,
+        Array,
         addressof,
         byref,
         c_char,
@@ -32,6 +33,7 @@ else:
         from _ctypes import (
             FUNCFLAG_CDECL,
             FUNCFLAG_USE_ERRNO,
+            Array,
             CFuncPtr,
             _SimpleCData,
             addressof,
@@ -44,6 +46,7 @@ else:
         from ctypes import (
             CDLL,
             CFUNCTYPE,
+            Array,
             addressof,
             byref,
             c_char,
@@ -64,23 +67,24 @@ else:
         class c_int(_SimpleCData):
             _type_ = "i"
 
-        class c_uint32(_SimpleCData):
-            _type_ = "I"
-
         class c_uint64(_SimpleCData):
-            _type_ = "Q"
-
-        class c_size_t(_SimpleCData):
             _type_ = "L"
 
-        class c_float(_SimpleCData):
-            _type_ = "f"
-
-        class c_double(_SimpleCData):
-            _type_ = "d"
+        c_size_t = c_uint64
 
         class c_void_p(_SimpleCData):
             _type_ = "P"
+
+        #: Types that few programs need, with their codes: made when they are first imported, for making one takes as
+        #: long as loading a small module.
+        _rare = {"c_double": "d", "c_float": "f", "c_uint32": "I"}
+
+        def __getattr__(name):
+            code = _rare.get(name)
+            if code is None:
+                raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            made = globals()[name] = type(_SimpleCData)(name, (_SimpleCData,), {"_type_": code})
+            return made
 
         def CFUNCTYPE(restype, *argtypes):
             class CFunctionType(CFuncPtr):
@@ -122,6 +126,7 @@ def code_address(function: Any) -> int:
 
 __all__ = [
     "CFUNCTYPE",
+    "Array",
     "addressof",
     "byref",
     "c_char",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 
-from .platform import system
+from . import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from . import faults
+from . import faults, system
 from .blocks import Block
-from .platform import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

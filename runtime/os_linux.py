@@ -332,26 +332,31 @@ def process_id() -> int:
 
 def stack_bounds() -> tuple[int, int]:
     """Lowest and end address of the calling thread's stack, to which it may grow."""
+    low, end = thread_stack_bounds()
     if not hasattr(_libc, "gnu_get_libc_version") and _thread.get_native_id() == os.getpid():
-        # For the main thread, musl tells what is mapped at present, not how far the stack may grow.
-        return main_stack_bounds()
-    return thread_stack_bounds()
+        # Of the main stack, musl tells what is mapped at present, not how far it may grow. The main thread of a child
+        # that was forked in another thread goes on on that thread's stack.
+        lowest, highest = main_stack_bounds()
+        if lowest < end <= highest:
+            return lowest, highest
+    return low, end
 
 
 def thread_stack_bounds() -> tuple[int, int]:
     """Bounds of the calling thread's stack as the C library knows them."""
-    attributes = (c_char * 128)()
+    attributes = bytearray(128)
+    there = c_size_t(address_of(attributes))
     low = c_size_t()
     size = c_size_t()
     pthread_self = _libc.pthread_self
     pthread_self.restype = c_size_t
-    number = _libc.pthread_getattr_np(c_size_t(pthread_self()), attributes)
+    number = _libc.pthread_getattr_np(c_size_t(pthread_self()), there)
     if number:
         raise OSError(number, f"the bounds of this thread's stack cannot be had: {os.strerror(number)}")
     try:
-        _libc.pthread_attr_getstack(attributes, byref(low), byref(size))
+        _libc.pthread_attr_getstack(there, byref(low), byref(size))
     finally:
-        _libc.pthread_attr_destroy(attributes)
+        _libc.pthread_attr_destroy(there)
     return low.value, low.value + size.value
 
 

@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from .engine import Engine
     from .errors import (
         DecodeError,
-        ExitTrap,
         Interrupted,
         LinkError,
         ValidationError,
         WasmError,
-        WatError,
     )
     from .extern_types import ExportType, GlobalType, ImportType, Limits, MemoryType, TableType
     from .func import Func
@@ -39,9 +37,10 @@ if TYPE_CHECKING:
     from .module import Module
     from .store import Store
     from .table import Table
-    from .traps import Frame, OutOfFuel, Trap
+    from .traps import ExitTrap, Frame, OutOfFuel, Trap
     from .types import FuncType, ValType
     from .wasi import WasiConfig
+    from .wat.errors import WatError
 
     Result = TypeVar("Result")
 
@@ -86,7 +85,7 @@ __all__ = [
 _HOMES = {
     "config": ("Config",),
     "engine": ("Engine",),
-    "errors": ("DecodeError", "ExitTrap", "Interrupted", "LinkError", "ValidationError", "WasmError", "WatError"),
+    "errors": ("DecodeError", "Interrupted", "LinkError", "ValidationError", "WasmError"),
     "extern_types": ("ExportType", "GlobalType", "ImportType", "Limits", "MemoryType", "TableType"),
     "func": ("Func",),
     "global_": ("Global",),
@@ -97,9 +96,10 @@ _HOMES = {
     "module": ("Module",),
     "store": ("Store",),
     "table": ("Table",),
-    "traps": ("Frame", "OutOfFuel", "Trap"),
+    "traps": ("ExitTrap", "Frame", "OutOfFuel", "Trap"),
     "types": ("FuncType", "ValType"),
     "wasi": ("WasiConfig",),
+    "wat.errors": ("WatError",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

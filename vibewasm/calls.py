@@ -59,11 +59,17 @@ def fast_call(func: Func) -> Callable[..., Any]:
 
     def general(*arguments: object) -> Any:
         nonlocal inner
+        given = [value for value in arguments if value is not _MISSING]
+        token = current.token
+        if store._state[1] is not token:
+            # The store has run in another thread so far, or never. Once it is this one's, the fast way is open.
+            store._take_over(token)
+            return func(*given)
         if inner is None:
             from .packed_calls import call_inner
 
             inner = call_inner(func)
-        return inner(*[value for value in arguments if value is not _MISSING])
+        return inner(*given)
 
     return _MAKERS[len(params)](
         [place(code, cell) for cell, code in enumerate(params)],

@@ -85,7 +85,7 @@ class Engine:
             return target
         global _platform_checked
         if not _platform_checked:
-            from .runtime.platform import check
+            from .runtime import check
 
             try:
                 check()
@@ -141,8 +141,9 @@ def stub_memory() -> CodeMemory:
         from .runtime import faults
         from .runtime.code_memory import CodeMemory
 
-        faults.install(backend(HOST).stubs.fault_handler)
-        _shared_memory = CodeMemory(traps=False)
+        memory = CodeMemory(traps=False)
+        faults.install(backend(HOST).stubs.fault_handler, memory)
+        _shared_memory = memory
     return _shared_memory
 
 

@@ -1,4 +1,5 @@
-"""The exceptions that the engine raises on purpose; those of traps are in :mod:`.traps`.
+"""The exceptions that the engine raises on purpose; those of traps are in :mod:`.traps`, that of text in
+:mod:`vibewasm.wat.errors`.
 
 :class:`WasmError` is the root, so ``except WasmError`` catches whatever a module, good or bad, can cause.
 An exception of a host function is not among them: it passes through wasm unchanged.
@@ -10,12 +11,10 @@ from __future__ import annotations
 
 __all__ = [
     "DecodeError",
-    "ExitTrap",
     "Interrupted",
     "LinkError",
     "ValidationError",
     "WasmError",
-    "WatError",
 ]
 
 
@@ -49,31 +48,6 @@ class DecodeError(WasmError):
 
     def __str__(self) -> str:
         return f"{self.message} (at byte offset {self.offset:#x})"
-
-
-class WatError(DecodeError):
-    """Text that is not a module: malformed in the sense of the specification, "Text Format".
-
-    Attributes:
-        message: what is wrong, beginning with the official suite's words where it has some.
-        offset: where, in characters from the start of the text.
-        line, column: the same place, both counted from 1.
-        source_line: the text of that line.
-    """
-
-    def __init__(self, message: str, offset: int, line: int, column: int, source_line: str) -> None:
-        super().__init__(message, offset)
-        self.args = (message, offset, line, column, source_line)
-        self.line = line
-        self.column = column
-        self.source_line = source_line
-
-    def __str__(self) -> str:
-        # A window of the line, so that a file of one long line does not fill the screen.
-        first = max(0, self.column - 61)
-        shown = self.source_line[first : first + 100].replace("\t", " ")
-        caret = " " * (self.column - 1 - first) + "^"
-        return f"{self.message} (line {self.line}, column {self.column})\n  {shown}\n  {caret}"
 
 
 class ValidationError(WasmError):
@@ -113,16 +87,3 @@ class Interrupted(WasmError):
 
     def __init__(self, message: str = "interrupted") -> None:
         super().__init__(message)
-
-
-class ExitTrap(WasmError):
-    """The program ended itself with WASI's ``proc_exit``.
-
-    Attributes:
-        code: the exit code.
-    """
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"exited with code {code}")
-        self.args = (code,)
-        self.code = code

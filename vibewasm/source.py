@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import DecodeError, WatError
+from .errors import DecodeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def is_text(data: bytes, path: str = "") -> bool:
 def _assemble(text: str | bytes, path: str = "") -> bytes:
     # Imported only here: binary modules should not pay for it.
     from .wat import wat2wasm
+    from .wat.errors import WatError
 
     try:
         return wat2wasm(text, names=True)

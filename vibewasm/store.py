@@ -8,7 +8,7 @@ from .engine import adapters
 from .errors import Interrupted, LinkError, WasmError
 from .runtime import faults
 from .runtime.blocks import Block
-from .runtime.calls import LazyCallback, PollCallback, address_of, take_swallowed, watch_swallowed
+from .runtime.calls import LazyCallback, PollCallback, address_of, stack_limit, take_swallowed, watch_swallowed
 from .runtime.context import (
     CELL_FAILED,
     CELL_LAZY,
@@ -23,7 +23,6 @@ from .runtime.context import (
     StoreBlock,
 )
 from .runtime.ffi import c_uint64
-from .runtime.stack import stack_limit
 from .types import EXTERNREF, FUNCREF
 
 TYPE_CHECKING = False

@@ -114,6 +114,19 @@ class OutOfFuel(Trap):
         super().__init__(message, code, frames)
 
 
+class ExitTrap(WasmError):
+    """The program ended itself with WASI's ``proc_exit``.
+
+    Attributes:
+        code: the exit code.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exited with code {code}")
+        self.args = (code,)
+        self.code = code
+
+
 def make_trap(store: Store, number: int) -> Trap:
     """The exception for trap ``number``, which has just ended an activation."""
     code, message = TRAPS[number]

@@ -6,7 +6,6 @@ reference is the address of a function record, or the handle of a Python object 
 
 from __future__ import annotations
 
-from .runtime.ffi import c_double, c_float, c_uint32, c_uint64
 from .types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
 
 TYPE_CHECKING = False
@@ -70,6 +69,8 @@ def _int_bits(value: object, bits: int) -> int:
 
 
 def _float_bits(value: object, single: bool) -> int:
+    from .runtime.ffi import c_double, c_float, c_uint32, c_uint64
+
     try:
         # ctypes converts as C does: anything with __float__ or __index__ but no text, and too large an f32 becomes
         # infinite.
@@ -122,8 +123,12 @@ def from_bits(store: Store, code: int, bits: int) -> object:
     if code == I64:
         return bits - (1 << 64) if bits >> 63 else bits
     if code == F32:
+        from .runtime.ffi import c_float, c_uint32
+
         return c_float.from_buffer(c_uint32(bits)).value
     if code == F64:
+        from .runtime.ffi import c_double, c_uint64
+
         return c_double.from_buffer(c_uint64(bits)).value
     if code == V128:
         return bits

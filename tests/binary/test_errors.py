@@ -9,13 +9,12 @@ import pytest
 
 from vibewasm.errors import (
     DecodeError,
-    ExitTrap,
     Interrupted,
     LinkError,
     ValidationError,
     WasmError,
 )
-from vibewasm.traps import TRAP_NUMBERS, TRAPS, Frame, OutOfFuel, Trap
+from vibewasm.traps import TRAP_NUMBERS, TRAPS, ExitTrap, Frame, OutOfFuel, Trap
 
 FRAMES = (Frame(3, "inner", "mod", 0x1F), Frame(0))
 

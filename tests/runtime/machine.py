@@ -14,12 +14,13 @@ from pathlib import Path
 
 from tests.native import EMULATED
 from vibewasm.backends import backend
-from vibewasm.runtime import calls, context, faults, stack
+from vibewasm.runtime import calls, context, faults
 from vibewasm.runtime.adapters import Adapters
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.code_memory import CodeMemory
-from vibewasm.runtime.context import HOST_FAILURE, StoreBlock, TrapRecord
+from vibewasm.runtime.context import HOST_FAILURE, StoreBlock
 from vibewasm.runtime.linear_memory import LinearMemory
+from vibewasm.runtime.trap_record import TrapRecord
 
 from .native import native
 
@@ -81,7 +82,7 @@ class Machine:
     """One store with one instance."""
 
     def __init__(self, pages: int = 1, guarded: bool = True) -> None:
-        faults.install(stubs.fault_handler)
+        faults.install(stubs.fault_handler, CodeMemory(1, traps=False))
         self.code = CodeMemory()
         self.stub_code = CodeMemory(traps=False)
         self.adapters = Adapters(self.stub_code, stubs)
@@ -184,7 +185,7 @@ class Machine:
         for index, value in enumerate(arguments):
             argv.cells[index] = value
         calls.watch_swallowed()
-        self.cells[context.CELL_REAL_LIMIT] = stack.stack_limit()
+        self.cells[context.CELL_REAL_LIMIT] = calls.stack_limit()
         function = self.adapters.enter(signature)
         argument = calls.argument
         number = function(argument(record.address), argument(argc), argument(argv.address))
@@ -230,6 +231,5 @@ __all__ = [
     "places",
     "python",
     "result_places",
-    "stack",
     "stubs",
 ]

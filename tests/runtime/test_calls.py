@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.native import runs_on
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import R8, R9, R10, R11, R12, R13, R14, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP
-from vibewasm.runtime import calls, context, stack
+from vibewasm.runtime import calls, context
 from vibewasm.runtime.blocks import Block
 
 from .machine import Machine, TrapError, cell_count, places, result_places
@@ -210,7 +210,7 @@ def test_enter_preserves_what_the_c_abi_says_and_loads_the_pinned_registers(mach
     code += asm.pop_r(RCX) + b"".join(asm.pop_r(reg) for reg in reversed(saved)) + asm.pop_r(RBP) + asm.ret()
     function = calls.EnterFunction(machine.stub_code.publish(code))
     argv = Block(16)
-    machine.cells[context.CELL_REAL_LIMIT] = stack.stack_limit()
+    machine.cells[context.CELL_REAL_LIMIT] = calls.stack_limit()
     argument = calls.argument
     assert function(argument(record.address), argument(0), argument(argv.address)) == 0
     assert argv.cells[0] == machine.ctx.address

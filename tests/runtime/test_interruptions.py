@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vibewasm.runtime import context, faults, stack
+from vibewasm.runtime import calls, context, faults
 from vibewasm.runtime.blocks import Block
 
 from .machine import Machine, TrapError, native
@@ -90,7 +90,7 @@ def test_many_interruptions_do_not_look_like_an_exhausted_stack(machine: Machine
 
 def test_the_stack_is_checked_again_after_an_interruption(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """An interruption at the very function whose frame does not fit: it is heard, and then the function traps."""
-    monkeypatch.setattr(stack, "stack_limit", lambda: (1 << 63) - 1)
+    monkeypatch.setattr(calls, "stack_limit", lambda: (1 << 63) - 1)
     machine.block.interrupt()
     with pytest.raises(TrapError) as caught:
         machine.call(exponential(machine), "l:", 0)

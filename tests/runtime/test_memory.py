@@ -11,12 +11,11 @@ from itertools import pairwise
 import pytest
 
 from tests.native import not_emulated
-from vibewasm.runtime import context
+from vibewasm.runtime import context, system
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.code_memory import CodeMemory
 from vibewasm.runtime.context import StoreBlock
 from vibewasm.runtime.linear_memory import GUARDED_RESERVATION, PAGE_SIZE, LinearMemory
-from vibewasm.runtime.platform import system
 
 from .machine import python
 

@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from vibewasm.runtime import calls, context
-from vibewasm.runtime.platform import system
+from vibewasm.runtime import calls, context, system
 
 from .machine import Machine, TrapError, native
 

@@ -7,24 +7,25 @@ import threading
 
 import pytest
 
-from vibewasm.runtime import os_linux, platform, stack
+from vibewasm import runtime
+from vibewasm.runtime import calls, os_linux
 
 from .machine import python
 
 
 def test_the_limit_lies_in_the_stack_of_the_thread_with_the_reserve_below_it() -> None:
-    low, end = platform.system.stack_bounds()
-    limit = stack.stack_limit()
-    assert low + stack.RESERVE <= limit < end
-    assert stack.stack_limit() == limit
+    low, end = runtime.system.stack_bounds()
+    limit = calls.stack_limit()
+    assert low + calls.STACK_RESERVE <= limit < end
+    assert calls.stack_limit() == limit
 
 
 def test_each_thread_has_its_own_limit() -> None:
-    limits = [stack.stack_limit()]
+    limits = [calls.stack_limit()]
     barrier = threading.Barrier(3)
 
     def work() -> None:
-        limits.append(stack.stack_limit())
+        limits.append(calls.stack_limit())
         barrier.wait()
 
     threads = [threading.Thread(target=work) for _ in range(3)]
@@ -39,10 +40,10 @@ def test_a_thread_with_a_small_stack_has_room_for_calls() -> None:
     # In a process of its own: the C library gives a new thread the stack of an older one if that is large enough.
     done = python(
         "import threading\n"
-        "from vibewasm.runtime import platform, stack\n"
+        "from vibewasm import runtime\nfrom vibewasm.runtime import calls\n"
         "threading.stack_size(256 * 1024)\n"
         "def look():\n"
-        "    (low, end), limit = platform.system.stack_bounds(), stack.stack_limit()\n"
+        "    (low, end), limit = runtime.system.stack_bounds(), calls.stack_limit()\n"
         "    print(end - low <= 300 * 1024, low + 64 * 1024 < limit < end - 64 * 1024)\n"
         "thread = threading.Thread(target=look)\n"
         "thread.start()\n"
@@ -65,7 +66,7 @@ def test_the_stack_is_found_after_a_fork_in_a_thread() -> None:
     done = python(
         """
 import os, threading
-from vibewasm.runtime.platform import system
+from vibewasm.runtime import system
 def work():
     before = system.stack_bounds()
     pid = os.fork()
@@ -80,19 +81,47 @@ thread.join()
     assert done.stdout == "0\n", done.stderr
 
 
+def test_the_stack_is_found_where_the_c_library_is_musl() -> None:
+    """A child that was forked in a thread has a main thread whose stack is not the main stack."""
+    done = python(
+        """
+import os, threading
+from vibewasm.runtime import os_linux as s
+libc = s._libc
+class Musl:
+    def __getattr__(self, name):
+        if name == "gnu_get_libc_version":
+            raise AttributeError(name)
+        return getattr(libc, name)
+s._libc = Musl()
+print(s.stack_bounds() == s.main_stack_bounds())
+def work():
+    before = s.stack_bounds()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if s.stack_bounds() == before == s.thread_stack_bounds() else 1)
+    print(os.waitpid(pid, 0)[1])
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+    )
+    assert done.stdout == "True\n0\n", done.stderr
+
+
 def test_another_operating_system_is_refused_when_an_engine_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    platform.check()
+    runtime.check()
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(platform.UnsupportedPlatform, match=r"Linux .* 'darwin'"):
-        platform.check()
+    with pytest.raises(runtime.UnsupportedPlatform, match=r"Linux .* 'darwin'"):
+        runtime.check()
 
 
 def test_the_modules_can_be_imported_on_another_operating_system() -> None:
     done = python(
         "import sys\nsys.platform = 'darwin'\n"
         "from vibewasm.runtime import adapters, blocks, calls, code_memory, context, faults\n"
-        "from vibewasm.runtime import linear_memory, stack, platform\n"
-        "try: platform.check()\nexcept platform.UnsupportedPlatform as error: print(error)"
+        "from vibewasm.runtime import linear_memory, trap_record\nfrom vibewasm import runtime\n"
+        "try: runtime.check()\nexcept runtime.UnsupportedPlatform as error: print(error)"
     )
     assert "runs on Linux" in done.stdout, done.stderr
 
@@ -102,12 +131,12 @@ def test_another_processor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
     uname = os.uname()
     monkeypatch.setattr(os, "uname", lambda: os.uname_result((*uname[:4], "riscv64")))
-    with pytest.raises(platform.UnsupportedPlatform, match="riscv64"):
-        platform.check()
+    with pytest.raises(runtime.UnsupportedPlatform, match="riscv64"):
+        runtime.check()
     assert "riscv64" in os_linux.missing()
 
 
 def test_a_32_bit_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "maxsize", (1 << 31) - 1)
-    with pytest.raises(platform.UnsupportedPlatform, match="64-bit"):
-        platform.check()
+    with pytest.raises(runtime.UnsupportedPlatform, match="64-bit"):
+        runtime.check()

@@ -8,8 +8,7 @@ import signal
 import pytest
 
 from tests.native import not_emulated
-from vibewasm.runtime import faults
-from vibewasm.runtime.platform import system
+from vibewasm.runtime import faults, system
 
 from .machine import Machine, native, python
 
@@ -92,7 +91,7 @@ def touch():
 def install():
     system.set_handler(11, ctypes.cast(repair, ctypes.c_void_p).value, 0)
 """
-    setup = SETUP + "from vibewasm.runtime.platform import system\n" + source
+    setup = SETUP + "from vibewasm.runtime import system\n" + source
     for steps in ("install()\n" + MACHINE, MACHINE + "install()\n" + ENSURE):
         done = python(setup + steps + "for k in range(5): touch()\n" + TRAP + "print(handled)")
         assert done.stdout == "trap 1\n[11, 11, 11, 11, 11]\n", done.stderr
@@ -112,7 +111,7 @@ before = system.disposition(11).handler
 system.set_handler(11, ctypes.cast(handler, ctypes.c_void_p).value, 4)
 faults.ensure_on_top()
 """
-    done = python(SETUP + "from vibewasm.runtime.platform import system\n" + source + TRAP + CRASH)
+    done = python(SETUP + "from vibewasm.runtime import system\n" + source + TRAP + CRASH)
     assert done.stdout == "trap 1\nseen "
     assert done.returncode == -signal.SIGSEGV
 
@@ -130,7 +129,7 @@ for k in range(3):
     system.set_handler(11, ctypes.cast(handler, ctypes.c_void_p).value, 4)
     faults.ensure_on_top()
 """
-    done = python(SETUP + "from vibewasm.runtime.platform import system\n" + source + TRAP + CRASH)
+    done = python(SETUP + "from vibewasm.runtime import system\n" + source + TRAP + CRASH)
     assert done.stdout == "trap 1\nseen "
     assert done.returncode == -signal.SIGSEGV
 
@@ -143,7 +142,7 @@ SA_RESETHAND = 0x80000000
 system.set_handler(11, ctypes.cast(handler, ctypes.c_void_p).value, SA_RESETHAND)
 m = Machine()
 """
-    done = python(SETUP + "from vibewasm.runtime.platform import system\n" + source + TRAP + CRASH)
+    done = python(SETUP + "from vibewasm.runtime import system\n" + source + TRAP + CRASH)
     assert done.stdout == "trap 1\nonce "
     assert done.returncode == -signal.SIGSEGV
 

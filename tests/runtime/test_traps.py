@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from tests.native import runs_on
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import RAX, RBP, RCX, RDX, RSI, RSP
-from vibewasm.runtime import context, stack
+from vibewasm.runtime import calls, context
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.linear_memory import GUARDED_RESERVATION
+from vibewasm.runtime.trap_record import TrapRecord
 
 from .machine import Machine, TrapError, native
 
@@ -23,7 +24,7 @@ def machine() -> Machine:
     return Machine()
 
 
-def trap_of(m: Machine, record: Block, signature: str, *arguments: int) -> context.TrapRecord:
+def trap_of(m: Machine, record: Block, signature: str, *arguments: int) -> TrapRecord:
     with pytest.raises(TrapError) as caught:
         m.call(record, signature, *arguments)
     assert m.cells[context.CELL_SAVED_SP] == 0
@@ -140,7 +141,7 @@ def test_exhausting_the_stack_is_a_trap_again_and_again(machine: Machine) -> Non
     for _ in range(5):
         trap = trap_of(machine, record, ":")
         assert (trap.number, trap.signal, len(trap.frames)) == (9, SIGILL, 64)
-    low = stack.stack_limit()
+    low = calls.stack_limit()
     assert low - 64 <= trap.registers[native.STACK] < low
 
 
@@ -152,13 +153,13 @@ def test_a_host_function_is_not_called_without_room_for_it(machine: Machine) -> 
     record = machine.function(code)
     # With most of the stack below the limit, so that this takes few calls.
     machine.cells[context.CELL_REAL_LIMIT] = 0
-    real = stack.stack_limit
+    real = calls.stack_limit
     stack_pointer = machine.call(machine.function(native.stack_pointer()), ":l")[0]
     try:
-        stack.stack_limit = lambda: stack_pointer - 20000
+        calls.stack_limit = lambda: stack_pointer - 20000
         trap = trap_of(machine, record, "l:", 0)
     finally:
-        stack.stack_limit = real
+        calls.stack_limit = real
     assert trap.number == 9
     assert trap.signal == 0
     assert 100 < len(depths) < 1000

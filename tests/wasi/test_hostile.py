@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.wasi.program import READ_WRITE, ROOT, Program, clock_subscription
-from vibewasm.errors import ExitTrap
+from vibewasm.traps import ExitTrap
 from vibewasm.wasi import WasiConfig, abi
 from vibewasm.wasi.errnos import EFAULT, SUCCESS
 from vibewasm.wasi.preview1 import FUNCTIONS

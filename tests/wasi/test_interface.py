@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.wasi.program import ROOT, Program
-from vibewasm.errors import ExitTrap
+from vibewasm.traps import ExitTrap
 from vibewasm.wasi import WasiConfig, functions
 from vibewasm.wasi.errnos import ENOSYS, SUCCESS, from_host
 from vibewasm.wasi.preview1 import FUNCTIONS, find

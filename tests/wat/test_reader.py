@@ -8,8 +8,9 @@ import pytest
 
 from tests.wat.sections import sections
 from vibewasm.binary.decoder import decode
-from vibewasm.errors import DecodeError, ValidationError, WatError
+from vibewasm.errors import DecodeError, ValidationError
 from vibewasm.wat import wat2wasm
+from vibewasm.wat.errors import WatError
 
 
 def fault(text: str | bytes) -> WatError:

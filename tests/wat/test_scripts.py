@@ -9,8 +9,9 @@ import pytest
 
 from tests.wat.scripts import ScriptModule, modules
 from tests.wat.sections import sections
-from vibewasm.errors import DecodeError, ValidationError, WatError
+from vibewasm.errors import DecodeError, ValidationError
 from vibewasm.wat import wasm2wat, wat2wasm
+from vibewasm.wat.errors import WatError
 
 #: Why a module of the suite may not be read: it has an instruction of a proposal that the opcode table does not know.
 #: Whoever builds one takes it out here.

@@ -41,7 +41,7 @@ def _run(arguments: Arguments) -> int:
 
     from vibewasm.config import Config
     from vibewasm.engine import Engine
-    from vibewasm.errors import ExitTrap, Interrupted, LinkError, WasmError
+    from vibewasm.errors import Interrupted, LinkError, WasmError
     from vibewasm.linker import Linker
     from vibewasm.module import Module
     from vibewasm.store import Store
@@ -70,9 +70,6 @@ def _run(arguments: Arguments) -> int:
             instance = linker.instantiate(store, module)
             _call(instance, module, invoke, values)
         return 0
-    except ExitTrap as exit:
-        # A shell sees eight bits; a failure must not turn into success on the way.
-        return exit.code if exit.code < 256 else (exit.code & 255 or 1)
     except Interrupted:
         print(f"vibewasm: {path}: stopped after {seconds:g} seconds (--timeout)", file=sys.stderr)
         return EXIT_TIMEOUT
@@ -80,8 +77,11 @@ def _run(arguments: Arguments) -> int:
         missing = str(error).startswith("unknown import")
         raise CommandError(f"{path}: {error}" + (f"\n{_STUB_ADVICE}" if missing else "")) from error
     except WasmError as error:
-        from vibewasm.traps import Trap
+        from vibewasm.traps import ExitTrap, Trap
 
+        if isinstance(error, ExitTrap):
+            # A shell sees eight bits; a failure must not turn into success on the way.
+            return error.code if error.code < 256 else (error.code & 255 or 1)
         if isinstance(error, Trap):
             print(f"vibewasm: trap: {error}", file=sys.stderr)
             return EXIT_TRAP

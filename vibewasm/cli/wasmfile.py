@@ -48,8 +48,8 @@ def load(path: str) -> bytes:
 
 def assemble(text: bytes, name: str, *, names: bool) -> bytes:
     """The binary module of a text; ``name`` is what to call it in the :class:`CommandError` of a malformed one."""
-    from vibewasm.errors import WatError
     from vibewasm.wat import wat2wasm
+    from vibewasm.wat.errors import WatError
 
     try:
         return wat2wasm(text, names=names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import ExitTrap
+from ..traps import ExitTrap
 from . import abi, guest
 from .errnos import ENOSYS, SUCCESS
 from .fds import Directory, FileTable

@@ -12,7 +12,7 @@ from .words import is_keyword
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..errors import WatError
+    from .errors import WatError
 
 
 class Space:

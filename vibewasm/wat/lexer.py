@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import WatError
+from .errors import WatError
 from .literals import STRING, decode_string
 
 _IDENTIFIER = r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]"

@@ -1,0 +1,30 @@
+"""The exception of the text format."""
+
+from __future__ import annotations
+
+from ..errors import DecodeError
+
+
+class WatError(DecodeError):
+    """Text that is not a module: malformed in the sense of the specification, "Text Format".
+
+    Attributes:
+        message: what is wrong, beginning with the official suite's words where it has some.
+        offset: where, in characters from the start of the text.
+        line, column: the same place, both counted from 1.
+        source_line: the text of that line.
+    """
+
+    def __init__(self, message: str, offset: int, line: int, column: int, source_line: str) -> None:
+        super().__init__(message, offset)
+        self.args = (message, offset, line, column, source_line)
+        self.line = line
+        self.column = column
+        self.source_line = source_line
+
+    def __str__(self) -> str:
+        # A window of the line, so that a file of one long line does not fill the screen.
+        first = max(0, self.column - 61)
+        shown = self.source_line[first : first + 100].replace("\t", " ")
+        caret = " " * (self.column - 1 - first) + "^"
+        return f"{self.message} (line {self.line}, column {self.column})\n  {shown}\n  {caret}"
