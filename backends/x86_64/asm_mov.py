@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from struct import Struct
-
 from .encoding import (
     bad_register,
     imm8,
@@ -19,7 +17,6 @@ from .encoding import (
 )
 
 _MOV_R32_IMM32 = tuple([reg_only(0, 0xB8, reg) for reg in range(16)])
-_pack_u32 = Struct("<I").pack
 
 
 def mov_rr(w: int, dst: int, src: int) -> bytes:
@@ -33,7 +30,7 @@ def mov_ri(dst: int, imm: int) -> bytes:
     MOV r32, imm32 (B8+r id), MOV r/m64, imm32 sign-extended (REX.W C7 /0 id) or MOV r64, imm64 (REX.W B8+r io).
     """
     if 0 <= imm <= 0xFFFF_FFFF and not dst & -16:
-        return _MOV_R32_IMM32[dst] + _pack_u32(imm)
+        return _MOV_R32_IMM32[dst] + imm.to_bytes(4, "little")
     if not -0x8000_0000_0000_0000 <= imm <= 0xFFFF_FFFF_FFFF_FFFF:
         raise ValueError(f"{imm} does not fit 64 bits")
     imm &= 0xFFFF_FFFF_FFFF_FFFF

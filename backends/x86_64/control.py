@@ -6,8 +6,6 @@ emitted code.
 
 from __future__ import annotations
 
-from struct import Struct
-
 from ..abi import (
     CTX_STORE,
     STORE_FUEL,
@@ -21,8 +19,21 @@ from .integers import test_zero
 from .regs import CONTEXT, RAX, RCX, RSP
 from .selection import Selection
 
-_pack_displacement = Struct("<i").pack_into
-_pack_amount = Struct("<I").pack_into
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Writes a displacement: struct's, which is loaded when the first jump is met.
+_pack_displacement: Callable[[bytearray, int, int], None] | None = None
+
+
+def _load_pack() -> Callable[[bytearray, int, int], None]:
+    from struct import Struct
+
+    global _pack_displacement
+    _pack_displacement = Struct("<i").pack_into
+    return _pack_displacement
+
 
 #: Loops and the code behind a prologue begin at multiples of this many bytes.
 LOOP_ALIGNMENT = 16
@@ -103,7 +114,7 @@ def jump_back_if(condition: int, distance: int) -> bytes:
 
 def patch(code: bytearray, site: int, target: int) -> None:
     """Fill in the displacement that ends at ``site`` so that it leads to ``target``."""
-    _pack_displacement(code, site - 4, target - site)
+    (_pack_displacement or _load_pack())(code, site - 4, target - site)
 
 
 def table_index(index: Operand) -> tuple[bytes, int, int]:
@@ -152,7 +163,7 @@ def use_fuel(scratch: int, reach: int) -> tuple[bytes, bytes]:
 
 def set_fuel(code: bytearray, site: int, amount: int) -> None:
     """Fill in the amount of fuel that the code ending at ``site`` takes."""
-    _pack_amount(code, site - 4, amount)
+    code[site - 4 : site] = amount.to_bytes(4, "little")
 
 
 def check_zero_extended(reg: int, scratch: int) -> bytes:

@@ -8,11 +8,8 @@ instruction, which would then run.
 
 from __future__ import annotations
 
-from struct import Struct
-
 #: Each byte, for prefixes and ModRM and SIB bytes: looking it up takes a fifth of the time of making it.
 BYTES = tuple(map(bytes, zip(range(256))))
-_pack_imm32 = Struct("<i").pack
 
 #: Addressing bytes made so far, by registers: what they consist of is the same for most instructions of a program.
 _two_registers: dict[tuple[int, int], tuple[int, bytes]] = {}
@@ -50,7 +47,7 @@ def imm32(value: int) -> bytes:
     """Four bytes, signed: immediates, displacements and relative targets."""
     if not -0x8000_0000 <= value <= 0x7FFF_FFFF:
         raise ValueError(f"{value} does not fit 32 bits as a signed number")
-    return _pack_imm32(value)
+    return (value & 0xFFFF_FFFF).to_bytes(4, "little")
 
 
 def rex_of_byte(reg: int) -> int:

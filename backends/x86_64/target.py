@@ -7,8 +7,6 @@ hottest line, and calls :func:`lower` and its siblings only for what is new.
 
 from __future__ import annotations
 
-from struct import Struct
-
 from ..operand import BARRIER, CONSTANT, I32, I64, Operand, is_float, register
 from . import features
 from .asm import mov_ri
@@ -123,7 +121,6 @@ STORED: dict[tuple[int, Operand], tuple[Operand, bytes]] = {}
 MOVES: dict[tuple[int, int], dict[Operand, bytes]] = {}
 _BYTE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11) for type_ in (I32, I64))
 _WIDE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11223344) for type_ in (I32, I64))
-_four_bytes = Struct("<i").pack
 
 
 #: Offsets of accesses from this one on have no displacement: the address is computed.
@@ -156,7 +153,7 @@ def immediate(name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes
             value -= 1 << 32 if type_ == I32 else 1 << 64
         # Comparisons with zero have an instruction of their own.
         if value and -(1 << 31) <= value < 1 << 31:
-            code = _four_bytes(value)
+            code = (value & 0xFFFF_FFFF).to_bytes(4, "little")
             if -128 <= value < 128:
                 return _BYTE_STAND_INS[type_], (code[:1],) * 3
             return _WIDE_STAND_INS[type_], (code,) * 3
@@ -174,7 +171,7 @@ def stored(name: str, constant: Operand) -> tuple[Operand, bytes]:
             value -= 1 << 32 if type_ == I32 else 1 << 64
         if -(1 << 31) <= value < 1 << 31:
             width = 1 if name.endswith("8") else 2 if name.endswith("16") else 4
-            return _WIDE_STAND_INS[type_], _four_bytes(value)[:width]
+            return _WIDE_STAND_INS[type_], (value & 0xFFFF_FFFF).to_bytes(4, "little")[:width]
     return constant, b""
 
 
