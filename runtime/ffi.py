@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ctypes import (
         CDLL,
         CFUNCTYPE,
+        PYFUNCTYPE,
         Array,
         addressof,
         byref,
@@ -32,6 +33,7 @@ else:
     try:
         from _ctypes import (
             FUNCFLAG_CDECL,
+            FUNCFLAG_PYTHONAPI,
             FUNCFLAG_USE_ERRNO,
             Array,
             CFuncPtr,
@@ -46,6 +48,7 @@ else:
         from ctypes import (
             CDLL,
             CFUNCTYPE,
+            PYFUNCTYPE,
             Array,
             addressof,
             byref,
@@ -94,6 +97,14 @@ else:
 
             return CFunctionType
 
+        def PYFUNCTYPE(restype, *argtypes):
+            class CFunctionType(CFuncPtr):
+                _flags_ = FUNCFLAG_CDECL | FUNCFLAG_PYTHONAPI
+                _restype_ = restype
+                _argtypes_ = argtypes
+
+            return CFunctionType
+
         class _CFunction(CFuncPtr):
             _flags_ = FUNCFLAG_CDECL | FUNCFLAG_USE_ERRNO
             _restype_ = c_int
@@ -126,6 +137,7 @@ def code_address(function: Any) -> int:
 
 __all__ = [
     "CFUNCTYPE",
+    "PYFUNCTYPE",
     "Array",
     "addressof",
     "byref",

@@ -7,16 +7,15 @@ executed from, and the kernel makes a page visible when it is first mapped for e
 
 from __future__ import annotations
 
-import ctypes
-
 from . import system
+from .ffi import PYFUNCTYPE, c_char, c_size_t
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: ``f(address written to, address executed from, size)``. It keeps the GIL: it takes less than giving that up.
-_Function = ctypes.PYFUNCTYPE(None, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t)
+_Function = PYFUNCTYPE(None, c_size_t, c_size_t, c_size_t)
 
 
 def _publish_maintenance() -> Callable[[int, int, int], None]:
@@ -24,7 +23,7 @@ def _publish_maintenance() -> Callable[[int, int, int], None]:
 
     code = maintenance()
     writable, executable = system.map_code(system.PAGE_SIZE)
-    ctypes.memmove(writable, code, len(code))
+    memoryview((c_char * len(code)).from_address(writable)).cast("B")[:] = code
     return _Function(executable)
 
 
