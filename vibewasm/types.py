@@ -20,6 +20,7 @@ __all__ = [
     "I32",
     "I64",
     "V128",
+    "VALUE_TYPES",
     "FuncType",
     "ValType",
     "type_name",
@@ -33,6 +34,9 @@ F64 = 3
 V128 = 4
 FUNCREF = 5
 EXTERNREF = 6
+
+#: The codes of value types by their byte in the binary format.
+VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x70: FUNCREF, 0x6F: EXTERNREF}
 
 
 class ValType:

@@ -52,7 +52,6 @@ NAMES = {
 STARTED_WITH = """
     backends backends.abi backends.convention backends.operand
     binary binary.decoder binary.leb128 binary.module_info binary.sections binary.support binary.validate
-    binary.value_types
     calls
     compiler compiler.control_flow compiler.errors compiler.function compiler.handlers compiler.labels compiler.locals
     compiler.module compiler.tables

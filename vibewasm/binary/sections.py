@@ -11,7 +11,7 @@ are read.
 from __future__ import annotations
 
 from ..errors import DecodeError, ValidationError
-from ..types import FuncType
+from ..types import VALUE_TYPES, FuncType
 from .leb128 import signed, u32
 from .module_info import GLOBAL, TAG, Export, ModuleInfo
 from .support import (
@@ -24,7 +24,6 @@ from .support import (
     MAX_TYPES,
     unsupported,
 )
-from .value_types import VALUE_TYPES, mutability, value_type
 
 UNEXPECTED_END = "unexpected end of section or function"
 
@@ -131,6 +130,8 @@ def _other_form(info: ModuleInfo, pos: int) -> int:
 
 def _field_type(info: ModuleInfo, pos: int) -> int:
     """Skip the type of a struct's field or an array's elements."""
+    from .value_types import mutability, value_type
+
     if info.data[pos] in _PACKED:
         pos += 1
     else:
@@ -146,6 +147,9 @@ def _result_type(info: ModuleInfo, pos: int, most: int, what: str) -> tuple[tupl
     codes = data[start:after].translate(_CODES)
     if _NO_CODE not in codes:
         return tuple(codes), after
+    # What is not one of the usual types, each of which is one byte.
+    from .value_types import value_type
+
     one_by_one = []
     pos = start
     for _ in range(count):

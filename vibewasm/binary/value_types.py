@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from ..errors import DecodeError
-from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
+from ..types import EXTERNREF, FUNCREF, V128, VALUE_TYPES
 from .leb128 import signed
 from .support import unsupported
-
-#: The engine's codes of value types by their byte in the binary format.
-VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x70: FUNCREF, 0x6F: EXTERNREF}
 
 #: Abstract heap types of later proposals: the proposal, and the text format's word for the type.
 _LATER_HEAP_TYPES = {

@@ -7,7 +7,7 @@ from ..backends.abi import TRAP_STACK_OVERFLOW
 from ..backends.operand import BARRIER_ENTRY, Operand, register
 from ..errors import DecodeError, ValidationError, WasmError
 from ..opcodes import TABLE, name_of
-from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64
+from ..types import FUNCREF, I32, VALUE_TYPES
 from .errors import BodyFault
 from .function import MANY_ARGUMENTS, FunctionCompiler
 from .handlers import HANDLERS
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
-#: Value types by their code in the binary format.
-VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x70: FUNCREF, 0x6F: EXTERNREF}
 #: Codes of types that belong to proposals which are not built yet.
 _FUTURE_TYPES = {0x7B: "SIMD", 0x64: "typed function references"}
 #: Announces a nullable reference type whose heap type follows.
