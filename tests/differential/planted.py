@@ -335,8 +335,8 @@ FAULTS = [
         "lazy-stub-loses-argument",
         "a parameter that the stub of a function not compiled yet does not keep",
         _STUBS,
-        "    for reg, disp in _POLL_INTS[1:]:\n",
-        "    for reg, disp in _POLL_INTS[2:]:\n",
+        "        restore = [asm.mov_rm(1, reg, RBP, disp) for reg, disp in ints]\n",
+        "        restore = [asm.mov_rm(1, reg, RBP, disp) for reg, disp in ints if reg != RCX]\n",
     ),
     # -- globals, tables, segments --
     Fault(
