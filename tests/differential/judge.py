@@ -10,7 +10,7 @@ from tests.differential import locations
 from tests.differential.cases import Case
 from tests.differential.make import Made, make
 from tests.differential.ours import Ours, mode_of
-from tests.fuzz.nans import CANONICAL, OTHER
+from tests.fuzz.nans import depends_on_nans
 from tests.fuzz.peer import Peer
 from tests.fuzz.steps import Difference, Result, first_difference
 
@@ -63,7 +63,7 @@ class Judge:
         made = make(seed, number)
         finding = self.judge(number, made, mode)
         if finding.nan_bits:
-            return self.judge(number, made.with_nans(CANONICAL), mode)._replace(nan_bits=True)
+            return self.judge(number, made.with_canonical_nans(), mode)._replace(nan_bits=True)
         return finding
 
     def judge(self, number: int, made: Made, mode: str) -> Finding:
@@ -81,7 +81,7 @@ class Judge:
         if endless and difference is None:
             # What the generator writes ends, and nests less than any stack is deep.
             finding = finding._replace(problem=f"a call did not end: {endless[0].kind} {endless[0].detail}")
-        if difference and not made.canonical and self.depends_on_nans(made):
+        if difference and not made.canonical and depends_on_nans(self.peer, made.data, made.steps):
             return finding._replace(nan_bits=True)
         return finding._replace(
             calls=sum(result.kind in ("values", "trap") for result in ours.results[1:]),
@@ -98,16 +98,10 @@ class Judge:
         """Module `number` as a case that holds on any machine: nothing in it depends on the bits of NaNs."""
         made = make(seed, number)
         case = self.case(number, made, mode_of(number))
-        if not made.canonical and self.depends_on_nans(made):
-            made = made.with_nans(CANONICAL)
+        if not made.canonical and depends_on_nans(self.peer, made.data, made.steps):
+            made = made.with_canonical_nans()
             case = self.case(number, made, mode_of(number))
         return case
-
-    def depends_on_nans(self, made: Made) -> bool:
-        """Whether the module does otherwise in wasmtime when NaNs have other bits."""
-        first, second = [made.with_nans(nans) for nans in (CANONICAL, OTHER)]
-        traces = [self.peer.run(one.data, one.steps) for one in (first, second)]
-        return first_difference(made.steps, first.data, *traces) is not None
 
     def _new_places(self, data: bytes) -> frozenset[locations.Place]:
         new = locations.met(data) - self._met

@@ -12,7 +12,6 @@ from tests.differential.make import Made, make
 from tests.differential.ours import mode_of
 from tests.differential.report import show
 from tests.fuzz.instructions import read_uleb
-from tests.fuzz.nans import CANONICAL
 from tests.fuzz.parts import EXPORT, read_parts
 from tests.fuzz.reduce import reduce
 from tests.fuzz.workers import Asked
@@ -69,7 +68,7 @@ def only(seed: int, index: int, mode: str | None, smaller: bool, keep: str | Non
     asker = Asker()
     finding = asker.find(index, made, mode)
     if finding.nan_bits:
-        made = made.with_nans(CANONICAL)
+        made = made.with_canonical_nans()
         finding = asker.find(index, made, mode)
     if smaller and finding.wrong:
         made = reduced(index, made, mode, asker)

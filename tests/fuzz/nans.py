@@ -5,10 +5,16 @@ The specification leaves the sign and the payload of most NaNs open, so engines 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tests.fuzz.instructions import F32_CONST, F64_CONST, LOCAL_GET, LOCAL_TEE, SELECT, Body, Instruction, read_body
 from tests.fuzz.numbers import F32, F64
 from tests.fuzz.operations import BY_CODE, F32_EQ, F64_EQ
-from tests.fuzz.parts import CODE, Index, Parts
+from tests.fuzz.parts import CODE, Index, read_parts
+from tests.fuzz.steps import Step, first_difference
+
+if TYPE_CHECKING:
+    from tests.fuzz.peer import Peer
 
 #: The bits of the canonical NaN of each type, and others that nothing else gives.
 CANONICAL = {F32: 0x7FC0_0000, F64: 0x7FF8_0000_0000_0000}
@@ -17,15 +23,22 @@ _CONST = {F32: F32_CONST, F64: F64_CONST}
 _EQ = {F32: F32_EQ, F64: F64_EQ}
 
 
-def with_nans(parts: Parts, nans: dict[int, int]) -> Parts:
+def depends_on_nans(peer: Peer, data: bytes, planned: list[Step]) -> bool:
+    """Whether the module does otherwise in wasmtime when the NaNs that it makes have other bits."""
+    first, second = [peer.run(with_nans(data, nans), planned) for nans in (CANONICAL, OTHER)]
+    return first_difference(planned, data, first, second) is not None
+
+
+def with_nans(data: bytes, nans: dict[int, int]) -> bytes:
     """The module with ``x == x ? x : nan`` behind each instruction that may make a NaN; raises `NotParsed`."""
+    parts = read_parts(data)
     index = Index(parts)
     changed = parts.copy()
     bodies = changed.items(CODE)
     for defined, raw in enumerate(bodies):
         params = index.signature(index.imported_funcs + defined).params
         bodies[defined] = _with_nans(read_body(raw), len(params), nans).encode()
-    return changed
+    return changed.encode()
 
 
 def _with_nans(body: Body, params: int, nans: dict[int, int]) -> Body:

@@ -60,7 +60,7 @@ NEWER_FEATURES = (
 ENCODING_FEATURES = ("multi_memory", "memory64")
 
 
-def config(*, features: tuple[str, ...] = (), canonical_nans: bool = False) -> wt.Config:
+def config(*, features: tuple[str, ...] = ()) -> wt.Config:
     """The features of WebAssembly 2.0 without SIMD, and `features`."""
     result = wt.Config()
     for feature in NEWER_FEATURES:
@@ -68,18 +68,15 @@ def config(*, features: tuple[str, ...] = (), canonical_nans: bool = False) -> w
     result.consume_fuel = True
     result.cranelift_opt_level = "none"
     result.parallel_compilation = False
-    result.cranelift_nan_canonicalization = canonical_nans
     return result
 
 
 class Peer:
     """A wasmtime engine with the features that vibewasm has, and `features`; a call may take so much fuel."""
 
-    def __init__(
-        self, *, features: tuple[str, ...] = (), canonical_nans: bool = False, fuel: int = FUEL_PER_CALL
-    ) -> None:
+    def __init__(self, *, features: tuple[str, ...] = (), fuel: int = FUEL_PER_CALL) -> None:
         self._fuel = fuel
-        self._engine = wt.Engine(config(features=features, canonical_nans=canonical_nans))
+        self._engine = wt.Engine(config(features=features))
         self._references = References()
 
     def rejects(self, data: bytes) -> str | None:
