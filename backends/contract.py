@@ -86,7 +86,9 @@ class Control(Protocol):
 
     def jump_back_if(self, condition: int, distance: int) -> bytes: ...
 
-    def patch(self, code: bytearray, site: int, target: int) -> None: ...
+    # Not a method: a backend may hand out a function of the standard library.
+    @property
+    def patch(self) -> Callable[[bytearray, int, int], None]: ...
 
     def table_index(self, index: Operand) -> tuple[bytes, int, int]: ...
 
@@ -190,7 +192,7 @@ class Target(Protocol):
     #: Displacements of offsets below 128; an offset from the second number on has none.
     SHORT_DISPLACEMENTS: tuple[tuple[int, bytes], ...]
     FAR_OFFSET: int
-    MOVES: dict[tuple[int, int], dict[Operand, bytes]]
+    MOVES: dict[tuple[int, int], Any]
     FETCHES: dict[tuple[Operand, int], tuple[bytes, Operand, int]]
     #: Instructions that the backend may have a rule for together with the next one.
     FUSED: frozenset[str]

@@ -89,7 +89,7 @@ def far(piece: bytes, reach: int) -> bytes:
 def _over(conditional: bytes) -> bytes:
     """The opposite of a jump, over one instruction."""
     code = bytearray(opposite(conditional))
-    patch(code, 4, 8)
+    patch(code, 0, 4)
     return bytes(code)
 
 
@@ -123,20 +123,19 @@ def jump_back_if(condition: int, distance: int) -> bytes:
     """A conditional jump to ``distance`` bytes before its own start."""
     code = bytearray(_jump_if(condition))
     if distance <= (_BACK_BIT if condition & TEST_AND_BRANCH else _BACK):
-        patch(code, 4, -distance)
+        patch(code, 0, -distance - 4)
         return bytes(code)
     return _over(bytes(code)) + jump_back(distance + 4)
 
 
-def patch(code: bytearray, site: int, target: int) -> None:
-    """Let the jump that ends at ``site``, whose distance is 0 as yet, lead to ``target``.
+def patch(code: bytearray, at: int, distance: int) -> None:
+    """Let the jump at ``at``, whose distance is 0 as yet, lead ``distance`` bytes beyond its end.
 
     Raises:
         OutOfReach: it is too far for this kind of jump.
     """
-    at = site - 4
-    distance = target - at
-    kind = code[site - 1]
+    distance += 4  # Arm counts from the start
+    kind = code[at + 3]
     if kind == 0x54 or kind & 0x7E == 0x34:  # b.cond, cbz, cbnz
         if not -0x10_0000 <= distance < 0x10_0000:
             raise OutOfReach

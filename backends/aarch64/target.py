@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+    from typing import Any
 
 
 NAME = "aarch64"
@@ -122,7 +123,7 @@ WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, tup
 #: What an opcode and a constant that is stored become: the compiler's, see ``choose_stored`` there.
 STORED: dict[tuple[int, Operand], tuple[Operand, bytes]] = {}
 #: Moves of arguments made so far, by type and register, then by what is moved: the compiler's.
-MOVES: dict[tuple[int, int], dict[Operand, bytes]] = {}
+MOVES: dict[tuple[int, int], Any] = {}
 #: Stand-ins for constants by type: those that go into the instruction itself, as an addend, a negative one, a logical
 #: immediate or a shift's count, and those that go into the second scratch first.
 _ADDEND, _NEGATIVE, _LOGICAL, _COUNT, _OTHER = (

@@ -23,17 +23,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Writes a displacement: struct's, which is loaded when the first jump is met.
-_pack_displacement: Callable[[bytearray, int, int], None] | None = None
 
-
-def _load_pack() -> Callable[[bytearray, int, int], None]:
+def _first_patch(code: bytearray, at: int, distance: int) -> None:
+    """What :data:`patch` is until the first jump is met: struct, which does it from then on, is loaded late."""
+    global patch
     from struct import Struct
 
-    global _pack_displacement
-    _pack_displacement = Struct("<i").pack_into
-    return _pack_displacement
+    patch = Struct("<i").pack_into
+    patch(code, at, distance)
 
+
+#: Lets the jump that ends with the 4 bytes at ``at`` lead ``distance`` bytes beyond its end.
+patch: Callable[[bytearray, int, int], None] = _first_patch
 
 #: Loops and the code behind a prologue begin at multiples of this many bytes.
 LOOP_ALIGNMENT = 16
@@ -110,11 +111,6 @@ def jump_back_if(condition: int, distance: int) -> bytes:
     if distance <= 126:
         return asm.jcc_rel8(condition, -distance - 2)
     return asm.jcc_rel32(condition, -distance - 6)
-
-
-def patch(code: bytearray, site: int, target: int) -> None:
-    """Fill in the displacement that ends at ``site`` so that it leads to ``target``."""
-    (_pack_displacement or _load_pack())(code, site - 4, target - site)
 
 
 def table_index(index: Operand) -> tuple[bytes, int, int]:

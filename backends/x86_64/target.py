@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+    from typing import Any
 
 
 NAME = "x86_64"
@@ -118,7 +119,7 @@ WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, tup
 #: What an opcode and a constant that is stored become: the compiler's, see ``choose_stored`` there.
 STORED: dict[tuple[int, Operand], tuple[Operand, bytes]] = {}
 #: Moves of arguments made so far, by type and register, then by what is moved: the compiler's.
-MOVES: dict[tuple[int, int], dict[Operand, bytes]] = {}
+MOVES: dict[tuple[int, int], Any] = {}
 _BYTE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11) for type_ in (I32, I64))
 _WIDE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11223344) for type_ in (I32, I64))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ..backends.operand import I32, INTERN_LIMIT, SLOT, Operand, register, slot
+from ..backends.operand import BARRIER, I32, INTERN_LIMIT, SLOT, Operand, register, slot
 from .function import MANY_ARGUMENTS, FunctionCompiler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .module import PlannedArgument
+    from collections.abc import Callable
+
+    from .module import Plan
 
 TRAP_BAD_SIGNATURE = 5
 TRAP_UNDEFINED_ELEMENT = 10
@@ -20,11 +22,14 @@ def pass_arguments(
     places.
     """
     c.makes_calls = True
+    if not _pass_one_by_one(c, c.env.argument_plan(params), index):
+        _pass_together(c, params, instruction, index)
+
+
+def _pass_together(c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
+    """Pass arguments that stand in each other's way, that are many, or that are of the wrong types, which is said."""
     if len(params) > MANY_ARGUMENTS:
         _pass_many(c, params, instruction, index)
-        return
-    text, _, plan = c.env.argument_plan(params)
-    if _pass_one_by_one(c, text, plan, index):
         return
     arguments = c.stack[-len(params) :] if params else []
     if index is not None:
@@ -47,7 +52,6 @@ def pass_arguments(
 
 def _pass_many(c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
     """Pass many arguments: all go to their slots, and from there in loops, so that code stays small."""
-    c.makes_calls = True
     c.check_top(instruction, params)
     calls = c.env.calls
     if index is not None:
@@ -64,42 +68,37 @@ def _pass_many(c: FunctionCompiler, params: tuple[int, ...], instruction: str, i
     c.free = c.target.ALL_FREE
 
 
-def _pass_one_by_one(
-    c: FunctionCompiler, text: bytes, plan: tuple[PlannedArgument, ...], index: Operand | None = None
-) -> bool:
+def _pass_one_by_one(c: FunctionCompiler, plan: Plan, index: Operand | None) -> bool:
     """The usual call, with no argument where another one goes: each move is looked up by itself.
 
     Args:
-        text, plan: how arguments are passed, see :meth:`ModuleEnvironment.argument_plan`.
+        plan: how arguments are passed, see :meth:`ModuleEnvironment.argument_plan`.
         index: the index of an indirect call, off the stack already.
 
     Returns:
         whether it was one; if not, nothing has happened.
     """
+    text, planned = plan
     stack = c.stack
     position = len(stack)
     held = written = 0
     if index is not None:
-        find, moves, type_, reg, bit = c.env.index_plan
-        move = find(index) or _new_move(c, moves, reg, index)
+        type_, reg, written = c.env.calls.INDEX_PLAN
+        move = c.env.moves(type_, reg)[index]
         if move is None:
             return False
         text += move
         held = index.bit
-        written = bit
     # From the last to the first: temporaries are given out in the order of parameters, one behind.
-    for find, moves, type_, reg, bit in plan:
+    for moves, behind in planned:
         position -= 1
         argument = stack[position]
-        source = argument.bit
-        move = find(argument)
-        if move is None and argument.type == type_:
-            move = _new_move(c, moves, reg, argument)
-        if move is None or source & written:
+        move = moves[argument]
+        bit = argument.bit
+        if move is None or bit & (behind | written):
             return False
         text += move
-        held |= source
-        written |= bit
+        held |= bit
     del stack[position:]
     all_free = c.target.ALL_FREE
     if c.free | held != all_free:
@@ -109,14 +108,27 @@ def _pass_one_by_one(
     return True
 
 
-def _new_move(c: FunctionCompiler, moves: dict[Operand, bytes], reg: int, argument: Operand) -> bytes | None:
-    """Make the move of an argument, and keep it; ``None`` if there is none that takes no scratch."""
-    move = c.env.calls.argument(argument, reg)
-    if move is not None:
-        if len(moves) >= INTERN_LIMIT:
-            moves.clear()
-        moves[argument] = move
-    return move
+class Moves(dict[Operand, bytes | None]):
+    """Moves of arguments of one type into one place, made when they are first looked up.
+
+    What is of another type, or takes a scratch, has none: ``None``.
+    """
+
+    __slots__ = ("_make", "_reg", "_type")
+
+    def __init__(self, type_: int, reg: int, make: Callable[[Operand, int], bytes | None]) -> None:
+        self._type = type_
+        self._reg = reg
+        self._make = make
+
+    def __missing__(self, argument: Operand) -> bytes | None:
+        if argument.type != self._type or argument.kind == BARRIER:
+            return None
+        move = self._make(argument, self._reg)
+        if len(self) >= INTERN_LIMIT:
+            self.clear()
+        self[argument] = move
+        return move
 
 
 def _take_results(c: FunctionCompiler, results: tuple[int, ...]) -> None:
@@ -157,33 +169,37 @@ def call(c: FunctionCompiler, pc: int) -> int:
         else:
             pc, index = c.read_unsigned(pc - 1)
     env = c.env
-    params, results, text, finders, plan, going, result, free = env.callees.get(index) or env.callee(index)
+    params, results, (text, planned), going, result, free = env.callees.get(index) or env.callee(index)
+    c.makes_calls = True
     stack = c.stack
     out = c.out
-    c.makes_calls = True
-    if c.free == c.target.ALL_FREE:
-        # No temporary is in use, so no argument can be in the way of another. A barrier has no move.
-        position = len(stack)
-        for find in finders:
-            position -= 1
-            move = find(stack[position])
-            if move is None:
-                pass_arguments(c, params, "call")
-                break
-            text += move
-        else:
-            del stack[position:]
-            out += text
-    elif not _pass_one_by_one(c, text, plan):
-        pass_arguments(c, params, "call")
+    # What _pass_one_by_one does, at the most frequent place.
+    position = len(stack)
+    held = 0
+    for moves, behind in planned:
+        position -= 1
+        argument = stack[position]
+        move = moves[argument]
+        bit = argument.bit
+        if move is None or bit & behind:
+            _pass_together(c, params, "call", None)
+            break
+        text += move
+        held |= bit
+    else:
+        del stack[position:]
+        all_free = env.target.ALL_FREE
+        if c.free | held != all_free:
+            c.evict(all_free & ~held, c.free, ())
+        out += text
     if index == c.self_index:
         out += env.calls.call_self()
         c.self_calls.append(len(out))
     else:
         out += going
+    c.free = free
     if result is not None:
         stack.append(result)
-        c.free = free
     elif results:
         _take_results(c, results)
     return pc

@@ -246,9 +246,9 @@ class FunctionCompiler:
                         # The usual end: no results, and nothing left on the stack, or the end is not reached at all.
                         position = len(out)
                         for site in label.fixups:
-                            patch(out, site, position)
+                            patch(out, site - 4, position - site)
                         for site in label.else_fixups:
-                            patch(out, site, position)
+                            patch(out, site - 4, position - site)
                         if label.opcode != LOOP:
                             label.target = position
                         labels.pop()
@@ -846,9 +846,9 @@ class FunctionCompiler:
         self.stack.append(entry)
         self.free &= ~entry.bit
 
-    def emit_fixups(self, sites: list[int] | tuple[()], position: int) -> None:
+    def emit_fixups(self, sites: list[int] | tuple[int, ...], position: int) -> None:
         """Let the jumps at ``sites`` lead to ``position``."""
         patch = self.patch
         out = self.out
         for site in sites:
-            patch(out, site, position)
+            patch(out, site - 4, position - site)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backends import OutOfReach, backend
 from ..backends.abi import TRAP_STACK_OVERFLOW
-from ..backends.operand import BARRIER_ENTRY, Operand, register
+from ..backends.operand import BARRIER_ENTRY, NO_TYPE, Operand, register
 from ..errors import DecodeError, ValidationError, WasmError
 from ..opcodes import TABLE, name_of
 from ..types import FUNCREF, I32, VALUE_TYPES
@@ -25,28 +25,16 @@ if TYPE_CHECKING:
     from ..backends.contract import Calls
     from ..binary.module_info import ModuleInfo
     from ..layout import ContextLayout
+    from .calls import Moves
     from .record import Record, Recording
 
     Piece = TypeVar("Piece")
-    #: The search for an argument's move.
-    Finder = Callable[[Operand], bytes | None]
-    #: Of one argument: the search among its moves so far, and these, by what is moved; its type; its register, or -1
-    #: for the argument area; and the register's bit.
-    PlannedArgument = tuple[Finder, dict[Operand, bytes], int, int, int]
-    #: What precedes the arguments; then of each, the last one first, the search for its move, and all of its plan.
-    Plan = tuple[bytes, tuple[Finder, ...], tuple[PlannedArgument, ...]]
+    #: Code that precedes the arguments; then of each, the last one first, its moves, and the bits of the registers of
+    #: those behind it, which are passed before it.
+    Plan = tuple[bytes, tuple[tuple[Moves, int], ...]]
     #: Parameter and result types, the arguments' plan (where they are too many one that fits nothing), the call itself,
     #: and the entry of a single result with the temporaries that are free besides.
-    Callee = tuple[
-        tuple[int, ...],
-        tuple[int, ...],
-        bytes,
-        tuple[Finder, ...],
-        tuple[PlannedArgument, ...],
-        bytes,
-        Operand | None,
-        int,
-    ]
+    Callee = tuple[tuple[int, ...], tuple[int, ...], Plan, bytes, Operand | None, int]
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
@@ -395,34 +383,36 @@ class ModuleEnvironment:
             code = self.calls.call_record(self.layout.imported_func(index))
         else:
             code = self.calls.call_slot(self.layout.slot(defined))
-        text, finders, plan = self.argument_plan(params)
-        if len(params) > MANY_ARGUMENTS:
-            finders, plan = _FINDS_NOTHING, _TOO_MANY
+        plan = self.argument_plan(params)
         result = None
         free = self.target.ALL_FREE
         if len(results) == 1:
             result = register(results[0], self.target.RESULT_REGISTER)
             free &= ~result.bit
-        found = self.callees[index] = (params, results, text, finders, plan, code, result, free)
+        found = self.callees[index] = (params, results, plan, code, result, free)
         return found
 
     def argument_plan(self, params: Types) -> Plan:
-        """How to pass arguments of these types one by one; memoised."""
+        """How to pass arguments of these types one by one, or a plan that nothing fits if they are many; memoised."""
         found = self._plans.get(params)
         if found is None:
             text, plan = self.calls.argument_plan(params)
-            planned = tuple(map(self._planned_argument, plan))
-            found = self._plans[params] = (text, tuple([argument[0] for argument in planned]), planned)
+            planned = []
+            behind = 0
+            for type_, reg, bit in plan if len(params) <= MANY_ARGUMENTS else ((NO_TYPE, 0, 0),):
+                planned.append((self.moves(type_, reg), behind))
+                behind |= bit
+            found = self._plans[params] = text, tuple(planned)
         return found
 
-    @property
-    def index_plan(self) -> PlannedArgument:
-        """How to pass the index of an indirect call."""
-        return self._planned_argument(self.calls.INDEX_PLAN)
+    def moves(self, type_: int, reg: int) -> Moves:
+        """Moves of arguments of a type to the register ``reg``, or to the argument area if that is -1."""
+        found: Moves | None = self.target.MOVES.get((type_, reg))
+        if found is None:
+            from .calls import Moves  # loaded already, as only calls ask
 
-    def _planned_argument(self, plan: tuple[int, int, int]) -> PlannedArgument:
-        moves = self.target.MOVES.setdefault(plan[:2], {})
-        return (moves.get, moves, *plan)
+            found = self.target.MOVES[type_, reg] = Moves(type_, reg, self.calls.argument)
+        return found
 
     def parameter_places(self, params: Types) -> tuple[tuple[tuple[int, int], ...], int]:
         """Where parameters arrive, memoised."""
@@ -456,10 +446,6 @@ class ModuleEnvironment:
             c.out += self.pads[padding]
 
 
-_NO_MOVES: dict[Operand, bytes] = {}
-#: The plan of no argument at all: -1 is no type.
-_FINDS_NOTHING = (_NO_MOVES.get,)
-_TOO_MANY = ((_NO_MOVES.get, _NO_MOVES, -1, -1, 0),)
 _ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items()}
 
 
@@ -675,7 +661,7 @@ class Compiler:
         if recording is not None:
             recording.cold = len(out)
         for site, number, pc, back in c.cold:
-            control.patch(out, site, len(out))
+            c.emit_fixups((site,), len(out))
             if recording is not None:
                 recording.marks.append((len(out), pc))
             if number < 0:
@@ -683,8 +669,7 @@ class Compiler:
                 out += control.jump_back(len(out) - back)
             else:
                 out += control.trap(number)
-        for site in c.self_calls:
-            control.patch(out, site, -start)
+        c.emit_fixups(c.self_calls, -start)
         overflow = len(out)
         if limit_site:
             if recording is not None:
@@ -697,13 +682,13 @@ class Compiler:
             ends = len(out)
             out += b"\0" * (-ends & 3)
             table = len(out)
-            control.patch(out, site, table)
+            c.emit_fixups((site,), table)
             positions = [t if isinstance(t, int) else t.target for t in targets]
             out += control.jump_table_entries(table, positions)
             if recording is not None:
                 recording.tables.append((ends, table, positions))
         if limit_site:
             head = bytearray(prologue)
-            control.patch(head, limit_site, start + overflow)
+            control.patch(head, limit_site - 4, start + overflow - limit_site)
             prologue = bytes(head)
         return prologue + out, start, c.base

@@ -45,7 +45,7 @@ def test_a_jump_leads_to_where_it_is_patched_to(kind: str, data: st.DataObject) 
         st.integers(-back // 4, back // 4 - 1) | st.sampled_from([-back // 4, back // 4 - 1, 0, 1])
     )
     code = bytearray(asm.nop() + instruction)
-    control.patch(code, 8, 4 + distance)
+    control.patch(code, 4, distance - 4)
     start = back + 4
     assert lines(bytes(code[4:]), start)[0].startswith(kind)
     assert target_of(bytes(code[4:]), start) == start + distance
@@ -56,7 +56,7 @@ def test_a_jump_that_does_not_reach_its_target_says_so(kind: str) -> None:
     instruction, back = KINDS[kind]
     for distance in (-back - 4, back, 1 << 40):
         with pytest.raises(OutOfReach):
-            control.patch(bytearray(instruction), 4, distance)
+            control.patch(bytearray(instruction), 0, distance - 4)
 
 
 @pytest.mark.parametrize("reach", [control.SHORT, control.MIDDLE, control.LONG])
@@ -109,7 +109,7 @@ def test_a_jump_back_has_an_end_as_well() -> None:
 def test_the_distance_of_a_far_jump_table_is_a_number() -> None:
     bound, address, _ = control.jump_table(3, 5000, 16, control.LONG)
     code = bytearray(bound + address)
-    control.patch(code, len(code), 3 << 20)
+    control.patch(code, len(code) - 4, (3 << 20) - len(code))
     assert int.from_bytes(code[-4:], "little") == (3 << 20) - (len(code) - 4)
 
 
