@@ -313,7 +313,7 @@ class FunctionCompiler:
                     sink = locals_[code[pc + 1]]
                     if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
                         sink = None
-                elif following in takes_flags and compares[op]:
+                elif compares[op] and following in takes_flags:
                     sink = WANT_FLAGS
                 if stand_in is not None:
                     choice = find((op, a, stand_in, free, sink))
@@ -455,7 +455,7 @@ class FunctionCompiler:
                     sink = locals_[code[pc + 1]]
                     if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
                         sink = None
-                elif following in takes_flags and compares[op]:
+                elif compares[op] and following in takes_flags:
                     sink = WANT_FLAGS
                 choice = find((op, a, free, sink))
                 if choice is None:
