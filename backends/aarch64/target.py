@@ -328,14 +328,9 @@ def lower_write(kind: str, free: int, *arguments: object) -> tuple[bytes, int]:
 
 def move_to_local(operand: Operand, local: Operand, free: int) -> bytes:
     """Code that assigns an operand to a local."""
-    selection = Selection(free)
     if local.reg < 0:
-        selection.store(local.offset, operand)
-    elif is_float(local.type):
-        selection.load_float(local.reg, operand)
-    else:
-        selection.load(local.reg, operand)
-    return bytes(selection.code)
+        return move_to_slot(operand, local.offset, free)
+    return move_to_register(operand, local.reg, free)
 
 
 def move_to_slot(operand: Operand, offset: int, free: int) -> bytes:

@@ -111,7 +111,8 @@ def lower(
     selection = Selection(free)
     result = rule(selection, sink, *operands)
     after = selection.free | selection.borrowed
-    return bytes(selection.code), result, after, is_tight(after)
+    tight = _tight.get(after)
+    return bytes(selection.code), result, after, is_tight(after) if tight is None else tight
 
 
 #: What an opcode and a constant as its second operand become: the compiler's, see ``choose_constant`` there.
@@ -276,14 +277,9 @@ def lower_write(kind: str, free: int, *arguments: object) -> tuple[bytes, int]:
 
 def move_to_local(operand: Operand, local: Operand, free: int) -> bytes:
     """Code that assigns an operand to a local."""
-    selection = Selection(free)
     if local.reg < 0:
-        selection.store(local.offset, operand)
-    elif is_float(local.type):
-        selection.load_float(local.reg, operand)
-    else:
-        selection.load(local.reg, operand)
-    return bytes(selection.code)
+        return move_to_slot(operand, local.offset, free)
+    return move_to_register(operand, local.reg, free)
 
 
 def move_to_slot(operand: Operand, offset: int, free: int) -> bytes:

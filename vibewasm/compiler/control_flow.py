@@ -21,7 +21,7 @@ def unreachable(c: FunctionCompiler, pc: int) -> int:
     """``unreachable``: trap."""
     if pc > c.end:
         raise BodyFault("unexpected end", malformed=True)
-    c.out += c.env.trap(TRAP_UNREACHABLE)
+    c.out += c.env.traps.get(TRAP_UNREACHABLE) or c.env.trap(TRAP_UNREACHABLE)
     return after_branch(c, pc)
 
 
@@ -162,7 +162,7 @@ def _move_top_to_result(c: FunctionCompiler, type_: int, free: int) -> None:
     entry = c.stack[-1]
     register_entry = register(type_, c.target.RESULT_REGISTER)
     if entry is not register_entry:
-        c.out += c.target.move_to_register(entry, register_entry.reg, free & ~register_entry.bit)
+        c.out += c.env.result_moves.get(entry) or c.env.move_to_result(entry, free & ~register_entry.bit)
         c.free = (free | entry.bit) & ~register_entry.bit
         c.stack[-1] = register_entry
 
@@ -344,14 +344,14 @@ def br_table(c: FunctionCompiler, pc: int) -> int:
     pc, count = c.read_unsigned(pc)
     if count > c.end - pc:
         raise BodyFault("unexpected end", malformed=True)
-    depths = []
-    code = c.code
-    for _ in range(count + 1):
-        depth = code[pc]
-        pc += 1
-        if depth > 127:
-            pc, depth = c.read_unsigned(pc - 1)
-        depths.append(depth)
+    depths = c.code[pc : pc + count + 1]
+    if max(depths) < 128:
+        pc += count + 1
+    else:
+        depths.clear()
+        for _ in range(count + 1):
+            pc, depth = c.read_unsigned(pc)
+            depths.append(depth)
     if pc > c.end:
         raise BodyFault("unexpected end", malformed=True)
     index = c.pop("br_table", I32)

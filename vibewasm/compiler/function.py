@@ -192,7 +192,6 @@ class FunctionCompiler:
         code = self.code
         out = self.out
         stack = self.stack
-        push = stack.append
         pop = stack.pop
         locals_ = self.locals_
         target = self.target
@@ -215,7 +214,7 @@ class FunctionCompiler:
         labels = self.labels
         special = self.special
         takes_constant = self.env.takes_constant if special is None else TAKES_NO_CONSTANT
-        # Locals are read faster than globals.
+        # Locals are read faster than globals; append is fastest as a method, pop as a bound one.
         local_get, by_handler, i32_const = LOCAL_GET, BY_HANDLER, I32_CONST
         binary, load, local_set, store = BINARY, LOAD, LOCAL_SET, STORE
         constant_kind, slot_kind = CONSTANT, SLOT
@@ -233,11 +232,11 @@ class FunctionCompiler:
             if kind is local_get:
                 entry = locals_[code[pc + 1]]
                 if entry is not None:
-                    push(entry)
+                    stack.append(entry)
                     pc += 2
                     continue
                 pc, entry = self.long_local(pc + 1)
-                push(entry)
+                stack.append(entry)
                 continue
             if kind is by_handler:
                 if op == 0x0B and stack[-1] is BARRIER_ENTRY:
@@ -290,7 +289,7 @@ class FunctionCompiler:
                     b = constants(value) or constant(I32, value)
                 op = code[pc]
                 if not takes_constant[op]:
-                    push(b)
+                    stack.append(b)
                     continue
                 # Most constants are the second operand of the next instruction, which is taken along.
                 kind = kinds[op]
@@ -394,9 +393,9 @@ class FunctionCompiler:
                     free |= entry.bit
                 elif local.reg >= 0:
                     free |= entry.bit
-                    push(local)
+                    stack.append(local)
                 else:
-                    push(entry)
+                    stack.append(entry)
                 continue
             elif kind is store:
                 start = pc
@@ -467,9 +466,9 @@ class FunctionCompiler:
             if result is sink:
                 pc += 2
                 if following == 0x22:
-                    push(result)
+                    stack.append(result)
             else:
-                push(result)
+                stack.append(result)
                 if tight:
                     free = self.relieve(free)
         self.pc = pc
@@ -625,39 +624,41 @@ class FunctionCompiler:
         """Decode an unsigned LEB128 (core specification, "Integers"): the position behind it, and the value."""
         code = self.code
         value = shift = 0
-        while True:
+        byte = 128
+        while byte >= 128 and shift < bits:
             byte = code[pc]
             pc += 1
-            if pc > self.end:
-                raise BodyFault("unexpected end", malformed=True)
             value |= (byte & 127) << shift
             shift += 7
-            if byte < 128:
-                if value >> bits:
-                    raise BodyFault("integer too large", malformed=True)
-                return pc, value
-            if shift >= bits:
-                raise BodyFault("integer representation too long", malformed=True)
+        if byte >= 128 or pc > self.end:
+            raise self._bad_integer(pc)
+        if value >> bits:
+            raise BodyFault("integer too large", malformed=True)
+        return pc, value
 
     def read_signed(self, pc: int, bits: int) -> tuple[int, int]:
         """Decode a signed LEB128: the position behind it, and the value."""
         code = self.code
         value = shift = 0
-        while True:
+        byte = 128
+        while byte >= 128 and shift < bits:
             byte = code[pc]
             pc += 1
-            if pc > self.end:
-                raise BodyFault("unexpected end", malformed=True)
             value |= (byte & 127) << shift
             shift += 7
-            if byte < 128:
-                if byte & 64:
-                    value -= 1 << shift
-                if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
-                    raise BodyFault("integer too large", malformed=True)
-                return pc, value
-            if shift >= bits:
-                raise BodyFault("integer representation too long", malformed=True)
+        if byte >= 128 or pc > self.end:
+            raise self._bad_integer(pc)
+        if byte & 64:
+            value -= 1 << shift
+        if shift > bits and not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+            raise BodyFault("integer too large", malformed=True)
+        return pc, value
+
+    def _bad_integer(self, pc: int) -> BodyFault:
+        """What is wrong with a LEB128 that was read up to ``pc``, maybe into the padding behind the body."""
+        if pc > self.end:
+            return BodyFault("unexpected end", malformed=True)
+        return BodyFault("integer representation too long", malformed=True)
 
     def read_memarg(self, pc: int, natural: int) -> tuple[int, int]:
         """Decode and validate the alignment and offset behind the opcode at ``pc``.
@@ -743,8 +744,14 @@ class FunctionCompiler:
         """Move the entry at ``index`` to its frame slot; the flags stay as they are."""
         entry = self.stack[index]
         offset = self.slot_offset(index)
-        self.out += self.target.move_to_slot(entry, offset, free)
-        self.stack[index] = slot(entry.type, offset)
+        home = self.stack[index] = slot(entry.type, offset)
+        # The same code as for a local in the frame.
+        choice = self.target.MEMO.get((0x21, entry, home))
+        if choice is None:
+            choice = (self.target.move_to_slot(entry, offset, free),)
+            if entry.reg >= 0:
+                self.target.remember((0x21, entry, home), choice)
+        self.out += choice[0]
         return free | entry.bit
 
     def flush(self) -> None:

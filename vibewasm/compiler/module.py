@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..backends import OutOfReach, backend
 from ..backends.abi import TRAP_STACK_OVERFLOW
-from ..backends.operand import BARRIER_ENTRY, NO_TYPE, Operand, register
+from ..backends.operand import BARRIER_ENTRY, CONSTANT, INTERN_LIMIT, NO_TYPE, Operand, is_float, register
 from ..errors import DecodeError, ValidationError, WasmError
 from ..opcodes import TABLE, name_of
 from ..types import FUNCREF, I32, VALUE_TYPES
@@ -78,8 +78,9 @@ class ModuleEnvironment:
         jump, poll, pads: the backend's jump, its poll of the interrupt word, and its padding by length.
         address_type: type of addresses of memory 0.
         explicit_bounds: whether accesses are checked by code.
-        callees, branches, opposite_branches, rules: what :meth:`callee`, :meth:`branch_if`, :meth:`branch_unless` and
-            :meth:`rule` said before, for those who ask often.
+        callees, branches, opposite_branches, rules, result_moves, traps: what :meth:`callee`, :meth:`branch_if`,
+            :meth:`branch_unless`, :meth:`rule`, :meth:`move_to_result` and :meth:`trap` said before, for those who ask
+            often.
     """
 
     def __init__(
@@ -115,6 +116,8 @@ class ModuleEnvironment:
         self._tests: dict[Operand, tuple[bytes, int]] = {}
         self.branches: dict[Operand, tuple[bytes, ...]] = {}
         self.opposite_branches: dict[Operand, tuple[bytes, ...]] = {}
+        self.result_moves: dict[Operand, bytes] = {}
+        self.traps: dict[int, bytes] = {}
         self._plans: dict[Types, Plan] = {}
         self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
         self._prologues: dict[object, Any] = {}
@@ -125,6 +128,8 @@ class ModuleEnvironment:
         """Take over what an environment for another reach has memoised and what does not depend on the reach."""
         self._fusions = other._fusions
         self._tests = other._tests
+        self.result_moves = other.result_moves
+        self.traps = other.traps
         self._plans = other._plans
         self._places = other._places
         self._prologues = other._prologues
@@ -338,8 +343,18 @@ class ModuleEnvironment:
     # -- code that is emitted again and again ----------------------------------------------------------------------
 
     def trap(self, number: int) -> bytes:
-        """An instruction that raises a trap."""
-        return self.control.trap(number)
+        """An instruction that raises a trap, memoised."""
+        found = self.traps[number] = self.control.trap(number)
+        return found
+
+    def move_to_result(self, entry: Operand, free: int) -> bytes:
+        """Code that moves an entry into the result register of its class; memoised unless it may take a scratch."""
+        found = self.target.move_to_register(entry, self.target.RESULT_REGISTER, free)
+        if entry.kind != CONSTANT or not is_float(entry.type):
+            if len(self.result_moves) >= INTERN_LIMIT:
+                self.result_moves.clear()
+            self.result_moves[entry] = found
+        return found
 
     def test(self, condition: Operand) -> tuple[bytes, int]:
         """Code that puts a condition into the flags, and the flags' condition under which it holds; memoised."""
@@ -660,15 +675,16 @@ class Compiler:
         poll_cold = env.poll[1]
         if recording is not None:
             recording.cold = len(out)
+        patch = c.patch
         for site, number, pc, back in c.cold:
-            c.emit_fixups((site,), len(out))
+            patch(out, site - 4, len(out) - site)
             if recording is not None:
                 recording.marks.append((len(out), pc))
             if number < 0:
                 out += poll_cold
                 out += control.jump_back(len(out) - back)
             else:
-                out += control.trap(number)
+                out += env.traps.get(number) or env.trap(number)
         c.emit_fixups(c.self_calls, -start)
         overflow = len(out)
         if limit_site:
@@ -676,7 +692,7 @@ class Compiler:
                 recording.marks.append((overflow, 0))
             # An interruption raises the limit to the top: then the runtime resumes behind the trap, and the limit is
             # read again.
-            out += control.trap(TRAP_STACK_OVERFLOW)
+            out += env.traps.get(TRAP_STACK_OVERFLOW) or env.trap(TRAP_STACK_OVERFLOW)
             out += control.jump_back(len(out) + start - limit_check)
         for site, targets in c.jump_tables:
             ends = len(out)
@@ -689,6 +705,6 @@ class Compiler:
                 recording.tables.append((ends, table, positions))
         if limit_site:
             head = bytearray(prologue)
-            control.patch(head, limit_site - 4, start + overflow - limit_site)
+            patch(head, limit_site - 4, start + overflow - limit_site)
             prologue = bytes(head)
         return prologue + out, start, c.base
