@@ -18,11 +18,11 @@ _TAIL = 16
 class _Arena:
     __slots__ = ("end", "executable", "process", "size", "used", "view", "writable")
 
-    def __init__(self, size: int, process: int, anonymous: bool) -> None:
+    def __init__(self, size: int, process: int, anonymous: bool, populate: bool) -> None:
         self.size = size
         self.process = process
         map_code = system.map_anonymous_code if anonymous else system.map_code
-        self.writable, self.executable = map_code(size)
+        self.writable, self.executable = map_code(size, populate)
         self.end = size - _TAIL
         self.used = 0
         self.view = memoryview((c_char * size).from_address(self.writable)).cast("B")
@@ -98,7 +98,8 @@ class CodeMemory:
     def _new_arena(self, least: int) -> _Arena:
         page = system.PAGE_SIZE
         size = (max(self._next_size, least + _TAIL) + page - 1) // page * page
-        arena = _Arena(size, self._process, self._anonymous)
+        # What is about to be filled had better be there: a fault for each page costs more than writing it.
+        arena = _Arena(size, self._process, self._anonymous, least > size >> 1)
         self._arenas.append(arena)
         if self._traps:
             faults.register_code(arena.executable, arena.executable + size)

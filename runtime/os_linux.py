@@ -24,6 +24,7 @@ _MAP_SHARED = 1
 _MAP_PRIVATE = 2
 _MAP_ANONYMOUS = 0x20
 _MAP_NORESERVE = 0x4000
+_MAP_POPULATE = 0x8000
 _MREMAP_MAYMOVE = 1
 _MAP_FAILED = (1 << 64) - 1
 _ENOENT = 2
@@ -176,11 +177,12 @@ def allow(address: int, size: int) -> None:
         raise _error()
 
 
-def map_code(size: int) -> tuple[int, int]:
+def map_code(size: int, populate: bool = False) -> tuple[int, int]:
     """Map the same new memory twice: for writing, and for reading and executing.
 
     Args:
         size: bytes, a multiple of the page size.
+        populate: have all of it there at once, rather than page by page when it is written.
 
     Returns:
         the address to write at and the address to execute at.
@@ -196,7 +198,7 @@ def map_code(size: int) -> tuple[int, int]:
             failures.append(f"{source.__name__.strip('_')}: {error}")
             continue
         try:
-            return _map_twice(fd, size)
+            return _map_twice(fd, size, _MAP_POPULATE if populate else 0)
         except OSError as error:
             failures.append(f"{source.__name__.strip('_')}: {error}")
         finally:
@@ -219,9 +221,9 @@ def _temporary_file() -> int:
     return os.open(os.environ.get("TMPDIR", "/tmp"), os.O_RDWR | os.O_CLOEXEC | os.O_TMPFILE, 0o600)
 
 
-def _map_twice(fd: int, size: int) -> tuple[int, int]:
+def _map_twice(fd: int, size: int, flags: int) -> tuple[int, int]:
     os.ftruncate(fd, size)
-    writable = _mmap(0, size, _PROT_READ | _PROT_WRITE, _MAP_SHARED, fd, 0)
+    writable = _mmap(0, size, _PROT_READ | _PROT_WRITE, _MAP_SHARED | flags, fd, 0)
     if writable == _MAP_FAILED:
         raise _error()
     executable = _mmap(0, size, _PROT_READ | _PROT_EXEC, _MAP_SHARED, fd, 0)
@@ -232,12 +234,12 @@ def _map_twice(fd: int, size: int) -> tuple[int, int]:
     return writable, executable
 
 
-def map_anonymous_code(size: int) -> tuple[int, int]:
+def map_anonymous_code(size: int, populate: bool = False) -> tuple[int, int]:
     """Like :func:`map_code`, of memory that belongs to no file: perf looks up symbols in a map for such memory only.
 
     ``mremap`` with an old size of 0 maps shared memory once more (mremap(2)).
     """
-    flags = _MAP_SHARED | _MAP_ANONYMOUS
+    flags = _MAP_SHARED | _MAP_ANONYMOUS | (_MAP_POPULATE if populate else 0)
     writable = _mmap(0, size, _PROT_READ | _PROT_WRITE, flags, -1, 0)
     if writable == _MAP_FAILED:
         raise _error()

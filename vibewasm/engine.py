@@ -45,17 +45,24 @@ class Engine:
         self._new_type_ids = iter(range(1, 1 << 62))
         self._explicit_bounds: bool | None = self.config.explicit_bounds or None
         if self.config.compilation == "eager":
-            # Whole modules will be compiled, so the compiler is loaded whole, and now: a module's compile time has no
-            # loading in it.
-            from .compiler.module import load_all
-
-            load_all(backend(self.target))
+            self._load_all()
         #: Who is told of functions' names and places.
         self._observers: tuple[Observer, ...] = ()
         if self.config.profile or self.config.debug:
             from .runtime.observers import observer
 
             self._observers = tuple(observer(name) for name in (self.config.profile, self.config.debug) if name)
+
+    def _load_all(self) -> None:
+        """Load what decoding and compiling may need, and ask what this process and its processor can do.
+
+        Whole modules will be compiled, so that is done now: a module's compile time has no loading in it.
+        """
+        from .binary import definitions
+        from .compiler.module import load_all
+
+        _ = definitions, self.explicit_bounds
+        load_all(backend(self.target))
 
     @property
     def explicit_bounds(self) -> bool:

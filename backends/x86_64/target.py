@@ -88,9 +88,10 @@ def fusion(first: str, second: str, by_constant: bool) -> Callable[..., Operand]
 
 
 def load_all() -> None:
-    """Load the rules that are else loaded when an instruction first needs them."""
+    """Load the rules that are else loaded when an instruction first needs them, and ask the processor what it has."""
     rule("f32.add")
     _memory()
+    _ = features.BMI2
 
 
 def remember(key: tuple[object, ...], value: tuple[object, ...]) -> None:

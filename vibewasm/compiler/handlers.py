@@ -58,8 +58,10 @@ def _find(c: FunctionCompiler, pc: int) -> int:
 
 
 def load_all() -> None:
-    """Load the modules of all topics, which else happens when the first instruction of each is met."""
-    for topic in (*_TOPICS, _DEFAULT):
+    """Load the modules of all topics, and what skips unreachable code, which else happens when the first instruction
+    of each is met.
+    """
+    for topic in (*_TOPICS, _DEFAULT, "unreachable"):
         __import__(f"{__package__}.{topic}")
 
 
