@@ -323,8 +323,9 @@ def _function(grid: _Grid, item: Item, places: tuple[int, ...]) -> Body:
                 out[-1:] = [constant(rng, I32), _i(rng.randrange(0x46, 0x50))]
     add(item.code)
     if len(item.results) == 1 and rng.random() < 0.6 and item.code[-1].code != RETURN:
-        # The result goes straight to a local, pinned or not.
-        result = count + 2
+        # The result goes straight to a local, pinned or not, or to an operand's own.
+        own = [index for index in range(count) if places[index] == PINNED and item.operands[index] == item.results[0]]
+        result = rng.choice([count + 2, *own])
         reads = rng.choice([0, 2])
         out += [_i(rng.choice([LOCAL_SET, LOCAL_TEE]), result)]
         if out[-1].code == LOCAL_TEE:

@@ -1,50 +1,26 @@
-"""A real browser without a window: Debian's chromium and chromium-driver, driven by selenium."""
+"""The browser that the pages are opened in."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chromium import NoBrowserError, chromium
+
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
-
-_OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1500,900",
-)
 
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
     """One browser for all tests."""
-    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if binary is None or driver is None:
-        pytest.skip("no chromium and chromedriver: install chromium and chromium-driver")
-    selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    options = selenium.ChromeOptions()
-    options.binary_location = binary
-    folder: Path = tmp_path_factory.mktemp("browser")
-    for option in (*_OPTIONS, f"--user-data-dir={folder}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = selenium.Chrome(options=options, service=selenium.ChromeService(executable_path=driver))
-    started.set_script_timeout(30)
     try:
-        yield started
-    finally:
-        started.quit()
+        with chromium(tmp_path_factory.mktemp("browser")) as started:
+            yield started
+    except NoBrowserError as missing:
+        pytest.skip(str(missing))
 
 
 def logged(browser: WebDriver) -> list[str]:
