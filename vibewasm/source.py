@@ -11,22 +11,7 @@ if TYPE_CHECKING:
     #: What :class:`~vibewasm.Module` takes.
     Source = bytes | bytearray | memoryview | str | os.PathLike[str]
 
-MAGIC = b"\0asm"
 _TEXT_STARTS = (b"(", b";;")
-
-#: First bytes of files that are taken for modules by mistake, and what they are.
-_LOOKS: list[tuple[bytes, str]] = [
-    (b"\x7fELF", "an ELF file (native code)"),
-    (b"MZ", "a Windows executable"),
-    (b"BC\xc0\xde", "LLVM bitcode, which a linker has to make a module of"),
-    (b"!<arch>\n", "a static library (ar archive)"),
-    (b"\x1f\x8b", "gzip data, which has to be decompressed first"),
-    (b"\x28\xb5\x2f\xfd", "Zstandard data, which has to be decompressed first"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"#!", "a script"),
-    (b"<", "HTML or XML text; a download may have failed"),
-    (b"{", "JSON text"),
-]
 
 
 def read(source: Source) -> bytes:
@@ -52,10 +37,12 @@ def read(source: Source) -> bytes:
         except TypeError:
             raise TypeError(f"a module is made from a path or from bytes, not from {type(source).__name__}") from None
         where = f"{source!s}: "
-    if data[:4] != MAGIC and (len(data) >= 4 or where.endswith(".wat: ")):
+    if data[:4] != b"\0asm" and (len(data) >= 4 or where.endswith(".wat: ")):
         if is_text(data, where[:-2]):
             return _assemble(data, where[:-2])
-        raise DecodeError(f"magic header not detected: {where}{_describe(data)}", 0)
+        from .lookalikes import describe
+
+        raise DecodeError(f"magic header not detected: {where}{describe(data)}", 0)
     return data
 
 
@@ -75,10 +62,3 @@ def _assemble(text: str | bytes, path: str = "") -> bytes:
         if path:
             error.add_note(f"in {path}")
         raise
-
-
-def _describe(data: bytes) -> str:
-    for start, what in _LOOKS:
-        if data.startswith(start):
-            return f"this looks like {what}"
-    return f"this starts with the bytes {data[:4].hex(' ')}, and a module with {MAGIC.hex(' ')}"

@@ -52,7 +52,7 @@ def test_a_component_is_named_as_such_with_what_to_do() -> None:
 def test_the_text_format_is_named_as_such(text: bytes) -> None:
     error = fault(text)
     assert error.message.startswith("magic header not detected")
-    assert "text format" in error.message
+    assert "WebAssembly text" in error.message
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 import vibewasm
 from vibewasm.cli import main
-from vibewasm.cli.wasmfile import describe
+from vibewasm.lookalikes import describe
 
 from . import modules
 from .command import prepared

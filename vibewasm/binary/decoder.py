@@ -90,10 +90,9 @@ def _check_header(data: bytes) -> None:
     if magic != _MAGIC:
         if len(magic) < 4:
             raise DecodeError("unexpected end: a module begins with eight bytes", len(data))
-        hint = ""
-        if data[:1000].lstrip().startswith((b"(", b";;")):
-            hint = ": this looks like the text format; convert it with `wasm-tools parse` or `wat2wasm`"
-        raise DecodeError(f"magic header not detected{hint}", 0)
+        from ..lookalikes import describe
+
+        raise DecodeError(f"magic header not detected: {describe(data)}", 0)
     version = data[4:8]
     if version == _VERSION:
         return

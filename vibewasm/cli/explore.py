@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from vibewasm.lookalikes import MAGIC
+
 from .options import Arguments, Command, CommandError, Option
-from .wasmfile import MAGIC, read
+from .wasmfile import read
 
 
 def _explore(arguments: Arguments) -> int:
