@@ -175,17 +175,21 @@ def call(c: FunctionCompiler, pc: int) -> int:
     out = c.out
     # What _pass_one_by_one does, at the most frequent place.
     position = len(stack)
-    held = 0
+    held = clash = 0
     for moves, behind in planned:
         position -= 1
         argument = stack[position]
         move = moves[argument]
-        bit = argument.bit
-        if move is None or bit & behind:
-            _pass_together(c, params, "call", None)
+        if move is None:
+            clash = 1
             break
         text += move
-        held |= bit
+        bit = argument.bit
+        if bit:
+            held |= bit
+            clash |= bit & behind
+    if clash:
+        _pass_together(c, params, "call", None)
     else:
         del stack[position:]
         all_free = env.target.ALL_FREE
