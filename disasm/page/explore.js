@@ -12,14 +12,12 @@
   const examples = document.querySelector("#examples");
   const ROW = 20;
   const TOP = 10;
-  const WAIT = 20;
   const MOST_COLOURED = 40000;
 
   let lines = {};
   let keysOfLine = new Map();
   let errorLine = null;
   let hotLine = null;
-  let timer = 0;
   let asked = 0;
   let shown = 0;
   let running = false;
@@ -100,8 +98,7 @@
 
   function changed() {
     asked++;
-    clearTimeout(timer);
-    timer = setTimeout(compile, WAIT);
+    compile();
   }
 
   async function compile() {
@@ -129,6 +126,9 @@
     else remember();
   }
 
+  // Pixels that a function takes: its heading, a line for each instruction, and what is between them.
+  const height = (func) => 90 + func.groups.reduce((sum, group) => sum + 23 + 19 * group[4].length, 0);
+
   function show(answer) {
     showError(answer.error);
     targets.classList.toggle("stale", Boolean(answer.error));
@@ -142,17 +142,26 @@
       if (!keysOfLine.has(line)) keysOfLine.set(line, []);
       keysOfLine.get(line).push(key);
     }
-    const before = [...targets.children].map((column) => column.scrollTop);
+    const before = new Map([...targets.children].map((column) => [column.id, {
+      top: column.scrollTop,
+      heights: [...column.querySelectorAll(".function")].map((part) => part.offsetHeight),
+    }]));
     targets.replaceChildren(...answer.targets.map((target) => {
       const column = vw.element("div", "target");
       column.id = target.name;
       const bytes = target.functions.reduce((sum, func) => sum + func.machine_size, 0);
       column.append(vw.element("h2", "", `${target.title} – ${bytes} bytes`));
-      for (const func of target.functions) column.append(vw.facts(func), vw.rows(func, { single: true }));
+      target.functions.forEach((func, index) => {
+        const part = vw.element("section", "function");
+        // Until it comes into sight it is not laid out, and is as high as it was, or as it will be about.
+        part.style.containIntrinsicBlockSize = `auto ${before.get(target.name)?.heights[index] ?? height(func)}px`;
+        part.append(vw.facts(func), vw.rows(func, { single: true }));
+        column.append(part);
+      });
       if (!target.functions.length) column.append(vw.element("p", "facts faint", "The module defines no functions."));
       return column;
     }));
-    [...targets.children].forEach((column, index) => { column.scrollTop = before[index] || 0; });
+    for (const column of targets.children) column.scrollTop = before.get(column.id)?.top ?? 0;
     if (document.activeElement === editor) lightLine(lineOfCaret());
   }
 

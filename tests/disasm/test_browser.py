@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.explore import MODULE
 from tests.disasm import golden
 from tests.disasm.conftest import logged
 from vibewasm.backends import TARGETS
@@ -201,6 +202,27 @@ def test_typing_updates_the_machine_code(explorer: WebDriver) -> None:
     until(lambda: "0x1a1" in find(page, "#x86_64").text)
     # The text is coloured as it stands.
     assert find(page, ".colours").get_attribute("textContent") == page.execute_script("return editor.value + '\\n'")
+
+
+def test_typing_leaves_the_view_where_it_is(explorer: WebDriver) -> None:
+    page = explorer
+    put(page, MODULE)
+    titles = "return [...document.querySelectorAll('#x86_64 .function h2')]"
+    place = f"{titles}.find((title) => title.textContent.includes('sum6')).getBoundingClientRect().top"
+    # Down to a function in passing all others, as with a wheel.
+    for _ in range(150):
+        if page.execute_script(place) < 300:
+            break
+        page.execute_script("x86_64.scrollTop += 90")
+        page.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 0))")
+    before = page.execute_script(place)
+    assert 200 < before < 300
+    for constant in ("(i32.const 147)", "(i32.const 14)"):
+        put(page, MODULE.replace("(i32.const 14)", constant))
+        assert abs(page.execute_script(place) - before) < 3
+    # What is wider than its column can be scrolled to.
+    put(page, f'(module (func $f (export "{"wide" * 40}") (call $f)))')
+    assert page.execute_script("return x86_64.scrollWidth > x86_64.clientWidth")
 
 
 def test_an_error_shows_under_its_line_and_goes(explorer: WebDriver) -> None:
