@@ -1,4 +1,4 @@
-"""``python -m benchmarks run|compile|start|calls|explore``, from the project's root."""
+"""``python -m benchmarks run|compile|cross|start|calls|explore``, from the project's root."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 
-from . import calls, compile, explore, run, start
+from . import calls, compile, cross, explore, run, start
 
 #: Each benchmark and how many rounds it takes by default.
 BENCHMARKS = {
     "run": (run.measure, 5),
     "compile": (compile.measure, 5),
+    "cross": (cross.measure, 5),
     "start": (start.measure, 20),
     "calls": (calls.measure, 9),
     "explore": (explore.measure, 40),

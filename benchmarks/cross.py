@@ -1,0 +1,56 @@
+"""One large module (SQLite) compiled eagerly for each target on this host: time and machine code, AArch64 to x86-64.
+
+Each measurement is a child process of its own, and the children take turns. Time is that of the first module of its
+process, see :mod:`.compile`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+from .peers import ROOT, programs
+from .report import Figure, Report, median, take_turns
+
+BAR_OF_TIME = 1.15
+BAR_OF_SIZE = 1.25
+TARGETS = ("x86_64", "aarch64")
+
+_CHILD = """
+import json, sys
+from time import perf_counter
+from vibewasm import Config, Engine, Module
+data = open(sys.argv[1], "rb").read()
+engine = Engine(Config(compilation="eager", target=sys.argv[2]))
+start = perf_counter()
+module = Module(engine, data)
+took = perf_counter() - start
+print(json.dumps([took, sum(len(module.compiler.compile(defined)) for defined in range(len(module.info.bodies)))]))
+"""
+
+
+def measure(rounds: int, peers: bool) -> Report:
+    """Medians of ``rounds`` child processes a target. ``peers`` changes nothing."""
+    file = str(programs() / "sqlite3" / "sqlite3.wasm")
+    sizes: dict[str, int] = {}
+
+    def child(target: str) -> Callable[[], float]:
+        def run() -> float:
+            command = [sys.executable, "-c", _CHILD, file, target]
+            output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
+            took, sizes[target] = json.loads(output)
+            return float(took)
+
+        run()
+        return run
+
+    times = {target: median(values) for target, values in take_turns({t: child(t) for t in TARGETS}, rounds).items()}
+    report = Report("cross", ["compiled in"])
+    report.rows = [(target, [times[target]]) for target in TARGETS]
+    report.figures = [
+        Figure("compile time, aarch64 to x86_64", times["aarch64"] / times["x86_64"], BAR_OF_TIME),
+        Figure("code size, aarch64 to x86_64", sizes["aarch64"] / sizes["x86_64"], BAR_OF_SIZE),
+    ]
+    return report
