@@ -128,6 +128,13 @@ class LinearMemory:
 def _reserve_guarded() -> mmap.mmap:
     try:
         return system.anonymous(GUARDED_RESERVATION)
+    except OSError:
+        # What nobody uses any more may be waiting for the collector, which counts objects, not address space.
+        import gc
+
+        gc.collect()
+    try:
+        return system.anonymous(GUARDED_RESERVATION)
     except OSError as error:
         raise MemoryError(
             f"{GUARDED_RESERVATION} bytes of address space cannot be reserved ({error.strerror}): close memories that "

@@ -145,6 +145,22 @@ memory.view()[-1] = 1
     assert sizes == "2048 1 -1"
 
 
+@not_emulated("address space has no limit there")
+def test_address_space_of_memories_that_only_a_cycle_refers_to_is_found() -> None:
+    source = """
+import gc, resource
+from vibewasm.runtime.linear_memory import LinearMemory
+gc.disable()
+resource.setrlimit(resource.RLIMIT_AS, (40 << 30, resource.RLIM_INFINITY))
+for _ in range(20):
+    cycle = [LinearMemory(1)]
+    cycle.append(cycle)
+print("enough")
+"""
+    done = python(source)
+    assert (done.stdout, done.stderr) == ("enough\n", "")
+
+
 # -- blocks ------------------------------------------------------------------------------------------------------------
 
 
