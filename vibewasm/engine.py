@@ -54,15 +54,20 @@ class Engine:
             self._observers = tuple(observer(name) for name in (self.config.profile, self.config.debug) if name)
 
     def _load_all(self) -> None:
-        """Load what decoding and compiling may need, and ask what this process and its processor can do.
+        """Load what decoding and compiling may need, and ask what the processor can do.
 
         Whole modules will be compiled, so that is done now: a module's compile time has no loading in it.
         """
         from .binary import definitions
         from .compiler.module import load_all
+        from .runtime import linear_memory
 
-        _ = definitions, self.explicit_bounds
-        load_all(backend(self.target))
+        _ = definitions, linear_memory
+        try:
+            load_all(backend(self.target))
+        except OSError:
+            # The processor cannot be asked where executable memory is forbidden; compiling a module says so.
+            pass
 
     @property
     def explicit_bounds(self) -> bool:

@@ -144,20 +144,21 @@
     }
     const before = new Map([...targets.children].map((column) => [column.id, {
       top: column.scrollTop,
-      heights: [...column.querySelectorAll(".function")].map((part) => part.offsetHeight),
+      heights: new Map([...column.querySelectorAll(".function")].map((part) => [part.dataset.like, part.offsetHeight])),
     }]));
     targets.replaceChildren(...answer.targets.map((target) => {
       const column = vw.element("div", "target");
       column.id = target.name;
       const bytes = target.functions.reduce((sum, func) => sum + func.machine_size, 0);
       column.append(vw.element("h2", "", `${target.title} – ${bytes} bytes`));
-      target.functions.forEach((func, index) => {
+      for (const func of target.functions) {
         const part = vw.element("section", "function");
+        part.dataset.like = `${func.symbol} ${func.groups.length}`;
         // Until it comes into sight it is not laid out, and is as high as it was, or as it will be about.
-        part.style.containIntrinsicBlockSize = `auto ${before.get(target.name)?.heights[index] ?? height(func)}px`;
+        part.style.containIntrinsicBlockSize = `auto ${before.get(target.name)?.heights.get(part.dataset.like) ?? height(func)}px`;
         part.append(vw.facts(func), vw.rows(func, { single: true }));
         column.append(part);
-      });
+      }
       if (!target.functions.length) column.append(vw.element("p", "facts faint", "The module defines no functions."));
       return column;
     }));

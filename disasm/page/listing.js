@@ -150,8 +150,8 @@ vw.link = function (root, changed) {
 // Show a line for a moment.
 vw.flash = function (line) {
   line.scrollIntoView({ block: "center" });
-  line.classList.add("target");
-  setTimeout(() => line.classList.remove("target"), 1200);
+  line.classList.add("flashed");
+  setTimeout(() => line.classList.remove("flashed"), 1200);
 };
 
 // The button that changes between light and dark.

@@ -132,7 +132,7 @@ def test_labels_lead_to_their_places(page: WebDriver, listing: str) -> None:
     page.get(listing + "#4")
     page.refresh()
     find(page, 'a[data-to="L4"]').click()
-    assert find(page, ".line.target").get_attribute("data-label") == "L4"
+    assert find(page, ".line.flashed").get_attribute("data-label") == "L4"
 
 
 def test_the_graph_has_a_node_for_every_block(page: WebDriver, listing: str) -> None:
@@ -153,7 +153,7 @@ def test_the_graph_has_a_node_for_every_block(page: WebDriver, listing: str) -> 
             apart = one["x"] >= other["x"] + other["width"] or other["x"] >= one["x"] + one["width"]
             assert apart or one["y"] >= other["y"] + other["height"] or other["y"] >= one["y"] + one["height"]
     blocks[-1].find_element(CSS, "text").click()
-    assert len(all_of(page, ".line.target")) == 1
+    assert len(all_of(page, ".line.flashed")) == 1
 
 
 def test_bytes_and_the_theme_can_be_changed(page: WebDriver, listing: str) -> None:

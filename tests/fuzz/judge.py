@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import vibewasm as vw
 from tests.fuzz.make import Made
-from tests.fuzz.nans import CANONICAL, depends_on_nans, with_nans
+from tests.fuzz.nans import CANONICAL, LONGER, depends_on_nans, with_nans
 from tests.fuzz.ours import run
-from tests.fuzz.peer import ENCODING_FEATURES, Peer
+from tests.fuzz.peer import ENCODING_FEATURES, FUEL_PER_CALL, Peer
 from tests.fuzz.steps import MEMORY_BYTES, TABLE_ELEMENTS, Difference, Step, first_difference, steps
 
 # What wasmtime says where it reads memory indices and offsets as WebAssembly 2.0 encoded them.
@@ -38,6 +38,7 @@ class Judge:
         # wasmtime's signal handlers first: vibewasm must work in a process that has another engine.
         self._peer = Peer()
         self._newer: Peer | None = None
+        self._patient: Peer | None = None
         self._engine = vw.Engine(
             vw.Config(
                 **{
@@ -66,11 +67,16 @@ class Judge:
         functions = [(e.name, e.type) for e in module.exports if isinstance(e.type, vw.FuncType)]
         planned = steps(rng, functions)
         verdict = self._run(module, made.data, planned)
-        if verdict.difference and depends_on_nans(self._peer, made.data, planned):
+        if verdict.difference and self._depends_on_nans(made.data, planned):
             # The specification allows both; with the bits of NaNs settled, it allows one only.
             data = with_nans(made.data, CANONICAL)
             verdict = self._run(vw.Module(self._engine, data), data, planned)._replace(nan_bits=True)
         return verdict
+
+    def _depends_on_nans(self, data: bytes, planned: list[Step]) -> bool:
+        if self._patient is None:
+            self._patient = Peer(fuel=LONGER * FUEL_PER_CALL)
+        return depends_on_nans(self._patient, data, planned)
 
     def _run(self, module: vw.Module, data: bytes, planned: list[Step]) -> Verdict:
         """Takes the steps with both engines."""

@@ -85,7 +85,8 @@ class Report:
         lines = [
             f"{self.total} mutants: {self.accepted} accepted by both ({100 * self.accepted / total:.1f} %), "
             f"{self.called} of them called ({100 * self.called / total:.1f} %), {self.calls} calls compared; "
-            f"{self.stopped} stopped because a call did not end, {self.nan_bits} put aside because bits of a NaN count",
+            f"{self.stopped} stopped because a call did not end, {self.nan_bits} judged with canonical NaNs, since "
+            "bits of a NaN count in them",
         ]
         lines += [f"not run, {why}: {count}" for why, count in self.not_run.items()]
         lines.append("by source: " + self._shares(self.by_source, self.accepted_by_source))
