@@ -75,3 +75,13 @@ def test_both_processors_code_can_be_listed(target: str) -> None:
         listing = module.disassemble("add", target=wanted)[0]
         assert listing.target == target
         assert listing.instructions[-1].mnemonic == "ret"
+
+
+def test_an_eager_engine_is_made_even_where_the_processor_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise OSError("no executable memory can be had")
+
+    monkeypatch.setattr("vibewasm.compiler.module.load_all", forbidden)
+    engine = vw.Engine(vw.Config(compilation="eager"))
+    with pytest.raises(vw.DecodeError, match="magic header not detected"):
+        vw.Module(engine, b"not a module")

@@ -197,6 +197,15 @@ def test_a_nan_whose_bits_are_seen_is_put_aside_and_judged_with_canonical_nans()
     assert not judge.judge(0, made.with_canonical_nans(), "eager").wrong
 
 
+def test_nans_may_decide_which_access_traps() -> None:
+    # The modules that are compared are longer than the original, and so are the offsets of their traps.
+    text = """(module (memory 1) (func (export "f0") (param f32) (result i32)
+        (if (result i32) (i32.lt_s (i32.reinterpret_f32 (f32.div (local.get 0) (local.get 0))) (i32.const 0))
+            (then (i32.load (i32.const -1))) (else (i32.load8_u (i32.const -1))))))"""
+    judge = Judge()
+    assert depends_on_nans(judge.peer, wat2wasm(text), [Step("f0", [("f32", 0)])])
+
+
 def test_recorded_cases_are_read_back_and_checked_by_the_standard_library_alone(tmp_path: Path) -> None:
     judge = Judge()
     recorded = [judge.recordable(2, number) for number in range(10)]
