@@ -106,7 +106,7 @@ def test_the_stack_check_of_a_prologue_keeps_parameters_and_pinned_registers(mac
         trap_at = len(whole)
         whole += asm.udf(9)
         whole += asm.b(check - len(whole))
-        patch(whole, site, trap_at)
+        patch(whole, site - 4, trap_at - site)
         inner = m.function(bytes(whole))
         raise_limit = asm.access(asm.LDR_X, 16, 28, 0) + asm.mov_ri(17, -1) + asm.access(asm.STR_X, 17, 16, 0)
         call = asm.mov_ri(16, inner.cells[0]) + asm.blr(16)
