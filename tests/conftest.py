@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +15,10 @@ from tests.spec.suite import PROJECT_ROOT, shared_folder
 hypothesis.settings.register_profile("emulated", deadline=None)
 if EMULATED:
     hypothesis.settings.load_profile("emulated")
+
+# A shell's background job ignores SIGINT, and Python leaves it so; tests that send it would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
