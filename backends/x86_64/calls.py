@@ -58,31 +58,47 @@ def _parallel_moves(code: bytearray, moves: dict[int, int], floats: bool) -> Non
 
 def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], index: Operand | None = None) -> bytes:
     """Put arguments where a callee of these parameter types expects them, and ``index``, if given, into rax."""
-    places, _ = parameter_places(types)
-    code = bytearray()
-    in_area = [operand for operand, (reg, _) in zip(operands, places, strict=True) if reg < 0]
-    if len(in_area) & 1:
-        code += asm.alu_ri(asm.SUB, 1, RSP, 8)
-    for operand in reversed(in_area):
-        _push(code, operand)
-    in_registers = [(operand, reg) for operand, (reg, _) in zip(operands, places, strict=True) if reg >= 0]
-    # Floats come first: a float constant needs an integer temporary on its way.
-    moves = {reg: o.reg for o, reg in in_registers if o.reg >= 0 and is_float(o.type)}
-    _parallel_moves(code, moves, True)
-    selection = Selection(free)
-    for operand, reg in in_registers:
-        if is_float(operand.type) and operand.reg < 0:
-            selection.load_float(reg, operand)
-    code += selection.code
-    ints = [(operand, reg) for operand, reg in in_registers if not is_float(operand.type)]
+    in_area = []
+    # By destination: registers that are moved, and what is loaded behind that.
+    floats: dict[int, int] = {}
+    ints: dict[int, int] = {}
+    loads = []
+    floats_loaded = Selection(free)
+    for operand, (reg, _) in zip(operands, parameter_places(types)[0], strict=True):
+        if reg < 0:
+            in_area.append(operand)
+        elif is_float(operand.type):
+            if operand.reg >= 0:
+                floats[reg] = operand.reg
+            else:
+                floats_loaded.load_float(reg, operand)
+        elif operand.reg >= 0:
+            ints[reg] = operand.reg
+        else:
+            loads.append((reg, operand))
     if index is not None:
-        ints.append((index, RAX))
-    _parallel_moves(code, {reg: o.reg for o, reg in ints if o.reg >= 0}, False)
-    loads = Selection(0)
-    for operand, reg in ints:
-        if operand.reg < 0:
-            loads.load(reg, operand)
-    return bytes(code + loads.code)
+        if index.reg >= 0:
+            ints[RAX] = index.reg
+        else:
+            loads.append((RAX, index))
+    code = bytearray()
+    if in_area:
+        if len(in_area) & 1:
+            code += asm.alu_ri(asm.SUB, 1, RSP, 8)
+        for operand in reversed(in_area):
+            _push(code, operand)
+    # Floats come first: a float constant needs an integer temporary on its way.
+    if floats:
+        _parallel_moves(code, floats, True)
+    code += floats_loaded.code
+    if ints:
+        _parallel_moves(code, ints, False)
+    if loads:
+        ints_loaded = Selection(0)
+        for reg, operand in loads:
+            ints_loaded.load(reg, operand)
+        code += ints_loaded.code
+    return bytes(code)
 
 
 def arguments_from_slots(types: tuple[int, ...], first_slot: int) -> bytes:

@@ -61,7 +61,7 @@ def _pass_many(c: FunctionCompiler, params: tuple[int, ...], instruction: str, i
         c.free |= index.bit
     c.flush()
     first = len(c.stack) - len(params)
-    c.out += c.env.piece(calls.arguments_from_slots, params, c.slot_offset(first))
+    c.out += c.env.pieces[calls.arguments_from_slots][params, c.slot_offset(first)]
     del c.stack[first:]
     if index is not None:
         c.out += c.target.move_to_register(slot(I32, waiting), calls.INDEX_PLAN[1], 0)
@@ -147,8 +147,8 @@ def _take_results(c: FunctionCompiler, results: tuple[int, ...]) -> None:
         height = len(stack)
         first = c.slot_offset(height)
         c.slot_offset(height + len(results) - 1)
-        c.out += c.env.piece(c.env.calls.fetch_results, results, first)
-        stack += c.env.piece(_result_entries, results, first, c.step)
+        c.out += c.env.pieces[c.env.calls.fetch_results][results, first]
+        stack += c.env.pieces[_result_entries][results, first, c.step]
         c.free = c.target.ALL_FREE
 
 
@@ -218,7 +218,7 @@ def call_indirect(c: FunctionCompiler, pc: int) -> int:
     pass_arguments(c, params, "call_indirect", index)
     out = c.out
     table_offset, type_offset = env.layout.table(table), env.layout.type_id(type_index)
-    bound, check, go = env.piece(env.calls.call_table, table_offset, type_offset, env.reach)
+    bound, check, go = env.pieces[env.calls.call_table][table_offset, type_offset, env.reach]
     out += bound
     c.cold.append((len(out), TRAP_UNDEFINED_ELEMENT, c.pc, 0))
     out += check

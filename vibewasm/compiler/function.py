@@ -292,7 +292,6 @@ class FunctionCompiler:
                     stack.append(b)
                     continue
                 # Most constants are the second operand of the next instruction, which is taken along.
-                kind = kinds[op]
                 op, b, stand_in, middles = with_constant((op, b)) or self.choose_constant(op, b)
             elif kind is binary:
                 b = pop()
@@ -300,37 +299,6 @@ class FunctionCompiler:
                     op, b, stand_in, middles = with_constant((op, b)) or self.choose_constant(op, b)
                 else:
                     stand_in = None
-            if kind is binary:
-                a = pop()
-                pc += 1
-                if a.reg < 0 and a.kind != constant_kind:
-                    text, a, free = fetched((a, free)) or fetch(a, free)
-                    out += text
-                following = code[pc]
-                sink = None
-                if following == 0x21 or following == 0x22:
-                    sink = locals_[code[pc + 1]]
-                    if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
-                        sink = None
-                elif compares[op] and following in takes_flags:
-                    sink = WANT_FLAGS
-                if stand_in is not None:
-                    choice = find((op, a, stand_in, free, sink))
-                    if choice is None:
-                        self.pc = pc - 1
-                        choice, a = self.choose_immediate(op, a, stand_in, free, sink)
-                    text, tail, result, free, tight = choice
-                    out += text
-                    out += middles[a.reg >> 3]
-                    if tail:
-                        out += tail
-                else:
-                    choice = find((op, a, b, free, sink))
-                    if choice is None:
-                        self.pc = pc - 1
-                        choice, free = self.choose_binary(op, a, b, free, sink)
-                    text, result, free, tight = choice
-                    out += text
             elif kind is load:
                 start = pc
                 offset = code[pc + 2]
@@ -374,6 +342,15 @@ class FunctionCompiler:
                 out += middle
                 if tail:
                     out += tail
+                if result is sink:
+                    pc += 2
+                    if following == 0x22:
+                        stack.append(result)
+                else:
+                    stack.append(result)
+                    if tight:
+                        free = self.relieve(free)
+                continue
             elif kind is local_set:
                 entry = pop()
                 local = locals_[code[pc + 1]]
@@ -460,6 +437,45 @@ class FunctionCompiler:
                 if choice is None:
                     self.pc = pc - 1
                     choice = self.choose_unary(op, a, free, sink)
+                text, result, free, tight = choice
+                out += text
+                if result is sink:
+                    pc += 2
+                    if following == 0x22:
+                        stack.append(result)
+                else:
+                    stack.append(result)
+                    if tight:
+                        free = self.relieve(free)
+                continue
+            a = pop()
+            pc += 1
+            if a.reg < 0 and a.kind != constant_kind:
+                text, a, free = fetched((a, free)) or fetch(a, free)
+                out += text
+            following = code[pc]
+            sink = None
+            if following == 0x21 or following == 0x22:
+                sink = locals_[code[pc + 1]]
+                if sink is not None and (sink.reg < 0 or (stack[-1].kind < slot_kind and not self.may_sink(sink))):
+                    sink = None
+            elif compares[op] and following in takes_flags:
+                sink = WANT_FLAGS
+            if stand_in is not None:
+                choice = find((op, a, stand_in, free, sink))
+                if choice is None:
+                    self.pc = pc - 1
+                    choice, a = self.choose_immediate(op, a, stand_in, free, sink)
+                text, tail, result, free, tight = choice
+                out += text
+                out += middles[a.reg >> 3]
+                if tail:
+                    out += tail
+            else:
+                choice = find((op, a, b, free, sink))
+                if choice is None:
+                    self.pc = pc - 1
+                    choice, free = self.choose_binary(op, a, b, free, sink)
                 text, result, free, tight = choice
                 out += text
             # The result goes to the local that the next instruction assigns, or onto the stack.

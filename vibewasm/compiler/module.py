@@ -19,7 +19,7 @@ from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS, SIGNATURES, TAKES_CONSTAN
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import Any
 
     from ..backends import Backend
     from ..backends.contract import Calls
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .calls import Moves
     from .record import Record, Recording
 
-    Piece = TypeVar("Piece")
     #: Code that precedes the arguments; then of each, the last one first, its moves, and the bits of the registers of
     #: those behind it, which are passed before it.
     Plan = tuple[bytes, tuple[tuple[Moves, int], ...]]
@@ -53,7 +52,7 @@ Types = tuple[int, ...]
 _NOTHING: Types = ()
 #: Behind a body: reading ahead meets ``unreachable``, which notices that it is outside.
 _PADDING = b"\0" * 16
-#: Different pieces of prologues that are kept.
+#: Different pieces of code that are kept of each kind.
 PIECE_LIMIT = 10_000
 
 
@@ -63,6 +62,31 @@ def load_all(backend: Backend) -> None:
     backend.target.load_all()
     # Reading these attributes loads the modules.
     _ = backend.control, backend.frames, backend.calls
+
+
+class _Pieces(dict["tuple[object, ...]", "Any"]):
+    """What one function returns, by its arguments; it is called for those that are looked up first."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[..., object]) -> None:
+        self._make = make
+
+    def __missing__(self, arguments: tuple[object, ...]) -> object:
+        if len(self) >= PIECE_LIMIT:
+            self.clear()
+        found = self[arguments] = self._make(*arguments)
+        return found
+
+
+class _AllPieces(dict["Callable[..., object]", _Pieces]):
+    """The pieces that each function makes."""
+
+    __slots__ = ()
+
+    def __missing__(self, make: Callable[..., object]) -> _Pieces:
+        found = self[make] = _Pieces(make)
+        return found
 
 
 class ModuleEnvironment:
@@ -81,6 +105,8 @@ class ModuleEnvironment:
         callees, branches, opposite_branches, rules, result_moves, traps: what :meth:`callee`, :meth:`branch_if`,
             :meth:`branch_unless`, :meth:`rule`, :meth:`move_to_result` and :meth:`trap` said before, for those who ask
             often.
+        pieces: what functions of the backend returned before, which depend on nothing but their arguments: called if
+            need be, and memoised, by ``pieces[function][arguments]``.
     """
 
     def __init__(
@@ -120,7 +146,7 @@ class ModuleEnvironment:
         self.traps: dict[int, bytes] = {}
         self._plans: dict[Types, Plan] = {}
         self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
-        self._prologues: dict[object, Any] = {}
+        self.pieces = _AllPieces()
         self.callees: dict[int, Callee] = {}
         self.rules: dict[int, tuple[Callable[..., Operand], int, Types, int]] = {}
 
@@ -132,7 +158,7 @@ class ModuleEnvironment:
         self.traps = other.traps
         self._plans = other._plans
         self._places = other._places
-        self._prologues = other._prologues
+        self.pieces = other.pieces
         self.callees = other.callees
         self.rules = other.rules
 
@@ -444,16 +470,6 @@ class ModuleEnvironment:
         target = self.target
         return Locals(params, places, runs, count, hottest, target.PINNED_INTS, target.PINNED_FLOATS, self.frames)
 
-    def piece(self, make: Callable[..., Piece], *arguments: object) -> Piece:
-        """A piece of a prologue or an epilogue, memoised."""
-        key = (make, arguments)
-        found = self._prologues.get(key)
-        if found is None:
-            if len(self._prologues) > PIECE_LIMIT:
-                self._prologues.clear()
-            found = self._prologues[key] = make(*arguments)
-        return found
-
     def align_loop(self, c: FunctionCompiler) -> None:
         """Pad so that a loop's header does not straddle a fetch block."""
         padding = -len(c.out) & self.control.LOOP_ALIGNMENT - 1
@@ -636,7 +652,7 @@ class Compiler:
             recording.frame_size = size
         if len(results) > 1:
             c.out += env.calls.return_results(results, first_slot)
-        c.out += env.piece(frames.epilogue, size, homes.pinned_ints, homes.pinned_floats, area)
+        c.out += env.pieces[frames.epilogue][size, homes.pinned_ints, homes.pinned_floats, area]
         return self._assemble(c, homes, params, size, area, recording)
 
     def _assemble(
@@ -654,20 +670,20 @@ class Compiler:
         frames = env.frames
         out = c.out
         check = c.makes_calls or size > frames.SMALL_FRAME
-        piece = env.piece
-        prologue, limit_check, limit_site = piece(
-            frames.prologue, size, homes.pinned_ints, homes.pinned_floats, check, env.reach
-        )
+        pieces = env.pieces
+        prologue, limit_check, limit_site = pieces[frames.prologue][
+            size, homes.pinned_ints, homes.pinned_floats, check, env.reach
+        ]
         if params:
             short = len(params) <= 128
             own = tuple(homes.entries[: len(params)]) if short else tuple(map(homes.entry, range(len(params))))
             # Only parameters in the argument area depend on the size of the frame.
-            prologue += piece(frames.receive_parameters, params, own, size if area else 0)
-        first, count = homes.zero_cells
-        if count:
-            prologue += piece(frames.zero_slots, first, count)
+            prologue += pieces[frames.receive_parameters][params, own, size if area else 0]
+        zero_cells = homes.zero_cells
+        if zero_cells[1]:
+            prologue += pieces[frames.zero_slots][zero_cells]
         if homes.zero_pinned:
-            prologue += piece(frames.zero_pinned, tuple(homes.zero_pinned))
+            prologue += pieces[frames.zero_pinned][tuple(homes.zero_pinned),]
         padding = -len(prologue) & control.LOOP_ALIGNMENT - 1
         if padding:
             prologue += env.pads[padding]
