@@ -80,14 +80,21 @@ def loop(c: FunctionCompiler, pc: int) -> int:
 
 def if_(c: FunctionCompiler, pc: int) -> int:
     """``if bt``: jumps to the ``else`` part unless the condition holds."""
+    stack = c.stack
     if c.code[pc] == 0x40:
+        # No parameters and no results, as usual.
         pc += 1
-        params = results = _NOTHING
+        condition = stack.pop() if stack[-1].type == I32 else c.pop("if", I32)
+        if stack[-1].kind < SLOT:
+            c.flush()
+        labels = c.labels
+        label = Label(IF, len(stack), len(labels) + 1, _NOTHING, _NOTHING)
+        labels.append(label)
+        stack.append(BARRIER_ENTRY)
     else:
         pc, params, results = c.env.block_type(c, pc)
-    stack = c.stack
-    condition = stack.pop() if stack[-1].type == I32 else c.pop("if", I32)
-    label = _open(c, IF, params, results)
+        condition = c.pop("if", I32)
+        label = _open(c, IF, params, results)
     sites = label.else_fixups = []
     env = c.env
     out = c.out
@@ -185,8 +192,10 @@ def end(c: FunctionCompiler, pc: int) -> int:
     if not c.dead:
         _leave_with_results(c, label, merges)
     position = len(c.out)
-    c.emit_fixups(label.fixups, position)
-    c.emit_fixups(label.else_fixups, position)
+    if label.fixups:
+        c.emit_fixups(label.fixups, position)
+    if label.else_fixups:
+        c.emit_fixups(label.else_fixups, position)
     c.labels.pop()
     if opcode != LOOP:
         label.target = position
@@ -254,9 +263,16 @@ def br(c: FunctionCompiler, pc: int) -> int:
     if label.types or label.opcode == LOOP:
         _branch(c, label, "br")
     else:
-        c.out += c.env.jump
-        label.fixups.append(len(c.out))
-    return after_branch(c, pc)
+        out = c.out
+        out += c.env.jump
+        label.fixups.append(len(out))
+    if c.code[pc] != 0x0B or pc >= c.end:
+        return after_branch(c, pc)
+    # What after_branch does where nothing at all is behind the branch, as usual.
+    c.dead = True
+    del c.stack[labels[-1].height + 1 :]
+    c.free = c.target.ALL_FREE
+    return pc
 
 
 def return_(c: FunctionCompiler, pc: int) -> int:

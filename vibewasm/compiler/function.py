@@ -33,8 +33,10 @@ from .labels import IF, LOOP, Label
 from .tables import (
     ALIGNMENTS,
     BINARY,
+    BR_IF,
     BY_HANDLER,
     COMPARES,
+    END,
     I32_CONST,
     LOAD,
     LOCAL_GET,
@@ -211,12 +213,14 @@ class FunctionCompiler:
         fetch = target.fetch
         alignments = ALIGNMENTS
         handlers = self.handlers
+        branches = self.env.branches.get
         labels = self.labels
         special = self.special
         takes_constant = self.env.takes_constant if special is None else TAKES_NO_CONSTANT
         # Locals are read faster than globals; append is fastest as a method, pop as a bound one.
         local_get, by_handler, i32_const = LOCAL_GET, BY_HANDLER, I32_CONST
         binary, load, local_set, store = BINARY, LOAD, LOCAL_SET, STORE
+        br_if, end = BR_IF, END
         constant_kind, slot_kind = CONSTANT, SLOT
         small_constants, takes_flags, compares = _SMALL_CONSTANTS, _TAKES_FLAGS, COMPARES
         result: Operand
@@ -239,28 +243,9 @@ class FunctionCompiler:
                 stack.append(entry)
                 continue
             if kind is by_handler:
-                if op == 0x0B and stack[-1] is BARRIER_ENTRY:
-                    label = labels[-1]
-                    if not label.results and label.depth > 1 and not (label.params and label.opcode == IF):
-                        # The usual end: no results, and nothing left on the stack, or the end is not reached at all.
-                        position = len(out)
-                        for site in label.fixups:
-                            patch(out, site - 4, position - site)
-                        for site in label.else_fixups:
-                            patch(out, site - 4, position - site)
-                        if label.opcode != LOOP:
-                            label.target = position
-                        labels.pop()
-                        pop()
-                        self.dead = False
-                        free = all_free
-                        pc += 1
-                        continue
                 self.pc = pc
                 self.free = free
                 pc = handlers[op](self, pc + 1)
-                if not labels:
-                    break
                 free = self.free
                 continue
             if kind is i32_const:
@@ -421,6 +406,52 @@ class FunctionCompiler:
                     out += bits
                 if tail:
                     out += tail
+                continue
+            elif kind is br_if:
+                condition = stack[-1]
+                depth = code[pc + 1]
+                if condition.type == I32 and depth < len(labels) and depth < 128:
+                    label = labels[-1 - depth]
+                    branch = branches(condition)
+                    if branch and not label.types and label.opcode != LOOP:
+                        # The usual branch: forwards, and without values.
+                        pop()
+                        fixups = label.fixups
+                        for text in branch:
+                            out += text
+                            fixups.append(len(out))
+                        free |= condition.bit
+                        pc += 2
+                        continue
+                self.pc = pc
+                self.free = free
+                pc = handlers[op](self, pc + 1)
+                free = self.free
+                continue
+            elif kind is end:
+                if stack[-1] is BARRIER_ENTRY:
+                    label = labels[-1]
+                    if not label.results and label.depth > 1 and not (label.params and label.opcode == IF):
+                        # The usual end: no results, and nothing left on the stack, or the end is not reached at all.
+                        position = len(out)
+                        for site in label.fixups:
+                            patch(out, site - 4, position - site)
+                        for site in label.else_fixups:
+                            patch(out, site - 4, position - site)
+                        if label.opcode != LOOP:
+                            label.target = position
+                        labels.pop()
+                        pop()
+                        self.dead = False
+                        free = all_free
+                        pc += 1
+                        continue
+                self.pc = pc
+                self.free = free
+                pc = handlers[op](self, pc + 1)
+                if not labels:
+                    break
+                free = self.free
                 continue
             else:  # UNARY
                 a = pop()

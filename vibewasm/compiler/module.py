@@ -701,7 +701,8 @@ class Compiler:
                 out += control.jump_back(len(out) - back)
             else:
                 out += env.traps.get(number) or env.trap(number)
-        c.emit_fixups(c.self_calls, -start)
+        if c.self_calls:
+            c.emit_fixups(c.self_calls, -start)
         overflow = len(out)
         if limit_site:
             if recording is not None:

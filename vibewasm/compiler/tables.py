@@ -7,7 +7,7 @@ from ..opcodes import LETTERS, TABLE, natural_alignment
 #: How the hot loop handles an opcode byte: by a method of its own, or in one of the ways that it knows itself. They are
 #: compared by identity, which CPython does faster where a jump is far.
 LOCAL_GET, LOCAL_SET, I32_CONST, LOAD, STORE = "local.get", "local.set", "i32.const", "load", "store"
-BINARY, UNARY, BY_HANDLER = "binary", "unary", "by handler"
+BINARY, UNARY, BR_IF, END, BY_HANDLER = "binary", "unary", "br_if", "end", "by handler"
 
 #: Whether an opcode byte is a comparison, of two operands or with zero.
 COMPARES = (False,) * 0x45 + (True,) * 0x22 + (False,) * 0x99
@@ -38,6 +38,8 @@ def _read_table() -> tuple[tuple[str, ...], tuple[int, ...]]:
     kinds[0x20] = LOCAL_GET
     kinds[0x21] = kinds[0x22] = LOCAL_SET
     kinds[0x41] = I32_CONST
+    kinds[0x0D] = BR_IF
+    kinds[0x0B] = END
     return tuple(kinds), tuple(alignments)
 
 
