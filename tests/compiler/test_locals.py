@@ -9,7 +9,7 @@ from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const, unsigned
 from vibewasm.backends import operand
 from vibewasm.backends.x86_64 import frames, target
-from vibewasm.compiler.locals import Locals, rank
+from vibewasm.compiler.locals import Locals, Pins, rank
 
 GET, SET, DROP = b"\x20", b"\x21", b"\x1a"
 
@@ -45,7 +45,7 @@ def homes(body: bytes, params: tuple[int, ...] = (), runs: list[tuple[int, int]]
     declared = runs or []
     count = len(params) + sum(count for count, _ in declared)
     hottest = rank(body, count)
-    return Locals(params, places, declared, count, hottest, target.PINNED_INTS, target.PINNED_FLOATS, frames)
+    return Locals(params, places, declared, count, hottest, Pins(target.PINNED_INTS, target.PINNED_FLOATS), frames)
 
 
 def test_the_locals_that_are_read_most_are_pinned() -> None:

@@ -7,7 +7,7 @@ The count is approximate, since bytes that only look like an access count as wel
 
 from __future__ import annotations
 
-from ..backends.operand import F32, REFERENCE, Operand, frame_local, pinned_local
+from ..backends.operand import F32, REFERENCE, Operand, frame_local, is_float, pinned_local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +60,25 @@ def rank(body: bytes, count: int) -> list[int]:
     return sorted(heat, key=heat.__getitem__, reverse=True)
 
 
+class Pins(dict[int, tuple[Operand, ...]]):
+    """The homes in registers that locals of a type may have, in the order in which they are given out.
+
+    Args:
+        ints, floats: the registers of each class.
+    """
+
+    __slots__ = ("_floats", "_ints")
+
+    def __init__(self, ints: tuple[int, ...], floats: tuple[int, ...]) -> None:
+        self._ints = ints
+        self._floats = floats
+
+    def __missing__(self, type_: int) -> tuple[Operand, ...]:
+        registers = self._floats if is_float(type_) else self._ints
+        found = self[type_] = tuple([pinned_local(type_, reg) for reg in registers])
+        return found
+
+
 class Locals:
     """The homes of a function's locals.
 
@@ -100,8 +119,7 @@ class Locals:
         runs: list[tuple[int, int]],
         count: int,
         hottest: list[int],
-        pinnable_ints: tuple[int, ...],
-        pinnable_floats: tuple[int, ...],
+        pins: Pins,
         frames: Frames,
     ) -> None:
         """Find homes for parameters and declared locals.
@@ -111,7 +129,7 @@ class Locals:
             runs: declared locals as ``(count, type)``.
             count: how many there are, parameters included.
             hottest: what :func:`rank` gave.
-            pinnable_ints, pinnable_floats: registers to pin locals to.
+            pins: registers to pin locals to.
             frames: the backend's module of that name, which says how frames are laid out.
         """
         param_count = len(params)
@@ -124,9 +142,22 @@ class Locals:
             short = SHORT_INDICES
             del types[SHORT_INDICES:]
         entries: list[Operand | None] = [None] * 256
-        self._pin(types, entries, hottest, pinnable_ints, pinnable_floats)
+        # The hottest get registers.
+        ints = floats = 0
+        for index in hottest:
+            type_ = types[index]
+            homes = pins[type_]
+            if F32 <= type_ < REFERENCE:
+                if floats < len(homes):
+                    entries[index] = homes[floats]
+                    floats += 1
+            elif ints < len(homes):
+                entries[index] = homes[ints]
+                ints += 1
+        self.pinned_ints = ints
+        self.pinned_floats = floats
         step = self._step = frames.STEP
-        self.base = frames.locals_base(self.pinned_ints, self.pinned_floats)
+        self.base = frames.locals_base(ints, floats)
         first = offset = frames.cell(self.base)
         self.first_cell = first
         stay = self._area = frames.ARGUMENT_AREA
@@ -161,28 +192,6 @@ class Locals:
         self.entries = entries
         self.frame_cells = cells
         self.zero_cells = (first + step * zero_from, cells - zero_from)
-
-    def _pin(
-        self,
-        types: list[int],
-        entries: list[Operand | None],
-        hottest: list[int],
-        pinnable_ints: tuple[int, ...],
-        pinnable_floats: tuple[int, ...],
-    ) -> None:
-        """Give registers to the hottest locals of each class."""
-        ints = floats = 0
-        for index in hottest:
-            type_ = types[index]
-            if type_ < F32 or type_ >= REFERENCE:
-                if ints < len(pinnable_ints):
-                    entries[index] = pinned_local(type_, pinnable_ints[ints])
-                    ints += 1
-            elif floats < len(pinnable_floats):
-                entries[index] = pinned_local(type_, pinnable_floats[floats])
-                floats += 1
-        self.pinned_ints = ints
-        self.pinned_floats = floats
 
     def _place_long_parameters(self, params: tuple[int, ...], places: tuple[tuple[int, int], ...], cells: int) -> int:
         """Lay out the parameters from SHORT_INDICES on, each a run of its own."""

@@ -13,7 +13,7 @@ from .function import MANY_ARGUMENTS, FunctionCompiler
 from .handlers import HANDLERS
 from .handlers import load_all as load_all_handlers
 from .labels import FUNCTION, Label
-from .locals import SHORT_INDICES, Locals, rank
+from .locals import SHORT_INDICES, Locals, Pins, rank
 from .tables import KINDS, KINDS_WITHOUT_PLAIN_ACCESS, SIGNATURES, TAKES_CONSTANT, with_handlers
 
 TYPE_CHECKING = False
@@ -146,6 +146,7 @@ class ModuleEnvironment:
         self.traps: dict[int, bytes] = {}
         self._plans: dict[Types, Plan] = {}
         self._places: dict[Types, tuple[tuple[tuple[int, int], ...], int]] = {}
+        self._pins = Pins(self.target.PINNED_INTS, self.target.PINNED_FLOATS)
         self.pieces = _AllPieces()
         self.callees: dict[int, Callee] = {}
         self.rules: dict[int, tuple[Callable[..., Operand], int, Types, int]] = {}
@@ -467,8 +468,7 @@ class ModuleEnvironment:
     ) -> Locals:
         """The homes of a function's ``count`` locals."""
         hottest = rank(body, count if count < SHORT_INDICES else SHORT_INDICES)
-        target = self.target
-        return Locals(params, places, runs, count, hottest, target.PINNED_INTS, target.PINNED_FLOATS, self.frames)
+        return Locals(params, places, runs, count, hottest, self._pins, self.frames)
 
     def align_loop(self, c: FunctionCompiler) -> None:
         """Pad so that a loop's header does not straddle a fetch block."""
