@@ -5,7 +5,8 @@ names the shapes of the operands: ``r`` register, ``i`` immediate. Offsets and r
 targets from the instruction itself. What does not fit its field, and a register that does not exist, is a
 :class:`ValueError`. Nothing is memoised: the callers do that.
 
-Moves are in :mod:`.asm_mov` and floating-point and vector instructions in :mod:`.asm_simd`; all can be had from here.
+Moves are in :mod:`.asm_mov` and floating-point and vector instructions in :mod:`.asm_simd`; all can be had from here,
+where the latter are loaded when one is first asked for.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ from .encoding import (
     word,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .asm_simd import *  # noqa: F403 - its __all__ names every encoder there
+
 #: Operations of ``alu_rr`` and ``alu_rrs``: their opcode bits. Those of the first line also have immediates of 12 bits
 #: and extended operands, those of the second line have logical immediates.
 ADD, ADDS, SUB, SUBS = 0x0B00_0000, 0x2B00_0000, 0x4B00_0000, 0x6B00_0000
@@ -40,6 +45,14 @@ UXTB, UXTH, UXTW, UXTX, SXTB, SXTH, SXTW, SXTX = range(8)
 CC_EQ, CC_NE, CC_HS, CC_LO, CC_MI, CC_PL, CC_VS, CC_VC, CC_HI, CC_LS, CC_GE, CC_LT, CC_GT, CC_LE, CC_AL = range(15)
 #: System registers, as ``mrs`` and ``msr`` name them (op0, op1, CRn, CRm, op2).
 FPCR, CTR_EL0 = 0x5A20, 0x5801
+
+
+def __getattr__(name: str) -> object:
+    from . import asm_simd
+
+    found: object = getattr(asm_simd, name)
+    globals()[name] = found
+    return found
 
 
 # -- addition, subtraction, logic ----------------------------------------------------------------------------------

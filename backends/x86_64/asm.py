@@ -6,14 +6,18 @@ operands: ``r`` register, ``i`` immediate, ``m`` memory at ``[base + disp]``, ``
 Displacements, relative targets and immediates are signed and have 32 bits at most, where nothing else is said; what
 does not fit, and a register that does not exist, is a :class:`ValueError`. Nothing is memoised: the callers do that.
 
-Moves are in :mod:`.asm_mov` and SSE instructions in :mod:`.asm_sse`; all can be had from here.
+Moves are in :mod:`.asm_mov` and SSE instructions in :mod:`.asm_sse`; all can be had from here, where the latter are
+loaded when one is first asked for.
 """
 
 from __future__ import annotations
 
 from .asm_mov import *  # noqa: F403 - its __all__ names every encoder there
-from .asm_sse import *  # noqa: F403 - its __all__ names every encoder there
 from .encoding import imm16, imm32, reg_index, reg_mem, reg_only, reg_reg, rel8, rex_of_byte, vex_reg_reg
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .asm_sse import *  # noqa: F403 - its __all__ names every encoder there
 
 #: Operations of the ``alu_`` encoders.
 ADD, OR, ADC, SBB, AND, SUB, XOR, CMP = range(8)
@@ -49,6 +53,14 @@ def _count(w: int, imm: int) -> bytes:
     if imm & (-64 if w else -32):
         raise ValueError(f"{imm} is no bit number of a {64 if w else 32}-bit operand")
     return bytes((imm,))
+
+
+def __getattr__(name: str) -> object:
+    from . import asm_sse
+
+    found: object = getattr(asm_sse, name)
+    globals()[name] = found
+    return found
 
 
 # -- the eight classic operations, and test --------------------------------------------------------------------------
@@ -423,3 +435,13 @@ def syscall() -> bytes:
 def cpuid() -> bytes:
     """CPUID (0F A2)."""
     return b"\x0f\xa2"
+
+
+def stmxcsr_m(base: int, disp: int) -> bytes:
+    """STMXCSR m32 (0F AE /3)."""
+    return reg_mem(b"", 0, b"\x0f\xae", 3, base, disp)
+
+
+def ldmxcsr_m(base: int, disp: int) -> bytes:
+    """LDMXCSR m32 (0F AE /2)."""
+    return reg_mem(b"", 0, b"\x0f\xae", 2, base, disp)

@@ -230,6 +230,26 @@ def bswap_r(w: int, dst: int) -> bytes:
     return (bytes((0x40 | rex,)) if rex else b"") + bytes((0x0F, 0xC8 | dst & 7))
 
 
+def movups_rm(dst: int, base: int, disp: int) -> bytes:
+    """MOVUPS xmm, m128 (0F 10 /r)."""
+    return reg_mem(b"", 0, b"\x0f\x10", dst, base, disp)
+
+
+def movups_rx(dst: int, base: int, index: int, scale: int, disp: int) -> bytes:
+    """MOVUPS xmm, m128 (0F 10 /r)."""
+    return reg_index(b"", 0, b"\x0f\x10", dst, base, index, scale, disp)
+
+
+def movups_mr(base: int, disp: int, src: int) -> bytes:
+    """MOVUPS m128, xmm (0F 11 /r)."""
+    return reg_mem(b"", 0, b"\x0f\x11", src, base, disp)
+
+
+def movups_xr(base: int, index: int, scale: int, disp: int, src: int) -> bytes:
+    """MOVUPS m128, xmm (0F 11 /r)."""
+    return reg_index(b"", 0, b"\x0f\x11", src, base, index, scale, disp)
+
+
 __all__ = [
     "bswap_r",
     "lea_rip",
@@ -262,6 +282,10 @@ __all__ = [
     "movsxd_rm",
     "movsxd_rr",
     "movsxd_rx",
+    "movups_mr",
+    "movups_rm",
+    "movups_rx",
+    "movups_xr",
     "movzx8_rm",
     "movzx8_rr",
     "movzx8_rx",

@@ -1,4 +1,7 @@
-"""Encoders of SSE instructions, with the conventions of :mod:`.asm`; ``d`` is 0 for f32 (ss) and 1 for f64 (sd)."""
+"""Encoders of SSE instructions, with the conventions of :mod:`.asm`; ``d`` is 0 for f32 (ss) and 1 for f64 (sd).
+
+Moves of whole vector registers to and from memory are in :mod:`.asm_mov`: stubs save registers with them.
+"""
 
 from __future__ import annotations
 
@@ -35,26 +38,6 @@ def movs_xr(d: int, base: int, index: int, scale: int, disp: int, src: int) -> b
 def movaps_rr(dst: int, src: int) -> bytes:
     """MOVAPS xmm, xmm (0F 28 /r)."""
     return reg_reg(b"", 0, b"\x0f\x28", dst, src)
-
-
-def movups_rm(dst: int, base: int, disp: int) -> bytes:
-    """MOVUPS xmm, m128 (0F 10 /r)."""
-    return reg_mem(b"", 0, b"\x0f\x10", dst, base, disp)
-
-
-def movups_rx(dst: int, base: int, index: int, scale: int, disp: int) -> bytes:
-    """MOVUPS xmm, m128 (0F 10 /r)."""
-    return reg_index(b"", 0, b"\x0f\x10", dst, base, index, scale, disp)
-
-
-def movups_mr(base: int, disp: int, src: int) -> bytes:
-    """MOVUPS m128, xmm (0F 11 /r)."""
-    return reg_mem(b"", 0, b"\x0f\x11", src, base, disp)
-
-
-def movups_xr(base: int, index: int, scale: int, disp: int, src: int) -> bytes:
-    """MOVUPS m128, xmm (0F 11 /r)."""
-    return reg_index(b"", 0, b"\x0f\x11", src, base, index, scale, disp)
 
 
 def movd_to_xmm(w: int, dst: int, src: int) -> bytes:
@@ -162,16 +145,6 @@ def pslld_ri(dst: int, imm: int) -> bytes:
     return reg_reg(b"\x66", 0, b"\x0f\x72", 6, dst) + imm8(imm)
 
 
-def stmxcsr_m(base: int, disp: int) -> bytes:
-    """STMXCSR m32 (0F AE /3)."""
-    return reg_mem(b"", 0, b"\x0f\xae", 3, base, disp)
-
-
-def ldmxcsr_m(base: int, disp: int) -> bytes:
-    """LDMXCSR m32 (0F AE /2)."""
-    return reg_mem(b"", 0, b"\x0f\xae", 2, base, disp)
-
-
 __all__ = [
     "SSE_ADD",
     "SSE_DIV",
@@ -186,7 +159,6 @@ __all__ = [
     "cvtsi2s",
     "cvtss2sd_rr",
     "cvtts2si",
-    "ldmxcsr_m",
     "movaps_rr",
     "movd_from_xmm",
     "movd_to_xmm",
@@ -194,10 +166,6 @@ __all__ = [
     "movs_rm",
     "movs_rx",
     "movs_xr",
-    "movups_mr",
-    "movups_rm",
-    "movups_rx",
-    "movups_xr",
     "orps_rr",
     "pcmpeqd_rr",
     "pslld_ri",
@@ -208,7 +176,6 @@ __all__ = [
     "sse_rm",
     "sse_rr",
     "sse_rx",
-    "stmxcsr_m",
     "ucomis_rm",
     "ucomis_rr",
     "xorps_rr",
