@@ -48,11 +48,16 @@ FPCR, CTR_EL0 = 0x5A20, 0x5801
 
 
 def __getattr__(name: str) -> object:
+    """Load the encoders of floating-point and vector instructions, at the first use of one."""
     from . import asm_simd
 
-    found: object = getattr(asm_simd, name)
-    globals()[name] = found
-    return found
+    here = globals()
+    here.update([(name, getattr(asm_simd, name)) for name in asm_simd.__all__])
+    # CPython reads names more slowly from a module that has this function.
+    here.pop("__getattr__", None)
+    if name not in here:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return here[name]
 
 
 # -- addition, subtraction, logic ----------------------------------------------------------------------------------

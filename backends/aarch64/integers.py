@@ -1,4 +1,4 @@
-"""Rules of the integer instructions.
+"""Rules of the integer instructions, but for :mod:`.bits` and :mod:`.division`.
 
 A rule is ``rule(s, sink, *operands) -> result entry``: it appends code to the :class:`Selection` ``s`` and says where
 the result is. ``sink`` is the pinned local that takes the result, ``WANT_FLAGS`` where a comparison may stay in the
@@ -7,12 +7,11 @@ flags, or ``None``.
 
 from __future__ import annotations
 
-from ..abi import TRAP_DIVIDE_BY_ZERO, TRAP_INTEGER_OVERFLOW
 from ..operand import CONSTANT, FLAGS, I32, I64, WANT_FLAGS, Operand, flags
 from . import asm
 from .conditions import SWAPPED, TEST_AND_BRANCH, bit_clear, invert, tested, zero
 from .encoding import arithmetic_immediate, logical_immediate
-from .regs import FLOAT_SCRATCH, SCRATCH, SCRATCH2
+from .regs import SCRATCH, SCRATCH2
 from .selection import Selection, signed
 
 TYPE_CHECKING = False
@@ -76,89 +75,6 @@ def _multiply(wide: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
         dst = s.destination(sink, a.bit | b.bit)
         s.code += asm.mul(wide, dst, s.in_register(a), s.in_register(b, SCRATCH2))
-        return s.result(type_, dst, sink, a.bit | b.bit)
-
-    return rule
-
-
-def _shift(op: int, wide: int) -> Rule:
-    type_ = I64 if wide else I32
-    mask = 63 if wide else 31
-
-    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
-        dst = s.destination(sink, a.bit | b.bit)
-        source = s.in_register(a)
-        if b.kind == CONSTANT:
-            s.with_immediate(asm.shift_ri(op, wide, dst, source, b.value & mask))
-        else:
-            s.code += asm.shift_rr(op, wide, dst, source, s.in_register(b, SCRATCH2))
-        return s.result(type_, dst, sink, a.bit | b.bit)
-
-    return rule
-
-
-def _rotate_left(wide: int) -> Rule:
-    type_ = I64 if wide else I32
-    mask = 63 if wide else 31
-
-    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
-        dst = s.destination(sink, a.bit | b.bit)
-        source = s.in_register(a)
-        if b.kind == CONSTANT:
-            s.code += asm.shift_ri(asm.ROR, wide, dst, source, -b.value & mask)
-        else:
-            # There is no rotation to the left by a register: to the right by the negative.
-            s.code += asm.neg(0, SCRATCH2, s.in_register(b, SCRATCH2))
-            s.code += asm.shift_rr(asm.ROR, wide, dst, source, SCRATCH2)
-        return s.result(type_, dst, sink, a.bit | b.bit)
-
-    return rule
-
-
-def _unsigned_by_power(
-    s: Selection, sink: Operand | None, wide: int, remainder: bool, a: Operand, b: Operand
-) -> Operand:
-    """Unsigned division or remainder by a constant power of two: a shift or a mask."""
-    dst = s.destination(sink, a.bit)
-    source = s.in_register(a)
-    if not remainder:
-        s.code += asm.shift_ri(asm.LSR, wide, dst, source, b.value.bit_length() - 1)
-    elif b.value == 1:
-        s.code += asm.mov_ri(dst, 0)
-    else:
-        s.code += asm.logic_ri(asm.AND, wide, dst, source, b.value - 1)
-    return s.result(I64 if wide else I32, dst, sink, a.bit | b.bit)
-
-
-def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
-    """Division; what traps is tested first, since the instruction itself answers with a number in any case."""
-    type_ = I64 if wide else I32
-    bits = 64 if wide else 32
-    divide = asm.sdiv if is_signed else asm.udiv
-
-    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
-        if not is_signed and b.kind == CONSTANT and b.value and not b.value & (b.value - 1):
-            return _unsigned_by_power(s, sink, wide, remainder, a, b)
-        dividend = s.in_register(a)
-        divisor = s.in_register(b, SCRATCH2)
-        if b.kind != CONSTANT or b.value == 0:
-            s.code += asm.cbnz(wide, divisor, 8)
-            s.code += asm.udf(TRAP_DIVIDE_BY_ZERO)
-        if is_signed and not remainder and (b.kind != CONSTANT or signed(b.value, bits) == -1):
-            # The most negative number less 1 overflows; of any other divisor than -1 the flags are cleared.
-            s.code += asm.cmp_ri(wide, divisor, -1)
-            s.code += asm.ccmp_ri(asm.CC_EQ, wide, dividend, 1, 0)
-            s.code += asm.b_cond(asm.CC_VC, 8)
-            s.code += asm.udf(TRAP_INTEGER_OVERFLOW)
-        dst = s.destination(sink, a.bit | b.bit)
-        if not remainder:
-            s.code += divide(wide, dst, dividend, divisor)
-            return s.result(type_, dst, sink, a.bit | b.bit)
-        # The most negative number modulo -1 comes out as 0, since its quotient wraps around. With both operands in
-        # scratches, neither is in the destination.
-        quotient = SCRATCH if dividend != SCRATCH else SCRATCH2 if divisor != SCRATCH2 else dst
-        s.code += divide(wide, quotient, dividend, divisor)
-        s.code += asm.msub(wide, dst, quotient, divisor, dividend)
         return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
@@ -242,28 +158,6 @@ def test_zero(s: Selection, sink: Operand | None, wide: int, a: Operand) -> Oper
     return materialise(s, sink, asm.CC_EQ, a.bit)
 
 
-def _count_bits(name: str, wide: int) -> Rule:
-    type_ = I64 if wide else I32
-
-    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-        dst = s.destination(sink, a.bit)
-        source = s.in_register(a)
-        if name == "clz":
-            s.code += asm.clz(wide, dst, source)
-        elif name == "ctz":
-            s.code += asm.rbit(wide, dst, source)
-            s.code += asm.clz(wide, dst, dst)
-        else:
-            # Only vector registers count bits: of each byte, and the sum of these.
-            s.code += asm.fmov_to(wide, FLOAT_SCRATCH, source)
-            s.code += asm.cnt(FLOAT_SCRATCH, FLOAT_SCRATCH)
-            s.code += asm.addv(FLOAT_SCRATCH, FLOAT_SCRATCH)
-            s.code += asm.fmov_from(0, dst, FLOAT_SCRATCH)
-        return s.result(type_, dst, sink, a.bit)
-
-    return rule
-
-
 def _extend(name: str, source_bits: int, wide: int) -> Rule:
     type_ = I64 if wide else I32
 
@@ -333,21 +227,9 @@ def _rules() -> dict[str, Rule]:
         for name, op in (("and", asm.AND), ("or", asm.ORR), ("xor", asm.EOR)):
             rules[f"{type_name}.{name}"] = _logic(op, wide)
         rules[f"{type_name}.mul"] = _multiply(wide)
-        for name, op in (("shl", asm.LSL), ("shr_s", asm.ASR), ("shr_u", asm.LSR), ("rotr", asm.ROR)):
-            rules[f"{type_name}.{name}"] = _shift(op, wide)
-        rules[f"{type_name}.rotl"] = _rotate_left(wide)
-        for name, is_signed, remainder in (
-            ("div_s", True, False),
-            ("div_u", False, False),
-            ("rem_s", True, True),
-            ("rem_u", False, True),
-        ):
-            rules[f"{type_name}.{name}"] = _divide(wide, is_signed, remainder)
         for name, condition in _CONDITIONS.items():
             rules[f"{type_name}.{name}"] = _compare(condition, wide)
         rules[f"{type_name}.eqz"] = _is_zero(wide)
-        for name in ("clz", "ctz", "popcnt"):
-            rules[f"{type_name}.{name}"] = _count_bits(name, wide)
         rules[f"{type_name}.extend8_s"] = _extend("sign", 8, wide)
         rules[f"{type_name}.extend16_s"] = _extend("sign", 16, wide)
     rules["i64.extend32_s"] = _extend("sign", 32, 1)
@@ -358,8 +240,3 @@ def _rules() -> dict[str, Rule]:
 
 
 RULES = _rules()
-
-
-def claims(name: str) -> int:
-    """Mask of the registers that the instruction ``name`` needs for itself: no instruction does."""
-    return 0

@@ -15,7 +15,7 @@ from .asm import mov_ri, mov_rr
 from .conditions import tested
 from .encoding import arithmetic_immediate, logical_immediate, word
 from .integers import RULES as _INTEGER_RULES
-from .integers import claims, select
+from .integers import select
 from .regs import FLOAT_PINNED as PINNED_FLOATS
 from .regs import MEMORY_BASE, SCRATCH, SCRATCH2
 from .regs import PINNED as PINNED_INTS
@@ -63,18 +63,23 @@ def _count_free(free: int) -> bool:
     return used_ints > _MOST_INTS or (FLOAT_TEMPORARIES & ~free).bit_count() > _MOST_FLOATS
 
 
+#: Modules of rules that are loaded when one of theirs is first needed: most small modules have integers only, and
+#: neither shift nor divide.
+_OF_INTEGERS = ("bits", "division")
+_OF_FLOATS = ("floats", "conversions")
+
+
 def rule(name: str) -> Callable[..., Operand]:
     """The rule of the simple instruction ``name``; :func:`lower` applies it."""
-    found = _rules.get(name)
-    if found is None:
-        # Floats and conversions are loaded when a module first uses them: most small ones do not.
-        from .conversions import RULES as conversion_rules
-        from .floats import RULES as float_rules
+    for topic in _OF_FLOATS if "f32" in name or "f64" in name else _OF_INTEGERS:
+        if name in _rules:
+            break
+        _load_rules(topic)
+    return _rules[name]
 
-        _rules.update(float_rules)
-        _rules.update(conversion_rules)
-        found = _rules[name]
-    return found
+
+def _load_rules(topic: str) -> None:
+    _rules.update(__import__(f"{__package__}.{topic}", fromlist=("RULES",)).RULES)
 
 
 #: Instructions that there are rules for together with the next one.
@@ -88,9 +93,15 @@ def fusion(first: str, second: str, by_constant: bool) -> Callable[..., Operand]
     return RULES.get((first, second, by_constant))
 
 
+def claims(name: str) -> int:
+    """Mask of the registers that the instruction ``name`` needs for itself: no instruction does."""
+    return 0
+
+
 def load_all() -> None:
     """Load the rules that are else loaded when an instruction first needs them."""
-    rule("f32.add")
+    for topic in (*_OF_INTEGERS, *_OF_FLOATS):
+        _load_rules(topic)
     fusion("", "", False)
     _memory()
 

@@ -56,11 +56,16 @@ def _count(w: int, imm: int) -> bytes:
 
 
 def __getattr__(name: str) -> object:
+    """Load the encoders of SSE instructions, at the first use of one."""
     from . import asm_sse
 
-    found: object = getattr(asm_sse, name)
-    globals()[name] = found
-    return found
+    here = globals()
+    here.update([(name, getattr(asm_sse, name)) for name in asm_sse.__all__])
+    # CPython reads names more slowly from a module that has this function.
+    here.pop("__getattr__", None)
+    if name not in here:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return here[name]
 
 
 # -- the eight classic operations, and test --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Rules of the integer instructions.
+"""Rules of the integer instructions, but for :mod:`.bits` and :mod:`.division`.
 
 A rule is ``rule(s, sink, *operands) -> result entry``: it appends code to the :class:`Selection` ``s`` and says where
 the result is. ``sink`` is the pinned local that takes the result, ``WANT_FLAGS`` where a comparison may stay in the
@@ -7,10 +7,10 @@ flags, or ``None``.
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, FLAGS, I32, I64, REGISTER, WANT_FLAGS, Operand, flags
-from . import asm, features
+from ..operand import CONSTANT, FLAGS, I32, I64, WANT_FLAGS, Operand, flags
+from . import asm
 from .conditions import FLOAT_EQUAL, FLOAT_NOT_EQUAL, SWAPPED, invert
-from .regs import RAX, RBP, RCX, RDX
+from .regs import RBP
 from .selection import INT_TEMPORARIES, Selection, in_memory, signed
 
 TYPE_CHECKING = False
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Rule = Callable[..., Operand]
-
-_RAX, _RCX, _RDX = 1 << RAX, 1 << RCX, 1 << RDX
-
-
-def _is_power_of_two(value: int) -> bool:
-    return value > 0 and value & (value - 1) == 0
 
 
 def _binary(op: int, wide: int, commutative: bool) -> Rule:
@@ -89,112 +83,6 @@ def _multiply(wide: int) -> Rule:
         else:
             s.code += asm.imul_rm(wide, dst, RBP, b.offset)
         return s.result(type_, dst, sink, a.bit | b.bit)
-
-    return rule
-
-
-def _shift(op: int, wide: int) -> Rule:
-    type_ = I64 if wide else I32
-    mask = 63 if wide else 31
-    with_count_register = {asm.SHL: asm.shlx, asm.SHR: asm.shrx, asm.SAR: asm.sarx}.get(op)
-
-    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
-        if b.kind == CONSTANT:
-            dst = s.destination(sink, a)
-            count = b.value & mask
-            if op in (asm.ROL, asm.ROR) and features.BMI2 and count and a.reg >= 0 and a.reg != dst:
-                s.code += asm.rorx(wide, dst, a.reg, count if op == asm.ROR else mask + 1 - count)
-                return s.result(type_, dst, sink, a.bit | b.bit)
-            s.load(dst, a)
-            if count:
-                s.code += asm.shift_ri(op, wide, dst, count)
-                s.immediate_end = len(s.code)
-            return s.result(type_, dst, sink, a.bit | b.bit)
-        if with_count_register is not None and features.BMI2:
-            dst = s.destination(sink, a, b)
-            source = a.reg
-            if source < 0:
-                source = dst if dst != b.reg else s.scratch()
-                s.load(source, a)
-            s.code += with_count_register(wide, dst, source, s.in_register(b))
-            return s.result(type_, dst, sink, a.bit | b.bit)
-        # The count has to be in cl. The compiler has made sure that rcx is free or holds one of the operands.
-        work = s.scratch(_RCX)
-        s.load(work, a)
-        s.load(RCX, b)
-        s.code += asm.shift_rcl(op, wide, work)
-        if sink is not None:
-            dst = sink.reg
-        elif a.kind == REGISTER and a.reg != RCX:
-            dst = a.reg
-        elif b.kind == REGISTER and b.reg != RCX:
-            dst = b.reg
-        else:
-            dst = work
-            s.borrowed &= ~(1 << work)
-        if dst != work:
-            s.code += asm.mov_rr(wide, dst, work)
-        return s.result(type_, dst, sink, a.bit | b.bit)
-
-    return rule
-
-
-def _unsigned_by_power(
-    s: Selection, sink: Operand | None, wide: int, remainder: bool, a: Operand, b: Operand
-) -> Operand:
-    """Unsigned division or remainder by a constant power of two: a shift or a mask."""
-    type_ = I64 if wide else I32
-    dst = s.destination(sink, a)
-    s.load(dst, a)
-    if not remainder:
-        if b.value > 1:
-            s.code += asm.shift_ri(asm.SHR, wide, dst, b.value.bit_length() - 1)
-    else:
-        mask = b.value - 1
-        if mask < 1 << 31:
-            s.code += asm.alu_ri(asm.AND, wide, dst, mask)
-        else:
-            scratch = s.scratch()
-            s.code += asm.mov_ri(scratch, mask)
-            s.code += asm.alu_rr(asm.AND, wide, dst, scratch)
-    return s.result(type_, dst, sink, a.bit | b.bit)
-
-
-def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
-    type_ = I64 if wide else I32
-    bits = 64 if wide else 32
-
-    def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
-        if not is_signed and b.kind == CONSTANT and _is_power_of_two(b.value):
-            return _unsigned_by_power(s, sink, wide, remainder, a, b)
-        # rdx:rax is the dividend. The compiler has made sure that no temporary holds anything but the operands.
-        # The divisor is always in a register: the trap's cause is found by reading it.
-        divisor = b.reg
-        if divisor in (RAX, RDX, -1):
-            divisor = s.scratch(_RAX | _RDX)
-            s.load(divisor, b)
-        s.load(RAX, a)
-        if not is_signed:
-            s.code += asm.zero(RDX)
-            s.code += asm.div_r(wide, divisor)
-        else:
-            extend = asm.cqo() if wide else asm.cdq()
-            divide = extend + asm.idiv_r(wide, divisor)
-            if remainder and not (b.kind == CONSTANT and signed(b.value, bits) != -1):
-                # The most negative number modulo -1 is 0, but its quotient does not fit and would trap.
-                minus_one = asm.zero(RDX)
-                s.code += asm.alu_ri(asm.CMP, wide, divisor, -1)
-                s.code += asm.jcc_rel8(asm.CC_NE, len(minus_one) + 2)
-                s.code += minus_one
-                s.code += asm.jmp_rel8(len(divide))
-            s.code += divide
-        out = RDX if remainder else RAX
-        if sink is not None:
-            s.code += asm.mov_rr(wide, sink.reg, out)
-            return s.result(type_, out, sink, a.bit | b.bit)
-        s.free &= ~(1 << out)
-        s.borrowed &= ~(1 << out)
-        return s.result(type_, out, None, a.bit | b.bit)
 
     return rule
 
@@ -269,39 +157,6 @@ def test_zero(s: Selection, wide: int, a: Operand) -> None:
         s.code += asm.test_rr(wide, reg, reg)
     else:
         s.code += asm.alu_mi(asm.CMP, wide, RBP, a.offset, 0)
-
-
-def _count_bits(name: str, wide: int) -> Rule:
-    type_ = I64 if wide else I32
-    bits = 64 if wide else 32
-
-    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-        dst = s.destination(sink, a)
-        source = a.reg
-        if source < 0:
-            s.load(dst, a)
-            source = dst
-        if name == "clz" and not features.LZCNT:
-            # bsr leaves its destination undefined for 0, so 2*bits - 1 stands in: xor with bits - 1 makes it bits.
-            for_zero = s.scratch()
-            s.code += asm.bsr(wide, dst, source)
-            s.code += asm.mov_ri(for_zero, 2 * bits - 1)
-            s.code += asm.cmovcc_rr(asm.CC_E, wide, dst, for_zero)
-            s.code += asm.alu_ri(asm.XOR, wide, dst, bits - 1)
-        elif name == "ctz" and not features.BMI1:
-            for_zero = s.scratch()
-            s.code += asm.bsf(wide, dst, source)
-            s.code += asm.mov_ri(for_zero, bits)
-            s.code += asm.cmovcc_rr(asm.CC_E, wide, dst, for_zero)
-        elif name == "clz":
-            s.code += asm.lzcnt(wide, dst, source)
-        elif name == "ctz":
-            s.code += asm.tzcnt(wide, dst, source)
-        else:
-            s.code += asm.popcnt(wide, dst, source)
-        return s.result(type_, dst, sink, a.bit)
-
-    return rule
 
 
 def _extend(name: str, source_bits: int, wide: int) -> Rule:
@@ -402,26 +257,9 @@ def _rules() -> dict[str, Rule]:
         ):
             rules[f"{type_name}.{name}"] = _binary(op, wide, commutative)
         rules[f"{type_name}.mul"] = _multiply(wide)
-        for name, op in (
-            ("shl", asm.SHL),
-            ("shr_s", asm.SAR),
-            ("shr_u", asm.SHR),
-            ("rotl", asm.ROL),
-            ("rotr", asm.ROR),
-        ):
-            rules[f"{type_name}.{name}"] = _shift(op, wide)
-        for name, is_signed, remainder in (
-            ("div_s", True, False),
-            ("div_u", False, False),
-            ("rem_s", True, True),
-            ("rem_u", False, True),
-        ):
-            rules[f"{type_name}.{name}"] = _divide(wide, is_signed, remainder)
         for name, condition in _CONDITIONS.items():
             rules[f"{type_name}.{name}"] = _compare(condition, wide)
         rules[f"{type_name}.eqz"] = _is_zero(wide)
-        for name in ("clz", "ctz", "popcnt"):
-            rules[f"{type_name}.{name}"] = _count_bits(name, wide)
         rules[f"{type_name}.extend8_s"] = _extend("sign", 8, wide)
         rules[f"{type_name}.extend16_s"] = _extend("sign", 16, wide)
     rules["i64.extend32_s"] = _extend("sign", 32, 1)
@@ -432,16 +270,3 @@ def _rules() -> dict[str, Rule]:
 
 
 RULES = _rules()
-
-
-def claims(name: str) -> int:
-    """Mask of the registers that the instruction ``name`` needs for itself.
-
-    The compiler frees them of all but the operands.
-    """
-    operation = name[4:]
-    if operation in ("div_s", "div_u", "rem_s", "rem_u"):
-        return INT_TEMPORARIES  # rax, rdx, and one for the divisor
-    if operation in ("rotl", "rotr") or (operation in ("shl", "shr_s", "shr_u") and not features.BMI2):
-        return _RCX
-    return 0

@@ -8,10 +8,9 @@ hottest line, and calls :func:`lower` and its siblings only for what is new.
 from __future__ import annotations
 
 from ..operand import BARRIER, CONSTANT, I32, I64, Operand, is_float, register
-from . import features
 from .asm import mov_ri
 from .integers import RULES as _INTEGER_RULES
-from .integers import claims, select
+from .integers import select
 from .regs import FLOAT_PINNED as PINNED_FLOATS
 from .regs import PINNED as PINNED_INTS
 from .selection import ALL_FREE, FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection
@@ -43,6 +42,8 @@ _rules: dict[str, Callable[..., Operand]] = dict(_INTEGER_RULES)
 
 def configure(bmi1: bool, bmi2: bool, lzcnt: bool) -> None:
     """Say which processor extensions to use, and forget choices made for others."""
+    from . import features
+
     features.configure(bmi1, bmi2, lzcnt)
     MEMO.clear()
 
@@ -64,18 +65,23 @@ def _count_free(free: int) -> bool:
     return used_ints > _MOST_INTS or (FLOAT_TEMPORARIES & ~free).bit_count() > _MOST_FLOATS
 
 
+#: Modules of rules that are loaded when one of theirs is first needed: most small modules have integers only, and
+#: neither shift nor divide.
+_OF_INTEGERS = ("bits", "division")
+_OF_FLOATS = ("floats", "conversions")
+
+
 def rule(name: str) -> Callable[..., Operand]:
     """The rule of the simple instruction ``name``; :func:`lower` applies it."""
-    found = _rules.get(name)
-    if found is None:
-        # Floats and conversions are loaded when a module first uses them: most small ones do not.
-        from .conversions import RULES as conversion_rules
-        from .floats import RULES as float_rules
+    for topic in _OF_FLOATS if "f32" in name or "f64" in name else _OF_INTEGERS:
+        if name in _rules:
+            break
+        _load_rules(topic)
+    return _rules[name]
 
-        _rules.update(float_rules)
-        _rules.update(conversion_rules)
-        found = _rules[name]
-    return found
+
+def _load_rules(topic: str) -> None:
+    _rules.update(__import__(f"{__package__}.{topic}", fromlist=("RULES",)).RULES)
 
 
 #: Instructions that there are rules for together with the next one: none.
@@ -87,10 +93,28 @@ def fusion(first: str, second: str, by_constant: bool) -> Callable[..., Operand]
     return None
 
 
+def claims(name: str) -> int:
+    """Mask of the registers that the instruction ``name`` needs for itself.
+
+    The compiler frees them of all but the operands.
+    """
+    operation = name[4:]
+    if operation in ("div_s", "div_u", "rem_s", "rem_u"):
+        return INT_TEMPORARIES  # rax, rdx, and one for the divisor
+    if operation in ("shl", "shr_s", "shr_u", "rotl", "rotr"):
+        from .bits import claims as claims_of_bits
+
+        return claims_of_bits(operation)
+    return 0
+
+
 def load_all() -> None:
     """Load the rules that are else loaded when an instruction first needs them, and ask the processor what it has."""
-    rule("f32.add")
+    for topic in (*_OF_INTEGERS, *_OF_FLOATS):
+        _load_rules(topic)
     _memory()
+    from . import features
+
     _ = features.BMI2
 
 

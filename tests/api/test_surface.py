@@ -63,7 +63,7 @@ STARTED_WITH = """
 #: The same of the backend that runs. What another backend loads is not counted here.
 STARTED_WITH_OF = {
     "x86_64": """
-        asm asm_mov asm_sse conditions control encoding fault_handler features frames integers labels regs selection
+        asm asm_mov conditions control encoding fault_handler frames integers labels regs selection
         signatures stubs target
     """.split(),
 }

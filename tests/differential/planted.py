@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.differential.planting import Fault
 
 _INTEGERS = "backends/x86_64/integers.py"
+_BITS = "backends/x86_64/bits.py"
+_DIVISION = "backends/x86_64/division.py"
 _FLOATS = "backends/x86_64/floats.py"
 _CONVERSIONS = "backends/x86_64/conversions.py"
 _MEMORY = "backends/x86_64/memory.py"
@@ -45,28 +47,28 @@ FAULTS = [
     Fault(
         "remainder-by-minus-one",
         "the most negative number modulo -1 left to idiv, which traps",
-        _INTEGERS,
+        _DIVISION,
         "            if remainder and not (",
         "            if False and not (",
     ),
     Fault(
         "wide-shift-count",
         "the count of a 64-bit shift taken modulo 32",
-        _INTEGERS,
+        _BITS,
         "    mask = 63 if wide else 31\n",
         "    mask = 31\n",
     ),
     Fault(
         "divide-by-power",
         "a strength reduction that is off by one",
-        _INTEGERS,
+        _DIVISION,
         "b.value.bit_length() - 1)",
         "b.value.bit_length())",
     ),
     Fault(
         "clz-of-zero",
         "the special value for a count of leading zeros of 0 is off by one",
-        _INTEGERS,
+        _BITS,
         "2 * bits - 1)\n            s.code += asm.cmovcc_rr",
         "2 * bits - 2)\n            s.code += asm.cmovcc_rr",
     ),
@@ -87,9 +89,9 @@ FAULTS = [
     Fault(
         "shift-count-in-rcx",
         "a register that an instruction needs for itself, and that nobody is moved out of",
-        _INTEGERS,
-        "        return _RCX\n",
-        "        return 0\n",
+        _BITS,
+        " else _RCX\n",
+        " else 0\n",
     ),
     # -- floats and conversions --
     Fault(
