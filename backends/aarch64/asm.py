@@ -49,12 +49,14 @@ FPCR, CTR_EL0 = 0x5A20, 0x5801
 
 def __getattr__(name: str) -> object:
     """Load the encoders of floating-point and vector instructions, at the first use of one."""
-    from . import asm_simd
-
     here = globals()
-    here.update([(name, getattr(asm_simd, name)) for name in asm_simd.__all__])
-    # CPython reads names more slowly from a module that has this function.
-    here.pop("__getattr__", None)
+    # The import system asks every module for "__path__".
+    if not name.startswith("__"):
+        from . import asm_simd
+
+        here.update([(name, getattr(asm_simd, name)) for name in asm_simd.__all__])
+        # CPython reads names more slowly from a module that has this function.
+        here.pop("__getattr__", None)
     if name not in here:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return here[name]

@@ -57,12 +57,14 @@ def _count(w: int, imm: int) -> bytes:
 
 def __getattr__(name: str) -> object:
     """Load the encoders of SSE instructions, at the first use of one."""
-    from . import asm_sse
-
     here = globals()
-    here.update([(name, getattr(asm_sse, name)) for name in asm_sse.__all__])
-    # CPython reads names more slowly from a module that has this function.
-    here.pop("__getattr__", None)
+    # The import system asks every module for "__path__".
+    if not name.startswith("__"):
+        from . import asm_sse
+
+        here.update([(name, getattr(asm_sse, name)) for name in asm_sse.__all__])
+        # CPython reads names more slowly from a module that has this function.
+        here.pop("__getattr__", None)
     if name not in here:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return here[name]

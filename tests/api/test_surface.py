@@ -53,7 +53,7 @@ STARTED_WITH = """
     backends backends.abi backends.convention backends.operand
     binary binary.decoder binary.leb128 binary.module_info binary.sections binary.support binary.validate
     calls
-    compiler compiler.control_flow compiler.errors compiler.function compiler.handlers compiler.labels compiler.locals
+    compiler compiler.blocks compiler.errors compiler.function compiler.handlers compiler.labels compiler.locals
     compiler.module compiler.tables
     config engine errors func instance instantiation layout module opcodes
     runtime runtime.adapters runtime.blocks runtime.calls runtime.code_memory runtime.context runtime.faults

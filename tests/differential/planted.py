@@ -17,7 +17,8 @@ _SELECTION = "backends/x86_64/selection.py"
 _BULK = "backends/x86_64/bulk.py"
 _STUBS = "backends/x86_64/stubs.py"
 _FUNCTION = "compiler/function.py"
-_BRANCHES = "compiler/control_flow.py"
+_BLOCKS = "compiler/blocks.py"
+_BRANCHES = "compiler/branches.py"
 _CALLS_OF_COMPILER = "compiler/calls.py"
 
 #: Their names are what `python -m tests.differential.faults NAME` takes.
@@ -286,7 +287,7 @@ FAULTS = [
     Fault(
         "result-of-dead-end",
         "a block whose end is not reached from inside, taken for one whose result is where it was",
-        _BRANCHES,
+        _BLOCKS,
         " or opcode == FUNCTION or c.dead\n",
         " or opcode == FUNCTION\n",
     ),

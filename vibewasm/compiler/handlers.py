@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 #: Instructions by the module of this package that handles them; everything else is in :data:`_DEFAULT`.
 _TOPICS = {
-    "control_flow": "unreachable nop block loop if else end br br_if br_table return drop select",
+    "blocks": "nop block loop if else end",
+    "branches": "unreachable br br_if br_table return",
+    "parametric": "drop select",
     "calls": "call call_indirect",
     "fusion": "i32.shl i32.shr_s i32.shr_u i32.mul i64.shl i64.shr_s i64.shr_u i64.mul",
     "operations": "memory.grow memory.init data.drop memory.copy memory.fill "
@@ -58,10 +60,8 @@ def _find(c: FunctionCompiler, pc: int) -> int:
 
 
 def load_all() -> None:
-    """Load the modules of all topics, and what skips unreachable code, which else happens when the first instruction
-    of each is met.
-    """
-    for topic in (*_TOPICS, _DEFAULT, "unreachable"):
+    """Load the modules of all topics, which else happens when the first instruction of each is met."""
+    for topic in (*_TOPICS, _DEFAULT):
         __import__(f"{__package__}.{topic}")
 
 

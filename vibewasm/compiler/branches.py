@@ -1,0 +1,235 @@
+"""Branches, one function an instruction (core specification, "Control Instructions"); see :mod:`.blocks` for what a
+handler is.
+"""
+
+from __future__ import annotations
+
+from ..backends.operand import I32, Operand, register
+from .blocks import move_top_to_result
+from .errors import BodyFault
+from .function import FunctionCompiler
+from .labels import LOOP, Label
+from .unreachable import skip_unreachable
+
+TRAP_UNREACHABLE = 1
+
+
+def unreachable(c: FunctionCompiler, pc: int) -> int:
+    """``unreachable``: trap."""
+    if pc > c.end:
+        raise BodyFault("unexpected end", malformed=True)
+    c.out += c.env.traps.get(TRAP_UNREACHABLE) or c.env.trap(TRAP_UNREACHABLE)
+    return after_branch(c, pc)
+
+
+def after_branch(c: FunctionCompiler, pc: int) -> int:
+    """Skip what cannot be reached, validating it; the next instruction is the ``end`` or ``else`` of the innermost
+    block.
+    """
+    c.dead = True
+    label = c.labels[-1]
+    del c.stack[label.height + 1 :]
+    c.free = c.target.ALL_FREE
+    if c.code[pc] == 0x0B and pc < c.end:
+        # The usual case: nothing at all behind the branch.
+        return pc
+    return skip_unreachable(c, pc)
+
+
+def _label(c: FunctionCompiler, depth: int) -> Label:
+    if depth >= len(c.labels):
+        raise BodyFault(f"unknown label {depth}")
+    return c.labels[-1 - depth]
+
+
+def _in_register(label: Label) -> bool:
+    """Whether the label takes a single result, in the result register; everything else it takes is in slots."""
+    return len(label.types) == 1 and label.opcode != LOOP
+
+
+def _target_slot(c: FunctionCompiler, label: Label) -> int:
+    """Frame offset of the first slot of what a branch to the label carries."""
+    return c.slot_base + c.step * (label.height + 1 - label.depth)
+
+
+def _move_to_label(c: FunctionCompiler, label: Label) -> bytes:
+    """Code that copies a branch's values, which are in their own slots, to the slots that the label expects them in."""
+    count = len(label.types)
+    if not count:
+        return b""
+    source = c.slot_offset(len(c.stack) - count)
+    target = _target_slot(c, label)
+    return b"" if source == target else c.env.frames.copy_slots(count, source, target)
+
+
+def _jump_to(c: FunctionCompiler, label: Label) -> None:
+    if label.opcode == LOOP:
+        c.out += c.env.control.jump_back(len(c.out) - label.target)
+    else:
+        c.out += c.env.jump
+        label.fixups.append(len(c.out))
+
+
+def br(c: FunctionCompiler, pc: int) -> int:
+    """``br l``."""
+    depth = c.code[pc]
+    pc += 1
+    if depth > 127:
+        pc, depth = c.read_unsigned(pc - 1)
+    labels = c.labels
+    label = labels[-1 - depth] if depth < len(labels) else _label(c, depth)
+    if label.types or label.opcode == LOOP:
+        _branch(c, label, "br")
+    else:
+        out = c.out
+        out += c.env.jump
+        label.fixups.append(len(out))
+    if c.code[pc] != 0x0B or pc >= c.end:
+        return after_branch(c, pc)
+    # What after_branch does where nothing at all is behind the branch, as usual.
+    c.dead = True
+    del c.stack[labels[-1].height + 1 :]
+    c.free = c.target.ALL_FREE
+    return pc
+
+
+def return_(c: FunctionCompiler, pc: int) -> int:
+    """``return``: a branch to the function's label."""
+    _branch(c, c.labels[0], "return")
+    return after_branch(c, pc)
+
+
+def _branch(c: FunctionCompiler, label: Label, instruction: str) -> None:
+    if label.types:
+        c.check_top(instruction, label.types)
+        if _in_register(label):
+            move_top_to_result(c, label.types[0], c.free)
+        else:
+            c.flush()
+            c.out += _move_to_label(c, label)
+    _jump_to(c, label)
+
+
+def br_if(c: FunctionCompiler, pc: int) -> int:
+    """``br_if l``."""
+    depth = c.code[pc]
+    pc += 1
+    if depth > 127:
+        pc, depth = c.read_unsigned(pc - 1)
+    stack = c.stack
+    condition = stack.pop() if stack[-1].type == I32 else c.pop("br_if", I32)
+    labels = c.labels
+    label = labels[-1 - depth] if depth < len(labels) else _label(c, depth)
+    env = c.env
+    out = c.out
+    if label.types:
+        c.check_top("br_if", label.types)
+        if _in_register(label):
+            condition = _prepare_result(c, label.types[0], condition)
+        else:
+            c.flush()
+            moves = _move_to_label(c, label)
+            if moves:
+                c.free |= condition.bit
+                sites = []
+                for piece in env.branch_unless(condition):
+                    out += piece
+                    sites.append(len(out))
+                out += moves
+                _jump_to(c, label)
+                c.emit_fixups(sites, len(out))
+                return pc
+    bit = condition.bit
+    if bit:
+        c.free |= bit
+    if label.opcode == LOOP:
+        test, holds = env.test(condition)
+        out += test
+        out += env.control.jump_back_if(holds, len(out) - label.target)
+    else:
+        fixups = label.fixups
+        for piece in env.branches.get(condition) or env.branch_if(condition):
+            out += piece
+            fixups.append(len(out))
+    return pc
+
+
+def _prepare_result(c: FunctionCompiler, type_: int, condition: Operand) -> Operand:
+    """Put the value of a conditional branch into the result register, where it stays if the branch is not taken.
+
+    Returns:
+        where the condition is now: it may have been in the way.
+    """
+    wanted = register(type_, c.target.RESULT_REGISTER)
+    if c.stack[-1] is wanted:
+        return condition
+    if condition.bit == wanted.bit:
+        text, moved, free = c.target.copy_to_temporary(condition, c.free)
+        c.out += text
+        c.free = free | condition.bit
+        condition = moved
+    c.free = c.evict(wanted.bit, c.free, (condition, c.stack[-1]))
+    move_top_to_result(c, type_, c.free)
+    return condition
+
+
+def br_table(c: FunctionCompiler, pc: int) -> int:
+    """``br_table l* l``."""
+    pc, count = c.read_unsigned(pc)
+    if count > c.end - pc:
+        raise BodyFault("unexpected end", malformed=True)
+    depths = c.code[pc : pc + count + 1]
+    if max(depths) < 128:
+        pc += count + 1
+    else:
+        depths.clear()
+        for _ in range(count + 1):
+            pc, depth = c.read_unsigned(pc)
+            depths.append(depth)
+    if pc > c.end:
+        raise BodyFault("unexpected end", malformed=True)
+    index = c.pop("br_table", I32)
+    default = _label(c, depths[-1])
+    arity = len(default.types)
+    distinct: dict[int, Label] = {}
+    for depth in depths:
+        if depth not in distinct:
+            label = distinct[depth] = _label(c, depth)
+            if len(label.types) != arity:
+                raise BodyFault("type mismatch: the labels of br_table take different numbers of values")
+            c.check_top("br_table", label.types)
+    if arity:
+        c.flush()
+    c.free |= index.bit
+    out = c.out
+    text, reg, scratch = c.env.control.table_index(index)
+    out += text
+    bound, table, go = c.env.control.jump_table(reg, count, scratch, c.env.reach)
+    out += bound
+    default_site = len(out)
+    out += table
+    table_site = len(out)
+    out += go
+    # A target that needs its values moved, or that is a loop's header far away, gets a few instructions of its own.
+    stubs: dict[int, Label | int] = {}
+    for depth, label in distinct.items():
+        if not arity:
+            stubs[depth] = label
+            continue
+        stubs[depth] = len(out)
+        if _in_register(label):
+            type_ = label.types[0]
+            wanted = register(type_, c.target.RESULT_REGISTER)
+            out += c.target.move_to_register(c.stack[-1], wanted.reg, 0)
+        else:
+            out += _move_to_label(c, label)
+        _jump_to(c, label)
+    c.jump_tables.append((table_site, [stubs[depth] for depth in depths[:-1]]))
+    default_stub = stubs[depths[-1]]
+    if isinstance(default_stub, int):
+        c.emit_fixups([default_site], default_stub)
+    elif default_stub.opcode == LOOP:
+        c.emit_fixups([default_site], default_stub.target)
+    else:
+        default_stub.fixups.append(default_site)
+    return after_branch(c, pc)
