@@ -66,7 +66,8 @@ MAX_HEIGHT = 1 << 20
 #: More arguments of a call than this are passed in loops.
 MANY_ARGUMENTS = 24
 
-_SMALL_CONSTANTS = tuple(constant(I32, byte if byte < 64 else (byte - 128) & 0xFFFFFFFF) for byte in range(128))
+#: Constants of one byte by that byte, made when they are first met.
+_SMALL_CONSTANTS: list[Operand | None] = [None] * 128
 _ZERO_ADDRESS = constant(I32, 0)
 #: ``br_if``, ``if``, ``select`` and ``i32.eqz`` take a comparison from the flags.
 _TAKES_FLAGS = frozenset((0x0D, 0x04, 0x1B, 0x45))
@@ -97,6 +98,12 @@ def simplify(op: int, b: Operand) -> tuple[int, Operand]:
     if op in _SHIFTS:
         return op, constant(b.type, value & (31 if op < 0x7C else 63))
     return op, b
+
+
+def _small_constant(byte: int) -> Operand:
+    """The constant that one byte encodes, kept in :data:`_SMALL_CONSTANTS`."""
+    found = _SMALL_CONSTANTS[byte] = constant(I32, byte if byte < 64 else (byte - 128) & 0xFFFFFFFF)
+    return found
 
 
 class FunctionCompiler:
@@ -251,7 +258,7 @@ class FunctionCompiler:
             if kind is i32_const:
                 byte = code[pc + 1]
                 if byte < 128:
-                    b = small_constants[byte]
+                    b = small_constants[byte] or _small_constant(byte)
                     pc += 2
                 else:
                     value = byte & 127
