@@ -20,8 +20,8 @@ class Config:
         compilation: ``"lazy"`` checks and compiles a function body at its first call, so start-up costs what is used;
             an invalid body is found only when it is reached. ``"lazy-translation"`` checks all bodies when the module
             is made and compiles at first call. ``"eager"`` does both at once.
-        checked: compile code that verifies the engine's own invariants while it runs. Slower; meant for tests of
-            vibewasm.
+        checked: compile code that verifies the engine's own invariants while it runs, and verify the compiler's while
+            it compiles; a fault of either is an ``AssertionError`` or a trap. Slower; meant for tests of vibewasm.
         fuel: compile code that counts; see :attr:`vibewasm.Store.fuel`.
         explicit_bounds: check memory bounds by code, not by unmapped address space. Slower; the engine turns it on by
             itself where 8 GiB of address space cannot be reserved for a memory.

@@ -43,6 +43,7 @@ from .tables import (
     LOCAL_SET,
     SIGNATURES,
     STORE,
+    TAKES_FLAGS,
     TAKES_NO_CONSTANT,
 )
 
@@ -69,8 +70,6 @@ MANY_ARGUMENTS = 24
 #: Constants of one byte by that byte, made when they are first met.
 _SMALL_CONSTANTS: list[Operand | None] = [None] * 128
 _ZERO_ADDRESS = constant(I32, 0)
-#: ``br_if``, ``if``, ``select`` and ``i32.eqz`` take a comparison from the flags.
-_TAKES_FLAGS = frozenset((0x0D, 0x04, 0x1B, 0x45))
 #: Operations and comparisons whose second operand may be an immediate.
 _TAKES_IMMEDIATE = frozenset(
     (
@@ -229,7 +228,7 @@ class FunctionCompiler:
         binary, load, local_set, store = BINARY, LOAD, LOCAL_SET, STORE
         br_if, end = BR_IF, END
         constant_kind, slot_kind = CONSTANT, SLOT
-        small_constants, takes_flags, compares = _SMALL_CONSTANTS, _TAKES_FLAGS, COMPARES
+        small_constants, takes_flags, compares = _SMALL_CONSTANTS, TAKES_FLAGS, COMPARES
         result: Operand
         free = self.free
         pc = 0

@@ -232,6 +232,10 @@ class Locals:
             found = self._long[index] = self._long_entry(index)
         return found
 
+    def is_home(self, entry: Operand) -> bool:
+        """Whether the entry is the home of a local that was asked for."""
+        return entry in self.entries or (self.count > SHORT_INDICES and entry in self._long.values())
+
     def runs(self) -> Iterator[tuple[int, int, Operand]]:
         """The locals from SHORT_INDICES on, as runs: the index of the first, how many, and its home.
 

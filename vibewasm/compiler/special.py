@@ -6,6 +6,7 @@ Recording, checking the engine's invariants, and counting fuel.
 from __future__ import annotations
 
 from ..backends.operand import FLAGS, I32, LOCAL, REGISTER
+from .discipline import Discipline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Special:
     def __init__(self, c: FunctionCompiler, marks: list[tuple[int, int]] | None, checked: bool, fuel: bool) -> None:
         self.c = c
         self.marks = marks
-        self.checked = checked
+        self.discipline = Discipline(c) if checked else None
         self.fuel = fuel
         self._site = -1
         self._cost = 0
@@ -36,8 +37,10 @@ class Special:
         if self.marks is not None:
             self.marks.append((len(c.out), pc))
         top = c.stack[-1]
-        if self.checked and top.type == I32 and top.reg >= 0 and top.kind in (REGISTER, LOCAL):
-            self._check(top.reg)
+        if self.discipline is not None:
+            self.discipline.verify(pc)
+            if top.type == I32 and top.reg >= 0 and top.kind in (REGISTER, LOCAL):
+                self._check(top.reg)
         if self.fuel:
             self._meter(pc, top.kind == FLAGS)
 

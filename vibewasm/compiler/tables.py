@@ -12,6 +12,9 @@ BINARY, UNARY, BR_IF, END, BY_HANDLER = "binary", "unary", "br_if", "end", "by h
 #: Whether an opcode byte is a comparison, of two operands or with zero.
 COMPARES = (False,) * 0x45 + (True,) * 0x22 + (False,) * 0x99
 
+#: ``br_if``, ``if``, ``select`` and ``i32.eqz`` take a comparison from the flags.
+TAKES_FLAGS = frozenset((0x0D, 0x04, 0x1B, 0x45))
+
 #: Types of the operands and of the results by opcode, where they are fixed.
 SIGNATURES: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 

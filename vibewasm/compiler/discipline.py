@@ -1,0 +1,60 @@
+"""The rules that the operand stack obeys between instructions, verified in checked mode before each of them.
+
+A fault here is one of the compiler, not of the module that is compiled: two values in one register, or a register that
+nobody holds and nobody may take, is how a one-pass compiler goes wrong without emitting anything that looks wrong.
+"""
+
+from __future__ import annotations
+
+from ..backends.operand import FLAGS, LOCAL, REGISTER, SLOT
+from ..opcodes import name_of
+from .tables import TAKES_FLAGS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .function import FunctionCompiler
+
+
+class Discipline:
+    """What has to hold of one compilation before every instruction."""
+
+    def __init__(self, c: FunctionCompiler) -> None:
+        self._c = c
+
+    def verify(self, pc: int) -> None:
+        """Look at the entries that are not in their slots, and at the topmost slot.
+
+        Everything below is in slots as well, and stays as it was when this looked at it.
+
+        Raises:
+            AssertionError: a rule is broken; the message says which, and before which instruction.
+        """
+        c = self._c
+        stack = c.stack
+        index = top = len(stack)
+        held = 0
+        while stack[index - 1].kind < SLOT:
+            index -= 1
+            entry = stack[index]
+            if entry.kind == FLAGS and (index != top - 1 or c.code[pc] not in TAKES_FLAGS):
+                raise self._broken(pc, index, "a comparison is left in the flags where nothing takes it from there")
+            if entry.kind == REGISTER and not entry.bit:
+                raise self._broken(pc, index, "the register is no temporary")
+            if entry.kind == LOCAL and not c.locals.is_home(entry):
+                raise self._broken(pc, index, "the entry is not the home of any local")
+            if entry.bit & (c.free | held):
+                raise self._broken(pc, index, "the register is free, or holds another entry as well")
+            held |= entry.bit
+        if c.free | held != c.target.ALL_FREE:
+            lost = c.target.ALL_FREE & ~(c.free | held)
+            raise self._broken(pc, top - 1, f"the temporaries {lost:#x} are neither free nor held by an entry")
+        below = stack[index - 1]
+        if below.kind == SLOT and below.offset != c.slot_base + c.step * (index - 1 - len(c.labels)):
+            raise self._broken(pc, index - 1, "the slot is not that of the entry's place")
+
+    def _broken(self, pc: int, index: int, rule: str) -> AssertionError:
+        c = self._c
+        return AssertionError(
+            f"function {c.self_index}, before {name_of(c.code[pc])} at {c.base + pc:#x}: entry {index} of the operand "
+            f"stack is {c.stack[index]!r}: {rule}"
+        )
