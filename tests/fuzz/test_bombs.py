@@ -21,6 +21,9 @@ LEAST_SECONDS = 0.02
 # Usual programs take about half a microsecond and a few bytes of code for each byte of module.
 SECONDS_PER_BYTE = 100e-6
 CODE_PER_BYTE = 120
+# A machine that is busy with something else can make one measurement look like anything: what is too much is measured
+# again, and the least counts.
+ATTEMPTS = 5
 # What a module may cost however small it is.
 SECONDS_AT_ALL = 0.2
 CODE_AT_ALL = 100_000
@@ -46,14 +49,23 @@ def cost(data: bytes) -> tuple[float, int]:
 @pytest.mark.parametrize(("bomb", "size"), BOMBS.values(), ids=BOMBS.keys())
 def test_costs_grow_with_the_module_and_no_faster(bomb: Bomb, size: int) -> None:
     small, large = bomb(size), bomb(4 * size)
-    small_seconds, small_code = cost(small)
-    large_seconds, large_code = cost(large)
+    small_seconds = large_seconds = float("inf")
+    for _ in range(ATTEMPTS):
+        seconds, small_code = cost(small)
+        small_seconds = min(small_seconds, seconds)
+        seconds, large_code = cost(large)
+        large_seconds = min(large_seconds, seconds)
+        grows = small_seconds > LEAST_SECONDS and large_seconds / small_seconds >= MOST_GROWTH
+        if not grows and all(
+            seconds < SECONDS_AT_ALL + SECONDS_PER_BYTE * len(data)
+            for data, seconds in ((small, small_seconds), (large, large_seconds))
+        ):
+            break
     told = (
         f"{len(small)} bytes: {small_seconds:.3f} s, {small_code} bytes of code; "
         f"{len(large)} bytes: {large_seconds:.3f} s, {large_code} bytes of code"
     )
-    if small_seconds > LEAST_SECONDS:
-        assert large_seconds / small_seconds < MOST_GROWTH, told
+    assert not grows, told
     assert large_code <= max(MOST_GROWTH * small_code, CODE_AT_ALL), told
     for data, seconds, code in ((small, small_seconds, small_code), (large, large_seconds, large_code)):
         assert seconds < SECONDS_AT_ALL + SECONDS_PER_BYTE * len(data), told
