@@ -52,5 +52,6 @@ def backend(name: str) -> Backend:
     """The backend of a processor, one of :data:`TARGETS`."""
     found = _backends.get(name)
     if found is None:
-        found = _backends[name] = Backend(name)
+        # setdefault is atomic, so that two threads get the same one; so it is wherever something is interned.
+        found = _backends.setdefault(name, Backend(name))
     return found

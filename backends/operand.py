@@ -1,8 +1,8 @@
 """Operand stack entries: where a value is while code is being emitted.
 
-An entry is one of six kinds, and each is interned: two entries are the same object exactly when they are equal. So a
-selection of machine code is a pure function of entries and can be memoised by identity, and a type error cannot hide
-behind a memoised selection, because the type is part of the entry.
+An entry is one of six kinds, and each is interned: two entries are the same object exactly when they are equal, also
+where several threads compile. So a selection of machine code is a pure function of entries and can be memoised by
+identity, and a type error cannot hide behind a memoised selection, because the type is part of the entry.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def register(type_: int, reg: int) -> Operand:
     found = _registers.get(type_)
     if found is None:
         shift = 16 if is_float(type_) else 0
-        found = tuple(Operand(REGISTER, type_, number, bit=1 << number + shift) for number in range(32))
-        _registers[type_] = found
+        entries = tuple([Operand(REGISTER, type_, number, bit=1 << number + shift) for number in range(32)])
+        found = _registers.setdefault(type_, entries)
     return found[reg]
 
 
@@ -82,7 +82,7 @@ def pinned_local(type_: int, reg: int) -> Operand:
     """The entry of a local that lives in the register ``reg`` for the whole function."""
     found = _pinned.get(type_)
     if found is None:
-        found = _pinned[type_] = tuple(Operand(LOCAL, type_, number) for number in range(32))
+        found = _pinned.setdefault(type_, tuple([Operand(LOCAL, type_, number) for number in range(32)]))
     return found[reg]
 
 
@@ -93,7 +93,7 @@ def flags(condition: int, bit: int = 0) -> Operand:
     """
     found = _flags.get(condition)
     if found is None:
-        found = _flags[condition] = Operand(FLAGS, I32, value=condition, bit=bit)
+        found = _flags.setdefault(condition, Operand(FLAGS, I32, value=condition, bit=bit))
     return found
 
 
@@ -112,8 +112,7 @@ def _in_frame(table: dict[int, dict[int, Operand]], kind: int, type_: int, offse
     of_type = table.setdefault(type_, {})
     if len(of_type) >= INTERN_LIMIT:
         of_type.clear()
-    entry = of_type[offset] = Operand(kind, type_, offset=offset)
-    return entry
+    return of_type.setdefault(offset, Operand(kind, type_, offset=offset))
 
 
 def slot(type_: int, offset: int) -> Operand:
@@ -139,5 +138,5 @@ def constant(type_: int, value: int) -> Operand:
     if found is None:
         if len(of_type) >= INTERN_LIMIT:
             of_type.clear()
-        found = of_type[value] = Operand(CONSTANT, type_, -1, 0, value)
+        found = of_type.setdefault(value, Operand(CONSTANT, type_, -1, 0, value))
     return found

@@ -62,7 +62,7 @@ class Adapters:
         stubs: the backend's ``stubs`` module.
     """
 
-    __slots__ = ("_bulk", "_enter", "_fixed", "_lazy", "_leave", "_memory", "_stubs")
+    __slots__ = ("_bulk", "_enter", "_fixed", "_lazy", "_lazy_tables", "_leave", "_memory", "_stubs")
 
     def __init__(self, memory: CodeMemory, stubs: Stubs) -> None:
         self._memory = memory
@@ -70,6 +70,8 @@ class Adapters:
         self._enter: dict[str, Callable[..., int]] = {}
         self._leave: dict[str, int] = {}
         self._lazy: list[int] = []
+        #: Address of each piece of lazy entries by the number of its first one.
+        self._lazy_tables: dict[int, int] = {}
         self._fixed: list[tuple[int, int]] = []
         self._bulk: list[tuple[int, int]] = []
 
@@ -125,8 +127,10 @@ class Adapters:
         while len(lazy) <= defined:
             first = len(lazy)
             count = _FIRST_LAZY if first == 0 else _LAZY
-            base = self._memory.publish(self._stubs.lazy_table(first, count))
-            if len(lazy) == first:
-                size = self._stubs.LAZY_ENTRY_SIZE
-                lazy += range(base, base + count * size, size)
+            base = self._lazy_tables.get(first)
+            if base is None:
+                base = self._lazy_tables.setdefault(first, self._memory.publish(self._stubs.lazy_table(first, count)))
+            size = self._stubs.LAZY_ENTRY_SIZE
+            # One step, which puts the same there if another thread has come first.
+            lazy[first : first + count] = range(base, base + count * size, size)
         return lazy[defined]

@@ -10,6 +10,8 @@ from .errors import WasmError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .runtime.adapters import Adapters
     from .runtime.code_memory import CodeMemory
     from .runtime.observers import Observer
@@ -131,6 +133,9 @@ class Engine:
 
 
 _platform_checked = False
+#: What the process has one of, by name, once it was asked for. Two threads may make the first one at the same time, but
+#: ``setdefault`` is atomic: both go on with the same, and the other one is dropped before anything refers to it.
+_ones: dict[str, Any] = {}
 _shared_adapters: Adapters | None = None
 _shared_memory: CodeMemory | None = None
 _default: Engine | None = None
@@ -140,7 +145,7 @@ def default_engine() -> Engine:
     """The engine with default settings that :func:`vibewasm.instantiate` uses."""
     global _default
     if _default is None:
-        _default = Engine()
+        _default = _ones.setdefault("engine", Engine())
     return _default
 
 
@@ -153,7 +158,8 @@ def stub_memory() -> CodeMemory:
         from .runtime import faults
         from .runtime.code_memory import CodeMemory
 
-        memory = CodeMemory(traps=False)
+        memory = _ones.setdefault("memory", CodeMemory(traps=False))
+        # Nobody may run code from here before the handler is there, so each thread sees to it.
         faults.install(backend(HOST).stubs.fault_handler, memory)
         _shared_memory = memory
     return _shared_memory
@@ -182,5 +188,5 @@ def adapters() -> Adapters:
     if _shared_adapters is None:
         from .runtime.adapters import Adapters
 
-        _shared_adapters = Adapters(stub_memory(), backend(HOST).stubs)
+        _shared_adapters = _ones.setdefault("adapters", Adapters(stub_memory(), backend(HOST).stubs))
     return _shared_adapters

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import call, i32_const
+from tests.spec.suite import PROJECT_ROOT
 
 from .wasm import FOREVER, I32_ADD, adder, gets, instance_of
 
@@ -147,6 +150,14 @@ def test_threads_compile_one_module_at_once() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_threads_do_everything_for_the_first_time_at_once(seed: int) -> None:
+    # In a process of its own, where nothing has been made yet: stubs, the fault handler, the default engine.
+    command = [sys.executable, "-X", "faulthandler", "-m", "tests.api.race", str(seed)]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
 def test_recursion_is_stopped_in_a_thread_with_a_small_stack() -> None:
