@@ -14,6 +14,7 @@ import pytest
 import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import call, i32_const
+from tests.native import EMULATED
 from tests.spec.suite import PROJECT_ROOT
 
 from .wasm import FOREVER, I32_ADD, adder, gets, instance_of
@@ -152,7 +153,8 @@ def test_threads_compile_one_module_at_once() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("seed", range(8))
+# An emulator takes ten seconds for each.
+@pytest.mark.parametrize("seed", range(2 if EMULATED else 8))
 def test_threads_do_everything_for_the_first_time_at_once(seed: int) -> None:
     # In a process of its own, where nothing has been made yet: stubs, the fault handler, the default engine.
     command = [sys.executable, "-X", "faulthandler", "-m", "tests.api.race", str(seed)]
