@@ -85,17 +85,28 @@ def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...], size:
     for type_, (reg, area), home in zip(types, parameter_places(types)[0], homes, strict=True):
         if reg < 0:
             in_area.append((area, home))
-        elif is_float(type_):
-            if home.reg >= 0:
-                code += asm.mov_v(home.reg, reg)
-            else:
-                code += at(asm.STR_S if type_ == F32 else asm.STR_D, reg, FRAME, home.offset)
         elif home.reg >= 0:
-            code += asm.mov_rr(1, home.reg, reg)
+            code += _received.get((home, reg)) or _receive(home, reg)
+        elif is_float(type_):
+            code += at(asm.STR_S if type_ == F32 else asm.STR_D, reg, FRAME, home.offset)
         else:
             stores.append((reg, home.offset))
-    code += b"".join(_store_pairs(stores))
-    return bytes(code) + _receive_area(in_area, size)
+    if stores:
+        code += b"".join(_store_pairs(stores))
+    if in_area:
+        code += _receive_area(in_area, size)
+    return bytes(code)
+
+
+_received: dict[tuple[Operand, int], bytes] = {}
+
+
+def _receive(home: Operand, reg: int) -> bytes:
+    """Move one parameter from the register that it arrives in to the one that it is pinned to; memoised, as there are
+    few.
+    """
+    code = _received[home, reg] = asm.mov_v(home.reg, reg) if is_float(home.type) else asm.mov_rr(1, home.reg, reg)
+    return code
 
 
 def _store_pairs(stores: list[tuple[int, int]]) -> Iterator[bytes]:
@@ -175,7 +186,16 @@ def zero_slots(first: int, count: int) -> bytes:
 
 def zero_pinned(homes: tuple[Operand, ...]) -> bytes:
     """Zero pinned locals."""
-    return b"".join(asm.movi_zero(h.reg) if is_float(h.type) else asm.mov_ri(h.reg, 0) for h in homes)
+    return b"".join([_zeros.get(home) or _zero(home) for home in homes])
+
+
+_zeros: dict[Operand, bytes] = {}
+
+
+def _zero(home: Operand) -> bytes:
+    """Zero one pinned local; memoised, since there are few."""
+    code = _zeros[home] = asm.movi_zero(home.reg) if is_float(home.type) else asm.mov_ri(home.reg, 0)
+    return code
 
 
 def _pinned(store: bool, ints: int, floats: int) -> bytes:

@@ -7,7 +7,7 @@ claims a temporary for nothing but its result.
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, F64, I32, LOCAL, SLOT, Operand, is_float, register
+from ..operand import CONSTANT, F64, I32, INTERN_LIMIT, LOCAL, SLOT, Operand, is_float, register
 from . import asm
 from .addresses import at
 from .regs import FLOAT_SCRATCH, FRAME, SCRATCH, SCRATCH2, ZR
@@ -22,6 +22,17 @@ def signed(value: int, bits: int) -> int:
     """``value``'s low ``bits`` as a signed number."""
     value &= (1 << bits) - 1
     return value - (1 << bits) if value >> (bits - 1) else value
+
+
+#: Code that puts a constant into the first scratch, by the constant: a program names a float in many choices.
+_wide_constants: dict[int, bytes] = {}
+
+
+def _wide_constant(bits: int) -> bytes:
+    if len(_wide_constants) >= INTERN_LIMIT:
+        _wide_constants.clear()
+    code = _wide_constants[bits] = asm.mov_ri(SCRATCH, bits)
+    return code
 
 
 class Selection:
@@ -99,7 +110,7 @@ class Selection:
         if short >= 0:
             self.code += asm.fmov_i(double, dst, short)
             return
-        self.code += asm.mov_ri(SCRATCH, bits)
+        self.code += _wide_constants.get(bits) or _wide_constant(bits)
         self.code += asm.fmov_to(double, dst, SCRATCH)
 
     def in_register(self, operand: Operand, scratch: int = SCRATCH) -> int:
