@@ -116,7 +116,7 @@ def jump_back(distance: int) -> bytes:
     """A jump to ``distance`` bytes before its own start."""
     if distance > _FARTHEST_BACK:
         raise OutOfReach
-    return asm.b(-distance)
+    return _words.pack(0x1400_0000 | -distance >> 2 & 0x3FF_FFFF)  # b
 
 
 def jump_back_if(condition: int, distance: int) -> bytes:
@@ -128,20 +128,25 @@ def jump_back_if(condition: int, distance: int) -> bytes:
     return _over(bytes(code)) + jump_back(distance + 4)
 
 
+#: What stands above the distance in ``b.cond``, ``cbz`` and ``cbnz``, by the highest byte.
+_bits_above = {kind: kind << 24 for kind in (0x54, 0x34, 0x35, 0xB4, 0xB5)}.get
+
+
 def patch(code: bytearray, at: int, distance: int) -> None:
     """Let the jump at ``at``, whose distance is 0 as yet, lead ``distance`` bytes beyond its end.
 
     Raises:
         OutOfReach: it is too far for this kind of jump.
     """
-    distance += 4  # Arm counts from the start
     kind = code[at + 3]
-    if kind == 0x54 or kind & 0x7E == 0x34:  # b.cond, cbz, cbnz
-        if not -0x10_0000 <= distance < 0x10_0000:
+    high = _bits_above(kind)
+    if high is not None:  # b.cond, cbz, cbnz
+        if not -0x10_0004 <= distance < 0xF_FFFC:
             raise OutOfReach
-        # The first byte holds a condition or a register, and nothing of the distance as yet.
-        _write_word(code, at, kind << 24 | (distance & 0x1F_FFFC) << 3 | code[at])
+        # Arm counts from the start. The first byte holds a condition or a register, and nothing of the distance as yet.
+        _write_word(code, at, high | (distance + 4 & 0x1F_FFFC) << 3 | code[at])
         return
+    distance += 4
     if kind == 0x14:  # b
         if not -0x800_0000 <= distance < 0x800_0000:
             raise OutOfReach
