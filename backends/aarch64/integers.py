@@ -42,7 +42,8 @@ def _add_or_subtract(op: int, wide: int, commutative: bool) -> Rule:
                 source = _source(s, a)
                 s.with_immediate(asm.alu_ri(op, wide, dst, source, value))
                 return s.result(type_, dst, sink, a.bit | b.bit)
-        s.code += asm.alu_rr(op, wide, dst, s.in_register(a), s.in_register(b, SCRATCH2))
+        left = a.reg if a.reg >= 0 else s.in_register(a)
+        s.code += asm.alu_rr(op, wide, dst, left, b.reg if b.reg >= 0 else s.in_register(b, SCRATCH2))
         return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
@@ -63,7 +64,8 @@ def _logic(op: int, wide: int) -> Rule:
             if op == asm.EOR and b.value == (1 << (64 if wide else 32)) - 1:
                 s.code += asm.mvn(wide, dst, s.in_register(a))
                 return s.result(type_, dst, sink, a.bit | b.bit)
-        s.code += asm.alu_rr(op, wide, dst, s.in_register(a), s.in_register(b, SCRATCH2))
+        left = a.reg if a.reg >= 0 else s.in_register(a)
+        s.code += asm.alu_rr(op, wide, dst, left, b.reg if b.reg >= 0 else s.in_register(b, SCRATCH2))
         return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
@@ -121,7 +123,8 @@ def _compare(condition: int, wide: int) -> Rule:
                 source = _source(s, a)
                 s.with_immediate(asm.cmp_ri(wide, source, value))
                 return materialise(s, sink, holds, a.bit)
-        s.code += asm.cmp_rr(wide, s.in_register(a), s.in_register(b, SCRATCH2))
+        left = a.reg if a.reg >= 0 else s.in_register(a)
+        s.code += asm.cmp_rr(wide, left, b.reg if b.reg >= 0 else s.in_register(b, SCRATCH2))
         return materialise(s, sink, holds, a.bit | b.bit)
 
     return rule

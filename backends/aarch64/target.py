@@ -124,7 +124,8 @@ def lower(
     selection = Selection(free)
     result = rule(selection, sink, *operands)
     after = selection.free | selection.released
-    return bytes(selection.code), result, after, is_tight(after)
+    tight = _tight.get(after)
+    return bytes(selection.code), result, after, is_tight(after) if tight is None else tight
 
 
 # -- constants, and offsets of accesses ----------------------------------------------------------------------------
