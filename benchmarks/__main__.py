@@ -11,9 +11,9 @@ from . import calls, compile, cross, explore, run, start
 #: Each benchmark and how many rounds it takes by default.
 BENCHMARKS = {
     "run": (run.measure, 5),
-    "compile": (compile.measure, 5),
-    "cross": (cross.measure, 5),
-    "start": (start.measure, 20),
+    "compile": (compile.measure, 9),
+    "cross": (cross.measure, 9),
+    "start": (start.measure, 60),
     "calls": (calls.measure, 9),
     "explore": (explore.measure, 40),
 }
