@@ -116,7 +116,7 @@ def jump_back(distance: int) -> bytes:
     """A jump to ``distance`` bytes before its own start."""
     if distance > _FARTHEST_BACK:
         raise OutOfReach
-    return _words.pack(0x1400_0000 | -distance >> 2 & 0x3FF_FFFF)  # b
+    return asm.b(-distance)
 
 
 def jump_back_if(condition: int, distance: int) -> bytes:
