@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     #: immutable global.
     Item = Extern | Callable[..., Any] | int | float
 
-WASI_MODULE = "wasi_snapshot_preview1"
-
 _WASI_CODES = {"i": "i32", "I": "i64"}
 
 
@@ -91,7 +89,7 @@ class Linker:
             self._define(name, export, exports[export])
 
     def define_wasi(self, config: WasiConfig) -> None:
-        """Define the functions of WASI preview 1 (``wasi_snapshot_preview1``).
+        """Define the functions of WASI preview 1 (``wasi_snapshot_preview1``) and preview 0 (``wasi_unstable``).
 
         Each store gets a program of its own from this configuration, with its own file descriptors, when it first
         instantiates a module that imports such functions.
@@ -100,9 +98,7 @@ class Linker:
             LinkError: WASI is defined already.
         """
         if self._wasi is not None and not self.allow_shadowing:
-            raise LinkError(
-                f"{WASI_MODULE} is defined already; a linker with allow_shadowing takes the later definition"
-            )
+            raise LinkError("WASI is defined already; a linker with allow_shadowing takes the later definition")
         self._wasi = config
 
     def define_unknown_imports_as_zero(self, module: Module) -> None:
@@ -124,7 +120,7 @@ class Linker:
     def _knows(self, wanted: ImportType) -> bool:
         if (wanted.module, wanted.name) in self._items:
             return True
-        return self._wasi is not None and wanted.module == WASI_MODULE and wanted.name in _wasi_names()
+        return self._wasi is not None and wanted.name in _wasi_names(wanted.module)
 
     def instantiate(self, store: Store, module: Module) -> Instance:
         """Instantiate a module (core specification, "Instantiation"): check its imports, make its memories, tables
@@ -168,7 +164,7 @@ class Linker:
         label = f"{wanted.module}.{wanted.name}"
         item = self._items.get((wanted.module, wanted.name))
         if item is None:
-            return self._resolve_wasi(store, wanted.name) if wanted.module == WASI_MODULE else None
+            return self._resolve_wasi(store, wanted.module, wanted.name)
         if isinstance(item, Extern):
             return item
         type_ = wanted.type
@@ -190,34 +186,37 @@ class Linker:
             raise LinkError(f"incompatible import type: {label}: it is a Python function, not a {type_}")
         return Func(store, type_, item, name=label)
 
-    def _resolve_wasi(self, store: Store, name: str) -> Func | None:
+    def _resolve_wasi(self, store: Store, module: str, name: str) -> Func | None:
         config = self._wasi
         if config is None:
             return None
-        program = store._wasi.get(config)
-        if program is None:
-            from .wasi import functions
+        from .wasi import MODULES, bind, start
 
-            program = store._wasi[config] = functions(config, store._check_interrupt)
-        found = program.get(name)
+        if module not in MODULES:
+            return None
+        process = store._wasi.get(config)
+        if process is None:
+            process = store._wasi[config] = start(config, store._check_interrupt)
+        found = bind(process, module, name)
         if found is None:
             return None
         letters, function = found
         params, _, results = letters.partition(":")
         type_ = FuncType([_WASI_CODES[letter] for letter in params], [_WASI_CODES[letter] for letter in results])
-        return Func._raw(store, type_, function, f"{WASI_MODULE}.{name}")
+        return Func._raw(store, type_, function, f"{module}.{name}")
 
     def _missing(self, missing: list[ImportType]) -> str:
         from .names import hint
+        from .wasi import MODULES
 
         defined = [f"{module}.{name}" for module, name in self._items]
         if self._wasi is not None:
-            defined += [f"{WASI_MODULE}.{name}" for name in _wasi_names()]
+            defined += [f"{module}.{name}" for module in MODULES for name in _wasi_names(module)]
         lines = []
         for wanted in missing[:20]:
             name = f"{wanted.module}.{wanted.name}"
             advice = hint(name, defined)
-            if not advice and wanted.module == WASI_MODULE and self._wasi is None:
+            if not advice and wanted.module in MODULES and self._wasi is None:
                 advice = "; Linker.define_wasi defines it"
             lines.append(f"{name} ({wanted.type}){advice}")
         if len(missing) > 20:
@@ -227,10 +226,10 @@ class Linker:
         return f"unknown import: {len(missing)} are missing" + "".join(f"\n  {line}" for line in lines)
 
 
-def _wasi_names() -> list[str]:
-    from .wasi.preview1 import FUNCTIONS
+def _wasi_names(module: str) -> list[str]:
+    from .wasi import MODULES, names
 
-    return list(FUNCTIONS)
+    return names(module) if module in MODULES else []
 
 
 def _class(item: object) -> str:

@@ -27,7 +27,7 @@ from .types import EXTERNREF, FUNCREF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Any
 
@@ -43,8 +43,7 @@ if TYPE_CHECKING:
     from .runtime.linear_memory import LinearMemory
     from .table import Table
     from .wasi import WasiConfig
-
-    WasiProgram = dict[str, tuple[str, Callable[..., int | None]]]
+    from .wasi.process import Process
 
 #: Cells from which calls take their arguments, where they do not do so the fast way.
 AREA_CELLS = 2048
@@ -167,7 +166,7 @@ class Store:
         self._tables: list[Table] = []
         self._globals: list[Global] = []
         self._references: References | None = None
-        self._wasi: dict[WasiConfig, WasiProgram] = {}
+        self._wasi: dict[WasiConfig, Process] = {}
         #: The exception that a callback leaves, for whoever called wasm code to raise.
         self._pending: BaseException | None = None
         #: Why wasm code has to stop: messages by who wants it; ``None`` stands for :meth:`interrupt`.

@@ -12,6 +12,8 @@ from .paths import Place, locate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from struct import Struct
+
     from .process import Process
 
 #: For every file that is opened: links are not for the kernel to follow, and a terminal must not become ours.
@@ -38,6 +40,8 @@ def path_open(
     inheriting: int,
     fdflags: int,
     result: int,
+    *,
+    known: int = abi.ALL_RIGHTS,
 ) -> int:
     """Open or create a file, or open a directory.
 
@@ -54,8 +58,8 @@ def path_open(
     name = guest.path(memory, path, length)
     if oflags & ~abi.OFLAGS or fdflags & ~abi.FDFLAGS:
         raise Errno(EINVAL)
-    rights &= abi.ALL_RIGHTS
-    if (rights | inheriting & abi.ALL_RIGHTS) & ~directory.inheriting:
+    rights &= known
+    if (rights | inheriting & known) & ~directory.inheriting:
         raise Errno(ENOTCAPABLE)
     creating = bool(oflags & abi.OFLAG_CREAT)
     if creating and oflags & abi.OFLAG_DIRECTORY:
@@ -111,16 +115,24 @@ def _opened(host: int, rights: int, inheriting: int, fdflags: int) -> HostDescri
 
 
 def path_filestat_get(
-    process: Process, memory: memoryview, fd: int, lookup: int, path: int, length: int, result: int
+    process: Process,
+    memory: memoryview,
+    fd: int,
+    lookup: int,
+    path: int,
+    length: int,
+    result: int,
+    *,
+    layout: Struct = abi.FILESTAT,
 ) -> int:
     """Write the status of what a path names."""
     directory = process.files.directory(fd, abi.PATH_FILESTAT_GET)
-    guest.check(memory, result, abi.FILESTAT.size)
+    guest.check(memory, result, layout.size)
     name = guest.path(memory, path, length)
     with locate(directory.fd, name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as place:
         if place.slash:
             place.require_directory()
-        store_status(memory, result, place.stat())
+        store_status(memory, layout, result, place.stat())
     return SUCCESS
 
 

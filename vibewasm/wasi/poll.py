@@ -10,6 +10,8 @@ from .streams import CHECK_INTERVAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from struct import Struct
+
     from .process import Process
 
 #: More subscriptions than any program has descriptors.
@@ -45,14 +47,23 @@ class _Subscription:
         self.ready = False
 
 
-def poll_oneoff(process: Process, memory: memoryview, subscriptions: int, events: int, count: int, result: int) -> int:
+def poll_oneoff(
+    process: Process,
+    memory: memoryview,
+    subscriptions: int,
+    events: int,
+    count: int,
+    result: int,
+    *,
+    layout: Struct = abi.SUBSCRIPTION_CLOCK,
+) -> int:
     """Wait until at least one subscription is ready, and write an event for each that is."""
     if not 0 < count <= MAX_SUBSCRIPTIONS:
         raise Errno(EINVAL)
-    guest.check(memory, subscriptions, abi.SUBSCRIPTION_SIZE * count)
+    guest.check(memory, subscriptions, layout.size * count)
     guest.check(memory, events, abi.EVENT.size * count)
     guest.check(memory, result, abi.U32.size)
-    wanted = [_subscription(process, memory, subscriptions + abi.SUBSCRIPTION_SIZE * index) for index in range(count)]
+    wanted = [_subscription(process, memory, layout, subscriptions + layout.size * index) for index in range(count)]
     _wait(process, wanted)
     written = 0
     for item in wanted:
@@ -67,8 +78,8 @@ def poll_oneoff(process: Process, memory: memoryview, subscriptions: int, events
     return SUCCESS
 
 
-def _subscription(process: Process, memory: memoryview, address: int) -> _Subscription:
-    userdata, kind, clock, timeout, _precision, flags = abi.SUBSCRIPTION_CLOCK.unpack_from(memory, address)
+def _subscription(process: Process, memory: memoryview, layout: Struct, address: int) -> _Subscription:
+    userdata, kind, clock, timeout, _precision, flags = layout.unpack_from(memory, address)
     if kind > abi.EVENT_FD_WRITE:
         raise Errno(EINVAL)
     item = _Subscription(userdata, kind)
