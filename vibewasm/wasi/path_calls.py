@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import abi, guest
-from .errnos import EEXIST, EINVAL, EISDIR, ENOENT, ENOTCAPABLE, EPERM, SUCCESS, Errno
+from .errnos import EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTCAPABLE, ENOTDIR, ENOTEMPTY, EPERM, SUCCESS, Errno
 from .fds import Directory, HostDescriptor, HostFile, file_type
 from .files import check_time_flags, new_times, store_status
 from .paths import Place, locate
@@ -66,7 +66,8 @@ def path_open(
         raise Errno(EINVAL)
     exclusive = creating and bool(oflags & abi.OFLAG_EXCL)
     follow = bool(lookup & abi.SYMLINK_FOLLOW) and not exclusive
-    with locate(directory.fd, name, follow=follow) as place:
+    # Nothing that can be created has a slash at its end.
+    with locate(directory.fd, name, follow=follow, slash_error=EISDIR if creating else SUCCESS) as place:
         flags = _host_flags(place, oflags, rights, fdflags)
         host = os.open(place.name, flags, 0o666, dir_fd=place.directory)
     opened = _opened(host, rights, directory.inheriting, fdflags)
@@ -83,15 +84,13 @@ def _host_flags(place: Place, oflags: int, rights: int, fdflags: int) -> int:
     else:
         flags = _OPEN | os.O_WRONLY
     if oflags & abi.OFLAG_CREAT:
-        if place.slash:
-            raise Errno(EISDIR)
         flags |= os.O_CREAT
         if oflags & abi.OFLAG_EXCL:
             flags |= os.O_EXCL
+    elif oflags & abi.OFLAG_DIRECTORY or place.slash:
+        flags |= os.O_DIRECTORY
     if oflags & abi.OFLAG_TRUNC:
         flags |= os.O_TRUNC
-    if oflags & abi.OFLAG_DIRECTORY or place.slash:
-        flags |= os.O_DIRECTORY
     for flag, host in _HOST_FDFLAGS:
         if fdflags & flag:
             flags |= host
@@ -173,6 +172,8 @@ def path_remove_directory(process: Process, memory: memoryview, fd: int, path: i
     directory = process.files.directory(fd, abi.PATH_REMOVE_DIRECTORY)
     name = guest.path(memory, path, length)
     with locate(directory.fd, name, follow=False, follow_slash=False) as place:
+        if place.up:
+            raise Errno(ENOTEMPTY)
         os.rmdir(place.name, dir_fd=place.directory)
     return SUCCESS
 
@@ -208,8 +209,12 @@ def path_rename(
         locate(old_directory.fd, old_name, follow=False, follow_slash=False) as old,
         locate(new_directory.fd, new_name, follow=False, follow_slash=False) as new,
     ):
-        if old.slash or new.slash:
-            old.require_directory()
+        if b"." in (old.name, new.name):
+            raise Errno(EBUSY)
+        if (old.slash or new.slash) and not old.is_directory():
+            # Linux looks at both names before it says what it thinks of the slash.
+            new.exists()
+            raise Errno(ENOTDIR)
         os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
     return SUCCESS
 
@@ -230,30 +235,37 @@ def path_link(
     new_directory = process.files.directory(new_fd, abi.PATH_LINK_TARGET)
     old_name = guest.path(memory, old_path, old_length)
     new_name = guest.path(memory, new_path, new_length)
-    with (
-        locate(old_directory.fd, old_name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as old,
-        locate(new_directory.fd, new_name, follow=False, follow_slash=False) as new,
-    ):
-        if old.slash:
-            old.require_directory()
-        if new.slash:
-            _refuse_slash(new)
-        os.link(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory, follow_symlinks=False)
+    with locate(old_directory.fd, old_name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as old:
+        # What is wrong with the old path is said before anything is wrong with the new one.
+        if not old.is_directory() and old.slash:
+            raise Errno(ENOTDIR)
+        with locate(new_directory.fd, new_name, follow=False, follow_slash=False) as new:
+            if new.slash:
+                # What is made here is no directory, so a path with a slash at its end cannot name it.
+                raise Errno(EEXIST if new.exists() else ENOENT)
+            os.link(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory, follow_symlinks=False)
     return SUCCESS
 
 
 def path_symlink(
     process: Process, memory: memoryview, target: int, target_length: int, fd: int, path: int, length: int
 ) -> int:
-    """Make a symbolic link. An absolute one could not be followed here, but by others outside, so it is refused."""
+    """Make a symbolic link. An absolute one could not be followed here, but by others outside, so it is refused.
+
+    A slash at the end of the path stands for ``/.``, as POSIX has it and the tests of WASI want: ``file/`` is no
+    directory and ``dangling/`` is not there, where Linux says of both that they exist.
+    """
     directory = process.files.directory(fd, abi.PATH_SYMLINK)
     content = guest.path(memory, target, target_length)
     name = guest.path(memory, path, length)
     if content.startswith(b"/"):
         raise Errno(EPERM)
-    with locate(directory.fd, name, follow=False, follow_slash=False) as place:
+    if not content:
+        raise Errno(ENOENT)
+    with locate(directory.fd, name, follow=False) as place:
         if place.slash:
-            _refuse_slash(place)
+            place.require_directory()
+            raise Errno(EEXIST)
         os.symlink(content, place.name, dir_fd=place.directory)
     return SUCCESS
 
@@ -279,12 +291,3 @@ def path_readlink(
     memory[buffer : buffer + used] = content[:used]
     abi.U32.pack_into(memory, result, used)
     return SUCCESS
-
-
-def _refuse_slash(place: Place) -> None:
-    """What is made here is no directory, so a path with a slash at its end cannot name it."""
-    try:
-        place.stat()
-    except FileNotFoundError:
-        raise Errno(ENOENT) from None
-    raise Errno(EEXIST)
