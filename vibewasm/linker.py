@@ -164,7 +164,7 @@ class Linker:
         label = f"{wanted.module}.{wanted.name}"
         item = self._items.get((wanted.module, wanted.name))
         if item is None:
-            return self._resolve_wasi(store, wanted.module, wanted.name)
+            return self._resolve_wasi(store, wanted)
         if isinstance(item, Extern):
             return item
         type_ = wanted.type
@@ -186,24 +186,30 @@ class Linker:
             raise LinkError(f"incompatible import type: {label}: it is a Python function, not a {type_}")
         return Func(store, type_, item, name=label)
 
-    def _resolve_wasi(self, store: Store, module: str, name: str) -> Func | None:
+    def _resolve_wasi(self, store: Store, wanted: ImportType) -> Func | None:
         config = self._wasi
         if config is None:
             return None
         from .wasi import MODULES, bind, start
 
-        if module not in MODULES:
+        if wanted.module not in MODULES:
             return None
         process = store._wasi.get(config)
         if process is None:
             process = store._wasi[config] = start(config, store._check_interrupt)
-        found = bind(process, module, name)
+        found = bind(process, wanted.module, wanted.name)
         if found is None:
             return None
-        letters, function = found
-        params, _, results = letters.partition(":")
-        type_ = FuncType([_WASI_CODES[letter] for letter in params], [_WASI_CODES[letter] for letter in results])
-        return Func._raw(store, type_, function, f"{module}.{name}")
+        signature, function = found
+        type_ = _wasi_type(signature)
+        if type_ != wanted.type and "I" in signature:
+            from .wasi.halves import in_halves
+
+            signature, joined = in_halves(signature, function)
+            halved = _wasi_type(signature)
+            if wanted.type == halved:
+                type_, function = halved, joined
+        return Func._raw(store, type_, function, f"{wanted.module}.{wanted.name}")
 
     def _missing(self, missing: list[ImportType]) -> str:
         from .names import hint
@@ -230,6 +236,11 @@ def _wasi_names(module: str) -> list[str]:
     from .wasi import MODULES, names
 
     return names(module) if module in MODULES else []
+
+
+def _wasi_type(signature: str) -> FuncType:
+    params, _, results = signature.partition(":")
+    return FuncType([_WASI_CODES[letter] for letter in params], [_WASI_CODES[letter] for letter in results])
 
 
 def _class(item: object) -> str:

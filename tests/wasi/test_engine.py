@@ -79,6 +79,32 @@ def test_a_program_of_preview_0_runs_to_its_exit_code() -> None:
     assert out.getvalue() == b"hello"
 
 
+# What Emscripten imports unless told that there are 64-bit numbers: an offset in two halves, the low one first.
+HALVES = """
+(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "MODULE" "fd_seek" (func $seek (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 100) "file")
+  (func (export "run") (param i32 i32 i32) (result i32 i64)
+    (drop (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 4) (i32.const 0)
+      (i32.const 6) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (call $seek (i32.load (i32.const 0)) (local.get 0) (local.get 1) (local.get 2) (i32.const 8))
+    (i64.load (i32.const 8))))
+"""
+
+
+@pytest.mark.parametrize(("module", "end"), [("wasi_snapshot_preview1", 2), ("wasi_unstable", 1)])
+def test_a_program_of_emscripten_may_pass_64_bits_in_halves(tmp_path: Path, module: str, end: int) -> None:
+    (tmp_path / "file").write_bytes(bytes(10))
+    config = vw.WasiConfig(stdin=b"", preopens={"/": tmp_path})
+    _, instance = instantiate(HALVES.replace("MODULE", module), config)
+    run = instance.exports["run"]
+    assert list(run(-3, -1, end)) == [0, 7]
+    assert list(run(5, 3, end)) == [0, (3 << 32) + 15]
+
+
 def test_what_came_after_preview_0_is_missing_there() -> None:
     text = '(module (import "wasi_unstable" "sock_accept" (func (param i32 i32 i32) (result i32))))'
     with pytest.raises(vw.LinkError, match=r"unknown import: wasi_unstable\.sock_accept"):
