@@ -70,7 +70,7 @@ def path_open(
     with locate(directory.fd, name, follow=follow, slash_error=EISDIR if creating else SUCCESS) as place:
         flags = _host_flags(place, oflags, rights, fdflags)
         host = os.open(place.name, flags, 0o666, dir_fd=place.directory)
-    opened = _opened(host, rights, directory.inheriting, fdflags)
+    opened = _opened(process, host, rights, directory.inheriting, fdflags)
     abi.U32.pack_into(memory, result, process.files.add(opened))
     return SUCCESS
 
@@ -97,7 +97,7 @@ def _host_flags(place: Place, oflags: int, rights: int, fdflags: int) -> int:
     return flags
 
 
-def _opened(host: int, rights: int, inheriting: int, fdflags: int) -> HostDescriptor:
+def _opened(process: Process, host: int, rights: int, inheriting: int, fdflags: int) -> HostDescriptor:
     try:
         kind = file_type(os.fstat(host).st_mode)
     except BaseException:
@@ -110,7 +110,7 @@ def _opened(host: int, rights: int, inheriting: int, fdflags: int) -> HostDescri
         granted &= ~abi.FD_READ
     if not rights & abi.FD_WRITE:
         granted &= ~abi.WRITING
-    return HostFile(host, kind, granted, 0, fdflags)
+    return HostFile(host, kind, granted, fdflags, process.check)
 
 
 def path_filestat_get(

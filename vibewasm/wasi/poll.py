@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from . import abi, clocks, guest
 from .errnos import EBADF, EINVAL, EIO, SUCCESS, Errno
-from .streams import CHECK_INTERVAL
+from .fds import file_type
+from .waiting import CHECK_INTERVAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,6 +178,10 @@ class _Poller:
 
 def _readable_bytes(fd: int) -> int:
     """How many bytes a read would give now; 1 where the kernel does not tell."""
+    status = os.fstat(fd)
+    if file_type(status.st_mode) == abi.REGULAR_FILE:
+        # The kernel would say it in 32 bits, and a negative number behind the end.
+        return max(status.st_size - os.lseek(fd, 0, os.SEEK_CUR), 0)
     from fcntl import ioctl
     from termios import FIONREAD
 
