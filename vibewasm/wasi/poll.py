@@ -90,9 +90,11 @@ def _subscription(process: Process, memory: memoryview, layout: Struct, address:
             # The clocks of processor time stand still while one sleeps.
             if clock not in (abi.CLOCK_REALTIME, abi.CLOCK_MONOTONIC):
                 raise Errno(EINVAL)
-            start = clocks.now(clock)
-            item.clock = clock
-            item.deadline = timeout if flags & abi.SUBSCRIPTION_CLOCK_ABSTIME else start + timeout
+            if flags & abi.SUBSCRIPTION_CLOCK_ABSTIME:
+                item.clock, item.deadline = clock, timeout
+            else:
+                # As POSIX has it of timers: setting the realtime clock does not change how long a wait is.
+                item.deadline = clocks.now(abi.CLOCK_MONOTONIC) + timeout
         else:
             file = process.files.get(abi.SUBSCRIPTION_FD.unpack_from(memory, address)[2], abi.POLL_FD_READWRITE)
             item.fd = file.fileno()
