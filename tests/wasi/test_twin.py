@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.wasi.program import READ_WRITE, Failed, Program
 from vibewasm.wasi import WasiConfig, abi
-from vibewasm.wasi.errnos import EPERM, SUCCESS, from_host
+from vibewasm.wasi.errnos import EACCES, EPERM, SUCCESS, from_host
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="compares with Linux, whose errors docs/wasi.md promises"
@@ -27,8 +28,9 @@ pytestmark = pytest.mark.skipif(
 
 NAMES = ["a", "b", "c", "d/a", "d/b"]
 TARGETS = ["a", "b", "b/", "c", "c/.", "d", "d/", "d/a", "../a", "../d", ".", "..", "nothing", "nothing/", "d/nothing"]
-#: What a name may be: nothing, a file, an empty directory, one with a file in it, or a link and what it says.
-ENTRIES = st.sampled_from(["", "file", "empty", "full", *(f"-> {target}" for target in TARGETS)])
+#: What a name may be: nothing, a file, a directory that is empty, has a file in it, or has one and may not be searched,
+#: or a link and what it says.
+ENTRIES = st.sampled_from(["", "file", "empty", "full", "closed", *(f"-> {target}" for target in TARGETS)])
 TREES = st.tuples(*[ENTRIES] * len(NAMES)).map(lambda entries: dict(zip(NAMES, entries, strict=True)))
 
 COMPONENTS = ["a", "b", "c", "d", "inside", "new", ".", "..", "", "n" * 256]
@@ -53,14 +55,20 @@ def make(root: Path, tree: dict[str, str]) -> None:
             os.symlink(entry[3:], path)
         elif entry:
             path.mkdir()
-            if entry == "full":
+            if entry != "empty":
                 (path / "inside").write_text("inside")
+    for name, entry in reversed(tree.items()):
+        if entry == "closed":
+            (root / name).chmod(0)
 
 
 def look(root: Path) -> dict[str, tuple[object, ...]]:
     """What there is below a directory: type, link count of files, and what a file or link says."""
     found: dict[str, tuple[object, ...]] = {}
     for where, directories, files in os.walk(root):
+        for name in directories:
+            if not os.path.islink(os.path.join(where, name)):
+                os.chmod(os.path.join(where, name), 0o755)
         for name in directories + files:
             path = Path(where) / name
             status = path.lstat()
@@ -216,6 +224,47 @@ CASES: list[tuple[dict[str, str], tuple[object, ...]]] = [
 def test_the_error_is_the_one_that_linux_gives_first(tree: dict[str, str], operation: tuple[object, ...]) -> None:
     ours, linux = outcomes(tree, operation)
     assert ours == linux
+
+
+#: With ``a`` a directory that may not be searched. All but the first two end with EACCES.
+DENIED: list[tuple[object, ...]] = [
+    (stating, "a", False),
+    (renaming, "a", "new"),
+    (stating, "a/.", False),
+    (stating, "a/..", False),
+    (stating, "a/inside", True),
+    (timing, "a/..//", True),
+    (opening, "a/..", 0, abi.FD_READ, False),
+    (opening, "a/../b", 0, abi.FD_READ, False),
+    (unlinking, "a/.."),
+    (removing, "a/.."),
+    (removing, "a/."),
+    (making, "a/.."),
+    (making, "a/new"),
+    (renaming, "a/.", "new"),
+    (renaming, "a/inside", "./"),
+    (renaming, "b", "a/new"),
+    (linking, "b", "a/./..", True),
+    (symlinking, "x", "a/"),
+    (symlinking, "x", "a/."),
+]
+
+
+def compare_denied() -> None:
+    """What the test below runs in a process that is not root's, to whom everything is permitted."""
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    for operation in DENIED:
+        ours, linux = outcomes({"a": "closed", "b": "file"}, operation)
+        assert ours == linux, operation
+        assert (linux[0] == EACCES) == (operation not in DENIED[:2]), operation
+
+
+def test_what_may_not_be_searched_is_not_gone_through() -> None:
+    code = "from tests.wasi.test_twin import compare_denied; compare_denied()"
+    environment = os.environ | {"TMPDIR": "/tmp"}
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], env=environment, check=True, timeout=60)
 
 
 @settings(deadline=None, max_examples=400)

@@ -205,17 +205,17 @@ def path_rename(
     new_directory = process.files.directory(new_fd, abi.PATH_RENAME_TARGET)
     old_name = guest.path(memory, old_path, old_length)
     new_name = guest.path(memory, new_path, new_length)
-    with (
-        locate(old_directory.fd, old_name, follow=False, follow_slash=False) as old,
-        locate(new_directory.fd, new_name, follow=False, follow_slash=False) as new,
-    ):
-        if b"." in (old.name, new.name):
-            raise Errno(EBUSY)
-        if (old.slash or new.slash) and not old.is_directory():
-            # Linux looks at both names before it says what it thinks of the slash.
-            new.exists()
-            raise Errno(ENOTDIR)
-        os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
+    with locate(old_directory.fd, old_name, follow=False, follow_slash=False) as old:
+        old.search()
+        with locate(new_directory.fd, new_name, follow=False, follow_slash=False) as new:
+            new.search()
+            if b"." in (old.name, new.name):
+                raise Errno(EBUSY)
+            if (old.slash or new.slash) and not old.is_directory():
+                # Linux looks at both names before it says what it thinks of the slash.
+                new.exists()
+                raise Errno(ENOTDIR)
+            os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
     return SUCCESS
 
 
@@ -262,10 +262,9 @@ def path_symlink(
         raise Errno(EPERM)
     if not content:
         raise Errno(ENOENT)
+    if name.endswith(b"/"):
+        name += b"."
     with locate(directory.fd, name, follow=False) as place:
-        if place.slash:
-            place.require_directory()
-            raise Errno(EEXIST)
         os.symlink(content, place.name, dir_fd=place.directory)
     return SUCCESS
 

@@ -57,6 +57,10 @@ class Place:
     ) -> None:
         _close(self._held)
 
+    def search(self) -> None:
+        """Fail unless names in the directory may be looked up."""
+        _search(self.directory)
+
     def stat(self) -> os.stat_result:
         """The status of what is named, not of what a link points at."""
         return os.stat(self.name, dir_fd=self.directory, follow_symlinks=False)
@@ -116,6 +120,8 @@ def _walk(
         here = held[-1] if held else root
         last = not pending
         if name == b"." or name == b"..":
+            # Also to stay or to go back takes the permission to search.
+            _search(here)
             if name == b"..":
                 if not held:
                     raise Errno(EPERM)
@@ -125,6 +131,7 @@ def _walk(
             continue
         if last:
             if slash and slash_error:
+                _search(here)
                 raise Errno(slash_error)
             if not (follow or (slash and follow_slash)):
                 return name, slash
@@ -171,6 +178,11 @@ def _link_target(directory: int, name: bytes) -> bytes | None:
         if error.errno in (HOST_EINVAL, HOST_ENOENT):
             return None
         raise
+
+
+def _search(directory: int) -> None:
+    """Fail with the host's error unless names in a directory may be looked up."""
+    os.stat(b".", dir_fd=directory, follow_symlinks=False)
 
 
 def _close(held: list[int]) -> None:
