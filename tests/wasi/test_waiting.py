@@ -125,7 +125,7 @@ def test_a_file_that_is_not_to_block_does_not(folder: Path, fifo: Path, give_up:
             pass
 
 
-def test_behind_the_end_of_a_file_nothing_is_to_be_read(program: Program, folder: Path) -> None:
+def test_past_the_end_of_a_file_nothing_is_to_be_read(program: Program, folder: Path) -> None:
     (folder / "file").write_bytes(b"1234567")
     fd = program.open("file")
     program.seek(fd, 100)

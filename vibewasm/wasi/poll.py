@@ -182,7 +182,7 @@ def _readable_bytes(fd: int) -> int:
     """How many bytes a read would give now; 1 where the kernel does not tell."""
     status = os.fstat(fd)
     if file_type(status.st_mode) == abi.REGULAR_FILE:
-        # The kernel would say it in 32 bits, and a negative number behind the end.
+        # The kernel would say it in 32 bits, and a negative number past the end.
         return max(status.st_size - os.lseek(fd, 0, os.SEEK_CUR), 0)
     from fcntl import ioctl
     from termios import FIONREAD
