@@ -8,7 +8,7 @@ from .errors import not_copied
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, Never
+    from typing import Any, Never, NoReturn
 
     from .binary.module_info import Element
     from .func import Func
@@ -176,6 +176,10 @@ class Exports:
         if name[:1] != " ":
             self.__dict__[name] = item
         return item
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        # Looked up in the object, so that an export of that name would be called.
+        not_copied(self, 4)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"exports cannot be set ({name!r})")

@@ -158,9 +158,13 @@ def _from_path(path: str, missing: str) -> bytes:
     if len(data) < 4:
         # The decoder says that it is cut off.
         return data
-    from .lookalikes import describe
+    if is_text(data):
+        kind = "it is text that begins with no module and no field of one (a file named .wat is always read as text)"
+    else:
+        from .lookalikes import describe
 
-    raise DecodeError(f"magic header not detected: {name}: {describe(data)}", 0)
+        kind = describe(data)
+    raise DecodeError(f"magic header not detected: {name}: {kind}", 0)
 
 
 def _contents(path: str, missing: str) -> bytes:
