@@ -56,6 +56,8 @@ class Table(Extern):
 
             check_proposals("table", type.limits)
         size = type.limits.minimum
+        if size > MAX_ELEMENTS or (type.limits.maximum or 0) > MAX_ELEMENTS:
+            raise LinkError(f"a table has at most {MAX_ELEMENTS} elements, not {type.limits}")
         if size > store.max_table_elements:
             raise LinkError(
                 f"a table of {size} elements is more than Store.max_table_elements allows: {store.max_table_elements}"
