@@ -6,7 +6,7 @@ from .binary.module_info import GLOBAL
 from .extern_types import GlobalType
 from .runtime.ffi import addressof, c_uint64
 from .store import Extern, Store
-from .types import FUNCREF, V128
+from .types import V128
 from .values import MASK64, from_bits, prefixed, to_bits
 
 TYPE_CHECKING = False
@@ -96,19 +96,22 @@ class Global(Extern):
         Raises:
             WasmError: the store is closed; or it runs in another thread, and the global is set or holds a reference.
         """
-        code = self._type.content.code
-        if code >= FUNCREF:
-            self._store._check_usable()
-        return from_bits(self._store, code, self.raw)
+        if self._type.content.is_ref:
+            # References are kept in the store's own books, which running code uses too.
+            return self._store._alone(self._get)
+        return self._get()
 
     @value.setter
     def value(self, value: object) -> None:
-        self._store._check_usable()
         if not self._type.mutable:
+            self._store._check_open()
             raise AttributeError(
                 f"this global is immutable: its type is {self._type.content}, not (mut {self._type.content})"
             )
-        self._set(value)
+        self._store._alone(self._set, value)
+
+    def _get(self) -> Any:
+        return from_bits(self._store, self._type.content.code, self.raw)
 
     def _set(self, value: object) -> None:
         code = self._type.content.code

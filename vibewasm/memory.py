@@ -138,8 +138,7 @@ class Memory(Extern):
 
             raise ValueError(f"a memory cannot shrink: Memory.grow takes 0 pages or more, not {number(delta)}")
         # Two threads that grow it at once would count the same pages twice.
-        self._store._check_usable()
-        old, why = self._grow(delta)
+        old, why = self._store._alone(self._grow, delta)
         if old < 0:
             from .arguments import number
 

@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
 
     from .builtin_functions import Builtins
     from .deadline import Deadline
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .table import Table
     from .wasi import WasiConfig
 
+    Result = TypeVar("Result")
     WasiProgram = dict[str, tuple[str, Callable[..., int | None]]]
 
 #: Cells from which calls take their arguments, where they do not do so the fast way.
@@ -109,7 +110,7 @@ class Store:
 
     A store runs in one thread at a time; while no call is active in it, any thread may use it. While one is, other
     threads may call :meth:`interrupt`, read types, sizes and numeric globals, and read and write the bytes of memories.
-    Whatever else they try raises :class:`WasmError`.
+    Whatever else they try raises :class:`WasmError`, as if it were a second call.
 
     As a context manager it closes itself at the end. Everything that belongs to a closed store raises
     :class:`WasmError` when it is used. What still works is ``repr``, ``store``, ``type`` and ``name`` of objects,
@@ -411,6 +412,24 @@ class Store:
         state = self._state
         if self._closed or (state[0] is None and state[1] is not None and state[1] is not current.token):
             self._take_over(current.token)
+
+    def _alone(self, operation: Callable[..., Result], *arguments: Any) -> Result:
+        """Call ``operation`` while no other thread can start a call in the store, as if it were a call itself.
+
+        Raises:
+            WasmError: the store is closed, or runs in another thread.
+        """
+        state = self._state
+        token = current.token
+        while state[1] is not token:
+            self._take_over(token)
+        # Nothing is called between the check and these lines, so no other thread comes in between.
+        may_start = state[0]
+        state[0] = None
+        try:
+            return operation(*arguments)
+        finally:
+            state[0] = may_start
 
     def _fast_place(self, signature: str, size: int) -> tuple[Area, int]:
         """The area that fast calls of a signature use, and the first of their cells in it.

@@ -95,15 +95,23 @@ class Table(Extern):
         return f"<vibewasm.Table of {self._size} {self._type.element}>"
 
     def __getitem__(self, index: int) -> Any:
-        # References are found and made in the store's own books, which running code uses too.
-        self._store._check_usable()
-        at = self._check(index)
-        return from_bits(self._store, self._type.element.code, self._cells[at])
+        if type(index) is not int:
+            index = _index(index)
+        # References are kept in the store's own books, which running code uses too.
+        return self._store._alone(self._get, index)
 
     def __setitem__(self, index: int, value: object) -> None:
-        self._store._check_usable()
-        at = self._check(index)
-        self._cells[at] = self._to_cell(value)
+        if type(index) is not int:
+            index = _index(index)
+        self._store._alone(self._set, index, value)
+
+    def _get(self, index: int) -> Any:
+        self._check(index)
+        return from_bits(self._store, self._type.element.code, self._cells[index])
+
+    def _set(self, index: int, value: object) -> None:
+        self._check(index)
+        self._cells[index] = self._to_cell(value)
 
     def __iter__(self) -> Iterator[Any]:
         for index in range(len(self)):
@@ -126,35 +134,28 @@ class Table(Extern):
             from .arguments import number
 
             raise ValueError(f"a table cannot shrink: Table.grow takes 0 elements or more, not {number(delta)}")
-        # Growing may move the cells, which running code must not miss.
-        self._store._check_usable()
-        old, why = self._grow(delta, self._to_cell(init))
+        # Growing may move the cells, and running code would go on with the old ones, which are gone.
+        old, why = self._store._alone(self._grow_with, delta, init)
         if old < 0:
             from .arguments import number
 
             raise WasmError(f"table of {self._size} elements cannot grow by {number(delta)}: {why}")
         return old
 
-    def _check(self, index: int) -> int:
-        if type(index) is not int:
-            from .arguments import shown
-
-            if not hasattr(type(index), "__index__"):
-                raise TypeError(f"a table is indexed by ints, not by {shown(index)}")
-            from _operator import index as as_int
-
-            index = as_int(index)
+    def _check(self, index: int) -> None:
         if not 0 <= index < self._size:
             from .arguments import number
 
             raise IndexError(f"{number(index)} is outside the table of {self._size} elements")
-        return index
 
     def _to_cell(self, value: object) -> int:
         try:
             return to_bits(self._store, self._type.element.code, value)
         except (TypeError, ValueError) as error:
             raise prefixed(f"a table of {self._type.element}", error) from None
+
+    def _grow_with(self, delta: int, init: object) -> tuple[int, str]:
+        return self._grow(delta, self._to_cell(init))
 
     def _grow(self, delta: int, cell: int) -> tuple[int, str]:
         """The former size, or -1 and the reason."""
@@ -195,3 +196,14 @@ class Table(Extern):
             cells[start : start + step] = chunk[:step]
             start += step
             count -= step
+
+
+def _index(key: object) -> int:
+    """An index that is no plain int, as NumPy's ints."""
+    if not hasattr(type(key), "__index__"):
+        from .arguments import shown
+
+        raise TypeError(f"a table is indexed by ints, not by {shown(key)}")
+    from _operator import index
+
+    return index(key)  # type: ignore[arg-type]  # looked at above

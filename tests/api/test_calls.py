@@ -104,6 +104,15 @@ def test_an_argument_with_a_name_is_said_to_have_no_place(types: tuple[str, ...]
             function(*values)
 
 
+def test_a_value_that_is_too_long_to_be_shown_is_described() -> None:
+    add = vw.instantiate(adder()).exports.add
+    for value in (10**6000, -(10**6000)):
+        with pytest.raises(OverflowError, match=r"parameter 1 wants an int from .*, not a number of 19932 bits$"):
+            add(value, 1)
+    with pytest.raises(TypeError, match=r"parameter 2 wants an int, not str 'x{30,40}\.\.\.$"):
+        add(1, "x" * 10**6)
+
+
 def test_an_error_in_an_argument_leaves_the_function_usable() -> None:
     add = vw.instantiate(adder()).exports.add
     for _ in range(3):

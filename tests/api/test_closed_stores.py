@@ -324,6 +324,37 @@ def test_a_store_that_runs_in_another_thread_can_only_be_looked_at(busy: World, 
             USES[use](busy)
 
 
+@pytest.mark.parametrize("use", ["table.grow", "table[i]", "table[i] = x", "memory.grow", "global.value of funcref"])
+def test_no_other_thread_starts_a_call_while_what_code_relies_on_changes(
+    use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    outcomes: list[str] = []
+
+    def call() -> None:
+        try:
+            world.f(1)
+        except vw.WasmError as error:
+            outcomes.append(str(error))
+
+    # Somebody calls when it is half done. Code that runs then would go on with cells that are freed below it.
+    def late(function: Any) -> Any:
+        def meanwhile(*arguments: Any) -> Any:
+            thread = threading.Thread(target=call)
+            thread.start()
+            thread.join()
+            return function(*arguments)
+
+        return meanwhile
+
+    for cls, name in ((vw.Table, "_resize"), (vw.Table, "_check"), (vw.Memory, "_grow"), (vw.Store, "_func_at")):
+        monkeypatch.setattr(cls, name, late(getattr(cls, name)))
+    USES[use](world)
+    assert outcomes
+    assert all("this store is running in another thread" in outcome for outcome in outcomes)
+    assert world.f(1) == 2
+
+
 @pytest.mark.parametrize("description", DESCRIPTIONS)
 def test_descriptions_are_there_while_a_store_runs_in_another_thread(busy: World, description: str) -> None:
     if description == "interrupt":
