@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .types import FuncType, ValType, val_type
+from .types import FuncType, ValType, val_type_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class TableType:
     __slots__ = ("element", "limits")
 
     def __init__(self, element: ValType | int | str, limits: Limits) -> None:
-        self.element = val_type(element)
+        self.element = val_type_of("TableType: element", element)
         if not self.element.is_ref:
             raise ValueError(f"a table holds references, not {self.element}")
         self.limits = _limits("TableType", limits)
@@ -199,7 +199,7 @@ class GlobalType:
             from .arguments import unknown_keywords
 
             raise unknown_keywords("GlobalType", unknown, self.__slots__)
-        self.content = val_type(content)
+        self.content = val_type_of("GlobalType: content", content)
         self.mutable = _flag("GlobalType", "mutable", mutable)
 
     def __eq__(self, other: object) -> bool:

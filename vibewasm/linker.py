@@ -15,7 +15,7 @@ from .types import FuncType
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Never
+    from typing import Any, Never, overload
 
     from .extern_types import ImportType
     from .wasi import WasiConfig
@@ -159,6 +159,13 @@ class Linker:
         if (wanted.module, wanted.name) in self._items:
             return True
         return self._wasi is not None and wanted.module == WASI_MODULE and wanted.name in _wasi_names()
+
+    if TYPE_CHECKING:
+
+        @overload
+        def instantiate(self, store: Store, module: Module) -> Instance: ...
+        @overload
+        def instantiate(self, store: Never) -> Never: ...
 
     def instantiate(self, store: Store, module: Module = _NONE_GIVEN) -> Instance:
         """Instantiate a module (core specification, "Instantiation"): check its imports, make its memories, tables

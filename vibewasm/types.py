@@ -135,6 +135,14 @@ def val_type(which: object) -> ValType:
     return _BY_CODE[which]
 
 
+def val_type_of(parameter: str, which: object) -> ValType:
+    """As :func:`val_type`; an error's message begins with the name of the parameter."""
+    try:
+        return val_type(which)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{parameter}: {error}") from None
+
+
 def type_name(code: int) -> str:
     """The name of the value type with this code, for messages; "unknown" for the bottom type of unreachable code."""
     return _BY_CODE[code].name if code >= 0 else "unknown"
@@ -148,13 +156,7 @@ def _val_types(parameter: str, given: Iterable[ValType | int | str]) -> tuple[Va
         from .arguments import wrong
 
         raise wrong("FuncType", parameter, "a sequence of value types", given, "such as ['i32', 'i64']")
-    types: list[ValType] = []
-    for which in given:
-        try:
-            types.append(val_type(which))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"FuncType: {parameter}[{len(types)}]: {error}") from None
-    return tuple(types)
+    return tuple([val_type_of(f"FuncType: {parameter}[{index}]", which) for index, which in enumerate(given)])
 
 
 def _listed(types: tuple[ValType, ...]) -> str:

@@ -80,7 +80,11 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
         "MemoryType: limits has to be a Limits, not int 1 (Limits(minimum, maximum) makes one)",
     ),
     (lambda: api.TableType("funcref", (1, 2)), "TableType: limits has to be a Limits, not tuple"),
-    (lambda: api.TableType(None, vw.Limits(1)), "expected a ValType, its name or its code, not None"),
+    (
+        lambda: api.TableType(None, vw.Limits(1)),
+        "TableType: element: expected a ValType, its name or its code, not None",
+    ),
+    (lambda: api.GlobalType(b"i32"), "GlobalType: content: expected a ValType, its name or its code, not bytes b'i32'"),
     (lambda: api.GlobalType("i32", "mut"), "GlobalType: mutable has to be a bool, not str 'mut'"),
     (lambda: api.ImportType("a", 2, vw.FuncType()), "ImportType: name has to be a str, not int 2"),
     (lambda: api.ImportType(b"a", "b", vw.FuncType()), "ImportType: module has to be a str, not bytes b'a'"),
