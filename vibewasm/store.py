@@ -371,10 +371,13 @@ class Store:
     @fuel.setter
     def fuel(self, amount: int) -> None:
         self._check_fuel()
-        from .arguments import number, whole
+        if type(amount) is not int:
+            from .arguments import whole
 
-        amount = whole("Store", "fuel", "an amount", amount)
+            amount = whole("Store", "fuel", "an amount", amount)
         if not 0 <= amount < 1 << 63:
+            from .arguments import number
+
             raise ValueError(f"fuel is an amount from 0 to 2**63 - 1, not {number(amount)}")
         self._block.fuel = amount
 

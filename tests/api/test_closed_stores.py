@@ -273,6 +273,22 @@ def test_the_exception_of_a_block_is_not_replaced_by_that_of_closing() -> None:
     world.store.close()
 
 
+def test_the_exception_of_a_block_that_cannot_close_its_store_is_not_replaced_either() -> None:
+    world = World()
+
+    def host() -> int:
+        with world.store:
+            return 1 // 0
+
+    world.host = host
+    with pytest.raises(ZeroDivisionError) as caught:
+        world.f(1)
+    (note,) = caught.value.__notes__
+    assert "a store cannot be closed while a call is active in it" in note
+    world.host = lambda: 1
+    assert world.f(1) == 2
+
+
 def test_a_block_that_ends_well_says_that_a_view_is_in_use() -> None:
     world = World()
     with pytest.raises(BufferError, match="a view of one of its memories is in use"), world.store:
