@@ -127,8 +127,8 @@ def misfit(error: TypeError, function: Callable[..., object], count: int, label:
 
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        # Some functions of C do not say what they take.
+    except Exception:
+        # Some functions of C do not say what they take, and an object's class may do anything when it is asked.
         error.add_note(f"in the call of the Python function for {label}")
         return error
     try:

@@ -209,7 +209,10 @@ class Exports:
 
     def get(self, name: str, default: Any = None) -> Any:
         """The export of that name, or ``default``."""
-        return self[name] if name in self or not isinstance(name, str) else default
+        if not isinstance(name, str):
+            # Raises what says so.
+            return self[name]
+        return self[name] if name in self else default
 
     def keys(self) -> list[str]:
         """The names."""

@@ -6,7 +6,7 @@ from .engine import Engine
 from .errors import LinkError, not_copied
 from .extern_types import GlobalType
 from .func import Func
-from .instance import Instance
+from .instance import Exports, Instance
 from .instantiation import make_instance
 from .module import Module
 from .store import Extern, Store
@@ -95,8 +95,11 @@ class Linker:
         if type is not None and not plain:
             raise TypeError(f"{module}.{name}: only a Python function is given a type")
         if not plain and not isinstance(item, (Extern, int, float)):
+            given: object = item
+            advice = "; define_instance defines its exports" if isinstance(given, (Instance, Exports)) else ""
             raise TypeError(
-                f"{module}.{name}: an import is a function, Func, Memory, Table, Global or number, not {_class(item)}"
+                f"{module}.{name}: an import is a function, Func, Memory, Table, Global or number, not "
+                f"{_class(item)}{advice}"
             )
         self._define(module, name, _Typed(item, type) if type is not None else item)  # type: ignore[arg-type]  # it is plain
 

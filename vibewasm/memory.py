@@ -110,15 +110,20 @@ class Memory(Extern):
         The memory never moves, so the view stays good for the bytes that it covers when the memory grows. While a view
         is in use the memory cannot be given back: closing the store says so, and the view stays good.
         """
-        if self._store._closed:
+        self._store._check_open()
+        try:
+            return self._linear.view()
+        except ValueError:
+            # Another thread has closed the store meanwhile.
             self._store._check_open()
-        return self._linear.view()
+            raise
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
         # What NumPy asks for: without it, it would copy the memory byte by byte as a sequence of ints. It keeps the
         # view, which protects the memory like any other.
-        return {"version": 3, "shape": (self.size,), "typestr": "|u1", "data": self.view()}
+        view = self.view()
+        return {"version": 3, "shape": (len(view),), "typestr": "|u1", "data": view}
 
     def grow(self, delta: int) -> int:
         """Add ``delta`` pages of zeros and return the former size in pages (specification, "Growing memories").
@@ -235,16 +240,25 @@ class Memory(Extern):
         if self._store._closed:
             self._store._check_open()
         view = self._bytes
-        if end > len(view):
-            # The memory may have grown since the view was made.
-            view = self._current()
-        if start < 0 or end > len(view):
+        try:
+            size = len(view)
+            if end > size:
+                # The memory may have grown since the view was made.
+                view = self._current()
+                size = len(view)
+        except ValueError:
+            # Another thread has closed the store meanwhile. After the last look at the view, and until its caller has
+            # used it, nothing is called, so that no thread comes in between.
+            self._store._check_open()
+            raise
+        if start < 0 or end > size:
+            self._store._check_open()
             if max(abs(start), abs(end)) >> 128:
                 # Too long to be shown.
-                raise IndexError(f"an address of more than 128 bits is outside the memory of {len(view)} bytes")
+                raise IndexError(f"an address of more than 128 bits is outside the memory of {size} bytes")
             where = str(start) if end == start + 1 else f"{start} to {end}"
             advice = f" (as an unsigned address, {start} is {start & 0xFFFF_FFFF})" if start < 0 else ""
-            raise IndexError(f"{where} is outside the memory of {len(view)} bytes{advice}")
+            raise IndexError(f"{where} is outside the memory of {size} bytes{advice}")
         return view
 
     def _current(self) -> memoryview:

@@ -132,6 +132,11 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
         lambda: api.Linker(ENGINE).define_instance("a", MODULE),
         "define_instance: instance has to be an Instance, not Module",
     ),
+    (
+        lambda: api.Linker(ENGINE).define("a", "b", vw.instantiate(MODULE)),
+        "a.b: an import is a function, Func, Memory, Table, Global or number, not Instance; define_instance defines",
+    ),
+    (lambda: api.instantiate(MODULE).exports.get([]), "Exports: the name of an export has to be a str, not list"),
     (lambda: api.Linker(ENGINE).define_instance(1, MODULE), "Linker.define_instance: name has to be a str, not int 1"),
     (lambda: api.Linker(ENGINE).define_wasi(None), "Linker.define_wasi: config has to be a WasiConfig, not None"),
     (lambda: api.Linker(ENGINE).define_unknown_imports_as_zero("m"), "module has to be a Module, not str 'm'"),
@@ -445,6 +450,8 @@ def test_an_array_over_a_memory_is_no_copy(np: Any) -> None:
     assert copy.dtype == np.uint8
     copy[3] = 9
     assert memory[3] == 3
+    empty = vw.Memory(STORE, vw.MemoryType(vw.Limits(0)))
+    assert np.asarray(empty).shape == (0,)
     memory.grow(1)
     assert np.asarray(memory).shape == (131072,)
     assert memory[np.int64(3)] == 3

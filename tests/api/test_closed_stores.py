@@ -251,6 +251,40 @@ def test_a_value_that_closes_the_store_while_it_is_converted_reaches_no_memory()
         world.f(Closing(world.store))
 
 
+def test_a_store_that_another_thread_closes_between_a_check_and_a_use_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = vw.Store._check_open
+
+    for use in ("memory.view", "memory.__array_interface__"):
+        world = World()
+
+        def late(store: vw.Store) -> None:
+            real(store)
+            store.close()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(vw.Store, "_check_open", late)
+            with pytest.raises(vw.WasmError, match="this store is closed"):
+                USES[use](world)
+    for use in ("memory[i]", "memory[a:b]", "memory.read", "memory.write", "memory[a:b] = x", "memory[i] = x"):
+        world = World()
+        memory = world.memory
+        # Made anew when a read is beyond its end: a place for another thread to come in.
+        memory._bytes = memoryview(b"")
+        current = vw.Memory._current
+
+        def late_view(memory: vw.Memory, current: Any = current, store: vw.Store = world.store) -> memoryview:
+            view: memoryview = current(memory)
+            store.close()
+            return view
+
+        with monkeypatch.context() as patch:
+            patch.setattr(vw.Memory, "_current", late_view)
+            with pytest.raises(vw.WasmError, match="this store is closed"):
+                USES[use](world)
+
+
 # -- the end of a with block -------------------------------------------------------------------------------------------
 
 

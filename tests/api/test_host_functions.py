@@ -298,6 +298,20 @@ def test_a_type_error_of_the_function_itself_stays_what_it_is() -> None:
         assert not hasattr(caught.value, "__notes__")
 
 
+def test_a_callable_that_cannot_be_asked_what_it_takes_raises_its_own_error() -> None:
+    class Strange:
+        @property
+        def __signature__(self) -> object:
+            raise RuntimeError("asked")
+
+        def __call__(self) -> int:
+            return 1
+
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given") as caught:
+        calls_host(["i32"], ["i32"], Strange())(1)
+    assert caught.value.__notes__ == ["in the call of the Python function for env.host(i32) -> i32"]
+
+
 def test_where_a_function_does_not_say_what_it_takes_a_note_names_the_import() -> None:
     f = vw.Func(vw.Store(vw.Engine()), vw.FuncType(["i32"], ["i32"]), max, name="env.max")
     with pytest.raises(TypeError, match="'int' object is not iterable") as caught:
