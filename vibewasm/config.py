@@ -96,10 +96,13 @@ def _choice(setting: str, value: str | None, choices: tuple[str | None, ...]) ->
     if value not in choices:
         from .arguments import shown, wrong
 
+        words = ", ".join([repr(choice) for choice in choices if choice is not None])
+        if None in choices:
+            words += " or None"
         if value is not None and not isinstance(value, str):
-            raise wrong("Config", setting, f"one of {', '.join(map(repr, choices))}", value)
+            raise wrong("Config", setting, f"one of {words}", value)
         given = "None" if value is None else shown(value)[len("str ") :]
-        raise ValueError(f"Config: {setting} is one of {', '.join(map(repr, choices))}, not {given}")
+        raise ValueError(f"Config: {setting} is {'' if None in choices else 'one of '}{words}, not {given}")
     return value
 
 
