@@ -97,12 +97,11 @@ def _choice(setting: str, value: str | None, choices: tuple[str | None, ...]) ->
         from .arguments import shown, wrong
 
         words = ", ".join([repr(choice) for choice in choices if choice is not None])
-        if None in choices:
-            words += " or None"
+        words = f"{words} or None" if None in choices else f"one of {words}"
         if value is not None and not isinstance(value, str):
-            raise wrong("Config", setting, f"one of {words}", value)
+            raise wrong("Config", setting, words, value)
         given = "None" if value is None else shown(value)[len("str ") :]
-        raise ValueError(f"Config: {setting} is {'' if None in choices else 'one of '}{words}, not {given}")
+        raise ValueError(f"Config: {setting} is {words}, not {given}")
     return value
 
 
