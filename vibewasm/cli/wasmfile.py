@@ -30,7 +30,8 @@ def assemble(text: bytes, name: str, *, names: bool) -> bytes:
     from vibewasm.wat.errors import WatError
 
     try:
-        return wat2wasm(text, names=names)
+        # Editors may put a byte order mark first.
+        return wat2wasm(text.removeprefix("\ufeff".encode()), names=names)
     except WatError as error:
         raise CommandError(f"{name}: {error}") from error
 
