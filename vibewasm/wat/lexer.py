@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from ..names import escaped
 from .errors import WatError
 from .literals import STRING, decode_string
 
@@ -171,7 +172,7 @@ def text_error(text: str, message: str, offset: int) -> WatError:
     ends = [place for place in (text.find("\n", offset), text.find("\r", offset)) if place >= 0]
     line = text[start : min(ends, default=len(text))]
     before = text.count("\n", 0, start) + text.count("\r", 0, start) - text.count("\r\n", 0, start)
-    return WatError(message, offset, before + 1, offset - start + 1, line)
+    return WatError(escaped(message), offset, before + 1, offset - start + 1, line)
 
 
 def _describe(token: str) -> str:
