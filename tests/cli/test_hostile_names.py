@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def messages() -> list[str]:
     found += [repr(item) + str(item) for item in (*importing.imports, *importing.exports, *importing.info.sections)]
     host = vibewasm.Func(store, vibewasm.FuncType([], ["i32"]), lambda: "x", name=hostile("h"))
     wrong = vibewasm.Func(store, vibewasm.FuncType(["i32"], ["i32"]), lambda number: "x", name=hostile("h"))
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: function(),
         lambda: function("x"),
         lambda: function(0),

@@ -30,13 +30,13 @@ def shown(path: str) -> str:
 
 
 def assemble(text: bytes, name: str, *, names: bool) -> bytes:
-    """The binary module of a text; ``name`` is what to call it in the :class:`CommandError` of a malformed one."""
+    """The binary module of a text; ``name`` is what to call it in the :class:`CommandError` of a bad one."""
+    from vibewasm.errors import WasmError
     from vibewasm.wat import wat2wasm
-    from vibewasm.wat.errors import WatError
 
     try:
         return wat2wasm(text, names=names)
-    except WatError as error:
+    except WasmError as error:
         raise CommandError(f"{name}: {error}") from error
 
 

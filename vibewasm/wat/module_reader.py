@@ -137,6 +137,8 @@ class ModuleReader(CodeReader):
                 self.position = self.end_of_form()
         elif word == "import":
             self.name()
+            if self.at_form("item"):
+                raise self.later("compact-imports", "group of imports", self.position + 1)
             self.name()
             self.expect("(")
             space = self._spaces.get(self.tokens[self.position])
