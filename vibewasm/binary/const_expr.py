@@ -93,22 +93,30 @@ def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
         elif opcode in _ARITHMETIC:
             after = pos + 1
         else:
-            raise _not_constant(opcode, pos)
+            raise _not_constant(data, pos)
         ops.append((opcode, value))
         pos = after
     raise DecodeError("unexpected end of section or function: constant expression without end", end)
 
 
-def _not_constant(opcode: int, pos: int) -> DecodeError | ValidationError:
-    """The error for an opcode that no constant expression has."""
+def _not_constant(data: bytes, pos: int) -> DecodeError | ValidationError:
+    """The error for an opcode that is not read here."""
+    from ..later import may_be_constant, not_in_table, prefixed, spelled
     from ..opcodes import BY_CODE
 
-    # Opcodes of proposals to come, and prefixes, whose second part is not looked at.
-    later = opcode in b"\x06\x07\x08\x09\x0a\x12\x13\x14\x15\x18\x19\x1f\xd3\xd4\xd5\xd6\xfb\xfc\xfd\xfe"
+    opcode = data[pos]
     row = BY_CODE.get(opcode)
-    if row is None and not later:
-        return DecodeError(f"illegal opcode {opcode:02x}", pos)
-    name = row[1] if row else f"opcode {opcode:02x}"
+    if opcode >= 0xFB and opcode != 0xFF:
+        sub, _ = u32(data, pos + 1)
+        row = BY_CODE.get(opcode << 12 | sub) if sub < 0x1000 else None
+        opcode = prefixed(opcode, sub)
+    if row is None:
+        why, malformed = not_in_table(opcode)
+        if malformed:
+            return DecodeError(why, pos)
+        if may_be_constant(opcode):
+            return ValidationError(why, pos)
+    name = row[1] if row else f"opcode {spelled(opcode)}"
     return ValidationError(f"constant expression required: {name} is not constant", pos)
 
 
