@@ -16,9 +16,10 @@ from struct import Struct
 from struct import error as struct_error
 
 from .engine import adapters
+from .errors import WasmError
 from .runtime.blocks import Block
 from .runtime.calls import HostCallback, address_of
-from .runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE
+from .runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE, TRAP_TOO_MANY_REFERENCES
 from .runtime.ffi import CFUNCTYPE
 from .types import EXTERNREF, F32, F64, I32, I64, V128
 from .values import NUMBER_FORMATS, cell_count, from_bits, from_cells, prefixed, signature, to_cells
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
     #: Reads the arguments of a call from the cell stack, at a byte offset.
     Reader = Callable[[memoryview, int], "tuple[Any, ...] | list[Any]"]
-    #: Writes the result of a call to the cell stack, at a byte offset.
-    Writer = Callable[[int, Any], None]
+    #: Writes the result of a call to the cell stack, at a byte offset. It returns 0, or the number of a trap.
+    Writer = Callable[[int, Any], int]
 
 _NoArguments = CFUNCTYPE(None)
 
@@ -124,21 +125,42 @@ def _writer(store: Store, results: tuple[int, ...], convert: Writer) -> Writer:
     if results == (EXTERNREF,):
         words = stack.cast("Q")
 
-        def write_reference(at: int, result: object) -> None:
-            words[at >> 3] = 0 if result is None else store._handle_of(result)
+        def write_reference(at: int, result: object) -> int:
+            try:
+                words[at >> 3] = 0 if result is None else store._handle_of(result)
+                return 0
+            except WasmError as error:
+                return _trap_number(error)
 
         return write_reference
     if any(code > F64 for code in results):
-        return convert
+
+        def write_references(at: int, result: object) -> int:
+            try:
+                return convert(at, result)
+            except WasmError as error:
+                return _trap_number(error)
+
+        return write_references
     pack = Struct("=" + "".join([NUMBER_FORMATS[code] for code in results])).pack_into
 
-    def write(at: int, result: Any) -> None:
+    def write(at: int, result: Any) -> int:
         try:
             pack(stack, at, *result)
+            return 0
         except (struct_error, TypeError, OverflowError):
-            convert(at, result)
+            return convert(at, result)
 
     return write
+
+
+def _trap_number(error: WasmError) -> int:
+    """The number of the trap that converting a result ends in, if that is what this error means; else it is raised."""
+    from .references import ReferenceLimit
+
+    if isinstance(error, ReferenceLimit):
+        return TRAP_TOO_MANY_REFERENCES
+    raise error
 
 
 def _alike(
@@ -206,8 +228,7 @@ def _with_results(
     def host_call() -> None:
         try:
             at = cells[CELL_STACK_TOP] - base
-            write(at, function(*read(stack, at)))
-            cells[CELL_FAILED] = 0
+            cells[CELL_FAILED] = write(at, function(*read(stack, at)))
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
             store._pending = error
@@ -223,7 +244,7 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
     stack = store._block.stack
     label = f"{name}{type}"
 
-    def convert(at: int, result: object) -> None:
+    def convert(at: int, result: object) -> int:
         if len(codes) == 1:
             values: Any = (result,)
         elif isinstance(result, (str, bytes)) or not hasattr(result, "__iter__"):
@@ -239,6 +260,7 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
         for cell in bits:
             stack[at : at + 8] = cell.to_bytes(8, "little")
             at += 8
+        return 0
 
     return convert
 

@@ -11,6 +11,8 @@ DEBUGGERS = (None, "gdb")
 
 #: Elements that a table may have unless the configuration says otherwise: 80 MB of cells.
 DEFAULT_MAX_TABLE_ELEMENTS = 10_000_000
+#: Python objects that wasm code may hold unless the configuration says otherwise: 2 GB of their handles.
+DEFAULT_MAX_REFERENCES = 10_000_000
 
 
 class Config:
@@ -31,6 +33,11 @@ class Config:
             :attr:`vibewasm.Store.max_memory` starts with this.
         max_table_elements: how many elements one table may have.
             :attr:`vibewasm.Store.max_table_elements` starts with this.
+        max_references: how many Python objects the wasm code of one store may hold as externref. A host function whose
+            result would be one more ends the call with a :class:`~vibewasm.Trap`; an argument, or what is put into a
+            table or global, is refused with a :class:`~vibewasm.WasmError`. Objects that are not held any more are let
+            go between calls only, so those of one long call all count.
+            :attr:`vibewasm.Store.max_references` starts with this.
         profile: let perf see functions by name: ``"perfmap"`` writes ``/tmp/perf-PID.map``, ``"jitdump"`` writes
             ``jit-PID.dump`` for ``perf inject --jit``, with the code in it. ``None`` for neither.
         debug: ``"gdb"`` tells gdb of functions, so that backtraces show them by name; ``None`` does not.
@@ -46,6 +53,7 @@ class Config:
         "explicit_bounds",
         "fuel",
         "max_memory",
+        "max_references",
         "max_table_elements",
         "profile",
         "target",
@@ -61,6 +69,7 @@ class Config:
         target: str | None = None,
         max_memory: int | None = None,
         max_table_elements: int = DEFAULT_MAX_TABLE_ELEMENTS,
+        max_references: int = DEFAULT_MAX_REFERENCES,
         profile: str | None = None,
         debug: str | None = None,
     ) -> None:
@@ -71,6 +80,7 @@ class Config:
             raise ValueError(f"max_memory is a number of bytes, not {max_memory}")
         if max_table_elements < 0:
             raise ValueError(f"max_table_elements is a number of elements, not {max_table_elements}")
+        check_max_references(max_references)
         if profile not in PROFILES:
             raise ValueError(f"profile is 'perfmap', 'jitdump' or None, not {profile!r}")
         if debug not in DEBUGGERS:
@@ -82,8 +92,17 @@ class Config:
         self.target = target
         self.max_memory = max_memory
         self.max_table_elements = max_table_elements
+        self.max_references = max_references
         self.profile = profile
         self.debug = debug
 
     def __repr__(self) -> str:
         return "Config(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
+
+
+def check_max_references(limit: object) -> None:
+    """Raise ``TypeError`` or ``ValueError`` unless this is a limit of references."""
+    if not isinstance(limit, int):
+        raise TypeError(f"max_references is an int, the number of objects, not {limit!r}")
+    if limit < 0:
+        raise ValueError(f"max_references is a number of objects, not {limit}")

@@ -6,7 +6,7 @@ from .binary.module_info import GLOBAL
 from .extern_types import GlobalType
 from .runtime.ffi import addressof, c_uint64
 from .store import Extern
-from .types import V128
+from .types import EXTERNREF, V128
 from .values import MASK64, from_bits, prefixed, to_bits
 
 TYPE_CHECKING = False
@@ -89,13 +89,24 @@ class Global(Extern):
 
     def _set(self, value: object) -> None:
         code = self._type.content.code
+        bits = self._to_bits(value)
+        while True:
+            self._cells[self._index] = bits & MASK64
+            if code == V128:
+                self._cells[self._index + 1] = bits >> 64
+            if code != EXTERNREF:
+                return
+            # Another thread may have let go of an object before it was in the global, see vibewasm.references.
+            again = self._to_bits(value)
+            if again == bits:
+                return
+            bits = again
+
+    def _to_bits(self, value: object) -> int:
         try:
-            bits = to_bits(self._store, code, value)
+            return to_bits(self._store, self._type.content.code, value)
         except (TypeError, OverflowError, ValueError) as error:
             raise prefixed(f"a global of type {self._type.content}", error) from None
-        self._cells[self._index] = bits & MASK64
-        if code == V128:
-            self._cells[self._index + 1] = bits >> 64
 
     def __repr__(self) -> str:
         return f"<vibewasm.Global {self._type.content} {self.value!r}>"

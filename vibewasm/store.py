@@ -27,7 +27,7 @@ from .types import EXTERNREF, FUNCREF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any
 
@@ -87,6 +87,10 @@ class _Thread(_local):
 current = _Thread()
 
 
+#: Stands in a store's state where the right to start a call does: first let go of objects that wasm code does not hold.
+DUE = object()
+
+
 class Area:
     """A block of cells with a view for each numeric type."""
 
@@ -117,6 +121,13 @@ class Store:
         max_memory: how many bytes all memories together may have, or ``None``. It counts when a memory is made or
             grows.
         max_table_elements: how many elements one table may have. It counts when a table is made or grows.
+        max_references: how many Python objects wasm code may hold as externref, with those that have not been let go
+            yet. It counts when an object is handed in.
+
+    Python objects that wasm code has held, and holds no longer, are let go from time to time, at the beginning of a
+    call or where an object is put into a table or global, or by :meth:`gc`. What stays is what is in tables and
+    globals, and what the last :meth:`Func.call_raw` returned. Tables, globals, memories, instances and functions, also
+    functions made of Python ones, stay until the store is closed or nothing refers to it any more.
     """
 
     __slots__ = (
@@ -134,6 +145,7 @@ class Store:
         "_globals",
         "_host_context",
         "_instances",
+        "_max_references",
         "_memories",
         "_memory_used",
         "_pending",
@@ -152,9 +164,12 @@ class Store:
         self.engine = engine
         self.max_memory: int | None = engine.config.max_memory
         self.max_table_elements: int = engine.config.max_table_elements
+        self._max_references: int = engine.config.max_references
         #: Who may start a call by the fast way: the token of the thread that the store runs in, or ``None`` while a
-        #: call is active. Then that token, whether or not one is. Then the first free cell of the area.
-        self._state: list[Any] = [None, None, 0]
+        #: call is active. Then that token, whether or not one is. Then the first free cell of the area. Then what an
+        #: outermost call leaves in the first place when it ends: the token, or :data:`DUE`, which is nobody's, so that
+        #: the next call does not find the fast way open and lets objects go first.
+        self._state: list[Any] = [None, None, 0, None]
         self._area = Area(AREA_CELLS)
         self._fast_area = Area(_FAST_CELLS)
         #: Where fast calls have their cells, by signature.
@@ -237,7 +252,7 @@ class Store:
             raise WasmError("a store cannot be closed while a call is active in it")
         # First of all, so that no code can meet a memory that is gone.
         self._closed = True
-        self._state[:] = [None, None, 0]
+        self._state[:] = [None, None, 0, None]
         self._by_context.clear()
         self._instances.clear()
         self._funcs.clear()
@@ -323,7 +338,9 @@ class Store:
     # -- calls ------------------------------------------------------------------------------------------------------
 
     def _take_over(self, token: object) -> None:
-        """Make the calling thread, whose token this is, the one that the store runs in."""
+        """Make the calling thread, whose token this is, the one that the store runs in, and let objects go if that is
+        due. If the store is this thread's already, no call may be active.
+        """
         limit = stack_limit()
         state = self._state
         if self._closed:
@@ -335,7 +352,17 @@ class Store:
                 "make a store per thread (they may share engine and modules), or wait for the call to return"
             )
         self._cells[CELL_REAL_LIMIT] = limit
-        state[1] = state[0] = token
+        references = self._references
+        due = references is not None and references.left <= 0
+        state[1] = state[3] = token
+        state[0] = None if due else token
+        if due:
+            try:
+                dropped = self._sweep()
+            finally:
+                state[0] = state[3] = token
+            # Only now, since finalisers may call functions of this store, close it, and hand in objects.
+            dropped.clear()
 
     def _check_usable(self) -> None:
         """Raise ``WasmError`` if the store is closed, or runs in another thread."""
@@ -395,13 +422,79 @@ class Store:
             func = Func._of_instance(instance, record[RECORD_TYPE >> 3] >> 32, address)
         return func
 
+    # -- externref --------------------------------------------------------------------------------------------------
+
+    @property
+    def max_references(self) -> int:
+        """How many Python objects wasm code may hold as externref."""
+        return self._max_references
+
+    @max_references.setter
+    def max_references(self, limit: int) -> None:
+        from .config import check_max_references
+
+        check_max_references(limit)
+        self._max_references = limit
+        if self._references is not None:
+            self._references.limit = limit
+
+    def gc(self) -> None:
+        """Let go of all Python objects that wasm code was given and does not hold any more, at once.
+
+        What is in a table or a global stays, and so do the references that the last :meth:`Func.call_raw` returned.
+        Finalisers of the objects run before this returns.
+
+        Raises:
+            WasmError: a call is active in the store, whose code may hold any object; or the store is closed.
+        """
+        state = self._state
+        token = current.token
+        while state[1] is not token or state[0] is DUE:
+            self._take_over(token)
+        if state[0] is None:
+            raise WasmError("no object can be let go while a call is active in the store: call gc when it has returned")
+        state[0] = None
+        try:
+            dropped = self._sweep()
+        finally:
+            state[0] = state[3] = token
+        dropped.clear()
+
     def _handle_of(self, item: object) -> int:
+        """The handle of an object. Who writes it where no call is active asks again afterwards; see
+        :mod:`vibewasm.references`.
+
+        Raises:
+            ReferenceLimit: the store holds as many objects as it may.
+        """
         references = self._references
         if references is None:
             from .references import References
 
-            references = self._references = References()
-        return references.handle_of(item)
+            references = self._references = References(self._state, DUE, self._max_references)
+        if references.left <= 0:
+            self._collect_if_idle(references)
+        try:
+            return references.handle_of(item)
+        except WasmError:
+            if not self._collect_if_idle(references):
+                raise
+            return references.handle_of(item)
+
+    def _collect_if_idle(self, references: References) -> bool:
+        """Let objects go if no call is active, as where one is put into a table or global. Say whether that was so."""
+        state = self._state
+        if state[0] is None and state[1] is not None:
+            return False
+        references.left = 0
+        try:
+            self._take_over(current.token)
+        except WasmError:
+            # Another thread has come first, with a call or a collection.
+            if self._closed:
+                raise
+            return False
+        return True
 
     def _object_at(self, handle: int) -> object:
         references = self._references
@@ -416,23 +509,31 @@ class Store:
             return bits in self._funcs
         return self._references is not None and self._references.knows(bits)
 
-    def _sweep_if_due(self) -> None:
-        """Forget Python objects that wasm code does not hold any more. No call may be active."""
+    def _sweep(self) -> list[object]:
+        """Forget objects that wasm code does not hold, and give them back. No wasm code may be active."""
         references = self._references
-        if references is not None and len(references) >= references.sweep_at:
-            references.sweep(self._held_handles())
+        return references.sweep(self._look_for_handles) if references is not None else []
 
-    def _held_handles(self) -> Iterator[int]:
+    def _look_for_handles(self, held: set[int]) -> int:
+        """Add the handles in tables and globals to a set, and say how many places were looked at.
+
+        Element segments hold none: what their items name are immutable globals.
+        """
+        looked_at = len(self._globals)
         for table in self._tables:
             if table._type.element.code == EXTERNREF:
-                yield from table._cells[: len(table)]
+                held.update(table._cells[: len(table)])
+                looked_at += len(table)
         for variable in self._globals:
             if variable._type.content.code == EXTERNREF:
-                yield variable.raw
+                held.add(variable.raw)
         for instance in self._instances:
-            for index, type_ in enumerate(instance.module.info.globals):
+            globals_ = instance.module.info.globals
+            looked_at += 1 + len(globals_)
+            for index, type_ in enumerate(globals_):
                 if type_.content.code == EXTERNREF:
-                    yield instance._global(index).raw
+                    held.add(instance._global(index).raw)
+        return looked_at
 
     def _new_linear_memory(self, minimum: int, maximum: int | None) -> LinearMemory:
         from .runtime.linear_memory import LinearMemory

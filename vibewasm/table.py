@@ -57,7 +57,7 @@ class Table(Extern):
         store._tables.append(self)
         self._resize(size)
         if init is not None:
-            self._fill(0, size, self._to_cell(init))
+            self._fill_with(0, size, init)
 
     @property
     def store(self) -> Store:
@@ -80,7 +80,7 @@ class Table(Extern):
         return from_bits(self._store, self._type.element.code, self._cells[self._check(index)])
 
     def __setitem__(self, index: int, value: object) -> None:
-        self._cells[self._check(index)] = self._to_cell(value)
+        self._fill_with(self._check(index), 1, value)
 
     def __iter__(self) -> Iterator[Any]:
         for index in range(self._size):
@@ -98,9 +98,12 @@ class Table(Extern):
             raise ValueError(f"a table cannot shrink (grow by {delta})")
         # Growing may move the cells, which running code must not miss.
         self._store._check_usable()
-        old, why = self._grow(delta, self._to_cell(init))
+        self._to_cell(init)
+        old, why = self._grow(delta, 0)
         if old < 0:
             raise WasmError(f"table of {self._size} elements cannot grow by {delta}: {why}")
+        if init is not None:
+            self._fill_with(old, delta, init)
         return old
 
     def _check(self, index: int) -> int:
@@ -113,6 +116,20 @@ class Table(Extern):
             return to_bits(self._store, self._type.element.code, value)
         except (TypeError, ValueError) as error:
             raise prefixed(f"a table of {self._type.element}", error) from None
+
+    def _fill_with(self, start: int, count: int, value: object) -> None:
+        """Set ``count`` elements, which exist, to a Python value."""
+        cell = self._to_cell(value)
+        while True:
+            if count == 1:
+                self._cells[start] = cell
+            else:
+                self._fill(start, count, cell)
+            # Another thread may have let go of an object before it was in the table, see vibewasm.references.
+            again = self._to_cell(value)
+            if again == cell:
+                return
+            cell = again
 
     def _grow(self, delta: int, cell: int) -> tuple[int, str]:
         """The former size, or -1 and the reason."""
