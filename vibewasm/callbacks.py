@@ -4,7 +4,8 @@ The machine code of a host function (the ``leave`` adapter of its signature) put
 stack, notes that the call has failed, and calls the callback, which takes the parameters from there, writes the
 results in their place, and notes as its very last act that all is well. So whatever goes wrong, even before the first
 line of the callback (CPython can raise ``KeyboardInterrupt`` there, and ctypes drops it), the machine code does not
-go on. An exception waits in the store until it is raised again where Python called wasm.
+go on. An exception waits in the store until it is raised again where Python called wasm; one that came up before the
+callback's first line gets there through :func:`~vibewasm.runtime.calls.native_callback`.
 
 The fast callbacks take no arguments from ctypes, which costs as much as the rest: they find their cells below the top
 of the cell stack, which the store block says.
@@ -18,7 +19,7 @@ from struct import error as struct_error
 from .engine import adapters
 from .errors import WasmError
 from .runtime.blocks import Block
-from .runtime.calls import HostCallback, address_of
+from .runtime.calls import HostCallback, address_of, native_callback
 from .runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE, TRAP_TOO_MANY_REFERENCES
 from .runtime.ffi import CFUNCTYPE
 from .types import EXTERNREF, F32, F64, I32, I64, V128
@@ -71,17 +72,19 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
     base = store._block.stack_base + 8 * room
     read = _reader(store, params)
     if not results:
-        return _NoArguments(_without_result(store, base, read, function))
+        return native_callback(_NoArguments, _without_result(store, base, read, function), store)
     convert = _result_converter(store, type, name)
     if len(results) > 1 or results[0] > F64:
-        return _NoArguments(_with_results(store, base, read, function, _writer(store, results, convert)))
+        write = _writer(store, results, convert)
+        return native_callback(_NoArguments, _with_results(store, base, read, function, write), store)
     view = _view(stack, results[0])
     shift = 2 if view.itemsize == 4 else 3
     if len(params) in (1, 2) and len(set(params)) == 1 and params[0] <= F64:
         source = _view(stack, params[0])
         if source.itemsize == view.itemsize:
             # One index serves for all values, and a call with so many arguments is spelled out.
-            return _NoArguments(_alike(store, base, (source, view, shift), len(params), function, convert))
+            alike = _alike(store, base, (source, view, shift), len(params), function, convert)
+            return native_callback(_NoArguments, alike, store)
 
     def host_call() -> None:
         try:
@@ -97,7 +100,7 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
             cells[CELL_FAILED] = HOST_FAILURE
             store._pending = error
 
-    return _NoArguments(host_call)
+    return native_callback(_NoArguments, host_call, store)
 
 
 def _reader(store: Store, params: tuple[int, ...]) -> Reader:
@@ -299,4 +302,4 @@ def raw_callback(store: Store, type: FuncType, function: Callable[..., int | Non
             cells[CELL_FAILED] = HOST_FAILURE
             store._pending = error
 
-    return HostCallback(raw_call)
+    return native_callback(HostCallback, raw_call, store)

@@ -8,7 +8,15 @@ from .engine import adapters
 from .errors import Interrupted, LinkError, WasmError
 from .runtime import faults
 from .runtime.blocks import Block
-from .runtime.calls import LazyCallback, PollCallback, address_of, stack_limit, take_swallowed, watch_swallowed
+from .runtime.calls import (
+    LazyCallback,
+    PollCallback,
+    address_of,
+    lost_exception,
+    native_callback,
+    stack_limit,
+    watch_swallowed,
+)
 from .runtime.context import (
     CELL_FAILED,
     CELL_LAZY,
@@ -206,6 +214,7 @@ class Store:
         # Such a callback can fail before its first line, so it says last that all is well; see vibewasm.callbacks.
         def lazy(context: int, defined: int, _: int) -> int:
             try:
+                watch_swallowed()
                 if defined < FIRST_BUILTIN:
                     address = by_context[context]._compile(defined)
                 else:
@@ -229,7 +238,8 @@ class Store:
                 cells[CELL_FAILED] = HOST_FAILURE
                 self._pending = error
 
-        for cell, callback in ((CELL_LAZY, LazyCallback(lazy)), (CELL_POLL, PollCallback(poll))):
+        for cell, prototype, function in ((CELL_LAZY, LazyCallback, lazy), (CELL_POLL, PollCallback, poll)):
+            callback = native_callback(prototype, function, self)
             self._callbacks.append(callback)
             cells[cell] = address_of(callback)
 
@@ -342,6 +352,7 @@ class Store:
         due. If the store is this thread's already, no call may be active.
         """
         limit = stack_limit()
+        watch_swallowed()
         state = self._state
         if self._closed:
             raise WasmError("this store is closed")
@@ -388,12 +399,7 @@ class Store:
         """The exception for what an activation returned other than 0."""
         if number == HOST_FAILURE:
             error, self._pending = self._pending, None
-            swallowed = take_swallowed()
-            if error is not None and swallowed is None:
-                return error
-            # A callback that did not come to its first line. If not even the exception is known, then somebody has
-            # replaced sys.unraisablehook; what comes at such a moment is Ctrl-C.
-            return swallowed if swallowed is not None else KeyboardInterrupt()
+            return error if error is not None else lost_exception()
         if number in (TRAP_INTERRUPTED, TRAP_STACK_OVERFLOW) and self._reasons:
             return self._interrupted()
         if number == TRAP_INTERRUPTED:
