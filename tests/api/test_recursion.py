@@ -70,7 +70,8 @@ def deeper(levels: int, function: Callable[[], object]) -> object:
 def check(shape: str, limit: int) -> None:
     call, go_on, depth = recursive(shape)
     with recursion_limit(limit):
-        for levels in range(8):
+        # Where CPython notices depends on the depth before; a limit that the stack is too small for says nothing new.
+        for levels in range(8 if limit < 1000 else 2):
             go_on[0] = True
             depth[0] = 0
             with pytest.raises((RecursionError, vw.Trap), match=TOO_DEEP):
@@ -80,13 +81,13 @@ def check(shape: str, limit: int) -> None:
             call()
 
 
-@pytest.mark.parametrize("limit", [250, 1000, 5000, 10**6])
+@pytest.mark.parametrize("limit", [250, 1000, 5000, 10**6] if not EMULATED else [250])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_endless_recursion_through_python_says_so_and_the_store_lives_on(shape: str, limit: int) -> None:
     check(shape, limit)
 
 
-@pytest.mark.parametrize("limit", [250, 10**6])
+@pytest.mark.parametrize("limit", [250, 10**6] if not EMULATED else [250])
 @pytest.mark.parametrize("stack", [0, 1 << 20, 16 << 20])
 def test_so_does_recursion_in_other_threads_with_small_and_large_stacks(stack: int, limit: int) -> None:
     errors: list[BaseException] = []
