@@ -90,6 +90,8 @@ TRAP_INTEGER_OVERFLOW = 6
 TRAP_DIVIDE_BY_ZERO = 7
 TRAP_STACK_OVERFLOW = 9
 TRAP_INTERRUPTED = 12
+#: Left by the callback of a host function whose result would be one object too many.
+TRAP_TOO_MANY_REFERENCES = 16
 #: A callback failed: an exception is pending on the Python side.
 HOST_FAILURE = 255
 

@@ -15,6 +15,8 @@ DEBUGGERS = (None, "gdb")
 
 #: Elements that a table may have unless the configuration says otherwise: 80 MB of cells.
 DEFAULT_MAX_TABLE_ELEMENTS = 10_000_000
+#: Python objects that wasm code may hold unless the configuration says otherwise: 2 GB of their handles.
+DEFAULT_MAX_REFERENCES = 10_000_000
 
 
 class Config:
@@ -35,6 +37,11 @@ class Config:
             :attr:`vibewasm.Store.max_memory` starts with this.
         max_table_elements: how many elements one table may have.
             :attr:`vibewasm.Store.max_table_elements` starts with this.
+        max_references: how many Python objects the wasm code of one store may hold as externref. A host function whose
+            result would be one more ends the call with a :class:`~vibewasm.Trap`; an argument, or what is put into a
+            table or global, is refused with a :class:`~vibewasm.WasmError`. Objects that are not held any more are let
+            go between calls only, so those of one long call all count.
+            :attr:`vibewasm.Store.max_references` starts with this.
         profile: let perf see functions by name: ``"perfmap"`` writes ``/tmp/perf-PID.map``, ``"jitdump"`` writes
             ``jit-PID.dump`` for ``perf inject --jit``, with the code in it. ``None`` for neither.
         debug: ``"gdb"`` tells gdb of functions, so that backtraces show them by name; ``None`` does not.
@@ -51,6 +58,7 @@ class Config:
         "explicit_bounds",
         "fuel",
         "max_memory",
+        "max_references",
         "max_table_elements",
         "profile",
         "target",
@@ -66,6 +74,7 @@ class Config:
         target: str | None = None,
         max_memory: int | None = None,
         max_table_elements: int = DEFAULT_MAX_TABLE_ELEMENTS,
+        max_references: int = DEFAULT_MAX_REFERENCES,
         profile: str | None = None,
         debug: str | None = None,
         **unknown: Never,
@@ -85,6 +94,7 @@ class Config:
         self.target = target
         self.max_memory = None if max_memory is None else limit("Config", "max_memory", "a number of bytes", max_memory)
         self.max_table_elements = limit("Config", "max_table_elements", "a number of elements", max_table_elements)
+        self.max_references = limit("Config", "max_references", "a number of objects", max_references)
         self.profile = _choice("profile", profile, PROFILES)
         self.debug = _choice("debug", debug, DEBUGGERS)
 

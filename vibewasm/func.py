@@ -7,7 +7,7 @@ from .calls import fast_call
 from .engine import adapters
 from .errors import WasmError
 from .runtime.calls import argument
-from .store import AREA_CELLS, Area, Extern, Store, current
+from .store import AREA_CELLS, DUE, Area, Extern, Store, current
 from .types import F32, FUNCREF, I32, V128, FuncType, type_name
 from .values import MASK32, cell_count, from_bits, from_cells, prefixed, signature, to_cells
 
@@ -226,14 +226,17 @@ class Func(Extern):
         for cell in cells:
             if type(cell) is not int or not 0 <= cell < 1 << 64:
                 self._check_cell(cell)
-        if self._has_references:
-            self._store._check_usable()
-            self._check_references(cells)
+        store = self._store
         may_start = self._take_store()
         try:
+            if self._has_references:
+                # Not before, since taking the store may let go of some.
+                self._check_references(cells)
             found = self._run(cells)[:count]
+            if self._has_references and store._references is not None:
+                store._references.given = found
         finally:
-            self._store._state[0] = may_start
+            store._state[0] = may_start and store._state[3]
         at = 0
         for code in self._type.result_codes:
             if code == I32 or code == F32:
@@ -274,12 +277,20 @@ class Func(Extern):
         store = self._store
         may_start = self._take_store()
         try:
-            if may_start is not None and self._has_references:
-                store._sweep_if_due()
-            found = self._run(self._argument_cells(arguments))
+            try:
+                cells = self._argument_cells(arguments)
+            except WasmError as error:
+                from .references import ReferenceLimit
+
+                if may_start is None or not isinstance(error, ReferenceLimit):
+                    raise
+                # No wasm code is active yet, so those that it holds no more can make room.
+                store._sweep()
+                cells = self._argument_cells(arguments)
+            found = self._run(cells)
             values = from_cells(store, self._type.result_codes, found)
         finally:
-            store._state[0] = may_start
+            store._state[0] = may_start and store._state[3]
         if not values:
             return None
         return values[0] if len(values) == 1 else tuple(values)
@@ -310,7 +321,7 @@ class Func(Extern):
         """
         state = self._store._state
         token = current.token
-        while state[1] is not token:
+        while state[1] is not token or state[0] is DUE:
             self._store._take_over(token)
         # Nothing is called between the check and these lines, so no other thread comes in between.
         may_start = state[0]

@@ -53,9 +53,7 @@ class Global(Extern):
         self._index = 0
         self._address = addressof(buffer)
         # The buffer is zero, which is null for references.
-        if value is not _NONE_GIVEN:
-            self._set(value)
-        store._globals.append(self)
+        store._alone(self._begin, value)
 
     @classmethod
     def _at(cls, store: Store, type: GlobalType, cells: memoryview, index: int, address: int) -> Global:
@@ -109,6 +107,11 @@ class Global(Extern):
                 f"this global is immutable: its type is {self._type.content}, not (mut {self._type.content})"
             )
         self._store._alone(self._set, value)
+
+    def _begin(self, value: object) -> None:
+        if value is not _NONE_GIVEN:
+            self._set(value)
+        self._store._globals.append(self)
 
     def _get(self) -> Any:
         return from_bits(self._store, self._type.content.code, self.raw)

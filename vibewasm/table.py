@@ -69,9 +69,7 @@ class Table(Extern):
         # The machine code's view of the table.
         self._descriptor = Block(TABLE_DESCRIPTOR_SIZE)
         self._resize(size)
-        if init is not None:
-            self._fill(0, size, self._to_cell(init))
-        store._tables.append(self)
+        store._alone(self._begin, init)
 
     @property
     def store(self) -> Store:
@@ -104,6 +102,11 @@ class Table(Extern):
         if type(index) is not int:
             index = _index(index)
         self._store._alone(self._set, index, value)
+
+    def _begin(self, init: object) -> None:
+        if init is not None:
+            self._fill(0, self._size, self._to_cell(init))
+        self._store._tables.append(self)
 
     def _get(self, index: int) -> Any:
         self._check(index)

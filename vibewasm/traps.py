@@ -29,6 +29,7 @@ TRAPS: dict[int, tuple[str, str]] = {
     13: ("null_reference", "null reference"),
     14: ("unaligned_atomic", "unaligned atomic"),
     15: ("invariant", "compiler invariant violated"),
+    16: ("too_many_references", "too many references"),
 }
 
 #: The number of each trap code, the inverse of :data:`TRAPS`.
@@ -135,6 +136,11 @@ def make_trap(store: Store, number: int) -> Trap:
     frames = _frames(store)
     if code == "out_of_fuel":
         return OutOfFuel(message, code, frames)
+    if code == "too_many_references":
+        message += (
+            f": wasm code may hold {store.max_references} objects as externref, and within one call none is let go. "
+            "Config(max_references=...) and Store.max_references allow more"
+        )
     return Trap(message, code, frames)
 
 

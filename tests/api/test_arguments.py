@@ -199,6 +199,7 @@ SETTINGS: dict[str, tuple[list[object], list[object]]] = {
     "target": ([3, True, b"x86_64", []], []),
     "max_memory": ([1.5, math.nan, math.inf, "65536", True, False, []], [-1, -(1 << 20000)]),
     "max_table_elements": ([1.5, math.nan, "1", True, None], [-1]),
+    "max_references": ([1.5, math.nan, "1", True, None], [-1]),
     "profile": ([True, 3, []], ["perf", "", "x" * 1000]),
     "debug": ([True, 3, []], ["lldb", ""]),
 }
@@ -220,7 +221,7 @@ def test_every_setting_is_tested() -> None:
 def test_the_limits_of_a_store_are_checked_when_they_are_set() -> None:
     store: Any = vw.Store(vw.Engine(vw.Config(max_memory=65536)))
     assert (store.max_memory, store.max_table_elements) == (65536, 10_000_000)
-    for name in ("max_memory", "max_table_elements"):
+    for name in ("max_memory", "max_table_elements", "max_references"):
         for wrong in (1.5, "1", True):
             with pytest.raises(TypeError, match=f"Store: {name} has to be a number of .*, an int, not "):
                 setattr(store, name, wrong)
