@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.spec import sexpr
+from tests.spec.runner import count_assertions
 from tests.wat.scripts import modules, quoted
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +68,48 @@ class TextScript(Script):
     def text(self) -> str:
         """The script's text with every module quoted."""
         return quoted(super().text())
+
+
+class PlainScript(Script):
+    """A script of a folder that has no manifest: what it needs is for the engine to say."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(name, path, 0, ())
+        try:
+            self.assertions = count_assertions([form.items for form in sexpr.read(self.text())])
+        except (ValueError, AssertionError) as error:
+            raise BadScript(f"{path} is no script: {error}") from error
+
+    def text(self) -> str:
+        """The script's text with every module quoted."""
+        return quoted(super().text())
+
+
+class BadScript(ValueError):
+    """A file that was to be a script cannot be read as one, or there is none; the message says what was expected."""
+
+
+def plain_scripts(place: Path) -> Iterator[PlainScript]:
+    """The scripts below a folder, which may be a checkout of WebAssembly/spec, or the one script that `place` is.
+
+    Raises:
+        BadScript: there is none, or one cannot be read.
+    """
+    if place.is_file():
+        yield PlainScript(place.name, place)
+        return
+    core = place / "test" / "core"
+    folder = core if core.is_dir() else place
+    paths = sorted(folder.rglob("*.wast"))
+    if not paths:
+        raise BadScript(
+            f"there is no .wast file below {folder}: a checkout of https://github.com/WebAssembly/spec is expected, "
+            "a folder with .wast files, or one such file"
+        )
+    for path in paths:
+        yield PlainScript(path.relative_to(folder).as_posix(), path)
 
 
 def shared_folder() -> Path:

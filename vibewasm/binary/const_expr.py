@@ -11,6 +11,7 @@ from __future__ import annotations
 from ..errors import DecodeError, ValidationError
 from ..types import F32, F64, FUNCREF, I32, I64, type_name
 from .leb128 import signed, u32
+from .support import TITLES
 from .value_types import heap_type
 
 TYPE_CHECKING = False
@@ -109,7 +110,9 @@ def _not_constant(opcode: int, pos: int) -> DecodeError | ValidationError:
     if row is None and not later:
         return DecodeError(f"illegal opcode {opcode:02x}", pos)
     name = row[1] if row else f"opcode {opcode:02x}"
-    return ValidationError(f"constant expression required: {name} is not constant", pos)
+    # What a prefix of theirs begins may be constant once they are built.
+    feature = TITLES["gc"] if opcode == 0xFB else TITLES["simd"] if opcode == 0xFD else None
+    return ValidationError(f"constant expression required: {name} is not constant", pos, feature=feature)
 
 
 def check_const_expr(info: ModuleInfo, expr: ConstExpr, expected: int, visible_globals: int) -> None:
@@ -159,8 +162,9 @@ def _global_type(info: ModuleInfo, index: int, expr: ConstExpr, visible: int) ->
         raise ValidationError(f"unknown global {index}", expr.offset)
     # WebAssembly 2.0 allows imported globals only. 3.0 adds all globals before, with GC: wasmtime 50 does without its
     # gc feature what is done here.
-    if index >= info.imported_globals:
-        raise ValidationError(f"constant expression required: global {index} is not an imported one", expr.offset)
     if info.globals[index].mutable:
         raise ValidationError(f"constant expression required: global {index} is mutable", expr.offset)
+    if index >= info.imported_globals:
+        message = f"constant expression required: global {index} is not an imported one"
+        raise ValidationError(message, expr.offset, feature=TITLES["gc"])
     return info.globals[index].content.code

@@ -29,7 +29,8 @@ TITLES = {
 
 def unsupported(feature: str, what: str, offset: int) -> ValidationError:
     """The error for a module that uses ``what`` of a proposal that is not on."""
-    return ValidationError(f"{TITLES[feature]} ({what}) is not supported yet", offset)
+    title = TITLES[feature]
+    return ValidationError(f"{title} ({what}) is not supported yet", offset, feature=title)
 
 
 # -- limits ------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from .support import (
     MAX_MEMORY64_PAGES,
     MAX_TABLES,
     MAX_TYPE_SIZE,
+    TITLES,
     unsupported,
 )
 
@@ -118,7 +119,8 @@ def _check_memories(info: ModuleInfo) -> None:
             if limits.maximum is None:
                 raise ValidationError("shared memory must have maximum", position)
     if len(info.memories) > 1 and "multi-memory" not in info.features:
-        raise ValidationError("multiple memories: several memories in one module are not supported yet", positions[1])
+        message = "multiple memories: several memories in one module are not supported yet"
+        raise ValidationError(message, positions[1], feature=TITLES["multi-memory"])
 
 
 def _check_globals(info: ModuleInfo) -> None:

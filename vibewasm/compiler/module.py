@@ -8,7 +8,7 @@ from ..backends.operand import BARRIER_ENTRY, CONSTANT, INTERN_LIMIT, NO_TYPE, O
 from ..errors import DecodeError, ValidationError, WasmError
 from ..opcodes import TABLE, name_of
 from ..types import FUNCREF, I32, VALUE_TYPES
-from .errors import BodyFault
+from .errors import BodyFault, not_built
 from .function import MANY_ARGUMENTS, FunctionCompiler
 from .handlers import HANDLERS
 from .handlers import load_all as load_all_handlers
@@ -272,7 +272,7 @@ class ModuleEnvironment:
             pc, type_ = self.heap_type(c, pc + 1)
             return pc, _NOTHING, (type_,)
         if byte in _FUTURE_TYPES:
-            raise BodyFault(f"the type 0x{byte:02X} belongs to {_FUTURE_TYPES[byte]}, which is not supported yet")
+            raise not_built(f"the type 0x{byte:02X}", _FUTURE_TYPES[byte])
         pc, index = c.read_signed(pc, 33)
         if index < 0:
             raise BodyFault("malformed block type", malformed=True)
@@ -290,7 +290,7 @@ class ModuleEnvironment:
                 # The long form of funcref and externref.
                 return self.heap_type(c, pc + 1)
             if byte in _FUTURE_TYPES:
-                raise BodyFault(f"the type 0x{byte:02X} belongs to {_FUTURE_TYPES[byte]}, which is not supported yet")
+                raise not_built(f"the type 0x{byte:02X}", _FUTURE_TYPES[byte])
             raise BodyFault(f"malformed value type 0x{byte:02X}", malformed=True)
         return pc + 1, type_
 
@@ -307,7 +307,7 @@ class ModuleEnvironment:
         if byte in (0x70, 0x6F):
             return pc + 1, VALUE_TYPES[byte]
         if byte in _FUTURE_TYPES or byte < 64:
-            raise BodyFault(f"the heap type 0x{byte:02X} belongs to a proposal that is not supported yet")
+            raise not_built(f"the heap type 0x{byte:02X}", _FUTURE_TYPES.get(byte, "typed function references"))
         raise BodyFault(f"malformed heap type 0x{byte:02X}", malformed=True)
 
     def skip_immediate(self, c: FunctionCompiler, pc: int, kind: str, op: int) -> int:
@@ -343,7 +343,7 @@ class ModuleEnvironment:
         """The fault of a byte that is no instruction, or that of a proposal which is not built."""
         feature = _FUTURE_OPCODES.get(op)
         if feature is not None:
-            return BodyFault(f"the opcode 0x{op:02X} belongs to {feature}, which is not supported yet")
+            return not_built(f"the opcode 0x{op:02X}", feature)
         return BodyFault(f"illegal opcode 0x{op:02X}", malformed=True)
 
     def rule(self, op: int) -> tuple[Callable[..., Operand], int, Types, int]:
@@ -576,7 +576,7 @@ class Compiler:
         if fault.malformed:
             where = f" in function {index}" + (f" ({name})" if name else "")
             return DecodeError(fault.message + where, offset)
-        return ValidationError(fault.message, offset, index, name)
+        return ValidationError(fault.message, offset, index, name, fault.feature)
 
     def _read_locals(self, c: FunctionCompiler) -> tuple[list[tuple[int, int]], int]:
         """Decode the declarations of locals, and how many there are, and leave ``c.pc`` behind them."""

@@ -64,7 +64,8 @@ class Cursor:
             if proposal is None:
                 return error
             return ValidationError(
-                f"{proposal} ({token}) is not supported yet (line {error.line}, column {error.column})"
+                f"{proposal} ({token}) is not supported yet (line {error.line}, column {error.column})",
+                feature=proposal,
             )
         return self.error(f"unexpected token {token[:60]}", position)
 
