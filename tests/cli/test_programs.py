@@ -54,6 +54,7 @@ def test_a_program_that_checks_itself_ends_with_success(shared: Path, program: s
     assert outcome.returncode == 0, outcome.stderr.decode()
 
 
+@pytest.mark.ci
 def test_coremark_validates_its_results(coremark: Future[Outcome]) -> None:
     outcome = coremark.result()
     assert b"Correct operation validated" in outcome.stdout

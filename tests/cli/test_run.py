@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,9 +150,7 @@ def test_fuel_runs_out(library: str, capsys: Capture) -> None:
 
 
 def test_a_timeout_ends_with_124(library: str, capsys: Capture) -> None:
-    start = time.monotonic()
     assert main(["run", "--timeout", "0.1", "--invoke", "spin", library]) == 124
-    assert time.monotonic() - start < 5
     assert "stopped after 0.1 seconds" in capsys.readouterr().err
 
 

@@ -1,8 +1,8 @@
 """Runs scripts of the official suite from the command line: `python -m tests.spec [SUBSTRING ...] [--mode MODE]`.
 
-Without `--suite` these are the prepared scripts of the folder beside the project, whose manifest says what each one needs
-and how much it asserts. With it they are those of a checkout of WebAssembly/spec, or of any folder, as they were written;
-what needs a proposal that is not built is found by the engine's own refusal, and counted apart.
+Without `--suite` these are the prepared scripts of the folder beside the project, whose manifest says what each one
+needs and how much it asserts. With it they are those of a checkout of WebAssembly/spec, or of any folder, as they were
+written; what needs a proposal that is not built is found by the engine's own refusal, and counted apart.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def _run_mode(mode: str, scripts: list[suite.Script], options: argparse.Namespac
         )
     if total.refused:
         print(
-            f"  {total.refused.total()} of the assertions passed say that a module is invalid, and a proposal that is not "
-            "built is why it was refused"
+            f"  {total.refused.total()} of the assertions passed say that a module is invalid, and a proposal that is "
+            "not built is why it was refused"
         )
     needs = f", {len(scripts) - failing - complete} need what is not built, {failing} fail" if needing else ""
     print(
@@ -131,7 +131,10 @@ def _options() -> argparse.Namespace:
         "--mode", action="append", default=[], help=f"{', '.join(engine.MODES)} or all (default: eager)"
     )
     parser.add_argument(
-        "--suite", type=Path, metavar="PATH", help="a checkout of WebAssembly/spec, a folder of .wast files, or one file"
+        "--suite",
+        type=Path,
+        metavar="PATH",
+        help="a checkout of WebAssembly/spec, a folder of .wast files, or one file",
     )
     parser.add_argument("--show", type=int, default=5, metavar="N", help="failures to print of each script")
     parser.add_argument("--timeout", type=float, default=60, metavar="S", help="seconds that a script may take")

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from tests.spec import suite
 from tests.spec.runner import Outcome
 
-# Outcomes of this session by mode and script name.
-COUNTS = pytest.StashKey[dict[str, dict[str, Outcome]]]()
+# Scripts, assertions passed and assertions failed of this session, by mode.
+COUNTS = pytest.StashKey[dict[str, Counter[str]]]()
+PROPERTY = "official suite"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[COUNTS] = {}
+    config.pluginmanager.register(_Collector(config.stash[COUNTS]))
 
 
 @pytest.fixture
-def record_outcome(pytestconfig: pytest.Config) -> object:
-    """A function (mode, script name, outcome) that puts an outcome in the summary."""
+def record_outcome(record_property: Callable[[str, object], None]) -> object:
+    """A function (mode, outcome) that puts a script's outcome in the summary."""
 
-    def record(mode: str, name: str, outcome: Outcome) -> None:
-        pytestconfig.stash[COUNTS].setdefault(mode, {})[name] = outcome
+    def record(mode: str, outcome: Outcome) -> None:
+        record_property(PROPERTY, [mode, outcome.passed, outcome.failed])
 
     return record
+
+
+class _Collector:
+    """Adds up what reports of tests bring, which come from other processes where tests run in several."""
+
+    def __init__(self, counts: dict[str, Counter[str]]) -> None:
+        self.counts = counts
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when != "call":
+            return
+        for name, value in report.user_properties:
+            if name == PROPERTY:
+                assert isinstance(value, list)
+                mode, passed, failed = value
+                self.counts.setdefault(mode, Counter()).update({"scripts": 1, "passed": passed, "failed": failed})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -36,9 +55,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     terminalreporter.section("official WebAssembly suite")
     every = list(suite.scripts())
-    for mode, outcomes in counts.items():
-        passed, failed = (sum(getattr(o, name) for o in outcomes.values()) for name in ("passed", "failed"))
-        terminalreporter.line(f"{mode}: {len(outcomes)} scripts, {passed} assertions passed, {failed} failed")
+    for mode, count in counts.items():
+        terminalreporter.line(
+            f"{mode}: {count['scripts']} scripts, {count['passed']} assertions passed, {count['failed']} failed"
+        )
     waiting = [script for script in every if script.waits_for]
     if waiting:
         proposals = Counter(proposal for script in waiting for proposal in script.waits_for)

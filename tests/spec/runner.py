@@ -82,8 +82,9 @@ class Outcome:
     """Counts of one script: `passed`, `failed` and those in `needs` are assertions and add up.
 
     `needs` counts by proposal the assertions that need one which is not built, and `waiting` the other commands that
-    do; `refused` counts those of the passed assertions that a module is invalid where the proposal is why. `broken` counts commands that are no assertions (modules, invocations) and failed; `failures` has one entry for
-    each failed or broken command.
+    do; `refused` counts those of the passed assertions that a module is invalid where the proposal is why. `broken`
+    counts commands that are no assertions (modules, invocations) and failed; `failures` has one entry for each failed
+    or broken command.
     """
 
     __slots__ = ("broken", "failed", "failures", "needs", "passed", "refused", "waiting")

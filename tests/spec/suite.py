@@ -13,6 +13,9 @@ from tests.wat.scripts import modules, quoted
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
+# What a skipped test tells.
+HOW_TO_GET = 'docs/testing.md, "What skipped tests want", says where to get it'
+
 # Proposals that vibewasm does not implement yet. A script that needs one of them is reported by its counts, not run.
 NOT_YET = {
     "simd": "vector instructions",
@@ -122,8 +125,11 @@ def missing() -> str | None:
     manifest = shared_folder() / "spec" / "manifest.json"
     if manifest.is_file():
         return None
+    where = os.environ.get("VIBEWASM_SHARED") or "../shared"
     return (
-        f"the official suite is not here: no spec/manifest.json in {os.environ.get('VIBEWASM_SHARED') or '../shared'}"
+        f"the official suite is not here, prepared: there is no spec/manifest.json in {where}; "
+        "python -m tests.spec --suite PATH takes a checkout of https://github.com/WebAssembly/spec as it is, and "
+        f"{HOW_TO_GET}"
     )
 
 

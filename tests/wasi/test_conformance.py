@@ -96,6 +96,8 @@ def test_a_conformance_case_ends_as_it_must(engine: vw.Engine, tmp_path: Path, p
     assert outcome.exit_code == case.get("exit_code", 0)
 
 
+# tests/cli/test_programs.py runs the same programs by the command.
+@pytest.mark.ci
 @pytest.mark.parametrize("path", PROGRAMS or MISSING, ids=name_of)
 def test_a_program_prints_what_it_must(engine: vw.Engine, coremark: dict[Path, Future[Outcome]], path: Path) -> None:
     outcome = coremark[path].result() if path in coremark else run_program(engine, path)

@@ -29,6 +29,7 @@ def test_programs_come_back_from_text(shared: Path) -> None:
         assert [section for section in without_data_count(sections(again)) if section[0] != 10] == outside, path
 
 
+@pytest.mark.ci
 def test_wasmtime_reads_the_same_from_the_text_of_a_program(shared: Path) -> None:
     for path in _programs(shared):
         text = wasm2wat(path.read_bytes())
