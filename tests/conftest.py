@@ -10,6 +10,7 @@ import pytest
 
 from tests.native import EMULATED
 from tests.spec.suite import HOW_TO_GET, PROJECT_ROOT, shared_folder
+from tests.spec.summary import Summary
 
 # An emulator takes its time for code that it meets first.
 hypothesis.settings.register_profile("emulated", deadline=None)
@@ -19,6 +20,10 @@ if EMULATED:
 # A shell's background job ignores SIGINT, and Python leaves it so; tests that send it would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Summary())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

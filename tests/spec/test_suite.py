@@ -10,6 +10,7 @@ import pytest
 from tests.spec import engine, suite
 from tests.spec.isolate import run_isolated
 from tests.spec.runner import Outcome
+from tests.wanted import or_skip
 
 # A script takes well under a second; the limit only turns a hang into a failure.
 TIMEOUT_SECONDS = 120.0
@@ -47,13 +48,13 @@ def check(mode: str, adapter_mode: str, script: suite.Script, record_outcome: Re
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("script", RUN, ids=lambda script: script.name)
+@pytest.mark.parametrize("script", or_skip(RUN, "prepared suite"), ids=lambda script: script.name)
 def test_every_assertion_of_the_script_passes(script: suite.Script, mode: str, record_outcome: Record) -> None:
     check(mode, mode, script, record_outcome)
 
 
 @pytest.mark.ci
-@pytest.mark.parametrize("script", RUN, ids=[script.name for script in RUN])
+@pytest.mark.parametrize("script", or_skip(RUN, "prepared suite"), ids=lambda script: script.name)
 def test_every_assertion_of_the_text_passes(script: suite.Script, record_outcome: Record) -> None:
     check("lazy, from text", "lazy", script.original(), record_outcome)
 
@@ -86,7 +87,7 @@ PROPOSALS = [
 ]
 
 
-@pytest.mark.parametrize("folder", PROPOSALS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", or_skip(PROPOSALS, "suites of proposals"), ids=lambda folder: folder.name)
 def test_what_a_proposal_that_is_not_built_adds_is_refused_by_its_name(folder: Path) -> None:
     for plain in suite.plain_scripts(folder):
         outcome = run_isolated(plain, lambda: engine.VibewasmAdapter("eager"), TIMEOUT_SECONDS)
