@@ -66,3 +66,23 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no ../shared and no folder in VIBEWASM_SHARED: {HOW_TO_GET}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def programs(shared: Path) -> Path:
+    """The folder of real programs."""
+    return _part(shared, "programs")
+
+
+@pytest.fixture(scope="session")
+def prepared_suite(shared: Path) -> Path:
+    """The folder of the official suite, as text and assembled."""
+    _part(shared, "spec/binary")
+    _part(shared, "spec/text")
+    return shared / "spec"
+
+
+def _part(shared: Path, name: str) -> Path:
+    if not (shared / name).is_dir():
+        pytest.skip(f"NOT RUN: no {name} in {shared}; {HOW_TO_GET}")
+    return shared / name

@@ -40,7 +40,7 @@ def _chosen(script: suite.Script, options: argparse.Namespace) -> bool:
 
 
 def _plain(options: argparse.Namespace) -> list[suite.Script]:
-    return [script for script in suite.plain_scripts(options.suite) if _chosen(script, options)]
+    return [script.counted() for script in suite.plain_scripts(options.suite) if _chosen(script, options)]
 
 
 def _prepared(options: argparse.Namespace) -> list[suite.Script]:

@@ -76,18 +76,24 @@ class TextScript(Script):
 class PlainScript(Script):
     """A script of a folder that has no manifest: what it needs is for the engine to say."""
 
-    __slots__ = ()
+    __slots__ = ("_text",)
 
     def __init__(self, name: str, path: Path) -> None:
-        super().__init__(name, path, 0, ())
+        super().__init__(name, path, -1, ())
+        self._text = ""
+
+    def counted(self) -> PlainScript:
+        """The script with `assertions` as its text has them; raises `BadScript`."""
         try:
             self.assertions = count_assertions([form.items for form in sexpr.read(self.text())])
         except (ValueError, AssertionError) as error:
-            raise BadScript(f"{path} is no script: {error}") from error
+            raise BadScript(f"{self.path} is no script: {error}") from error
+        return self
 
     def text(self) -> str:
         """The script's text with every module quoted."""
-        return quoted(super().text())
+        self._text = self._text or quoted(super().text())
+        return self._text
 
 
 class BadScript(ValueError):
@@ -98,7 +104,7 @@ def plain_scripts(place: Path) -> Iterator[PlainScript]:
     """The scripts below a folder, which may be a checkout of WebAssembly/spec, or the one script that `place` is.
 
     Raises:
-        BadScript: there is none, or one cannot be read.
+        BadScript: there is none.
     """
     if place.is_file():
         yield PlainScript(place.name, place)
@@ -113,6 +119,12 @@ def plain_scripts(place: Path) -> Iterator[PlainScript]:
         )
     for path in paths:
         yield PlainScript(path.relative_to(folder).as_posix(), path)
+
+
+def checkout() -> list[PlainScript]:
+    """The scripts of a checkout of WebAssembly/spec, where the folder beside the project has one instead of more."""
+    place = shared_folder() / "spec"
+    return list(plain_scripts(place)) if missing() and (place / "test" / "core").is_dir() else []
 
 
 def shared_folder() -> Path:

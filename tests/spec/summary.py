@@ -28,12 +28,13 @@ class Summary:
                 self.counts.setdefault(mode, Counter()).update({"scripts": 1, "passed": passed, "failed": failed})
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if why := suite.missing():
+        why = suite.missing()
+        if why or self.counts:
             terminalreporter.section("official WebAssembly suite")
-            terminalreporter.line(f"NOT RUN: {why}")
         if not self.counts:
+            if why:
+                terminalreporter.line(f"NOT RUN: {why}")
             return
-        terminalreporter.section("official WebAssembly suite")
         every = list(suite.scripts())
         for mode, count in self.counts.items():
             terminalreporter.line(
