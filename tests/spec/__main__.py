@@ -91,7 +91,7 @@ def _run_mode(mode: str, scripts: list[suite.Script], options: argparse.Namespac
     total = Outcome()
     for name, outcome in folders.items():
         total.add(outcome)
-        if len(folders) > 1:
+        if options.suite and len(folders) > 1:
             print(f"  {name + ':':20} {_counts(outcome)}")
     for feature, number in needing.most_common():
         print(
