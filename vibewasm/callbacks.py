@@ -221,21 +221,25 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
     """
     codes = type.result_codes
     stack = store._block.stack
-    label = f"{name}{type}"
+
+    def label() -> str:
+        from .names import escaped  # only what goes wrong needs it
+
+        return f"{escaped(name)}{type}"
 
     def convert(at: int, result: object) -> None:
         if len(codes) == 1:
             values: Any = (result,)
         elif isinstance(result, (str, bytes)) or not hasattr(result, "__iter__"):
-            raise TypeError(f"{label} has {len(codes)} results, and the Python function returned {_shown(result)}")
+            raise TypeError(f"{label()} has {len(codes)} results, and the Python function returned {_shown(result)}")
         else:
             values = tuple(result)
             if len(values) != len(codes):
-                raise TypeError(f"{label} has {len(codes)} results, and the Python function returned {len(values)}")
+                raise TypeError(f"{label()} has {len(codes)} results, and the Python function returned {len(values)}")
         try:
             bits = to_cells(store, codes, values)
         except (TypeError, OverflowError, ValueError) as error:
-            raise prefixed(f"{label}: result", error) from None
+            raise prefixed(f"{label()}: result", error) from None
         for cell in bits:
             stack[at : at + 8] = cell.to_bytes(8, "little")
             at += 8

@@ -80,7 +80,11 @@ class ValidationError(WasmError):
     def __str__(self) -> str:
         place = []
         if self.func_index is not None:
-            place.append(f"in function {self.func_index}" + (f" <{self.func_name}>" if self.func_name else ""))
+            place.append(f"in function {self.func_index}")
+            if self.func_name:
+                from .names import escaped
+
+                place[0] += f" <{escaped(self.func_name)}>"
         if self.offset is not None:
             place.append(f"at byte offset {self.offset:#x}")
         return f"{self.message} ({', '.join(place)})" if place else self.message

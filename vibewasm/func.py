@@ -135,8 +135,15 @@ class Func(Extern):
             self._name = instance.module.func_name(index) or f"function {index}"
         return self._name
 
+    @property
+    def _shown(self) -> str:
+        """The name as messages have it."""
+        from .names import escaped  # only what goes wrong needs it
+
+        return escaped(self.name)
+
     def __repr__(self) -> str:
-        return f"<vibewasm.Func {self.name}{self._type}>"
+        return f"<vibewasm.Func {self._shown}{self._type}>"
 
     def disassemble(self, *, target: str | None = None, syntax: str | None = None) -> FunctionListing:
         """What the function is compiled to: ``print`` it for text, iterate over it for its machine instructions.
@@ -155,7 +162,7 @@ class Func(Extern):
         """
         instance = self._instance
         if instance is None:
-            raise WasmError(f"{self.name} is a Python function: there is no machine code to show")
+            raise WasmError(f"{self._shown} is a Python function: there is no machine code to show")
         from .disasm.build import disassemble
 
         index = instance.module.info.imported_funcs + self._defined
@@ -175,7 +182,7 @@ class Func(Extern):
         """
         wanted, count, _ = self._sizes
         if len(cells) != wanted:
-            raise TypeError(f"{self.name} takes {wanted} cells, {len(cells)} were given")
+            raise TypeError(f"{self._shown} takes {wanted} cells, {len(cells)} were given")
         for cell in cells:
             if not 0 <= cell < 1 << 64:
                 raise OverflowError(f"a cell is an int from 0 to 2**64 - 1, not {cell}")
@@ -229,11 +236,11 @@ class Func(Extern):
         codes = self._type.param_codes
         if len(arguments) != len(codes):
             wanted = f"{len(codes)} argument{'' if len(codes) == 1 else 's'}"
-            raise TypeError(f"{self.name}{self._type} takes {wanted}, {len(arguments)} given")
+            raise TypeError(f"{self._shown}{self._type} takes {wanted}, {len(arguments)} given")
         try:
             return to_cells(self._store, codes, arguments)
         except (TypeError, OverflowError, ValueError) as error:
-            raise prefixed(f"{self.name}{self._type}: parameter", error) from None
+            raise prefixed(f"{self._shown}{self._type}: parameter", error) from None
 
     def _entry(self) -> Callable[..., int]:
         """The adapter through which functions of this signature are called."""

@@ -201,7 +201,9 @@ class Exports:
         return [(name, self[name]) for name in self]
 
     def __repr__(self) -> str:
-        return f"<vibewasm.Exports: {', '.join(self) or 'none'}>"
+        from .names import escaped
+
+        return f"<vibewasm.Exports: {', '.join(map(escaped, self)) or 'none'}>"
 
 
 #: Names that exports may have too.

@@ -117,7 +117,7 @@ class Linker:
         key = (module, name)
         if key in self._items and not self.allow_shadowing:
             raise LinkError(
-                f"{module}.{name} is defined already; a linker with allow_shadowing takes the later definition"
+                f"{_shown(module, name)} is defined already; a linker with allow_shadowing takes the later definition"
             )
         self._items[key] = item
 
@@ -154,10 +154,10 @@ class Linker:
                 missing.append(wanted)
                 continue
             if extern.store is not store:
-                raise LinkError(f"what is defined for {wanted.module}.{wanted.name} belongs to another store")
+                raise LinkError(f"what is defined for {_shown(wanted.module, wanted.name)} belongs to another store")
             why = mismatch(wanted.type, extern)
             if why is not None:
-                raise LinkError(f"incompatible import type: {wanted.module}.{wanted.name}: {why}")
+                raise LinkError(f"incompatible import type: {_shown(wanted.module, wanted.name)}: {why}")
             externs.append(extern)
         if missing:
             raise LinkError(self._missing(missing))
@@ -166,7 +166,8 @@ class Linker:
     def _resolve(self, store: Store, wanted: ImportType) -> Extern | None:
         """The object for an import, made for this store if need be; ``None`` where nothing is defined."""
         label = f"{wanted.module}.{wanted.name}"
-        item = self._items.get((wanted.module, wanted.name))
+        key = (wanted.module, wanted.name)
+        item = self._items.get(key)
         if item is None:
             return self._resolve_wasi(store, wanted.name) if wanted.module == WASI_MODULE else None
         if isinstance(item, Extern):
@@ -184,10 +185,10 @@ class Linker:
                 try:
                     return Global(store, type_, item)
                 except (TypeError, OverflowError) as error:
-                    raise LinkError(f"incompatible import type: {label}: {error}") from None
-            raise LinkError(f"incompatible import type: {label}: it is the number {item!r}, not a {type_}")
+                    raise LinkError(f"incompatible import type: {_shown(*key)}: {error}") from None
+            raise LinkError(f"incompatible import type: {_shown(*key)}: it is the number {item!r}, not a {type_}")
         if not isinstance(type_, FuncType):
-            raise LinkError(f"incompatible import type: {label}: it is a Python function, not a {type_}")
+            raise LinkError(f"incompatible import type: {_shown(*key)}: it is a Python function, not a {type_}")
         return Func(store, type_, item, name=label)
 
     def _resolve_wasi(self, store: Store, name: str) -> Func | None:
@@ -215,11 +216,10 @@ class Linker:
             defined += [f"{WASI_MODULE}.{name}" for name in _wasi_names()]
         lines = []
         for wanted in missing[:20]:
-            name = f"{wanted.module}.{wanted.name}"
-            advice = hint(name, defined)
+            advice = hint(f"{wanted.module}.{wanted.name}", defined)
             if not advice and wanted.module == WASI_MODULE and self._wasi is None:
                 advice = "; Linker.define_wasi defines it"
-            lines.append(f"{name} ({wanted.type}){advice}")
+            lines.append(f"{_shown(wanted.module, wanted.name)} ({wanted.type}){advice}")
         if len(missing) > 20:
             lines.append(f"and {len(missing) - 20} more")
         if len(lines) == 1:
@@ -231,6 +231,13 @@ def _wasi_names() -> list[str]:
     from .wasi.preview1 import FUNCTIONS
 
     return list(FUNCTIONS)
+
+
+def _shown(module: str, name: str) -> str:
+    """The two names of an import, as messages have them."""
+    from .names import escaped  # only what goes wrong needs it
+
+    return f"{escaped(module)}.{escaped(name)}"
 
 
 def _class(item: object) -> str:

@@ -237,11 +237,12 @@ class Module:
     def _announce(self, published: list[tuple[int, int, int]]) -> None:
         """Tell profilers and debuggers of defined functions: number, address and size of each."""
         from .engine import stub_memory
+        from .names import escaped
         from .runtime.observers import tell_of_stubs
 
         imported = self.info.imported_funcs
         functions = [
-            (self.func_name(imported + defined) or f"wasm function {imported + defined}", address, size)
+            (escaped(self.func_name(imported + defined) or f"wasm function {imported + defined}"), address, size)
             for defined, address, size in published
         ]
         for observer in self.engine._observers:

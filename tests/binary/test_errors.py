@@ -69,7 +69,7 @@ def body(code: str, locals_: str = "00") -> bytes:
     [
         # The decoder.
         ("(module (memory 1 1 shared))", "threads"),
-        ("(module (memory 1) (memory 1))", "several memories in one module"),
+        ("(module (memory 1) (memory 1))", "multiple memories"),
         ("(module (memory i64 1))", "64-bit memories and tables"),
         ("(module (tag))", "exception handling"),
         ("(module (type (struct)))", "garbage collection"),

@@ -82,12 +82,7 @@ def test_the_engine_finds_by_itself_what_the_manifest_says_of_needs_and_counts(m
     assert assertions == sum(script.assertions for script in RUN) >= 24_818
 
 
-# The engine does not know these by name yet.
-UNNAMED = {"custom-page-sizes", "legacy-exceptions", "wide-arithmetic"}
-PROPOSALS = [
-    pytest.param(folder, marks=[pytest.mark.xfail(strict=False, reason="not named yet")] * (folder.name in UNNAMED))
-    for folder in sorted({path.parent for path in (suite.shared_folder() / "spec" / "proposals").rglob("*.wast")})
-]
+PROPOSALS = sorted({path.parent for path in (suite.shared_folder() / "spec" / "proposals").rglob("*.wast")})
 
 
 @pytest.mark.parametrize("folder", or_skip(PROPOSALS, "suites of proposals"), ids=lambda folder: folder.name)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from ..errors import DecodeError, ValidationError
 from ..types import F32, F64, FUNCREF, I32, I64, type_name
 from .leb128 import signed, u32
-from .support import TITLES
 from .value_types import heap_type
 
 TYPE_CHECKING = False
@@ -94,25 +93,32 @@ def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
         elif opcode in _ARITHMETIC:
             after = pos + 1
         else:
-            raise _not_constant(opcode, pos)
+            raise _not_constant(data, pos)
         ops.append((opcode, value))
         pos = after
     raise DecodeError("unexpected end of section or function: constant expression without end", end)
 
 
-def _not_constant(opcode: int, pos: int) -> DecodeError | ValidationError:
-    """The error for an opcode that no constant expression has."""
+def _not_constant(data: bytes, pos: int) -> DecodeError | ValidationError:
+    """The error for an opcode that is not read here."""
+    from ..later import TITLES, may_be_constant, not_in_table, prefixed, proposal_of, spelled
     from ..opcodes import BY_CODE
 
-    # Opcodes of proposals to come, and prefixes, whose second part is not looked at.
-    later = opcode in b"\x06\x07\x08\x09\x0a\x12\x13\x14\x15\x18\x19\x1f\xd3\xd4\xd5\xd6\xfb\xfc\xfd\xfe"
+    opcode = data[pos]
     row = BY_CODE.get(opcode)
-    if row is None and not later:
-        return DecodeError(f"illegal opcode {opcode:02x}", pos)
-    name = row[1] if row else f"opcode {opcode:02x}"
-    # What a prefix of theirs begins may be constant once they are built.
-    feature = TITLES["gc"] if opcode == 0xFB else TITLES["simd"] if opcode == 0xFD else None
-    return ValidationError(f"constant expression required: {name} is not constant", pos, feature=feature)
+    if opcode >= 0xFB and opcode != 0xFF:
+        sub, _ = u32(data, pos + 1)
+        row = BY_CODE.get(opcode << 12 | sub) if sub < 0x1000 else None
+        opcode = prefixed(opcode, sub)
+    if row is None:
+        why, malformed = not_in_table(opcode)
+        if malformed:
+            return DecodeError(why, pos)
+        feature = proposal_of(opcode)
+        if feature and may_be_constant(opcode):
+            return ValidationError(why, pos, feature=TITLES[feature])
+    name = row[1] if row else f"opcode {spelled(opcode)}"
+    return ValidationError(f"constant expression required: {name} is not constant", pos)
 
 
 def check_const_expr(info: ModuleInfo, expr: ConstExpr, expected: int, visible_globals: int) -> None:
@@ -165,6 +171,8 @@ def _global_type(info: ModuleInfo, index: int, expr: ConstExpr, visible: int) ->
     if info.globals[index].mutable:
         raise ValidationError(f"constant expression required: global {index} is mutable", expr.offset)
     if index >= info.imported_globals:
+        from ..later import TITLES
+
         message = f"constant expression required: global {index} is not an imported one"
         raise ValidationError(message, expr.offset, feature=TITLES["gc"])
     return info.globals[index].content.code

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ..errors import DecodeError
+from ..errors import DecodeError, ValidationError
 from ..types import EXTERNREF, FUNCREF, V128, VALUE_TYPES
 from .leb128 import signed
 from .support import unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Abstract heap types of later proposals: the proposal, and the text format's word for the type.
 _LATER_HEAP_TYPES = {
@@ -28,7 +32,7 @@ _ABSTRACT = {0x70: FUNCREF, 0x6F: EXTERNREF}
 _REFERENCES = frozenset((*_ABSTRACT, *_LATER_HEAP_TYPES, _MAYBE_NULL, _NOT_NULL))
 
 
-def value_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[int, int]:
+def value_type(data: Sequence[int], pos: int, features: frozenset[str]) -> tuple[int, int]:
     """The engine's code of a value type.
 
     Raises:
@@ -45,10 +49,10 @@ def value_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[int, in
         return V128, pos + 1
     if byte in _REFERENCES:
         return reference_type(data, pos)
-    raise DecodeError(f"malformed value type {byte:#04x}", pos)
+    raise _unknown("value type", byte, pos)
 
 
-def reference_type(data: bytes, pos: int) -> tuple[int, int]:
+def reference_type(data: Sequence[int], pos: int) -> tuple[int, int]:
     """The engine's code of a reference type.
 
     Raises:
@@ -67,10 +71,10 @@ def reference_type(data: bytes, pos: int) -> tuple[int, int]:
     if byte in _LATER_HEAP_TYPES:
         feature, word = _LATER_HEAP_TYPES[byte]
         raise unsupported(feature, f"{word}ref", pos)
-    raise DecodeError(f"malformed reference type {byte:#04x}", pos)
+    raise _unknown("reference type", byte, pos)
 
 
-def heap_type(data: bytes, pos: int) -> tuple[int, int]:
+def heap_type(data: Sequence[int], pos: int) -> tuple[int, int]:
     """A heap type, as the engine's code of the nullable reference to it.
 
     Raises:
@@ -87,7 +91,15 @@ def heap_type(data: bytes, pos: int) -> tuple[int, int]:
     index, _ = signed(data, pos, 33)
     if index >= 0:
         raise unsupported("function-references", f"heap type {index}", pos)
-    raise DecodeError(f"malformed heap type {byte:#04x}", pos)
+    raise _unknown("heap type", byte, pos)
+
+
+def _unknown(what: str, byte: int, pos: int) -> DecodeError | ValidationError:
+    """The error for a type that begins with a byte which begins none that is known here."""
+    from ..later import TYPES
+
+    later = TYPES.get(byte)
+    return unsupported(*later, pos) if later else DecodeError(f"malformed {what} {byte:#04x}", pos)
 
 
 def mutability(data: bytes, pos: int) -> tuple[bool, int]:

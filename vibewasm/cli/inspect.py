@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from vibewasm.names import escaped
+
 from .options import Arguments, Command, CommandError, Option
-from .wasmfile import load
+from .wasmfile import load, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,11 +24,12 @@ def _inspect(arguments: Arguments) -> int:
         module = Module(Engine(), data)
         facts = _facts(path, module.info, module.imports, module.exports)
     except WasmError as error:
-        raise CommandError(f"{path}: {error}") from error
+        raise CommandError(f"{shown(path)}: {error}") from error
     if arguments.flag("--json"):
         import json
 
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        # In ASCII: no name gets at the terminal, and none that its encoding cannot say.
+        print(json.dumps(facts, indent=2))
     else:
         print(_text(facts), end="")
     return 0
@@ -73,7 +76,7 @@ def _text(facts: dict[str, object]) -> str:
     assert isinstance(exports, list)
     assert isinstance(functions, dict)
     named = f", named {facts['name']!r}" if facts["name"] else ""
-    lines = [f"{facts['file']}: WebAssembly module, {facts['size']:,} bytes{named}"]
+    lines = [f"{shown(str(facts['file']))}: WebAssembly module, {facts['size']:,} bytes{named}"]
     lines.append(
         f"functions: {functions['imported']} imported, {functions['defined']} defined "
         f"({functions['code_size']:,} bytes of code, the largest {functions['largest']:,})"
@@ -85,9 +88,11 @@ def _text(facts: dict[str, object]) -> str:
     for section in sections:
         lines.append(f"  {section['name']:<{width}}  {section['size']:>12,} bytes at {section['offset']:#x}")
     lines += ["", f"imports: {len(imports)}"]
-    lines += _table([(item["kind"], f"{item['module']}.{item['name']}", item["type"]) for item in imports])
+    lines += _table(
+        [(item["kind"], f"{escaped(item['module'])}.{escaped(item['name'])}", item["type"]) for item in imports]
+    )
     lines += ["", f"exports: {len(exports)}"]
-    lines += _table([(item["kind"], item["name"], item["type"]) for item in exports])
+    lines += _table([(item["kind"], escaped(item["name"]), item["type"]) for item in exports])
     return "\n".join(lines) + "\n"
 
 

@@ -26,11 +26,6 @@ class BodyFault(Exception):
         self.feature = feature
 
 
-def not_built(what: str, feature: str) -> BodyFault:
-    """The fault of a type or an instruction of a proposal that is not built."""
-    return BodyFault(f"{what} belongs to {feature}, which is not supported yet", feature=feature)
-
-
 def type_mismatch(instruction: str, expected: Sequence[int], found: Sequence[int | None]) -> BodyFault:
     """The fault of operands of the wrong types; ``None`` stands for a missing operand."""
     want = " ".join(type_name(code) for code in expected)

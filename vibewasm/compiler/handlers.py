@@ -54,6 +54,10 @@ def _find(c: FunctionCompiler, pc: int) -> int:
     code = c.code[pc - 1]
     handler = _behind_prefix if code == _PREFIX else _handler(code)
     if handler is None:
+        if code in _OTHER_PREFIXES:
+            from ..later import prefixed
+
+            code = prefixed(code, c.read_unsigned(pc)[1])
         raise c.env.illegal_opcode(code)
     HANDLERS[code] = handler
     return handler(c, pc)
@@ -72,14 +76,19 @@ def _behind_prefix(c: FunctionCompiler, pc: int) -> int:
         from .context_access import saturating_truncation
 
         return saturating_truncation(c, pc, 0xFC000 + sub)
-    handler = _prefixed.get(sub) or _handler(0xFC000 + sub)
+    # A larger number would run into the numbers of another prefix.
+    handler = _prefixed.get(sub) or (_handler(0xFC000 + sub) if sub < 0x1000 else None)
     if handler is None:
-        raise c.env.illegal_opcode(0xFC000 + sub)
+        from ..later import prefixed
+
+        raise c.env.illegal_opcode(prefixed(_PREFIX, sub))
     _prefixed[sub] = handler
     return handler(c, pc)
 
 
 _PREFIX = 0xFC
+#: Prefixes of which no instruction is built.
+_OTHER_PREFIXES = (0xFB, 0xFD, 0xFE)
 #: Handlers by opcode byte, for what the hot loop does not handle itself.
 HANDLERS: list[Handler] = [_find] * 256
 _prefixed: dict[int, Handler] = {}

@@ -8,7 +8,7 @@ from ..backends.operand import BARRIER_ENTRY, CONSTANT, INTERN_LIMIT, NO_TYPE, O
 from ..errors import DecodeError, ValidationError, WasmError
 from ..opcodes import TABLE, name_of
 from ..types import FUNCREF, I32, VALUE_TYPES
-from .errors import BodyFault, not_built
+from .errors import BodyFault
 from .function import MANY_ARGUMENTS, FunctionCompiler
 from .handlers import HANDLERS
 from .handlers import load_all as load_all_handlers
@@ -37,16 +37,8 @@ if TYPE_CHECKING:
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
-#: Codes of types that belong to proposals which are not built yet.
-_FUTURE_TYPES = {0x7B: "SIMD", 0x64: "typed function references"}
-#: Announces a nullable reference type whose heap type follows.
-_NULLABLE_REFERENCE = 0x63
-_FUTURE_TYPES.update(dict.fromkeys((110, 109, 108, 107, 106, 113, 114, 115), "garbage collection"))
-_FUTURE_TYPES.update({0x69: "exception handling", 0x74: "exception handling"})
-_FUTURE_OPCODES = {0xFD: "SIMD", 0xFE: "threads", 0xFB: "garbage collection", 0x12: "tail calls", 0x13: "tail calls"}
-_FUTURE_OPCODES.update({0x14: "typed function references", 0x15: "typed function references"})
-_FUTURE_OPCODES.update(dict.fromkeys((211, 212, 213, 214), "typed function references"))
-_FUTURE_OPCODES.update(dict.fromkeys((6, 7, 8, 9, 10, 24, 25, 31), "exception handling"))
+#: The first byte of an index of a type, as a signed number, has neither of the two upper bits.
+_NEGATIVE = 0x40
 
 Types = tuple[int, ...]
 _NOTHING: Types = ()
@@ -268,11 +260,9 @@ class ModuleEnvironment:
             return pc + 1, _NOTHING, _NOTHING
         if byte in VALUE_TYPES:
             return pc + 1, _NOTHING, _ONE_RESULT[byte]
-        if byte == _NULLABLE_REFERENCE:
-            pc, type_ = self.heap_type(c, pc + 1)
+        if byte & 0xC0 == _NEGATIVE and pc < c.end:
+            pc, type_ = self.rare_type(c, pc, "block")
             return pc, _NOTHING, (type_,)
-        if byte in _FUTURE_TYPES:
-            raise not_built(f"the type 0x{byte:02X}", _FUTURE_TYPES[byte])
         pc, index = c.read_signed(pc, 33)
         if index < 0:
             raise BodyFault("malformed block type", malformed=True)
@@ -285,14 +275,7 @@ class ModuleEnvironment:
         if pc >= c.end:
             raise BodyFault("unexpected end", malformed=True)
         type_ = VALUE_TYPES.get(byte)
-        if type_ is None:
-            if byte == _NULLABLE_REFERENCE:
-                # The long form of funcref and externref.
-                return self.heap_type(c, pc + 1)
-            if byte in _FUTURE_TYPES:
-                raise not_built(f"the type 0x{byte:02X}", _FUTURE_TYPES[byte])
-            raise BodyFault(f"malformed value type 0x{byte:02X}", malformed=True)
-        return pc + 1, type_
+        return (pc + 1, type_) if type_ is not None else self.rare_type(c, pc, "value")
 
     def select_type(self, c: FunctionCompiler, pc: int) -> tuple[int, int]:
         """Decode the vector of types of ``select t*``, which holds one."""
@@ -306,9 +289,27 @@ class ModuleEnvironment:
         byte = c.code[pc]
         if byte in (0x70, 0x6F):
             return pc + 1, VALUE_TYPES[byte]
-        if byte in _FUTURE_TYPES or byte < 64:
-            raise not_built(f"the heap type 0x{byte:02X}", _FUTURE_TYPES.get(byte, "typed function references"))
-        raise BodyFault(f"malformed heap type 0x{byte:02X}", malformed=True)
+        return self.rare_type(c, pc, "heap")
+
+    def rare_type(self, c: FunctionCompiler, pc: int, kind: str) -> tuple[int, int]:
+        """Decode a type that is not just a usual byte: long forms, and types of proposals, with their faults."""
+        from ..binary import value_types
+
+        try:
+            if kind == "heap":
+                type_, after = value_types.heap_type(c.code, pc)
+            else:
+                type_, after = value_types.value_type(c.code, pc, self.info.features)
+        except DecodeError as error:
+            why = (
+                "malformed block type" if kind == "block" and "malformed value type" in error.message else error.message
+            )
+            raise BodyFault(why if pc < c.end else "unexpected end", malformed=True) from None
+        except ValidationError as error:
+            raise BodyFault(error.message, feature=error.feature) from None
+        if after > c.end:
+            raise BodyFault("unexpected end", malformed=True)
+        return after, type_
 
     def skip_immediate(self, c: FunctionCompiler, pc: int, kind: str, op: int) -> int:
         """Decode and check an immediate of the given kind in dead code."""
@@ -339,12 +340,12 @@ class ModuleEnvironment:
             raise AssertionError(f"no rule for the immediate {kind} of {name_of(op)}")
         return pc
 
-    def illegal_opcode(self, op: int) -> BodyFault:
-        """The fault of a byte that is no instruction, or that of a proposal which is not built."""
-        feature = _FUTURE_OPCODES.get(op)
-        if feature is not None:
-            return not_built(f"the opcode 0x{op:02X}", feature)
-        return BodyFault(f"illegal opcode 0x{op:02X}", malformed=True)
+    def illegal_opcode(self, code: int) -> BodyFault:
+        """The fault of an opcode that is not in the table: a byte, or what ``later.prefixed`` gives."""
+        from ..later import TITLES, not_in_table, proposal_of
+
+        feature = proposal_of(code)
+        return BodyFault(*not_in_table(code), feature=TITLES[feature] if feature else None)
 
     def rule(self, op: int) -> tuple[Callable[..., Operand], int, Types, int]:
         """The backend's rule for a simple instruction, the registers it claims, its operand types and its result

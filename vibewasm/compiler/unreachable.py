@@ -109,10 +109,15 @@ def skip_unreachable(c: FunctionCompiler, pc: int) -> int:
 
 def _step(dead: _DeadCode, c: FunctionCompiler, op: int, pc: int) -> int:
     """Validate one instruction: the position behind it."""
-    if op == 0xFC:
-        pc, sub = c.read_unsigned(pc)
-        op = 0xFC000 + sub if sub < 0x1000 else -1
     row = BY_CODE.get(op)
+    if 0xFB <= op <= 0xFE:
+        prefix, (pc, sub) = op, c.read_unsigned(pc)
+        op = prefix << 12 | sub
+        row = BY_CODE.get(op) if sub < 0x1000 else None
+        if row is None:
+            from ..later import prefixed
+
+            raise c.env.illegal_opcode(prefixed(prefix, sub))
     if row is None:
         raise c.env.illegal_opcode(op)
     name = row[1]

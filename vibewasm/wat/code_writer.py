@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..errors import DecodeError, ValidationError
+from ..later import not_in_table, prefixed
 from ..opcodes import BY_CODE, natural_alignment
 from .binary_reader import BinaryReader
 from .quoting import float_text
@@ -105,11 +107,14 @@ class CodeWriter(BinaryReader):
         start = self.position
         code = self.byte()
         if code in _PREFIXES:
-            code = code << 12 | self.u32()
-        row = BY_CODE.get(code)
+            sub = self.u32()
+            row = BY_CODE.get(code << 12 | sub) if sub < 0x1000 else None
+            code = prefixed(code, sub)
+        else:
+            row = BY_CODE.get(code)
         if row is None:
-            self.position = start + 1
-            raise self.error(f"illegal opcode {self.data[start : start + 2].hex(' ')}, or one that is not built yet")
+            why, malformed = not_in_table(code)
+            raise DecodeError(why, start) if malformed else ValidationError(why, start)
         return row[1], row[2]
 
     def _immediates(self, word: str, kinds: str, depth: int) -> str:
