@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     Reader = Callable[[memoryview, int], "tuple[Any, ...] | list[Any]"]
     #: Writes the result of a call to the cell stack, at a byte offset.
     Writer = Callable[[int, Any], None]
+    #: Says more about an exception of a call.
+    Explainer = Callable[[BaseException], BaseException]
 
 _NoArguments = CFUNCTYPE(None)
 
@@ -69,18 +71,19 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
     room = max(cell_count(params), cell_count(results)) + 1 & -2
     base = store._block.stack_base + 8 * room
     read = _reader(store, params)
+    explain = _explainer(function, type, name)
     if not results:
-        return _NoArguments(_without_result(store, base, read, function))
+        return _NoArguments(_without_result(store, base, read, function, explain))
     convert = _result_converter(store, type, name)
     if len(results) > 1 or results[0] > F64:
-        return _NoArguments(_with_results(store, base, read, function, _writer(store, results, convert)))
+        return _NoArguments(_with_results(store, base, read, function, _writer(store, results, convert), explain))
     view = _view(stack, results[0])
     shift = 2 if view.itemsize == 4 else 3
     if len(params) in (1, 2) and len(set(params)) == 1 and params[0] <= F64:
         source = _view(stack, params[0])
         if source.itemsize == view.itemsize:
             # One index serves for all values, and a call with so many arguments is spelled out.
-            return _NoArguments(_alike(store, base, (source, view, shift), len(params), function, convert))
+            return _NoArguments(_alike(store, base, (source, view, shift), len(params), function, convert, explain))
 
     def host_call() -> None:
         try:
@@ -94,9 +97,27 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
         except BaseException as error:
             # A call into wasm from within may have cleared it.
             cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
+            store._pending = explain(error)
 
     return _NoArguments(host_call)
+
+
+def _explainer(function: Callable[..., Any], type: FuncType, name: str) -> Explainer:
+    """What makes of a Python function that does not take the parameters of its type an error that says so.
+
+    Nobody looks at what a function takes before it has failed: that would cost more than most calls.
+    """
+
+    def explain(error: BaseException) -> BaseException:
+        # With a frame below the callback's, the function, or what converts values, has raised it itself.
+        traceback = error.__traceback__
+        if not isinstance(error, TypeError) or traceback is None or traceback.tb_next is not None:
+            return error
+        from .arguments import misfit
+
+        return misfit(error, function, len(type.params), f"{name}{type}")
+
+    return explain
 
 
 def _reader(store: Store, params: tuple[int, ...]) -> Reader:
@@ -148,6 +169,7 @@ def _alike(
     count: int,
     function: Callable[..., Any],
     convert: Writer,
+    explain: Explainer,
 ) -> Callable[[], None]:
     """A callback with one parameter or two, and a result, all of one size."""
     cells = store._block.cells
@@ -166,7 +188,7 @@ def _alike(
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
+            store._pending = explain(error)
 
     def host_call_2() -> None:
         try:
@@ -179,12 +201,14 @@ def _alike(
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
+            store._pending = explain(error)
 
     return host_call_1 if count == 1 else host_call_2
 
 
-def _without_result(store: Store, base: int, read: Reader, function: Callable[..., Any]) -> Callable[[], None]:
+def _without_result(
+    store: Store, base: int, read: Reader, function: Callable[..., Any], explain: Explainer
+) -> Callable[[], None]:
     cells, stack = store._block.cells, store._block.stack
 
     def host_call() -> None:
@@ -193,13 +217,13 @@ def _without_result(store: Store, base: int, read: Reader, function: Callable[..
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
+            store._pending = explain(error)
 
     return host_call
 
 
 def _with_results(
-    store: Store, base: int, read: Reader, function: Callable[..., Any], write: Writer
+    store: Store, base: int, read: Reader, function: Callable[..., Any], write: Writer, explain: Explainer
 ) -> Callable[[], None]:
     cells, stack = store._block.cells, store._block.stack
 
@@ -210,7 +234,7 @@ def _with_results(
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
+            store._pending = explain(error)
 
     return host_call
 

@@ -9,6 +9,10 @@ All exceptions can be pickled and copied.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn, SupportsIndex
+
 __all__ = [
     "DecodeError",
     "Interrupted",
@@ -99,3 +103,13 @@ class Interrupted(WasmError):
 
     def __init__(self, message: str = "interrupted") -> None:
         super().__init__(message)
+
+
+def not_copied(self: object, protocol: SupportsIndex, /) -> NoReturn:
+    """``__reduce_ex__`` of what stands for memory of this process: :mod:`copy` and :mod:`pickle` end here.
+
+    A copy would share the memory and not know when it is gone.
+    """
+    from .arguments import uncopyable
+
+    raise uncopyable(self)

@@ -7,18 +7,21 @@ from .calls import fast_call
 from .engine import adapters
 from .errors import WasmError
 from .runtime.calls import argument
-from .store import AREA_CELLS, Area, Extern, current
+from .store import AREA_CELLS, Area, Extern, Store, current
 from .types import F32, FUNCREF, I32, V128, FuncType, type_name
 from .values import MASK32, cell_count, from_bits, from_cells, prefixed, signature, to_cells
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, Never
 
     from .disasm.model import FunctionListing
     from .instance import Instance
-    from .store import Store
+
+#: What the functions that make calls are called, so that the interpreter's own error about a keyword explains itself.
+#: Nothing of it costs a call anything.
+_BY_POSITION = "wasm functions take arguments by position only, as in f(1) and not f(a=1): Func"
 
 
 class Func(Extern):
@@ -38,6 +41,10 @@ class Func(Extern):
         function: a Python function, which takes and returns values like a ``Func`` does; it returns a sequence for
             several results, and what it returns for none is ignored.
         name: what messages call it.
+
+    Raises:
+        TypeError: an argument is of another type.
+        WasmError: the store is closed, or runs in another thread.
 
     Two ``Func`` objects of one function of a store are the same object.
     """
@@ -65,9 +72,36 @@ class Func(Extern):
         def __call__(self, *arguments: Any) -> Any:
             """Call the function."""
 
-    def __init__(self, store: Store, type: FuncType, function: Callable[..., Any], *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        type: FuncType,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        **unknown: Never,
+    ) -> None:
+        if unknown:
+            from .arguments import unknown_keywords
+
+            raise unknown_keywords("Func", unknown, ("store", "type", "function", "name"))
+        if not isinstance(store, Store):
+            from .arguments import wrong
+
+            raise wrong("Func", "store", "a Store", store)
+        if not isinstance(type, FuncType):
+            from .arguments import wrong
+
+            raise wrong("Func", "type", "a FuncType", type)
         if not callable(function):
-            raise TypeError(f"a Func is made of a callable, not of {function!r}")
+            from .arguments import wrong
+
+            raise wrong("Func", "function", "a callable", function)
+        if name is not None and not isinstance(name, str):
+            from .arguments import wrong
+
+            raise wrong("Func", "name", "a str or None", name)
+        store._check_usable()
         from .callbacks import host_callback
 
         name = name or getattr(function, "__name__", None) or "host function"
@@ -175,18 +209,25 @@ class Func(Extern):
         are good for the next call of the same store only; 0 is null.
 
         Raises:
-            TypeError: a wrong number of cells.
+            TypeError: a wrong number of cells, or one that is no int.
             OverflowError: a cell does not fit in 64 bits.
             ValueError: a cell of a reference is none that the store gave out.
             As for a call: the rest.
         """
         wanted, count, _ = self._sizes
-        if len(cells) != wanted:
-            raise TypeError(f"{self._shown} takes {wanted} cells, {len(cells)} were given")
+        try:
+            given = len(cells)
+        except TypeError:
+            from .arguments import wrong
+
+            raise wrong(f"{self._shown}.call_raw", "cells", "a list of ints", cells) from None
+        if given != wanted:
+            raise TypeError(f"{self._shown} takes {wanted} cells, {given} were given")
         for cell in cells:
-            if not 0 <= cell < 1 << 64:
-                raise OverflowError(f"a cell is an int from 0 to 2**64 - 1, not {cell}")
+            if type(cell) is not int or not 0 <= cell < 1 << 64:
+                self._check_cell(cell)
         if self._has_references:
+            self._store._check_usable()
             self._check_references(cells)
         may_start = self._take_store()
         try:
@@ -204,6 +245,13 @@ class Func(Extern):
             at += 2 if code == V128 else 1
         return found
 
+    def _check_cell(self, cell: object) -> None:
+        from .arguments import number, whole
+
+        found = whole(f"{self._shown}.call_raw", "a cell", "the bits of a value", cell)
+        if not 0 <= found < 1 << 64:
+            raise OverflowError(f"a cell is an int from 0 to 2**64 - 1, not {number(found)}")
+
     def _check_references(self, cells: Sequence[int]) -> None:
         """See that raw references are what the store knows: machine code trusts them."""
         at = 0
@@ -215,7 +263,11 @@ class Func(Extern):
     def _first_call(self, *arguments: Any) -> Any:
         """The first call makes what later calls of this signature do fast."""
         self.__call__ = call = fast_call(self)  # type: ignore[method-assign]  # it is a slot
+        # Of a method, the function.
+        getattr(call, "__func__", call).__qualname__ = _BY_POSITION
         return call(*arguments)
+
+    _first_call.__qualname__ = _BY_POSITION
 
     def _call_general(self, *arguments: object) -> Any:
         """A call of any types, at any depth, by any thread that may make it."""

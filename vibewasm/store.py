@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from _thread import _local
 
-from .engine import adapters
-from .errors import Interrupted, LinkError, WasmError
+from .engine import Engine, adapters
+from .errors import Interrupted, LinkError, WasmError, not_copied
 from .runtime import faults
 from .runtime.blocks import Block
 from .runtime.calls import LazyCallback, PollCallback, address_of, stack_limit, take_swallowed, watch_swallowed
@@ -29,11 +29,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
 
     from .builtin_functions import Builtins
     from .deadline import Deadline
-    from .engine import Engine
     from .extern_types import ExternType
     from .func import Func
     from .global_ import Global
@@ -43,8 +42,9 @@ if TYPE_CHECKING:
     from .runtime.linear_memory import LinearMemory
     from .table import Table
     from .wasi import WasiConfig
+    from .wasi.process import Process
 
-    WasiProgram = dict[str, tuple[str, Callable[..., int | None]]]
+    Result = TypeVar("Result")
 
 #: Cells from which calls take their arguments, where they do not do so the fast way.
 AREA_CELLS = 2048
@@ -62,6 +62,8 @@ class Extern:
 
     #: The kind's number in the binary format.
     _kind: int
+
+    __reduce_ex__ = not_copied
 
     if TYPE_CHECKING:
 
@@ -106,17 +108,23 @@ class Area:
 class Store:
     """What instances, functions, memories, tables and globals belong to, and live as long as. No two stores share any.
 
-    A store runs in one thread at a time; while no call is active in it, any thread may use it. As a context manager it
-    closes itself at the end.
+    A store runs in one thread at a time; while no call is active in it, any thread may use it. While one is, other
+    threads may call :meth:`interrupt`, read types, sizes and numeric globals, and read and write the bytes of memories.
+    Whatever else they try raises :class:`WasmError`, as if it were a second call.
+
+    As a context manager it closes itself at the end. Everything that belongs to a closed store raises
+    :class:`WasmError` when it is used. What still works is ``repr``, ``store``, ``type`` and ``name`` of objects,
+    exports by name, the disassembly, :meth:`interrupt`, which does nothing then, and :meth:`close`.
 
     Args:
         engine: the engine.
 
+    Raises:
+        TypeError: ``engine`` is no :class:`Engine`.
+        WasmError: the engine compiles for another processor.
+
     Attributes:
         engine: the engine.
-        max_memory: how many bytes all memories together may have, or ``None``. It counts when a memory is made or
-            grows.
-        max_table_elements: how many elements one table may have. It counts when a table is made or grows.
     """
 
     __slots__ = (
@@ -134,6 +142,8 @@ class Store:
         "_globals",
         "_host_context",
         "_instances",
+        "_max_memory",
+        "_max_table_elements",
         "_memories",
         "_memory_used",
         "_pending",
@@ -143,15 +153,19 @@ class Store:
         "_tables",
         "_wasi",
         "engine",
-        "max_memory",
-        "max_table_elements",
     )
 
+    __reduce_ex__ = not_copied
+
     def __init__(self, engine: Engine) -> None:
+        if not isinstance(engine, Engine):
+            from .arguments import wrong
+
+            raise wrong("Store", "engine", "an Engine", engine)
         engine.require_host()
         self.engine = engine
-        self.max_memory: int | None = engine.config.max_memory
-        self.max_table_elements: int = engine.config.max_table_elements
+        self._max_memory: int | None = engine.config.max_memory
+        self._max_table_elements: int = engine.config.max_table_elements
         #: Who may start a call by the fast way: the token of the thread that the store runs in, or ``None`` while a
         #: call is active. Then that token, whether or not one is. Then the first free cell of the area.
         self._state: list[Any] = [None, None, 0]
@@ -167,7 +181,7 @@ class Store:
         self._tables: list[Table] = []
         self._globals: list[Global] = []
         self._references: References | None = None
-        self._wasi: dict[WasiConfig, WasiProgram] = {}
+        self._wasi: dict[WasiConfig, Process] = {}
         #: The exception that a callback leaves, for whoever called wasm code to raise.
         self._pending: BaseException | None = None
         #: Why wasm code has to stop: messages by who wants it; ``None`` stands for :meth:`interrupt`.
@@ -221,6 +235,36 @@ class Store:
     def __repr__(self) -> str:
         return f"<vibewasm.Store with {len(self._instances)} instances{', closed' if self._closed else ''}>"
 
+    # -- limits -----------------------------------------------------------------------------------------------------
+
+    @property
+    def max_memory(self) -> int | None:
+        """How many bytes all memories together may have, or ``None``. It counts when a memory is made or grows.
+
+        Setting raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
+        """
+        return self._max_memory
+
+    @max_memory.setter
+    def max_memory(self, size: int | None) -> None:
+        from .config import limit
+
+        self._max_memory = None if size is None else limit("Store", "max_memory", "a number of bytes", size)
+
+    @property
+    def max_table_elements(self) -> int:
+        """How many elements one table may have. It counts when a table is made or grows.
+
+        Setting raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
+        """
+        return self._max_table_elements
+
+    @max_table_elements.setter
+    def max_table_elements(self, size: int) -> None:
+        from .config import limit
+
+        self._max_table_elements = limit("Store", "max_table_elements", "a number of elements", size)
+
     # -- life -------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -255,12 +299,19 @@ class Store:
             )
 
     def __enter__(self) -> Store:
+        self._check_open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except (BufferError, WasmError) as problem:
+            if error is None:
+                raise
+            # Whoever catches what ended the block is looking for that, and its traceback may be what keeps the view.
+            error.add_note(f"at the end of the store's with block: {problem}")
 
     # -- stopping ---------------------------------------------------------------------------------------------------
 
@@ -277,8 +328,15 @@ class Store:
         """A context manager in whose block wasm code of this store may run for so long; then it raises
         :class:`Interrupted`.
 
-        ``None`` sets no limit. Python code is not stopped, but wasm code that it calls after the deadline is.
+        ``None`` or infinity sets no limit, and with 0 or less the time is over at once. Python code is not stopped, but
+        wasm code that it calls after the deadline is.
+
+        Raises:
+            TypeError: ``seconds`` is no number.
+            ValueError: ``seconds`` is not a number (NaN).
+            WasmError: the store is closed.
         """
+        self._check_open()
         from .deadline import Deadline
 
         return Deadline(self, seconds)
@@ -303,7 +361,8 @@ class Store:
         there is none. A new store has none, so give it some.
 
         Raises:
-            WasmError: the engine was not configured with ``fuel=True``.
+            WasmError: the engine was not configured with ``fuel=True``, or the store is closed.
+            TypeError: set to what is no int.
             ValueError: set to less than nothing, or to 2**63 or more.
         """
         self._check_fuel()
@@ -312,11 +371,18 @@ class Store:
     @fuel.setter
     def fuel(self, amount: int) -> None:
         self._check_fuel()
+        if type(amount) is not int:
+            from .arguments import whole
+
+            amount = whole("Store", "fuel", "an amount", amount)
         if not 0 <= amount < 1 << 63:
-            raise ValueError(f"fuel is an amount from 0 to 2**63 - 1, not {amount}")
+            from .arguments import number
+
+            raise ValueError(f"fuel is an amount from 0 to 2**63 - 1, not {number(amount)}")
         self._block.fuel = amount
 
     def _check_fuel(self) -> None:
+        self._check_open()
         if not self.engine.config.fuel:
             raise WasmError("this engine does not count fuel: make it with Config(fuel=True)")
 
@@ -327,7 +393,7 @@ class Store:
         limit = stack_limit()
         state = self._state
         if self._closed:
-            raise WasmError("this store is closed")
+            self._check_open()
         # From here to the end nothing is called, so no other thread can come in between.
         if state[1] is not None and state[0] is None:
             raise WasmError(
@@ -337,11 +403,36 @@ class Store:
         self._cells[CELL_REAL_LIMIT] = limit
         state[1] = state[0] = token
 
+    def _check_open(self) -> None:
+        """Raise ``WasmError`` if the store is closed: what belongs to it may be gone."""
+        if self._closed:
+            raise WasmError(
+                "this store is closed, and what belongs to it cannot be used any more: close it later, or make another"
+            )
+
     def _check_usable(self) -> None:
         """Raise ``WasmError`` if the store is closed, or runs in another thread."""
         state = self._state
         if self._closed or (state[0] is None and state[1] is not None and state[1] is not current.token):
             self._take_over(current.token)
+
+    def _alone(self, operation: Callable[..., Result], *arguments: Any) -> Result:
+        """Call ``operation`` while no other thread can start a call in the store, as if it were a call itself.
+
+        Raises:
+            WasmError: the store is closed, or runs in another thread.
+        """
+        state = self._state
+        token = current.token
+        while state[1] is not token:
+            self._take_over(token)
+        # Nothing is called between the check and these lines, so no other thread comes in between.
+        may_start = state[0]
+        state[0] = None
+        try:
+            return operation(*arguments)
+        finally:
+            state[0] = may_start
 
     def _fast_place(self, signature: str, size: int) -> tuple[Area, int]:
         """The area that fast calls of a signature use, and the first of their cells in it.
@@ -387,8 +478,7 @@ class Store:
         if func is None:
             from .func import Func
 
-            if self._closed:
-                raise WasmError("this store is closed")
+            self._check_open()
             # A function of an instance that Python has not met yet: its record says which.
             record = (c_uint64 * 4).from_address(address)
             instance = self._by_context[record[RECORD_CTX >> 3]]
@@ -405,6 +495,9 @@ class Store:
 
     def _object_at(self, handle: int) -> object:
         references = self._references
+        if references is None:
+            # Closed between a check and this line, by another thread.
+            self._check_open()
         assert references is not None
         return references.object_at(handle)
 

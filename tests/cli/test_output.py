@@ -284,7 +284,7 @@ def test_ctrl_c_leaves_the_old_file_and_nothing_else(writer: str, folder: Path) 
         ("out/", "it names a folder, not a file"),
         ("", "the name is empty"),
         ("loop", "Too many levels of symbolic links"),
-        ("nul\0", "embedded null byte"),
+        ("nul\0", "a path has no NUL character"),
         ("n" * 300, "File name too long"),
     ],
 )

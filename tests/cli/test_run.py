@@ -88,6 +88,10 @@ def test_the_exit_code_is_the_programs_own_and_failure_stays_failure(save: Save,
     assert main(["run", save(modules.exits(code))]) == shown
 
 
+def test_a_program_of_preview_0_runs_too(save: Save) -> None:
+    assert main(["run", save(modules.exits(3, "wasi_unstable"))]) == 3
+
+
 def test_what_follows_the_file_belongs_to_the_program(save: Save, tmp_path: Path) -> None:
     save(modules.writes(("args_sizes_get", "args_get")))
     outcome = command("run", "module.wasm", "--help", "-x", "", "ä", "--", "--fuel=1", cwd=tmp_path)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.wasi.program import Program, clock_subscription
-from vibewasm.wasi import WasiConfig, abi
+from vibewasm.wasi import WasiConfig, abi, clocks
 from vibewasm.wasi.errnos import EINVAL, SUCCESS
 
 MILLISECOND = 1_000_000
@@ -58,6 +58,23 @@ def test_an_absolute_timeout_is_waited_for(sleeper: Program, clock: int) -> None
 def test_an_absolute_timeout_in_the_past_does_not_wait(sleeper: Program) -> None:
     subscription = clock_subscription(1, 5, abi.CLOCK_REALTIME, abi.SUBSCRIPTION_CLOCK_ABSTIME)
     assert [event[0] for event in sleeper.poll(subscription)] == [1]
+
+
+def test_setting_the_realtime_clock_does_not_change_a_relative_wait(
+    sleeper: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, hour = clocks.now, 3600 * 1000 * MILLISECOND
+    asked = []
+
+    def set_back(clock: int) -> int:
+        asked.append(clock)
+        return now(clock) - (hour if clock == abi.CLOCK_REALTIME and len(asked) > 1 else 0)
+
+    monkeypatch.setattr(clocks, "now", set_back)
+    start = time.monotonic()
+    far = clock_subscription(2, 5000 * MILLISECOND)
+    assert [event[0] for event in sleeper.poll(clock_subscription(1, 20 * MILLISECOND, 0), far)] == [1]
+    assert time.monotonic() - start < 4
 
 
 def test_only_the_clock_that_has_run_out_is_reported(sleeper: Program) -> None:

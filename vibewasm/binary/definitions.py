@@ -60,7 +60,7 @@ def limits(data: bytes, pos: int) -> tuple[Limits, int]:
     maximum = None
     if flags & _HAS_MAXIMUM:
         maximum, pos = u64(data, pos)
-    return Limits(minimum, maximum, bool(flags & _SHARED), bool(flags & _IS_64)), pos
+    return Limits.unchecked(minimum, maximum, bool(flags & _SHARED), bool(flags & _IS_64)), pos
 
 
 def table_type(data: bytes, pos: int) -> tuple[TableType, int]:

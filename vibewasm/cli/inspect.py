@@ -36,6 +36,9 @@ def _inspect(arguments: Arguments) -> int:
 
 
 def _facts(path: str, info: ModuleInfo, imports: list[ImportType], exports: list[ExportType]) -> dict[str, object]:
+    from vibewasm.wasi import MODULES
+
+    asked = {item.module for item in imports}
     return {
         "file": path,
         "name": info.name,
@@ -60,6 +63,7 @@ def _facts(path: str, info: ModuleInfo, imports: list[ImportType], exports: list
             "largest": max((end - start for start, end in info.bodies), default=0),
         },
         "start": info.start,
+        "wasi": [version for module, version in MODULES.items() if module in asked],
     }
 
 
@@ -70,8 +74,9 @@ def _kind(type: object) -> str:
 
 def _text(facts: dict[str, object]) -> str:
     sections, imports, exports = facts["sections"], facts["imports"], facts["exports"]
-    functions = facts["functions"]
+    functions, wasi = facts["functions"], facts["wasi"]
     assert isinstance(sections, list)
+    assert isinstance(wasi, list)
     assert isinstance(imports, list)
     assert isinstance(exports, list)
     assert isinstance(functions, dict)
@@ -83,6 +88,8 @@ def _text(facts: dict[str, object]) -> str:
     )
     if facts["start"] is not None:
         lines.append(f"start function: {facts['start']}")
+    if wasi:
+        lines.append(f"WASI: {' and '.join(wasi)}")
     lines += ["", "sections:"]
     width = max((len(section["name"]) for section in sections), default=0)
     for section in sections:

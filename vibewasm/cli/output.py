@@ -82,7 +82,7 @@ def _write(path: str, produce: Callable[[BinaryIO], object], source: str) -> Non
                 produce(file)
         else:
             _replace(path, there, produce)
-    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+    except (OSError, ValueError) as error:  # ValueError: what no encoding has
         reason = getattr(error, "strerror", None) or error
         raise CommandError(f"cannot write {escaped(path)}: {reason}") from error
 
@@ -126,6 +126,8 @@ def _keep_mode(opened: int, there: os.stat_result) -> None:
 
 
 def _check_folder(path: str) -> None:
+    if "\0" in path:
+        raise OSError(22, "a path has no NUL character")
     folder, name = os.path.split(path)
     if not name:
         raise OSError(21 if folder else 2, "it names a folder, not a file" if folder else "the name is empty")

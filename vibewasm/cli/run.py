@@ -21,9 +21,6 @@ EXIT_TIMEOUT = 124
 #: 128 + SIGABRT: what a shell reports of a native program that aborts, and what other engines' commands exit with.
 EXIT_TRAP = 134
 
-#: The module that WASI preview 1 functions are imported from.
-_WASI = "wasi_snapshot_preview1"
-
 _STUB_ADVICE = (
     "'vibewasm run' provides WASI only. With --stub-imports such functions return zeros; "
     "to give real ones, use vibewasm from Python."
@@ -58,7 +55,7 @@ def _run(arguments: Arguments) -> int:
         if fuel is not None:
             store.fuel = fuel
         linker = Linker(engine)
-        if any(item.module == _WASI for item in module.imports):
+        if module.imports:
             from vibewasm.wasi import WasiConfig
 
             # The base name only: a guest has no business knowing where on the host it lies.

@@ -35,7 +35,8 @@ def assemble(text: bytes, name: str, *, names: bool) -> bytes:
     from vibewasm.wat import wat2wasm
 
     try:
-        return wat2wasm(text, names=names)
+        # Editors may put a byte order mark first.
+        return wat2wasm(text.removeprefix("\ufeff".encode()), names=names)
     except WasmError as error:
         raise CommandError(f"{name}: {error}") from error
 
