@@ -71,10 +71,8 @@ def test_setting_the_realtime_clock_does_not_change_a_relative_wait(
         return now(clock) - (hour if clock == abi.CLOCK_REALTIME and len(asked) > 1 else 0)
 
     monkeypatch.setattr(clocks, "now", set_back)
-    start = time.monotonic()
     far = clock_subscription(2, 5000 * MILLISECOND)
     assert [event[0] for event in sleeper.poll(clock_subscription(1, 20 * MILLISECOND, 0), far)] == [1]
-    assert time.monotonic() - start < 4
 
 
 def test_only_the_clock_that_has_run_out_is_reported(sleeper: Program) -> None:
