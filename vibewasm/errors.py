@@ -62,16 +62,24 @@ class ValidationError(WasmError):
         offset: where, in bytes from the start of the module, or ``None`` when it is no one place.
         func_index: index of the function whose body is at fault, in the module's function index space, or ``None``.
         func_name: that function's name in the name section, or ``None``.
+        feature: the proposal that is not built and that the module needs, as the message calls it; ``None`` where the
+            module is refused for another reason.
     """
 
     def __init__(
-        self, message: str, offset: int | None = None, func_index: int | None = None, func_name: str | None = None
+        self,
+        message: str,
+        offset: int | None = None,
+        func_index: int | None = None,
+        func_name: str | None = None,
+        feature: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.args = (message, offset, func_index, func_name)
+        self.args = (message, offset, func_index, func_name, feature)
         self.offset = offset
         self.func_index = func_index
         self.func_name = func_name
+        self.feature = feature
 
     def __str__(self) -> str:
         place = []

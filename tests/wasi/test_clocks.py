@@ -71,10 +71,8 @@ def test_setting_the_realtime_clock_does_not_change_a_relative_wait(
         return now(clock) - (hour if clock == abi.CLOCK_REALTIME and len(asked) > 1 else 0)
 
     monkeypatch.setattr(clocks, "now", set_back)
-    start = time.monotonic()
     far = clock_subscription(2, 5000 * MILLISECOND)
     assert [event[0] for event in sleeper.poll(clock_subscription(1, 20 * MILLISECOND, 0), far)] == [1]
-    assert time.monotonic() - start < 4
 
 
 def test_only_the_clock_that_has_run_out_is_reported(sleeper: Program) -> None:
@@ -105,16 +103,25 @@ def test_the_check_is_called_while_sleeping_and_can_end_it() -> None:
             raise TimeoutError("enough")
 
     program = Program(WasiConfig(stdin=b""), check)
-    start = time.monotonic()
     with pytest.raises(TimeoutError, match="enough"):
         program.functions["poll_oneoff"][1](
             memoryview(bytearray(clock_subscription(1, 3600 * 1000 * MILLISECOND) + bytes(100))), 0, 48, 1, 100
         )
-    assert time.monotonic() - start < 10
 
 
-def test_a_check_that_does_not_object_does_not_lengthen_the_sleep() -> None:
+def test_a_check_that_does_not_object_does_not_lengthen_the_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    sleep = time.sleep
+
+    def recorded(seconds: float) -> None:
+        asked.append(seconds)
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", recorded)
     program = Program(WasiConfig(stdin=b""), lambda: None)
     start = time.monotonic_ns()
-    program.poll(clock_subscription(1, 70 * MILLISECOND))
-    assert 70 * MILLISECOND <= time.monotonic_ns() - start < 2000 * MILLISECOND
+    program.poll(clock_subscription(1, 170 * MILLISECOND))
+    assert time.monotonic_ns() - start >= 170 * MILLISECOND
+    # The system may sleep longer than it is asked to; what it is asked to sleep is no more than is left.
+    assert len(asked) >= 2
+    assert sum(asked) < 0.171

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import io
-import time
 from pathlib import Path
 
 import pytest
@@ -139,10 +138,8 @@ def test_functions_of_the_callers_own_come_before_those_of_wasi(module: str) -> 
 
 def test_a_deadline_reaches_a_program_that_sleeps() -> None:
     store, instance = instantiate(SLEEPER, vw.WasiConfig(stdin=b""))
-    start = time.monotonic()
     with pytest.raises(vw.Interrupted), store.deadline(0.1):
         instance.exports["_start"]()
-    assert time.monotonic() - start < 30
 
 
 def test_what_a_stream_raises_comes_out_of_the_call() -> None:

@@ -27,12 +27,12 @@ NOT_YET = {
 _LATER = "is not supported yet"
 
 
-def _scripts(shared: Path) -> list[tuple[str, list[ScriptModule], list[ScriptModule]]]:
+def _scripts(suite: Path) -> list[tuple[str, list[ScriptModule], list[ScriptModule]]]:
     """Name, modules as written, and modules as assembled, of each script."""
     found = []
-    for path in sorted((shared / "spec" / "text").rglob("*.wast")):
-        name = path.relative_to(shared / "spec" / "text").as_posix()
-        assembled = shared / "spec" / "binary" / (name.replace("/", "__").removesuffix(".wast") + ".bin.wast")
+    for path in sorted((suite / "text").rglob("*.wast")):
+        name = path.relative_to(suite / "text").as_posix()
+        assembled = suite / "binary" / (name.replace("/", "__").removesuffix(".wast") + ".bin.wast")
         found.append(
             (
                 name,
@@ -45,8 +45,8 @@ def _scripts(shared: Path) -> list[tuple[str, list[ScriptModule], list[ScriptMod
 
 
 @pytest.fixture(scope="module")
-def scripts(shared: Path) -> list[tuple[str, list[ScriptModule], list[ScriptModule]]]:
-    return _scripts(shared)
+def scripts(prepared_suite: Path) -> list[tuple[str, list[ScriptModule], list[ScriptModule]]]:
+    return _scripts(prepared_suite)
 
 
 def _assemble(text: str) -> bytes | ValidationError:

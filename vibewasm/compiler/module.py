@@ -306,7 +306,7 @@ class ModuleEnvironment:
             )
             raise BodyFault(why if pc < c.end else "unexpected end", malformed=True) from None
         except ValidationError as error:
-            raise BodyFault(error.message) from None
+            raise BodyFault(error.message, feature=error.feature) from None
         if after > c.end:
             raise BodyFault("unexpected end", malformed=True)
         return after, type_
@@ -342,9 +342,10 @@ class ModuleEnvironment:
 
     def illegal_opcode(self, code: int) -> BodyFault:
         """The fault of an opcode that is not in the table: a byte, or what ``later.prefixed`` gives."""
-        from ..later import not_in_table
+        from ..later import TITLES, not_in_table, proposal_of
 
-        return BodyFault(*not_in_table(code))
+        feature = proposal_of(code)
+        return BodyFault(*not_in_table(code), feature=TITLES[feature] if feature else None)
 
     def rule(self, op: int) -> tuple[Callable[..., Operand], int, Types, int]:
         """The backend's rule for a simple instruction, the registers it claims, its operand types and its result
@@ -576,7 +577,7 @@ class Compiler:
         if fault.malformed:
             where = f" in function {index}" + (f" ({name})" if name else "")
             return DecodeError(fault.message + where, offset)
-        return ValidationError(fault.message, offset, index, name)
+        return ValidationError(fault.message, offset, index, name, fault.feature)
 
     def _read_locals(self, c: FunctionCompiler) -> tuple[list[tuple[int, int]], int]:
         """Decode the declarations of locals, and how many there are, and leave ``c.pc`` behind them."""

@@ -85,10 +85,11 @@ class Cursor:
 
     def later(self, feature: str, what: str, position: int) -> ValidationError:
         """The error for the token at ``position``, by which a text uses ``what`` of a proposal that is not built."""
-        from ..later import message
+        from ..later import TITLES, message
 
         place = self.error("", position)
-        return ValidationError(f"{message(feature, what)} (line {place.line}, column {place.column})")
+        where = f"(line {place.line}, column {place.column})"
+        return ValidationError(f"{message(feature, what)} {where}", feature=TITLES[feature])
 
     def accept(self, token: str) -> bool:
         """Step over ``token`` if it is the next one."""
