@@ -9,9 +9,7 @@ from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 
 def _shift(op: int, wide: int) -> Rule:

@@ -286,3 +286,22 @@ def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
         body += asm.alu_ri(asm.SUB, 1, X3, X3, 1)
         code += body + asm.cbnz(1, X3, -len(body))
     return bytes(code)
+
+
+__all__ = [
+    "INDEX_PLAN",
+    "RESULT_BITS",
+    "argument",
+    "argument_plan",
+    "arguments",
+    "arguments_from_slots",
+    "bulk_arguments",
+    "call_builtin",
+    "call_bulk",
+    "call_record",
+    "call_self",
+    "call_slot",
+    "call_table",
+    "fetch_results",
+    "return_results",
+]

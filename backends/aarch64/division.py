@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from ..abi import TRAP_DIVIDE_BY_ZERO, TRAP_INTEGER_OVERFLOW
+from ..assembly import signed
 from ..operand import CONSTANT, I32, I64, Operand
 from . import asm
 from .regs import SCRATCH, SCRATCH2
-from .selection import Selection, signed
+from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 
 def _unsigned_by_power(

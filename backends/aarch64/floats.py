@@ -10,9 +10,7 @@ from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 
 def _arithmetic(op: int, double: int) -> Rule:
@@ -102,6 +100,7 @@ def _rules() -> dict[str, Rule]:
             ("max", asm.FMAX),
         ):
             rules[f"{type_name}.{name}"] = _arithmetic(op, double)
+        rules[f"{type_name}.select"] = select_float
         rules[f"{type_name}.copysign"] = _copysign(double)
         for name, op in (
             ("abs", asm.FABS),

@@ -289,3 +289,20 @@ def copy_slots(count: int, source: int, target: int) -> bytes:
         code += at(asm.LDR_X, SCRATCH2, FRAME, source + 8 * index)
         code += at(asm.STR_X, SCRATCH2, FRAME, target + 8 * index)
     return bytes(code)
+
+
+__all__ = [
+    "ARGUMENT_AREA",
+    "CONTEXT_SLOT",
+    "SMALL_FRAME",
+    "STEP",
+    "cell",
+    "copy_slots",
+    "epilogue",
+    "locals_base",
+    "parameter_places",
+    "prologue",
+    "receive_parameters",
+    "zero_pinned",
+    "zero_slots",
+]

@@ -13,9 +13,7 @@ from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 
 def _with_shifted(op: int, wide: int, shift: int) -> Rule:

@@ -7,18 +7,19 @@ flags, or ``None``.
 
 from __future__ import annotations
 
+from ..assembly import signed
 from ..operand import CONSTANT, FLAGS, I32, I64, WANT_FLAGS, Operand, flags
 from . import asm
-from .conditions import SWAPPED, TEST_AND_BRANCH, bit_clear, invert, tested, zero
+from .control import SWAPPED, bit_clear, into_flags, invert, zero
 from .encoding import arithmetic_immediate, logical_immediate
 from .regs import SCRATCH, SCRATCH2
-from .selection import Selection, signed
+from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 
 def _source(s: Selection, a: Operand) -> int:
@@ -136,24 +137,12 @@ def _is_zero(wide: int) -> Rule:
             if sink is WANT_FLAGS:
                 return flags(invert(a.value), a.bit)
             return materialise(s, sink, invert(into_flags(s, a)), a.bit)
-        return test_zero(s, sink, wide, a)
+        return is_zero(s, sink, wide, a)
 
     return rule
 
 
-def into_flags(s: Selection, condition: Operand) -> int:
-    """The flags' condition under which the FLAGS entry ``condition`` holds; a register is tested only here."""
-    if condition.value < 16:
-        return condition.value
-    wide, reg, bit = tested(condition.value)
-    if condition.value & TEST_AND_BRANCH:
-        s.code += asm.tst_ri(wide, reg, 1 << bit)
-    else:
-        s.code += asm.cmp_ri(wide, reg, 0)
-    return asm.CC_EQ ^ condition.value & 1
-
-
-def test_zero(s: Selection, sink: Operand | None, wide: int, a: Operand) -> Operand:
+def is_zero(s: Selection, sink: Operand | None, wide: int, a: Operand) -> Operand:
     """Whether ``a`` is zero."""
     if sink is WANT_FLAGS:
         return _register_test(s, a, lambda reg: zero(wide, reg))
@@ -205,7 +194,7 @@ def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition
 
 def is_null(s: Selection, sink: Operand | None, a: Operand) -> Operand:
     """Whether a reference is null, which is the cell 0."""
-    return test_zero(s, sink, 1, a)
+    return is_zero(s, sink, 1, a)
 
 
 _CONDITIONS = {
@@ -223,7 +212,7 @@ _CONDITIONS = {
 
 
 def _rules() -> dict[str, Rule]:
-    rules: dict[str, Rule] = {"ref.is_null": is_null}
+    rules: dict[str, Rule] = {"ref.is_null": is_null, "select": select}
     for wide, type_name in ((0, "i32"), (1, "i64")):
         rules[f"{type_name}.add"] = _add_or_subtract(asm.ADD, wide, True)
         rules[f"{type_name}.sub"] = _add_or_subtract(asm.SUB, wide, False)

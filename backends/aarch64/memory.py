@@ -89,7 +89,7 @@ def _cut(s: Selection) -> bytes:
 
 
 def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -> tuple[bytes, bytes, Operand]:
-    """A load from memory 0: code before and behind the displacement, and the result."""
+    """A load from memory 0: code before and after the displacement, and the result."""
     type_, op = _LOADS[name]
     dst = s.float_destination(sink, a.bit) if is_float(type_) else s.destination(sink, a.bit)
     index = s.in_register(a, SCRATCH2)
@@ -98,13 +98,13 @@ def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -
     return head, bytes(s.code), s.result(type_, dst, sink, a.bit)
 
 
-def store(s: Selection, name: str, a: Operand, b: Operand, form: int, spliced: bool) -> tuple[bytes, bytes]:
-    """A store to memory 0: code before and behind the displacement.
+def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[bytes, bytes]:
+    """A store to memory 0: code before and after the displacement.
 
-    Args:
-        spliced: what is stored is put into the second scratch by the compiler, behind the displacement.
+    A constant but 0 is put into the second scratch by the compiler, after the displacement.
     """
     op = _STORES[name]
+    spliced = b.kind == CONSTANT and b.value != 0
     if spliced or b.reg < 0:
         value = ZR if b.kind == CONSTANT and not b.value else SCRATCH2
     else:

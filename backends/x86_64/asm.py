@@ -12,6 +12,7 @@ loaded when one is first asked for.
 
 from __future__ import annotations
 
+from .. import late_names
 from .asm_mov import *  # noqa: F403 - its __all__ names every encoder there
 from .encoding import imm16, imm32, reg_index, reg_mem, reg_only, reg_reg, rel8, rex_of_byte, vex_reg_reg
 
@@ -55,19 +56,8 @@ def _count(w: int, imm: int) -> bytes:
     return bytes((imm,))
 
 
-def __getattr__(name: str) -> object:
-    """Load the encoders of SSE instructions, at the first use of one."""
-    here = globals()
-    # The import system asks every module for "__path__".
-    if not name.startswith("__"):
-        from . import asm_sse
-
-        here.update([(name, getattr(asm_sse, name)) for name in asm_sse.__all__])
-        # CPython reads names more slowly from a module that has this function.
-        here.pop("__getattr__", None)
-    if name not in here:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return here[name]
+#: Loads the encoders of SSE instructions, at the first use of one.
+__getattr__ = late_names(globals(), "asm_sse")
 
 
 # -- the eight classic operations, and test --------------------------------------------------------------------------

@@ -12,9 +12,7 @@ from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 _RCX = 1 << RCX
 
@@ -33,8 +31,7 @@ def _shift(op: int, wide: int) -> Rule:
                 return s.result(type_, dst, sink, a.bit | b.bit)
             s.load(dst, a)
             if count:
-                s.code += asm.shift_ri(op, wide, dst, count)
-                s.immediate_end = len(s.code)
+                s.with_immediate(asm.shift_ri(op, wide, dst, count), count)
             return s.result(type_, dst, sink, a.bit | b.bit)
         if with_count_register is not None and features.BMI2:
             dst = s.destination(sink, a, b)
@@ -57,7 +54,7 @@ def _shift(op: int, wide: int) -> Rule:
             dst = b.reg
         else:
             dst = work
-            s.borrowed &= ~(1 << work)
+            s.released &= ~(1 << work)
         if dst != work:
             s.code += asm.mov_rr(wide, dst, work)
         return s.result(type_, dst, sink, a.bit | b.bit)

@@ -310,3 +310,22 @@ def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
             code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
             code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
     return bytes(code)
+
+
+__all__ = [
+    "INDEX_PLAN",
+    "RESULT_BITS",
+    "argument",
+    "argument_plan",
+    "arguments",
+    "arguments_from_slots",
+    "bulk_arguments",
+    "call_builtin",
+    "call_bulk",
+    "call_record",
+    "call_self",
+    "call_slot",
+    "call_table",
+    "fetch_results",
+    "return_results",
+]

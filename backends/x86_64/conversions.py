@@ -9,9 +9,7 @@ from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 #: The trap of a NaN that is converted, as `ud1` carries it.
 TRAP_BAD_CONVERSION = 8

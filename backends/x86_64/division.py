@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from ..assembly import signed
 from ..operand import CONSTANT, I32, I64, Operand
 from . import asm
 from .regs import RAX, RDX
-from .selection import Selection, signed
+from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 _RAX, _RDX = 1 << RAX, 1 << RDX
 
@@ -74,7 +73,7 @@ def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
             s.code += asm.mov_rr(wide, sink.reg, out)
             return s.result(type_, out, sink, a.bit | b.bit)
         s.free &= ~(1 << out)
-        s.borrowed &= ~(1 << out)
+        s.released &= ~(1 << out)
         return s.result(type_, out, None, a.bit | b.bit)
 
     return rule

@@ -196,3 +196,20 @@ def copy_slots(count: int, source: int, target: int) -> bytes:
     body += asm.alu_ri(asm.SUB, 0, RCX, 1)
     code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
     return bytes(code)
+
+
+__all__ = [
+    "ARGUMENT_AREA",
+    "CONTEXT_SLOT",
+    "SMALL_FRAME",
+    "STEP",
+    "cell",
+    "copy_slots",
+    "epilogue",
+    "locals_base",
+    "parameter_places",
+    "prologue",
+    "receive_parameters",
+    "zero_pinned",
+    "zero_slots",
+]

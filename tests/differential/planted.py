@@ -77,8 +77,8 @@ FAULTS = [
         "eqz-of-flags",
         "a test of a pending comparison that does not invert its condition",
         _INTEGERS,
-        "invert_materialised(s, sink, invert(a.value))",
-        "invert_materialised(s, sink, a.value)",
+        "materialise(s, sink, invert(a.value), 0)",
+        "materialise(s, sink, a.value, 0)",
     ),
     Fault(
         "wrap-keeps-upper-half",
@@ -243,7 +243,7 @@ FAULTS = [
         "select-not-inverted",
         "a conditional move whose operands were exchanged and whose condition was not",
         _INTEGERS,
-        "            opposite = (opposite[0] ^ 1,)\n",
+        "            opposite = (invert(opposite[0]),)\n",
         "            opposite = (opposite[0],)\n",
     ),
     # -- control --

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vibewasm.backends import abi
 from vibewasm.backends.x86_64 import asm, stubs
-from vibewasm.backends.x86_64.labels import Assembler
+from vibewasm.backends.x86_64.control import Assembler
 from vibewasm.runtime.os_linux import signal_context
 
 LETTERS = st.text("ilfdvr", max_size=30)
