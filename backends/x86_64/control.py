@@ -250,10 +250,6 @@ class Assembler(assembly.Assembler):
         """A call."""
         self.use(asm.call_rel32(0), label)
 
-    def lea(self, dst: int, label: str) -> None:
-        """The address of ``label``."""
-        self.use(asm.lea_rip(dst, 0), label)
-
     def lead(self, site: int, distance: int) -> None:
         """Fill in a displacement, without loading struct for it."""
         self.code[site - 4 : site] = distance.to_bytes(4, "little", signed=True)
