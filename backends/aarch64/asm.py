@@ -331,7 +331,7 @@ def _system(register: int) -> int:
 
 
 def dmb_ish() -> bytes:
-    """DMB ISH: memory accesses before it come before those behind it, for all processors."""
+    """DMB ISH: memory accesses before it come before those after it, for all processors."""
     return word(0xD503_3BBF)
 
 

@@ -235,7 +235,7 @@ def patch(code: bytearray, at: int, distance: int) -> None:
             raise OutOfReach
         word |= (distance & 3) << 29 | (distance & 0x1F_FFFC) << 3
     else:
-        # A number for the code behind it, see jump_table.
+        # A number for the code after it, see jump_table.
         word = distance & 0xFFFF_FFFF
     _write_word(code, at, word)
 
@@ -265,7 +265,7 @@ def jump_table(index: int, count: int, scratch: int, reach: int) -> tuple[bytes,
         bound = asm.mov_ri(scratch, count) + asm.cmp_rr(0, index, scratch)
     bound += far(asm.b_cond(asm.CC_HS, 0), reach)
     if reach == LONG:
-        # adr reaches 1 MiB, so the distance is a word behind a jump over it.
+        # adr reaches 1 MiB, so the distance is a word after a jump over it.
         address = asm.adr(scratch, 16) + asm.access(asm.LDRSW, CALLEE, scratch, 0)
         address += asm.alu_rr(asm.ADD, 1, scratch, scratch, CALLEE) + asm.b(8) + bytes(4)
     else:

@@ -65,14 +65,14 @@ def _static_address(a: Operand) -> bool:
 
 
 def _base(s: Selection, form: int) -> int:
-    """The register that an index is added to, behind the displacement."""
+    """The register that an index is added to, after the displacement."""
     if form == 2:
         s.code += asm.alu_rr(asm.ADD, 1, SCRATCH, SCRATCH, MEMORY_BASE)
     return SCRATCH if form else MEMORY_BASE
 
 
 def _access(s: Selection, op: int, reg: int, a: Operand, index: int, form: int) -> None:
-    """The access behind the displacement; the index, if there is one, is in the register ``index``."""
+    """The access after the displacement; the index, if there is one, is in the register ``index``."""
     if not _static_address(a):
         s.code += asm.access_u(op, reg, _base(s, form), index)
     elif form == 2:
@@ -82,7 +82,7 @@ def _access(s: Selection, op: int, reg: int, a: Operand, index: int, form: int) 
 
 
 def _cut(s: Selection) -> bytes:
-    """The code so far, which goes before the displacement; what follows goes behind it."""
+    """The code so far, which goes before the displacement; what follows goes after it."""
     head = bytes(s.code)
     s.code.clear()
     return head
@@ -113,7 +113,7 @@ def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[b
     index = a.reg
     if index < 0 and not _static_address(a):
         if spliced:
-            # The second scratch is taken behind the displacement, so the index, which comes before, has a temporary.
+            # The second scratch is taken after the displacement, so the index, which comes before, has a temporary.
             index = s.take()
             s.release(register(I32, index))
         else:
@@ -146,7 +146,7 @@ def address(s: Selection, a: Operand, offset: int, size: int, checked: bool) -> 
     Args:
         offset: the static offset, up to 2**32 - 1.
         size: bytes accessed.
-        checked: compare with the current size of the memory and trap; else the guard region behind it does.
+        checked: compare with the current size of the memory and trap; else the guard region after it does.
 
     Returns:
         the register that holds index plus offset.
@@ -245,7 +245,7 @@ def _table_cell(s: Selection, table: int, a: Operand) -> None:
     """Check an index against a table and put the cell's address into the first scratch."""
     s.code += at(asm.LDR_X, SCRATCH, CONTEXT, table)
     # The index may need the second scratch, which the length needs first: compared the other way round, with the index
-    # loaded once more behind the check.
+    # loaded once more after the check.
     if a.reg >= 0:
         index = a.reg
         s.code += asm.ldr(0, SCRATCH2, SCRATCH, TABLE_LENGTH)

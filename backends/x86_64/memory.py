@@ -167,7 +167,7 @@ def address(s: Selection, a: Operand, offset: int, size: int, checked: bool) -> 
     Args:
         offset: the static offset, up to 2**32 - 1.
         size: bytes accessed.
-        checked: compare with the current size of the memory and trap; else the guard region behind it does.
+        checked: compare with the current size of the memory and trap; else the guard region after it does.
 
     Returns:
         the register that holds index plus offset.

@@ -265,8 +265,8 @@ FAULTS = [
         "overlapping-slots",
         "slots that overlap copied in the wrong order",
         _FRAMES,
-        "        for index in range(count):\n            code += asm.mov_rm(1, RAX, RBP, source",
-        "        for index in reversed(range(count)):\n            code += asm.mov_rm(1, RAX, RBP, source",
+        "        for index in range(count):\n            code += asm.mov_rm(1, RAX, FRAME, source",
+        "        for index in reversed(range(count)):\n            code += asm.mov_rm(1, RAX, FRAME, source",
     ),
     Fault(
         "result-register-not-freed",
@@ -303,8 +303,8 @@ FAULTS = [
         "float-result-slot",
         "the float among several results stored in the first one's place",
         _CALLS,
-        "RBP, first_slot - 8 * first_float, 0)\n",
-        "RBP, first_slot, 0)\n",
+        "FRAME, first_slot - 8 * first_float, 0)\n",
+        "FRAME, first_slot, 0)\n",
     ),
     Fault(
         "argument-area-not-aligned",
