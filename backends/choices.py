@@ -37,6 +37,75 @@ _SELECT = "select"
 _FLOAT_SELECTS = {F32: "f32.select", F64: "f64.select"}
 
 
+#: Types of one class, with what tells the wider one.
+INT_TYPES = ((0, "i32"), (1, "i64"))
+FLOAT_TYPES = ((0, "f32"), (1, "f64"))
+
+
+def integer_rules(
+    conditions: dict[str, int],
+    compare: Callable[[int, int], Rule],
+    is_zero: Callable[[int], Rule],
+    extend: Callable[[str, int, int], Rule],
+) -> dict[str, Rule]:
+    """Rules of comparisons of integers, and of conversions between them.
+
+    Args:
+        conditions: the backend's condition for each comparison.
+        compare: makes the rule of a condition and whether 64 bits are compared.
+        is_zero: makes the rule of whether 64 bits are tested.
+        extend: makes the rule of what becomes of the upper bits ("sign", "zero", or "wrap" where these are dropped), of
+            the number of bits that are kept, and of whether the result has 64 bits.
+    """
+    rules = {}
+    for wide, type_ in INT_TYPES:
+        for name, condition in conditions.items():
+            rules[f"{type_}.{name}"] = compare(condition, wide)
+        rules[f"{type_}.eqz"] = is_zero(wide)
+        rules[f"{type_}.extend8_s"] = extend("sign", 8, wide)
+        rules[f"{type_}.extend16_s"] = extend("sign", 16, wide)
+    rules["i64.extend32_s"] = extend("sign", 32, 1)
+    rules["i64.extend_i32_s"] = extend("sign", 32, 1)
+    rules["i64.extend_i32_u"] = extend("zero", 32, 1)
+    rules["i32.wrap_i64"] = extend("wrap", 32, 0)
+    return rules
+
+
+def division_rules(divide: Callable[[int, bool, bool], Rule]) -> dict[str, Rule]:
+    """Rules of division, each of which ``divide`` makes of whether the operands have 64 bits, of whether they are
+    signed, and of whether the remainder is wanted.
+    """
+    rules = {}
+    for wide, type_ in INT_TYPES:
+        for is_signed, suffix in ((True, "s"), (False, "u")):
+            rules[f"{type_}.div_{suffix}"] = divide(wide, is_signed, False)
+            rules[f"{type_}.rem_{suffix}"] = divide(wide, is_signed, True)
+    return rules
+
+
+def conversion_rules(
+    truncate: Callable[[int, bool, int], Rule],
+    truncate_saturating: Callable[[int, bool, int], Rule],
+    convert: Callable[[int, bool, int], Rule],
+    reinterpret_to_int: Callable[[int], Rule],
+    reinterpret_to_float: Callable[[int], Rule],
+) -> dict[str, Rule]:
+    """Rules of conversions between integers and floats. The arguments make them of whether the integer has 64 bits, of
+    whether it is signed, and of whether the float has 64 bits; those that reinterpret, of whether both have.
+    """
+    rules = {}
+    for double, float_ in FLOAT_TYPES:
+        for wide, int_ in INT_TYPES:
+            for is_signed, suffix in ((True, "s"), (False, "u")):
+                rules[f"{int_}.trunc_{float_}_{suffix}"] = truncate(wide, is_signed, double)
+                rules[f"{int_}.trunc_sat_{float_}_{suffix}"] = truncate_saturating(wide, is_signed, double)
+                rules[f"{float_}.convert_{int_}_{suffix}"] = convert(wide, is_signed, double)
+    for (both, int_), (_, float_) in zip(INT_TYPES, FLOAT_TYPES, strict=True):
+        rules[f"{int_}.reinterpret_{float_}"] = reinterpret_to_int(both)
+        rules[f"{float_}.reinterpret_{int_}"] = reinterpret_to_float(both)
+    return rules
+
+
 class Choices:
     """Which machine code is chosen for an instruction; :class:`.contract.Target` documents what the compiler uses.
 

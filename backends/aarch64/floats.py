@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..choices import FLOAT_TYPES
 from ..operand import CONSTANT, F32, F64, Operand
 from . import asm
 from .integers import materialise, select_condition
@@ -90,7 +91,7 @@ def select_float(s: Selection, sink: Operand | None, a: Operand, b: Operand, con
 
 def _rules() -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
-    for double, type_name in ((0, "f32"), (1, "f64")):
+    for double, type_name in FLOAT_TYPES:
         for name, op in (
             ("add", asm.FADD),
             ("sub", asm.FSUB),

@@ -15,7 +15,7 @@ from ..abi import (
     TABLE_LENGTH,
     TRAP_MEMORY_OUT_OF_BOUNDS,
 )
-from ..operand import CONSTANT, F32, F64, I32, I64, REFERENCE, Operand, is_float, register
+from ..operand import CONSTANT, F32, F64, I32, I64, Operand, is_float, register
 from . import asm
 from .addresses import at
 from .encoding import arithmetic_immediate
@@ -282,7 +282,6 @@ def table_set(s: Selection, table: int, a: Operand, b: Operand) -> None:
 
 
 __all__ = [
-    "REFERENCE",
     "address",
     "context_cell",
     "far_load",

@@ -5,6 +5,7 @@ They are the ones that ask :mod:`.features` what the processor has.
 
 from __future__ import annotations
 
+from ..choices import INT_TYPES
 from ..operand import CONSTANT, I32, I64, REGISTER, Operand
 from . import asm, features
 from .regs import RCX
@@ -102,7 +103,7 @@ def claims(operation: str) -> int:
 
 def _rules() -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
-    for wide, type_name in ((0, "i32"), (1, "i64")):
+    for wide, type_name in INT_TYPES:
         for name, op in (
             ("shl", asm.SHL),
             ("shr_s", asm.SAR),

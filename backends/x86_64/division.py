@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..assembly import signed
+from ..choices import division_rules
 from ..operand import CONSTANT, I32, I64, Operand
 from . import asm
 from .regs import RAX, RDX
@@ -79,17 +80,4 @@ def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
     return rule
 
 
-def _rules() -> dict[str, Rule]:
-    rules: dict[str, Rule] = {}
-    for wide, type_name in ((0, "i32"), (1, "i64")):
-        for name, is_signed, remainder in (
-            ("div_s", True, False),
-            ("div_u", False, False),
-            ("rem_s", True, True),
-            ("rem_u", False, True),
-        ):
-            rules[f"{type_name}.{name}"] = _divide(wide, is_signed, remainder)
-    return rules
-
-
-RULES = _rules()
+RULES = division_rules(_divide)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..choices import FLOAT_TYPES
 from ..operand import CONSTANT, F32, F64, FLAGS, Operand
 from . import asm
 from .control import FLOAT_EQUAL, FLOAT_NOT_EQUAL, invert, test_zero
@@ -170,7 +171,7 @@ def select_float(s: Selection, sink: Operand | None, a: Operand, b: Operand, con
 
 def _rules() -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
-    for double, type_name in ((0, "f32"), (1, "f64")):
+    for double, type_name in FLOAT_TYPES:
         for name, op, commutative in (
             ("add", asm.SSE_ADD, True),
             ("sub", asm.SSE_SUB, False),

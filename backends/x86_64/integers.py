@@ -8,6 +8,7 @@ flags, or ``None``.
 from __future__ import annotations
 
 from ..assembly import signed
+from ..choices import INT_TYPES, integer_rules
 from ..operand import CONSTANT, FLAGS, I32, I64, WANT_FLAGS, Operand, flags
 from . import asm
 from .control import FLOAT_EQUAL, FLOAT_NOT_EQUAL, SWAPPED, invert, test_zero
@@ -241,8 +242,10 @@ _CONDITIONS = {
 
 
 def _rules() -> dict[str, Rule]:
-    rules: dict[str, Rule] = {"ref.is_null": is_null, "select": select}
-    for wide, type_name in ((0, "i32"), (1, "i64")):
+    rules = integer_rules(_CONDITIONS, _compare, _is_zero, _extend)
+    rules["ref.is_null"] = is_null
+    rules["select"] = select
+    for wide, type_name in INT_TYPES:
         for name, op, commutative in (
             ("add", asm.ADD, True),
             ("sub", asm.SUB, False),
@@ -252,15 +255,6 @@ def _rules() -> dict[str, Rule]:
         ):
             rules[f"{type_name}.{name}"] = _binary(op, wide, commutative)
         rules[f"{type_name}.mul"] = _multiply(wide)
-        for name, condition in _CONDITIONS.items():
-            rules[f"{type_name}.{name}"] = _compare(condition, wide)
-        rules[f"{type_name}.eqz"] = _is_zero(wide)
-        rules[f"{type_name}.extend8_s"] = _extend("sign", 8, wide)
-        rules[f"{type_name}.extend16_s"] = _extend("sign", 16, wide)
-    rules["i64.extend32_s"] = _extend("sign", 32, 1)
-    rules["i64.extend_i32_s"] = _extend("sign", 32, 1)
-    rules["i64.extend_i32_u"] = _extend("zero", 32, 1)
-    rules["i32.wrap_i64"] = _extend("wrap", 32, 0)
     return rules
 
 

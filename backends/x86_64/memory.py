@@ -16,7 +16,7 @@ from ..abi import (
     TRAP_MEMORY_OUT_OF_BOUNDS,
 )
 from ..assembly import signed
-from ..operand import CONSTANT, F32, F64, I32, I64, LOCAL, REFERENCE, REGISTER, Operand, is_float
+from ..operand import CONSTANT, F32, F64, I32, I64, LOCAL, REGISTER, Operand, is_float
 from . import asm
 from .regs import CONTEXT, MEMORY_BASE
 from .selection import WIDE_STAND_INS, Selection
@@ -289,7 +289,7 @@ def table_set(s: Selection, table: int, a: Operand, b: Operand) -> None:
     else:
         # Both temporaries may be taken: the cell's address replaces its parts.
         s.code += asm.lea_rx(1, base, base, index, 3, 0)
-        value = s.scratch() if s.free & 0xFFFF else index
+        value = s.scratch() if s.free & s.INT_TEMPORARIES else index
         s.load(value, b)
         s.code += asm.mov_mr(1, base, 0, value)
     s.release(a)
@@ -297,8 +297,6 @@ def table_set(s: Selection, table: int, a: Operand, b: Operand) -> None:
 
 
 __all__ = [
-    "MAX_DISPLACEMENT",
-    "REFERENCE",
     "address",
     "context_cell",
     "global_get",
