@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .. import choices
-from ..assembly import signed
 from ..operand import I64, Operand
 from .asm import mov_ri
 from .integers import RULES
@@ -13,6 +12,9 @@ from .selection import BYTE_STAND_INS, INT_TEMPORARIES, WIDE_STAND_INS, Selectio
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..types import Rule
+
+#: From which numbers on the sign is set in constants of a type.
+_NEGATIVE = (1 << 31, 1 << 63)
 
 
 class Target(choices.Choices):
@@ -67,7 +69,9 @@ class Target(choices.Choices):
         """An immediate does not depend on the registers of its instruction."""
         type_ = constant.type
         if type_ <= I64:
-            value = signed(constant.value, 64 if type_ == I64 else 32)
+            value = constant.value
+            if value >= _NEGATIVE[type_]:
+                value -= 2 * _NEGATIVE[type_]
             # Comparisons with zero have an instruction of their own.
             if value and -(1 << 31) <= value < 1 << 31:
                 code = (value & 0xFFFF_FFFF).to_bytes(4, "little")
@@ -80,7 +84,9 @@ class Target(choices.Choices):
         """What an instruction has as its immediate, of the width that is stored, and 32 bits at most."""
         type_ = constant.type
         if type_ <= I64:
-            value = signed(constant.value, 64 if type_ == I64 else 32)
+            value = constant.value
+            if value >= _NEGATIVE[type_]:
+                value -= 2 * _NEGATIVE[type_]
             if -(1 << 31) <= value < 1 << 31:
                 width = 1 if name.endswith("8") else 2 if name.endswith("16") else 4
                 return WIDE_STAND_INS[type_], (value & 0xFFFF_FFFF).to_bytes(4, "little")[:width]
