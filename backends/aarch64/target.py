@@ -26,7 +26,7 @@ _ADDEND, _NEGATIVE, _LOGICAL, _COUNT, _OTHER = (
     for value in (0x123, -0x123, 0xFF, 3, 0x1234_5679)
 )
 #: Stands for whatever is stored by way of the second scratch, by type.
-_STORED = tuple(Operand(CONSTANT, type_, value=1) for type_ in (I32, I64, F32, F64))
+_STORED_STAND_INS = tuple(Operand(CONSTANT, type_, value=1) for type_ in (I32, I64, F32, F64))
 
 
 class Target(choices.Choices):
@@ -105,7 +105,7 @@ class Target(choices.Choices):
             value &= 0xFFFF
         elif name.endswith("32"):
             value &= 0xFFFF_FFFF
-        return _STORED[constant.type], mov_ri(SCRATCH2, value)
+        return _STORED_STAND_INS[constant.type], mov_ri(SCRATCH2, value)
 
     # The sum of two 32-bit numbers is below this, so that every offset has a displacement.
     FAR_OFFSET = 1 << 33
