@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from .operand import FIRST_FLOAT_BIT, Operand, register
 
+TYPE_CHECKING = False
+
 
 def signed(value: int, bits: int) -> int:
     """``value``'s low ``bits`` as a signed number."""
@@ -75,19 +77,17 @@ class Selection:
         self.released |= bits & ~kept.bit
         return kept
 
-    # -- moves: a backend's, and none of them changes the flags -----------------------------------------------------
+    if TYPE_CHECKING:
+        # Moves: a backend's, and none of them changes the flags.
 
-    def load(self, dst: int, operand: Operand) -> None:
-        """Put an integer or reference operand into the register ``dst``."""
-        raise NotImplementedError
+        def load(self, dst: int, operand: Operand) -> None:
+            """Put an integer or reference operand into the register ``dst``."""
 
-    def load_float(self, dst: int, operand: Operand) -> None:
-        """Put a float operand into the vector register ``dst``."""
-        raise NotImplementedError
+        def load_float(self, dst: int, operand: Operand) -> None:
+            """Put a float operand into the vector register ``dst``."""
 
-    def store(self, offset: int, operand: Operand) -> None:
-        """Store an operand into the 8-byte cell of the frame at ``offset``; an i32 is zero-extended."""
-        raise NotImplementedError
+        def store(self, offset: int, operand: Operand) -> None:
+            """Store an operand into the 8-byte cell of the frame at ``offset``; an i32 is zero-extended."""
 
 
 class Assembler:
@@ -125,9 +125,10 @@ class Assembler:
         self.code += instruction
         self._uses.append((len(self.code), label))
 
-    def lead(self, site: int, distance: int) -> None:
-        """Let the instruction that ends at ``site`` lead ``distance`` bytes beyond its end: a backend's."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def lead(self, site: int, distance: int) -> None:
+            """Let the instruction that ends at ``site`` lead ``distance`` bytes beyond its end: a backend's."""
 
     def finish(self) -> bytes:
         """The code, with every use of a label filled in.

@@ -73,6 +73,11 @@ def is_float(type_: int) -> bool:
     return F32 <= type_ <= V128
 
 
+def lowest_register(mask: int) -> int:
+    """The number of the first integer register in a mask of them, which must not be empty."""
+    return (mask & -mask).bit_length() - 1
+
+
 def register(type_: int, reg: int) -> Operand:
     """The entry of a value in the temporary register ``reg``."""
     found = _registers.get(type_)

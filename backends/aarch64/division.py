@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..abi import TRAP_DIVIDE_BY_ZERO, TRAP_INTEGER_OVERFLOW
 from ..assembly import signed
-from ..choices import division_rules
 from ..operand import CONSTANT, I32, I64, Operand
+from ..rules import division_rules
 from . import asm
 from .regs import SCRATCH, SCRATCH2
 from .selection import Selection

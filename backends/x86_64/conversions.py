@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..abi import TRAP_INTEGER_OVERFLOW
-from ..choices import conversion_rules
 from ..operand import F32, F64, I32, I64, Operand
+from ..rules import conversion_rules
 from . import asm
 from .selection import Selection
 

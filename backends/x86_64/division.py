@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..assembly import signed
-from ..choices import division_rules
 from ..operand import CONSTANT, I32, I64, Operand
+from ..rules import division_rules
 from . import asm
 from .regs import RAX, RDX
 from .selection import Selection
