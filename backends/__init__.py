@@ -48,28 +48,6 @@ class Backend:
         return part
 
 
-def late_names(here: dict[str, object], module: str) -> Callable[[str], object]:
-    """The ``__getattr__`` of a module that has all names of another as well, which is loaded at the first use of one.
-
-    Args:
-        here: the globals of the module that gets it.
-        module: the other one's name, in the same package.
-    """
-
-    def find(name: str) -> object:
-        # The import system asks every module for "__path__".
-        if not name.startswith("__"):
-            late = __import__(f"{here['__package__']}.{module}", fromlist=("*",))
-            here.update([(name, getattr(late, name)) for name in late.__all__])
-            # CPython reads names more slowly from a module that has this function.
-            here.pop("__getattr__", None)
-        if name not in here:
-            raise AttributeError(f"module {here['__name__']!r} has no attribute {name!r}")
-        return here[name]
-
-    return find
-
-
 _backends: dict[str, Backend] = {}
 
 

@@ -1,6 +1,7 @@
 """Machine code being put together: one choice of the compiler (:class:`Selection`), and a stub (:class:`Assembler`).
 
-This is what all processors share; the classes that each backend derives from these know its registers and encoders.
+This is what all processors share; the classes that each backend derives from these know its registers and encoders,
+some of which are loaded late (:func:`late_names`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,30 @@ from __future__ import annotations
 from .operand import FIRST_FLOAT_BIT, Operand, register
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def late_names(here: dict[str, object], module: str) -> Callable[[str], object]:
+    """The ``__getattr__`` of a module that has all names of another as well, which is loaded at the first use of one.
+
+    Args:
+        here: the globals of the module that gets it.
+        module: the other one's name, in the same package.
+    """
+
+    def find(name: str) -> object:
+        # The import system asks every module for "__path__".
+        if not name.startswith("__"):
+            late = __import__(f"{here['__package__']}.{module}", fromlist=("*",))
+            here.update([(name, getattr(late, name)) for name in late.__all__])
+            # CPython reads names more slowly from a module that has this function.
+            here.pop("__getattr__", None)
+        if name not in here:
+            raise AttributeError(f"module {here['__name__']!r} has no attribute {name!r}")
+        return here[name]
+
+    return find
 
 
 def signed(value: int, bits: int) -> int:

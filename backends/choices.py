@@ -30,7 +30,7 @@ _OF_INTEGERS = ("bits", "division")
 _OF_FLOATS = ("floats", "conversions")
 
 #: What the compiler reads for each function.
-_READ_OFTEN = ("FAR_OFFSET", "IMMEDIATE_GROUPS", "RESULT_REGISTER", "SHORT_DISPLACEMENTS", "displacement", "fetch")
+_READ_OFTEN = ("FAR_OFFSET", "IMMEDIATE_GROUPS", "RESULT_REGISTER", "SHORT_DISPLACEMENTS")
 
 #: Names of the rules of ``select`` by the type that is selected, where they differ from the one for integers.
 _SELECT = "select"

@@ -11,7 +11,7 @@ where the latter are loaded when one is first asked for.
 
 from __future__ import annotations
 
-from .. import late_names
+from ..assembly import late_names
 from .asm_mov import *  # noqa: F403 - its __all__ names every encoder there
 from .encoding import (
     arithmetic_immediate,

@@ -12,7 +12,7 @@ loaded when one is first asked for.
 
 from __future__ import annotations
 
-from .. import late_names
+from ..assembly import late_names
 from .asm_mov import *  # noqa: F403 - its __all__ names every encoder there
 from .encoding import imm16, imm32, reg_index, reg_mem, reg_only, reg_reg, rel8, rex_of_byte, vex_reg_reg
 
