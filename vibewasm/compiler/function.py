@@ -212,8 +212,10 @@ class FunctionCompiler:
         constants = CONSTANTS[I32].get
         kinds = self.env.kinds
         with_constant = target.WITH_CONSTANT.get
+        groups = target.IMMEDIATE_GROUPS
         stored = target.STORED.get
         patch = self.patch
+        fixup = self.env.fixup_size
         all_free = target.ALL_FREE
         fetched = target.FETCHES.get
         fetch = target.fetch
@@ -441,9 +443,9 @@ class FunctionCompiler:
                         # The usual end: no results, and nothing left on the stack, or the end is not reached at all.
                         position = len(out)
                         for site in label.fixups:
-                            patch(out, site - 4, position - site)
+                            patch(out, site - fixup, position - site)
                         for site in label.else_fixups:
-                            patch(out, site - 4, position - site)
+                            patch(out, site - fixup, position - site)
                         if label.opcode != LOOP:
                             label.target = position
                         labels.pop()
@@ -505,7 +507,7 @@ class FunctionCompiler:
                     choice, a = self.choose_immediate(op, a, stand_in, free, sink)
                 text, tail, result, free, tight = choice
                 out += text
-                out += middles[a.reg >> 3]
+                out += middles[groups[a.reg]]
                 if tail:
                     out += tail
             else:
@@ -909,6 +911,7 @@ class FunctionCompiler:
     def emit_fixups(self, sites: list[int] | tuple[int, ...], position: int) -> None:
         """Let the jumps at ``sites`` lead to ``position``."""
         patch = self.patch
+        fixup = self.env.fixup_size
         out = self.out
         for site in sites:
-            patch(out, site - 4, position - site)
+            patch(out, site - fixup, position - site)

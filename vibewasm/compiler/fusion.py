@@ -126,7 +126,7 @@ def _alone(c: FunctionCompiler, op: int, pc: int) -> int:
         if split is None:
             split, a = c.choose_immediate(op, a, stand_in, free, sink)
         head, tail, result, free, tight = split
-        return c.finish(pc, (head + middles[a.reg >> 3] + tail, result, free, tight), sink)
+        return c.finish(pc, (head + middles[target.IMMEDIATE_GROUPS[a.reg]] + tail, result, free, tight), sink)
     choice = target.MEMO.get((op, a, b, free, sink))
     if choice is None:
         choice, free = c.choose_binary(op, a, b, free, sink)

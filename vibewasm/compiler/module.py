@@ -91,7 +91,8 @@ class ModuleEnvironment:
         reach: how far the function's jumps have to reach, a number of the backend's: greater means further.
         kinds: how the hot loop handles each opcode byte in this configuration.
         takes_constant: whether the loop takes a constant along with the instruction behind it, by that one's opcode.
-        jump, poll, pads: the backend's jump, its poll of the interrupt word, and its padding by length.
+        jump, fixup_size, poll, pads: the backend's jump, how many bytes of it are filled in, its poll of the interrupt
+            word, and its padding by length.
         address_type: type of addresses of memory 0.
         explicit_bounds: whether accesses are checked by code.
         callees, branches, opposite_branches, rules, result_moves, traps: what :meth:`callee`, :meth:`branch_if`,
@@ -122,6 +123,7 @@ class ModuleEnvironment:
         self.handlers = HANDLERS
         self.address_type = I32
         self.jump = control.jump()
+        self.fixup_size = control.FIXUP_SIZE
         self.poll = control.poll(reach)
         self.pads = [control.pad(count) for count in range(control.LOOP_ALIGNMENT)]
         self._globals = [
@@ -412,7 +414,7 @@ class ModuleEnvironment:
         found = self.opposite_branches.get(condition)
         if found is None:
             text, holds = self.test(condition)
-            first, *rest = self.jump_if(holds ^ 1)
+            first, *rest = self.jump_if(self.control.invert(holds))
             found = self.opposite_branches[condition] = (text + first, *rest)
         return found
 
@@ -693,8 +695,9 @@ class Compiler:
         if recording is not None:
             recording.cold = len(out)
         patch = c.patch
+        fixup = env.fixup_size
         for site, number, pc, back in c.cold:
-            patch(out, site - 4, len(out) - site)
+            patch(out, site - fixup, len(out) - site)
             if recording is not None:
                 recording.marks.append((len(out), pc))
             if number < 0:
@@ -714,7 +717,7 @@ class Compiler:
             out += control.jump_back(len(out) + start - limit_check)
         for site, targets in c.jump_tables:
             ends = len(out)
-            out += b"\0" * (-ends & 3)
+            out += b"\0" * (-ends & control.JUMP_TABLE_ALIGNMENT - 1)
             table = len(out)
             c.emit_fixups((site,), table)
             positions = [t if isinstance(t, int) else t.target for t in targets]
@@ -723,6 +726,6 @@ class Compiler:
                 recording.tables.append((ends, table, positions))
         if limit_site:
             head = bytearray(prologue)
-            patch(head, limit_site - 4, start + overflow - limit_site)
+            patch(head, limit_site - fixup, start + overflow - limit_site)
             prologue = bytes(head)
         return prologue + out, start, c.base

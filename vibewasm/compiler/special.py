@@ -5,7 +5,7 @@ Recording, checking the engine's invariants, and counting fuel.
 
 from __future__ import annotations
 
-from ..backends.operand import FLAGS, I32, LOCAL, REGISTER
+from ..backends.operand import FLAGS, I32, LOCAL, REGISTER, lowest_register
 from .discipline import Discipline
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ class Special:
         c = self.c
         free = c.free & c.target.INT_TEMPORARIES
         if free:
-            c.out += c.env.control.check_zero_extended(reg, (free & -free).bit_length() - 1)
+            c.out += c.env.control.check_zero_extended(reg, lowest_register(free))
 
     def _meter(self, pc: int, flags_live: bool) -> None:
         """Count an instruction, and take fuel at the beginning of each stretch of straight-line code."""
@@ -58,7 +58,7 @@ class Special:
         if self._ended and not flags_live:
             self._ended = False
             free = c.free & c.target.INT_TEMPORARIES
-            take, jump = c.env.control.use_fuel((free & -free).bit_length() - 1, c.env.reach)
+            take, jump = c.env.control.use_fuel(lowest_register(free), c.env.reach)
             c.out += take
             self._site = len(c.out)
             self._cost = 0
