@@ -5,7 +5,7 @@ A backend says which registers these are.
 
 from __future__ import annotations
 
-from . import abi
+from .. import abi
 from .operand import INTERN_LIMIT, is_float
 
 TYPE_CHECKING = False

@@ -63,7 +63,7 @@ look();
 def measure(rounds: int, peers: bool) -> Report:
     """Medians over ``rounds`` keystrokes. ``peers`` changes nothing."""
     from tests.chromium import NoBrowserError, chromium
-    from vibewasm.disasm.server import ExploreServer
+    from vibewasm.disasm.explorer.server import ExploreServer
 
     with tempfile.TemporaryDirectory() as folder, ExploreServer() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vibewasm.backends import abi
+from vibewasm import abi
 from vibewasm.binary.module_info import FUNC
 from vibewasm.errors import DecodeError
 from vibewasm.names import hint
@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from vibewasm.api.module import Module
     from vibewasm.compiler.record import Record
-    from vibewasm.module import Module
 
     from .naming import Item
 
@@ -134,9 +134,9 @@ class Builder:
 
 def _compiled_for(module: Module, target: str) -> Module:
     """The same module for another target."""
-    from vibewasm.config import Config
-    from vibewasm.engine import Engine
-    from vibewasm.module import Module
+    from vibewasm.api.config import Config
+    from vibewasm.api.engine import Engine
+    from vibewasm.api.module import Module
 
     config = module.engine.config
     other = Config(

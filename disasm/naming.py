@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vibewasm.backends import abi
+from vibewasm import abi
 
 from .model import Instruction, trap_message
 from .symbols import CONTEXT, FRAME, Cell, Pointer, Symbols, field

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vibewasm.module import Module
+    from vibewasm.api.module import Module
 
 _NAME_WIDTH = 48
 

@@ -1,14 +1,14 @@
 """What the things in a module are called, and what lies where in the blocks that machine code reads.
 
-Offsets come from the layouts that the compiler and the runtime use (:mod:`vibewasm.layout`,
-:mod:`vibewasm.backends.abi`); this file gives them words.
+Offsets come from the layouts that the compiler and the runtime use (:mod:`vibewasm.instances.layout`,
+:mod:`vibewasm.abi`); this file gives them words.
 """
 
 from __future__ import annotations
 
-from vibewasm.backends import abi
+from vibewasm import abi
 from vibewasm.binary.module_info import KIND_NAMES
-from vibewasm.builtin_functions import BUILTINS
+from vibewasm.instances.builtins import BUILTINS
 from vibewasm.wat.code_writer import CodeWriter
 from vibewasm.wat.quoting import identifiers
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vibewasm.binary.module_info import ModuleInfo
-    from vibewasm.layout import ContextLayout
+    from vibewasm.instances.layout import ContextLayout
 
 #: What a pointer leads to: a kind of block, and what that one is called.
 Pointer = tuple[str, str]

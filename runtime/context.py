@@ -1,13 +1,13 @@
 """The store block: what machine code keeps per store and thread of execution.
 
-The byte offsets are those of :mod:`vibewasm.backends.abi`. The ``CELL_`` constants are the same places as indices into
+The byte offsets are those of :mod:`vibewasm.abi`. The ``CELL_`` constants are the same places as indices into
 :attr:`StoreBlock.cells`.
 """
 
 from __future__ import annotations
 
-from ..backends.abi import *  # noqa: F403 - offsets only; they belong to this module's interface
-from ..backends.abi import (
+from ..abi import *  # noqa: F403 - offsets only; they belong to this module's interface
+from ..abi import (
     INTERRUPT_REQUEST,
     STORE_BUILTINS,
     STORE_CELLS,

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import _thread
 
-from ..backends.abi import (
+from ..abi import (
     CHUNK_COUNT,
     CHUNK_NEXT,
     CHUNK_PAIRS,

@@ -20,8 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from .config import Config
-    from .engine import Engine
+    from .api.config import Config
+    from .api.engine import Engine
+    from .api.func import Func
+    from .api.global_ import Global
+    from .api.instance import Exports, Instance
+    from .api.instantiation import instantiate
+    from .api.linker import Linker
+    from .api.memory import Memory
+    from .api.module import Module
+    from .api.store import Store
+    from .api.table import Table
     from .errors import (
         DecodeError,
         Interrupted,
@@ -30,15 +39,6 @@ if TYPE_CHECKING:
         WasmError,
     )
     from .extern_types import ExportType, GlobalType, ImportType, Limits, MemoryType, TableType
-    from .func import Func
-    from .global_ import Global
-    from .instance import Exports, Instance
-    from .instantiation import instantiate
-    from .linker import Linker
-    from .memory import Memory
-    from .module import Module
-    from .store import Store
-    from .table import Table
     from .traps import ExitTrap, Frame, OutOfFuel, Trap
     from .types import FuncType, ValType
     from .wasi import WasiConfig

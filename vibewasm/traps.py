@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .store import Store
+    from .api.store import Store
 
 #: What a trap number in machine code means: ``{number: (code, message)}``. The messages are the official suite's.
 TRAPS: dict[int, tuple[str, str]] = {

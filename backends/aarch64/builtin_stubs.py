@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import abi
+from ... import abi
 from . import asm
 from .regs import CALLEE, CONTEXT, SCRATCH
 

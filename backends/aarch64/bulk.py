@@ -8,7 +8,7 @@ stored after it.
 
 from __future__ import annotations
 
-from .. import abi
+from ... import abi
 from . import asm
 from .control import Assembler, raise_trap
 from .frames import CONTEXT_SLOT

@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from .. import OutOfReach, assembly
-from ..abi import (
+from ...abi import (
     CTX_STORE,
     STORE_FAULT_ADDRESS,
     STORE_FUEL,
@@ -29,6 +28,7 @@ from ..abi import (
     STORE_TRAP,
     STORE_TRAP_PC,
 )
+from .. import OutOfReach, assembly
 from ..operand import CONSTANT, FLAGS, REGISTER, Operand
 from . import asm
 from .regs import CALLEE, CONTEXT, SCRATCH, SCRATCH2, ZR

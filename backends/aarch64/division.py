@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..abi import TRAP_DIVIDE_BY_ZERO, TRAP_INTEGER_OVERFLOW
+from ...abi import TRAP_DIVIDE_BY_ZERO, TRAP_INTEGER_OVERFLOW
 from ..assembly import signed
 from ..operand import CONSTANT, I32, I64, Operand
 from ..rules import division_rules

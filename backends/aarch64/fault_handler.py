@@ -9,7 +9,7 @@ and does not look like a trap.
 
 from __future__ import annotations
 
-from .. import abi
+from ... import abi
 from . import asm
 from .control import Assembler
 from .regs import CONTEXT, LINK, SP, X0, X1, X2, X9, X10, X11, X12, X13, X14, X15, X16, X17, ZR

@@ -16,8 +16,8 @@ takes 12 bits of an unsigned offset, counted in units of its size, and only 9 of
 
 from __future__ import annotations
 
+from ...abi import CTX_STORE, STORE_STACK_LIMIT
 from .. import convention
-from ..abi import CTX_STORE, STORE_STACK_LIMIT
 from ..convention import FEW_CELLS, SMALL_FRAME
 from ..operand import F32, I32, Operand, is_float
 from . import asm

@@ -8,13 +8,7 @@ stored into the second one: so one memoised choice serves every offset. The form
 
 from __future__ import annotations
 
-from ..abi import (
-    CTX_MEMORY_DESCRIPTOR,
-    MEMORY_SIZE,
-    TABLE_BASE,
-    TABLE_LENGTH,
-    TRAP_MEMORY_OUT_OF_BOUNDS,
-)
+from ...abi import CTX_MEMORY_DESCRIPTOR, MEMORY_SIZE, TABLE_BASE, TABLE_LENGTH, TRAP_MEMORY_OUT_OF_BOUNDS
 from ..operand import CONSTANT, F32, F64, I32, I64, Operand, is_float, register
 from . import asm
 from .addresses import at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..abi import (
+from ...abi import (
     CTX_MEMORY_BASE,
     CTX_STORE,
     RECORD_CODE,

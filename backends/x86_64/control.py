@@ -9,8 +9,7 @@ emitted code.
 
 from __future__ import annotations
 
-from .. import assembly
-from ..abi import (
+from ...abi import (
     CTX_STORE,
     STORE_FAULT_ADDRESS,
     STORE_FUEL,
@@ -20,6 +19,7 @@ from ..abi import (
     STORE_TRAP,
     STORE_TRAP_PC,
 )
+from .. import assembly
 from ..operand import CONSTANT, FLAGS, REGISTER, Operand
 from . import asm
 from .regs import CONTEXT, FRAME, RAX, RCX, RDI, RSI, RSP

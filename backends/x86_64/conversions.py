@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..abi import TRAP_INTEGER_OVERFLOW
+from ...abi import TRAP_INTEGER_OVERFLOW
 from ..operand import F32, F64, I32, I64, Operand
 from ..rules import conversion_rules
 from . import asm

@@ -8,7 +8,7 @@ goes to whoever handled the signal before, so that a bug of the engine crashes a
 
 from __future__ import annotations
 
-from .. import abi
+from ... import abi
 from . import asm
 from .control import Assembler
 from .regs import R8, R9, R10, R11, R14, RAX, RCX, RDI, RDX, RSI, RSP

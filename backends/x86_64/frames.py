@@ -13,8 +13,8 @@ A frame, from high to low addresses::
 
 from __future__ import annotations
 
+from ...abi import CTX_STORE, STORE_STACK_LIMIT
 from .. import convention
-from ..abi import CTX_STORE, STORE_STACK_LIMIT
 from ..convention import FEW_CELLS, SMALL_FRAME
 from ..operand import F32, INTERN_LIMIT, Operand, is_float
 from . import asm

@@ -7,7 +7,7 @@ compiler puts the displacement: so one memoised choice serves every offset. The 
 
 from __future__ import annotations
 
-from ..abi import (
+from ...abi import (
     CTX_MEMORY_BASE,
     CTX_MEMORY_DESCRIPTOR,
     MEMORY_SIZE,

@@ -10,7 +10,7 @@ Frames of all these stubs look like frames of wasm functions where a backtrace l
 
 from __future__ import annotations
 
-from .. import abi
+from ... import abi
 from ..convention import cells, signature_results
 from . import asm, signatures
 from .control import Assembler, raise_trap

@@ -14,7 +14,7 @@ import pytest
 
 import vibewasm as vw
 from tests.native import EMULATED
-from vibewasm.references import SMALLEST_BUDGET
+from vibewasm.instances.references import SMALLEST_BUDGET
 
 #: Everything by which a call can begin: the fast ways, the packed one, the general one; each drops a new object.
 ENTRIES = """(module

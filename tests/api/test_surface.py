@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import vibewasm as vw
-from vibewasm.engine import HOST
+from vibewasm.api.engine import HOST
 
 from .wasm import adder
 

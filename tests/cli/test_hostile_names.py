@@ -138,7 +138,7 @@ def test_no_command_lets_the_name_of_a_file_at_the_terminal(
 
 def test_the_explorer_is_told_of_names_that_print() -> None:
     pytest.importorskip("capstone")
-    from vibewasm.disasm.explore import Explorer
+    from vibewasm.disasm.explorer.answers import Explorer
 
     error = Explorer().answer(text("i64.eqz"))["error"]
     assert isinstance(error, dict)

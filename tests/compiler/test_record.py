@@ -11,7 +11,7 @@ from tests.wanted import or_skip
 from vibewasm.backends import TARGETS
 from vibewasm.binary.decoder import decode
 from vibewasm.compiler import Compiler
-from vibewasm.layout import ContextLayout
+from vibewasm.instances.layout import ContextLayout
 
 PROGRAMS = sorted((shared_folder() / "programs").glob("*/*.wasm"))
 

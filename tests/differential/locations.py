@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from vibewasm.api.engine import default_engine
 from vibewasm.backends.operand import CONSTANT, FLAGS, LOCAL, REGISTER, SLOT, Operand, is_float
 from vibewasm.binary.decoder import decode
 from vibewasm.compiler import Compiler, special
 from vibewasm.compiler.function import FunctionCompiler
 from vibewasm.compiler.special import Special
 from vibewasm.compiler.tables import SIGNATURES
-from vibewasm.engine import default_engine
-from vibewasm.layout import ContextLayout
+from vibewasm.instances.layout import ContextLayout
 from vibewasm.opcodes import TABLE
 
 LOCATIONS = ("register", "slot", "constant", "pinned local", "frame local", "flags")

@@ -21,10 +21,10 @@ from tests.differential.report import Report, places, show
 from tests.fuzz.nans import depends_on_nans
 from tests.fuzz.steps import Difference, Result, State, Step, Trace
 from tests.spec.suite import PROJECT_ROOT
+from vibewasm.api.engine import default_engine
 from vibewasm.binary.decoder import decode
 from vibewasm.compiler import Compiler
-from vibewasm.engine import default_engine
-from vibewasm.layout import ContextLayout
+from vibewasm.instances.layout import ContextLayout
 from vibewasm.wat import wat2wasm
 
 SEED = 11

@@ -14,7 +14,7 @@ from tests.disasm import golden
 from tests.disasm.conftest import logged
 from vibewasm.backends import TARGETS
 from vibewasm.cli import main
-from vibewasm.disasm.server import ExploreServer
+from vibewasm.disasm.explorer.server import ExploreServer
 
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver

@@ -14,10 +14,10 @@ import pytest
 from tests.disasm import golden
 from vibewasm.backends import TARGETS
 from vibewasm.cli import main
-from vibewasm.disasm import explore as explore_module
-from vibewasm.disasm.explore import MOST_CODE, MOST_TEXT, Explorer
+from vibewasm.disasm.explorer import answers as explore_module
+from vibewasm.disasm.explorer.answers import MOST_CODE, MOST_TEXT, Explorer
+from vibewasm.disasm.explorer.server import ExploreServer
 from vibewasm.disasm.html import examples
-from vibewasm.disasm.server import ExploreServer
 from vibewasm.wat import wat2wasm
 from vibewasm.wat.source_map import wat2wasm_with_lines
 

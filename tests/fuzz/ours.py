@@ -9,8 +9,8 @@ from tests.fuzz.steps import COMPARED_BYTES, COMPARED_ELEMENTS, Result, State, S
 from tests.fuzz.world import Host, comparable, global_value, packed
 from tests.spec.engine import HostReference, References
 from tests.spec.values import Value
+from vibewasm.calls.values import from_bits, to_bits
 from vibewasm.types import EXTERNREF, FUNCREF
-from vibewasm.values import from_bits, to_bits
 
 # wasmtime calls all of these table_out_of_bounds.
 _SAME_TRAP = {"undefined_element": "table_out_of_bounds"}

@@ -202,7 +202,7 @@ def test_store_blocks_are_reused_zeroed_once_nobody_has_a_view() -> None:
 
 
 def test_the_parts_of_the_store_block_do_not_overlap() -> None:
-    from vibewasm.backends import abi
+    from vibewasm import abi
 
     assert abi.STORE_BUILTINS + 8 * abi.STORE_BUILTIN_COUNT <= abi.STORE_REGISTERS
     assert abi.STORE_REGISTERS + 16 * 8 <= abi.STORE_SIGNAL

@@ -160,7 +160,7 @@ def test_what_other_callbacks_raise_is_still_reported(machine: Machine, monkeypa
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append(type(unraisable.exc_value)))
     calls.watch_swallowed()
     # Somebody else's callback, which looks as much like one of ours as it can, also while one of ours runs.
-    foreign = ctypes.CFUNCTYPE(None)(eval("lambda: [][0]", {"__name__": "vibewasm.callbacks"}))
+    foreign = ctypes.CFUNCTYPE(None)(eval("lambda: [][0]", {"__name__": "vibewasm.calls.callbacks"}))
     foreign()
     assert m.call(m.wrapped(native.call_record(m.host("l:l", lambda n: [foreign() or n + 1]))), "l:l", 5) == [6]
     assert reported == [IndexError, IndexError]

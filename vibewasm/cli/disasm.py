@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import TextIO
 
-    from vibewasm.module import Module
+    from vibewasm.api.module import Module
 
 _FORMATS = ("text", "json", "html")
 _SYNTAXES = ("intel", "att")
@@ -65,9 +65,9 @@ def _check_combination(arguments: Arguments, form: str) -> None:
 
 
 def _module(data: bytes, target: str | None) -> Module:
-    from vibewasm.config import Config
-    from vibewasm.engine import Engine
-    from vibewasm.module import Module
+    from vibewasm.api.config import Config
+    from vibewasm.api.engine import Engine
+    from vibewasm.api.module import Module
 
     return Module(Engine(Config(target=target)), data)
 

@@ -19,7 +19,7 @@ def _explore(arguments: Arguments) -> int:
     except ImportError as error:
         raise CommandError("the explorer needs capstone: pip install 'vibewasm[disasm]'") from error
 
-    from vibewasm.disasm.server import ExploreServer
+    from vibewasm.disasm.explorer.server import ExploreServer
 
     try:
         server = ExploreServer(source, port)

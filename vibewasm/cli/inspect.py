@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def _inspect(arguments: Arguments) -> int:
-    from vibewasm.engine import Engine
+    from vibewasm.api.engine import Engine
+    from vibewasm.api.module import Module
     from vibewasm.errors import WasmError
-    from vibewasm.module import Module
 
     path = arguments.operands[0]
     data = load(path)

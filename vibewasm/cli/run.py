@@ -12,8 +12,8 @@ from .wasmfile import load, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vibewasm.instance import Instance
-    from vibewasm.module import Module
+    from vibewasm.api.instance import Instance
+    from vibewasm.api.module import Module
     from vibewasm.types import ValType
 
 #: As coreutils' ``timeout`` has it, so that a script can tell "took too long" from "trapped".
@@ -36,12 +36,12 @@ def _run(arguments: Arguments) -> int:
     preopens, environment = _preopens(arguments), _environment(arguments)
     data = load(path)
 
-    from vibewasm.config import Config
-    from vibewasm.engine import Engine
+    from vibewasm.api.config import Config
+    from vibewasm.api.engine import Engine
+    from vibewasm.api.linker import Linker
+    from vibewasm.api.module import Module
+    from vibewasm.api.store import Store
     from vibewasm.errors import Interrupted, LinkError, WasmError
-    from vibewasm.linker import Linker
-    from vibewasm.module import Module
-    from vibewasm.store import Store
 
     try:
         mode = "eager" if arguments.flag("--eager") else "lazy"

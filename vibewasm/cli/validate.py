@@ -9,9 +9,9 @@ from .wasmfile import load, shown
 
 
 def _validate(arguments: Arguments) -> int:
-    from vibewasm.engine import Engine
+    from vibewasm.api.engine import Engine
+    from vibewasm.api.module import Module
     from vibewasm.errors import WasmError
-    from vibewasm.module import Module
 
     engine = Engine()
     bad = 0

@@ -17,7 +17,7 @@ def load(path: str) -> bytes:
     name = shown(path)
     if data[:4] == MAGIC:
         return data
-    from vibewasm.source import is_text
+    from vibewasm.api.source import is_text
 
     if not is_text(data, path):
         raise CommandError(f"{name} is not a WebAssembly module: {describe(data)}")

@@ -28,9 +28,9 @@ def _wat2wasm(arguments: Arguments) -> int:
 
 
 def _validate(name: str, data: bytes) -> None:
-    from vibewasm.engine import Engine
+    from vibewasm.api.engine import Engine
+    from vibewasm.api.module import Module
     from vibewasm.errors import WasmError
-    from vibewasm.module import Module
 
     try:
         Module.validate(Engine(), data)

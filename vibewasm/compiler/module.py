@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..abi import TRAP_STACK_OVERFLOW
 from ..backends import OutOfReach, backend
-from ..backends.abi import TRAP_STACK_OVERFLOW
 from ..backends.operand import BARRIER_ENTRY, CONSTANT, INTERN_LIMIT, NO_TYPE, Operand, is_float, register
 from ..errors import DecodeError, ValidationError, WasmError
 from ..opcodes import TABLE, name_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..backends import Backend
     from ..backends.contract import Calls
     from ..binary.module_info import ModuleInfo
-    from ..layout import ContextLayout
+    from ..instances.layout import ContextLayout
     from .calls import Moves
     from .record import Record, Recording
 

@@ -7,7 +7,7 @@ from capstone import CS_ARCH_X86, CS_MODE_64, Cs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vibewasm.backends import abi
+from vibewasm import abi
 from vibewasm.backends.x86_64 import asm, stubs
 from vibewasm.backends.x86_64.control import Assembler
 from vibewasm.runtime.os_linux import signal_context

@@ -1,7 +1,7 @@
 """The ways into wasm for calls of numbers that have no views of their own: they are packed into cells all at once.
 
 These are the calls of functions with many parameters or several results, and the calls that are made while another one
-is active, see :mod:`vibewasm.calls`.
+is active, see :mod:`vibewasm.calls.fast`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as struct_error
 
-from .runtime.calls import argument
-from .store import AREA_CELLS, current
+from ..api.store import AREA_CELLS, current
+from ..runtime.calls import argument
 from .values import NUMBER_FORMATS, signature
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .func import Func
+    from ..api.func import Func
 
 
 def _structs(func: Func) -> tuple[Callable[..., None], Callable[..., tuple[Any, ...]]]:

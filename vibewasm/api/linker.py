@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from ..errors import LinkError, not_copied
+from ..extern_types import GlobalType
+from ..types import FuncType
 from .engine import Engine
-from .errors import LinkError, not_copied
-from .extern_types import GlobalType
 from .func import Func
 from .instance import Exports, Instance
 from .instantiation import make_instance
 from .module import Module
 from .store import Extern, Store
-from .types import FuncType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Never, overload
 
-    from .extern_types import ImportType
-    from .wasi import WasiConfig
+    from ..extern_types import ImportType
+    from ..wasi import WasiConfig
 
     #: What can be given for an import. A plain function gets the type of the import that it meets; a number becomes an
     #: immutable global.
@@ -61,7 +61,7 @@ class Linker:
 
     def __init__(self, engine: Engine, *, allow_shadowing: bool = False, **unknown: Never) -> None:
         if unknown:
-            from .arguments import unknown_keywords
+            from ..arguments import unknown_keywords
 
             raise unknown_keywords("Linker", unknown, ("allow_shadowing",))
         if not isinstance(engine, Engine):
@@ -125,7 +125,7 @@ class Linker:
             TypeError: ``config`` is no :class:`WasiConfig`.
             LinkError: WASI is defined already.
         """
-        from .wasi import WasiConfig
+        from ..wasi import WasiConfig
 
         if not isinstance(config, WasiConfig):
             raise _wrong(".define_wasi", "config", "a WasiConfig", config)
@@ -193,7 +193,7 @@ class Linker:
 
     def _externs(self, store: Store, module: Module) -> list[Extern]:
         """The objects for a module's imports, checked."""
-        from .matching import mismatch
+        from ..instances.matching import mismatch
 
         externs: list[Extern] = []
         missing = []
@@ -244,7 +244,7 @@ class Linker:
         config = self._wasi
         if config is None:
             return None
-        from .wasi import MODULES, bind, start
+        from ..wasi import MODULES, bind, start
 
         if wanted.module not in MODULES:
             return None
@@ -257,7 +257,7 @@ class Linker:
         signature, function = found
         type_ = _wasi_type(signature)
         if type_ != wanted.type and "I" in signature:
-            from .wasi.halves import in_halves
+            from ..wasi.halves import in_halves
 
             signature, joined = in_halves(signature, function)
             halved = _wasi_type(signature)
@@ -266,8 +266,8 @@ class Linker:
         return Func._raw(store, type_, function, f"{wanted.module}.{wanted.name}")
 
     def _missing(self, missing: list[ImportType]) -> str:
-        from .names import hint
-        from .wasi import MODULES
+        from ..names import hint
+        from ..wasi import MODULES
 
         defined = [f"{module}.{name}" for module, name in self._items]
         if self._wasi is not None:
@@ -290,7 +290,7 @@ _ORDER = "write linker.instantiate(store, module)"
 
 
 def _wrong(method: str, parameter: str, expected: str, given: object, advice: str = "") -> TypeError:
-    from .arguments import wrong
+    from ..arguments import wrong
 
     return wrong(f"Linker{method}", parameter, expected, given, advice)
 
@@ -302,7 +302,7 @@ def _check_names(method: str, **names: object) -> None:
 
 
 def _wasi_names(module: str) -> list[str]:
-    from .wasi import MODULES, names
+    from ..wasi import MODULES, names
 
     return names(module) if module in MODULES else []
 
@@ -314,7 +314,7 @@ def _wasi_type(signature: str) -> FuncType:
 
 def _shown(module: str, name: str) -> str:
     """The two names of an import, as messages have them."""
-    from .names import escaped  # only what goes wrong needs it
+    from ..names import escaped  # only what goes wrong needs it
 
     return f"{escaped(module)}.{escaped(name)}"
 

@@ -15,9 +15,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from vibewasm.names import escaped
 
-from .as_json import dumps
-from .explore import MOST_TEXT, Explorer
-from .html import asset, examples
+from ..as_json import dumps
+from ..html import asset, examples
+from .answers import MOST_TEXT, Explorer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ threads at once.
 
 from __future__ import annotations
 
-from .errors import WasmError
+from ..errors import WasmError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from os import uname
 
-from .backends import TARGETS, backend
+from ..backends import TARGETS, backend
+from ..errors import WasmError, not_copied
 from .config import Config
-from .errors import WasmError, not_copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .runtime.adapters import Adapters
-    from .runtime.code_memory import CodeMemory
-    from .runtime.observers import Observer
-    from .types import FuncType
+    from ..runtime.adapters import Adapters
+    from ..runtime.code_memory import CodeMemory
+    from ..runtime.observers import Observer
+    from ..types import FuncType
 
 #: The processor that this process runs on.
 HOST = uname().machine
@@ -47,7 +47,7 @@ class Engine:
         if config is None:
             config = Config()
         elif not isinstance(config, Config):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             advice = "Config(**settings) makes one" if isinstance(config, dict) else ""
             raise wrong("Engine", "config", "a Config", config, advice)
@@ -61,7 +61,7 @@ class Engine:
         #: Who is told of functions' names and places.
         self._observers: tuple[Observer, ...] = ()
         if self.config.profile or self.config.debug:
-            from .runtime.observers import observer
+            from ..runtime.observers import observer
 
             self._observers = tuple(observer(name) for name in (self.config.profile, self.config.debug) if name)
 
@@ -70,9 +70,9 @@ class Engine:
 
         Whole modules will be compiled, so that is done now: a module's compile time has no loading in it.
         """
-        from .binary import definitions
-        from .compiler.module import load_all
-        from .runtime import linear_memory
+        from ..binary import definitions
+        from ..compiler.module import load_all
+        from ..runtime import linear_memory
 
         _ = definitions, linear_memory
         try:
@@ -91,7 +91,7 @@ class Engine:
             self._explicit_bounds = False
         if self._explicit_bounds is None:
             # Asked once, and not before a module with a memory is met.
-            from .runtime.linear_memory import LinearMemory
+            from ..runtime.linear_memory import LinearMemory
 
             try:
                 LinearMemory(0).close()
@@ -109,7 +109,7 @@ class Engine:
             return target
         global _platform_checked
         if not _platform_checked:
-            from .runtime import check
+            from ..runtime import check
 
             try:
                 check()
@@ -165,8 +165,8 @@ def stub_memory() -> CodeMemory:
     """
     global _shared_memory
     if _shared_memory is None:
-        from .runtime import faults
-        from .runtime.code_memory import CodeMemory
+        from ..runtime import faults
+        from ..runtime.code_memory import CodeMemory
 
         memory = _ones.setdefault("memory", CodeMemory(traps=False))
         # Nobody may run code from here before the handler is there, so each thread sees to it.
@@ -181,7 +181,7 @@ def _run_code(code: bytes) -> int:
     """
     from os import environ
 
-    from .runtime.ffi import CFUNCTYPE, c_uint64
+    from ..runtime.ffi import CFUNCTYPE, c_uint64
 
     chosen = environ.get("VIBEWASM_CPU", "native")
     if chosen == "baseline":
@@ -196,7 +196,7 @@ def adapters() -> Adapters:
     """The machine code between Python and wasm."""
     global _shared_adapters
     if _shared_adapters is None:
-        from .runtime.adapters import Adapters
+        from ..runtime.adapters import Adapters
 
         _shared_adapters = _ones.setdefault("adapters", Adapters(stub_memory(), backend(HOST).stubs))
     return _shared_adapters

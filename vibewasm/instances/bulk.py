@@ -6,13 +6,13 @@ function returns the number of the trap that ends the instruction, before anythi
 
 from __future__ import annotations
 
+from ..runtime.context import RECORD_SIZE
 from .constants import evaluate
-from .runtime.context import RECORD_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .binary.module_info import Element
-    from .instance import Instance
+    from ..api.instance import Instance
+    from ..binary.module_info import Element
 
 MEMORY_OUT_OF_BOUNDS = 2
 TABLE_OUT_OF_BOUNDS = 3

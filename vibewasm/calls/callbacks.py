@@ -16,13 +16,13 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as struct_error
 
-from .engine import adapters
-from .errors import WasmError
-from .runtime.blocks import Block
-from .runtime.calls import HostCallback, address_of, native_callback
-from .runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE, TRAP_TOO_MANY_REFERENCES
-from .runtime.ffi import CFUNCTYPE
-from .types import EXTERNREF, F32, F64, I32, I64, V128
+from ..api.engine import adapters
+from ..errors import WasmError
+from ..runtime.blocks import Block
+from ..runtime.calls import HostCallback, address_of, native_callback
+from ..runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE, TRAP_TOO_MANY_REFERENCES
+from ..runtime.ffi import CFUNCTYPE
+from ..types import EXTERNREF, F32, F64, I32, I64, V128
 from .values import NUMBER_FORMATS, cell_count, from_bits, from_cells, prefixed, signature, to_cells
 
 TYPE_CHECKING = False
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .memory import Memory
-    from .store import Store
-    from .types import FuncType
+    from ..api.memory import Memory
+    from ..api.store import Store
+    from ..types import FuncType
 
     #: Reads the arguments of a call from the cell stack, at a byte offset.
     Reader = Callable[[memoryview, int], "tuple[Any, ...] | list[Any]"]
@@ -117,7 +117,7 @@ def _explainer(function: Callable[..., Any], type: FuncType, name: str) -> Expla
         traceback = error.__traceback__
         if not isinstance(error, TypeError) or traceback is None or traceback.tb_next is not None:
             return error
-        from .arguments import misfit
+        from ..arguments import misfit
 
         return misfit(error, function, len(type.params), f"{name}{type}")
 
@@ -180,7 +180,7 @@ def _writer(store: Store, results: tuple[int, ...], convert: Writer) -> Writer:
 
 def _trap_number(error: WasmError) -> int:
     """The number of the trap that converting a result ends in, if that is what this error means; else it is raised."""
-    from .references import ReferenceLimit
+    from ..instances.references import ReferenceLimit
 
     if isinstance(error, ReferenceLimit):
         return TRAP_TOO_MANY_REFERENCES
@@ -271,7 +271,7 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
     stack = store._block.stack
 
     def label() -> str:
-        from .names import escaped  # only what goes wrong needs it
+        from ..names import escaped  # only what goes wrong needs it
 
         return f"{escaped(name)}{type}"
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from struct import Struct
 
-from .backends import backend
-from .engine import HOST
-from .runtime.blocks import Block
-from .runtime.calls import HostCallback, address_of, native_callback
-from .runtime.context import CELL_BUILTINS, CELL_FAILED, HOST_FAILURE, RECORD_SIZE
-from .store import FIRST_BUILTIN
+from ..api.engine import HOST
+from ..api.store import FIRST_BUILTIN
+from ..backends import backend
+from ..runtime.blocks import Block
+from ..runtime.calls import HostCallback, address_of, native_callback
+from ..runtime.context import CELL_BUILTINS, CELL_FAILED, HOST_FAILURE, RECORD_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .store import Store
+    from ..api.store import Store
 
-#: By number: signature of the instruction's immediates and operands, then the function of :mod:`vibewasm.bulk` that
+#: By number: signature of the instruction's immediates and operands, then the function of :mod:`vibewasm.instances.bulk` that
 #: does it. One with a result returns it, the others a trap's number. The compiler emits these numbers.
 BUILTINS = (
     ("ii:i", "memory_grow"),
@@ -44,7 +44,7 @@ class _Entries:
     __slots__ = ("calls", "lazy")
 
     def __init__(self) -> None:
-        from .engine import stub_memory
+        from ..api.engine import stub_memory
 
         stubs = backend(HOST).stubs
         base = stub_memory().publish(stubs.lazy_table(FIRST_BUILTIN, len(BUILTINS)))
@@ -79,8 +79,8 @@ class Builtins:
 
     def make(self, store: Store, number: int) -> int:
         """Make a builtin, and return the address of code that calls it with the arguments where they are."""
+        from ..api.engine import adapters, stub_memory
         from . import bulk
-        from .engine import adapters, stub_memory
 
         signature, name = BUILTINS[number]
         operation = getattr(bulk, name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .binary.const_expr import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
-from .values import MASK32, MASK64
+from ..binary.const_expr import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
+from ..calls.values import MASK32, MASK64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .binary.const_expr import ConstExpr
-    from .instance import Instance
+    from ..api.instance import Instance
+    from ..binary.const_expr import ConstExpr
 
 _I32_ADD, _I32_SUB, _I32_MUL = 0x6A, 0x6B, 0x6C
 _I64_ADD, _I64_SUB, _I64_MUL = 0x7C, 0x7D, 0x7E

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import os
 
-from .errors import DecodeError
+from ..errors import DecodeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def read(source: Source) -> bytes:
         return data
     if is_text(data):
         return from_text(data)
-    from .lookalikes import describe
+    from ..lookalikes import describe
 
     raise DecodeError(f"magic header not detected: {describe(data)}", 0)
 
@@ -120,7 +120,7 @@ def from_file(path: str | os.PathLike[str]) -> bytes:
 
 
 def _refuse(what: str, expected: str, given: object) -> NoReturn:
-    from .arguments import shown
+    from ..arguments import shown
 
     advice = ""
     if hasattr(given, "read"):
@@ -161,7 +161,7 @@ def _from_path(path: str, missing: str) -> bytes:
     if is_text(data):
         kind = "it is text that begins with no module and no field of one (a file named .wat is always read as text)"
     else:
-        from .lookalikes import describe
+        from ..lookalikes import describe
 
         kind = describe(data)
     raise DecodeError(f"magic header not detected: {name}: {kind}", 0)
@@ -306,8 +306,8 @@ def _comment_end(data: bytes, at: int) -> int:
 
 def _assemble(text: str | bytes, path: str = "") -> bytes:
     # Imported only here: binary modules should not pay for it.
-    from .wat import wat2wasm
-    from .wat.errors import WatError
+    from ..wat import wat2wasm
+    from ..wat.errors import WatError
 
     try:
         return wat2wasm(text, names=True)

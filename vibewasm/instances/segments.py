@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from ..api.instantiation import set_global
+from ..traps import TRAPS, Trap
 from .bulk import MEMORY_OUT_OF_BOUNDS, table_init
 from .constants import evaluate
-from .instantiation import set_global
-from .traps import TRAPS, Trap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .binary.module_info import Data, Element
-    from .instance import Instance
+    from ..api.instance import Instance
+    from ..binary.module_info import Data, Element
 
 
 def initialize_globals(instance: Instance) -> None:

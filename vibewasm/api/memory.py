@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .binary.module_info import MEMORY
-from .errors import LinkError, WasmError
-from .extern_types import Limits, MemoryType
+from ..binary.module_info import MEMORY
+from ..errors import LinkError, WasmError
+from ..extern_types import Limits, MemoryType
 from .store import Extern, Store
 
 TYPE_CHECKING = False
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from .runtime.linear_memory import LinearMemory
+    from ..runtime.linear_memory import LinearMemory
 
 PAGE_SIZE = 0x10000
 #: Pages of a memory whose addresses have 32 bits, at most.
@@ -43,11 +43,11 @@ class Memory(Extern):
 
     def __init__(self, store: Store, type: MemoryType) -> None:
         if not isinstance(store, Store):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Memory", "store", "a Store", store)
         if not isinstance(type, MemoryType):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Memory", "type", "a MemoryType", type)
         store._check_usable()
@@ -135,17 +135,17 @@ class Memory(Extern):
                 or runs in another thread.
         """
         if type(delta) is not int:
-            from .arguments import whole
+            from ..arguments import whole
 
             delta = whole("Memory.grow", "delta", "a number of pages", delta)
         if delta < 0:
-            from .arguments import number
+            from ..arguments import number
 
             raise ValueError(f"a memory cannot shrink: Memory.grow takes 0 pages or more, not {number(delta)}")
         # Two threads that grow it at once would count the same pages twice.
         old, why = self._store._alone(self._grow, delta)
         if old < 0:
-            from .arguments import number
+            from ..arguments import number
 
             raise WasmError(f"memory of {self.pages} pages cannot grow by {number(delta)}: {why}")
         return old
@@ -211,7 +211,7 @@ class Memory(Extern):
             try:
                 view[key] = value
             except ValueError:
-                from .arguments import shown
+                from ..arguments import shown
 
                 raise ValueError(f"memory[{key}] takes an int from 0 to 255, not {shown(value)}") from None
             return
@@ -297,7 +297,7 @@ def check_proposals(what: str, limits: Limits) -> None:
 def _index(key: object) -> int:
     """An address that is no plain int, as NumPy's ints."""
     if isinstance(key, slice) or not hasattr(type(key), "__index__"):
-        from .arguments import shown
+        from ..arguments import shown
 
         raise TypeError(f"a memory is indexed by ints and slices of ints, not by {shown(key)}")
     from _operator import index
@@ -308,7 +308,7 @@ def _index(key: object) -> int:
 def _byte(key: int, value: object) -> int:
     """A value for one byte that is no plain int. Its own methods are called before anything is looked up."""
     if not hasattr(type(value), "__index__"):
-        from .arguments import shown
+        from ..arguments import shown
 
         raise TypeError(f"memory[{key}] takes an int from 0 to 255, not {shown(value)}")
     from _operator import index
@@ -317,7 +317,7 @@ def _byte(key: int, value: object) -> int:
 
 
 def _address(method: str, parameter: str, value: object) -> int:
-    from .arguments import whole
+    from ..arguments import whole
 
     return whole(f"Memory.{method}", parameter, "a number of bytes", value)
 
@@ -327,7 +327,7 @@ def _bytes_of(where: str, data: object) -> memoryview:
     try:
         view = memoryview(data)  # type: ignore[arg-type]  # what is not bytes-like raises TypeError: that is the check
     except TypeError:
-        from .arguments import shown
+        from ..arguments import shown
 
         advice = ": encode it first" if isinstance(data, str) else ""
         raise TypeError(f"{where} takes bytes or what is like bytes, not {shown(data)}{advice}") from None

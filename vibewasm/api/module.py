@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from _thread import RLock
 
-from . import load
-from .backends import backend
-from .binary.decoder import decode
-from .binary.module_info import FUNC, MEMORY, TABLE
+from .. import load
+from ..backends import backend
+from ..binary.decoder import decode
+from ..binary.module_info import FUNC, MEMORY, TABLE
+from ..errors import not_copied
+from ..instances.layout import ContextLayout
+from ..runtime.code_memory import CodeMemory
 from .engine import HOST, Engine
-from .errors import not_copied
-from .layout import ContextLayout
-from .runtime.code_memory import CodeMemory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from .compiler import Compiler
-    from .compiler.record import Record
-    from .disasm.model import ModuleListing
-    from .extern_types import ExportType, ExternType, ImportType
+    from ..compiler import Compiler
+    from ..compiler.record import Record
+    from ..disasm.model import ModuleListing
+    from ..extern_types import ExportType, ExternType, ImportType
     from .source import Source
 
 
@@ -39,7 +39,7 @@ def _compiler_class(target: str) -> type[Compiler]:
 
 
 def _load_compiler(target: str) -> type[Compiler]:
-    from .compiler import Compiler
+    from ..compiler import Compiler
 
     # Reading these attributes loads the backend's modules.
     chosen = backend(target)
@@ -56,7 +56,7 @@ class Module:
 
     Args:
         engine: whose configuration counts.
-        source: the module's bytes, its text or its path; :mod:`vibewasm.source` says which is taken for which.
+        source: the module's bytes, its text or its path; :mod:`vibewasm.api.source` says which is taken for which.
             :meth:`from_text` and :meth:`from_file` take only one of them.
 
     Raises:
@@ -92,7 +92,7 @@ class Module:
 
     def __init__(self, engine: Engine, source: Source) -> None:
         if not isinstance(engine, Engine):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Module", "engine", "an Engine", engine)
         self.engine = engine
@@ -162,7 +162,7 @@ class Module:
     @property
     def imports(self) -> list[ImportType]:
         """What the module imports, in order."""
-        from .extern_types import ImportType
+        from ..extern_types import ImportType
 
         info = self.info
         return [
@@ -173,7 +173,7 @@ class Module:
     @property
     def exports(self) -> list[ExportType]:
         """What the module exports, in order."""
-        from .extern_types import ExportType
+        from ..extern_types import ExportType
 
         return [ExportType(item.name, self._type_of(item.kind, item.index)) for item in self.info.exports]
 
@@ -215,7 +215,7 @@ class Module:
             ValueError: there is no such target or syntax.
             ValidationError: when a listing is made, the function's body is invalid.
         """
-        from .disasm.build import disassemble, indices_of
+        from ..disasm.build import disassemble, indices_of
 
         return disassemble(self, indices_of(self, functions), target=target, syntax=syntax)
 
@@ -271,9 +271,9 @@ class Module:
 
     def _announce(self, published: list[tuple[int, int, int]]) -> None:
         """Tell profilers and debuggers of defined functions: number, address and size of each."""
+        from ..names import escaped
+        from ..runtime.observers import tell_of_stubs
         from .engine import stub_memory
-        from .names import escaped
-        from .runtime.observers import tell_of_stubs
 
         imported = self.info.imported_funcs
         functions = [

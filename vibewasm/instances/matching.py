@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from .extern_types import GlobalType, MemoryType, TableType
-from .types import FuncType
+from ..extern_types import GlobalType, MemoryType, TableType
+from ..types import FuncType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .extern_types import ExternType, Limits
-    from .store import Extern
+    from ..api.store import Extern
+    from ..extern_types import ExternType, Limits
 
 
 def mismatch(wanted: ExternType, item: Extern) -> str | None:

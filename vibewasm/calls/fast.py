@@ -9,9 +9,9 @@ goes the general way (:meth:`Func._call_general`).
 
 from __future__ import annotations
 
-from .runtime.calls import argument
-from .store import DUE, current
-from .types import F64
+from ..api.store import DUE, current
+from ..runtime.calls import argument
+from ..types import F64
 from .values import signature
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from .func import Func
+    from ..api.func import Func
 
     #: A place for one value: a view of the area's cells, and the index in it.
     Place = tuple[Any, int]
@@ -39,7 +39,7 @@ def fast_call(func: Func) -> Callable[..., Any]:
     if any(code > F64 for code in params + results):
         return func._call_general
     if len(params) > MOST_PARAMETERS or len(results) > 1:
-        from .packed_calls import call_many
+        from .packed import call_many
 
         return call_many(func)
     store = func._store
@@ -67,7 +67,7 @@ def fast_call(func: Func) -> Callable[..., Any]:
             store._take_over(token)
             return func(*given)
         if inner is None:
-            from .packed_calls import call_inner
+            from .packed import call_inner
 
             inner = call_inner(func)
         return inner(*given)

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import time
 
+from vibewasm.api.config import Config
+from vibewasm.api.engine import Engine
+from vibewasm.api.module import Module
 from vibewasm.backends import TARGETS
-from vibewasm.config import Config
-from vibewasm.engine import Engine
 from vibewasm.errors import DecodeError, ValidationError, WasmError
-from vibewasm.module import Module
 from vibewasm.names import escaped
 from vibewasm.wat.errors import WatError
 from vibewasm.wat.source_map import wat2wasm_with_lines
 
-from .build import Builder
-from .html import page_data
-from .machine import Reader
+from ..build import Builder
+from ..html import page_data
+from ..machine import Reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

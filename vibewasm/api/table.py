@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .binary.module_info import TABLE
-from .errors import LinkError, WasmError
-from .extern_types import Limits, TableType
-from .runtime.blocks import Block
-from .runtime.context import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
+from ..binary.module_info import TABLE
+from ..calls.values import from_bits, prefixed, to_bits
+from ..errors import LinkError, WasmError
+from ..extern_types import Limits, TableType
+from ..runtime.blocks import Block
+from ..runtime.context import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
 from .store import Extern, Store
-from .values import from_bits, prefixed, to_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ class Table(Extern):
 
     def __init__(self, store: Store, type: TableType, init: object = None) -> None:
         if not isinstance(store, Store):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Table", "store", "a Store", store)
         if not isinstance(type, TableType):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Table", "type", "a TableType", type)
         store._check_usable()
@@ -130,24 +130,24 @@ class Table(Extern):
                 or runs in another thread.
         """
         if type(delta) is not int:
-            from .arguments import whole
+            from ..arguments import whole
 
             delta = whole("Table.grow", "delta", "a number of elements", delta)
         if delta < 0:
-            from .arguments import number
+            from ..arguments import number
 
             raise ValueError(f"a table cannot shrink: Table.grow takes 0 elements or more, not {number(delta)}")
         # Growing may move the cells, and running code would go on with the old ones, which are gone.
         old, why = self._store._alone(self._grow_with, delta, init)
         if old < 0:
-            from .arguments import number
+            from ..arguments import number
 
             raise WasmError(f"table of {self._size} elements cannot grow by {number(delta)}: {why}")
         return old
 
     def _check(self, index: int) -> None:
         if not 0 <= index < self._size:
-            from .arguments import number
+            from ..arguments import number
 
             raise IndexError(f"{number(index)} is outside the table of {self._size} elements")
 
@@ -204,7 +204,7 @@ class Table(Extern):
 def _index(key: object) -> int:
     """An index that is no plain int, as NumPy's ints."""
     if not hasattr(type(key), "__index__"):
-        from .arguments import shown
+        from ..arguments import shown
 
         raise TypeError(f"a table is indexed by ints, not by {shown(key)}")
     from _operator import index

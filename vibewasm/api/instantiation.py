@@ -4,32 +4,26 @@ does when the imports are there and have been checked.
 
 from __future__ import annotations
 
-from .binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
+from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
+from ..calls.values import MASK64
+from ..runtime.blocks import Block
+from ..runtime.context import CTX_HANDLE, CTX_MEMORY_BASE, CTX_MEMORY_DESCRIPTOR, CTX_STORE, RECORD_SIZE
+from ..types import V128
 from .engine import Engine, adapters, default_engine
 from .func import Func
 from .instance import Exports, Instance
 from .module import Module
-from .runtime.blocks import Block
-from .runtime.context import (
-    CTX_HANDLE,
-    CTX_MEMORY_BASE,
-    CTX_MEMORY_DESCRIPTOR,
-    CTX_STORE,
-    RECORD_SIZE,
-)
 from .store import Extern, Store
-from .types import V128
-from .values import MASK64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Never
 
+    from ..wasi import WasiConfig
     from .config import Config
     from .linker import Item
     from .source import Source
-    from .wasi import WasiConfig
 
 
 def instantiate(
@@ -57,7 +51,7 @@ def instantiate(
         ValueError: ``config`` is given together with a module or extern objects, which have an engine already.
     """
     if unknown:
-        from .arguments import unknown_keywords
+        from ..arguments import unknown_keywords
 
         raise unknown_keywords("instantiate", unknown, ("source", "imports", "config", "wasi"))
     store: Store | None = None
@@ -85,7 +79,7 @@ def instantiate(
 
 def _items(imports: Mapping[str, Mapping[str, Item] | Exports]) -> list[tuple[str, str, Item]]:
     """The imports that :func:`instantiate` was given, one after another."""
-    from .arguments import wrong
+    from ..arguments import wrong
 
     if not hasattr(imports, "items"):
         raise wrong("instantiate", "imports", "a dict of dicts", imports, "such as {'env': {'log': print}}")
@@ -137,7 +131,7 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     store._add_instance(instance)
     if info.global_inits or info.elements or info.datas:
         # Modules without these need not wait for what they take.
-        from . import segments
+        from ..instances import segments
 
         segments.initialize_globals(instance)
         # Elements come before data, and each segment is checked when its turn comes (specification, "Instantiation").

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from _thread import _local
 
-from .engine import Engine, adapters
-from .errors import Interrupted, LinkError, WasmError, not_copied
-from .runtime import faults
-from .runtime.blocks import Block
-from .runtime.calls import (
+from ..errors import Interrupted, LinkError, WasmError, not_copied
+from ..runtime import faults
+from ..runtime.blocks import Block
+from ..runtime.calls import (
     LazyCallback,
     PollCallback,
     address_of,
@@ -17,7 +16,7 @@ from .runtime.calls import (
     stack_limit,
     watch_swallowed,
 )
-from .runtime.context import (
+from ..runtime.context import (
     CELL_FAILED,
     CELL_LAZY,
     CELL_POLL,
@@ -30,8 +29,9 @@ from .runtime.context import (
     TRAP_STACK_OVERFLOW,
     StoreBlock,
 )
-from .runtime.ffi import c_uint64
-from .types import EXTERNREF, FUNCREF
+from ..runtime.ffi import c_uint64
+from ..types import EXTERNREF, FUNCREF
+from .engine import Engine, adapters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeVar
 
-    from .builtin_functions import Builtins
+    from ..extern_types import ExternType
+    from ..instances.builtins import Builtins
+    from ..instances.references import References
+    from ..runtime.linear_memory import LinearMemory
+    from ..wasi import WasiConfig
+    from ..wasi.process import Process
     from .deadline import Deadline
-    from .extern_types import ExternType
     from .func import Func
     from .global_ import Global
     from .instance import Instance
     from .memory import Memory
-    from .references import References
-    from .runtime.linear_memory import LinearMemory
     from .table import Table
-    from .wasi import WasiConfig
-    from .wasi.process import Process
 
     Result = TypeVar("Result")
 
@@ -177,7 +177,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         if not isinstance(engine, Engine):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Store", "engine", "an Engine", engine)
         engine.require_host()
@@ -223,7 +223,7 @@ class Store:
         by_context = self._by_context
         reasons = self._reasons
 
-        # Such a callback can fail before its first line, so it says last that all is well; see vibewasm.callbacks.
+        # Such a callback can fail before its first line, so it says last that all is well; see calls.callbacks.
         def lazy(context: int, defined: int, _: int) -> int:
             try:
                 watch_swallowed()
@@ -412,11 +412,11 @@ class Store:
     def fuel(self, amount: int) -> None:
         self._check_fuel()
         if type(amount) is not int:
-            from .arguments import whole
+            from ..arguments import whole
 
             amount = whole("Store", "fuel", "an amount", amount)
         if not 0 <= amount < 1 << 63:
-            from .arguments import number
+            from ..arguments import number
 
             raise ValueError(f"fuel is an amount from 0 to 2**63 - 1, not {number(amount)}")
         self._block.fuel = amount
@@ -525,7 +525,7 @@ class Store:
             return self._interrupted()
         if number == TRAP_INTERRUPTED:
             return Interrupted("interrupted by a signal")
-        from .traps import make_trap
+        from ..traps import make_trap
 
         return make_trap(self, number)
 
@@ -574,14 +574,14 @@ class Store:
 
     def _handle_of(self, item: object) -> int:
         """The handle of an object. Only who has taken the store may ask for one, until it is written: see
-        :mod:`vibewasm.references`.
+        :mod:`vibewasm.instances.references`.
 
         Raises:
             ReferenceLimit: the store holds as many objects as it may.
         """
         references = self._references
         if references is None:
-            from .references import References
+            from ..instances.references import References
 
             references = self._references = References(self._state, DUE, self._max_references)
         return references.handle_of(item)
@@ -629,7 +629,7 @@ class Store:
         return looked_at
 
     def _new_linear_memory(self, minimum: int, maximum: int | None) -> LinearMemory:
-        from .runtime.linear_memory import LinearMemory
+        from ..runtime.linear_memory import LinearMemory
 
         guarded = not self.engine.explicit_bounds
         try:
@@ -647,7 +647,7 @@ class Store:
     def _install_builtins(self) -> None:
         """Before an instance may use builtins: see that there are some."""
         if self._builtins is None:
-            from .builtin_functions import Builtins
+            from ..instances.builtins import Builtins
 
             self._builtins = Builtins(self)
 

@@ -80,7 +80,7 @@ class Config:
         **unknown: Never,
     ) -> None:
         if unknown:
-            from .arguments import unknown_keywords
+            from ..arguments import unknown_keywords
 
             raise unknown_keywords("Config", unknown, self.__slots__)
         self.compilation = _choice("compilation", compilation, COMPILATION_MODES)
@@ -88,7 +88,7 @@ class Config:
         self.fuel = _flag("fuel", fuel)
         self.explicit_bounds = _flag("explicit_bounds", explicit_bounds)
         if target is not None and not isinstance(target, str):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Config", "target", "the name of a processor, a str, or None", target)
         self.target = target
@@ -104,7 +104,7 @@ class Config:
 
 def _choice(setting: str, value: str | None, choices: tuple[str | None, ...]) -> Any:
     if value not in choices:
-        from .arguments import shown, wrong
+        from ..arguments import shown, wrong
 
         words = ", ".join([repr(choice) for choice in choices if choice is not None])
         words = f"{words} or None" if None in choices else f"one of {words}"
@@ -117,7 +117,7 @@ def _choice(setting: str, value: str | None, choices: tuple[str | None, ...]) ->
 
 def _flag(setting: str, value: object) -> bool:
     if value is not True and value is not False:
-        from .arguments import wrong
+        from ..arguments import wrong
 
         raise wrong("Config", setting, "True or False", value)
     return value
@@ -126,11 +126,11 @@ def _flag(setting: str, value: object) -> bool:
 def limit(where: str, setting: str, what: str, value: object) -> int:
     """A limit that a configuration or a store is given. Raises ``TypeError`` or ``ValueError`` if it is none."""
     if type(value) is not int:
-        from .arguments import whole
+        from ..arguments import whole
 
         value = whole(where, setting, what, value)
     if value < 0:
-        from .arguments import number
+        from ..arguments import number
 
         raise ValueError(f"{where}: {setting} is {what}, 0 or more, not {number(value)}")
     return value

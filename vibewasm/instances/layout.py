@@ -10,11 +10,11 @@ functions.
 
 from __future__ import annotations
 
-from .types import V128
+from ..types import V128
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .binary.module_info import ModuleInfo
+    from ..binary.module_info import ModuleInfo
 
 #: Size in bytes of the fixed header: store block, memory 0 base, memory 0 descriptor, instance handle.
 HEADER_SIZE = 32

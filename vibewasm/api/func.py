@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from .binary.module_info import FUNC
-from .calls import fast_call
+from ..binary.module_info import FUNC
+from ..calls.fast import fast_call
+from ..calls.values import MASK32, cell_count, from_bits, from_cells, prefixed, signature, to_cells
+from ..errors import WasmError
+from ..runtime.calls import argument
+from ..types import F32, FUNCREF, I32, V128, FuncType, type_name
 from .engine import adapters
-from .errors import WasmError
-from .runtime.calls import argument
 from .store import AREA_CELLS, DUE, Area, Extern, Store, current
-from .types import F32, FUNCREF, I32, V128, FuncType, type_name
-from .values import MASK32, cell_count, from_bits, from_cells, prefixed, signature, to_cells
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Never
 
-    from .disasm.model import FunctionListing
+    from ..disasm.model import FunctionListing
     from .instance import Instance
 
 #: What the functions that make calls are called, so that the interpreter's own error about a keyword explains itself.
@@ -82,27 +82,27 @@ class Func(Extern):
         **unknown: Never,
     ) -> None:
         if unknown:
-            from .arguments import unknown_keywords
+            from ..arguments import unknown_keywords
 
             raise unknown_keywords("Func", unknown, ("store", "type", "function", "name"))
         if not isinstance(store, Store):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Func", "store", "a Store", store)
         if not isinstance(type, FuncType):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Func", "type", "a FuncType", type)
         if not callable(function):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Func", "function", "a callable", function)
         if name is not None and not isinstance(name, str):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Func", "name", "a str or None", name)
         store._check_usable()
-        from .callbacks import host_callback
+        from ..calls.callbacks import host_callback
 
         name = name or getattr(function, "__name__", None) or "host function"
         self._init_host(store, type, host_callback(store, type, function, name), name)
@@ -110,14 +110,14 @@ class Func(Extern):
     @classmethod
     def _raw(cls, store: Store, type: FuncType, function: Callable[..., int | None], name: str) -> Func:
         """A function that takes the caller's memory as a memoryview, then unsigned ints, as those of WASI do."""
-        from .callbacks import raw_callback
+        from ..calls.callbacks import raw_callback
 
         self = cls.__new__(cls)
         self._init_host(store, type, raw_callback(store, type, function), name)
         return self
 
     def _init_host(self, store: Store, type: FuncType, callback: object, name: str) -> None:
-        from .callbacks import host_func_record
+        from ..calls.callbacks import host_func_record
 
         record = host_func_record(store, type, callback)
         self._instance: Instance | None = None
@@ -172,7 +172,7 @@ class Func(Extern):
     @property
     def _shown(self) -> str:
         """The name as messages have it."""
-        from .names import escaped  # only what goes wrong needs it
+        from ..names import escaped  # only what goes wrong needs it
 
         return escaped(self.name)
 
@@ -197,7 +197,7 @@ class Func(Extern):
         instance = self._instance
         if instance is None:
             raise WasmError(f"{self._shown} is a Python function: there is no machine code to show")
-        from .disasm.build import disassemble
+        from ..disasm.build import disassemble
 
         index = instance.module.info.imported_funcs + self._defined
         return disassemble(instance.module, [index], target=target, syntax=syntax)[0]
@@ -218,7 +218,7 @@ class Func(Extern):
         try:
             given = len(cells)
         except TypeError:
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong(f"{self._shown}.call_raw", "cells", "a list of ints", cells) from None
         if given != wanted:
@@ -249,7 +249,7 @@ class Func(Extern):
         return found
 
     def _check_cell(self, cell: object) -> None:
-        from .arguments import number, whole
+        from ..arguments import number, whole
 
         found = whole(f"{self._shown}.call_raw", "a cell", "the bits of a value", cell)
         if not 0 <= found < 1 << 64:
@@ -280,7 +280,7 @@ class Func(Extern):
             try:
                 cells = self._argument_cells(arguments)
             except WasmError as error:
-                from .references import ReferenceLimit
+                from ..instances.references import ReferenceLimit
 
                 if may_start is None or not isinstance(error, ReferenceLimit):
                     raise

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from .binary.module_info import FUNC, MEMORY, TABLE
-from .errors import not_copied
+from ..binary.module_info import FUNC, MEMORY, TABLE
+from ..errors import not_copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Never, NoReturn
 
-    from .binary.module_info import Element
+    from ..binary.module_info import Element
+    from ..runtime.blocks import Block
     from .func import Func
     from .global_ import Global
     from .memory import Memory
     from .module import Module
-    from .runtime.blocks import Block
     from .store import Extern, Store
     from .table import Table
 
@@ -60,7 +60,7 @@ class Instance:
             "by calling its class"
         )
 
-    # Filled in by vibewasm.instantiation, which makes instances.
+    # Filled in by vibewasm.api.instantiation, which makes instances.
     #: The context: the block of memory that machine code reads, its address, and a view of its 8-byte cells.
     _context: Block
     _address: int
@@ -157,7 +157,7 @@ class Exports:
 
     def __init__(self, instance: Instance) -> None:
         if not isinstance(instance, Instance):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Exports", "instance", "an Instance", instance)
         # A leading space keeps the names apart from those of exports, of which any is possible, and out of the way.
@@ -186,7 +186,7 @@ class Exports:
 
     def __getitem__(self, name: str) -> Any:
         if not isinstance(name, str):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Exports", "the name of an export", "a str", name)
         export = self.__dict__[" index"].get(name)
@@ -227,7 +227,7 @@ class Exports:
         return [(name, self[name]) for name in self]
 
     def __repr__(self) -> str:
-        from .names import escaped
+        from ..names import escaped
 
         return f"<vibewasm.Exports: {', '.join(map(escaped, self)) or 'none'}>"
 
@@ -239,6 +239,6 @@ _METHODS = ("get", "items", "keys", "values")
 def _missing(name: str, exports: Exports) -> str:
     if not len(exports):
         return f"there is no export {name!r}: the module exports nothing"
-    from .names import hint
+    from ..names import hint
 
     return f"there is no export {name!r}{hint(name, exports)}"

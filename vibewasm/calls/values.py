@@ -6,13 +6,13 @@ reference is the address of a function record, or the handle of a Python object 
 
 from __future__ import annotations
 
-from .types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
+from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .store import Store
+    from ..api.store import Store
 
 MASK32 = 0xFFFF_FFFF
 MASK64 = 0xFFFF_FFFF_FFFF_FFFF
@@ -41,7 +41,7 @@ def cell_count(codes: Sequence[int]) -> int:
 
 def _kind(value: object) -> str:
     """The value and its class, for an error message."""
-    from .arguments import shown
+    from ..arguments import shown
 
     return shown(value)
 
@@ -63,14 +63,14 @@ def _int_bits(value: object, bits: int) -> int:
     except TypeError:
         raise TypeError(f"wants an int, not {_kind(value)}") from None
     if not -(1 << bits - 1) <= number < 1 << bits:
-        from .arguments import number as in_full
+        from ..arguments import number as in_full
 
         raise OverflowError(f"wants an int from -2**{bits - 1} to 2**{bits}-1, not {in_full(number)}")
     return number & ((1 << bits) - 1)
 
 
 def _float_bits(value: object, single: bool) -> int:
-    from .runtime.ffi import c_double, c_float, c_uint32, c_uint64
+    from ..runtime.ffi import c_double, c_float, c_uint32, c_uint64
 
     try:
         # ctypes converts as C does: anything with __float__ or __index__ but no text, and too large an f32 becomes
@@ -106,7 +106,7 @@ def to_bits(store: Store, code: int, value: object) -> int:
     if code == EXTERNREF:
         return store._handle_of(value)
     if code == FUNCREF:
-        from .func import Func
+        from ..api.func import Func
 
         if not isinstance(value, Func):
             raise TypeError(f"wants a vibewasm.Func or None, not {_kind(value)}")
@@ -124,11 +124,11 @@ def from_bits(store: Store, code: int, bits: int) -> object:
     if code == I64:
         return bits - (1 << 64) if bits >> 63 else bits
     if code == F32:
-        from .runtime.ffi import c_float, c_uint32
+        from ..runtime.ffi import c_float, c_uint32
 
         return c_float.from_buffer(c_uint32(bits)).value
     if code == F64:
-        from .runtime.ffi import c_double, c_uint64
+        from ..runtime.ffi import c_double, c_uint64
 
         return c_double.from_buffer(c_uint64(bits)).value
     if code == V128:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .binary.module_info import GLOBAL
-from .extern_types import GlobalType
-from .runtime.ffi import addressof, c_uint64
+from ..binary.module_info import GLOBAL
+from ..calls.values import MASK64, from_bits, prefixed, to_bits
+from ..extern_types import GlobalType
+from ..runtime.ffi import addressof, c_uint64
+from ..types import V128
 from .store import Extern, Store
-from .types import V128
-from .values import MASK64, from_bits, prefixed, to_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ class Global(Extern):
 
     def __init__(self, store: Store, type: GlobalType, value: object = _NONE_GIVEN) -> None:
         if not isinstance(store, Store):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Global", "store", "a Store", store)
         if not isinstance(type, GlobalType):
-            from .arguments import wrong
+            from ..arguments import wrong
 
             raise wrong("Global", "type", "a GlobalType", type)
         store._check_usable()

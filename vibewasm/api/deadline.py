@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _thread import TIMEOUT_MAX, allocate_lock, start_new_thread
 
-from .errors import not_copied
+from ..errors import not_copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _checked(seconds: object) -> float | None:
         return None
     kind = type(seconds)
     if kind is bool or not (hasattr(kind, "__float__") or hasattr(kind, "__index__")):
-        from .arguments import wrong
+        from ..arguments import wrong
 
         advice = "its total_seconds() is one" if hasattr(kind, "total_seconds") else ""
         raise wrong("Store.deadline", "seconds", "a number or None", seconds, advice)
