@@ -84,12 +84,11 @@ class Builder:
     def __init__(
         self, module: Module, target: str | None = None, syntax: str | None = None, reader: Reader | None = None
     ) -> None:
-        if target is not None and target != module.compiler.target_name:
-            module = _compiled_for(module, target)
         self._module = module
-        self._reader = reader or Reader(module.compiler.target_name, syntax)
+        self._compiler = compiler = module.compiler_for(target)
+        self._reader = reader or Reader(compiler.target_name, syntax)
         self._symbols = Symbols(module.info, module.layout)
-        self._faulting = not module.compiler.explicit_bounds
+        self._faulting = not compiler.explicit_bounds
 
     def function(self, index: int) -> FunctionListing:
         """The listing of function ``index``.
@@ -100,7 +99,7 @@ class Builder:
         module, symbols, reader = self._module, self._symbols, self._reader
         info = module.info
         defined = index - info.imported_funcs
-        record = module.compiler.record(defined)
+        record = self._compiler.record(defined)
         frame = FrameNames(record, reader, symbols.locals_of(index))
         listing = FunctionListing(
             index=index,
@@ -130,19 +129,6 @@ class Builder:
         listing.groups += _tables(record, listing)
         listing.spills, listing.reloads = naming.spills, naming.reloads
         return listing
-
-
-def _compiled_for(module: Module, target: str) -> Module:
-    """The same module for another target."""
-    from vibewasm.api.config import Config
-    from vibewasm.api.engine import Engine
-    from vibewasm.api.module import Module
-
-    config = module.engine.config
-    other = Config(
-        checked=config.checked, fuel=config.fuel, explicit_bounds=module.compiler.explicit_bounds, target=target
-    )
-    return Module(Engine(other), module.info.data)
 
 
 def _read(record: Record, reader: Reader) -> list[Item]:

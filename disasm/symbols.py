@@ -1,6 +1,6 @@
 """What the things in a module are called, and what lies where in the blocks that machine code reads.
 
-Offsets come from the layouts that the compiler and the runtime use (:mod:`vibewasm.instances.layout`,
+Offsets come from the layouts that the compiler and the runtime use (:mod:`vibewasm.instances.context`,
 :mod:`vibewasm.abi`); this file gives them words.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vibewasm.binary.module_info import ModuleInfo
-    from vibewasm.instances.layout import ContextLayout
+    from vibewasm.instances.context import ContextLayout
 
 #: What a pointer leads to: a kind of block, and what that one is called.
 Pointer = tuple[str, str]

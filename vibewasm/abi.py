@@ -95,6 +95,9 @@ TRAP_TOO_MANY_REFERENCES = 16
 #: A callback failed: an exception is pending on the Python side.
 HOST_FAILURE = 255
 
+#: A builtin that is called for the first time has its number told counted from here. No module has so many functions.
+FIRST_BUILTIN = 1 << 30
+
 #: Bits of the interrupt word: who asked.
 INTERRUPT_REQUEST = 1
 INTERRUPT_SIGNAL = 2

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import vibewasm as vw
-from vibewasm.api.engine import HOST
+from vibewasm.calls.process import HOST
 
 from .wasm import adder
 

@@ -12,7 +12,7 @@ from tests.binary.encode import signed, unsigned
 from vibewasm.backends import TARGETS
 from vibewasm.binary.decoder import decode
 from vibewasm.compiler import Compiler
-from vibewasm.instances.layout import ContextLayout
+from vibewasm.instances.context import ContextLayout
 
 GET = b"\x20"
 #: Opcodes of i32; those of i64 are 18 further.

@@ -11,7 +11,7 @@ from tests.wanted import or_skip
 from vibewasm.backends import TARGETS
 from vibewasm.binary.decoder import decode
 from vibewasm.compiler import Compiler
-from vibewasm.instances.layout import ContextLayout
+from vibewasm.instances.context import ContextLayout
 
 PROGRAMS = sorted((shared_folder() / "programs").glob("*/*.wasm"))
 

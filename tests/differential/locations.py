@@ -22,7 +22,7 @@ from vibewasm.compiler import Compiler, special
 from vibewasm.compiler.function import FunctionCompiler
 from vibewasm.compiler.special import Special
 from vibewasm.compiler.tables import SIGNATURES
-from vibewasm.instances.layout import ContextLayout
+from vibewasm.instances.context import ContextLayout
 from vibewasm.opcodes import TABLE
 
 LOCATIONS = ("register", "slot", "constant", "pinned local", "frame local", "flags")

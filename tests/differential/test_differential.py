@@ -24,7 +24,7 @@ from tests.spec.suite import PROJECT_ROOT
 from vibewasm.api.engine import default_engine
 from vibewasm.binary.decoder import decode
 from vibewasm.compiler import Compiler
-from vibewasm.instances.layout import ContextLayout
+from vibewasm.instances.context import ContextLayout
 from vibewasm.wat import wat2wasm
 
 SEED = 11

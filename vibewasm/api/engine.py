@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from os import uname
-
 from ..backends import TARGETS, backend
+from ..calls.process import HOST, run_code
 from ..errors import WasmError, not_copied
 from .config import Config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from ..runtime.adapters import Adapters
-    from ..runtime.code_memory import CodeMemory
     from ..runtime.observers import Observer
     from ..types import FuncType
-
-#: The processor that this process runs on.
-HOST = uname().machine
 
 
 class Engine:
@@ -115,7 +107,7 @@ class Engine:
                 check()
             except RuntimeError as error:
                 raise WasmError(str(error)) from None
-            backend(HOST).run_code = _run_code
+            backend(HOST).run_code = run_code
             _platform_checked = True
         return HOST
 
@@ -143,60 +135,12 @@ class Engine:
 
 
 _platform_checked = False
-#: What the process has one of, by name, once it was asked for. Two threads may make the first one at the same time, but
-#: ``setdefault`` is atomic: both go on with the same, and the other one is dropped before anything refers to it.
-_ones: dict[str, Any] = {}
-_shared_adapters: Adapters | None = None
-_shared_memory: CodeMemory | None = None
-_default: Engine | None = None
+_default: list[Engine] = []
 
 
 def default_engine() -> Engine:
     """The engine with default settings that :func:`vibewasm.instantiate` uses."""
-    global _default
-    if _default is None:
-        _default = _ones.setdefault("engine", Engine())
-    return _default
-
-
-def stub_memory() -> CodeMemory:
-    """Where stubs and adapters are published. They depend on signatures at most, so all engines of a process share
-    them.
-    """
-    global _shared_memory
-    if _shared_memory is None:
-        from ..runtime import faults
-        from ..runtime.code_memory import CodeMemory
-
-        memory = _ones.setdefault("memory", CodeMemory(traps=False))
-        # Nobody may run code from here before the handler is there, so each thread sees to it.
-        faults.install(backend(HOST).stubs.fault_handler, memory)
-        _shared_memory = memory
-    return _shared_memory
-
-
-def _run_code(code: bytes) -> int:
-    """The result of machine code of ``u64 f(void)`` that asks the processor for its extensions, or 0 where the
-    environment says to use none: ``VIBEWASM_CPU=baseline``.
-    """
-    from os import environ
-
-    from ..runtime.ffi import CFUNCTYPE, c_uint64
-
-    chosen = environ.get("VIBEWASM_CPU", "native")
-    if chosen == "baseline":
-        return 0
-    if chosen != "native":
-        raise WasmError(f"VIBEWASM_CPU is {chosen!r}; it has to be 'native' or 'baseline'")
-    result: int = CFUNCTYPE(c_uint64)(stub_memory().publish(code))()
-    return result
-
-
-def adapters() -> Adapters:
-    """The machine code between Python and wasm."""
-    global _shared_adapters
-    if _shared_adapters is None:
-        from ..runtime.adapters import Adapters
-
-        _shared_adapters = _ones.setdefault("adapters", Adapters(stub_memory(), backend(HOST).stubs))
-    return _shared_adapters
+    if not _default:
+        # Two threads may come here at once: both go on with the first one in the list.
+        _default.append(Engine())
+    return _default[0]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ..binary.module_info import FUNC
+from ..calls.area import AREA_CELLS, DUE, Area, current
 from ..calls.fast import fast_call
+from ..calls.process import adapters
 from ..calls.values import MASK32, cell_count, from_bits, from_cells, prefixed, signature, to_cells
 from ..errors import WasmError
 from ..runtime.calls import argument
 from ..types import F32, FUNCREF, I32, V128, FuncType, type_name
-from .engine import adapters
-from .store import AREA_CELLS, DUE, Area, Extern, Store, current
+from .store import Extern, Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

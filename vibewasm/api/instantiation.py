@@ -5,11 +5,11 @@ does when the imports are there and have been checked.
 from __future__ import annotations
 
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
-from ..calls.values import MASK64
+from ..calls.process import adapters
+from ..instances.context import fill
 from ..runtime.blocks import Block
-from ..runtime.context import CTX_HANDLE, CTX_MEMORY_BASE, CTX_MEMORY_DESCRIPTOR, CTX_STORE, RECORD_SIZE
-from ..types import V128
-from .engine import Engine, adapters, default_engine
+from ..runtime.context import RECORD_SIZE
+from .engine import Engine, default_engine
 from .func import Func
 from .instance import Exports, Instance
 from .module import Module
@@ -126,7 +126,7 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     instance._records_address = instance._records_block.address
     instance._records = instance._records_block.cells
     instance.exports = Exports(instance)
-    _fill_context(instance)
+    fill(instance)
     # From here on code of the instance may run: through a table that is not its own even if what follows fails.
     store._add_instance(instance)
     if info.global_inits or info.elements or info.datas:
@@ -159,84 +159,6 @@ def _make_memories_and_tables(instance: Instance) -> None:
         instance._tables.append(Table(store, table_type))
     if info.memories or info.tables or info.datas or info.elements:
         store._install_builtins()
-
-
-def _fill_context(instance: Instance) -> None:
-    """Write everything into the context but the values of the instance's own globals, and make the function records."""
-    store, module = instance.store, instance.module
-    info, layout, cells = module.info, module.layout, instance._cells
-    cells[CTX_STORE >> 3] = store._block.address
-    cells[CTX_HANDLE >> 3] = len(store._instances)
-    if instance._memories:
-        first = instance._memories[0]._linear
-        cells[CTX_MEMORY_BASE >> 3] = first.base
-        cells[CTX_MEMORY_DESCRIPTOR >> 3] = first.descriptor
-    at = layout.memories >> 3
-    for memory in instance._memories:
-        cells[at] = memory._linear.descriptor
-        at += 1
-    at = layout.tables >> 3
-    for table in instance._tables:
-        cells[at] = table._descriptor.address
-        at += 1
-    type_id = store.engine._type_id
-    type_ids = [type_id(type_) for type_ in info.types]
-    at = layout.types >> 3
-    for number in type_ids:
-        cells[at] = number
-        at += 1
-    at = layout.imported_funcs >> 3
-    for func in instance._imported_funcs:
-        cells[at] = func._address
-        at += 1
-    for index in range(info.imported_globals):
-        imported = instance._globals[index]
-        assert imported is not None
-        at = layout.global_(index) >> 3
-        if layout.global_by_pointer(index):
-            cells[at] = imported._address
-        else:
-            set_global(cells, at, info.globals[index].content.code, imported.raw)
-    _fill_slots(instance)
-    _fill_records(instance, type_ids)
-
-
-def _fill_slots(instance: Instance) -> None:
-    """Let calls lead to the machine code of functions, or to the stubs that have them compiled."""
-    module = instance.module
-    if module.info.bodies:
-        lazy = adapters().lazy
-        at = module.layout.slots >> 3
-        cells = instance._cells
-        for defined, address in enumerate(module._addresses):
-            cells[at + defined] = address or lazy(defined)
-
-
-def _fill_records(instance: Instance, type_ids: list[int]) -> None:
-    """Make the records of functions that may be referred to, and write their addresses to the context."""
-    info, cells, records = instance.module.info, instance._cells, instance._records
-    imported = info.imported_funcs
-    slots = instance.module.layout.slots >> 3
-    refs = instance.module.layout.refs >> 3
-    context = instance._address
-    types = info.func_type_indices
-    for index, dense in info.declared_refs.items():
-        if index < imported:
-            cells[refs + dense] = instance._imported_funcs[index]._address
-            continue
-        defined = index - imported
-        at = 4 * dense
-        records[at] = cells[slots + defined]
-        records[at + 1] = context
-        records[at + 2] = type_ids[types[index]] | defined << 32
-        cells[refs + dense] = instance._records_address + RECORD_SIZE * dense
-
-
-def set_global(cells: memoryview, at: int, code: int, bits: int) -> None:
-    """Write the value of a global of type ``code`` to a context's cells."""
-    cells[at] = bits & MASK64
-    if code == V128:
-        cells[at + 1] = bits >> 64
 
 
 def _start_function(instance: Instance, index: int) -> Func:

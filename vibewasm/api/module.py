@@ -6,13 +6,14 @@ import os
 from _thread import RLock
 
 from .. import load
-from ..backends import backend
+from ..backends import TARGETS, backend
 from ..binary.decoder import decode
 from ..binary.module_info import FUNC, MEMORY, TABLE
+from ..calls.process import HOST
 from ..errors import not_copied
-from ..instances.layout import ContextLayout
+from ..instances.context import ContextLayout
 from ..runtime.code_memory import CodeMemory
-from .engine import HOST, Engine
+from .engine import Engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -230,17 +231,32 @@ class Module:
         """The compiler of this module's functions. It is not for several threads at once."""
         compiler = self._compiler
         if compiler is None:
-            config = self.engine.config
-            compiler = self._compiler = _compiler_class(self.engine.target)(
-                self.info,
-                self.layout,
-                checked=config.checked,
-                fuel=config.fuel,
-                # Finding out what the engine has to do takes a while, and matters to memories only.
-                explicit_bounds=bool(self.info.memories) and self.engine.explicit_bounds,
-                target=self.engine.target,
-            )
+            compiler = self._compiler = self._new_compiler(self.engine.target)
         return compiler
+
+    def compiler_for(self, target: str | None) -> Compiler:
+        """A compiler of this module's functions for a processor; ``None`` for the one that the engine compiles for.
+
+        Raises:
+            ValueError: there is no such target.
+        """
+        if target is None or target == self.engine.target:
+            return self.compiler
+        if target not in TARGETS:
+            raise ValueError(f"there is no target {target!r}; this version compiles for {', '.join(TARGETS)}")
+        return self._new_compiler(target)
+
+    def _new_compiler(self, target: str) -> Compiler:
+        config = self.engine.config
+        return _compiler_class(target)(
+            self.info,
+            self.layout,
+            checked=config.checked,
+            fuel=config.fuel,
+            # Finding out what the engine has to do takes a while, and matters to memories only.
+            explicit_bounds=bool(self.info.memories) and self.engine.explicit_bounds,
+            target=target,
+        )
 
     def _guard(self) -> RLock:
         """The lock for compiling. A fork may have copied it while another thread held it, so a child makes its own."""
@@ -271,9 +287,9 @@ class Module:
 
     def _announce(self, published: list[tuple[int, int, int]]) -> None:
         """Tell profilers and debuggers of defined functions: number, address and size of each."""
+        from ..calls.process import stub_memory
         from ..names import escaped
         from ..runtime.observers import tell_of_stubs
-        from .engine import stub_memory
 
         imported = self.info.imported_funcs
         functions = [

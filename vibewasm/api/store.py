@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from _thread import _local
-
+from ..abi import FIRST_BUILTIN
+from ..calls.area import AREA_CELLS, DUE, Area, current
+from ..calls.process import adapters
 from ..errors import Interrupted, LinkError, WasmError, not_copied
 from ..runtime import faults
 from ..runtime.blocks import Block
@@ -31,7 +32,7 @@ from ..runtime.context import (
 )
 from ..runtime.ffi import c_uint64
 from ..types import EXTERNREF, FUNCREF
-from .engine import Engine, adapters
+from .engine import Engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,13 +55,8 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-#: Cells from which calls take their arguments, where they do not do so the fast way.
-AREA_CELLS = 2048
 #: Cells of each of the blocks that areas of fast calls are cut from.
 _FAST_CELLS = 512
-
-#: Where a builtin is called for the first time, its number is told counted from here. No module has so many functions.
-FIRST_BUILTIN = 1 << 30
 
 
 class Extern:
@@ -82,39 +78,6 @@ class Extern:
         @property
         def type(self) -> ExternType:
             """Its type."""
-
-
-class _Thread(_local):
-    """The calling thread's ``token``. No two threads ever have the same one, while thread numbers are used again."""
-
-    token: object
-
-    def __init__(self) -> None:
-        self.token = object()
-
-
-#: Whose thread this is.
-current = _Thread()
-
-
-#: Stands in a store's state where the right to start a call does: first let go of objects that wasm code does not hold.
-DUE = object()
-
-
-class Area:
-    """A block of cells with a view for each numeric type."""
-
-    __slots__ = ("address", "cells", "used", "views")
-
-    def __init__(self, size: int) -> None:
-        block = Block(8 * size)
-        data = block.bytes
-        self.address = block.address
-        self.cells = block.cells
-        #: (view, items per cell) of i32, i64, f32 and f64: the index is the type's code.
-        self.views = ((data.cast("i"), 2), (data.cast("q"), 1), (data.cast("f"), 2), (data.cast("d"), 1))
-        #: Cells that are in use.
-        self.used = 0
 
 
 class Store:
@@ -547,6 +510,21 @@ class Store:
             instance = self._by_context[record[RECORD_CTX >> 3]]
             func = Func._of_instance(instance, record[RECORD_TYPE >> 3] >> 32, address)
         return func
+
+    def _address_of(self, value: object) -> int:
+        """Address of the record of a function of this store, given as a value of type funcref.
+
+        Raises:
+            TypeError, ValueError: it is none; see :func:`vibewasm.calls.values.to_bits` about the messages.
+        """
+        from ..calls.values import kind_of
+        from .func import Func
+
+        if not isinstance(value, Func):
+            raise TypeError(f"wants a vibewasm.Func or None, not {kind_of(value)}")
+        if value.store is not self:
+            raise ValueError("wants a function of the same store, not one of another store")
+        return value._address
 
     # -- externref --------------------------------------------------------------------------------------------------
 

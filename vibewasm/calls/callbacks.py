@@ -16,13 +16,13 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as struct_error
 
-from ..api.engine import adapters
 from ..errors import WasmError
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
 from ..runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE, TRAP_TOO_MANY_REFERENCES
 from ..runtime.ffi import CFUNCTYPE
 from ..types import EXTERNREF, F32, F64, I32, I64, V128
+from .process import adapters
 from .values import NUMBER_FORMATS, cell_count, from_bits, from_cells, prefixed, signature, to_cells
 
 TYPE_CHECKING = False

@@ -9,9 +9,9 @@ goes the general way (:meth:`Func._call_general`).
 
 from __future__ import annotations
 
-from ..api.store import DUE, current
 from ..runtime.calls import argument
 from ..types import F64
+from .area import DUE, current
 from .values import signature
 
 TYPE_CHECKING = False

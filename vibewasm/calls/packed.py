@@ -9,8 +9,8 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as struct_error
 
-from ..api.store import AREA_CELLS, current
 from ..runtime.calls import argument
+from .area import AREA_CELLS, current
 from .values import NUMBER_FORMATS, signature
 
 TYPE_CHECKING = False

@@ -39,7 +39,7 @@ def cell_count(codes: Sequence[int]) -> int:
     return len(codes) + codes.count(V128)
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """The value and its class, for an error message."""
     from ..arguments import shown
 
@@ -61,7 +61,7 @@ def _int_bits(value: object, bits: int) -> int:
 
             number = index(value)  # type: ignore[arg-type]  # what is no integer raises TypeError: that is the check
     except TypeError:
-        raise TypeError(f"wants an int, not {_kind(value)}") from None
+        raise TypeError(f"wants an int, not {kind_of(value)}") from None
     if not -(1 << bits - 1) <= number < 1 << bits:
         from ..arguments import number as in_full
 
@@ -79,7 +79,7 @@ def _float_bits(value: object, single: bool) -> int:
             return c_uint32.from_buffer(c_float(value)).value  # type: ignore[arg-type]  # checked by ctypes
         return c_uint64.from_buffer(c_double(value)).value  # type: ignore[arg-type]  # checked by ctypes
     except TypeError:
-        raise TypeError(f"wants a number, not {_kind(value)}") from None
+        raise TypeError(f"wants a number, not {kind_of(value)}") from None
     except OverflowError:
         raise OverflowError("wants a number, not an int that is too large for any float") from None
 
@@ -106,13 +106,7 @@ def to_bits(store: Store, code: int, value: object) -> int:
     if code == EXTERNREF:
         return store._handle_of(value)
     if code == FUNCREF:
-        from ..api.func import Func
-
-        if not isinstance(value, Func):
-            raise TypeError(f"wants a vibewasm.Func or None, not {_kind(value)}")
-        if value.store is not store:
-            raise ValueError("wants a function of the same store, not one of another store")
-        return value._address
+        return store._address_of(value)
     raise TypeError(f"is of a reference type ({code}) that Python code cannot make values of")
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..backends import Backend
     from ..backends.contract import Calls
     from ..binary.module_info import ModuleInfo
-    from ..instances.layout import ContextLayout
+    from ..instances.context import ContextLayout
     from .calls import Moves
     from .record import Record, Recording
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from struct import Struct
 
-from ..api.engine import HOST
-from ..api.store import FIRST_BUILTIN
+from ..abi import FIRST_BUILTIN
 from ..backends import backend
+from ..calls.process import HOST, adapters, stub_memory
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
 from ..runtime.context import CELL_BUILTINS, CELL_FAILED, HOST_FAILURE, RECORD_SIZE
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from ..api.store import Store
 
-#: By number: signature of the instruction's immediates and operands, then the function of :mod:`vibewasm.instances.bulk` that
-#: does it. One with a result returns it, the others a trap's number. The compiler emits these numbers.
+#: By number: signature of the instruction's immediates and operands, then the function of :mod:`.bulk` that does it.
+#: One with a result returns it, the others a trap's number. The compiler emits these numbers.
 BUILTINS = (
     ("ii:i", "memory_grow"),
     ("iiiii:", "memory_init"),
@@ -44,8 +44,6 @@ class _Entries:
     __slots__ = ("calls", "lazy")
 
     def __init__(self) -> None:
-        from ..api.engine import stub_memory
-
         stubs = backend(HOST).stubs
         base = stub_memory().publish(stubs.lazy_table(FIRST_BUILTIN, len(BUILTINS)))
         #: By number: what a record's code is at first.
@@ -79,7 +77,6 @@ class Builtins:
 
     def make(self, store: Store, number: int) -> int:
         """Make a builtin, and return the address of code that calls it with the arguments where they are."""
-        from ..api.engine import adapters, stub_memory
         from . import bulk
 
         signature, name = BUILTINS[number]

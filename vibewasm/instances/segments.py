@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..api.instantiation import set_global
 from ..traps import TRAPS, Trap
 from .bulk import MEMORY_OUT_OF_BOUNDS, table_init
 from .constants import evaluate
+from .context import set_global
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,42 @@
+"""What calls take their cells from, and whose calls they are."""
+
+from __future__ import annotations
+
+from _thread import _local
+
+from ..runtime.blocks import Block
+
+#: Cells from which calls take their arguments, where they do not do so the fast way.
+AREA_CELLS = 2048
+
+
+class _Thread(_local):
+    """The calling thread's ``token``. No two threads ever have the same one, while thread numbers are used again."""
+
+    token: object
+
+    def __init__(self) -> None:
+        self.token = object()
+
+
+#: Whose thread this is.
+current = _Thread()
+
+#: Stands in a store's state where the right to start a call does: first let go of objects that wasm code does not hold.
+DUE = object()
+
+
+class Area:
+    """A block of cells with a view for each numeric type."""
+
+    __slots__ = ("address", "cells", "used", "views")
+
+    def __init__(self, size: int) -> None:
+        block = Block(8 * size)
+        data = block.bytes
+        self.address = block.address
+        self.cells = block.cells
+        #: (view, items per cell) of i32, i64, f32 and f64: the index is the type's code.
+        self.views = ((data.cast("i"), 2), (data.cast("q"), 1), (data.cast("f"), 2), (data.cast("d"), 1))
+        #: Cells that are in use.
+        self.used = 0
