@@ -14,7 +14,7 @@ import pytest
 from tests.disasm import golden
 from vibewasm.backends import TARGETS
 from vibewasm.cli import main
-from vibewasm.disasm.explorer import answers as explore_module
+from vibewasm.disasm.explorer import answers
 from vibewasm.disasm.explorer.answers import MOST_CODE, MOST_TEXT, Explorer
 from vibewasm.disasm.explorer.server import ExploreServer
 from vibewasm.disasm.html import examples
@@ -110,7 +110,7 @@ def test_what_is_too_large_is_refused() -> None:
 
 
 def test_compiling_that_takes_too_long_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explore_module, "MOST_SECONDS", -1.0)
+    monkeypatch.setattr(answers, "MOST_SECONDS", -1.0)
     assert "took more than" in answer("(module (func))")["error"]["message"]
 
 
