@@ -50,15 +50,16 @@ NAMES = {
 #: What may be loaded to instantiate a small module and call it. Each module takes as long as compiling fifty
 #: instructions, and a fast start is what the engine is for: add what cannot wait until it is met.
 STARTED_WITH = """
-    backends backends.abi backends.assembly backends.choices backends.convention backends.operand
+    abi errors loading opcodes types
+    api api.config api.engine api.func api.instance api.instantiation api.module api.store
+    backends backends.assembly backends.choices backends.convention backends.operand
     binary binary.decoder binary.leb128 binary.module_info binary.sections binary.support binary.validate
-    calls
+    calls calls.area calls.fast calls.process calls.values
     compiler compiler.blocks compiler.errors compiler.function compiler.handlers compiler.labels compiler.locals
     compiler.module compiler.tables
-    config engine errors func instance instantiation layout module opcodes
+    instances instances.context
     runtime runtime.adapters runtime.blocks runtime.calls runtime.code_memory runtime.context runtime.faults
     runtime.ffi runtime.os_linux
-    store types values
 """.split()
 #: The same of the backend that runs. What another backend loads is not counted here.
 STARTED_WITH_OF = {
