@@ -1,9 +1,8 @@
 """The house keeps its shape: what may import what, no circle over several rooms, no file that has become two things.
 
-A room is a folder; files that stand directly in ``vibewasm/`` are the ground floor, on which all others stand. Imports are
-read from the source: those at the top of a file and those inside functions count alike, and only what stands under
-``TYPE_CHECKING`` does not, since it never runs. Run this file to see which room imports which:
-``python -m tests.test_house``.
+A room is a folder; files that stand directly in ``vibewasm/`` are the ground floor, on which all others stand. Imports
+are read from the source: those at the top of a file and those inside functions count alike, and only what stands under
+``TYPE_CHECKING`` does not, since it never runs. ``python -m tests.test_house`` prints which room imports which.
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ def imports(module: str) -> set[str]:
     package = module.split(".")
     if path.name != "__init__.py":
         package.pop()
-    found = set()
+    found: set[str] = set()
     for node in _running(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
