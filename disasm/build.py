@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vibewasm.compiler.record import Record
+    from vibewasm.compiler.modes.recording import Record
     from vibewasm.module import Module
 
     from .naming import Item

@@ -10,14 +10,12 @@ functions.
 
 from __future__ import annotations
 
+from .backends.abi import CTX_HEADER
 from .types import V128
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .binary.module_info import ModuleInfo
-
-#: Size in bytes of the fixed header: store block, memory 0 base, memory 0 descriptor, instance handle.
-HEADER_SIZE = 32
 
 
 class ContextLayout:
@@ -42,7 +40,7 @@ class ContextLayout:
     )
 
     def __init__(self, info: ModuleInfo) -> None:
-        self.memories = HEADER_SIZE
+        self.memories = CTX_HEADER
         self.tables = self.memories + 8 * len(info.memories)
         self.types = self.tables + 8 * len(info.tables)
         self.imported_funcs = self.types + 8 * len(info.types)

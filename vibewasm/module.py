@@ -16,7 +16,7 @@ from .runtime.code_memory import CodeMemory
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .compiler import Compiler
-    from .compiler.record import Record
+    from .compiler.modes.recording import Record
     from .disasm.model import ModuleListing
     from .engine import Engine
     from .extern_types import ExportType, ExternType, ImportType

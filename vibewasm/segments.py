@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .bulk import MEMORY_OUT_OF_BOUNDS, table_init
+from .backends.abi import TRAP_MEMORY_OUT_OF_BOUNDS
+from .bulk import table_init
 from .constants import evaluate
 from .instantiation import set_global
 from .traps import TRAPS, Trap
@@ -55,7 +56,7 @@ def apply_data(instance: Instance, index: int, data: Data) -> None:
         end = offset + len(source)
         if end > len(view):
             where = f"data segment {index} ({offset} to {end} in a memory of {len(view)} bytes)"
-            raise _trap(MEMORY_OUT_OF_BOUNDS, where)
+            raise _trap(TRAP_MEMORY_OUT_OF_BOUNDS, where)
         view[offset:end] = source
         instance._datas[index] = source[:0]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from struct import Struct
 
 from .. import OutOfReach
-from ..abi import CTX_STORE, STORE_FUEL, STORE_INTERRUPT, STORE_POLL_STUB
+from ..abi import CTX_STORE, STORE_FUEL, STORE_INTERRUPT, STORE_POLL_STUB, TRAP_INVARIANT
 from ..operand import CONSTANT, FLAGS, REGISTER, Operand
 from . import asm
 from .conditions import COMPARE_AND_BRANCH, TEST_AND_BRANCH, invert, tested, zero
@@ -231,4 +231,4 @@ def set_fuel(code: bytearray, site: int, amount: int) -> None:
 
 def check_zero_extended(reg: int, scratch: int) -> bytes:
     """Code that traps unless the upper half of ``reg`` is zero; for checked mode."""
-    return asm.shift_ri(asm.LSR, 1, SCRATCH, reg, 32) + asm.cbz(1, SCRATCH, 8) + asm.udf(15)
+    return asm.shift_ri(asm.LSR, 1, SCRATCH, reg, 32) + asm.cbz(1, SCRATCH, 8) + asm.udf(TRAP_INVARIANT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..abi import TRAP_INTEGER_OVERFLOW
+from ..abi import TRAP_BAD_CONVERSION, TRAP_INTEGER_OVERFLOW
 from ..operand import F32, F64, I32, I64, Operand
 from . import asm
 from .regs import FLOAT_SCRATCH2
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     Rule = Callable[..., Operand]
 
 #: The trap of a NaN that is converted.
-TRAP_BAD_CONVERSION = 8
 
 #: Bits of floats as f32 and f64, indexed by "double".
 _TWO_TO_63 = (0x5F000000, 0x43E0000000000000)

@@ -14,6 +14,7 @@ from ..abi import (
     TABLE_BASE,
     TABLE_LENGTH,
     TRAP_MEMORY_OUT_OF_BOUNDS,
+    TRAP_TABLE_OUT_OF_BOUNDS,
 )
 from ..operand import CONSTANT, F32, F64, I32, I64, REFERENCE, Operand, is_float, register
 from . import asm
@@ -21,8 +22,6 @@ from .addresses import at
 from .encoding import arithmetic_immediate
 from .regs import CONTEXT, MEMORY_BASE, SCRATCH, SCRATCH2, ZR
 from .selection import Selection
-
-TRAP_TABLE_OUT_OF_BOUNDS = 3
 
 #: Loads: the type of the result, and the operation.
 _LOADS = {

@@ -11,6 +11,7 @@ from ..abi import (
     STORE_FUEL,
     STORE_INTERRUPT,
     STORE_POLL_STUB,
+    TRAP_INVARIANT,
 )
 from ..operand import CONSTANT, FLAGS, REGISTER, Operand
 from . import asm
@@ -166,4 +167,4 @@ def check_zero_extended(reg: int, scratch: int) -> bytes:
     """Code that traps unless the upper half of ``reg`` is zero; for checked mode."""
     code = asm.mov_rr(1, scratch, reg)
     code += asm.shift_ri(asm.SHR, 1, scratch, 32)
-    return code + asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(15)
+    return code + asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(TRAP_INVARIANT)

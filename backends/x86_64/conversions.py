@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..abi import TRAP_INTEGER_OVERFLOW
+from ..abi import TRAP_BAD_CONVERSION, TRAP_INTEGER_OVERFLOW
 from ..operand import F32, F64, I32, I64, Operand
 from . import asm
 from .selection import Selection
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     Rule = Callable[..., Operand]
 
 #: The trap of a NaN that is converted, as `ud1` carries it.
-TRAP_BAD_CONVERSION = 8
 
 #: Bits of powers of two as f32 and f64, indexed by "double".
 _MINUS_TWO_TO_31 = (0xCF000000, 0xC1E0000000000000)

@@ -44,9 +44,10 @@ from tests.fuzz.parts import (
     CODE,
 )
 from vibewasm.opcodes import TABLE as OPCODES
+from vibewasm.opcodes import Row
 
 
-def _same(key: Callable[[tuple[int, str, str, str | None, str | None, str]], object]) -> dict[int, list[int]]:
+def _same(key: Callable[[Row], object]) -> dict[int, list[int]]:
     groups: dict[object, list[int]] = defaultdict(list)
     for row in OPCODES:
         groups[key(row)].append(row[0])
@@ -276,7 +277,7 @@ def pad_numbers(mutant: Mutant) -> bool:
     chosen = body.instructions[place]
     code = chosen.code
     start = len(Body(body.locals, body.instructions[:place]).encode())
-    opcode = bytes([code]) if code < 0x100 else bytes([code >> 12]) + _padded(rng, uleb(code & 0xFFF), 5)
+    opcode = bytes([code]) if code < 0x100 else bytes([code >> 32]) + _padded(rng, uleb(code & 0xFFFFFFFF), 5)
     numbers = b""
     for kind, value in zip(KINDS[code], chosen.immediates, strict=True):
         if kind in ("i32", "block", "heap"):

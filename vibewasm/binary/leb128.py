@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from ..errors import DecodeError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 def u32(data: bytes, pos: int) -> tuple[int, int]:
     """An unsigned 32-bit integer: at most five bytes.
@@ -57,7 +61,7 @@ def u64(data: bytes, pos: int) -> tuple[int, int]:
     return result | byte << 63, pos + 1
 
 
-def signed(data: bytes, pos: int, bits: int) -> tuple[int, int]:
+def signed(data: Sequence[int], pos: int, bits: int) -> tuple[int, int]:
     """A signed integer of ``bits`` bits (7, 32, 33 or 64).
 
     Raises:

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 from ..errors import DecodeError
-from ..types import EXTERNREF, FUNCREF, V128, VALUE_TYPES
+from ..types import V128, V128_BYTE, VALUE_TYPES
 from .leb128 import signed
-from .support import unsupported
+from .support import BUILT, unsupported
 
-#: Abstract heap types of later proposals: the proposal, and the text format's word for the type.
-_LATER_HEAP_TYPES = {
-    0x69: ("exceptions", "exn"),
-    0x6A: ("gc", "array"),
-    0x6B: ("gc", "struct"),
-    0x6C: ("gc", "i31"),
-    0x6D: ("gc", "eq"),
-    0x6E: ("gc", "any"),
-    0x71: ("gc", "none"),
-    0x72: ("gc", "noextern"),
-    0x73: ("gc", "nofunc"),
-    0x74: ("exceptions", "noexn"),
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Abstract heap types by the text format's word for them: the byte, and the proposal where it is not built.
+HEAP_TYPES = {
+    "func": (0x70, ""),
+    "extern": (0x6F, ""),
+    "any": (0x6E, "gc"),
+    "eq": (0x6D, "gc"),
+    "i31": (0x6C, "gc"),
+    "struct": (0x6B, "gc"),
+    "array": (0x6A, "gc"),
+    "exn": (0x69, "exceptions"),
+    "noexn": (0x74, "exceptions"),
+    "nofunc": (0x73, "gc"),
+    "noextern": (0x72, "gc"),
+    "none": (0x71, "gc"),
 }
+#: What a reference to a heap type begins with that is no abstract one.
+MAYBE_NULL, NOT_NULL = 0x63, 0x64
 
-_MAYBE_NULL = 0x63
-_NOT_NULL = 0x64
-_ABSTRACT = {0x70: FUNCREF, 0x6F: EXTERNREF}
+_ABSTRACT = {byte: VALUE_TYPES[byte] for byte, feature in HEAP_TYPES.values() if not feature}
+_LATER_HEAP_TYPES = {byte: (feature, word) for word, (byte, feature) in HEAP_TYPES.items() if feature}
 #: Bytes that a reference type begins with.
-_REFERENCES = frozenset((*_ABSTRACT, *_LATER_HEAP_TYPES, _MAYBE_NULL, _NOT_NULL))
+_REFERENCES = frozenset((*_ABSTRACT, *_LATER_HEAP_TYPES, MAYBE_NULL, NOT_NULL))
 
 
-def value_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[int, int]:
+def begins_type(byte: int) -> bool:
+    """Whether a value type, of a proposal to come or not, begins with this byte."""
+    return byte in VALUE_TYPES or byte == V128_BYTE or byte in _REFERENCES
+
+
+def value_type(data: Sequence[int], pos: int, features: frozenset[str] = BUILT) -> tuple[int, int]:
     """The engine's code of a value type.
 
     Raises:
@@ -39,7 +51,7 @@ def value_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[int, in
     code = VALUE_TYPES.get(byte)
     if code is not None:
         return code, pos + 1
-    if byte == 0x7B:
+    if byte == V128_BYTE:
         if "simd" not in features:
             raise unsupported("simd", "v128", pos)
         return V128, pos + 1
@@ -48,7 +60,7 @@ def value_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[int, in
     raise DecodeError(f"malformed value type {byte:#04x}", pos)
 
 
-def reference_type(data: bytes, pos: int) -> tuple[int, int]:
+def reference_type(data: Sequence[int], pos: int) -> tuple[int, int]:
     """The engine's code of a reference type.
 
     Raises:
@@ -59,10 +71,10 @@ def reference_type(data: bytes, pos: int) -> tuple[int, int]:
     code = _ABSTRACT.get(byte)
     if code is not None:
         return code, pos + 1
-    if byte == _MAYBE_NULL:
+    if byte == MAYBE_NULL:
         # (ref null func) and (ref null extern) are the long way to write funcref and externref.
         return heap_type(data, pos + 1)
-    if byte == _NOT_NULL:
+    if byte == NOT_NULL:
         raise unsupported("function-references", "non-nullable reference", pos)
     if byte in _LATER_HEAP_TYPES:
         feature, word = _LATER_HEAP_TYPES[byte]
@@ -70,7 +82,7 @@ def reference_type(data: bytes, pos: int) -> tuple[int, int]:
     raise DecodeError(f"malformed reference type {byte:#04x}", pos)
 
 
-def heap_type(data: bytes, pos: int) -> tuple[int, int]:
+def heap_type(data: Sequence[int], pos: int) -> tuple[int, int]:
     """A heap type, as the engine's code of the nullable reference to it.
 
     Raises:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..opcodes import BY_CODE, natural_alignment
+from ..later import not_in_table
+from ..opcodes import BY_CODE, PREFIXES, codes_with, name_of, natural_alignment, prefixed
 from .binary_reader import BinaryReader
 from .quoting import float_text
 
@@ -10,8 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_BLOCKS = frozenset(("block", "loop", "if"))
-_PREFIXES = frozenset((0xFB, 0xFC, 0xFD, 0xFE))
+_BLOCKS = frozenset(map(name_of, codes_with("opens")))
 _END, _ELSE, _SELECT = "end", "else", "select"
 
 #: Deeper blocks are not indented further, or text would grow with the square of the depth.
@@ -104,12 +104,12 @@ class CodeWriter(BinaryReader):
     def _opcode(self) -> tuple[str, str]:
         start = self.position
         code = self.byte()
-        if code in _PREFIXES:
-            code = code << 12 | self.u32()
+        if code in PREFIXES:
+            code = prefixed(code, self.u32())
         row = BY_CODE.get(code)
         if row is None:
             self.position = start + 1
-            raise self.error(f"illegal opcode {self.data[start : start + 2].hex(' ')}, or one that is not built yet")
+            raise self.error(not_in_table(code)[0])
         return row[1], row[2]
 
     def _immediates(self, word: str, kinds: str, depth: int) -> str:

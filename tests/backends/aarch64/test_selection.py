@@ -30,26 +30,17 @@ from vibewasm.backends.operand import (
     register,
     slot,
 )
-from vibewasm.compiler.function import simplify
-from vibewasm.compiler.tables import COMPARES, KINDS, LOAD, SIGNATURES, STORE
-from vibewasm.opcodes import TABLE, name_of
+from vibewasm.compiler.choices import simplify
+from vibewasm.compiler.instructions import COMPARES, KINDS, LOAD, STORE
+from vibewasm.opcodes import SIGNATURES, TABLE, codes_with, name_of
 
 from .judges import disassemble
 
 SIMPLE = [
-    (code, name)
-    for code, name, immediates, operands, results, _ in TABLE
-    if not immediates and operands and results and (code < 256 or 0xFC000 <= code < 0xFC008)
+    (code, name) for code, name, immediates, operands, results, *_ in TABLE if not immediates and operands and results
 ]
 #: Instructions whose second operand may be an immediate.
-WITH_IMMEDIATE = [
-    (code, name)
-    for code, name in SIMPLE
-    if name[:3] in ("i32", "i64")
-    and len(SIGNATURES[code][0]) == 2
-    and name[4:7] not in ("div", "rem", "rot")
-    and "." in name
-]
+WITH_IMMEDIATE = [(code, name) for code, name in SIMPLE if code in codes_with("immediate")]
 ACCESSES = [(code, name) for code, name, *_ in TABLE if code < 256 and KINDS[code] in (LOAD, STORE)]
 BIG = {I32: 0x89ABCDEF, I64: 0x123456789ABCDEF0, F32: 0x40490FDB, F64: 0x400921FB54442D18}
 #: Frame offsets near, and out of reach of one instruction.

@@ -1,25 +1,39 @@
 """Code that cannot be reached: validated, not compiled (core specification, appendix "Validation Algorithm").
 
 After an unconditional branch the operand stack is polymorphic: an operand below what the dead code itself pushed may
-be of any type. So
-dead code has a type stack of its own here, driven by the opcode table; it ends at the ``end`` or ``else`` of the
-block in
-which it began, which is left for the compiler.
+be of any type. So dead code has a type stack of its own here, driven by the opcode table; it ends at the ``end`` or
+``else`` of the block in which it began, which is left for the compiler.
+
+An instruction whose operands and results are fixed, and whose immediates are of the kinds that
+:func:`~..immediates.check_immediate` knows, needs nothing here; the others have a rule each in :data:`RULES`.
 """
 
 from __future__ import annotations
 
-from ..backends.operand import I32, REFERENCE
-from ..opcodes import BY_CODE
-from ..types import FUNCREF
-from .errors import BodyFault, type_mismatch
-from .labels import IF, LOOP
-from .tables import SIGNATURES
+from ...backends.operand import I32, REFERENCE
+from ...opcodes import BY_CODE, CODE, SIGNATURES
+from ...types import FUNCREF
+from ..immediates import (
+    block_type,
+    call_indirect_immediates,
+    check_immediate,
+    heap_type,
+    read_opcode,
+    read_unsigned,
+    select_type,
+    table_copy_immediates,
+    table_init_immediates,
+)
+from ..index_spaces import declared_reference, function_type, global_at, table_type, type_at
+from ..state import ELSE, IF, LOOP, BodyFault, Compilation, type_mismatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .function import FunctionCompiler
+    from collections.abc import Callable
 
+    from ..state import Types
+
+_END = CODE["end"]
 #: The type of an operand that dead code takes from below what it pushed: it fits everything.
 UNKNOWN = -1
 
@@ -29,9 +43,7 @@ class _Block:
 
     __slots__ = ("height", "opcode", "params", "polymorphic", "results", "types")
 
-    def __init__(
-        self, opcode: int, height: int, params: tuple[int, ...], results: tuple[int, ...], polymorphic: bool
-    ) -> None:
+    def __init__(self, opcode: int, height: int, params: Types, results: Types, polymorphic: bool) -> None:
         self.opcode = opcode
         self.height = height
         self.params = params
@@ -43,7 +55,7 @@ class _Block:
 class _DeadCode:
     """The type stack and the blocks of a stretch of dead code."""
 
-    def __init__(self, c: FunctionCompiler) -> None:
+    def __init__(self, c: Compilation) -> None:
         self.c = c
         label = c.labels[-1]
         self.types: list[int] = []
@@ -61,19 +73,20 @@ class _DeadCode:
             raise type_mismatch(name, (expected,), (found,))
         return found
 
-    def pop_all(self, name: str, expected: tuple[int, ...]) -> None:
+    def pop_all(self, name: str, expected: Types) -> None:
         """Pop operands of these types, the last one first."""
         for type_ in reversed(expected):
             self.pop(name, type_)
 
-    def target(self, depth: int) -> tuple[int, ...]:
+    def target(self, depth: int) -> Types:
         """Types that a branch to the label carries, which may be outside the dead code."""
         if depth < len(self.blocks):
             return self.blocks[-1 - depth].types
-        depth -= len(self.blocks) - 1
-        if depth >= len(self.c.labels):
+        # The first block here is the innermost one outside.
+        outside = depth - (len(self.blocks) - 1)
+        if outside >= len(self.c.labels):
             raise BodyFault(f"unknown label {depth}")
-        return self.c.labels[-1 - depth].types
+        return self.c.labels[-1 - outside].types
 
     def become_polymorphic(self) -> None:
         """After an unconditional branch."""
@@ -90,7 +103,7 @@ class _DeadCode:
         return self.blocks.pop()
 
 
-def skip_unreachable(c: FunctionCompiler, pc: int) -> int:
+def skip_unreachable(c: Compilation, pc: int) -> int:
     """Validate dead code from ``pc`` on: the position of the ``end`` or ``else`` that ends it."""
     dead = _DeadCode(c)
     code = c.code
@@ -99,54 +112,49 @@ def skip_unreachable(c: FunctionCompiler, pc: int) -> int:
         if pc >= c.end:
             raise BodyFault("unexpected end", malformed=True)
         op = code[pc]
-        if len(dead.blocks) == 1 and op in (0x0B, 0x05):
-            if op == 0x05 and dead.blocks[0].opcode != IF:
+        if len(dead.blocks) == 1 and (op == _END or op == ELSE):
+            if op == ELSE and dead.blocks[0].opcode != IF:
                 raise BodyFault("else without if: unexpected else", malformed=True)
-            dead.close("end" if op == 0x0B else "else")
+            dead.close(BY_CODE[op][1])
             return pc
-        pc = _step(dead, c, op, pc + 1)
+        pc = _step(dead, c, pc)
 
 
-def _step(dead: _DeadCode, c: FunctionCompiler, op: int, pc: int) -> int:
+def _step(dead: _DeadCode, c: Compilation, pc: int) -> int:
     """Validate one instruction: the position behind it."""
-    if op == 0xFC:
-        pc, sub = c.read_unsigned(pc)
-        op = 0xFC000 + sub if sub < 0x1000 else -1
-    row = BY_CODE.get(op)
-    if row is None:
-        raise c.env.illegal_opcode(op)
-    name = row[1]
-    rule = _RULES.get(name if op != 0x1C else "select t")
+    pc, op = read_opcode(c, pc)
+    _, name, kinds, *_ = BY_CODE[op]
+    rule = _by_code.get(op)
     if rule is not None:
         return rule(dead, c, pc, name)
-    for kind in row[2].split():
-        pc = c.env.skip_immediate(c, pc, kind, op)
+    for kind in kinds.split():
+        pc = check_immediate(c, pc, kind, op)
     operands, results = SIGNATURES[op]
     dead.pop_all(name, operands)
     dead.types += results
     return pc
 
 
-def _block(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, params, results = c.env.block_type(c, pc)
+def _block(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, params, results = block_type(c, pc)
     if name == "if":
         dead.pop(name, I32)
     dead.pop_all(name, params)
-    dead.blocks.append(_Block({"block": 2, "loop": 3, "if": 4}[name], len(dead.types), params, results, False))
+    dead.blocks.append(_Block(CODE[name], len(dead.types), params, results, False))
     dead.types += params
     return pc
 
 
-def _else(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
+def _else(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     if dead.blocks[-1].opcode != IF:
         raise BodyFault("else without if: unexpected else", malformed=True)
     block = dead.close(name)
-    dead.blocks.append(_Block(5, len(dead.types), block.params, block.results, False))
+    dead.blocks.append(_Block(ELSE, len(dead.types), block.params, block.results, False))
     dead.types += block.params
     return pc
 
 
-def _end(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
+def _end(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     block = dead.close(name)
     if block.opcode == IF and block.params != block.results:
         raise type_mismatch("if without else", block.results, block.params)
@@ -154,15 +162,15 @@ def _end(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
     return pc
 
 
-def _br(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, depth = c.read_unsigned(pc)
+def _br(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, depth = read_unsigned(c, pc)
     dead.pop_all(name, dead.target(depth))
     dead.become_polymorphic()
     return pc
 
 
-def _br_if(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, depth = c.read_unsigned(pc)
+def _br_if(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, depth = read_unsigned(c, pc)
     dead.pop(name, I32)
     types = dead.target(depth)
     dead.pop_all(name, types)
@@ -170,14 +178,14 @@ def _br_if(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
     return pc
 
 
-def _br_table(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, count = c.read_unsigned(pc)
+def _br_table(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, count = read_unsigned(c, pc)
     if count > c.end - pc:
         raise BodyFault("unexpected end", malformed=True)
     depths = set()
     depth = 0
     for _ in range(count + 1):
-        pc, depth = c.read_unsigned(pc)
+        pc, depth = read_unsigned(c, pc)
         depths.add(depth)
     dead.pop(name, I32)
     arity = len(dead.target(depth))
@@ -193,36 +201,36 @@ def _br_table(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
     return pc
 
 
-def _branch_away(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
+def _branch_away(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     if name == "return":
         dead.pop_all(name, c.labels[0].results)
     dead.become_polymorphic()
     return pc
 
 
-def _call(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, index = c.read_unsigned(pc)
-    params, results = c.env.function_type(index)
+def _call(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, index = read_unsigned(c, pc)
+    params, results = function_type(c.env, index)
     dead.pop_all(name, params)
     dead.types += results
     return pc
 
 
-def _call_indirect(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, type_index, _ = c.env.call_indirect_immediates(c, pc)
-    params, results = c.env.type_at(type_index)
+def _call_indirect(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, type_index, _ = call_indirect_immediates(c, pc)
+    params, results = type_at(c.env, type_index)
     dead.pop(name, I32)
     dead.pop_all(name, params)
     dead.types += results
     return pc
 
 
-def _drop(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
+def _drop(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     dead.pop(name)
     return pc
 
 
-def _select(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
+def _select(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     dead.pop(name, I32)
     b = dead.pop(name)
     a = dead.pop(name)
@@ -232,16 +240,16 @@ def _select(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
     return pc
 
 
-def _select_typed(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, type_ = c.env.select_type(c, pc)
+def _select_typed(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, type_ = select_type(c, pc)
     dead.pop(name, I32)
     dead.pop_all(name, (type_, type_))
     dead.types.append(type_)
     return pc
 
 
-def _local(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, index = c.read_unsigned(pc)
+def _local(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, index = read_unsigned(c, pc)
     entry = c.locals.entry(index)
     if entry is None:
         raise BodyFault(f"unknown local {index}")
@@ -252,9 +260,9 @@ def _local(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
     return pc
 
 
-def _global(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, index = c.read_unsigned(pc)
-    type_, _, _ = c.env.global_at(index, name == "global.set")
+def _global(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, index = read_unsigned(c, pc)
+    type_, _, _ = global_at(c.env, index, name == "global.set")
     if name == "global.get":
         dead.types.append(type_)
     else:
@@ -262,9 +270,9 @@ def _global(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
     return pc
 
 
-def _table_access(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, index = c.read_unsigned(pc)
-    element = c.env.table_type(index)
+def _table_access(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, index = read_unsigned(c, pc)
+    element = table_type(c.env, index)
     if name == "table.get":
         dead.pop(name, I32)
         dead.types.append(element)
@@ -278,19 +286,19 @@ def _table_access(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> i
     return pc
 
 
-def _table_init(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, _, _ = c.env.table_init_immediates(c, pc) if name == "table.init" else c.env.table_copy_immediates(c, pc)
+def _table_init(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, _, _ = table_init_immediates(c, pc) if name == "table.init" else table_copy_immediates(c, pc)
     dead.pop_all(name, (I32, I32, I32))
     return pc
 
 
-def _ref_null(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, type_ = c.env.heap_type(c, pc)
+def _ref_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, type_ = heap_type(c, pc)
     dead.types.append(type_)
     return pc
 
 
-def _ref_is_null(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
+def _ref_is_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     type_ = dead.pop(name)
     if type_ != UNKNOWN and type_ < REFERENCE:
         raise BodyFault("type mismatch: ref.is_null expects a reference")
@@ -298,14 +306,15 @@ def _ref_is_null(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> in
     return pc
 
 
-def _ref_func(dead: _DeadCode, c: FunctionCompiler, pc: int, name: str) -> int:
-    pc, index = c.read_unsigned(pc)
-    c.env.declared_reference(index)
+def _ref_func(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, index = read_unsigned(c, pc)
+    declared_reference(c.env, index)
     dead.types.append(FUNCREF)
     return pc
 
 
-_RULES = {
+#: The rules by name of the instruction, as in :data:`~vibewasm.opcodes.CODE`.
+RULES: dict[str, Callable[[_DeadCode, Compilation, int, str], int]] = {
     "block": _block,
     "loop": _block,
     "if": _block,
@@ -336,3 +345,4 @@ _RULES = {
     "ref.is_null": _ref_is_null,
     "ref.func": _ref_func,
 }
+_by_code = {CODE[name]: rule for name, rule in RULES.items()}
