@@ -124,15 +124,16 @@ def else_(c: Compilation, pc: int) -> int:
     label = c.labels[-1]
     if label.opcode != IF:
         raise BodyFault("else without if: unexpected else", malformed=True)
-    if not c.dead:
-        _leave_with_results(c, label, True)
-        c.out += c.env.jump
-        label.fixups.append(len(c.out))
-    _begin_else(c, label)
+    _begin_else(c, label, "else")
     return pc
 
 
-def _begin_else(c: Compilation, label: Label) -> None:
+def _begin_else(c: Compilation, label: Label, instruction: str) -> None:
+    """End the first part, as the instruction says, and begin the other one with the parameters."""
+    if not c.dead:
+        _leave_with_results(c, label, True, instruction)
+        c.out += c.env.jump
+        label.fixups.append(len(c.out))
     emit_fixups(c, label.else_fixups, len(c.out))
     label.else_fixups = ()
     label.opcode = ELSE
@@ -144,16 +145,16 @@ def _begin_else(c: Compilation, label: Label) -> None:
         stack.append(slot(type_, slot_offset(c, len(stack))))
 
 
-def _leave_with_results(c: Compilation, label: Label, merges: bool) -> None:
+def _leave_with_results(c: Compilation, label: Label, merges: bool, instruction: str) -> None:
     """Check a block's results at its end, and, if other paths meet there, put them where those do."""
     results = label.results
     stack = c.stack
     count = len(results)
     if len(stack) != label.height + 1 + count:
-        check_top(c, "end", results)
+        check_top(c, instruction, results)
         raise BodyFault("type mismatch: values remain on the stack at the end of the block")
     if count:
-        check_top(c, "end", results)
+        check_top(c, instruction, results)
         if count > 1:
             flush(c)
         elif merges:
@@ -182,11 +183,11 @@ def end(c: Compilation, pc: int) -> int:
         if label.params != label.results:
             raise type_mismatch("if without else", label.results, label.params)
         if label.results:
-            else_(c, pc)
+            _begin_else(c, label, "end")
     # With one path only, a result may stay where it is.
     merges = bool(label.fixups) or bool(label.else_fixups) or opcode == FUNCTION or c.dead
     if not c.dead:
-        _leave_with_results(c, label, merges)
+        _leave_with_results(c, label, merges, "end")
     position = len(c.out)
     if label.fixups:
         emit_fixups(c, label.fixups, position)

@@ -10,7 +10,7 @@ An instruction whose operands and results are fixed, and whose immediates are of
 
 from __future__ import annotations
 
-from ...backends.operand import I32, REFERENCE
+from ...backends.operand import I32, REFERENCE, V128
 from ...opcodes import BY_CODE, CODE, SIGNATURES
 from ...types import FUNCREF
 from ..immediates import (
@@ -61,22 +61,42 @@ class _DeadCode:
         self.types: list[int] = []
         self.blocks = [_Block(label.opcode, 0, label.params, label.results, True)]
 
-    def pop(self, name: str, expected: int = UNKNOWN) -> int:
-        """Pop an operand, of the expected type where one is given."""
-        block = self.blocks[-1]
-        if len(self.types) == block.height:
-            if block.polymorphic:
-                return UNKNOWN
-            raise type_mismatch(name, (expected,) if expected != UNKNOWN else (), (None,))
-        found = self.types.pop()
-        if expected not in (found, UNKNOWN) and found != UNKNOWN:
-            raise type_mismatch(name, (expected,), (found,))
-        return found
+    def pop(self, name: str, expected: int) -> None:
+        """Pop an operand of the expected type."""
+        self.pop_all(name, (expected,))
 
-    def pop_all(self, name: str, expected: Types) -> None:
-        """Pop operands of these types, the last one first."""
+    def pop_all(self, name: str, expected: Types) -> Types:
+        """Pop operands of these types, and return what they are: an unknown one fits every type."""
+        block = self.blocks[-1]
+        types = self.types
+        at = len(types)
+        found: list[int | None] = []
+        fits = True
         for type_ in reversed(expected):
-            self.pop(name, type_)
+            if at > block.height:
+                at -= 1
+                have = types[at]
+                found.append(have)
+                if have != type_ and have != UNKNOWN:
+                    fits = False
+            elif block.polymorphic:
+                found.append(UNKNOWN)
+            else:
+                found.append(None)
+                fits = False
+                break
+        found.reverse()
+        if not fits:
+            raise type_mismatch(name, expected, found)
+        del types[at:]
+        return tuple([UNKNOWN if type_ is None else type_ for type_ in found])
+
+    def pop_any(self) -> int | None:
+        """Pop an operand of whatever type; ``None`` if there is none."""
+        block = self.blocks[-1]
+        if len(self.types) > block.height:
+            return self.types.pop()
+        return UNKNOWN if block.polymorphic else None
 
     def target(self, depth: int) -> Types:
         """Types that a branch to the label carries, which may be outside the dead code."""
@@ -182,11 +202,12 @@ def _br_table(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, count = read_unsigned(c, pc)
     if count > c.end - pc:
         raise BodyFault("unexpected end", malformed=True)
-    depths = set()
+    # Without doubles, in their order.
+    depths: dict[int, None] = {}
     depth = 0
     for _ in range(count + 1):
         pc, depth = read_unsigned(c, pc)
-        depths.add(depth)
+        depths[depth] = None
     dead.pop(name, I32)
     arity = len(dead.target(depth))
     for other in depths:
@@ -194,8 +215,7 @@ def _br_table(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
         if len(types) != arity:
             raise BodyFault("type mismatch: the labels of br_table take different numbers of values")
         # The operands stay what they are: an unknown one fits every label.
-        popped = [dead.pop(name, type_) for type_ in reversed(types)]
-        dead.types += reversed(popped)
+        dead.types += dead.pop_all(name, types)
     dead.pop_all(name, dead.target(depth))
     dead.become_polymorphic()
     return pc
@@ -226,15 +246,15 @@ def _call_indirect(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
 
 
 def _drop(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    dead.pop(name)
+    if dead.pop_any() is None:
+        raise type_mismatch(name, (), (None,))
     return pc
 
 
 def _select(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     dead.pop(name, I32)
-    b = dead.pop(name)
-    a = dead.pop(name)
-    if max(a, b) >= REFERENCE or (a != b and UNKNOWN not in (a, b)):
+    b, a = dead.pop_any(), dead.pop_any()
+    if a is None or b is None or max(a, b) > V128 or (a != b and UNKNOWN not in (a, b)):
         raise BodyFault("type mismatch: select expects two numeric operands of the same type")
     dead.types.append(max(a, b))
     return pc
@@ -299,7 +319,9 @@ def _ref_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
 
 
 def _ref_is_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    type_ = dead.pop(name)
+    type_ = dead.pop_any()
+    if type_ is None:
+        raise type_mismatch(name, (FUNCREF,), (None,))
     if type_ != UNKNOWN and type_ < REFERENCE:
         raise BodyFault("type mismatch: ref.is_null expects a reference")
     dead.types.append(I32)
