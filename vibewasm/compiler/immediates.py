@@ -164,10 +164,12 @@ def heap_type(c: Compilation, pc: int) -> tuple[int, int]:
 
 def _decode_type(c: Compilation, pc: int, decode: Callable[[list[int], int], tuple[int, int]]) -> tuple[int, int]:
     """Decode a type with a reader of the binary format's."""
+    if pc >= c.end:
+        raise BodyFault("unexpected end", malformed=True)
     try:
         type_, after = decode(c.code, pc)
     except DecodeError as error:
-        raise BodyFault(error.message if pc < c.end else "unexpected end", malformed=True) from None
+        raise BodyFault(error.message, malformed=True) from None
     except ValidationError as error:
         raise BodyFault(error.message) from None
     if after > c.end:

@@ -175,9 +175,10 @@ def _else(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
 
 
 def _end(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    block = dead.close(name)
+    block = dead.blocks[-1]
     if block.opcode == IF and block.params != block.results:
         raise type_mismatch("if without else", block.results, block.params)
+    dead.close(name)
     dead.types += block.results
     return pc
 
