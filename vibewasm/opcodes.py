@@ -76,6 +76,8 @@ def spelled(code: int) -> str:
     return opcode_bytes(code).hex(" ")
 
 
+_SELECT_TYPED: Row = (0x1C, "select", "types", None, None, "reference-types", "")
+
 _CONTROL_AND_VARIABLES: list[Row] = [
     (0x00, "unreachable", "", None, None, "mvp", "leaves boundary"),
     (0x01, "nop", "", "", "", "mvp", "free"),
@@ -92,7 +94,7 @@ _CONTROL_AND_VARIABLES: list[Row] = [
     (0x11, "call_indirect", "type table", None, None, "mvp", "calls boundary"),
     (0x1A, "drop", "", None, "", "mvp", "free"),
     (0x1B, "select", "", None, None, "mvp", "tests"),
-    (0x1C, "select", "types", None, None, "reference-types", ""),
+    _SELECT_TYPED,
     (0x20, "local.get", "local", "", None, "mvp", ""),
     (0x21, "local.set", "local", None, "", "mvp", ""),
     (0x22, "local.tee", "local", None, None, "mvp", ""),
@@ -233,37 +235,63 @@ TABLE: list[Row] = [
 BY_CODE: dict[int, Row] = {row[0]: row for row in TABLE}
 
 #: Code of an instruction by its name; the ``select`` with types, which shares its name, is ``select t`` here.
-CODE: dict[str, int] = {"select t" if row[2] == "types" else row[1]: row[0] for row in TABLE}
+CODE: dict[str, int] = {row[1]: row[0] for row in reversed(TABLE)}
+CODE["select t"] = _SELECT_TYPED[0]
 
-#: Types of the operands and of the results by opcode, where they are fixed.
-SIGNATURES: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 #: Base-2 logarithm of the number of bytes that an instruction accesses in memory, by opcode.
 ACCESSES: dict[int, int] = {}
-_with: dict[str, set[int]] = {trait: set() for trait in TRAITS}
+_with: dict[str, list[int]] = {trait: [] for trait in TRAITS}
 _LOGARITHMS = {"8": 0, "16": 1, "32": 2, "64": 3, "128": 4}
 
 
-def _read_table() -> None:
-    types: dict[str, tuple[int, ...]] = {}
-    for code, _, immediates, operands, results, _, traits in TABLE:
+def _read_traits() -> None:
+    # There are few different columns, and each is read once: this runs whenever the package is loaded.
+    by_traits: dict[str, list[int]] = {}
+    for row in TABLE:
+        traits = row[6]
         if traits:
-            for trait in traits.split():
-                _with[trait].add(code)
-                if immediates == "memarg":
-                    ACCESSES[code] = _LOGARITHMS[trait]
-        if operands is not None and results is not None:
-            for letters in (operands, results):
-                if letters not in types:
-                    types[letters] = tuple([LETTERS[letter] for letter in letters])
-            SIGNATURES[code] = (types[operands], types[results])
+            if traits in by_traits:
+                by_traits[traits].append(row[0])
+            else:
+                by_traits[traits] = [row[0]]
+    for traits, codes in by_traits.items():
+        for trait in traits.split():
+            _with[trait] += codes
+            if trait in _LOGARITHMS:
+                ACCESSES.update(dict.fromkeys(codes, _LOGARITHMS[trait]))
 
 
-_read_table()
+_read_traits()
 
 
 def codes_with(trait: str) -> frozenset[int]:
     """Codes of the instructions that have a trait, one of :data:`TRAITS`."""
     return frozenset(_with[trait])
+
+
+_signatures: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+
+
+def signature(code: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Types of an instruction's operands and of its results, memoised.
+
+    Raises:
+        KeyError: they depend on its immediates or on the stack, see :func:`has_signature`.
+    """
+    found = _signatures.get(code)
+    if found is None:
+        if not has_signature(code):
+            raise KeyError(name_of(code))
+        _, _, _, operands, results, _, _ = BY_CODE[code]
+        taken = tuple([LETTERS[letter] for letter in operands or ""])
+        found = _signatures[code] = taken, tuple([LETTERS[letter] for letter in results or ""])
+    return found
+
+
+def has_signature(code: int) -> bool:
+    """Whether an instruction's operands and results are always the same."""
+    row = BY_CODE[code]
+    return row[3] is not None and row[4] is not None
 
 
 def name_of(code: int) -> str:

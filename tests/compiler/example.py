@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const, local_get
 from tests.fuzz.instructions import Instruction, encode
-from vibewasm.opcodes import BY_CODE, CODE, SIGNATURES, Row
+from vibewasm.opcodes import BY_CODE, CODE, Row, has_signature, signature
 from vibewasm.types import EXTERNREF, F32, F64, FUNCREF, I32, I64
 
 #: An immediate of each kind that is right in :func:`module`; index 0 is there in every index space.
@@ -60,8 +60,7 @@ def name_of(row: Row) -> str:
 
 def operands_of(row: Row) -> tuple[int, ...]:
     """Types of the operands that it takes in :func:`module`; ``KeyError`` where nobody has said so."""
-    signature = SIGNATURES.get(row[0])
-    return OPERANDS[name_of(row)] if signature is None else signature[0]
+    return signature(row[0])[0] if has_signature(row[0]) else OPERANDS[name_of(row)]
 
 
 def encoded(row: Row) -> bytes:

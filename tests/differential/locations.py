@@ -24,7 +24,7 @@ from vibewasm.compiler.modes import Special
 from vibewasm.compiler.state import Compilation
 from vibewasm.engine import default_engine
 from vibewasm.layout import ContextLayout
-from vibewasm.opcodes import CODE, SIGNATURES, TABLE
+from vibewasm.opcodes import CODE, TABLE, has_signature, signature
 
 LOCATIONS = ("register", "slot", "constant", "pinned local", "frame local", "flags")
 
@@ -86,7 +86,7 @@ def operands_of(code: int) -> tuple[str, ...]:
         for name in _VARIABLE[code]:
             names += [f"{name[:-1]} ({kind})" for kind in _CLASSES] if name.endswith("*") else [name]
         return tuple(names)
-    return tuple([str(index) for index in range(len(SIGNATURES[code][0]))]) if code in SIGNATURES else ()
+    return tuple([str(index) for index in range(len(signature(code)[0]))]) if has_signature(code) else ()
 
 
 def why_unreachable(place: Place) -> str | None:

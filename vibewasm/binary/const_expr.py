@@ -9,7 +9,7 @@ i64.
 from __future__ import annotations
 
 from ..errors import DecodeError, ValidationError
-from ..opcodes import BY_CODE, CODE, PREFIXES, SIGNATURES, codes_with, prefixed, spelled
+from ..opcodes import BY_CODE, CODE, PREFIXES, codes_with, has_signature, prefixed, signature, spelled
 from ..types import FUNCREF, type_name
 from .leb128 import signed, u32
 from .value_types import heap_type
@@ -30,9 +30,9 @@ I32_CONST, I64_CONST, F32_CONST, F64_CONST = (
 #: The constant instructions, of which this reads all that there are.
 CONSTANT = codes_with("constant")
 #: The type that each constant has.
-_CONSTANTS = {code: SIGNATURES[code][1][0] for code in (I32_CONST, I64_CONST, F32_CONST, F64_CONST)}
+_CONSTANTS = {code: signature(code)[1][0] for code in (I32_CONST, I64_CONST, F32_CONST, F64_CONST)}
 #: The type of operands and result of ``add``, ``sub`` and ``mul``.
-ARITHMETIC = {code: SIGNATURES[code][1][0] for code in CONSTANT if code in SIGNATURES and len(SIGNATURES[code][0]) == 2}
+ARITHMETIC = {code: signature(code)[1][0] for code in CONSTANT if has_signature(code) and len(signature(code)[0]) == 2}
 
 
 class ConstExpr:

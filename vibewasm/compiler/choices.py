@@ -15,7 +15,7 @@ from ..backends.operand import (
     constant,
     is_float,
 )
-from ..opcodes import ACCESSES, CODE, PREFIXES, SIGNATURES, codes_with, name_of
+from ..opcodes import ACCESSES, CODE, PREFIXES, codes_with, name_of, signature
 from .operand_stack import evict, relieve
 from .state import Compilation, type_mismatch
 
@@ -101,7 +101,7 @@ def choose_constant(c: Compilation, op: int, b: Operand) -> tuple[int, Operand, 
     stand_in: Operand | None = None
     middles: tuple[bytes, ...] = ()
     key = op, b
-    if op in _TAKES_IMMEDIATE and b.type == SIGNATURES[op][0][1]:
+    if op in _TAKES_IMMEDIATE and b.type == signature(op)[0][1]:
         op, b = simplify(op, b)
         stand_in, middles = target.immediate(name_of(op), b)
     if len(target.WITH_CONSTANT) >= INTERN_LIMIT:
@@ -159,7 +159,7 @@ def choose_load(c: Compilation, op: int, a: Operand, form: int, free: int, sink:
     name = name_of(op)
     if a.type != c.env.address_type:
         check_types(c, name, (c.env.address_type,), (a,))
-    fits = sink is None or sink.type == SIGNATURES[op][1][0]
+    fits = sink is None or sink.type == signature(op)[1][0]
     choice: SplitChoice = c.target.lower_load(name, a, form, free, sink if fits else None)
     if fits:
         c.target.remember((op, a, form, free, sink), choice)
@@ -169,7 +169,7 @@ def choose_load(c: Compilation, op: int, a: Operand, form: int, free: int, sink:
 def choose_store(c: Compilation, op: int, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
     """Validate and choose code for a store."""
     name = name_of(op)
-    types = SIGNATURES[op][0]
+    types = signature(op)[0]
     if a.type != c.env.address_type or b.type != types[1]:
         check_types(c, name, (c.env.address_type, types[1]), (a, b))
     choice: tuple[bytes, bytes, int] = c.target.lower_store(name, a, b, form, free)
@@ -204,7 +204,7 @@ def far_load(c: Compilation, op: int, a: Operand, offset: int, free: int) -> int
 def far_store(c: Compilation, op: int, a: Operand, b: Operand, offset: int, free: int) -> int:
     """A store whose address has to be computed."""
     name = name_of(op)
-    check_types(c, name, (c.env.address_type, SIGNATURES[op][0][1]), (a, b))
+    check_types(c, name, (c.env.address_type, signature(op)[0][1]), (a, b))
     size = 1 << ACCESSES[op]
     text, free = c.target.lower_far_store(name, a, b, offset, size, c.env.explicit_bounds, free)
     c.out += text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..backends.operand import CONSTANT, INTERN_LIMIT, Operand, is_float
-from ..opcodes import CODE, SIGNATURES, name_of
+from ..opcodes import CODE, name_of, signature
 from ..types import I32
 from .instructions import HANDLERS, KINDS, KINDS_WITHOUT_PLAIN_ACCESS, TAKES_CONSTANT, with_handlers
 from .locals import Pins
@@ -138,7 +138,7 @@ class ModuleEnvironment:
         type; memoised.
         """
         name = name_of(op)
-        operands, results = SIGNATURES[op]
+        operands, results = signature(op)
         found = self.rules[op] = (self.target.rule(name), self.target.claims(name), operands, results[0])
         return found
 

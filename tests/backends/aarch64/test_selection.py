@@ -32,7 +32,7 @@ from vibewasm.backends.operand import (
 )
 from vibewasm.compiler.choices import simplify
 from vibewasm.compiler.instructions import COMPARES, KINDS, LOAD, STORE
-from vibewasm.opcodes import SIGNATURES, TABLE, codes_with, name_of
+from vibewasm.opcodes import TABLE, codes_with, name_of, signature
 
 from .judges import disassemble
 
@@ -135,7 +135,7 @@ def check(choice: tuple[bytes, Operand, int, bool], free: int, operands: tuple[O
 
 @pytest.mark.parametrize(("code", "name"), SIMPLE, ids=[name for _, name in SIMPLE])
 def test_every_simple_instruction_finds_its_temporaries(code: int, name: str) -> None:
-    types, results = SIGNATURES[code]
+    types, results = signature(code)
     rule = target.rule(name)
     compares = results == (I32,) and name.split(".")[1][:2] in ("eq", "ne", "lt", "gt", "le", "ge")
     for temporaries in itertools.permutations((0, 1), len(types)):
@@ -158,7 +158,7 @@ def interesting(type_: int) -> st.SearchStrategy[int]:
 def test_an_immediate_put_into_a_choice_gives_the_code_of_the_constant_itself(
     code: int, name: str, data: st.DataObject
 ) -> None:
-    type_ = SIGNATURES[code][0][0]
+    type_ = signature(code)[0][0]
     op, value = simplify(code, constant(type_, data.draw(interesting(type_), "constant")))
     rule = target.rule(name_of(op))
     stand_in, middles = target.immediate(name_of(op), value)
@@ -229,7 +229,7 @@ def displaced(offsets: tuple[int, ...]) -> Iterator[tuple[int, int, bytes]]:
 @pytest.mark.parametrize(("code", "name"), ACCESSES, ids=[name for _, name in ACCESSES])
 @pytest.mark.parametrize("checked", [False, True])
 def test_loads_and_stores_find_their_temporaries(code: int, name: str, checked: bool) -> None:
-    types, results = SIGNATURES[code]
+    types, results = signature(code)
     for a in places(I32, 0):
         if results:
             for free in masks((a,)):

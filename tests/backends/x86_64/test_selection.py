@@ -22,7 +22,7 @@ from vibewasm.backends.operand import (
 )
 from vibewasm.backends.x86_64 import features, memory, target
 from vibewasm.compiler.instructions import KINDS, LOAD, STORE
-from vibewasm.opcodes import SIGNATURES, TABLE, codes_with
+from vibewasm.opcodes import TABLE, codes_with, signature
 
 SIMPLE = [
     (code, name) for code, name, immediates, operands, results, *_ in TABLE if not immediates and operands and results
@@ -91,7 +91,7 @@ def check(choice: tuple[bytes, Operand, int, bool], free: int, operands: tuple[O
 @pytest.mark.usefixtures("_features")
 @pytest.mark.parametrize(("code", "name"), SIMPLE, ids=[name for _, name in SIMPLE])
 def test_every_simple_instruction_finds_its_temporaries(code: int, name: str) -> None:
-    types, results = SIGNATURES[code]
+    types, results = signature(code)
     rule = target.rule(name)
     compares = results == (I32,) and name.split(".")[1][:2] in ("eq", "ne", "lt", "gt", "le", "ge")
     for temporaries in itertools.permutations((0, 1, 2), len(types)):
@@ -122,7 +122,7 @@ def test_select_finds_its_temporaries(type_: int) -> None:
 )
 @pytest.mark.parametrize("checked", [False, True])
 def test_loads_and_stores_find_their_temporaries(code: int, name: str, checked: bool) -> None:
-    types, results = SIGNATURES[code]
+    types, results = signature(code)
     for a in places(I32, 0):
         if results:
             for free in masks((a,), 0):

@@ -7,7 +7,7 @@ It is found by name, and its module loaded, when an instruction of that kind is 
 
 from __future__ import annotations
 
-from ...opcodes import ACCESSES, BY_CODE, PREFIXES, codes_with
+from ...opcodes import ACCESSES, BY_CODE, PREFIXES, TABLE, codes_with
 from ..state import Compilation, Late
 
 TYPE_CHECKING = False
@@ -40,28 +40,37 @@ _KINDS_BY_NAME = {
 }
 
 
-def kind_of(code: int) -> str:
-    """How the loop handles an opcode byte."""
-    row = BY_CODE.get(code)
-    if row is None or code > 255:
-        return BY_HANDLER
-    _, name, immediates, operands, results, *_ = row
-    if immediates == "memarg":
-        return LOAD if results else STORE
-    if not immediates and operands and results:
-        return BINARY if len(operands) == 2 else UNARY
-    return _KINDS_BY_NAME.get(name, BY_HANDLER)
+def _find_kinds() -> dict[int, str]:
+    kinds = {}
+    for code, name, immediates, operands, results, _, _ in TABLE:
+        if name in _KINDS_BY_NAME:
+            kinds[code] = _KINDS_BY_NAME[name]
+        elif not operands:
+            pass
+        elif immediates == "memarg":
+            kinds[code] = LOAD if results else STORE
+        elif not immediates and results:
+            kinds[code] = BINARY if len(operands) == 2 else UNARY
+    return kinds
+
+
+def _by_byte(values: dict[int, Any], default: Any) -> tuple[Any, ...]:
+    """A table by opcode byte."""
+    table = [default] * 256
+    for code, value in values.items():
+        if code < 256:
+            table[code] = value
+    return tuple(table)
 
 
 #: Kind of each opcode byte.
-KINDS = tuple([kind_of(code) for code in range(256)])
+KINDS: tuple[str, ...] = _by_byte(_find_kinds(), BY_HANDLER)
 #: The same where loads and stores need more than a displacement: explicit bounds checks, or no memory at all.
 KINDS_WITHOUT_PLAIN_ACCESS = tuple([BY_HANDLER if kind is LOAD or kind is STORE else kind for kind in KINDS])
 #: By opcode byte, base-2 logarithm of the size of a load or store, 255 for others.
-ALIGNMENTS = tuple([ACCESSES.get(code, 255) for code in range(256)])
-_COMPARISONS = codes_with("compares")
+ALIGNMENTS: tuple[int, ...] = _by_byte(ACCESSES, 255)
 #: By opcode byte, whether it is a comparison, whose outcome may stay in the flags.
-COMPARES = tuple([code in _COMPARISONS for code in range(256)])
+COMPARES: tuple[bool, ...] = _by_byte(dict.fromkeys(codes_with("compares"), True), False)
 #: What takes it from there.
 TAKES_FLAGS = codes_with("tests")
 #: By opcode byte, whether it has two operands, the second of which may be a constant; and where none is to be taken

@@ -5,7 +5,7 @@ instructions behind a prefix: one function an instruction.
 from __future__ import annotations
 
 from ...backends.operand import BARRIER, F32, F64, I32, I64, REFERENCE, constant
-from ...opcodes import ACCESSES, CODE, SIGNATURES, name_of
+from ...opcodes import ACCESSES, CODE, name_of, signature
 from ...types import FUNCREF
 from ..choices import far_load, far_store
 from ..immediates import heap_type, memory_immediate, read_memarg, read_signed, read_unsigned, skip_constant
@@ -169,7 +169,7 @@ def load(c: Compilation, pc: int) -> int:
 def store(c: Compilation, pc: int) -> int:
     """Any store, with explicit bounds checks."""
     op, pc, offset = _access(c, pc)
-    check_top(c, name_of(op), (c.env.address_type, SIGNATURES[op][0][1]))
+    check_top(c, name_of(op), (c.env.address_type, signature(op)[0][1]))
     value = c.stack.pop()
     entry = c.stack.pop()
     c.free = far_store(c, op, entry, value, offset, c.free)
@@ -178,7 +178,7 @@ def store(c: Compilation, pc: int) -> int:
 
 def unary(c: Compilation, pc: int, op: int) -> int:
     """An instruction with one operand and one result that stands behind a prefix: the ``trunc_sat`` conversions."""
-    operands, results = SIGNATURES[op]
+    operands, results = signature(op)
     name = name_of(op)
     entry = pop_typed(c, name, operands[0])
     sink = sink_at(c, pc, results[0])

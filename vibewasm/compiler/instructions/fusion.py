@@ -7,7 +7,7 @@ have to look for them, least of all where there are none.
 from __future__ import annotations
 
 from ...backends.operand import CONSTANT, Operand, constant
-from ...opcodes import CODE, SIGNATURES, name_of
+from ...opcodes import CODE, name_of, signature
 from ..choices import choose_binary, choose_constant, choose_immediate
 from ..operand_stack import finish, sink_at
 from ..state import Compilation
@@ -37,7 +37,7 @@ def with_next(c: Compilation, pc: int) -> int:
     stack = c.stack
     x = stack[-2]
     b = stack[-1]
-    type_ = SIGNATURES[op][0][0]
+    type_ = signature(op)[0][0]
     if x.type != type_ or b.type != type_ or x.kind == CONSTANT:
         return _alone(c, op, pc)
     by_constant = b.kind == CONSTANT
@@ -138,7 +138,7 @@ def _alone(c: Compilation, op: int, pc: int) -> int:
     if a.reg < 0 and a.kind != CONSTANT:
         text, a, free = target.FETCHES.get((a, free)) or target.fetch(a, free)
         c.out += text
-    sink = sink_at(c, pc, SIGNATURES[op][1][0])
+    sink = sink_at(c, pc, signature(op)[1][0])
     if stand_in is not None:
         split = target.MEMO.get((op, a, stand_in, free, sink))
         if split is None:

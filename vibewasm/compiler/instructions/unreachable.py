@@ -11,7 +11,7 @@ An instruction whose operands and results are fixed, and whose immediates are of
 from __future__ import annotations
 
 from ...backends.operand import I32, REFERENCE, V128
-from ...opcodes import BY_CODE, CODE, SIGNATURES
+from ...opcodes import BY_CODE, CODE, signature
 from ...types import FUNCREF
 from ..immediates import (
     block_type,
@@ -149,7 +149,7 @@ def _step(dead: _DeadCode, c: Compilation, pc: int) -> int:
         return rule(dead, c, pc, name)
     for kind in kinds.split():
         pc = check_immediate(c, pc, kind, op)
-    operands, results = SIGNATURES[op]
+    operands, results = signature(op)
     dead.pop_all(name, operands)
     dead.types += results
     return pc
