@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from vibewasm import compiler
 from vibewasm.backends.operand import CONSTANT, FLAGS, LOCAL, REGISTER, SLOT, Operand, is_float
 from vibewasm.binary.decoder import decode
-from vibewasm.compiler import Compiler, modes
+from vibewasm.compiler import Compiler
 from vibewasm.compiler.immediates import block_type, read_opcode, read_unsigned
 from vibewasm.compiler.index_spaces import function_type, type_at
 from vibewasm.compiler.modes import Special
@@ -163,22 +164,24 @@ def tracing(found: set[Place]) -> Iterator[None]:
     class Tracer(_Tracer):
         places = found
 
-    before = modes.Special
-    modes.Special = Tracer  # type: ignore[misc]  # recording looks the class up there
+    # The driver keeps what it has used of its modes there.
+    driver = compiler._modes
+    before = driver.Special
+    driver.Special = Tracer  # type: ignore[misc]  # recording looks the class up there
     try:
         yield
     finally:
-        modes.Special = before  # type: ignore[misc]
+        driver.Special = before  # type: ignore[misc]
 
 
 def met(data: bytes) -> set[Place]:
     """The places that the module's functions meet."""
     info = decode(data)
-    compiler = Compiler(info, ContextLayout(info), target=default_engine().target)
+    compiler_ = Compiler(info, ContextLayout(info), target=default_engine().target)
     places: set[Place] = set()
     with tracing(places):
         for defined in range(len(info.bodies)):
-            compiler.record(defined)
+            compiler_.record(defined)
     return places
 
 

@@ -3,9 +3,10 @@
 This file is what users of the package see, and drives a compilation: declarations of locals, the loop, then prologue,
 body, cold code and jump tables put together. From here on down, each file knows only those below it:
 
-* :mod:`.loop`: the pass over a function's instructions; those that it leaves to others are in :mod:`.instructions`, and
-  what happens before each of them in the rarer modes in :mod:`.modes`;
+* :mod:`.loop`: the pass over a function's instructions;
+* :mod:`.modes`: what happens before each of them in the rarer modes;
 * :mod:`.environment`: what a module's functions share;
+* :mod:`.instructions`: those that the loop leaves to others, one function each;
 * :mod:`.choices`, :mod:`.operand_stack`: which machine code, and where operands are;
 * :mod:`.immediates`, :mod:`.index_spaces`, :mod:`.locals`: what bytes mean, and what indices name;
 * :mod:`.state`: the state that all of them work on.

@@ -27,14 +27,15 @@ from .choices import (
 from .instructions import (
     ALIGNMENTS,
     BINARY,
+    BR_IF,
     BY_HANDLER,
     COMPARES,
+    END,
     I32_CONST,
     LOAD,
     LOCAL_GET,
     LOCAL_SET,
     STORE,
-    STRUCTURE,
     TAKES_FLAGS,
     TAKES_NO_CONSTANT,
     UNARY,
@@ -51,7 +52,7 @@ else:
 #: Constants of one byte by that byte, made when they are first met.
 _SMALL_CONSTANTS: list[Operand | None] = [None] * 128
 _ZERO_ADDRESS = constant(I32, 0)
-_END, _LOCAL_SET, _LOCAL_TEE = CODE["end"], CODE["local.set"], CODE["local.tee"]
+_LOCAL_SET, _LOCAL_TEE = CODE["local.set"], CODE["local.tee"]
 
 
 def _small_constant(byte: int) -> Operand:
@@ -92,7 +93,7 @@ def run(c: Compilation) -> None:
     # Locals are read faster than globals; append is fastest as a method, pop as a bound one.
     local_get, by_handler, i32_const = LOCAL_GET, BY_HANDLER, I32_CONST
     binary, load, local_set, store = BINARY, LOAD, LOCAL_SET, STORE
-    structure, unary, end = STRUCTURE, UNARY, _END
+    unary, br_if, end = UNARY, BR_IF, END
     constant_kind, slot_kind = CONSTANT, SLOT
     small_constants, takes_flags, compares = _SMALL_CONSTANTS, TAKES_FLAGS, COMPARES
     result: Operand
@@ -159,9 +160,12 @@ def run(c: Compilation) -> None:
         elif kind is load:
             start = pc
             offset = code[pc + 2]
-            if code[pc + 1] <= alignments[op] and offset < 128:
+            if code[pc + 1] > alignments[op]:
+                c.pc = pc
+                pc, offset = immediates.read_memarg(c, pc + 1, alignments[op])
+            elif offset < 128:
                 pc += 3
-            elif code[pc + 1] <= alignments[op] and code[pc + 3] < 128:
+            elif code[pc + 3] < 128:
                 offset += (code[pc + 3] << 7) - 128
                 pc += 4
             else:
@@ -233,9 +237,12 @@ def run(c: Compilation) -> None:
         elif kind is store:
             start = pc
             offset = code[pc + 2]
-            if code[pc + 1] <= alignments[op] and offset < 128:
+            if code[pc + 1] > alignments[op]:
+                c.pc = pc
+                pc, offset = immediates.read_memarg(c, pc + 1, alignments[op])
+            elif offset < 128:
                 pc += 3
-            elif code[pc + 1] <= alignments[op] and code[pc + 3] < 128:
+            elif code[pc + 3] < 128:
                 offset += (code[pc + 3] << 7) - 128
                 pc += 4
             else:
@@ -277,8 +284,8 @@ def run(c: Compilation) -> None:
             if tail:
                 out += tail
             continue
-        elif kind is structure:
-            if op == end:
+        elif kind is end or kind is br_if:
+            if kind is end:
                 if stack[-1] is BARRIER_ENTRY:
                     label = labels[-1]
                     if not label.results and label.depth > 1 and not (label.params and label.opcode == IF):

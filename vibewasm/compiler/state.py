@@ -195,10 +195,10 @@ class Late:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._module: object = None
 
     def __getattr__(self, attribute: str) -> object:
-        module = self._module
-        if module is None:
-            module = self._module = __import__(f"{__package__}.{self._name}", fromlist=("*",))
-        return getattr(module, attribute)
+        module = __import__(f"{__package__}.{self._name}", fromlist=("*",))
+        found: object = getattr(module, attribute)
+        # Kept, so that this is not called for it again.
+        setattr(self, attribute, found)
+        return found

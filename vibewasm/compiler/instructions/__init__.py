@@ -26,7 +26,7 @@ else:
 #: How the loop handles an opcode byte: by a handler, or in one of the ways that it knows itself. They are compared by
 #: identity, which CPython does faster where a jump is far.
 LOCAL_GET, LOCAL_SET, I32_CONST, LOAD, STORE = "local.get", "local.set", "i32.const", "load", "store"
-BINARY, UNARY, STRUCTURE, BY_HANDLER = "binary", "unary", "structure", "by handler"
+BINARY, UNARY, BR_IF, END, BY_HANDLER = "binary", "unary", "br_if", "end", "by handler"
 
 #: Those that are no group by their columns.
 _KINDS_BY_NAME = {
@@ -35,8 +35,8 @@ _KINDS_BY_NAME = {
     "local.tee": LOCAL_SET,
     "i32.const": I32_CONST,
     # Of these the loop handles the usual form, and leaves the others to their handlers.
-    "br_if": STRUCTURE,
-    "end": STRUCTURE,
+    "br_if": BR_IF,
+    "end": END,
 }
 
 
