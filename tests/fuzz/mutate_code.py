@@ -43,6 +43,7 @@ from tests.fuzz.numbers import constant
 from tests.fuzz.parts import (
     CODE,
 )
+from vibewasm.opcodes import CODE as CODE_OF
 from vibewasm.opcodes import TABLE as OPCODES
 from vibewasm.opcodes import Row
 
@@ -232,7 +233,7 @@ def insert_exit(mutant: Mutant) -> bool:
         [Instruction(UNREACHABLE)],
         [Instruction(RETURN)],
         [Instruction(BR, (rng.randrange(3),))],
-        [Instruction(I32_CONST, (0,)), Instruction(0x0E, ((rng.randrange(3), rng.randrange(3)),))],
+        [Instruction(I32_CONST, (0,)), Instruction(CODE_OF["br_table"], ((rng.randrange(3), rng.randrange(3)),))],
     ]
     place = rng.randrange(len(body.instructions))
     return replace(mutant, at, body, place, 0, rng.choice(exits))
