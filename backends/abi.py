@@ -111,6 +111,8 @@ TRAP_INTERRUPTED = 12
 TRAP_NULL_REFERENCE = 13
 TRAP_UNALIGNED_ATOMIC = 14
 TRAP_INVARIANT = 15
+#: Left by the callback of a host function whose result would be one object too many.
+TRAP_TOO_MANY_REFERENCES = 16
 #: A callback failed: an exception is pending on the Python side.
 HOST_FAILURE = 255
 

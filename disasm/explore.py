@@ -12,6 +12,7 @@ from vibewasm.config import Config
 from vibewasm.engine import Engine
 from vibewasm.errors import DecodeError, ValidationError, WasmError
 from vibewasm.module import Module
+from vibewasm.names import escaped
 from vibewasm.wat.errors import WatError
 from vibewasm.wat.source_map import wat2wasm_with_lines
 
@@ -65,7 +66,11 @@ class Explorer:
         except DecodeError as error:
             return _failure(error.message, _line_of(lines, error.offset))
         except ValidationError as error:
-            where = f" in {error.func_name or f'function {error.func_index}'}" if error.func_index is not None else ""
+            where = (
+                f" in {escaped(error.func_name or f'function {error.func_index}')}"
+                if error.func_index is not None
+                else ""
+            )
             return _failure(error.message + where, _line_of(lines, error.offset))
         except (WasmError, TooMuchError) as error:
             return _failure(str(error))

@@ -13,6 +13,8 @@ import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from vibewasm.names import escaped
+
 from .as_json import dumps
 from .explore import MOST_TEXT, Explorer
 from .html import asset, examples
@@ -86,7 +88,7 @@ class ExploreServer(ThreadingHTTPServer):
         """A connection that broke off is nothing to tell of; anything else is a fault of ours."""
         error = sys.exc_info()[1]
         if not isinstance(error, (ConnectionError, TimeoutError)):
-            print(f"vibewasm explore: {type(error).__name__}: {error}", file=sys.stderr)
+            print(f"vibewasm explore: {type(error).__name__}: {escaped(str(error))}", file=sys.stderr)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -147,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
             found = self.server.explorer.answer(source, syntax=syntax, fuel=fuel, explicit_bounds=bounds)
         except Exception as error:
             # A fault of ours: it is told where the server was started, and the page says that it happened.
-            print(f"vibewasm explore: {type(error).__name__}: {error}", file=sys.stderr)
+            print(f"vibewasm explore: {type(error).__name__}: {escaped(str(error))}", file=sys.stderr)
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"the compiler failed: {type(error).__name__}")
             return
         finally:

@@ -20,6 +20,23 @@ else:
     system = None
 
 
+#: Why not, and what to do.
+FREE_THREADED = (
+    "vibewasm does not run on a free-threaded Python yet: a store that two threads use at once would not be safe "
+    "there. Use the ordinary build of Python, or turn the lock on with PYTHON_GIL=1 or python -X gil=1"
+)
+
+
+def free_threaded() -> bool:
+    """Whether threads of this process run Python code at the same time.
+
+    What counts is whether the global interpreter lock is on, not whether this Python could do without: with the lock,
+    which an extension module may turn on as well, such a build is like any other. It is never turned off later.
+    """
+    gil_enabled = getattr(sys, "_is_gil_enabled", None)
+    return gil_enabled is not None and not gil_enabled()
+
+
 def check() -> None:
     """Make sure that the engine can run here.
 
@@ -31,6 +48,8 @@ def check() -> None:
             f"vibewasm runs on Linux (glibc or musl) so far, and this is {sys.platform!r}; a Linux virtual machine "
             "or container works"
         )
+    if free_threaded():
+        raise UnsupportedPlatform(FREE_THREADED)
     if sys.maxsize < 1 << 32:
         raise UnsupportedPlatform(
             "vibewasm needs a 64-bit Python, and this is a 32-bit one; install a 64-bit build of Python"
@@ -40,4 +59,4 @@ def check() -> None:
         raise UnsupportedPlatform(missing)
 
 
-__all__ = ["UnsupportedPlatform", "check", "system"]
+__all__ = ["FREE_THREADED", "UnsupportedPlatform", "check", "free_threaded", "system"]

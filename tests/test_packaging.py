@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+# Builds with pip, for a minute.
+pytestmark = pytest.mark.ci
+
 LINKS = ("backends", "disasm", "runtime")
 
 

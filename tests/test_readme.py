@@ -55,9 +55,12 @@ def test_python_examples_do_what_the_readme_shows(project: Path, monkeypatch: py
 def test_there_is_one_command_to_start_and_one_to_test(project: Path) -> None:
     start, test = (block.strip() for block in blocks(project, "README.md", "sh"))
     assert start.endswith("vibewasm run examples/hello.wasm")
-    assert test.endswith("python -m pytest")
-    # .ci/run looks for the second one by how it starts and ends.
     assert test.startswith("python3 -m venv ")
+    assert " -m pytest -n 2 " in test
+    # .ci/run looks for the second one by this.
+    (pattern,) = re.findall(r"grep -E '(.*)' README.md", (project / ".ci" / "run").read_text(encoding="utf-8"))
+    assert re.findall(pattern + ".*", (project / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [line for line in (start, test) if re.search(pattern, line)] == [test]
 
 
 def test_files_that_documents_link_to_exist(project: Path) -> None:

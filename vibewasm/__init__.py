@@ -13,6 +13,8 @@ Every name is loaded when it is first used (PEP 562), so that a program pays for
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +82,12 @@ __all__ = [
     "__version__",
     "instantiate",
 ]
+
+if hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled():
+    # Making an engine says so too, but a program should know before it has begun.
+    from .runtime import FREE_THREADED
+
+    raise ImportError(FREE_THREADED)
 
 #: Which module each name comes from.
 _HOMES = {

@@ -12,7 +12,7 @@ from struct import Struct
 from .backends import backend
 from .engine import HOST
 from .runtime.blocks import Block
-from .runtime.calls import HostCallback, address_of
+from .runtime.calls import HostCallback, address_of, native_callback
 from .runtime.context import CELL_BUILTINS, CELL_FAILED, HOST_FAILURE, RECORD_SIZE
 from .store import FIRST_BUILTIN
 
@@ -86,7 +86,8 @@ class Builtins:
         operation = getattr(bulk, name)
         callback = self._callbacks.get(number)
         if callback is None:
-            callback = self._callbacks[number] = HostCallback(_callback(store, signature, operation))
+            callback = native_callback(HostCallback, _callback(store, signature, operation), store)
+            self._callbacks[number] = callback
         at = 4 * number
         self._cells[at + 3] = address_of(callback)
         self._cells[at] = adapters().leave(signature)

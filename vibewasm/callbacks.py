@@ -4,7 +4,8 @@ The machine code of a host function (the ``leave`` adapter of its signature) put
 stack, notes that the call has failed, and calls the callback, which takes the parameters from there, writes the
 results in their place, and notes as its very last act that all is well. So whatever goes wrong, even before the first
 line of the callback (CPython can raise ``KeyboardInterrupt`` there, and ctypes drops it), the machine code does not
-go on. An exception waits in the store until it is raised again where Python called wasm.
+go on. An exception waits in the store until it is raised again where Python called wasm; one that came up before the
+callback's first line gets there through :func:`~vibewasm.runtime.calls.native_callback`.
 
 The fast callbacks take no arguments from ctypes, which costs as much as the rest: they find their cells below the top
 of the cell stack, which the store block says.
@@ -16,9 +17,10 @@ from struct import Struct
 from struct import error as struct_error
 
 from .engine import adapters
+from .errors import WasmError
 from .runtime.blocks import Block
-from .runtime.calls import HostCallback, address_of
-from .runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE
+from .runtime.calls import HostCallback, address_of, native_callback
+from .runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE, TRAP_TOO_MANY_REFERENCES
 from .runtime.ffi import CFUNCTYPE
 from .types import EXTERNREF, F32, F64, I32, I64, V128
 from .values import NUMBER_FORMATS, cell_count, from_bits, from_cells, prefixed, signature, to_cells
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
 
     #: Reads the arguments of a call from the cell stack, at a byte offset.
     Reader = Callable[[memoryview, int], "tuple[Any, ...] | list[Any]"]
-    #: Writes the result of a call to the cell stack, at a byte offset.
-    Writer = Callable[[int, Any], None]
+    #: Writes the result of a call to the cell stack, at a byte offset. It returns 0, or the number of a trap.
+    Writer = Callable[[int, Any], int]
+    #: Says more about an exception of a call.
+    Explainer = Callable[[BaseException], BaseException]
 
 _NoArguments = CFUNCTYPE(None)
 
@@ -69,18 +73,21 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
     room = max(cell_count(params), cell_count(results)) + 1 & -2
     base = store._block.stack_base + 8 * room
     read = _reader(store, params)
+    explain = _explainer(function, type, name)
     if not results:
-        return _NoArguments(_without_result(store, base, read, function))
+        return native_callback(_NoArguments, _without_result(store, base, read, function, explain), store)
     convert = _result_converter(store, type, name)
     if len(results) > 1 or results[0] > F64:
-        return _NoArguments(_with_results(store, base, read, function, _writer(store, results, convert)))
+        write = _writer(store, results, convert)
+        return native_callback(_NoArguments, _with_results(store, base, read, function, write, explain), store)
     view = _view(stack, results[0])
     shift = 2 if view.itemsize == 4 else 3
     if len(params) in (1, 2) and len(set(params)) == 1 and params[0] <= F64:
         source = _view(stack, params[0])
         if source.itemsize == view.itemsize:
             # One index serves for all values, and a call with so many arguments is spelled out.
-            return _NoArguments(_alike(store, base, (source, view, shift), len(params), function, convert))
+            alike = _alike(store, base, (source, view, shift), len(params), function, convert, explain)
+            return native_callback(_NoArguments, alike, store)
 
     def host_call() -> None:
         try:
@@ -94,9 +101,27 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
         except BaseException as error:
             # A call into wasm from within may have cleared it.
             cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
+            store._pending = explain(error)
 
-    return _NoArguments(host_call)
+    return native_callback(_NoArguments, host_call, store)
+
+
+def _explainer(function: Callable[..., Any], type: FuncType, name: str) -> Explainer:
+    """What makes of a Python function that does not take the parameters of its type an error that says so.
+
+    Nobody looks at what a function takes before it has failed: that would cost more than most calls.
+    """
+
+    def explain(error: BaseException) -> BaseException:
+        # With a frame below the callback's, the function, or what converts values, has raised it itself.
+        traceback = error.__traceback__
+        if not isinstance(error, TypeError) or traceback is None or traceback.tb_next is not None:
+            return error
+        from .arguments import misfit
+
+        return misfit(error, function, len(type.params), f"{name}{type}")
+
+    return explain
 
 
 def _reader(store: Store, params: tuple[int, ...]) -> Reader:
@@ -124,21 +149,42 @@ def _writer(store: Store, results: tuple[int, ...], convert: Writer) -> Writer:
     if results == (EXTERNREF,):
         words = stack.cast("Q")
 
-        def write_reference(at: int, result: object) -> None:
-            words[at >> 3] = 0 if result is None else store._handle_of(result)
+        def write_reference(at: int, result: object) -> int:
+            try:
+                words[at >> 3] = 0 if result is None else store._handle_of(result)
+                return 0
+            except WasmError as error:
+                return _trap_number(error)
 
         return write_reference
     if any(code > F64 for code in results):
-        return convert
+
+        def write_references(at: int, result: object) -> int:
+            try:
+                return convert(at, result)
+            except WasmError as error:
+                return _trap_number(error)
+
+        return write_references
     pack = Struct("=" + "".join([NUMBER_FORMATS[code] for code in results])).pack_into
 
-    def write(at: int, result: Any) -> None:
+    def write(at: int, result: Any) -> int:
         try:
             pack(stack, at, *result)
+            return 0
         except (struct_error, TypeError, OverflowError):
-            convert(at, result)
+            return convert(at, result)
 
     return write
+
+
+def _trap_number(error: WasmError) -> int:
+    """The number of the trap that converting a result ends in, if that is what this error means; else it is raised."""
+    from .references import ReferenceLimit
+
+    if isinstance(error, ReferenceLimit):
+        return TRAP_TOO_MANY_REFERENCES
+    raise error
 
 
 def _alike(
@@ -148,6 +194,7 @@ def _alike(
     count: int,
     function: Callable[..., Any],
     convert: Writer,
+    explain: Explainer,
 ) -> Callable[[], None]:
     """A callback with one parameter or two, and a result, all of one size."""
     cells = store._block.cells
@@ -166,7 +213,7 @@ def _alike(
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
+            store._pending = explain(error)
 
     def host_call_2() -> None:
         try:
@@ -179,12 +226,14 @@ def _alike(
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
+            store._pending = explain(error)
 
     return host_call_1 if count == 1 else host_call_2
 
 
-def _without_result(store: Store, base: int, read: Reader, function: Callable[..., Any]) -> Callable[[], None]:
+def _without_result(
+    store: Store, base: int, read: Reader, function: Callable[..., Any], explain: Explainer
+) -> Callable[[], None]:
     cells, stack = store._block.cells, store._block.stack
 
     def host_call() -> None:
@@ -193,24 +242,23 @@ def _without_result(store: Store, base: int, read: Reader, function: Callable[..
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
+            store._pending = explain(error)
 
     return host_call
 
 
 def _with_results(
-    store: Store, base: int, read: Reader, function: Callable[..., Any], write: Writer
+    store: Store, base: int, read: Reader, function: Callable[..., Any], write: Writer, explain: Explainer
 ) -> Callable[[], None]:
     cells, stack = store._block.cells, store._block.stack
 
     def host_call() -> None:
         try:
             at = cells[CELL_STACK_TOP] - base
-            write(at, function(*read(stack, at)))
-            cells[CELL_FAILED] = 0
+            cells[CELL_FAILED] = write(at, function(*read(stack, at)))
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
+            store._pending = explain(error)
 
     return host_call
 
@@ -221,24 +269,29 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
     """
     codes = type.result_codes
     stack = store._block.stack
-    label = f"{name}{type}"
 
-    def convert(at: int, result: object) -> None:
+    def label() -> str:
+        from .names import escaped  # only what goes wrong needs it
+
+        return f"{escaped(name)}{type}"
+
+    def convert(at: int, result: object) -> int:
         if len(codes) == 1:
             values: Any = (result,)
         elif isinstance(result, (str, bytes)) or not hasattr(result, "__iter__"):
-            raise TypeError(f"{label} has {len(codes)} results, and the Python function returned {_shown(result)}")
+            raise TypeError(f"{label()} has {len(codes)} results, and the Python function returned {_shown(result)}")
         else:
             values = tuple(result)
             if len(values) != len(codes):
-                raise TypeError(f"{label} has {len(codes)} results, and the Python function returned {len(values)}")
+                raise TypeError(f"{label()} has {len(codes)} results, and the Python function returned {len(values)}")
         try:
             bits = to_cells(store, codes, values)
         except (TypeError, OverflowError, ValueError) as error:
-            raise prefixed(f"{label}: result", error) from None
+            raise prefixed(f"{label()}: result", error) from None
         for cell in bits:
             stack[at : at + 8] = cell.to_bytes(8, "little")
             at += 8
+        return 0
 
     return convert
 
@@ -277,4 +330,4 @@ def raw_callback(store: Store, type: FuncType, function: Callable[..., int | Non
             cells[CELL_FAILED] = HOST_FAILURE
             store._pending = error
 
-    return HostCallback(raw_call)
+    return native_callback(HostCallback, raw_call, store)

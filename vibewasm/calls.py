@@ -10,7 +10,7 @@ goes the general way (:meth:`Func._call_general`).
 from __future__ import annotations
 
 from .runtime.calls import argument
-from .store import current
+from .store import DUE, current
 from .types import F64
 from .values import signature
 
@@ -61,8 +61,9 @@ def fast_call(func: Func) -> Callable[..., Any]:
         nonlocal inner
         given = [value for value in arguments if value is not _MISSING]
         token = current.token
-        if store._state[1] is not token:
-            # The store has run in another thread so far, or never. Once it is this one's, the fast way is open.
+        if store._state[1] is not token or store._state[0] is DUE:
+            # The store has run in another thread so far, or never, or there are objects to let go. Then the fast way is
+            # open.
             store._take_over(token)
             return func(*given)
         if inner is None:
@@ -111,7 +112,7 @@ def _call_0(
                 raise failure(number)
             return out[at]
         finally:
-            state[0] = token
+            state[0] = state[3]
 
     return call
 
@@ -145,7 +146,7 @@ def _call_1(
                 raise failure(number)
             return out[at]
         finally:
-            state[0] = token
+            state[0] = state[3]
 
     return call
 
@@ -180,7 +181,7 @@ def _call_2(
                 raise failure(number)
             return out[at]
         finally:
-            state[0] = token
+            state[0] = state[3]
 
     return call
 
@@ -216,7 +217,7 @@ def _call_3(
                 raise failure(number)
             return out[at]
         finally:
-            state[0] = token
+            state[0] = state[3]
 
     return call
 
@@ -253,7 +254,7 @@ def _call_4(
                 raise failure(number)
             return out[at]
         finally:
-            state[0] = token
+            state[0] = state[3]
 
     return call
 

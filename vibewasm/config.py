@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Never
+
 #: When function bodies are checked and compiled.
 COMPILATION_MODES = ("lazy", "lazy-translation", "eager")
 
@@ -11,6 +15,8 @@ DEBUGGERS = (None, "gdb")
 
 #: Elements that a table may have unless the configuration says otherwise: 80 MB of cells.
 DEFAULT_MAX_TABLE_ELEMENTS = 10_000_000
+#: Python objects that wasm code may hold unless the configuration says otherwise: 2 GB of their handles.
+DEFAULT_MAX_REFERENCES = 10_000_000
 
 
 class Config:
@@ -31,11 +37,17 @@ class Config:
             :attr:`vibewasm.Store.max_memory` starts with this.
         max_table_elements: how many elements one table may have.
             :attr:`vibewasm.Store.max_table_elements` starts with this.
+        max_references: how many Python objects the wasm code of one store may hold as externref. A host function whose
+            result would be one more ends the call with a :class:`~vibewasm.Trap`; an argument, or what is put into a
+            table or global, is refused with a :class:`~vibewasm.WasmError`. Objects that are not held any more are let
+            go between calls only, so those of one long call all count.
+            :attr:`vibewasm.Store.max_references` starts with this.
         profile: let perf see functions by name: ``"perfmap"`` writes ``/tmp/perf-PID.map``, ``"jitdump"`` writes
             ``jit-PID.dump`` for ``perf inject --jit``, with the code in it. ``None`` for neither.
         debug: ``"gdb"`` tells gdb of functions, so that backtraces show them by name; ``None`` does not.
 
     Raises:
+        TypeError: a setting is of another type than the ones above, or there is no setting of that name.
         ValueError: ``compilation``, ``profile`` or ``debug`` is none of the values above, or a limit is negative.
     """
 
@@ -46,6 +58,7 @@ class Config:
         "explicit_bounds",
         "fuel",
         "max_memory",
+        "max_references",
         "max_table_elements",
         "profile",
         "target",
@@ -61,29 +74,63 @@ class Config:
         target: str | None = None,
         max_memory: int | None = None,
         max_table_elements: int = DEFAULT_MAX_TABLE_ELEMENTS,
+        max_references: int = DEFAULT_MAX_REFERENCES,
         profile: str | None = None,
         debug: str | None = None,
+        **unknown: Never,
     ) -> None:
-        if compilation not in COMPILATION_MODES:
-            modes = ", ".join(map(repr, COMPILATION_MODES))
-            raise ValueError(f"compilation is one of {modes}, not {compilation!r}")
-        if max_memory is not None and max_memory < 0:
-            raise ValueError(f"max_memory is a number of bytes, not {max_memory}")
-        if max_table_elements < 0:
-            raise ValueError(f"max_table_elements is a number of elements, not {max_table_elements}")
-        if profile not in PROFILES:
-            raise ValueError(f"profile is 'perfmap', 'jitdump' or None, not {profile!r}")
-        if debug not in DEBUGGERS:
-            raise ValueError(f"debug is 'gdb' or None, not {debug!r}")
-        self.compilation = compilation
-        self.checked = checked
-        self.fuel = fuel
-        self.explicit_bounds = explicit_bounds
+        if unknown:
+            from .arguments import unknown_keywords
+
+            raise unknown_keywords("Config", unknown, self.__slots__)
+        self.compilation = _choice("compilation", compilation, COMPILATION_MODES)
+        self.checked = _flag("checked", checked)
+        self.fuel = _flag("fuel", fuel)
+        self.explicit_bounds = _flag("explicit_bounds", explicit_bounds)
+        if target is not None and not isinstance(target, str):
+            from .arguments import wrong
+
+            raise wrong("Config", "target", "the name of a processor, a str, or None", target)
         self.target = target
-        self.max_memory = max_memory
-        self.max_table_elements = max_table_elements
-        self.profile = profile
-        self.debug = debug
+        self.max_memory = None if max_memory is None else limit("Config", "max_memory", "a number of bytes", max_memory)
+        self.max_table_elements = limit("Config", "max_table_elements", "a number of elements", max_table_elements)
+        self.max_references = limit("Config", "max_references", "a number of objects", max_references)
+        self.profile = _choice("profile", profile, PROFILES)
+        self.debug = _choice("debug", debug, DEBUGGERS)
 
     def __repr__(self) -> str:
         return "Config(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
+
+
+def _choice(setting: str, value: str | None, choices: tuple[str | None, ...]) -> Any:
+    if value not in choices:
+        from .arguments import shown, wrong
+
+        words = ", ".join([repr(choice) for choice in choices if choice is not None])
+        words = f"{words} or None" if None in choices else f"one of {words}"
+        if value is not None and not isinstance(value, str):
+            raise wrong("Config", setting, words, value)
+        given = "None" if value is None else shown(value)[len("str ") :]
+        raise ValueError(f"Config: {setting} is {words}, not {given}")
+    return value
+
+
+def _flag(setting: str, value: object) -> bool:
+    if value is not True and value is not False:
+        from .arguments import wrong
+
+        raise wrong("Config", setting, "True or False", value)
+    return value
+
+
+def limit(where: str, setting: str, what: str, value: object) -> int:
+    """A limit that a configuration or a store is given. Raises ``TypeError`` or ``ValueError`` if it is none."""
+    if type(value) is not int:
+        from .arguments import whole
+
+        value = whole(where, setting, what, value)
+    if value < 0:
+        from .arguments import number
+
+        raise ValueError(f"{where}: {setting} is {what}, 0 or more, not {number(value)}")
+    return value

@@ -6,7 +6,7 @@ from os import uname
 
 from .backends import TARGETS, backend
 from .config import Config
-from .errors import WasmError
+from .errors import WasmError, not_copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Engine:
         config: the settings; the default ones if it is left out.
 
     Raises:
+        TypeError: ``config`` is no :class:`Config`.
         WasmError: this platform, or the target that the configuration names, is not supported.
 
     Attributes:
@@ -40,8 +41,17 @@ class Engine:
 
     __slots__ = ("_explicit_bounds", "_new_type_ids", "_observers", "_type_ids", "config", "target")
 
+    __reduce_ex__ = not_copied
+
     def __init__(self, config: Config | None = None) -> None:
-        self.config = config or Config()
+        if config is None:
+            config = Config()
+        elif not isinstance(config, Config):
+            from .arguments import wrong
+
+            advice = "Config(**settings) makes one" if isinstance(config, dict) else ""
+            raise wrong("Engine", "config", "a Config", config, advice)
+        self.config = config
         self.target = self._checked_target()
         self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
         self._new_type_ids = iter(range(1, 1 << 62))

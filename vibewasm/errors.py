@@ -9,6 +9,10 @@ All exceptions can be pickled and copied.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn, SupportsIndex
+
 __all__ = [
     "DecodeError",
     "Interrupted",
@@ -58,21 +62,33 @@ class ValidationError(WasmError):
         offset: where, in bytes from the start of the module, or ``None`` when it is no one place.
         func_index: index of the function whose body is at fault, in the module's function index space, or ``None``.
         func_name: that function's name in the name section, or ``None``.
+        feature: the proposal that is not built and that the module needs, as the message calls it; ``None`` where the
+            module is refused for another reason.
     """
 
     def __init__(
-        self, message: str, offset: int | None = None, func_index: int | None = None, func_name: str | None = None
+        self,
+        message: str,
+        offset: int | None = None,
+        func_index: int | None = None,
+        func_name: str | None = None,
+        feature: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.args = (message, offset, func_index, func_name)
+        self.args = (message, offset, func_index, func_name, feature)
         self.offset = offset
         self.func_index = func_index
         self.func_name = func_name
+        self.feature = feature
 
     def __str__(self) -> str:
         place = []
         if self.func_index is not None:
-            place.append(f"in function {self.func_index}" + (f" <{self.func_name}>" if self.func_name else ""))
+            place.append(f"in function {self.func_index}")
+            if self.func_name:
+                from .names import escaped
+
+                place[0] += f" <{escaped(self.func_name)}>"
         if self.offset is not None:
             place.append(f"at byte offset {self.offset:#x}")
         return f"{self.message} ({', '.join(place)})" if place else self.message
@@ -87,3 +103,13 @@ class Interrupted(WasmError):
 
     def __init__(self, message: str = "interrupted") -> None:
         super().__init__(message)
+
+
+def not_copied(self: object, protocol: SupportsIndex, /) -> NoReturn:
+    """``__reduce_ex__`` of what stands for memory of this process: :mod:`copy` and :mod:`pickle` end here.
+
+    A copy would share the memory and not know when it is gone.
+    """
+    from .arguments import uncopyable
+
+    raise uncopyable(self)

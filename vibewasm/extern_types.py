@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from .types import FuncType, ValType, val_type
+from .types import FuncType, ValType, val_type_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Never
 
 __all__ = [
     "ExportType",
@@ -21,17 +25,39 @@ class Limits:
     Attributes:
         minimum: the size at first.
         maximum: the size that it may not grow beyond, or ``None``.
-        shared: whether threads may share it (the threads proposal).
-        is64: whether it is indexed with i64 (the memory64 proposal).
+        shared: whether threads may share it (the threads proposal, which no object can be made with yet).
+        is64: whether it is indexed with i64 (the memory64 proposal, which no object can be made with yet).
+
+    Raises:
+        TypeError: a size is no int, or a flag is no bool.
+        ValueError: a size is negative or has more than 64 bits, or the minimum is above the maximum.
     """
 
     __slots__ = ("is64", "maximum", "minimum", "shared")
 
-    def __init__(self, minimum: int, maximum: int | None = None, shared: bool = False, is64: bool = False) -> None:
-        self.minimum = minimum
-        self.maximum = maximum
-        self.shared = shared
-        self.is64 = is64
+    def __init__(
+        self, minimum: int, maximum: int | None = None, shared: bool = False, is64: bool = False, **unknown: Never
+    ) -> None:
+        if unknown:
+            from .arguments import unknown_keywords
+
+            raise unknown_keywords("Limits", unknown, self.__slots__)
+        self.minimum = _size("minimum", minimum)
+        self.maximum = None if maximum is None else _size("maximum", maximum)
+        if self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"Limits: the minimum, {self.minimum}, is above the maximum, {self.maximum}")
+        self.shared = _flag("Limits", "shared", shared)
+        self.is64 = _flag("Limits", "is64", is64)
+
+    @classmethod
+    def unchecked(cls, minimum: int, maximum: int | None, shared: bool, is64: bool) -> Limits:
+        """The limits that a module states, whether they make sense or not: the decoder's way."""
+        made = cls.__new__(cls)
+        made.minimum = minimum
+        made.maximum = maximum
+        made.shared = shared
+        made.is64 = is64
+        return made
 
     def _key(self) -> tuple[int, int | None, bool, bool]:
         return self.minimum, self.maximum, self.shared, self.is64
@@ -56,6 +82,35 @@ class Limits:
         return text + (" shared" if self.shared else "")
 
 
+def _size(parameter: str, value: object) -> int:
+    """A number of pages or elements."""
+    if type(value) is not int:
+        from .arguments import whole
+
+        value = whole("Limits", parameter, "a number of pages or elements", value)
+    if not 0 <= value < 1 << 64:
+        from .arguments import number
+
+        raise ValueError(f"Limits: {parameter} is a number from 0 to 2**64 - 1, not {number(value)}")
+    return value
+
+
+def _flag(where: str, parameter: str, value: object) -> bool:
+    if value is not True and value is not False:
+        from .arguments import wrong
+
+        raise wrong(where, parameter, "a bool", value)
+    return value
+
+
+def _limits(where: str, value: object) -> Limits:
+    if not isinstance(value, Limits):
+        from .arguments import wrong
+
+        raise wrong(where, "limits", "a Limits", value)
+    return value
+
+
 class TableType:
     """The type of a table.
 
@@ -64,16 +119,17 @@ class TableType:
         limits: its size in elements.
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: ``element`` is not a reference type.
     """
 
     __slots__ = ("element", "limits")
 
     def __init__(self, element: ValType | int | str, limits: Limits) -> None:
-        self.element = val_type(element)
+        self.element = val_type_of("TableType: element", element)
         if not self.element.is_ref:
             raise ValueError(f"a table holds references, not {self.element}")
-        self.limits = limits
+        self.limits = _limits("TableType", limits)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TableType):
@@ -98,12 +154,15 @@ class MemoryType:
 
     Attributes:
         limits: its size in pages of 65536 bytes.
+
+    Raises:
+        TypeError: ``limits`` is no :class:`Limits`.
     """
 
     __slots__ = ("limits",)
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+        self.limits = _limits("MemoryType", limits)
 
     def __eq__(self, other: object) -> bool:
         return self.limits == other.limits if isinstance(other, MemoryType) else NotImplemented
@@ -127,13 +186,21 @@ class GlobalType:
     Attributes:
         content: the :class:`ValType` of its value.
         mutable: whether it may be set.
+
+    Raises:
+        TypeError: an argument is of another type.
+        ValueError: there is no value type of that name.
     """
 
     __slots__ = ("content", "mutable")
 
-    def __init__(self, content: ValType | int | str, mutable: bool = False) -> None:
-        self.content = val_type(content)
-        self.mutable = mutable
+    def __init__(self, content: ValType | int | str, mutable: bool = False, **unknown: Never) -> None:
+        if unknown:
+            from .arguments import unknown_keywords
+
+            raise unknown_keywords("GlobalType", unknown, self.__slots__)
+        self.content = val_type_of("GlobalType: content", content)
+        self.mutable = _flag("GlobalType", "mutable", mutable)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, GlobalType):
@@ -156,6 +223,22 @@ class GlobalType:
 ExternType = FuncType | TableType | MemoryType | GlobalType
 
 
+def _name(where: str, parameter: str, value: object) -> str:
+    if not isinstance(value, str):
+        from .arguments import wrong
+
+        raise wrong(where, parameter, "a str", value)
+    return value
+
+
+def _extern_type(where: str, value: object) -> ExternType:
+    if not isinstance(value, (FuncType, TableType, MemoryType, GlobalType)):
+        from .arguments import wrong
+
+        raise wrong(where, "type", "a FuncType, TableType, MemoryType or GlobalType", value)
+    return value
+
+
 class ImportType:
     """What a module wants: two names and a type.
 
@@ -167,9 +250,9 @@ class ImportType:
     __slots__ = ("module", "name", "type")
 
     def __init__(self, module: str, name: str, type: ExternType) -> None:
-        self.module = module
-        self.name = name
-        self.type = type
+        self.module = _name("ImportType", "module", module)
+        self.name = _name("ImportType", "name", name)
+        self.type = _extern_type("ImportType", type)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ImportType):
@@ -197,8 +280,8 @@ class ExportType:
     __slots__ = ("name", "type")
 
     def __init__(self, name: str, type: ExternType) -> None:
-        self.name = name
-        self.type = type
+        self.name = _name("ExportType", "name", name)
+        self.type = _extern_type("ExportType", type)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ExportType):

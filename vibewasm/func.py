@@ -7,18 +7,21 @@ from .calls import fast_call
 from .engine import adapters
 from .errors import WasmError
 from .runtime.calls import argument
-from .store import AREA_CELLS, Area, Extern, current
+from .store import AREA_CELLS, DUE, Area, Extern, Store, current
 from .types import F32, FUNCREF, I32, V128, FuncType, type_name
 from .values import MASK32, cell_count, from_bits, from_cells, prefixed, signature, to_cells
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, Never
 
     from .disasm.model import FunctionListing
     from .instance import Instance
-    from .store import Store
+
+#: What the functions that make calls are called, so that the interpreter's own error about a keyword explains itself.
+#: Nothing of it costs a call anything.
+_BY_POSITION = "wasm functions take arguments by position only, as in f(1) and not f(a=1): Func"
 
 
 class Func(Extern):
@@ -38,6 +41,10 @@ class Func(Extern):
         function: a Python function, which takes and returns values like a ``Func`` does; it returns a sequence for
             several results, and what it returns for none is ignored.
         name: what messages call it.
+
+    Raises:
+        TypeError: an argument is of another type.
+        WasmError: the store is closed, or runs in another thread.
 
     Two ``Func`` objects of one function of a store are the same object.
     """
@@ -65,9 +72,36 @@ class Func(Extern):
         def __call__(self, *arguments: Any) -> Any:
             """Call the function."""
 
-    def __init__(self, store: Store, type: FuncType, function: Callable[..., Any], *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        type: FuncType,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        **unknown: Never,
+    ) -> None:
+        if unknown:
+            from .arguments import unknown_keywords
+
+            raise unknown_keywords("Func", unknown, ("store", "type", "function", "name"))
+        if not isinstance(store, Store):
+            from .arguments import wrong
+
+            raise wrong("Func", "store", "a Store", store)
+        if not isinstance(type, FuncType):
+            from .arguments import wrong
+
+            raise wrong("Func", "type", "a FuncType", type)
         if not callable(function):
-            raise TypeError(f"a Func is made of a callable, not of {function!r}")
+            from .arguments import wrong
+
+            raise wrong("Func", "function", "a callable", function)
+        if name is not None and not isinstance(name, str):
+            from .arguments import wrong
+
+            raise wrong("Func", "name", "a str or None", name)
+        store._check_usable()
         from .callbacks import host_callback
 
         name = name or getattr(function, "__name__", None) or "host function"
@@ -135,8 +169,15 @@ class Func(Extern):
             self._name = instance.module.func_name(index) or f"function {index}"
         return self._name
 
+    @property
+    def _shown(self) -> str:
+        """The name as messages have it."""
+        from .names import escaped  # only what goes wrong needs it
+
+        return escaped(self.name)
+
     def __repr__(self) -> str:
-        return f"<vibewasm.Func {self.name}{self._type}>"
+        return f"<vibewasm.Func {self._shown}{self._type}>"
 
     def disassemble(self, *, target: str | None = None, syntax: str | None = None) -> FunctionListing:
         """What the function is compiled to: ``print`` it for text, iterate over it for its machine instructions.
@@ -155,7 +196,7 @@ class Func(Extern):
         """
         instance = self._instance
         if instance is None:
-            raise WasmError(f"{self.name} is a Python function: there is no machine code to show")
+            raise WasmError(f"{self._shown} is a Python function: there is no machine code to show")
         from .disasm.build import disassemble
 
         index = instance.module.info.imported_funcs + self._defined
@@ -168,24 +209,34 @@ class Func(Extern):
         are good for the next call of the same store only; 0 is null.
 
         Raises:
-            TypeError: a wrong number of cells.
+            TypeError: a wrong number of cells, or one that is no int.
             OverflowError: a cell does not fit in 64 bits.
             ValueError: a cell of a reference is none that the store gave out.
             As for a call: the rest.
         """
         wanted, count, _ = self._sizes
-        if len(cells) != wanted:
-            raise TypeError(f"{self.name} takes {wanted} cells, {len(cells)} were given")
+        try:
+            given = len(cells)
+        except TypeError:
+            from .arguments import wrong
+
+            raise wrong(f"{self._shown}.call_raw", "cells", "a list of ints", cells) from None
+        if given != wanted:
+            raise TypeError(f"{self._shown} takes {wanted} cells, {given} were given")
         for cell in cells:
-            if not 0 <= cell < 1 << 64:
-                raise OverflowError(f"a cell is an int from 0 to 2**64 - 1, not {cell}")
-        if self._has_references:
-            self._check_references(cells)
+            if type(cell) is not int or not 0 <= cell < 1 << 64:
+                self._check_cell(cell)
+        store = self._store
         may_start = self._take_store()
         try:
+            if self._has_references:
+                # Not before, since taking the store may let go of some.
+                self._check_references(cells)
             found = self._run(cells)[:count]
+            if self._has_references and store._references is not None:
+                store._references.given = found
         finally:
-            self._store._state[0] = may_start
+            store._state[0] = may_start and store._state[3]
         at = 0
         for code in self._type.result_codes:
             if code == I32 or code == F32:
@@ -196,6 +247,13 @@ class Func(Extern):
                 from_bits(self._store, code, found[at])
             at += 2 if code == V128 else 1
         return found
+
+    def _check_cell(self, cell: object) -> None:
+        from .arguments import number, whole
+
+        found = whole(f"{self._shown}.call_raw", "a cell", "the bits of a value", cell)
+        if not 0 <= found < 1 << 64:
+            raise OverflowError(f"a cell is an int from 0 to 2**64 - 1, not {number(found)}")
 
     def _check_references(self, cells: Sequence[int]) -> None:
         """See that raw references are what the store knows: machine code trusts them."""
@@ -208,19 +266,31 @@ class Func(Extern):
     def _first_call(self, *arguments: Any) -> Any:
         """The first call makes what later calls of this signature do fast."""
         self.__call__ = call = fast_call(self)  # type: ignore[method-assign]  # it is a slot
+        # Of a method, the function.
+        getattr(call, "__func__", call).__qualname__ = _BY_POSITION
         return call(*arguments)
+
+    _first_call.__qualname__ = _BY_POSITION
 
     def _call_general(self, *arguments: object) -> Any:
         """A call of any types, at any depth, by any thread that may make it."""
         store = self._store
         may_start = self._take_store()
         try:
-            if may_start is not None and self._has_references:
-                store._sweep_if_due()
-            found = self._run(self._argument_cells(arguments))
+            try:
+                cells = self._argument_cells(arguments)
+            except WasmError as error:
+                from .references import ReferenceLimit
+
+                if may_start is None or not isinstance(error, ReferenceLimit):
+                    raise
+                # No wasm code is active yet, so those that it holds no more can make room.
+                store._sweep()
+                cells = self._argument_cells(arguments)
+            found = self._run(cells)
             values = from_cells(store, self._type.result_codes, found)
         finally:
-            store._state[0] = may_start
+            store._state[0] = may_start and store._state[3]
         if not values:
             return None
         return values[0] if len(values) == 1 else tuple(values)
@@ -229,11 +299,11 @@ class Func(Extern):
         codes = self._type.param_codes
         if len(arguments) != len(codes):
             wanted = f"{len(codes)} argument{'' if len(codes) == 1 else 's'}"
-            raise TypeError(f"{self.name}{self._type} takes {wanted}, {len(arguments)} given")
+            raise TypeError(f"{self._shown}{self._type} takes {wanted}, {len(arguments)} given")
         try:
             return to_cells(self._store, codes, arguments)
         except (TypeError, OverflowError, ValueError) as error:
-            raise prefixed(f"{self.name}{self._type}: parameter", error) from None
+            raise prefixed(f"{self._shown}{self._type}: parameter", error) from None
 
     def _entry(self) -> Callable[..., int]:
         """The adapter through which functions of this signature are called."""
@@ -251,7 +321,7 @@ class Func(Extern):
         """
         state = self._store._state
         token = current.token
-        while state[1] is not token:
+        while state[1] is not token or state[0] is DUE:
             self._store._take_over(token)
         # Nothing is called between the check and these lines, so no other thread comes in between.
         may_start = state[0]

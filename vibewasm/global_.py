@@ -5,7 +5,7 @@ from __future__ import annotations
 from .binary.module_info import GLOBAL
 from .extern_types import GlobalType
 from .runtime.ffi import addressof, c_uint64
-from .store import Extern
+from .store import Extern, Store
 from .types import V128
 from .values import MASK64, from_bits, prefixed, to_bits
 
@@ -13,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .store import Store
+#: Stands for the first value of a global that was made without one.
+_NONE_GIVEN = object()
 
 
 class Global(Extern):
@@ -22,17 +23,28 @@ class Global(Extern):
     Args:
         store: the store that the global belongs to.
         type: what it holds, and whether that may change.
-        value: its first value: an int, a float or a reference.
+        value: its first value: an int, a float or a reference; if it is left out, 0 or null.
 
     Raises:
-        TypeError, OverflowError: the value does not fit the type.
+        TypeError: an argument is of another type, or the value does not fit the global's.
+        OverflowError: the value does not fit the type.
+        WasmError: the store is closed, or runs in another thread.
     """
 
     __slots__ = ("_address", "_cells", "_index", "_store", "_type")
 
     _kind = GLOBAL
 
-    def __init__(self, store: Store, type: GlobalType, value: object = 0) -> None:
+    def __init__(self, store: Store, type: GlobalType, value: object = _NONE_GIVEN) -> None:
+        if not isinstance(store, Store):
+            from .arguments import wrong
+
+            raise wrong("Global", "store", "a Store", store)
+        if not isinstance(type, GlobalType):
+            from .arguments import wrong
+
+            raise wrong("Global", "type", "a GlobalType", type)
+        store._check_usable()
         buffer = (c_uint64 * 2)()
         self._store = store
         self._type = type
@@ -40,8 +52,8 @@ class Global(Extern):
         self._cells = memoryview(buffer).cast("B").cast("Q")
         self._index = 0
         self._address = addressof(buffer)
-        store._globals.append(self)
-        self._set(value)
+        # The buffer is zero, which is null for references.
+        store._alone(self._begin, value)
 
     @classmethod
     def _at(cls, store: Store, type: GlobalType, cells: memoryview, index: int, address: int) -> Global:
@@ -67,6 +79,8 @@ class Global(Extern):
     @property
     def raw(self) -> int:
         """The bits of the value: unsigned, 64 of them (of an i32 or f32 the upper half is 0), or 128 of a v128."""
+        if self._store._closed:
+            self._store._check_open()
         bits: int = self._cells[self._index]
         if self._type.content.code == V128:
             bits |= self._cells[self._index + 1] << 64
@@ -76,16 +90,31 @@ class Global(Extern):
     def value(self) -> Any:
         """The value: an int (signed), a float, or a reference. Setting raises ``AttributeError`` if the global is
         immutable, ``TypeError`` or ``OverflowError`` if the value does not fit.
+
+        Raises:
+            WasmError: the store is closed; or it runs in another thread, and the global is set or holds a reference.
         """
-        return from_bits(self._store, self._type.content.code, self.raw)
+        if self._type.content.is_ref:
+            # References are kept in the store's own books, which running code uses too.
+            return self._store._alone(self._get)
+        return self._get()
 
     @value.setter
     def value(self, value: object) -> None:
         if not self._type.mutable:
+            self._store._check_open()
             raise AttributeError(
                 f"this global is immutable: its type is {self._type.content}, not (mut {self._type.content})"
             )
-        self._set(value)
+        self._store._alone(self._set, value)
+
+    def _begin(self, value: object) -> None:
+        if value is not _NONE_GIVEN:
+            self._set(value)
+        self._store._globals.append(self)
+
+    def _get(self) -> Any:
+        return from_bits(self._store, self._type.content.code, self.raw)
 
     def _set(self, value: object) -> None:
         code = self._type.content.code
@@ -98,4 +127,10 @@ class Global(Extern):
             self._cells[self._index + 1] = bits >> 64
 
     def __repr__(self) -> str:
-        return f"<vibewasm.Global {self._type.content} {self.value!r}>"
+        content = self._type.content
+        if self._store._closed:
+            return f"<vibewasm.Global {content}, closed>"
+        if not content.is_ref:
+            return f"<vibewasm.Global {content} {self.value!r}>"
+        # Not the object, which may hold this global in turn, and which is the store's own while it runs elsewhere.
+        return f"<vibewasm.Global {content} {'of an object' if self.raw else 'null'}>"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .binary.module_info import FUNC, MEMORY, TABLE
+from .errors import not_copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, Never, NoReturn
 
     from .binary.module_info import Element
     from .func import Func
@@ -50,6 +51,14 @@ class Instance:
     store: Store
     module: Module
     exports: Exports
+
+    __reduce_ex__ = not_copied
+
+    def __init__(self, *arguments: Never, **named: Never) -> None:
+        raise TypeError(
+            "an Instance is made by vibewasm.instantiate(source) or by Linker(engine).instantiate(store, module), not "
+            "by calling its class"
+        )
 
     # Filled in by vibewasm.instantiation, which makes instances.
     #: The context: the block of memory that machine code reads, its address, and a view of its 8-byte cells.
@@ -144,7 +153,13 @@ class Exports:
 
     # No __slots__: an export that was asked for becomes an attribute, which is the fastest way to find it again.
 
+    __reduce_ex__ = not_copied
+
     def __init__(self, instance: Instance) -> None:
+        if not isinstance(instance, Instance):
+            from .arguments import wrong
+
+            raise wrong("Exports", "instance", "an Instance", instance)
         # A leading space keeps the names apart from those of exports, of which any is possible, and out of the way.
         self.__dict__[" instance"] = instance
         self.__dict__[" index"] = index = instance.module._export_index
@@ -162,10 +177,18 @@ class Exports:
             self.__dict__[name] = item
         return item
 
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        # Looked up in the object, so that an export of that name would be called.
+        not_copied(self, 4)
+
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"exports cannot be set ({name!r})")
 
     def __getitem__(self, name: str) -> Any:
+        if not isinstance(name, str):
+            from .arguments import wrong
+
+            raise wrong("Exports", "the name of an export", "a str", name)
         export = self.__dict__[" index"].get(name)
         if export is None:
             raise KeyError(_missing(name, self))
@@ -186,6 +209,9 @@ class Exports:
 
     def get(self, name: str, default: Any = None) -> Any:
         """The export of that name, or ``default``."""
+        if not isinstance(name, str):
+            # Raises what says so.
+            return self[name]
         return self[name] if name in self else default
 
     def keys(self) -> list[str]:
@@ -201,7 +227,9 @@ class Exports:
         return [(name, self[name]) for name in self]
 
     def __repr__(self) -> str:
-        return f"<vibewasm.Exports: {', '.join(self) or 'none'}>"
+        from .names import escaped
+
+        return f"<vibewasm.Exports: {', '.join(map(escaped, self)) or 'none'}>"
 
 
 #: Names that exports may have too.

@@ -24,7 +24,7 @@ from .values import MASK64
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, Never
 
     from .config import Config
     from .linker import Item
@@ -38,28 +38,34 @@ def instantiate(
     *,
     config: Config | None = None,
     wasi: WasiConfig | None = None,
+    **unknown: Never,
 ) -> Instance:
     """The short way: load a module, and instantiate it in a store of its own.
 
     Args:
-        source: a path, the bytes of a module, or a :class:`Module`.
+        source: what :class:`Module` takes, or a :class:`Module`, as :meth:`Module.from_text` and
+            :meth:`Module.from_file` make them of what must be text or must be a file.
         imports: for each module name the items that :meth:`Linker.define` takes, by name; also an instance's exports.
             If one of the items is an extern object, its store is used, else a new one is made.
         config: the engine's configuration. Without it one engine serves all calls of this function.
         wasi: what :meth:`Linker.define_wasi` takes.
 
     Raises:
-        OSError, DecodeError, ValidationError, LinkError, Trap: as :class:`Module` and :meth:`Linker.instantiate` do.
+        TypeError: an argument is of another type, or there is no parameter of that name.
+        OSError, WatError, DecodeError, ValidationError, LinkError, Trap: as :class:`Module` and
+            :meth:`Linker.instantiate` do.
         ValueError: ``config`` is given together with a module or extern objects, which have an engine already.
     """
+    if unknown:
+        from .arguments import unknown_keywords
+
+        raise unknown_keywords("instantiate", unknown, ("source", "imports", "config", "wasi"))
     store: Store | None = None
-    items: list[tuple[str, str, Item]] = []
-    for module_name, contents in (imports or {}).items():
-        for name in contents:
-            item = contents[name]
-            items.append((module_name, name, item))
-            if store is None and isinstance(item, Extern):
-                store = item.store
+    items = [] if imports is None else _items(imports)
+    for _, _, item in items:
+        if isinstance(item, Extern):
+            store = item.store
+            break
     given = source.engine if isinstance(source, Module) else store.engine if store is not None else None
     if given is not None and config is not None:
         raise ValueError("config cannot be given with a Module or with objects of a store: they have an engine already")
@@ -75,6 +81,23 @@ def instantiate(
     if wasi is not None:
         linker.define_wasi(wasi)
     return linker.instantiate(store or Store(engine), module)
+
+
+def _items(imports: Mapping[str, Mapping[str, Item] | Exports]) -> list[tuple[str, str, Item]]:
+    """The imports that :func:`instantiate` was given, one after another."""
+    from .arguments import wrong
+
+    if not hasattr(imports, "items"):
+        raise wrong("instantiate", "imports", "a dict of dicts", imports, "such as {'env': {'log': print}}")
+    items: list[tuple[str, str, Item]] = []
+    for module_name, contents in imports.items():
+        where = f"imports[{module_name!r}]"
+        if isinstance(contents, Instance):
+            raise wrong("instantiate", where, "a dict or an Exports", contents, "its attribute exports is one")
+        if not isinstance(contents, Exports) and not (hasattr(contents, "keys") and hasattr(contents, "__getitem__")):
+            raise wrong("instantiate", where, "a dict or an Exports", contents)
+        items.extend([(module_name, name, contents[name]) for name in contents])
+    return items
 
 
 def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instance:

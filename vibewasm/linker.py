@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from .errors import LinkError
+from .engine import Engine
+from .errors import LinkError, not_copied
 from .extern_types import GlobalType
 from .func import Func
+from .instance import Exports, Instance
 from .instantiation import make_instance
-from .store import Extern
+from .module import Module
+from .store import Extern, Store
 from .types import FuncType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Never, overload
 
-    from .engine import Engine
     from .extern_types import ImportType
-    from .instance import Instance
-    from .module import Module
-    from .store import Store
     from .wasi import WasiConfig
 
     #: What can be given for an import. A plain function gets the type of the import that it meets; a number becomes an
     #: immutable global.
     Item = Extern | Callable[..., Any] | int | float
 
-WASI_MODULE = "wasi_snapshot_preview1"
+#: Stands for an argument that was left out.
+_NONE_GIVEN: Any = object()
 
 _WASI_CODES = {"i": "i32", "I": "i64"}
 
@@ -50,11 +50,24 @@ class Linker:
     Attributes:
         engine: the engine.
         allow_shadowing: whether a name may be defined anew; if not, that raises :class:`LinkError`.
+
+    Raises:
+        TypeError: ``engine`` is no :class:`Engine`, or ``allow_shadowing`` no bool.
     """
 
     __slots__ = ("_items", "_wasi", "allow_shadowing", "engine")
 
-    def __init__(self, engine: Engine, *, allow_shadowing: bool = False) -> None:
+    __reduce_ex__ = not_copied
+
+    def __init__(self, engine: Engine, *, allow_shadowing: bool = False, **unknown: Never) -> None:
+        if unknown:
+            from .arguments import unknown_keywords
+
+            raise unknown_keywords("Linker", unknown, ("allow_shadowing",))
+        if not isinstance(engine, Engine):
+            raise _wrong("", "engine", "an Engine", engine)
+        if allow_shadowing is not True and allow_shadowing is not False:
+            raise _wrong("", "allow_shadowing", "True or False", allow_shadowing)
         self.engine = engine
         self.allow_shadowing = allow_shadowing
         self._items: dict[tuple[str, str], Item | _Typed | _Zeros] = {}
@@ -70,45 +83,65 @@ class Linker:
             type: the type of a Python function. Without it the function gets the type of the import that it meets.
 
         Raises:
-            TypeError: the item is none of these, or ``type`` is given for what is no Python function.
+            TypeError: a name is no str, the item is none of these, or ``type`` is given for what is no Python function.
             LinkError: the name is defined already; see :attr:`allow_shadowing`.
         """
+        _check_names("define", module=module, name=name)
+        if type is not None and not isinstance(type, FuncType):
+            raise _wrong(".define", "type", "a FuncType", type)
         plain = callable(item) and not isinstance(item, Func)
         if type is not None and not plain:
             raise TypeError(f"{module}.{name}: only a Python function is given a type")
         if not plain and not isinstance(item, (Extern, int, float)):
+            given: object = item
+            advice = "; define_instance defines its exports" if isinstance(given, (Instance, Exports)) else ""
             raise TypeError(
-                f"{module}.{name}: an import is a function, Func, Memory, Table, Global or number, not {_class(item)}"
+                f"{module}.{name}: an import is a function, Func, Memory, Table, Global or number, not "
+                f"{_class(item)}{advice}"
             )
         self._define(module, name, _Typed(item, type) if type is not None else item)  # type: ignore[arg-type]  # it is plain
 
     def define_instance(self, name: str, instance: Instance) -> None:
-        """Define all exports of an instance, as imports from the module ``name``. Raises :class:`LinkError` as
-        :meth:`define` does.
+        """Define all exports of an instance, as imports from the module ``name``.
+
+        Raises:
+            TypeError: ``name`` is no str, or ``instance`` no :class:`Instance`.
+            LinkError: one of the names is defined already, as for :meth:`define`.
         """
+        _check_names("define_instance", name=name)
+        if not isinstance(instance, Instance):
+            raise _wrong(".define_instance", "instance", "an Instance", instance)
         exports = instance.exports
         for export in exports:
             self._define(name, export, exports[export])
 
     def define_wasi(self, config: WasiConfig) -> None:
-        """Define the functions of WASI preview 1 (``wasi_snapshot_preview1``).
+        """Define the functions of WASI preview 1 (``wasi_snapshot_preview1``) and preview 0 (``wasi_unstable``).
 
         Each store gets a program of its own from this configuration, with its own file descriptors, when it first
         instantiates a module that imports such functions.
 
         Raises:
+            TypeError: ``config`` is no :class:`WasiConfig`.
             LinkError: WASI is defined already.
         """
+        from .wasi import WasiConfig
+
+        if not isinstance(config, WasiConfig):
+            raise _wrong(".define_wasi", "config", "a WasiConfig", config)
         if self._wasi is not None and not self.allow_shadowing:
-            raise LinkError(
-                f"{WASI_MODULE} is defined already; a linker with allow_shadowing takes the later definition"
-            )
+            raise LinkError("WASI is defined already; a linker with allow_shadowing takes the later definition")
         self._wasi = config
 
     def define_unknown_imports_as_zero(self, module: Module) -> None:
         """Define every function that ``module`` imports and nobody defined as one that returns zeros (null
         references).
+
+        Raises:
+            TypeError: ``module`` is no :class:`Module`.
         """
+        if not isinstance(module, Module):
+            raise _wrong(".define_unknown_imports_as_zero", "module", "a Module", module)
         for wanted in module.imports:
             if isinstance(wanted.type, FuncType) and not self._knows(wanted):
                 self._items[wanted.module, wanted.name] = _Zeros()
@@ -117,25 +150,41 @@ class Linker:
         key = (module, name)
         if key in self._items and not self.allow_shadowing:
             raise LinkError(
-                f"{module}.{name} is defined already; a linker with allow_shadowing takes the later definition"
+                f"{_shown(module, name)} is defined already; a linker with allow_shadowing takes the later definition"
             )
         self._items[key] = item
 
     def _knows(self, wanted: ImportType) -> bool:
         if (wanted.module, wanted.name) in self._items:
             return True
-        return self._wasi is not None and wanted.module == WASI_MODULE and wanted.name in _wasi_names()
+        return self._wasi is not None and wanted.name in _wasi_names(wanted.module)
 
-    def instantiate(self, store: Store, module: Module) -> Instance:
+    if TYPE_CHECKING:
+
+        @overload
+        def instantiate(self, store: Store, module: Module) -> Instance: ...
+        @overload
+        def instantiate(self, store: Never) -> Never: ...
+
+    def instantiate(self, store: Store, module: Module = _NONE_GIVEN) -> Instance:
         """Instantiate a module (core specification, "Instantiation"): check its imports, make its memories, tables
         and globals, apply its segments and call its start function.
 
         Raises:
+            TypeError: an argument is of another type, or missing.
             LinkError: imports are missing (the message lists them all) or have the wrong type, or a memory or table is
                 too large for this store.
             Trap: a segment does not fit, or the start function trapped. What was written before stays written.
-            WasmError: store, linker and module are not of one engine.
+            WasmError: store, linker and module are not of one engine; or the store is closed, or runs in another
+                thread.
         """
+        if not isinstance(store, Store):
+            raise _wrong(".instantiate", "store", "a Store", store, _ORDER if isinstance(store, Module) else "")
+        if not isinstance(module, Module):
+            if module is _NONE_GIVEN:
+                raise TypeError(f"Linker.instantiate: module is missing ({_ORDER})")
+            raise _wrong(".instantiate", "module", "a Module", module)
+        store._check_usable()
         if store.engine is not module.engine or store.engine is not self.engine:
             raise LinkError(
                 "the store, the linker and the module belong to different engines: make them with the same one"
@@ -154,10 +203,10 @@ class Linker:
                 missing.append(wanted)
                 continue
             if extern.store is not store:
-                raise LinkError(f"what is defined for {wanted.module}.{wanted.name} belongs to another store")
+                raise LinkError(f"what is defined for {_shown(wanted.module, wanted.name)} belongs to another store")
             why = mismatch(wanted.type, extern)
             if why is not None:
-                raise LinkError(f"incompatible import type: {wanted.module}.{wanted.name}: {why}")
+                raise LinkError(f"incompatible import type: {_shown(wanted.module, wanted.name)}: {why}")
             externs.append(extern)
         if missing:
             raise LinkError(self._missing(missing))
@@ -166,9 +215,10 @@ class Linker:
     def _resolve(self, store: Store, wanted: ImportType) -> Extern | None:
         """The object for an import, made for this store if need be; ``None`` where nothing is defined."""
         label = f"{wanted.module}.{wanted.name}"
-        item = self._items.get((wanted.module, wanted.name))
+        key = (wanted.module, wanted.name)
+        item = self._items.get(key)
         if item is None:
-            return self._resolve_wasi(store, wanted.name) if wanted.module == WASI_MODULE else None
+            return self._resolve_wasi(store, wanted)
         if isinstance(item, Extern):
             return item
         type_ = wanted.type
@@ -184,42 +234,50 @@ class Linker:
                 try:
                     return Global(store, type_, item)
                 except (TypeError, OverflowError) as error:
-                    raise LinkError(f"incompatible import type: {label}: {error}") from None
-            raise LinkError(f"incompatible import type: {label}: it is the number {item!r}, not a {type_}")
+                    raise LinkError(f"incompatible import type: {_shown(*key)}: {error}") from None
+            raise LinkError(f"incompatible import type: {_shown(*key)}: it is the number {item!r}, not a {type_}")
         if not isinstance(type_, FuncType):
-            raise LinkError(f"incompatible import type: {label}: it is a Python function, not a {type_}")
+            raise LinkError(f"incompatible import type: {_shown(*key)}: it is a Python function, not a {type_}")
         return Func(store, type_, item, name=label)
 
-    def _resolve_wasi(self, store: Store, name: str) -> Func | None:
+    def _resolve_wasi(self, store: Store, wanted: ImportType) -> Func | None:
         config = self._wasi
         if config is None:
             return None
-        program = store._wasi.get(config)
-        if program is None:
-            from .wasi import functions
+        from .wasi import MODULES, bind, start
 
-            program = store._wasi[config] = functions(config, store._check_interrupt)
-        found = program.get(name)
+        if wanted.module not in MODULES:
+            return None
+        process = store._wasi.get(config)
+        if process is None:
+            process = store._wasi[config] = start(config, store._check_interrupt)
+        found = bind(process, wanted.module, wanted.name)
         if found is None:
             return None
-        letters, function = found
-        params, _, results = letters.partition(":")
-        type_ = FuncType([_WASI_CODES[letter] for letter in params], [_WASI_CODES[letter] for letter in results])
-        return Func._raw(store, type_, function, f"{WASI_MODULE}.{name}")
+        signature, function = found
+        type_ = _wasi_type(signature)
+        if type_ != wanted.type and "I" in signature:
+            from .wasi.halves import in_halves
+
+            signature, joined = in_halves(signature, function)
+            halved = _wasi_type(signature)
+            if wanted.type == halved:
+                type_, function = halved, joined
+        return Func._raw(store, type_, function, f"{wanted.module}.{wanted.name}")
 
     def _missing(self, missing: list[ImportType]) -> str:
         from .names import hint
+        from .wasi import MODULES
 
         defined = [f"{module}.{name}" for module, name in self._items]
         if self._wasi is not None:
-            defined += [f"{WASI_MODULE}.{name}" for name in _wasi_names()]
+            defined += [f"{module}.{name}" for module in MODULES for name in _wasi_names(module)]
         lines = []
         for wanted in missing[:20]:
-            name = f"{wanted.module}.{wanted.name}"
-            advice = hint(name, defined)
-            if not advice and wanted.module == WASI_MODULE and self._wasi is None:
+            advice = hint(f"{wanted.module}.{wanted.name}", defined)
+            if not advice and wanted.module in MODULES and self._wasi is None:
                 advice = "; Linker.define_wasi defines it"
-            lines.append(f"{name} ({wanted.type}){advice}")
+            lines.append(f"{_shown(wanted.module, wanted.name)} ({wanted.type}){advice}")
         if len(missing) > 20:
             lines.append(f"and {len(missing) - 20} more")
         if len(lines) == 1:
@@ -227,10 +285,38 @@ class Linker:
         return f"unknown import: {len(missing)} are missing" + "".join(f"\n  {line}" for line in lines)
 
 
-def _wasi_names() -> list[str]:
-    from .wasi.preview1 import FUNCTIONS
+#: How :meth:`Linker.instantiate` is called.
+_ORDER = "write linker.instantiate(store, module)"
 
-    return list(FUNCTIONS)
+
+def _wrong(method: str, parameter: str, expected: str, given: object, advice: str = "") -> TypeError:
+    from .arguments import wrong
+
+    return wrong(f"Linker{method}", parameter, expected, given, advice)
+
+
+def _check_names(method: str, **names: object) -> None:
+    for parameter, name in names.items():
+        if not isinstance(name, str):
+            raise _wrong(f".{method}", parameter, "a str", name)
+
+
+def _wasi_names(module: str) -> list[str]:
+    from .wasi import MODULES, names
+
+    return names(module) if module in MODULES else []
+
+
+def _wasi_type(signature: str) -> FuncType:
+    params, _, results = signature.partition(":")
+    return FuncType([_WASI_CODES[letter] for letter in params], [_WASI_CODES[letter] for letter in results])
+
+
+def _shown(module: str, name: str) -> str:
+    """The two names of an import, as messages have them."""
+    from .names import escaped  # only what goes wrong needs it
+
+    return f"{escaped(module)}.{escaped(name)}"
 
 
 def _class(item: object) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from .binary.module_info import MEMORY
 from .errors import LinkError, WasmError
 from .extern_types import Limits, MemoryType
-from .store import Extern
+from .store import Extern, Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import overload
+    from typing import Any, overload
+
+    from typing_extensions import Buffer
 
     from .runtime.linear_memory import LinearMemory
-    from .store import Store
 
 PAGE_SIZE = 0x10000
 #: Pages of a memory whose addresses have 32 bits, at most.
@@ -24,14 +25,16 @@ class Memory(Extern):
 
     ``memory[a:b]`` is a copy as ``bytes``, ``memory[a:b] = data`` writes, ``memory[a]`` is one byte. Unlike those of
     a Python sequence, addresses are never counted from the end and slices are never cut to fit: what lies outside
-    raises ``IndexError``. :meth:`view` gives all bytes without a copy.
+    raises ``IndexError``. :meth:`view` gives all bytes without a copy, and so does ``numpy.asarray(memory)``.
 
     Args:
         store: the store that the memory belongs to.
         type: its size in pages of 65536 bytes.
 
     Raises:
+        TypeError: an argument is of another type.
         LinkError: the memory is larger than :attr:`Store.max_memory` allows, or there is no room for it.
+        WasmError: the type takes a proposal that is not built; or the store is closed, or runs in another thread.
     """
 
     __slots__ = ("_bytes", "_limits", "_linear", "_store")
@@ -39,7 +42,17 @@ class Memory(Extern):
     _kind = MEMORY
 
     def __init__(self, store: Store, type: MemoryType) -> None:
+        if not isinstance(store, Store):
+            from .arguments import wrong
+
+            raise wrong("Memory", "store", "a Store", store)
+        if not isinstance(type, MemoryType):
+            from .arguments import wrong
+
+            raise wrong("Memory", "type", "a MemoryType", type)
+        store._check_usable()
         limits = type.limits
+        check_proposals("memory", limits)
         wanted = limits.minimum * PAGE_SIZE
         if limits.minimum > MAX_PAGES or (limits.maximum or 0) > MAX_PAGES:
             raise LinkError(f"a memory has at most {MAX_PAGES} pages of {PAGE_SIZE} bytes, not {limits}")
@@ -62,46 +75,79 @@ class Memory(Extern):
 
     @property
     def type(self) -> MemoryType:
-        """The memory's type, whose minimum is the present size."""
+        """The memory's type, whose minimum is the present size; the last one, when the store has been closed."""
         limits = self._limits
+        if self._store._closed:
+            return MemoryType(limits)
         return MemoryType(Limits(self.pages, limits.maximum, limits.shared, limits.is64))
 
     @property
     def pages(self) -> int:
         """The present size in pages of 65536 bytes."""
-        return self._linear.size // PAGE_SIZE
+        return self.size // PAGE_SIZE
 
     @property
     def size(self) -> int:
         """The present size in bytes."""
+        if self._store._closed:
+            self._store._check_open()
         return self._linear.size
 
     def __len__(self) -> int:
-        return self._linear.size
+        return self.size
+
+    def __bytes__(self) -> bytes:
+        return self[:]
 
     def __repr__(self) -> str:
+        if self._store._closed:
+            return "<vibewasm.Memory, closed>"
         return f"<vibewasm.Memory of {self.pages} pages>"
 
     def view(self) -> memoryview:
         """All bytes of the memory at its present size: a writable view, not a copy (``numpy.frombuffer`` takes it).
 
         The memory never moves, so the view stays good for the bytes that it covers when the memory grows. While a view
-        is in use the store cannot be closed.
+        is in use the memory cannot be given back: closing the store says so, and the view stays good.
         """
-        return self._linear.view()
+        self._store._check_open()
+        try:
+            return self._linear.view()
+        except ValueError:
+            # Another thread has closed the store meanwhile.
+            self._store._check_open()
+            raise
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        # What NumPy asks for: without it, it would copy the memory byte by byte as a sequence of ints. It keeps the
+        # view, which protects the memory like any other.
+        view = self.view()
+        return {"version": 3, "shape": (len(view),), "typestr": "|u1", "data": view}
 
     def grow(self, delta: int) -> int:
         """Add ``delta`` pages of zeros and return the former size in pages (specification, "Growing memories").
 
         Raises:
+            TypeError: ``delta`` is no int.
             ValueError: ``delta`` is negative.
-            WasmError: the memory cannot become as large; the message says what forbids it.
+            WasmError: the memory cannot become as large, and the message says what forbids it; or the store is closed,
+                or runs in another thread.
         """
+        if type(delta) is not int:
+            from .arguments import whole
+
+            delta = whole("Memory.grow", "delta", "a number of pages", delta)
         if delta < 0:
-            raise ValueError(f"a memory cannot shrink (grow by {delta})")
-        old, why = self._grow(delta)
+            from .arguments import number
+
+            raise ValueError(f"a memory cannot shrink: Memory.grow takes 0 pages or more, not {number(delta)}")
+        # Two threads that grow it at once would count the same pages twice.
+        old, why = self._store._alone(self._grow, delta)
         if old < 0:
-            raise WasmError(f"memory of {self.pages} pages cannot grow by {delta}: {why}")
+            from .arguments import number
+
+            raise WasmError(f"memory of {self.pages} pages cannot grow by {number(delta)}: {why}")
         return old
 
     def _grow(self, delta: int) -> tuple[int, str]:
@@ -124,13 +170,19 @@ class Memory(Extern):
 
     def read(self, offset: int, size: int) -> bytes:
         """``size`` bytes from ``offset`` on. Raises ``IndexError`` where they lie outside the memory."""
+        if type(offset) is not int:
+            offset = _address("read", "offset", offset)
+        if type(size) is not int:
+            size = _address("read", "size", size)
         if size < 0:
             raise ValueError(f"cannot read {size} bytes")
         return self._view_to(offset, offset + size)[offset : offset + size].tobytes()
 
-    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """Write ``data`` from ``offset`` on. Raises ``IndexError`` where it does not fit in the memory."""
-        source = memoryview(data).cast("B")
+    def write(self, offset: int, data: Buffer) -> None:
+        """Write the bytes of ``data`` from ``offset`` on. Raises ``IndexError`` where they do not fit in the memory."""
+        if type(offset) is not int:
+            offset = _address("write", "offset", offset)
+        source = _bytes_of("Memory.write: data", data)
         end = offset + len(source)
         self._view_to(offset, end)[offset:end] = source
 
@@ -145,38 +197,68 @@ class Memory(Extern):
         if isinstance(key, slice):
             start, stop = self._range(key)
             return self._view_to(start, stop)[start:stop].tobytes()
+        if type(key) is not int:
+            key = _index(key)
         return self._view_to(key, key + 1)[key]
 
-    def __setitem__(self, key: int | slice, value: bytes | bytearray | memoryview | int) -> None:
+    def __setitem__(self, key: int | slice, value: Buffer | int) -> None:
         if not isinstance(key, slice):
-            if not isinstance(value, int):
-                raise TypeError(f"memory[{key}] takes an int from 0 to 255, not {type(value).__name__}")
-            self._view_to(key, key + 1)[key] = value
+            if type(key) is not int:
+                key = _index(key)
+            if type(value) is not int:
+                value = _byte(key, value)
+            view = self._view_to(key, key + 1)
+            try:
+                view[key] = value
+            except ValueError:
+                from .arguments import shown
+
+                raise ValueError(f"memory[{key}] takes an int from 0 to 255, not {shown(value)}") from None
             return
-        if isinstance(value, int):
-            raise TypeError("a slice of a memory takes bytes, not an int")
         start, stop = self._range(key)
-        source = memoryview(value).cast("B")
+        source = _bytes_of("a slice of a memory", value)
         if len(source) != stop - start:
             raise ValueError(f"memory[{start}:{stop}] has {stop - start} bytes, the data has {len(source)}")
         self._view_to(start, stop)[start:stop] = source
 
     def _range(self, key: slice) -> tuple[int, int]:
-        if key.step not in (None, 1):
+        start, stop, step = key.start, key.stop, key.step
+        if step is not None and step != 1:
             raise ValueError("a slice of a memory has step 1; memory.view() takes any")
-        start = 0 if key.start is None else key.start
-        return start, max(start, self.size if key.stop is None else key.stop)
+        if start is None:
+            start = 0
+        elif type(start) is not int:
+            start = _index(start)
+        if stop is None:
+            stop = self.size
+        elif type(stop) is not int:
+            stop = _index(stop)
+        return start, max(start, stop)
 
     def _view_to(self, start: int, end: int) -> memoryview:
         """The bytes, after a check that those from ``start`` to ``end`` are among them."""
+        if self._store._closed:
+            self._store._check_open()
         view = self._bytes
-        if end > len(view):
-            # The memory may have grown since the view was made.
-            view = self._current()
-        if start < 0 or end > len(view):
+        try:
+            size = len(view)
+            if end > size:
+                # The memory may have grown since the view was made.
+                view = self._current()
+                size = len(view)
+        except ValueError:
+            # Another thread has closed the store meanwhile. After the last look at the view, and until its caller has
+            # used it, nothing is called, so that no thread comes in between.
+            self._store._check_open()
+            raise
+        if start < 0 or end > size:
+            self._store._check_open()
+            if max(abs(start), abs(end)) >> 128:
+                # Too long to be shown.
+                raise IndexError(f"an address of more than 128 bits is outside the memory of {size} bytes")
             where = str(start) if end == start + 1 else f"{start} to {end}"
             advice = f" (as an unsigned address, {start} is {start & 0xFFFF_FFFF})" if start < 0 else ""
-            raise IndexError(f"{where} is outside the memory of {len(view)} bytes{advice}")
+            raise IndexError(f"{where} is outside the memory of {size} bytes{advice}")
         return view
 
     def _current(self) -> memoryview:
@@ -188,6 +270,9 @@ class Memory(Extern):
 
     def _close(self) -> None:
         """Give the memory back, or raise ``BufferError`` and leave it as it is. No code can run any more."""
+        # The size goes with the memory, and its type can still be asked for.
+        limits = self._limits
+        self._limits = Limits(self._linear.size // PAGE_SIZE, limits.maximum, limits.shared, limits.is64)
         self._bytes.release()
         self._bytes = memoryview(bytearray())
         try:
@@ -195,3 +280,58 @@ class Memory(Extern):
         except BufferError:
             self._bytes = self._linear.view()
             raise
+
+
+def check_proposals(what: str, limits: Limits) -> None:
+    """Refuse limits of proposals that are not built, for a memory or a table that is made in Python.
+
+    Raises:
+        WasmError: ``shared`` or ``is64`` is set.
+    """
+    if limits.shared:
+        raise WasmError(f"a shared {what} (shared=True) takes the threads proposal, which is not supported yet")
+    if limits.is64:
+        raise WasmError(f"a 64-bit {what} (is64=True) takes the memory64 proposal, which is not supported yet")
+
+
+def _index(key: object) -> int:
+    """An address that is no plain int, as NumPy's ints."""
+    if isinstance(key, slice) or not hasattr(type(key), "__index__"):
+        from .arguments import shown
+
+        raise TypeError(f"a memory is indexed by ints and slices of ints, not by {shown(key)}")
+    from _operator import index
+
+    return index(key)  # type: ignore[arg-type]  # looked at above
+
+
+def _byte(key: int, value: object) -> int:
+    """A value for one byte that is no plain int. Its own methods are called before anything is looked up."""
+    if not hasattr(type(value), "__index__"):
+        from .arguments import shown
+
+        raise TypeError(f"memory[{key}] takes an int from 0 to 255, not {shown(value)}")
+    from _operator import index
+
+    return index(value)  # type: ignore[arg-type]  # looked at above
+
+
+def _address(method: str, parameter: str, value: object) -> int:
+    from .arguments import whole
+
+    return whole(f"Memory.{method}", parameter, "a number of bytes", value)
+
+
+def _bytes_of(where: str, data: object) -> memoryview:
+    """A view of bytes-like data as bytes, in the order in which a copy has them."""
+    try:
+        view = memoryview(data)  # type: ignore[arg-type]  # what is not bytes-like raises TypeError: that is the check
+    except TypeError:
+        from .arguments import shown
+
+        advice = ": encode it first" if isinstance(data, str) else ""
+        raise TypeError(f"{where} takes bytes or what is like bytes, not {shown(data)}{advice}") from None
+    if view.c_contiguous and view.nbytes:
+        return view.cast("B")
+    # A view with gaps, or of no items, can only be copied.
+    return memoryview(view.tobytes())

@@ -9,16 +9,20 @@ from . import load
 from .backends import backend
 from .binary.decoder import decode
 from .binary.module_info import FUNC, MEMORY, TABLE
-from .engine import HOST
+from .engine import HOST, Engine
+from .errors import not_copied
 from .layout import ContextLayout
 from .runtime.code_memory import CodeMemory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Self
+
+    from typing_extensions import Buffer
+
     from .compiler import Compiler
     from .compiler.modes.recording import Record
     from .disasm.model import ModuleListing
-    from .engine import Engine
     from .extern_types import ExportType, ExternType, ImportType
     from .source import Source
 
@@ -52,10 +56,13 @@ class Module:
 
     Args:
         engine: whose configuration counts.
-        source: a path, or the bytes of the module.
+        source: the module's bytes, its text or its path; :mod:`vibewasm.source` says which is taken for which.
+            :meth:`from_text` and :meth:`from_file` take only one of them.
 
     Raises:
-        OSError: the file cannot be read.
+        TypeError: an argument is of another type.
+        OSError: there is no such file, it is no regular file, or it cannot be read.
+        WatError: the text is malformed.
         DecodeError: the bytes are no module (core specification, "Binary Format").
         ValidationError: the module is invalid ("Validation"), or uses what is not supported.
 
@@ -81,7 +88,13 @@ class Module:
         "layout",
     )
 
+    __reduce_ex__ = not_copied
+
     def __init__(self, engine: Engine, source: Source) -> None:
+        if not isinstance(engine, Engine):
+            from .arguments import wrong
+
+            raise wrong("Module", "engine", "an Engine", engine)
         self.engine = engine
         if type(source) is not bytes or source[:4] != b"\0asm":
             from .source import read
@@ -109,11 +122,33 @@ class Module:
             self._validate_all()
 
     @classmethod
-    def validate(cls, engine: Engine, source: Source) -> None:
-        """Check all of a module, function bodies included.
+    def from_text(cls, engine: Engine, text: str | Buffer) -> Self:
+        """The module of a text, in UTF-8 if it is given as bytes. No file is opened, whatever the text is.
 
         Raises:
-            OSError, DecodeError, ValidationError: as making a module does.
+            TypeError, WatError, ValidationError: as making a module does.
+        """
+        from .source import from_text
+
+        return cls(engine, from_text(text))
+
+    @classmethod
+    def from_file(cls, engine: Engine, path: str | os.PathLike[str]) -> Self:
+        """The module in a file, which holds it as such or as text. A ``str`` is a path, whatever it looks like.
+
+        Raises:
+            TypeError, OSError, WatError, DecodeError, ValidationError: as making a module does.
+        """
+        from .source import from_file
+
+        return cls(engine, from_file(path))
+
+    @classmethod
+    def validate(cls, engine: Engine, source: Source) -> None:
+        """Check all of a module, function bodies included. It takes what making a module does.
+
+        Raises:
+            TypeError, OSError, WatError, DecodeError, ValidationError: as making a module does.
         """
         module = cls(engine, source)
         if engine.config.compilation == "lazy":
@@ -237,11 +272,12 @@ class Module:
     def _announce(self, published: list[tuple[int, int, int]]) -> None:
         """Tell profilers and debuggers of defined functions: number, address and size of each."""
         from .engine import stub_memory
+        from .names import escaped
         from .runtime.observers import tell_of_stubs
 
         imported = self.info.imported_funcs
         functions = [
-            (self.func_name(imported + defined) or f"wasm function {imported + defined}", address, size)
+            (escaped(self.func_name(imported + defined) or f"wasm function {imported + defined}"), address, size)
             for defined, address, size in published
         ]
         for observer in self.engine._observers:

@@ -1,4 +1,4 @@
-"""Suggestions for a name that is not there."""
+"""Names that come from modules: how they are shown, and suggestions for one that is not there."""
 
 from __future__ import annotations
 
@@ -11,8 +11,24 @@ _LONGEST = 100
 _MOST = 2000
 
 
+def escaped(name: str) -> str:
+    """A name as it may be shown in a line of a terminal, a message or a listing.
+
+    A module's names are any Unicode that a stranger chose. What does not print is replaced by the escape sequence that
+    Python has for it: control characters (which move the cursor, end the line, or command a terminal), what changes
+    the direction of writing, what has no width, line and paragraph separators and spaces other than the ASCII one,
+    surrogates, private and unassigned characters. All others stay as they are.
+    """
+    if name.isprintable():
+        return name
+    return "".join([character if character.isprintable() else repr(character)[1:-1] for character in name])
+
+
 def hint(name: str, candidates: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the candidates most like ``name``, or an empty string."""
+    """``"; did you mean 'x'?"`` for the candidates most like ``name``, or an empty string.
+
+    They are shown as Python's ``repr`` has them, which escapes what :func:`escaped` does.
+    """
     from difflib import get_close_matches  # costly to import, and needed only where something is wrong
 
     if len(name) > _LONGEST:

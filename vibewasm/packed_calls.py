@@ -63,7 +63,7 @@ def call_many(func: Func) -> Callable[..., Any]:
             found = unpack(data, offset)
             return found if count > 1 else found[0] if count else None
         finally:
-            state[0] = token
+            state[0] = state[3]
 
     return call
 
@@ -100,6 +100,6 @@ def call_inner(func: Func) -> Callable[..., Any]:
             return found if count > 1 else found[0] if count else None
         finally:
             state[2] = first
-            state[0] = may_start
+            state[0] = may_start and state[3]
 
     return call

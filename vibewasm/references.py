@@ -1,66 +1,151 @@
-"""Python objects that wasm code holds as externref: a handle is the index of the object in a list, and 0 is null."""
+"""Python objects that wasm code holds as externref: a handle is a number that stands for an object, and 0 is null.
+
+**When objects are let go.** Only :meth:`References.sweep` forgets objects, and it may run only while no wasm code of
+the store is active: an activation keeps handles in registers and frames, which nobody looks through. So objects are
+counted as they are handed in. When there were so many that looking through everything pays, the store's next outermost
+call begins with that, whatever its signature (``Store._state`` says how it gets to know). The budget grows with what
+stays and with what has to be looked at, so the cost of all sweeps together is linear in what was handed in. Within one
+call nothing can be let go; there a limit stops what goes on.
+
+**Several threads.** A sweep must not drop an object between the moment when it got a handle and the moment when the
+handle is written. So both are done by whoever has taken the store, as a call does (``Store._alone``), and by no two
+threads at once.
+"""
 
 from __future__ import annotations
 
+from .errors import WasmError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
-#: Handles are looked through when there are so many, and when there are twice as many as the last time left.
-SWEEP_AT = 10_000
+#: So many objects may be handed in before a sweep, however few there are.
+SMALLEST_BUDGET = 256
+#: Cells that are looked at for each object that is handed in, at most. A cell takes a tenth of the time of an object.
+_CELLS_PER_OBJECT = 8
+#: Near the limit a sweep is worth it when so much of what stayed, at least, has been handed in.
+_LEAST_PART = 16
+
+
+class ReferenceLimit(WasmError):
+    """The store holds as many objects as it may."""
 
 
 class References:
-    """The objects of one store that have handles.
+    """The objects of one store that have handles. An object has one handle, however often it is passed, while it is
+    held. No handle is given out twice.
 
-    An object gets one handle, however often it is passed. Handles that no table or global holds are given back by
-    :meth:`sweep`, which the store calls from time to time while no wasm code is active: then nothing else can hold one.
+    Args:
+        state: the store's state, of which ``due`` takes the place of the right to start a call when it is time for a
+            sweep.
+        due: what nobody takes for that right.
+        limit: how many objects there may be.
+
+    Attributes:
+        left: how many more objects may be handed in until a sweep is due.
+        given: handles that Python code has as bare numbers: the results of the last ``call_raw``.
     """
 
-    __slots__ = ("_free", "_handles", "_objects", "sweep_at")
+    __slots__ = ("_due", "_handles", "_limit", "_numbers", "_objects", "_state", "given", "left")
 
-    def __init__(self) -> None:
-        self._objects: list[object] = [None]
-        #: Handles by the id of the object; the list keeps the object, and with it the id.
+    def __init__(self, state: list[Any], due: object, limit: int) -> None:
+        self._objects: dict[int, object] = {}
+        #: Handles by the id of the object, which is kept alive by the entry in the other dictionary.
         self._handles: dict[int, int] = {}
-        self._free: list[int] = []
-        self.sweep_at = SWEEP_AT
+        self._numbers = iter(range(1, 1 << 62))
+        self._state = state
+        self._due = due
+        self.given: Sequence[int] = ()
+        self._limit = limit
+        self.left = self._budget(0)
 
     def __len__(self) -> int:
         return len(self._handles)
 
+    @property
+    def full(self) -> bool:
+        """Whether there are as many objects as there may be."""
+        return len(self._handles) >= self._limit
+
+    @property
+    def limit(self) -> int:
+        """How many objects there may be."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: int) -> None:
+        self._limit = limit
+        # What is there counts as handed in, so that a lower limit leads to a sweep in time.
+        self.left = min(self.left, max(1, (limit - len(self._handles)) // 2))
+
     def handle_of(self, item: object) -> int:
-        """The handle of an object that is not ``None``."""
-        handle = self._handles.get(id(item))
+        """The handle of an object that is not ``None``.
+
+        Raises:
+            ReferenceLimit: there are as many as there may be.
+        """
+        handles = self._handles
+        key = id(item)
+        handle = handles.get(key)
         if handle is None:
-            if self._free:
-                handle = self._free.pop()
-                self._objects[handle] = item
-            else:
-                handle = len(self._objects)
-                self._objects.append(item)
-            self._handles[id(item)] = handle
+            if self.full:
+                # What is not held by then makes room for the next call.
+                self.left = 0
+                self._ask_for_sweep()
+                raise ReferenceLimit(
+                    f"more than {self._limit} objects would be held as externref: Store.max_references allows no "
+                    "more. Let go of some in tables and globals, or allow more with Config(max_references=...)"
+                )
+            handle = handles[key] = next(self._numbers)
+            self._objects[handle] = item
+            self.left -= 1
+            if self.left <= 0:
+                self._ask_for_sweep()
         return handle
 
+    def _ask_for_sweep(self) -> None:
+        # In these lines nothing is called, so no other thread comes in between.
+        state = self._state
+        if state[1] is not None:
+            state[3] = self._due
+            if state[0] is not None:
+                state[0] = self._due
+
     def object_at(self, handle: int) -> object:
-        """The object that has a handle."""
-        return self._objects[handle]
+        """The object that has a handle, or ``None`` where it has been let go."""
+        return self._objects.get(handle)
 
     def knows(self, handle: int) -> bool:
-        """Whether this is a handle that some object has, or had."""
-        return 0 < handle < len(self._objects)
+        """Whether this is the handle of an object."""
+        return handle in self._objects
 
-    def sweep(self, held: Iterable[int]) -> None:
-        """Forget all objects whose handles are not among ``held``."""
-        keep = set(held)
-        objects = self._objects
-        dropped = []
-        for key, handle in list(self._handles.items()):
-            if handle not in keep:
-                del self._handles[key]
-                self._free.append(handle)
-                dropped.append(objects[handle])
-                objects[handle] = None
-        self.sweep_at = max(SWEEP_AT, 2 * len(self._handles))
-        # Only now, since finalisers may run and come back here.
-        dropped.clear()
+    def sweep(self, look: Callable[[set[int]], int]) -> list[object]:
+        """Forget all objects that are not held; give them back, so that their finalisers run when the caller is ready.
+
+        Args:
+            look: puts the handles in all places where wasm code can find one into a set, and says how many places
+                it has looked at.
+        """
+        handles, objects = self._handles, self._objects
+        held = set(self.given)
+        looked_at = 0
+        dropped: list[object] = []
+        try:
+            looked_at = look(held)
+            for key, handle in [*handles.items()]:
+                if handle not in held:
+                    # Whatever breaks this off, an object that is still known is known in both places.
+                    dropped.append(objects[handle])
+                    del objects[handle]
+                    del handles[key]
+        finally:
+            self.left = self._budget(looked_at)
+        return dropped
+
+    def _budget(self, looked_at: int) -> int:
+        kept = len(self._handles)
+        budget = max(SMALLEST_BUDGET, kept, looked_at // _CELLS_PER_OBJECT)
+        room = (self._limit - kept) // 2
+        return min(budget, max(room, kept // _LEAST_PART, 1))

@@ -1,54 +1,307 @@
-"""What a module is made from: a path, bytes or text. The one place outside ``wat`` that knows about the text format."""
+"""What a module is made from. The one place outside ``wat`` that knows about the text format.
+
+A :data:`Source` is one of these, for :class:`~vibewasm.Module`, its ``validate``, and :func:`vibewasm.instantiate`:
+
+* what is like bytes (``bytes``, ``bytearray``, ``memoryview``, ``array.array``, ``mmap.mmap`` and so on): a binary
+  module if it starts with the four bytes ``\\0asm``, text if it begins like text;
+* an ``os.PathLike`` object, such as ``pathlib.Path``: the path of a file, which holds a binary module or text;
+* a ``str`` that begins like text: text;
+* any other ``str``: the path of a file, if there is a regular file of that name, and else an error.
+
+Text begins, after a byte order mark, white space and comments, with a parenthesis. A file is taken for text if its name
+ends in ``.wat``, or if its first parenthesis is followed by a keyword that a module or one of its fields begins with.
+
+A ``str`` from somewhere else could name a file of this machine. ``Module.from_text`` takes text and opens nothing, and
+``Module.from_file`` takes a path and nothing else. Files are regular files: a directory, a device, a socket or a FIFO
+is refused before it is opened. What a file that is no module contains is never part of a message, only what kind of
+file it looks like, and its first four bytes.
+"""
 
 from __future__ import annotations
+
+import os
 
 from .errors import DecodeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
+    from typing import NoReturn
+
+    from typing_extensions import Buffer
 
     #: What :class:`~vibewasm.Module` takes.
-    Source = bytes | bytearray | memoryview | str | os.PathLike[str]
+    Source = Buffer | str | os.PathLike[str]
 
+#: Bytes that a module has at most here, as in web browsers (JavaScript interface, "Implementation-defined Limits").
+MAX_SIZE = 1 << 30
+
+_MAGIC = b"\0asm"
 _TEXT_STARTS = (b"(", b";;")
+#: What white space is in the text format, and the byte order mark that editors put before it.
+_SPACE = b" \t\r\n"
+_MARK = "\ufeff".encode()
+#: Words that a module or a field of one begins with (specification, "Text Format / Modules").
+_KEYWORDS = frozenset(
+    b"component data elem export func global import memory module rec start table tag type".split(),
+)
+#: Bytes of a file that are read first, to see whether the rest is wanted.
+_HEAD = 1 << 13
+_CHUNK = 1 << 20
+#: Characters that are shown of a path that leads to no file: it may be no path at all.
+_LONGEST = 80
 
 
 def read(source: Source) -> bytes:
-    """The bytes of the binary module that ``source`` names or is.
-
-    A ``str`` that starts with an opening parenthesis or with a comment is text of a module, any other is a path.
-    Identifiers of a text become names of the module.
+    """The bytes of the binary module that ``source`` names or is; identifiers of a text become names of the module.
 
     Raises:
-        OSError: the file cannot be read.
+        TypeError: it is none of the things above.
+        OSError: there is no such file, it is no regular file, or it cannot be read.
         WatError: it is text, and malformed.
         DecodeError: it is something else that is no module.
     """
-    if isinstance(source, str) and source.lstrip().startswith(("(", ";;")):
-        return _assemble(source)
-    where = ""
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        data = bytes(source)
-    else:
-        try:
-            with open(source, "rb") as file:
-                data = file.read()
-        except TypeError:
-            raise TypeError(f"a module is made from a path or from bytes, not from {type(source).__name__}") from None
-        where = f"{source!s}: "
-    if data[:4] != b"\0asm" and (len(data) >= 4 or where.endswith(".wat: ")):
-        if is_text(data, where[:-2]):
-            return _assemble(data, where[:-2])
-        from .lookalikes import describe
+    if isinstance(source, str):
+        if begins_like_text(source):
+            return from_text(source)
+        return _from_path(source, "it does not begin like the text of a module, and there is no file of that name")
+    if hasattr(type(source), "__fspath__"):
+        return from_file(source)  # type: ignore[arg-type]  # looked at above
+    data = _buffer(source)
+    if data is None:
+        _refuse("a module is made from", "bytes, a path or text", source)
+    if data[:4] == _MAGIC or len(data) < 4:
+        return data
+    if is_text(data):
+        return from_text(data)
+    from .lookalikes import describe
 
-        raise DecodeError(f"magic header not detected: {where}{describe(data)}", 0)
-    return data
+    raise DecodeError(f"magic header not detected: {describe(data)}", 0)
+
+
+def begins_like_text(source: str) -> bool:
+    """Whether a ``str`` is meant as the text of a module, and not as a path."""
+    return source.removeprefix("\ufeff").lstrip(" \t\r\n").startswith(("(", ";;"))
 
 
 def is_text(data: bytes, path: str = "") -> bool:
     """Whether bytes that begin no binary module are text of one, by how they begin or by their file's name."""
-    return data.lstrip().startswith(_TEXT_STARTS) or path.endswith(".wat")
+    return data.removeprefix(_MARK).lstrip(_SPACE).startswith(_TEXT_STARTS) or path.endswith(".wat")
+
+
+def from_text(text: Buffer | str) -> bytes:
+    """The binary module of a text.
+
+    Raises:
+        TypeError: it is neither a ``str`` nor like bytes.
+        WatError: it is malformed.
+    """
+    if isinstance(text, str):
+        return _assemble(text.removeprefix("\ufeff"))
+    data = None if hasattr(type(text), "__fspath__") else _buffer(text)
+    if data is None:
+        _refuse("Module.from_text takes", "text: a str or UTF-8 bytes", text)
+    if data[:4] == _MAGIC:
+        raise TypeError(
+            "Module.from_text takes text, and these bytes are a binary module: Module(engine, data) takes both"
+        )
+    return _assemble(data.removeprefix(_MARK))
+
+
+def from_file(path: str | os.PathLike[str]) -> bytes:
+    """The binary module that a file holds as such or as text.
+
+    Raises:
+        TypeError: it is no path.
+        OSError, WatError, DecodeError: as :func:`read` does.
+    """
+    if not isinstance(path, str) and not hasattr(type(path), "__fspath__"):
+        _refuse("Module.from_file takes", "a path: a str or an os.PathLike", path)
+    return _from_path(os.fsdecode(path), "there is no such file")
+
+
+def _refuse(what: str, expected: str, given: object) -> NoReturn:
+    from .arguments import shown
+
+    advice = ""
+    if hasattr(given, "read"):
+        advice = ": read() it first"
+    elif type(given).__name__ == "Module":
+        advice = ": it is one already"
+    elif isinstance(given, (bytes, bytearray)):
+        advice = ": os.fsdecode makes a path of bytes"
+    raise TypeError(f"{what} {expected}, not {shown(given)}{advice}")
+
+
+def _buffer(source: object) -> bytes | None:
+    """The bytes of what is like bytes, in the order in which a copy has them."""
+    if type(source) is bytes:
+        return source
+    try:
+        view = memoryview(source)  # type: ignore[arg-type]  # what is not bytes-like raises TypeError: that is the check
+    except TypeError:
+        return None
+    with view:
+        return view.tobytes()
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def _from_path(path: str, missing: str) -> bytes:
+    data = _contents(path, missing)
+    if data[:4] == _MAGIC:
+        return data
+    # In messages control characters are escaped.
+    name = path if path.isprintable() else repr(path)[1:-1]
+    if path.endswith(".wat") or _first_word(data) in _KEYWORDS:
+        return _assemble(data.removeprefix(_MARK), name)
+    if len(data) < 4:
+        # The decoder says that it is cut off.
+        return data
+    if is_text(data):
+        kind = "it is text that begins with no module and no field of one (a file named .wat is always read as text)"
+    else:
+        from .lookalikes import describe
+
+        kind = describe(data)
+    raise DecodeError(f"magic header not detected: {name}: {kind}", 0)
+
+
+def _contents(path: str, missing: str) -> bytes:
+    """All of a module's file, or the beginning of one that is no module."""
+    from stat import S_ISREG
+
+    try:
+        # Looked at before it is opened, since opening a device can do things.
+        status = os.stat(path)
+        if not S_ISREG(status.st_mode):
+            _refuse_kind(status.st_mode, path)
+        # It may be another one by now: with this flag, even a FIFO is opened at once.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        # ValueError: a NUL character, or half a surrogate pair.
+        raise _missing(missing, path) from (None if isinstance(error, OSError) else error)
+    except OSError as error:
+        import errno
+
+        if error.errno == errno.ENAMETOOLONG:
+            raise _missing(missing, path) from None
+        error.filename = _short(path)
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if not S_ISREG(status.st_mode):
+            _refuse_kind(status.st_mode, path)
+        try:
+            head = os.read(descriptor, _HEAD)
+            # What is no module is not read to its end, which may be far.
+            if head[:4] == _MAGIC or path.endswith(".wat") or _first_word(head, cut=True) in (None, *_KEYWORDS):
+                return _rest(descriptor, head, path, status.st_size)
+            return head
+        except OSError as error:
+            error.filename = path
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _rest(descriptor: int, head: bytes, path: str, size: int) -> bytes:
+    data = bytearray(head)
+    # Some files have more than the system says, as those of /proc.
+    while size <= MAX_SIZE and (chunk := os.read(descriptor, _CHUNK)):
+        data += chunk
+        size = max(size, len(data))
+    if size > MAX_SIZE:
+        import errno
+
+        raise OSError(errno.EFBIG, f"a module has at most {MAX_SIZE} bytes, and this file has more", path)
+    return bytes(data)
+
+
+def _missing(missing: str, path: str) -> OSError:
+    import errno
+
+    return FileNotFoundError(errno.ENOENT, missing, _short(path))
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= _LONGEST else path[: _LONGEST - 3] + "..."
+
+
+def _refuse_kind(mode: int, path: str) -> NoReturn:
+    import errno
+    import stat
+
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "this is a directory: name the module's file in it", path)
+    kinds = (
+        (stat.S_ISFIFO, "a FIFO or pipe"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+        (stat.S_ISSOCK, "a socket"),
+    )
+    kind = next((name for is_one, name in kinds if is_one(mode)), "something else")
+    message = f"a module is read from a regular file, and this is {kind}: read it yourself, and pass the bytes"
+    raise OSError(errno.EINVAL, message, path)
+
+
+# -- text --------------------------------------------------------------------------------------------------------------
+
+
+def _first_word(data: bytes, cut: bool = False) -> bytes | None:
+    """The word after the first parenthesis, if nothing but space and comments comes before it; empty if something else
+    does.
+
+    ``None`` where the data ends before it is known; if it was cut, that may be in the middle of the word.
+    """
+    import re
+
+    space = re.compile(rb"[ \t\r\n]*+")
+    at = len(_MARK) if data.startswith(_MARK) else 0
+    opened = False
+    while True:
+        found = space.match(data, at)
+        assert found is not None
+        at = found.end()
+        if data.startswith(b";;", at):
+            end = data.find(b"\n", at)
+            if end < 0:
+                return None
+            at = end
+        elif data.startswith(b"(;", at):
+            at = _comment_end(data, at)
+            if at < 0:
+                return None
+        elif data.startswith(b"(", at) and not opened:
+            opened = True
+            at += 1
+        else:
+            break
+    if not opened and at < len(data):
+        return b""
+    word = re.compile(rb"[a-z]{0,16}").match(data, at)
+    assert word is not None
+    return None if word.end() == len(data) and (cut or not word[0]) else word[0]
+
+
+def _comment_end(data: bytes, at: int) -> int:
+    """Where a block comment ends, which may hold others; -1 where the data ends before it."""
+    depth = 0
+    closing = -1
+    while True:
+        if closing < at:
+            closing = data.find(b";)", at)
+            if closing < 0:
+                return -1
+        opening = data.find(b"(;", at, closing)
+        if opening >= 0:
+            depth += 1
+            at = opening + 2
+        else:
+            depth -= 1
+            at = closing + 2
+            if not depth:
+                return at
 
 
 def _assemble(text: str | bytes, path: str = "") -> bytes:

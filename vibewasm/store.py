@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from _thread import _local
 
-from .engine import adapters
-from .errors import Interrupted, LinkError, WasmError
+from .engine import Engine, adapters
+from .errors import Interrupted, LinkError, WasmError, not_copied
 from .runtime import faults
 from .runtime.blocks import Block
-from .runtime.calls import LazyCallback, PollCallback, address_of, stack_limit, take_swallowed, watch_swallowed
+from .runtime.calls import (
+    LazyCallback,
+    PollCallback,
+    address_of,
+    lost_exception,
+    native_callback,
+    stack_limit,
+    watch_swallowed,
+)
 from .runtime.context import (
     CELL_FAILED,
     CELL_LAZY,
@@ -27,13 +35,12 @@ from .types import EXTERNREF, FUNCREF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
 
     from .builtin_functions import Builtins
     from .deadline import Deadline
-    from .engine import Engine
     from .extern_types import ExternType
     from .func import Func
     from .global_ import Global
@@ -43,8 +50,9 @@ if TYPE_CHECKING:
     from .runtime.linear_memory import LinearMemory
     from .table import Table
     from .wasi import WasiConfig
+    from .wasi.process import Process
 
-    WasiProgram = dict[str, tuple[str, Callable[..., int | None]]]
+    Result = TypeVar("Result")
 
 #: Cells from which calls take their arguments, where they do not do so the fast way.
 AREA_CELLS = 2048
@@ -62,6 +70,8 @@ class Extern:
 
     #: The kind's number in the binary format.
     _kind: int
+
+    __reduce_ex__ = not_copied
 
     if TYPE_CHECKING:
 
@@ -87,6 +97,10 @@ class _Thread(_local):
 current = _Thread()
 
 
+#: Stands in a store's state where the right to start a call does: first let go of objects that wasm code does not hold.
+DUE = object()
+
+
 class Area:
     """A block of cells with a view for each numeric type."""
 
@@ -106,17 +120,28 @@ class Area:
 class Store:
     """What instances, functions, memories, tables and globals belong to, and live as long as. No two stores share any.
 
-    A store runs in one thread at a time; while no call is active in it, any thread may use it. As a context manager it
-    closes itself at the end.
+    A store runs in one thread at a time; while no call is active in it, any thread may use it. While one is, other
+    threads may call :meth:`interrupt`, read types, sizes and numeric globals, and read and write the bytes of memories.
+    Whatever else they try raises :class:`WasmError`, as if it were a second call.
+
+    As a context manager it closes itself at the end. Everything that belongs to a closed store raises
+    :class:`WasmError` when it is used. What still works is ``repr``, ``store``, ``type`` and ``name`` of objects,
+    exports by name, the disassembly, :meth:`interrupt`, which does nothing then, and :meth:`close`.
 
     Args:
         engine: the engine.
 
+    Raises:
+        TypeError: ``engine`` is no :class:`Engine`.
+        WasmError: the engine compiles for another processor.
+
     Attributes:
         engine: the engine.
-        max_memory: how many bytes all memories together may have, or ``None``. It counts when a memory is made or
-            grows.
-        max_table_elements: how many elements one table may have. It counts when a table is made or grows.
+
+    Python objects that wasm code has held, and holds no longer, are let go from time to time, at the beginning of a
+    call or where an object is put into a table or global, or by :meth:`gc`. What stays is what is in tables and
+    globals, and what the last :meth:`Func.call_raw` returned. Tables, globals, memories, instances and functions, also
+    functions made of Python ones, stay until the store is closed or nothing refers to it any more.
     """
 
     __slots__ = (
@@ -134,6 +159,9 @@ class Store:
         "_globals",
         "_host_context",
         "_instances",
+        "_max_memory",
+        "_max_references",
+        "_max_table_elements",
         "_memories",
         "_memory_used",
         "_pending",
@@ -143,18 +171,25 @@ class Store:
         "_tables",
         "_wasi",
         "engine",
-        "max_memory",
-        "max_table_elements",
     )
 
+    __reduce_ex__ = not_copied
+
     def __init__(self, engine: Engine) -> None:
+        if not isinstance(engine, Engine):
+            from .arguments import wrong
+
+            raise wrong("Store", "engine", "an Engine", engine)
         engine.require_host()
         self.engine = engine
-        self.max_memory: int | None = engine.config.max_memory
-        self.max_table_elements: int = engine.config.max_table_elements
+        self._max_memory: int | None = engine.config.max_memory
+        self._max_table_elements: int = engine.config.max_table_elements
+        self._max_references: int = engine.config.max_references
         #: Who may start a call by the fast way: the token of the thread that the store runs in, or ``None`` while a
-        #: call is active. Then that token, whether or not one is. Then the first free cell of the area.
-        self._state: list[Any] = [None, None, 0]
+        #: call is active. Then that token, whether or not one is. Then the first free cell of the area. Then what an
+        #: outermost call leaves in the first place when it ends: the token, or :data:`DUE`, which is nobody's, so that
+        #: the next call does not find the fast way open and lets objects go first.
+        self._state: list[Any] = [None, None, 0, None]
         self._area = Area(AREA_CELLS)
         self._fast_area = Area(_FAST_CELLS)
         #: Where fast calls have their cells, by signature.
@@ -167,7 +202,7 @@ class Store:
         self._tables: list[Table] = []
         self._globals: list[Global] = []
         self._references: References | None = None
-        self._wasi: dict[WasiConfig, WasiProgram] = {}
+        self._wasi: dict[WasiConfig, Process] = {}
         #: The exception that a callback leaves, for whoever called wasm code to raise.
         self._pending: BaseException | None = None
         #: Why wasm code has to stop: messages by who wants it; ``None`` stands for :meth:`interrupt`.
@@ -191,6 +226,7 @@ class Store:
         # Such a callback can fail before its first line, so it says last that all is well; see vibewasm.callbacks.
         def lazy(context: int, defined: int, _: int) -> int:
             try:
+                watch_swallowed()
                 if defined < FIRST_BUILTIN:
                     address = by_context[context]._compile(defined)
                 else:
@@ -214,12 +250,60 @@ class Store:
                 cells[CELL_FAILED] = HOST_FAILURE
                 self._pending = error
 
-        for cell, callback in ((CELL_LAZY, LazyCallback(lazy)), (CELL_POLL, PollCallback(poll))):
+        for cell, prototype, function in ((CELL_LAZY, LazyCallback, lazy), (CELL_POLL, PollCallback, poll)):
+            callback = native_callback(prototype, function, self)
             self._callbacks.append(callback)
             cells[cell] = address_of(callback)
 
     def __repr__(self) -> str:
         return f"<vibewasm.Store with {len(self._instances)} instances{', closed' if self._closed else ''}>"
+
+    # -- limits -----------------------------------------------------------------------------------------------------
+
+    @property
+    def max_memory(self) -> int | None:
+        """How many bytes all memories together may have, or ``None``. It counts when a memory is made or grows.
+
+        Setting raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
+        """
+        return self._max_memory
+
+    @max_memory.setter
+    def max_memory(self, size: int | None) -> None:
+        from .config import limit
+
+        self._max_memory = None if size is None else limit("Store", "max_memory", "a number of bytes", size)
+
+    @property
+    def max_table_elements(self) -> int:
+        """How many elements one table may have. It counts when a table is made or grows.
+
+        Setting raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
+        """
+        return self._max_table_elements
+
+    @max_table_elements.setter
+    def max_table_elements(self, size: int) -> None:
+        from .config import limit
+
+        self._max_table_elements = limit("Store", "max_table_elements", "a number of elements", size)
+
+    @property
+    def max_references(self) -> int:
+        """How many Python objects wasm code may hold as externref, with those that have not been let go yet. It counts
+        when an object is handed in.
+
+        Setting raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
+        """
+        return self._max_references
+
+    @max_references.setter
+    def max_references(self, count: int) -> None:
+        from .config import limit
+
+        self._max_references = limit("Store", "max_references", "a number of objects", count)
+        if self._references is not None:
+            self._references.limit = self._max_references
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -237,7 +321,7 @@ class Store:
             raise WasmError("a store cannot be closed while a call is active in it")
         # First of all, so that no code can meet a memory that is gone.
         self._closed = True
-        self._state[:] = [None, None, 0]
+        self._state[:] = [None, None, 0, None]
         self._by_context.clear()
         self._instances.clear()
         self._funcs.clear()
@@ -255,12 +339,19 @@ class Store:
             )
 
     def __enter__(self) -> Store:
+        self._check_open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except (BufferError, WasmError) as problem:
+            if error is None:
+                raise
+            # Whoever catches what ended the block is looking for that, and its traceback may be what keeps the view.
+            error.add_note(f"at the end of the store's with block: {problem}")
 
     # -- stopping ---------------------------------------------------------------------------------------------------
 
@@ -277,8 +368,15 @@ class Store:
         """A context manager in whose block wasm code of this store may run for so long; then it raises
         :class:`Interrupted`.
 
-        ``None`` sets no limit. Python code is not stopped, but wasm code that it calls after the deadline is.
+        ``None`` or infinity sets no limit, and with 0 or less the time is over at once. Python code is not stopped, but
+        wasm code that it calls after the deadline is.
+
+        Raises:
+            TypeError: ``seconds`` is no number.
+            ValueError: ``seconds`` is not a number (NaN).
+            WasmError: the store is closed.
         """
+        self._check_open()
         from .deadline import Deadline
 
         return Deadline(self, seconds)
@@ -303,7 +401,8 @@ class Store:
         there is none. A new store has none, so give it some.
 
         Raises:
-            WasmError: the engine was not configured with ``fuel=True``.
+            WasmError: the engine was not configured with ``fuel=True``, or the store is closed.
+            TypeError: set to what is no int.
             ValueError: set to less than nothing, or to 2**63 or more.
         """
         self._check_fuel()
@@ -312,22 +411,32 @@ class Store:
     @fuel.setter
     def fuel(self, amount: int) -> None:
         self._check_fuel()
+        if type(amount) is not int:
+            from .arguments import whole
+
+            amount = whole("Store", "fuel", "an amount", amount)
         if not 0 <= amount < 1 << 63:
-            raise ValueError(f"fuel is an amount from 0 to 2**63 - 1, not {amount}")
+            from .arguments import number
+
+            raise ValueError(f"fuel is an amount from 0 to 2**63 - 1, not {number(amount)}")
         self._block.fuel = amount
 
     def _check_fuel(self) -> None:
+        self._check_open()
         if not self.engine.config.fuel:
             raise WasmError("this engine does not count fuel: make it with Config(fuel=True)")
 
     # -- calls ------------------------------------------------------------------------------------------------------
 
     def _take_over(self, token: object) -> None:
-        """Make the calling thread, whose token this is, the one that the store runs in."""
+        """Make the calling thread, whose token this is, the one that the store runs in, and let objects go if that is
+        due. If the store is this thread's already, no call may be active.
+        """
         limit = stack_limit()
+        watch_swallowed()
         state = self._state
         if self._closed:
-            raise WasmError("this store is closed")
+            self._check_open()
         # From here to the end nothing is called, so no other thread can come in between.
         if state[1] is not None and state[0] is None:
             raise WasmError(
@@ -335,13 +444,63 @@ class Store:
                 "make a store per thread (they may share engine and modules), or wait for the call to return"
             )
         self._cells[CELL_REAL_LIMIT] = limit
-        state[1] = state[0] = token
+        references = self._references
+        due = references is not None and references.left <= 0
+        state[1] = state[3] = token
+        state[0] = None if due else token
+        if due:
+            try:
+                dropped = self._sweep()
+            finally:
+                state[0] = state[3] = token
+            # Only now, since finalisers may call functions of this store, close it, and hand in objects.
+            dropped.clear()
+
+    def _check_open(self) -> None:
+        """Raise ``WasmError`` if the store is closed: what belongs to it may be gone."""
+        if self._closed:
+            raise WasmError(
+                "this store is closed, and what belongs to it cannot be used any more: close it later, or make another"
+            )
 
     def _check_usable(self) -> None:
         """Raise ``WasmError`` if the store is closed, or runs in another thread."""
         state = self._state
         if self._closed or (state[0] is None and state[1] is not None and state[1] is not current.token):
             self._take_over(current.token)
+
+    def _alone(self, operation: Callable[..., Result], *arguments: Any) -> Result:
+        """Call ``operation`` while no other thread can start a call in the store, as if it were a call itself.
+
+        It may be called twice: where it fails because wasm code holds too many objects, again without those that are
+        not held any more.
+
+        Raises:
+            WasmError: the store is closed, or runs in another thread.
+        """
+        state = self._state
+        token = current.token
+        while state[1] is not token:
+            self._take_over(token)
+        # Nothing is called between the check and these lines, so no other thread comes in between.
+        may_start = state[0]
+        state[0] = None
+        dropped: list[object] = []
+        try:
+            try:
+                return operation(*arguments)
+            except WasmError:
+                references = self._references
+                if may_start is None or references is None or not references.full:
+                    raise
+            dropped = self._sweep()
+            return operation(*arguments)
+        finally:
+            state[0] = may_start and state[3]
+            # Finalisers may call functions of this store, close it, and hand in objects.
+            dropped.clear()
+            if state[0] is DUE and not self._closed:
+                self._take_over(token)
 
     def _fast_place(self, signature: str, size: int) -> tuple[Area, int]:
         """The area that fast calls of a signature use, and the first of their cells in it.
@@ -361,12 +520,7 @@ class Store:
         """The exception for what an activation returned other than 0."""
         if number == HOST_FAILURE:
             error, self._pending = self._pending, None
-            swallowed = take_swallowed()
-            if error is not None and swallowed is None:
-                return error
-            # A callback that did not come to its first line. If not even the exception is known, then somebody has
-            # replaced sys.unraisablehook; what comes at such a moment is Ctrl-C.
-            return swallowed if swallowed is not None else KeyboardInterrupt()
+            return error if error is not None else lost_exception()
         if number in (TRAP_INTERRUPTED, TRAP_STACK_OVERFLOW) and self._reasons:
             return self._interrupted()
         if number == TRAP_INTERRUPTED:
@@ -387,24 +541,56 @@ class Store:
         if func is None:
             from .func import Func
 
-            if self._closed:
-                raise WasmError("this store is closed")
+            self._check_open()
             # A function of an instance that Python has not met yet: its record says which.
             record = (c_uint64 * 4).from_address(address)
             instance = self._by_context[record[RECORD_CTX >> 3]]
             func = Func._of_instance(instance, record[RECORD_TYPE >> 3] >> 32, address)
         return func
 
+    # -- externref --------------------------------------------------------------------------------------------------
+
+    def gc(self) -> None:
+        """Let go of all Python objects that wasm code was given and does not hold any more, at once.
+
+        What is in a table or a global stays, and so do the references that the last :meth:`Func.call_raw` returned.
+        Finalisers of the objects run before this returns.
+
+        Raises:
+            WasmError: a call is active in the store, whose code may hold any object; or the store is closed.
+        """
+        state = self._state
+        token = current.token
+        while state[1] is not token or state[0] is DUE:
+            self._take_over(token)
+        if state[0] is None:
+            raise WasmError("no object can be let go while a call is active in the store: call gc when it has returned")
+        state[0] = None
+        try:
+            dropped = self._sweep()
+        finally:
+            state[0] = state[3] = token
+        dropped.clear()
+
     def _handle_of(self, item: object) -> int:
+        """The handle of an object. Only who has taken the store may ask for one, until it is written: see
+        :mod:`vibewasm.references`.
+
+        Raises:
+            ReferenceLimit: the store holds as many objects as it may.
+        """
         references = self._references
         if references is None:
             from .references import References
 
-            references = self._references = References()
+            references = self._references = References(self._state, DUE, self._max_references)
         return references.handle_of(item)
 
     def _object_at(self, handle: int) -> object:
         references = self._references
+        if references is None:
+            # Closed between a check and this line, by another thread.
+            self._check_open()
         assert references is not None
         return references.object_at(handle)
 
@@ -416,23 +602,31 @@ class Store:
             return bits in self._funcs
         return self._references is not None and self._references.knows(bits)
 
-    def _sweep_if_due(self) -> None:
-        """Forget Python objects that wasm code does not hold any more. No call may be active."""
+    def _sweep(self) -> list[object]:
+        """Forget objects that wasm code does not hold, and give them back. No wasm code may be active."""
         references = self._references
-        if references is not None and len(references) >= references.sweep_at:
-            references.sweep(self._held_handles())
+        return references.sweep(self._look_for_handles) if references is not None else []
 
-    def _held_handles(self) -> Iterator[int]:
+    def _look_for_handles(self, held: set[int]) -> int:
+        """Add the handles in tables and globals to a set, and say how many places were looked at.
+
+        Element segments hold none: what their items name are immutable globals.
+        """
+        looked_at = len(self._globals)
         for table in self._tables:
             if table._type.element.code == EXTERNREF:
-                yield from table._cells[: len(table)]
+                held.update(table._cells[: len(table)])
+                looked_at += len(table)
         for variable in self._globals:
             if variable._type.content.code == EXTERNREF:
-                yield variable.raw
+                held.add(variable.raw)
         for instance in self._instances:
-            for index, type_ in enumerate(instance.module.info.globals):
+            globals_ = instance.module.info.globals
+            looked_at += 1 + len(globals_)
+            for index, type_ in enumerate(globals_):
                 if type_.content.code == EXTERNREF:
-                    yield instance._global(index).raw
+                    held.add(instance._global(index).raw)
+        return looked_at
 
     def _new_linear_memory(self, minimum: int, maximum: int | None) -> LinearMemory:
         from .runtime.linear_memory import LinearMemory

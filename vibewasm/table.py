@@ -7,15 +7,13 @@ from .errors import LinkError, WasmError
 from .extern_types import Limits, TableType
 from .runtime.blocks import Block
 from .runtime.context import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
-from .store import Extern
+from .store import Extern, Store
 from .values import from_bits, prefixed, to_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
-
-    from .store import Store
 
 #: Elements of a table whose indices have 32 bits, at most.
 MAX_ELEMENTS = 0xFFFF_FFFF
@@ -34,8 +32,9 @@ class Table(Extern):
         init: the first value of every element.
 
     Raises:
+        TypeError: an argument is of another type, or ``init`` is no such reference.
         LinkError: the table is larger than :attr:`Store.max_table_elements` allows.
-        TypeError: ``init`` is no such reference.
+        WasmError: the type takes a proposal that is not built; or the store is closed, or runs in another thread.
     """
 
     __slots__ = ("_cells", "_descriptor", "_size", "_store", "_type")
@@ -43,7 +42,22 @@ class Table(Extern):
     _kind = TABLE
 
     def __init__(self, store: Store, type: TableType, init: object = None) -> None:
+        if not isinstance(store, Store):
+            from .arguments import wrong
+
+            raise wrong("Table", "store", "a Store", store)
+        if not isinstance(type, TableType):
+            from .arguments import wrong
+
+            raise wrong("Table", "type", "a TableType", type)
+        store._check_usable()
+        if type.limits.shared or type.limits.is64:
+            from .memory import check_proposals
+
+            check_proposals("table", type.limits)
         size = type.limits.minimum
+        if size > MAX_ELEMENTS or (type.limits.maximum or 0) > MAX_ELEMENTS:
+            raise LinkError(f"a table has at most {MAX_ELEMENTS} elements, not {type.limits}")
         if size > store.max_table_elements:
             raise LinkError(
                 f"a table of {size} elements is more than Store.max_table_elements allows: {store.max_table_elements}"
@@ -54,10 +68,8 @@ class Table(Extern):
         self._cells = memoryview(b"").cast("Q")
         # The machine code's view of the table.
         self._descriptor = Block(TABLE_DESCRIPTOR_SIZE)
-        store._tables.append(self)
         self._resize(size)
-        if init is not None:
-            self._fill(0, size, self._to_cell(init))
+        store._alone(self._begin, init)
 
     @property
     def store(self) -> Store:
@@ -71,48 +83,82 @@ class Table(Extern):
         return TableType(self._type.element, Limits(self._size, limits.maximum, limits.shared, limits.is64))
 
     def __len__(self) -> int:
+        if self._store._closed:
+            self._store._check_open()
         return self._size
 
     def __repr__(self) -> str:
+        if self._store._closed:
+            return f"<vibewasm.Table of {self._type.element}, closed>"
         return f"<vibewasm.Table of {self._size} {self._type.element}>"
 
     def __getitem__(self, index: int) -> Any:
-        return from_bits(self._store, self._type.element.code, self._cells[self._check(index)])
+        if type(index) is not int:
+            index = _index(index)
+        # References are kept in the store's own books, which running code uses too.
+        return self._store._alone(self._get, index)
 
     def __setitem__(self, index: int, value: object) -> None:
-        self._cells[self._check(index)] = self._to_cell(value)
+        if type(index) is not int:
+            index = _index(index)
+        self._store._alone(self._set, index, value)
+
+    def _begin(self, init: object) -> None:
+        if init is not None:
+            self._fill(0, self._size, self._to_cell(init))
+        self._store._tables.append(self)
+
+    def _get(self, index: int) -> Any:
+        self._check(index)
+        return from_bits(self._store, self._type.element.code, self._cells[index])
+
+    def _set(self, index: int, value: object) -> None:
+        self._check(index)
+        self._cells[index] = self._to_cell(value)
 
     def __iter__(self) -> Iterator[Any]:
-        for index in range(self._size):
+        for index in range(len(self)):
             yield self[index]
 
     def grow(self, delta: int, init: object = None) -> int:
         """Add ``delta`` elements with the value ``init`` and return the former size (specification, "Growing tables").
 
         Raises:
+            TypeError: ``delta`` is no int, or ``init`` is no such reference.
             ValueError: ``delta`` is negative.
             WasmError: the table cannot become as large, and the message says what forbids it; or the store is closed,
                 or runs in another thread.
         """
+        if type(delta) is not int:
+            from .arguments import whole
+
+            delta = whole("Table.grow", "delta", "a number of elements", delta)
         if delta < 0:
-            raise ValueError(f"a table cannot shrink (grow by {delta})")
-        # Growing may move the cells, which running code must not miss.
-        self._store._check_usable()
-        old, why = self._grow(delta, self._to_cell(init))
+            from .arguments import number
+
+            raise ValueError(f"a table cannot shrink: Table.grow takes 0 elements or more, not {number(delta)}")
+        # Growing may move the cells, and running code would go on with the old ones, which are gone.
+        old, why = self._store._alone(self._grow_with, delta, init)
         if old < 0:
-            raise WasmError(f"table of {self._size} elements cannot grow by {delta}: {why}")
+            from .arguments import number
+
+            raise WasmError(f"table of {self._size} elements cannot grow by {number(delta)}: {why}")
         return old
 
-    def _check(self, index: int) -> int:
+    def _check(self, index: int) -> None:
         if not 0 <= index < self._size:
-            raise IndexError(f"{index} is outside the table of {self._size} elements")
-        return index
+            from .arguments import number
+
+            raise IndexError(f"{number(index)} is outside the table of {self._size} elements")
 
     def _to_cell(self, value: object) -> int:
         try:
             return to_bits(self._store, self._type.element.code, value)
         except (TypeError, ValueError) as error:
             raise prefixed(f"a table of {self._type.element}", error) from None
+
+    def _grow_with(self, delta: int, init: object) -> tuple[int, str]:
+        return self._grow(delta, self._to_cell(init))
 
     def _grow(self, delta: int, cell: int) -> tuple[int, str]:
         """The former size, or -1 and the reason."""
@@ -153,3 +199,14 @@ class Table(Extern):
             cells[start : start + step] = chunk[:step]
             start += step
             count -= step
+
+
+def _index(key: object) -> int:
+    """An index that is no plain int, as NumPy's ints."""
+    if not hasattr(type(key), "__index__"):
+        from .arguments import shown
+
+        raise TypeError(f"a table is indexed by ints, not by {shown(key)}")
+    from _operator import index
+
+    return index(key)  # type: ignore[arg-type]  # looked at above

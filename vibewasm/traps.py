@@ -30,6 +30,7 @@ TRAPS: dict[int, tuple[str, str]] = {
     abi.TRAP_NULL_REFERENCE: ("null_reference", "null reference"),
     abi.TRAP_UNALIGNED_ATOMIC: ("unaligned_atomic", "unaligned atomic"),
     abi.TRAP_INVARIANT: ("invariant", "compiler invariant violated"),
+    abi.TRAP_TOO_MANY_REFERENCES: ("too_many_references", "too many references"),
 }
 
 #: The number of each trap code, the inverse of :data:`TRAPS`.
@@ -79,8 +80,10 @@ class Frame:
         return "Frame({!r}, {!r}, {!r}, {!r})".format(*self._key())
 
     def __str__(self) -> str:
-        text = f"{self.module_name}!" if self.module_name else ""
-        text += self.func_name or f"function {self.func_index}"
+        from .names import escaped
+
+        text = f"{escaped(self.module_name)}!" if self.module_name else ""
+        text += escaped(self.func_name) if self.func_name else f"function {self.func_index}"
         return text if self.wasm_offset is None else f"{text} (at byte offset {self.wasm_offset:#x})"
 
 
@@ -134,6 +137,11 @@ def make_trap(store: Store, number: int) -> Trap:
     frames = _frames(store)
     if code == "out_of_fuel":
         return OutOfFuel(message, code, frames)
+    if code == "too_many_references":
+        message += (
+            f": wasm code may hold {store.max_references} objects as externref, and within one call none is let go. "
+            "Config(max_references=...) and Store.max_references allow more"
+        )
     return Trap(message, code, frames)
 
 

@@ -69,9 +69,15 @@ class ValType:
 
     def __new__(cls, name: str) -> ValType:
         """The value type called ``name``."""
+        if not isinstance(name, str):
+            from .arguments import wrong
+
+            raise wrong("ValType", "name", "a str", name)
         found = _BY_NAME.get(name)
         if found is None:
-            raise ValueError(f"unknown value type {name!r}: known are {', '.join(_BY_NAME)}")
+            from .arguments import shown
+
+            raise ValueError(f"unknown value type {shown(name)[4:]}: known are {', '.join(_BY_NAME)}")
         return found
 
     @property
@@ -125,15 +131,36 @@ def val_type(which: object) -> ValType:
     if isinstance(which, str):
         return ValType(which)
     if not isinstance(which, int) or isinstance(which, bool):
-        raise TypeError(f"expected a ValType, its name or its code, not {type(which).__name__}")
+        from .arguments import shown
+
+        raise TypeError(f"expected a ValType, its name or its code, not {shown(which)}")
     if not 0 <= which < len(_BY_CODE):
         raise ValueError(f"unknown value type code {which}: known are 0 to {len(_BY_CODE) - 1}")
     return _BY_CODE[which]
 
 
+def val_type_of(parameter: str, which: object) -> ValType:
+    """As :func:`val_type`; an error's message begins with the name of the parameter."""
+    try:
+        return val_type(which)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{parameter}: {error}") from None
+
+
 def type_name(code: int) -> str:
     """The name of the value type with this code, for messages; "unknown" for the bottom type of unreachable code."""
     return _BY_CODE[code].name if code >= 0 else "unknown"
+
+
+def _val_types(parameter: str, given: Iterable[ValType | int | str]) -> tuple[ValType, ...]:
+    """The value types of the parameters or the results of a function."""
+    if isinstance(given, str):
+        raise TypeError(f"FuncType: {parameter} has to be a sequence of value types: write ['i32'] rather than 'i32'")
+    if isinstance(given, (bytes, bytearray, ValType)) or not hasattr(given, "__iter__"):
+        from .arguments import wrong
+
+        raise wrong("FuncType", parameter, "a sequence of value types", given, "such as ['i32', 'i64']")
+    return tuple([val_type_of(f"FuncType: {parameter}[{index}]", which) for index, which in enumerate(given)])
 
 
 def _listed(types: tuple[ValType, ...]) -> str:
@@ -151,16 +178,15 @@ class FuncType:
         params, results: :class:`ValType` objects, names such as ``"i32"``, or codes.
 
     Raises:
+        TypeError: an argument is no sequence, or has members of another type.
         ValueError: a value type that does not exist.
     """
 
     __slots__ = ("_hash", "param_codes", "params", "result_codes", "results")
 
     def __init__(self, params: Iterable[ValType | int | str] = (), results: Iterable[ValType | int | str] = ()) -> None:
-        if isinstance(params, str) or isinstance(results, str):
-            raise TypeError("params and results are sequences of value types: write ['i32'] rather than 'i32'")
-        self.params = tuple([val_type(which) for which in params])
-        self.results = tuple([val_type(which) for which in results])
+        self.params = _val_types("params", params)
+        self.results = _val_types("results", results)
         self.param_codes = tuple([type_.code for type_ in self.params])
         self.result_codes = tuple([type_.code for type_ in self.results])
         self._hash = hash((self.param_codes, self.result_codes))

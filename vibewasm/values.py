@@ -40,11 +40,10 @@ def cell_count(codes: Sequence[int]) -> int:
 
 
 def _kind(value: object) -> str:
-    """The value and its class, for an error message; the value is cut where it is long."""
-    text = repr(value)
-    if len(text) > 40:
-        text = text[:37] + "..."
-    return "None" if value is None else f"{type(value).__name__} {text}"
+    """The value and its class, for an error message."""
+    from .arguments import shown
+
+    return shown(value)
 
 
 def prefixed(prefix: str, error: Exception) -> Exception:
@@ -64,7 +63,9 @@ def _int_bits(value: object, bits: int) -> int:
     except TypeError:
         raise TypeError(f"wants an int, not {_kind(value)}") from None
     if not -(1 << bits - 1) <= number < 1 << bits:
-        raise OverflowError(f"wants an int from -2**{bits - 1} to 2**{bits}-1, not {number}")
+        from .arguments import number as in_full
+
+        raise OverflowError(f"wants an int from -2**{bits - 1} to 2**{bits}-1, not {in_full(number)}")
     return number & ((1 << bits) - 1)
 
 

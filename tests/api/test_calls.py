@@ -86,8 +86,31 @@ def test_a_wrong_number_of_arguments_is_said() -> None:
         identity("i32")()
     with pytest.raises(TypeError, match=r"takes 6 arguments, 5 given"):
         identity(*["i32"] * 6)(1, 2, 3, 4, 5)
-    with pytest.raises(TypeError):
-        add(a=1, b=2)
+
+
+@pytest.mark.parametrize("types", [(), ("i32",), ("i32",) * 4, ("i32",) * 7, ("externref",), ("i64", "f64", "funcref")])
+def test_an_argument_with_a_name_is_said_to_have_no_place(types: tuple[str, ...]) -> None:
+    values = tuple(None if type_.endswith("ref") else 1 for type_ in types)
+    f = identity(*types)
+    host = vw.Func(f.store, vw.FuncType(types), lambda *arguments: None)
+    for function in (f, host):
+        # The first call makes what later ones use.
+        for _ in range(2):
+            for name in ("a", "x", "type"):
+                with pytest.raises(
+                    TypeError, match=r"^wasm functions take arguments by position only, as in f\(1\) and not f\(a=1\): "
+                ):
+                    function(*values[1:], **{name: 1})
+            function(*values)
+
+
+def test_a_value_that_is_too_long_to_be_shown_is_described() -> None:
+    add = vw.instantiate(adder()).exports.add
+    for value in (10**6000, -(10**6000)):
+        with pytest.raises(OverflowError, match=r"parameter 1 wants an int from .*, not a number of 19932 bits$"):
+            add(value, 1)
+    with pytest.raises(TypeError, match=r"parameter 2 wants an int, not str 'x{30,40}\.\.\.$"):
+        add(1, "x" * 10**6)
 
 
 def test_an_error_in_an_argument_leaves_the_function_usable() -> None:

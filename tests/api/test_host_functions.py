@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 import traceback
@@ -207,6 +208,115 @@ def test_python_code_can_call_a_host_function_through_its_func() -> None:
         func("x", 1)
     with pytest.raises(TypeError, match="callable"):
         vw.Func(f.store, vw.FuncType(), 5)  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.parametrize(
+    ("params", "results"),
+    [
+        ([], []),
+        (["i32"], []),
+        ([], ["i32"]),
+        (["i32"], ["i32"]),
+        (["f64", "f64"], ["f64"]),
+        (["i32", "i64"], ["f32"]),
+        (["i32"] * 9, ["i32"]),
+        (["i32"], ["i32", "i32"]),
+        (["externref"], ["externref"]),
+        (["v128"], ["v128"]),
+    ],
+)
+def test_a_function_of_another_arity_is_said_to_be_one(params: list[str], results: list[str]) -> None:
+    class WithOne:
+        def __call__(self, only: object) -> object:
+            return only
+
+    count = len(params)
+    values = [None if type_ == "externref" else 1 for type_ in params]
+    type_ = vw.FuncType(params, results)
+    store = vw.Store(vw.Engine())
+    arguments = f"{count} argument" + "s" * (count != 1)
+    wrong: list[Any] = [lambda a, b, c, d: 0, lambda *, keyword: 0, math.sin if count != 1 else math.atan2]
+    if count:
+        wrong += [lambda: 0, functools.partial(lambda a: 0, 1)]
+    if count != 1:
+        wrong += [WithOne(), lambda a, *, b=1: 0]
+    for function in wrong:
+        f = vw.Func(store, type_, function, name="env.f")
+        for _ in range(2):
+            with pytest.raises(TypeError) as caught:
+                f(*values)
+            assert str(caught.value).startswith(
+                f"env.f{type_}: the Python function for it cannot be called with {arguments}: "
+            )
+            assert isinstance(caught.value.__cause__, TypeError)
+
+
+def test_the_message_about_an_arity_names_the_import() -> None:
+    module = (
+        '(module (import "env" "log" (func (param i32 i32))) (func (export "f") (call 0 (i32.const 1) (i32.const 2))))'
+    )
+    with pytest.raises(TypeError) as caught:
+        vw.instantiate(module, {"env": {"log": lambda message: None}}).exports.f()
+    assert str(caught.value).startswith(
+        "env.log(i32, i32) -> (): the Python function for it cannot be called with 2 arguments: "
+    )
+    assert "takes 1 positional argument but 2 were given" in str(caught.value)
+
+
+def test_a_type_error_of_the_function_itself_stays_what_it_is() -> None:
+    def inner(a: int) -> int:
+        return a
+
+    def calls_wrongly(a: int) -> int:
+        return inner()  # type: ignore[call-arg]  # what is tested
+
+    @functools.wraps(inner)
+    def wrapper(*arguments: Any) -> int:
+        return inner(*arguments, 2)  # type: ignore[call-arg]  # what is tested
+
+    class OfItsOwn(TypeError):
+        pass
+
+    def raises(a: int) -> int:
+        raise OfItsOwn("its own")
+
+    def adds(a: Any) -> Any:
+        return a + "x"
+
+    for function, message in (
+        (calls_wrongly, r"missing 1 required positional argument: 'a'$"),
+        (wrapper, r"takes 1 positional argument but 2 were given$"),
+        (raises, r"^its own$"),
+        (adds, r"^unsupported operand"),
+        # One of C has no frame: what it takes decides.
+        (len, r"^object of type 'int' has no len\(\)$"),
+    ):
+        f = calls_host(["i32"], ["i32"], function)
+        with pytest.raises(TypeError, match=message) as caught:
+            f(1)
+        assert caught.value.__cause__ is None
+        assert not hasattr(caught.value, "__notes__")
+
+
+def test_a_callable_that_cannot_be_asked_what_it_takes_raises_its_own_error() -> None:
+    class Strange:
+        @property
+        def __signature__(self) -> object:
+            raise RuntimeError("asked")
+
+        def __call__(self) -> int:
+            return 1
+
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given") as caught:
+        calls_host(["i32"], ["i32"], Strange())(1)
+    assert caught.value.__notes__ == ["in the call of the Python function for env.host(i32) -> i32"]
+
+
+def test_where_a_function_does_not_say_what_it_takes_a_note_names_the_import() -> None:
+    f = vw.Func(vw.Store(vw.Engine()), vw.FuncType(["i32"], ["i32"]), max, name="env.max")
+    with pytest.raises(TypeError, match="'int' object is not iterable") as caught:
+        f(1)
+    assert caught.value.__notes__ == ["in the call of the Python function for env.max(i32) -> i32"]
 
 
 def test_a_func_without_a_name_has_that_of_its_function() -> None:

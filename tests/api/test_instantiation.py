@@ -37,7 +37,7 @@ def test_what_is_no_module_is_said(tmp_path: pathlib.Path) -> None:
         vw.instantiate(b"\1\2\3\4\5")
     with pytest.raises(vw.DecodeError, match="unexpected end"):
         vw.instantiate(b"")
-    with pytest.raises(TypeError, match="a module is made from a path or from bytes, not from float"):
+    with pytest.raises(TypeError, match=r"a module is made from bytes, a path or text, not float 1\.5"):
         vw.instantiate(1.5)  # type: ignore[arg-type]  # what is tested
 
 
@@ -407,14 +407,14 @@ def test_a_closed_store_gives_its_memory_back_and_runs_nothing() -> None:
         with pytest.raises(BufferError, match="a view of one of its memories is in use"):
             store.close()
         view[0] = 1
-        assert memory[0] == 1
+        assert view[0] == 1
+        with pytest.raises(vw.WasmError, match="this store is closed"):
+            memory[0]
         view.release()
     store.close()
     for attempt in (exports.f, lambda: exports.f.call_raw([])):
         with pytest.raises(vw.WasmError, match="this store is closed"):
             attempt()
-    with pytest.raises(IndexError, match="outside the memory of 0 bytes"):
-        memory[0]
     with pytest.raises(vw.WasmError, match="this store is closed"):
         linker.instantiate(store, instance.module)
     with pytest.raises(vw.WasmError):

@@ -113,7 +113,7 @@ def test_a_deadline_stops_what_takes_longer() -> None:
             instance.store.deadline(0.05),
         ):
             instance.exports.spin()
-        assert 0.04 < time.monotonic() - start < 2
+        assert time.monotonic() - start > 0.04
 
 
 def test_a_deadline_that_was_kept_stops_nothing() -> None:

@@ -7,6 +7,8 @@ import pickle
 
 import pytest
 
+import vibewasm
+from tests.binary.encode import module, section, vector
 from vibewasm.errors import (
     DecodeError,
     Interrupted,
@@ -15,6 +17,7 @@ from vibewasm.errors import (
     WasmError,
 )
 from vibewasm.traps import TRAP_NUMBERS, TRAPS, ExitTrap, Frame, OutOfFuel, Trap
+from vibewasm.wat import wat2wasm
 
 FRAMES = (Frame(3, "inner", "mod", 0x1F), Frame(0))
 
@@ -25,6 +28,10 @@ CASES: list[tuple[WasmError, str]] = [
     (ValidationError("type mismatch", 31), "type mismatch (at byte offset 0x1f)"),
     (ValidationError("type mismatch", None, 2), "type mismatch (in function 2)"),
     (ValidationError("type mismatch", 31, 2, "f"), "type mismatch (in function 2 <f>, at byte offset 0x1f)"),
+    (
+        ValidationError("SIMD is not supported yet", 31, feature="SIMD"),
+        "SIMD is not supported yet (at byte offset 0x1f)",
+    ),
     (LinkError("no such import"), "no such import"),
     (Trap("unreachable", "unreachable"), "unreachable"),
     (
@@ -48,6 +55,51 @@ def test_what_errors_say_here_and_in_another_process(error: WasmError, text: str
         assert twin.message == error.message
 
 
+def body(code: str, locals_: str = "00") -> bytes:
+    """A module with one function of this body, in hexadecimal."""
+    return module(
+        section("type", b"\1\x60\0\0"),
+        section("function", b"\1\0"),
+        section("code", vector([vector([bytes([byte]) for byte in bytes.fromhex(locals_ + code + "0b")])])),
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "feature"),
+    [
+        # The decoder.
+        ("(module (memory 1 1 shared))", "threads"),
+        ("(module (memory 1) (memory 1))", "multiple memories"),
+        ("(module (memory i64 1))", "64-bit memories and tables"),
+        ("(module (tag))", "exception handling"),
+        ("(module (type (struct)))", "garbage collection"),
+        ("(module (func (param v128)))", "SIMD"),
+        ("(module (func (param (ref func))))", "typed function references"),
+        ("(module (global $g i32 (i32.const 0)) (global i32 (global.get $g)))", "garbage collection"),
+        # The reader of text.
+        ("(module (func (drop (ref.i31 (i32.const 0)))))", "garbage collection"),
+        # Bodies: instructions, block types, locals, heap types, with a type by its index among them.
+        (body("fd0c"), "SIMD"),
+        (body("027b0b"), "SIMD"),
+        (body("", "01017b"), "SIMD"),
+        (body("d06e1a"), "garbage collection"),
+        (body("d0001a"), "typed function references"),
+    ],
+)
+def test_a_refusal_for_want_of_a_proposal_names_it(source: str | bytes, feature: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        vibewasm.Module.validate(vibewasm.Engine(), wat2wasm(source) if isinstance(source, str) else source)
+    assert caught.value.feature == feature
+
+
+@pytest.mark.parametrize("text", ["(module (func i32.const 0))", "(module (global $g (mut i32) (i32.const 0)) "
+                                  "(global i32 (global.get $g)))"])  # fmt: skip
+def test_what_no_proposal_makes_valid_names_none(text: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        vibewasm.Module.validate(vibewasm.Engine(), wat2wasm(text))
+    assert caught.value.feature is None
+
+
 def test_long_backtraces_are_cut_in_text_only() -> None:
     trap = Trap("call stack exhausted", "stack_overflow", [Frame(number) for number in range(64)])
     lines = str(trap).splitlines()
@@ -66,7 +118,7 @@ def test_frames_compare_by_value() -> None:
 
 def test_trap_codes_and_numbers_are_one_to_one() -> None:
     assert {number: TRAPS[number][0] for number in TRAPS} == {number: code for code, number in TRAP_NUMBERS.items()}
-    assert sorted(TRAPS) == list(range(1, 16))
+    assert sorted(TRAPS) == list(range(1, 17))
 
 
 def test_every_error_is_a_wasm_error() -> None:

@@ -69,7 +69,7 @@ def test_how_function_types_read() -> None:
 
 
 def test_a_bare_string_is_no_list_of_types() -> None:
-    with pytest.raises(TypeError, match="sequences of value types"):
+    with pytest.raises(TypeError, match="a sequence of value types: write"):
         FuncType("i32")
 
 

@@ -33,10 +33,10 @@ def gets_reversed(count: int) -> bytes:
     return b"".join(local_get(index) for index in reversed(range(count)))
 
 
-def exits(code: int) -> bytes:
+def exits(code: int, wasi: str = WASI) -> bytes:
     """A WASI command that ends with this exit code."""
     m = ModuleBuilder()
-    leave = m.import_func(WASI, "proc_exit", ["i32"])
+    leave = m.import_func(wasi, "proc_exit", ["i32"])
     m.memory(1, export="memory")
     m.func([], [], i32_const(code) + call(leave), export="_start")
     return m.build()

@@ -11,6 +11,8 @@ from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const
 from vibewasm.cli import main
 
+from . import modules
+
 Capture = pytest.CaptureFixture[str]
 
 
@@ -71,3 +73,16 @@ def test_text_shows_the_same(path: str, capsys: Capture) -> None:
         "func f (i32, i64) -> f32",
     ):
         assert line in lines
+
+
+def test_the_version_of_wasi_is_told(tmp_path: Path, capsys: Capture) -> None:
+    for wasi, version in (("wasi_snapshot_preview1", "preview 1"), ("wasi_unstable", "preview 0")):
+        file = tmp_path / "module.wasm"
+        file.write_bytes(modules.exits(0, wasi))
+        assert main(["inspect", str(file)]) == 0
+        assert f"WASI: {version}\n" in capsys.readouterr().out
+        assert main(["inspect", "--json", str(file)]) == 0
+        assert json.loads(capsys.readouterr().out)["wasi"] == [version]
+    file.write_bytes(modules.library())
+    assert main(["inspect", str(file)]) == 0
+    assert "WASI" not in capsys.readouterr().out

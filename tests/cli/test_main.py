@@ -11,6 +11,7 @@ import pytest
 import vibewasm
 from vibewasm.cli import main
 from vibewasm.lookalikes import describe
+from vibewasm.names import escaped
 
 from . import modules
 from .command import prepared
@@ -99,7 +100,7 @@ def test_a_bad_file_ends_with_1(name: str, tmp_path: Path, capsys: Capture) -> N
     for path, message in expected.items():
         assert main([name, path]) == 1
         error = capsys.readouterr().err
-        assert error.startswith("vibewasm: " + message.format(path))
+        assert error.startswith("vibewasm: " + message.format(escaped(path)))
         assert "Traceback" not in error
     assert main([name, str(broken)]) == 1
     assert "byte offset" in capsys.readouterr().err

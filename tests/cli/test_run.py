@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.api.wasm import FOREVER
+from tests.spec.suite import HOW_TO_GET
 from vibewasm.cli import main
 
 from . import modules
@@ -88,6 +88,10 @@ def test_the_exit_code_is_the_programs_own_and_failure_stays_failure(save: Save,
     assert main(["run", save(modules.exits(code))]) == shown
 
 
+def test_a_program_of_preview_0_runs_too(save: Save) -> None:
+    assert main(["run", save(modules.exits(3, "wasi_unstable"))]) == 3
+
+
 def test_what_follows_the_file_belongs_to_the_program(save: Save, tmp_path: Path) -> None:
     save(modules.writes(("args_sizes_get", "args_get")))
     outcome = command("run", "module.wasm", "--help", "-x", "", "ä", "--", "--fuel=1", cwd=tmp_path)
@@ -109,8 +113,10 @@ def test_a_module_can_come_from_standard_input() -> None:
     assert command("run", "--invoke", "add", "-", "1", "2", stdin=modules.library()).stdout == b"3\n"
 
 
-def test_a_folder_is_seen_under_the_name_it_is_given(shared: Path) -> None:
-    folder = shared / "programs/bz2"
+def test_a_folder_is_seen_under_the_name_it_is_given(programs: Path) -> None:
+    folder = programs / "bz2"
+    if not folder.is_dir():
+        pytest.skip(f"NOT RUN: no bz2 in {programs}; {HOW_TO_GET}")
     expected = (folder / "benchmark.stdout.expected").read_bytes()
     assert command("run", "--stub-imports", f"--dir={folder}::.", folder / "benchmark.wasm").stdout == expected
 
@@ -151,9 +157,7 @@ def test_fuel_runs_out(library: str, capsys: Capture) -> None:
 
 
 def test_a_timeout_ends_with_124(library: str, capsys: Capture) -> None:
-    start = time.monotonic()
     assert main(["run", "--timeout", "0.1", "--invoke", "spin", library]) == 124
-    assert time.monotonic() - start < 5
     assert "stopped after 0.1 seconds" in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,24 @@ def test_a_binary_is_shown_as_text(text: Path, tmp_path: Path, capfdbinary: pyte
 def test_text_runs_as_a_module(text: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--invoke", "f", str(text)]) == 0
     assert capsys.readouterr().out.strip() == "42"
+
+
+def test_a_text_whose_name_is_that_of_its_binary_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    binary = wat2wasm(TEXT)
+    Path("in.wasm").write_bytes(binary)
+    Path("in.wat").write_text(TEXT)
+    Path("src.wasm").write_text(TEXT)
+    assert main(["wat2wasm", "src.wasm"]) == 1
+    assert "src.wasm is the file that is read (src.wasm); name another with --output FILE" in capsys.readouterr().err
+    assert Path("src.wasm").read_text() == TEXT
+    assert main(["wat2wasm", "in.wasm"]) == 1
+    assert "in.wasm is a binary module already; vibewasm wasm2wat shows it as text" in capsys.readouterr().err
+    assert Path("in.wasm").read_bytes() == binary
+    os.symlink("in.wat", "link.wat")
+    os.symlink("in.wat", "link.wasm")
+    assert main(["wat2wasm", "link.wat"]) == 1
+    assert "link.wasm is the file that is read (link.wat)" in capsys.readouterr().err
+    assert Path("in.wat").read_text() == TEXT

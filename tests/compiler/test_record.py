@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.spec.suite import shared_folder
+from tests.wanted import or_skip
 from vibewasm.backends import TARGETS
 from vibewasm.binary.decoder import decode
 from vibewasm.compiler import Compiler
 from vibewasm.layout import ContextLayout
 
-SHARED = Path(os.environ.get("VIBEWASM_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-PROGRAMS = sorted((SHARED / "programs").glob("*/*.wasm"))
+PROGRAMS = sorted((shared_folder() / "programs").glob("*/*.wasm"))
 
 
-def test_the_programs_are_there() -> None:
-    if not PROGRAMS:
-        pytest.skip(f"no programs in {SHARED / 'programs'}: set VIBEWASM_SHARED")
-
-
-@pytest.mark.parametrize("path", PROGRAMS, ids=[path.stem for path in PROGRAMS])
+@pytest.mark.parametrize("path", or_skip(PROGRAMS, "programs"), ids=lambda path: path.stem)
 @pytest.mark.parametrize("target", TARGETS)
 def test_recording_gives_the_same_bytes(path: Path, target: str) -> None:
     info = decode(path.read_bytes())

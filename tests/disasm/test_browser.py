@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
     from selenium.webdriver.remote.webelement import WebElement
 
+# A browser that starts once is most of the time.
+pytestmark = pytest.mark.ci
+
 CSS = "css selector"
 
 

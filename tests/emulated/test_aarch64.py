@@ -13,8 +13,11 @@ from tests.spec.suite import PROJECT_ROOT
 from tools import arm64
 
 pytestmark = [
+    pytest.mark.ci,
     pytest.mark.skipif(os.uname().machine == "aarch64", reason="this is an AArch64 machine: all tests run there"),
-    pytest.mark.skipif(not arm64.is_set_up(), reason="no emulated Python: python tools/arm64.py --set-up makes one"),
+    pytest.mark.skipif(
+        not arm64.is_set_up(), reason="no emulated Python: python tools/arm64.py --set-up makes one, without root"
+    ),
 ]
 
 

@@ -28,6 +28,7 @@ from vibewasm.wat import wat2wasm
 
 SEED = 2
 COUNT = 1500
+QUICK_COUNT = 250
 JOBS = 2
 
 
@@ -36,16 +37,19 @@ def seeds() -> corpus.Corpus:
     return corpus.load()
 
 
-def test_mutants_neither_crash_nor_hang_and_are_judged_as_wasmtime_judges_them(seeds: corpus.Corpus) -> None:
-    print(f"seed {SEED}, mutants 0 to {COUNT - 1}; python -m tests.fuzz.mutants --seed {SEED} --only N shows one")
+@pytest.mark.parametrize("count", [QUICK_COUNT, pytest.param(COUNT, marks=pytest.mark.ci)])
+def test_mutants_neither_crash_nor_hang_and_are_judged_as_wasmtime_judges_them(
+    seeds: corpus.Corpus, count: int
+) -> None:
+    print(f"seed {SEED}, mutants 0 to {count - 1}; python -m tests.fuzz.mutants --seed {SEED} --only N shows one")
     report = Report()
-    for finding in campaign.run(SEED, range(COUNT), JOBS, seeds, {}):
+    for finding in campaign.run(SEED, range(count), JOBS, seeds, {}):
         report.add(finding)
-    assert report.total == COUNT
+    assert report.total == count
     assert report.wrong == 0, report.text()
     # A campaign whose mutants are nearly all rejected, or never called, tests little.
-    assert report.accepted > COUNT // 4, report.text()
-    assert report.called > COUNT // 5, report.text()
+    assert report.accepted > count // 4, report.text()
+    assert report.called > count // 5, report.text()
 
 
 def test_programs_and_suite_are_in_the_corpus(seeds: corpus.Corpus) -> None:

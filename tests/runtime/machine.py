@@ -28,8 +28,6 @@ stubs = backend(os.uname().machine).stubs
 
 ROOT = Path(__file__).parents[2]
 
-calls.callback_packages.add(__name__.partition(".")[0])
-
 HostFunction = Callable[..., "list[int] | None"]
 
 
@@ -93,7 +91,7 @@ class Machine:
         self.memory = LinearMemory(pages, None, guarded)
         self.ctx = self.context(self.memory)
         self.host_ctx = self.context(None)
-        self.pending: BaseException | None = None
+        self._pending: BaseException | None = None
         self.callers: list[int] = []
         self.keep: list[object] = []
         self.polls: list[int] = []
@@ -111,7 +109,11 @@ class Machine:
 
     def callback(self, prototype: Callable[..., object], function: Callable[..., object]) -> int:
         """Address of a ctypes callback that lives as long as the machine."""
-        made = prototype(function)
+
+        def call(*arguments: int) -> object:
+            return function(*arguments)
+
+        made = calls.native_callback(prototype, call, self)
         self.keep.append(made)
         return calls.address_of(made)
 
@@ -121,7 +123,7 @@ class Machine:
             self.on_poll()
             self.cells[context.CELL_FAILED] = 0
         except BaseException as error:
-            self.pending = error
+            self._pending = error
 
     def record(self, code: int, ctx: Block, callback: int = 0) -> Block:
         """A function record."""
@@ -158,7 +160,7 @@ class Machine:
                     cells[at + index] = value
                 cells[context.CELL_FAILED] = 0
             except BaseException as error:
-                self.pending = error
+                self._pending = error
 
         return self.record(self.adapters.leave(signature), self.host_ctx, self.callback(calls.HostCallback, callback))
 
@@ -171,7 +173,7 @@ class Machine:
                 self.cells[context.CELL_FAILED] = 0
                 return address
             except BaseException as error:
-                self.pending = error
+                self._pending = error
                 return 0
 
         self.cells[context.CELL_LAZY] = self.callback(calls.LazyCallback, callback)
@@ -190,8 +192,7 @@ class Machine:
         argument = calls.argument
         number = function(argument(record.address), argument(argc), argument(argv.address))
         if number == HOST_FAILURE:
-            error = self.pending or calls.take_swallowed()
-            self.pending = None
+            error, self._pending = self._pending, None
             assert error is not None
             raise error
         if number:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import signal
 import sys
+from typing import Any
 
 import pytest
 
@@ -130,7 +131,7 @@ def test_keyboard_interrupt_at_the_entry_of_a_callback_is_not_lost(machine: Mach
     for _ in range(50):
         with pytest.raises(KeyboardInterrupt) as caught:
             m.call(once, ":l")
-        assert {entry.name for entry in caught.traceback} & {"callback", "_poll"}
+        assert {entry.name for entry in caught.traceback} & {"call", "callback", "_poll"}
     assert entered == []
     assert m.call(m.wrapped(native.call_record(host) + native.set_result(1)), ":l") == [1]
     assert entered == [1]
@@ -153,11 +154,35 @@ def test_any_exception_of_a_signal_handler_at_the_entry_of_a_callback_comes_out(
     assert caught.value is original
 
 
-def test_what_other_callbacks_raise_is_still_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_other_callbacks_raise_is_still_reported(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    m = machine
     reported = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append(type(unraisable.exc_value)))
     calls.watch_swallowed()
-    foreign = eval("lambda: [][0]", {"__name__": "elsewhere"})
-    ctypes.CFUNCTYPE(None)(foreign)()
-    assert reported == [IndexError]
-    assert calls.take_swallowed() is None
+    # Somebody else's callback, which looks as much like one of ours as it can, also while one of ours runs.
+    foreign = ctypes.CFUNCTYPE(None)(eval("lambda: [][0]", {"__name__": "vibewasm.callbacks"}))
+    foreign()
+    assert m.call(m.wrapped(native.call_record(m.host("l:l", lambda n: [foreign() or n + 1]))), "l:l", 5) == [6]
+    assert reported == [IndexError, IndexError]
+    assert m._pending is None
+
+
+def test_a_hook_that_comes_later_and_calls_the_one_before_is_called_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append("first"))
+    calls.watch_swallowed()
+    before = sys.unraisablehook
+
+    def later(unraisable: Any) -> None:
+        reported.append("later")
+        before(unraisable)
+
+    sys.unraisablehook = later
+    calls.watch_swallowed()
+    assert sys.unraisablehook is not later
+    ctypes.CFUNCTYPE(None)(lambda: [][0])()
+    assert reported == ["later", "first"]
+    # One that was put back is ours already.
+    sys.unraisablehook = before
+    calls.watch_swallowed()
+    assert sys.unraisablehook is before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 
@@ -140,3 +141,25 @@ def test_a_32_bit_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "maxsize", (1 << 31) - 1)
     with pytest.raises(runtime.UnsupportedPlatform, match="64-bit"):
         runtime.check()
+
+
+FREE = "does not run on a free-threaded Python yet.*PYTHON_GIL=1"
+
+
+def test_a_free_threaded_python_is_refused_unless_it_runs_with_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    with pytest.raises(runtime.UnsupportedPlatform, match=FREE):
+        runtime.check()
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True, raising=False)
+    runtime.check()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_import_says_so_first(enabled: bool) -> None:
+    done = python(f"import sys; sys._is_gil_enabled = lambda: {enabled}; import vibewasm; print(vibewasm.Engine)")
+    if enabled:
+        assert "Engine" in done.stdout
+    else:
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith("ImportError: ")
+        assert re.search(FREE, last)

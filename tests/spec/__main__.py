@@ -1,4 +1,9 @@
-"""Runs scripts of the official suite from the command line: `python -m tests.spec [SUBSTRING ...] [--mode MODE]`."""
+"""Runs scripts of the official suite from the command line: `python -m tests.spec [SUBSTRING ...] [--mode MODE]`.
+
+Without `--suite` these are the prepared scripts of the folder beside the project, whose manifest says what each one
+needs and how much it asserts. With it they are those of a checkout of WebAssembly/spec, or of any folder, as they were
+written; what needs a proposal that is not built is found by the engine's own refusal, and counted apart.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +23,36 @@ from tests.spec.runner import Outcome, run_script
 def main() -> int:
     """Prints a line for each script that fails and a summary; returns the exit code."""
     options = _options()
-    if why := suite.missing():
-        print(why, file=sys.stderr)
-        return 2
     modes = list(engine.MODES) if options.mode == ["all"] else options.mode or ["eager"]
-    chosen = [s for s in suite.scripts() if not options.scripts or any(part in s.name for part in options.scripts)]
-    if not chosen:
+    try:
+        run = _plain(options) if options.suite else _prepared(options)
+    except suite.BadScript as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not run:
         print(f"no script's name contains {' or '.join(options.scripts)}", file=sys.stderr)
         return 2
-    run = [s for s in chosen if options.all or not s.waits_for]
+    return max(_run_mode(mode, run, options) for mode in modes)
+
+
+def _chosen(script: suite.Script, options: argparse.Namespace) -> bool:
+    return not options.scripts or any(part in script.name for part in options.scripts)
+
+
+def _plain(options: argparse.Namespace) -> list[suite.Script]:
+    return [script.counted() for script in suite.plain_scripts(options.suite) if _chosen(script, options)]
+
+
+def _prepared(options: argparse.Namespace) -> list[suite.Script]:
+    if why := suite.missing():
+        raise suite.BadScript(why)
+    chosen = [script for script in suite.scripts() if _chosen(script, options)]
+    run = [script for script in chosen if options.all or not script.waits_for]
     if len(run) < len(chosen):
         waiting = Counter(p for s in chosen if s not in run for p in s.waits_for)
         counts = ", ".join(f"{name} {number}" for name, number in waiting.items())
         print(f"{len(chosen) - len(run)} scripts wait for proposals ({counts}); --all runs them")
-    if options.text:
-        run = [script.original() for script in run]
-    return max(_run_mode(mode, run, options) for mode in modes)
+    return [script.original() for script in run] if options.text else run
 
 
 def _run_mode(mode: str, scripts: list[suite.Script], options: argparse.Namespace) -> int:
@@ -41,25 +60,26 @@ def _run_mode(mode: str, scripts: list[suite.Script], options: argparse.Namespac
     if options.adapter:
         module, _, name = options.adapter.partition(":")
         make_adapter = getattr(importlib.import_module(module), name)
-    total = Outcome()
+    folders: dict[str, Outcome] = {}
+    needing: Counter[str] = Counter()
     messages: Counter[str] = Counter()
-    failing = 0
+    failing = complete = 0
     start = time.perf_counter()
     for script in scripts:
         if options.in_process:
             outcome = run_script(script.text(), make_adapter(mode))
         else:
             outcome = run_isolated(script, lambda: make_adapter(mode), options.timeout)
-        if outcome.assertions != script.assertions:
-            print(f"{script.name}: {outcome.assertions} assertions counted, the manifest says {script.assertions}")
-            failing += 1
-        total.passed += outcome.passed
-        total.failed += outcome.failed
-        total.broken += outcome.broken
+        miscounted = outcome.assertions != script.assertions
+        if miscounted:
+            print(f"{script.name}: {outcome.assertions} assertions counted, {script.assertions} expected")
+        folders.setdefault(script.name.rpartition("/")[0] or ".", Outcome()).add(outcome)
+        needing.update(outcome.proposals)
+        complete += not outcome.failures and not miscounted and not outcome.proposals
         messages.update(re.sub(r"0x[0-9a-f]+|\d+", "N", failure.got) for failure in outcome.failures)
         if options.save:
             _save(script, outcome, Path(options.save))
-        if outcome.failures:
+        if outcome.failures or miscounted:
             failing += 1
             print(f"{script.name} [{mode}]: {outcome.passed} passed, {outcome.failed} failed, {outcome.broken} broken")
             for failure in outcome.failures[: options.show]:
@@ -68,12 +88,32 @@ def _run_mode(mode: str, scripts: list[suite.Script], options: argparse.Namespac
         print("most frequent:")
         for message, count in messages.most_common(options.show + 5):
             print(f"  {count:6}  {message[:150]}")
+    total = Outcome()
+    for name, outcome in folders.items():
+        total.add(outcome)
+        if options.suite and len(folders) > 1:
+            print(f"  {name + ':':20} {_counts(outcome)}")
+    for feature, number in needing.most_common():
+        print(
+            f"  needs {feature}: {total.needs[feature]} assertions and {total.waiting[feature]} other commands "
+            f"in {number} scripts"
+        )
+    if total.refused:
+        print(
+            f"  {total.refused.total()} of the assertions passed say that a module is invalid, and a proposal that is "
+            "not built is why it was refused"
+        )
+    needs = f", {len(scripts) - failing - complete} need what is not built, {failing} fail" if needing else ""
     print(
-        f"[{mode}] {len(scripts) - failing} of {len(scripts)} scripts pass; assertions: {total.passed} passed, "
-        f"{total.failed} failed; {total.broken} other commands broken; "
-        f"{time.perf_counter() - start:.1f} s"
+        f"[{mode}] {complete} of {len(scripts)} scripts pass{needs}; assertions: {_counts(total)}; "
+        f"{total.broken} other commands broken; {time.perf_counter() - start:.1f} s"
     )
     return 1 if failing else 0
+
+
+def _counts(outcome: Outcome) -> str:
+    needs = f"{outcome.needs.total()} need what is not built, " if outcome.proposals else ""
+    return f"{outcome.passed} passed, {needs}{outcome.failed} failed"
 
 
 def _save(script: suite.Script, outcome: Outcome, folder: Path) -> None:
@@ -89,6 +129,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("scripts", nargs="*", metavar="SUBSTRING", help="run scripts whose name contains it")
     parser.add_argument(
         "--mode", action="append", default=[], help=f"{', '.join(engine.MODES)} or all (default: eager)"
+    )
+    parser.add_argument(
+        "--suite",
+        type=Path,
+        metavar="PATH",
+        help="a checkout of WebAssembly/spec, a folder of .wast files, or one file",
     )
     parser.add_argument("--show", type=int, default=5, metavar="N", help="failures to print of each script")
     parser.add_argument("--timeout", type=float, default=60, metavar="S", help="seconds that a script may take")

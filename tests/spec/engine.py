@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import vibewasm as vw
-from tests.spec.runner import Kind
+from tests.spec.runner import Kind, Needs
 from tests.spec.values import Value
 from vibewasm.wat import wat2wasm
 
@@ -81,6 +81,7 @@ class VibewasmAdapter:
     """One script's engine, store and linker; see `tests.spec.runner.Adapter`."""
 
     def __init__(self, mode: str) -> None:
+        self._mode = mode
         self._engine = vw.Engine(vw.Config(**MODES[mode]))
         self._eager = MODES[mode].get("compilation") == "eager"
         self._store = vw.Store(self._engine)
@@ -117,6 +118,19 @@ class VibewasmAdapter:
         if not isinstance(item, vw.Global):
             raise TypeError(f"export {name!r} is not a global")
         return self._references.from_object(str(item.type.content), item.value)
+
+    def imports(self, module: vw.Module) -> set[str]:
+        return {item.module for item in module.imports}
+
+    def needs(self, error: Exception) -> str | None:
+        return error.feature if isinstance(error, vw.ValidationError) else None
+
+    def for_thread(self) -> VibewasmAdapter:
+        return VibewasmAdapter(self._mode)
+
+    def share(self, instance: vw.Instance) -> vw.Instance:
+        # A thread has a store of its own, and no memory can be in two stores as yet.
+        raise Needs("threads")
 
     def classify(self, error: Exception) -> tuple[Kind, str]:
         if isinstance(error, vw.DecodeError):

@@ -7,9 +7,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.spec import sexpr
+from tests.spec.runner import count_assertions
 from tests.wat.scripts import modules, quoted
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+# What a skipped test tells.
+HOW_TO_GET = 'docs/testing.md, "What skipped tests want", says where to get it'
 
 # Proposals that vibewasm does not implement yet. A script that needs one of them is reported by its counts, not run.
 NOT_YET = {
@@ -68,6 +73,60 @@ class TextScript(Script):
         return quoted(super().text())
 
 
+class PlainScript(Script):
+    """A script of a folder that has no manifest: what it needs is for the engine to say."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(name, path, -1, ())
+        self._text = ""
+
+    def counted(self) -> PlainScript:
+        """The script with `assertions` as its text has them; raises `BadScript`."""
+        try:
+            self.assertions = count_assertions([form.items for form in sexpr.read(self.text())])
+        except (ValueError, AssertionError) as error:
+            raise BadScript(f"{self.path} is no script: {error}") from error
+        return self
+
+    def text(self) -> str:
+        """The script's text with every module quoted."""
+        self._text = self._text or quoted(super().text())
+        return self._text
+
+
+class BadScript(ValueError):
+    """A file that was to be a script cannot be read as one, or there is none; the message says what was expected."""
+
+
+def plain_scripts(place: Path) -> Iterator[PlainScript]:
+    """The scripts below a folder, which may be a checkout of WebAssembly/spec, or the one script that `place` is.
+
+    Raises:
+        BadScript: there is none.
+    """
+    if place.is_file():
+        yield PlainScript(place.name, place)
+        return
+    core = place / "test" / "core"
+    folder = core if core.is_dir() else place
+    paths = sorted(folder.rglob("*.wast"))
+    if not paths:
+        raise BadScript(
+            f"there is no .wast file below {folder}: a checkout of https://github.com/WebAssembly/spec is expected, "
+            "a folder with .wast files, or one such file"
+        )
+    for path in paths:
+        yield PlainScript(path.relative_to(folder).as_posix(), path)
+
+
+def checkout() -> list[PlainScript]:
+    """The scripts of a checkout of WebAssembly/spec, where the folder beside the project has one instead of more."""
+    place = shared_folder() / "spec"
+    return list(plain_scripts(place)) if missing() and (place / "test" / "core").is_dir() else []
+
+
 def shared_folder() -> Path:
     """The folder with the suite: `VIBEWASM_SHARED`, or `../shared` beside the project. It need not exist."""
     return Path(os.environ.get("VIBEWASM_SHARED") or PROJECT_ROOT.parent / "shared")
@@ -78,8 +137,11 @@ def missing() -> str | None:
     manifest = shared_folder() / "spec" / "manifest.json"
     if manifest.is_file():
         return None
+    where = os.environ.get("VIBEWASM_SHARED") or "../shared"
     return (
-        f"the official suite is not here: no spec/manifest.json in {os.environ.get('VIBEWASM_SHARED') or '../shared'}"
+        f"the official suite is not here, prepared: there is no spec/manifest.json in {where}; "
+        "python -m tests.spec --suite PATH takes a checkout of https://github.com/WebAssembly/spec as it is, and "
+        f"{HOW_TO_GET}"
     )
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.spec import sexpr
+from tests.spec import sexpr, suite
 from tests.spec.isolate import run_isolated
-from tests.spec.runner import Kind, run_script
+from tests.spec.runner import Kind, count_assertions, run_script
 from tests.spec.suite import Script
 from tests.spec.values import Value, matches, parse_value
 
@@ -99,8 +102,26 @@ class FakeTrap(Exception):
     pass
 
 
+class FakeLater(Exception):
+    """What stands for the refusal of a proposal that is not built."""
+
+
+class FakeInstance:
+    """One has an identity, and nothing else."""
+
+
+#: Where two threads of a script wait for each other.
+MEETING = threading.Barrier(2)
+
+
 class FakeAdapter:
-    """An engine whose functions echo their arguments, trap ("trap") or crash ("die"), and whose modules are valid."""
+    """An engine whose functions echo their arguments, trap ("trap") or crash ("die"), and whose modules are valid.
+
+    Modules that begin with "new" need the proposal "novelty", and so do functions called "later".
+    """
+
+    def __init__(self, mode: str = "eager") -> None:
+        self.registered: set[str] = set()
 
     def assemble(self, text: bytes) -> bytes:
         return text.strip(b"()")
@@ -108,33 +129,57 @@ class FakeAdapter:
     def check(self, data: bytes) -> object:
         if data == b"bad":
             raise ValueError("malformed")
-        return None
+        return self.compile(data)
 
     def compile(self, data: bytes) -> bytes:
+        if data.startswith(b"new"):
+            raise FakeLater("it is new")
         return data
 
-    def instantiate(self, module: bytes) -> bytes:
+    def instantiate(self, module: bytes) -> FakeInstance:
         if module == b"trap":
             raise FakeTrap("out of bounds memory access")
-        return module
+        if missing := self.imports(module) - self.registered:
+            raise ImportError(f"there is no {missing}")
+        return FakeInstance()
 
-    def register(self, name: str, instance: bytes) -> None:
-        raise NotImplementedError("register")
+    def imports(self, module: bytes) -> set[str]:
+        return {module.decode().removeprefix("imports ")} if module.startswith(b"imports ") else set()
 
-    def invoke(self, instance: bytes, name: str, arguments: list[Value]) -> list[Value]:
+    def register(self, name: str, instance: FakeInstance) -> None:
+        self.registered.add(name)
+
+    def invoke(self, instance: FakeInstance, name: str, arguments: list[Value]) -> list[Value]:
         if name == "trap":
             raise FakeTrap("uninitialized element")
         if name == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if name == "hang":
             time.sleep(60)
+        if name == "later":
+            raise FakeLater("its body is new")
+        if name == "meet":
+            MEETING.wait(30)
         return arguments
 
-    def get(self, instance: bytes, name: str) -> Value:
+    def get(self, instance: FakeInstance, name: str) -> Value:
         return "i32", 42
 
     def classify(self, error: Exception) -> tuple[Kind, str]:
+        if isinstance(error, FakeLater):
+            return "invalid", str(error)
+        if isinstance(error, ImportError):
+            return "unlinkable", str(error)
         return ("trap" if isinstance(error, FakeTrap) else "malformed"), str(error)
+
+    def needs(self, error: Exception) -> str | None:
+        return "novelty" if isinstance(error, FakeLater) else None
+
+    def for_thread(self) -> FakeAdapter:
+        return FakeAdapter()
+
+    def share(self, instance: FakeInstance) -> FakeInstance:
+        return instance
 
 
 COUNTED = """
@@ -156,6 +201,7 @@ COUNTED = """
 (assert_invalid (module binary "bad") "why")
 (module definition binary "trap")
 (assert_trap (module instance) "out of bounds memory access")
+(module instance)
 (assert_return (invoke "f"))
 (register "A" $A)
 (assert_nothing)
@@ -164,8 +210,8 @@ COUNTED = """
 
 def test_counts_add_up_and_every_wrong_answer_is_a_failure() -> None:
     outcome = run_script(COUNTED, FakeAdapter())
-    assert [failure.line for failure in outcome.failures] == [5, 7, 8, 11, 12, 14, 17, 20, 21, 22]
-    # Line 20 invokes the latest instance, and the latest one could not be made; line 21 is no assertion.
+    assert [failure.line for failure in outcome.failures] == [5, 7, 8, 11, 12, 14, 17, 20, 21, 23]
+    # Line 21 invokes the latest instance, and the latest one could not be made; line 20 is no assertion.
     assert (outcome.passed, outcome.failed, outcome.broken) == (7, 9, 1)
     first = outcome.failures[0]
     assert (first.expected, first.got, first.module) == ("(i32.const 2)", "(i32.const 0x1)", b"a")
@@ -186,3 +232,129 @@ def test_a_script_in_a_child_process_reports_what_it_counted(tmp_path: Path) -> 
     path.write_text(COUNTED)
     outcome = run_isolated(Script("script.wast", path, 16, ()), FakeAdapter, timeout=30)
     assert (outcome.passed, outcome.failed, outcome.broken) == (7, 9, 1)
+
+
+NEEDING = """
+(module $A binary "a")
+(register "A" $A)
+(module $N binary "new")
+(register "N" $N)
+(assert_return (invoke "f") (i32.const 1))
+(assert_return (invoke $N "f"))
+(invoke $N "f")
+(assert_return (get $N "g") (i32.const 42))
+(assert_trap (invoke $N "f") "trap")
+(assert_malformed (module binary "new") "why")
+(assert_unlinkable (module binary "new") "why")
+(assert_trap (module binary "new") "why")
+(module $M binary "imports N")
+(assert_return (invoke $M "f"))
+(assert_unlinkable (module binary "imports N") "why")
+(assert_unlinkable (module binary "imports X") "why")
+(assert_return (invoke $A "later"))
+(assert_return (invoke $A "f"))
+(assert_invalid (module binary "new") "why")
+(module $B binary "b")
+(assert_return (invoke $B "f") (i32.const 1))
+"""
+
+
+def test_what_uses_something_that_is_not_built_needs_it_under_whatever_name() -> None:
+    outcome = run_script(NEEDING, FakeAdapter())
+    assert [failure.line for failure in outcome.failures] == [22]
+    assert outcome.needs == {"novelty": 10}
+    assert outcome.waiting == {"novelty": 4}
+    # That a module is invalid is what its refusal says, whatever the reason; it is counted all the same.
+    assert outcome.refused == {"novelty": 1}
+    assert (outcome.passed, outcome.failed, outcome.broken) == (3, 1, 0)
+    assert outcome.assertions == 14
+
+
+def test_what_a_refused_module_would_have_changed_is_not_judged() -> None:
+    script = """
+(module $A binary "a")
+(register "Mem" $A)
+(module $B binary "imports Mem")
+(module $C binary "other")
+(assert_return (invoke $A "f") (i32.const 1))
+(module binary "new imports Mem")
+(assert_return (invoke $A "f") (i32.const 1))
+(assert_return (invoke $B "f") (i32.const 1))
+(assert_return (invoke $C "f") (i32.const 1))
+(assert_return (invoke $A "f"))
+"""
+    outcome = run_script(script, FakeAdapter())
+    assert [failure.line for failure in outcome.failures] == [6, 10]
+    assert (outcome.passed, outcome.failed, outcome.needs) == (1, 2, {"novelty": 2})
+
+
+def test_threads_run_at_once_and_have_what_is_shared_with_them_only() -> None:
+    script = """
+(module $A binary "a")
+(module $N binary "new")
+(thread $T1 (shared (module $A))
+  (assert_return (invoke $A "meet"))
+  (assert_return (invoke $A "f") (i32.const 1)))
+(thread $T2
+  (assert_return (invoke $A "f"))
+  (module binary "a")
+  (assert_return (invoke "meet")))
+(wait $T1)
+(thread $T3 (shared (module $N)) (assert_return (invoke $N "f")) (invoke $N "f"))
+(wait $T3)
+(wait $T4)
+"""
+    outcome = run_script(script, FakeAdapter())
+    # $T2, which nothing waits for, is counted at the end of the script.
+    assert [failure.line for failure in outcome.failures] == [4, 14, 7]
+    assert (outcome.passed, outcome.failed, outcome.broken) == (2, 2, 1)
+    # The module, the thread, its invocation, and waiting for it.
+    assert (outcome.needs, outcome.waiting) == ({"novelty": 1}, {"novelty": 4})
+    assert count_assertions([form.items for form in sexpr.read(script)]) == outcome.assertions == 5
+
+
+def test_a_checkout_of_the_specification_a_folder_and_a_file_are_suites(tmp_path: Path) -> None:
+    core = tmp_path / "test" / "core"
+    (core / "gc").mkdir(parents=True)
+    (tmp_path / "proposals").mkdir()
+    text = '(module (func (export "f"))) (thread $T (assert_return (invoke "f"))) (assert_return (invoke "f"))'
+    for path in (core / "a.wast", core / "gc" / "b.wast", tmp_path / "proposals" / "c.wast"):
+        path.write_text(text)
+    assert [script.name for script in suite.plain_scripts(tmp_path)] == ["a.wast", "gc/b.wast"]
+    assert [script.name for script in suite.plain_scripts(tmp_path / "proposals")] == ["c.wast"]
+    (script,) = suite.plain_scripts(core / "a.wast")
+    assert (script.name, script.counted().assertions) == ("a.wast", 2)
+    assert script.text().startswith(r'(module  quote "(module (func (export \22f\22)))")')
+
+
+def run_command(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.spec", *map(str, words), "--adapter", "tests.spec.test_runner:FakeAdapter"]
+    return subprocess.run(command, cwd=suite.PROJECT_ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_folder_without_scripts_and_a_file_that_is_none_say_what_was_expected(tmp_path: Path) -> None:
+    done = run_command("--suite", tmp_path)
+    assert done.returncode == 2
+    assert "there is no .wast file below" in done.stderr
+    assert "a checkout of https://github.com/WebAssembly/spec" in done.stderr
+    path = tmp_path / "half.wast"
+    path.write_text('(module binary "a"')
+    done = run_command("--suite", path)
+    assert done.returncode == 2
+    assert "half.wast is no script: " in done.stderr
+
+
+def test_the_command_reports_what_a_folder_needs_and_fails_for_failures_only(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.wast").write_text('(module binary "a") (assert_return (invoke "f"))')
+    (tmp_path / "deep" / "n.wast").write_text('(module binary "new") (assert_return (invoke "f"))')
+    done = run_command("--suite", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "  .:                   1 passed, 0 failed\n" in done.stdout
+    assert "  deep:                0 passed, 1 need what is not built, 0 failed\n" in done.stdout
+    assert "  needs novelty: 1 assertions and 1 other commands in 1 scripts\n" in done.stdout
+    assert "1 of 2 scripts pass, 1 need what is not built, 0 fail; assertions: 1 passed, " in done.stdout
+    (tmp_path / "deep" / "f.wast").write_text('(module binary "a") (assert_return (invoke "f") (i32.const 1))')
+    done = run_command("--suite", tmp_path)
+    assert done.returncode == 1
+    assert "deep/f.wast [eager]: 0 passed, 1 failed, 0 broken" in done.stdout

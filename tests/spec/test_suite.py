@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.spec import engine, suite
 from tests.spec.isolate import run_isolated
 from tests.spec.runner import Outcome
+from tests.wanted import or_skip
 
 # A script takes well under a second; the limit only turns a hang into a failure.
 TIMEOUT_SECONDS = 120.0
@@ -28,28 +30,67 @@ KNOWN_PROPOSALS = {
 RUN = [script for script in suite.scripts() if not script.waits_for]
 
 
-@pytest.mark.parametrize("mode", engine.MODES)
-@pytest.mark.parametrize("script", RUN, ids=lambda script: script.name)
-def test_every_assertion_of_the_script_passes(
-    script: suite.Script, mode: str, record_outcome: Callable[[str, str, Outcome], None]
-) -> None:
-    outcome = run_isolated(script, lambda: engine.VibewasmAdapter(mode), TIMEOUT_SECONDS)
-    record_outcome(mode, script.name, outcome)
-    shown = "\n".join(map(str, outcome.failures[:10]))
-    assert not outcome.failures, f"{outcome.failed} assertions and {outcome.broken} other commands failed:\n{shown}"
-    assert outcome.assertions == script.assertions, "the runner does not count as the manifest does"
+# The modes that pytest runs without --all. The rest takes longer and finds nothing in most changes.
+QUICK_MODES = {"lazy"}
+MODES = [mode if mode in QUICK_MODES else pytest.param(mode, marks=pytest.mark.ci) for mode in engine.MODES]
+
+Record = Callable[[str, Outcome], None]
 
 
-@pytest.mark.parametrize("script", RUN, ids=[script.name for script in RUN])
-def test_every_assertion_of_the_text_passes(
-    script: suite.Script, record_outcome: Callable[[str, str, Outcome], None]
-) -> None:
-    original = script.original()
-    outcome = run_isolated(original, lambda: engine.VibewasmAdapter("lazy"), TIMEOUT_SECONDS)
-    record_outcome("lazy, from text", script.name, outcome)
+def check(mode: str, adapter_mode: str, script: suite.Script, record_outcome: Record) -> None:
+    """Run a script whose every assertion has to pass."""
+    outcome = run_isolated(script, lambda: engine.VibewasmAdapter(adapter_mode), TIMEOUT_SECONDS)
+    record_outcome(mode, outcome)
     shown = "\n".join(map(str, outcome.failures[:10]))
     assert not outcome.failures, f"{outcome.failed} assertions and {outcome.broken} other commands failed:\n{shown}"
-    assert outcome.assertions == original.assertions, "the runner does not count as the manifest does"
+    if isinstance(script, suite.PlainScript):
+        assert outcome.assertions == script.counted().assertions
+    else:
+        assert not outcome.proposals, "the engine refuses what the manifest says needs no proposal"
+        assert outcome.assertions == script.assertions, "the runner does not count as the manifest does"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("script", or_skip(RUN or suite.checkout(), "official suite"), ids=lambda script: script.name)
+def test_every_assertion_of_the_script_passes(script: suite.Script, mode: str, record_outcome: Record) -> None:
+    check(mode, mode, script, record_outcome)
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("script", or_skip(RUN, "prepared suite"), ids=lambda script: script.name)
+def test_every_assertion_of_the_text_passes(script: suite.Script, record_outcome: Record) -> None:
+    check("lazy, from text", "lazy", script.original(), record_outcome)
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("mode", ["lazy", "eager"])
+def test_the_engine_finds_by_itself_what_the_manifest_says_of_needs_and_counts(mode: str) -> None:
+    if why := suite.missing():
+        pytest.skip(f"NOT RUN: {why}")
+    known = {script.name: script for script in suite.scripts()}
+    complete, assertions = set(), 0
+    for plain in suite.plain_scripts(suite.shared_folder() / "spec" / "text"):
+        script = known.pop(plain.name)
+        outcome = run_isolated(plain, lambda: engine.VibewasmAdapter(mode), TIMEOUT_SECONDS)
+        assert not outcome.failures, f"{plain.name}: {outcome.failures[0]}"
+        assert outcome.assertions == plain.counted().assertions == script.original().assertions, plain.name
+        if not outcome.proposals:
+            complete.add(plain.name)
+            assertions += script.assertions
+    assert not known
+    assert complete == {script.name for script in RUN}
+    assert assertions == sum(script.assertions for script in RUN) >= 24_818
+
+
+PROPOSALS = sorted({path.parent for path in (suite.shared_folder() / "spec" / "proposals").rglob("*.wast")})
+
+
+@pytest.mark.parametrize("folder", or_skip(PROPOSALS, "suites of proposals"), ids=lambda folder: folder.name)
+def test_what_a_proposal_that_is_not_built_adds_is_refused_by_its_name(folder: Path) -> None:
+    for plain in suite.plain_scripts(folder):
+        outcome = run_isolated(plain, lambda: engine.VibewasmAdapter("eager"), TIMEOUT_SECONDS)
+        assert not outcome.failures, f"{plain.name}: {outcome.failures[0]}"
+        assert outcome.assertions == plain.counted().assertions, plain.name
 
 
 def test_every_script_is_run_or_waits_for_a_known_proposal() -> None:

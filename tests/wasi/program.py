@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from struct import Struct
 
 import pytest
 
-from vibewasm.wasi import WasiConfig, abi, functions
+from vibewasm.wasi import PREVIEW0, PREVIEW1, WasiConfig, abi, bind, names, start
 from vibewasm.wasi.errnos import SUCCESS
+from vibewasm.wasi.process import Process
 
 ROOT = 3
 READ_WRITE = abi.FD_READ | abi.FD_WRITE
@@ -41,8 +43,8 @@ def fails(*numbers: int) -> Iterator[None]:
 class Stat:
     """A filestat structure."""
 
-    def __init__(self, raw: memoryview) -> None:
-        fields = abi.FILESTAT.unpack(raw)
+    def __init__(self, raw: bytearray, layout: Struct = abi.FILESTAT) -> None:
+        fields = layout.unpack(raw)
         self.dev, self.ino, self.type, self.nlink, self.size, self.atim, self.mtim, self.ctim = fields
 
 
@@ -54,11 +56,29 @@ class FdStat:
 
 
 class Program:
-    """Calls WASI functions."""
+    """Calls WASI functions of one of the modules.
 
-    def __init__(self, config: WasiConfig, check: Callable[[], object] | None = None, size: int = 0x40000) -> None:
-        self.memory = bytearray(size)
-        self.functions = functions(config, check)
+    ``beside`` makes a second view of the same program, which calls the functions of another module.
+    """
+
+    def __init__(
+        self,
+        config: WasiConfig,
+        check: Callable[[], object] | None = None,
+        size: int = 0x40000,
+        module: str = PREVIEW1,
+        beside: Program | None = None,
+    ) -> None:
+        self.memory: bytearray = beside.memory if beside else bytearray(size)
+        self.process: Process = beside.process if beside else start(config, check)
+        self.functions = {}
+        for name in names(module):
+            found = bind(self.process, module, name)
+            assert found
+            self.functions[name] = found
+        self.filestat, self.clock = abi.FILESTAT, abi.SUBSCRIPTION_CLOCK
+        if module == PREVIEW0:
+            self.filestat, self.clock = abi.PREVIEW0_FILESTAT, abi.PREVIEW0_SUBSCRIPTION_CLOCK
 
     def raw(self, name: str, *arguments: int) -> int | None:
         """Call a function as an engine would."""
@@ -150,11 +170,11 @@ class Program:
 
     def fstat(self, fd: int) -> Stat:
         self.call("fd_filestat_get", fd, _RESULT)
-        return Stat(memoryview(self.memory)[_RESULT : _RESULT + abi.FILESTAT.size])
+        return Stat(self.memory[_RESULT : _RESULT + self.filestat.size], self.filestat)
 
     def stat(self, path: str | bytes, *, fd: int = ROOT, follow: bool = False) -> Stat:
         self.call("path_filestat_get", fd, int(follow), *self._path(path), _RESULT)
-        return Stat(memoryview(self.memory)[_RESULT : _RESULT + abi.FILESTAT.size])
+        return Stat(self.memory[_RESULT : _RESULT + self.filestat.size], self.filestat)
 
     def set_times(self, path: str | bytes, atim: int, mtim: int, flags: int, *, follow: bool = False) -> None:
         self.call("path_filestat_set_times", ROOT, int(follow), *self._path(path), atim, mtim, flags)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import vibewasm as vw
+from tests.wanted import or_skip
 
 SHARED = Path(os.environ.get("VIBEWASM_SHARED") or Path(__file__).parents[3] / "shared")
 CASES = sorted((SHARED / "wasi").glob("*/*.wasm"))
@@ -26,9 +27,6 @@ PROGRAMS = sorted(
     # The longest one last, see the fixture of that name.
     key=lambda path: (path.stem == "coremark", path),
 )
-
-# An empty parameter list would be skipped without a name.
-MISSING = [pytest.param(None, marks=pytest.mark.skip(reason=f"no programs: there is no {SHARED.name}/ with them"))]
 
 
 def name_of(path: Path | None) -> str:
@@ -77,7 +75,7 @@ def coremark(request: pytest.FixtureRequest, engine: vw.Engine) -> Iterator[dict
         }
 
 
-@pytest.mark.parametrize("path", CASES or MISSING, ids=name_of)
+@pytest.mark.parametrize("path", or_skip(CASES, "conformance programs"), ids=name_of)
 def test_a_conformance_case_ends_as_it_must(engine: vw.Engine, tmp_path: Path, path: Path) -> None:
     sidecar = path.with_suffix(".json")
     case = json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
@@ -96,7 +94,9 @@ def test_a_conformance_case_ends_as_it_must(engine: vw.Engine, tmp_path: Path, p
     assert outcome.exit_code == case.get("exit_code", 0)
 
 
-@pytest.mark.parametrize("path", PROGRAMS or MISSING, ids=name_of)
+# tests/cli/test_programs.py runs the same programs by the command.
+@pytest.mark.ci
+@pytest.mark.parametrize("path", or_skip(PROGRAMS, "programs"), ids=name_of)
 def test_a_program_prints_what_it_must(engine: vw.Engine, coremark: dict[Path, Future[Outcome]], path: Path) -> None:
     outcome = coremark[path].result() if path in coremark else run_program(engine, path)
     assert outcome.exit_code == 0

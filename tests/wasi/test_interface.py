@@ -11,8 +11,9 @@ import pytest
 
 from tests.wasi.program import ROOT, Program
 from vibewasm.traps import ExitTrap
-from vibewasm.wasi import WasiConfig, functions
+from vibewasm.wasi import MODULES, PREVIEW0, PREVIEW1, WasiConfig, bind, names, start
 from vibewasm.wasi.errnos import ENOSYS, SUCCESS, from_host
+from vibewasm.wasi.preview0 import DIFFERENCES
 from vibewasm.wasi.preview1 import FUNCTIONS, find
 
 # The functions of wasi_snapshot_preview1, from its specification.
@@ -27,8 +28,18 @@ random_get sched_yield sock_accept sock_recv sock_send sock_shutdown
 
 
 def test_all_46_functions_are_there_and_no_others() -> None:
-    assert sorted(functions(WasiConfig(stdin=b""))) == NAMES
+    assert sorted(names(PREVIEW1)) == NAMES
     assert len(NAMES) == 46
+    process = start(WasiConfig(stdin=b""))
+    for module in MODULES:
+        for name in names(module):
+            assert bind(process, module, name) is not None
+        assert bind(process, module, "fd_reed") is None
+
+
+def test_preview_0_has_the_same_functions_but_for_accepting_sockets() -> None:
+    assert sorted(names(PREVIEW0)) == [name for name in NAMES if name != "sock_accept"]
+    assert bind(start(WasiConfig(stdin=b"")), PREVIEW0, "sock_accept") is None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -37,15 +48,20 @@ def test_a_signature_says_how_many_arguments_the_function_takes(name: str) -> No
     params, _, results = signature.partition(":")
     assert set(params) <= set("iI")
     assert results == ("" if name == "proc_exit" else "i")
-    assert len(inspect.signature(function).parameters) == 2 + len(params)
+    taken = inspect.signature(function).parameters.values()
+    assert sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in taken) == 2 + len(params)
+    # What is not the program's to say is what preview 0 has otherwise.
+    own = {parameter.name for parameter in taken if parameter.kind is parameter.KEYWORD_ONLY}
+    assert own == set(DIFFERENCES.get(name, ()))
     assert function.__name__ == name
 
 
 def test_importing_the_package_loads_no_expensive_module() -> None:
     code = (
         "import sys; before = set(sys.modules)\n"
-        "from vibewasm.wasi import WasiConfig, functions\n"
-        "functions(WasiConfig(stdin=b'', stdout='/dev/null', stderr='/dev/null'))\n"
+        "from vibewasm.wasi import MODULES, WasiConfig, bind, start\n"
+        "process = start(WasiConfig(stdin=b'', stdout='/dev/null', stderr='/dev/null'))\n"
+        "for module in MODULES: bind(process, module, 'fd_write')\n"
         "print(*sorted(set(sys.modules) - before))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
@@ -77,7 +93,7 @@ def test_each_call_of_functions_makes_a_program_with_files_of_its_own(tmp_path: 
 
 def test_a_directory_that_does_not_exist_is_reported_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        functions(WasiConfig(preopens={"/": tmp_path / "nowhere"}, stdin=b""))
+        start(WasiConfig(preopens={"/": tmp_path / "nowhere"}, stdin=b""))
 
 
 def test_host_descriptors_are_closed_with_the_program(tmp_path: Path) -> None:

@@ -259,9 +259,11 @@ def test_readlink_gives_what_there_is_room_for(program: Program) -> None:
 def test_a_symbolic_link_needs_a_free_name_and_a_target(program: Program) -> None:
     program.create("file")
     program.mkdir("dir")
-    for name in ("file", "dir", "dir/", "file/", "."):
+    for name in ("file", "dir", "dir/", "."):
         with fails(EEXIST):
             program.symlink("x", name)
+    with fails(ENOTDIR):
+        program.symlink("x", "file/")
     with fails(ENOENT):
         program.symlink("x", "new/")
     with fails(ENOENT):
@@ -284,6 +286,37 @@ def test_times_of_a_link_and_of_its_target_are_set_apart(program: Program) -> No
     assert program.stat("link").mtim == 2
     with fails(ENOTDIR):
         program.set_times("file/", 1, 2, abi.SET_ATIM)
+
+
+def test_a_symbolic_link_in_the_place_of_another_is_judged_by_its_slash(program: Program) -> None:
+    program.create("file")
+    program.mkdir("dir")
+    program.symlink("nothing", "dangling")
+    program.symlink("file", "to_file")
+    program.symlink("dir", "to_dir")
+    program.symlink("loop", "loop")
+    for name in ("dangling", "to_file", "to_dir", "to_dir/", "to_dir/.", "loop"):
+        with fails(EEXIST):
+            program.symlink("x", name)
+    with fails(ENOENT):
+        program.symlink("x", "dangling/")
+    with fails(ENOTDIR):
+        program.symlink("x", "to_file/")
+    with fails(ELOOP):
+        program.symlink("x", "loop/")
+    assert program.readlink("dangling") == b"nothing"
+
+
+def test_no_path_that_ends_in_dots_can_be_removed_or_renamed(program: Program) -> None:
+    program.mkdir("dir")
+    program.mkdir("dir/nested")
+    with fails(EINVAL):
+        program.rmdir("dir/nested/.")
+    with fails(ENOTEMPTY):
+        program.rmdir("dir/nested/..")
+    for old, new in (("dir/nested/..", "x"), ("dir", "dir/nested/.."), ("nothing/", "."), ("dir/.", "dir/")):
+        with fails(EBUSY):
+            program.rename(old, new)
 
 
 # Making and removing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import io
 import os
 import pty
@@ -134,6 +135,35 @@ def test_an_input_object_that_gives_text_is_refused() -> None:
 
     with pytest.raises(TypeError, match="binary"):
         Program(WasiConfig(stdin=Text())).read(0, 10)  # type: ignore[arg-type]  # the mistake under test
+
+
+@pytest.mark.parametrize(("taken", "problem"), [(6, ValueError), (-1, ValueError), (2.0, TypeError), ("5", TypeError)])
+def test_an_output_object_that_says_the_impossible_is_refused(taken: object, problem: type[Exception]) -> None:
+    class Liar:
+        def write(self, data: bytes) -> object:
+            return taken
+
+    program = Program(WasiConfig(stdin=b"", stdout=Liar()))  # type: ignore[arg-type]
+    with pytest.raises(problem, match=r"an output stream's write\(\)"):
+        program.write(1, b"hello")
+
+
+def test_an_input_object_that_gives_more_than_was_asked_for_is_refused() -> None:
+    class Flood:
+        def read(self, size: int) -> bytes:
+            return bytes(size + 1)
+
+    program = Program(WasiConfig(stdin=Flood()))
+    with pytest.raises(ValueError, match=r"stdin's read\(10\) gave 11 bytes"):
+        program.read(0, 4, 6)
+
+
+def test_an_input_object_may_give_numbers_that_are_larger_than_bytes() -> None:
+    class Words:
+        def read(self, size: int) -> memoryview:
+            return memoryview(array.array("H", [0x6261, 0x6463]))
+
+    assert Program(WasiConfig(stdin=Words())).read(0, 3, 5) == b"abcd"  # type: ignore[arg-type]
 
 
 def test_paths_are_opened(tmp_path: Path) -> None:

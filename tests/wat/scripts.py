@@ -61,6 +61,13 @@ def quoted(script: str) -> str:
     parts = []
     position = done = 0
     while tokens[position]:
+        if tokens[position] == ")":  # the end of a thread
+            position += 1
+            continue
+        if tokens[position + 1] == "thread":
+            # What is inside are commands too.
+            position += 3
+            continue
         end = _end(tokens, position)
         at = position + 2 if tokens[position + 1].startswith("assert_") else position
         if tokens[at : at + 2] == ["(", "module"] and tokens[at + 2] != "instance":

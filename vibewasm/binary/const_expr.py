@@ -103,17 +103,21 @@ def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
 
 
 def _not_constant(data: bytes, pos: int) -> DecodeError | ValidationError:
-    """The error for an opcode that no constant expression has."""
-    from ..later import not_in_table, proposal_of
+    """The error for an opcode that is not read here."""
+    from ..later import TITLES, may_be_constant, not_in_table, proposal_of
 
     opcode = data[pos]
     if opcode in PREFIXES:
         opcode = prefixed(opcode, u32(data, pos + 1)[0])
     row = BY_CODE.get(opcode)
-    proposal = proposal_of(opcode)
-    if row is None and proposal is None:
-        return DecodeError(not_in_table(opcode)[0], pos)
-    name = row[1] if row else f"opcode {spelled(opcode)} ({proposal})"
+    if row is None:
+        why, malformed = not_in_table(opcode)
+        if malformed:
+            return DecodeError(why, pos)
+        feature = proposal_of(opcode)
+        if feature and may_be_constant(opcode):
+            return ValidationError(why, pos, feature=TITLES[feature])
+    name = row[1] if row else f"opcode {spelled(opcode)}"
     return ValidationError(f"constant expression required: {name} is not constant", pos)
 
 
@@ -164,8 +168,11 @@ def _global_type(info: ModuleInfo, index: int, expr: ConstExpr, visible: int) ->
         raise ValidationError(f"unknown global {index}", expr.offset)
     # WebAssembly 2.0 allows imported globals only. 3.0 adds all globals before, with GC: wasmtime 50 does without its
     # gc feature what is done here.
-    if index >= info.imported_globals:
-        raise ValidationError(f"constant expression required: global {index} is not an imported one", expr.offset)
     if info.globals[index].mutable:
         raise ValidationError(f"constant expression required: global {index} is mutable", expr.offset)
+    if index >= info.imported_globals:
+        from ..later import TITLES
+
+        message = f"constant expression required: global {index} is not an imported one"
+        raise ValidationError(message, expr.offset, feature=TITLES["gc"])
     return info.globals[index].content.code

@@ -76,7 +76,7 @@ def decode(data: bytes, features: frozenset[str] = BUILT) -> ModuleInfo:
     if type(data) is not bytes:
         data = bytes(data)
     info = ModuleInfo(data, features)
-    _check_header(data)
+    check_header(data)
     try:
         _read_sections(info)
     except IndexError:
@@ -85,7 +85,8 @@ def decode(data: bytes, features: frozenset[str] = BUILT) -> ModuleInfo:
     return info
 
 
-def _check_header(data: bytes) -> None:
+def check_header(data: bytes) -> None:
+    """Check magic number and version. Raises :class:`DecodeError`."""
     magic = data[:4]
     if magic != _MAGIC:
         if len(magic) < 4:
@@ -99,9 +100,10 @@ def _check_header(data: bytes) -> None:
     if len(version) < 4:
         raise DecodeError("unexpected end: a module begins with eight bytes", len(data))
     if version[2:] == _COMPONENT_LAYER:
+        from ..later import message
+
         raise DecodeError(
-            "unknown binary version: this is a component, and vibewasm runs core modules; take the core module "
-            "out of it with `wasm-tools component unbundle`, or build the program for wasm32-wasip1",
+            f"unknown binary version: {message('component-model', 'binary layer 1')}",
             4,
         )
     raise DecodeError(f"unknown binary version {int.from_bytes(version, 'little')}, expected 1", 4)

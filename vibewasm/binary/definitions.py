@@ -25,12 +25,15 @@ from .support import (
 from .value_types import mutability, reference_type, value_type
 
 #: Kinds that begin a group of imports from one module, behind an empty name.
-_COMPACT_IMPORTS = (0x7E, 0x7F)
+COMPACT_IMPORTS = (0x7E, 0x7F)
 
 # Bits of the flags of limits.
 _HAS_MAXIMUM = 1
 _SHARED = 2
 _IS_64 = 4
+
+#: Flags of a memory whose page size follows.
+_WITH_PAGE_SIZE = range(8, 16)
 
 # Bits of an element segment's flags.
 _NOT_ACTIVE = 1
@@ -57,7 +60,7 @@ def limits(data: bytes, pos: int) -> tuple[Limits, int]:
     maximum = None
     if flags & _HAS_MAXIMUM:
         maximum, pos = u64(data, pos)
-    return Limits(minimum, maximum, bool(flags & _SHARED), bool(flags & _IS_64)), pos
+    return Limits.unchecked(minimum, maximum, bool(flags & _SHARED), bool(flags & _IS_64)), pos
 
 
 def table_type(data: bytes, pos: int) -> tuple[TableType, int]:
@@ -69,8 +72,22 @@ def table_type(data: bytes, pos: int) -> tuple[TableType, int]:
 
 def memory_type(data: bytes, pos: int) -> tuple[MemoryType, int]:
     """The type of a memory. Raises what its parts raise."""
+    if data[pos] in _WITH_PAGE_SIZE:
+        raise _page_size(data, pos)
     size, pos = limits(data, pos)
     return MemoryType(size), pos
+
+
+def _page_size(data: bytes, pos: int) -> DecodeError | ValidationError:
+    """The error for limits that say how large pages are: malformed if they break off."""
+    try:
+        _, after = u64(data, pos + 1)
+        if data[pos] & _HAS_MAXIMUM:
+            _, after = u64(data, after)
+        size, _ = u32(data, after)
+    except (IndexError, DecodeError):
+        return DecodeError(f"malformed limits flags {data[pos]:#04x}", pos)
+    return unsupported("custom-page-sizes", f"pages of 2**{size} bytes", pos)
 
 
 #: Global types that were read before: there are few, and a module may have a million globals.
@@ -120,7 +137,7 @@ def import_section(info: ModuleInfo, pos: int, end: int) -> int:
             info.tables.append(desc)
         elif kind == TAG:
             raise unsupported("exceptions", "import of a tag", pos)
-        elif kind in _COMPACT_IMPORTS and not name:
+        elif kind in COMPACT_IMPORTS and not name:
             raise unsupported("compact-imports", "group of imports", pos)
         else:
             raise DecodeError(f"malformed import kind {kind:#04x}", pos)

@@ -95,7 +95,7 @@ def _check_tables(info: ModuleInfo) -> None:
     for type_, position in zip(info.tables, _positions(info, TABLE, info.table_positions), strict=True):
         limits = type_.limits
         if limits.shared:
-            raise unsupported("threads", "shared table", position)
+            raise unsupported("shared-everything-threads", "shared table", position)
         if limits.is64 and "memory64" not in info.features:
             raise unsupported("memory64", "64-bit table", position)
         bits = 64 if limits.is64 else 32
@@ -118,7 +118,7 @@ def _check_memories(info: ModuleInfo) -> None:
             if limits.maximum is None:
                 raise ValidationError("shared memory must have maximum", position)
     if len(info.memories) > 1 and "multi-memory" not in info.features:
-        raise ValidationError("multiple memories: several memories in one module are not supported yet", positions[1])
+        raise unsupported("multi-memory", f"{len(info.memories)} in one module", positions[1])
 
 
 def _check_globals(info: ModuleInfo) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..errors import DecodeError
+from ..errors import DecodeError, ValidationError
 from ..types import V128, V128_BYTE, VALUE_TYPES
 from .leb128 import signed
-from .support import BUILT, unsupported
+from .support import unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,12 +35,7 @@ _LATER_HEAP_TYPES = {byte: (feature, word) for word, (byte, feature) in HEAP_TYP
 _REFERENCES = frozenset((*_ABSTRACT, *_LATER_HEAP_TYPES, MAYBE_NULL, NOT_NULL))
 
 
-def begins_type(byte: int) -> bool:
-    """Whether a value type, of a proposal to come or not, begins with this byte."""
-    return byte in VALUE_TYPES or byte == V128_BYTE or byte in _REFERENCES
-
-
-def value_type(data: Sequence[int], pos: int, features: frozenset[str] = BUILT) -> tuple[int, int]:
+def value_type(data: Sequence[int], pos: int, features: frozenset[str]) -> tuple[int, int]:
     """The engine's code of a value type.
 
     Raises:
@@ -57,7 +52,7 @@ def value_type(data: Sequence[int], pos: int, features: frozenset[str] = BUILT) 
         return V128, pos + 1
     if byte in _REFERENCES:
         return reference_type(data, pos)
-    raise DecodeError(f"malformed value type {byte:#04x}", pos)
+    raise _unknown("value type", byte, pos)
 
 
 def reference_type(data: Sequence[int], pos: int) -> tuple[int, int]:
@@ -79,7 +74,7 @@ def reference_type(data: Sequence[int], pos: int) -> tuple[int, int]:
     if byte in _LATER_HEAP_TYPES:
         feature, word = _LATER_HEAP_TYPES[byte]
         raise unsupported(feature, f"{word}ref", pos)
-    raise DecodeError(f"malformed reference type {byte:#04x}", pos)
+    raise _unknown("reference type", byte, pos)
 
 
 def heap_type(data: Sequence[int], pos: int) -> tuple[int, int]:
@@ -99,7 +94,15 @@ def heap_type(data: Sequence[int], pos: int) -> tuple[int, int]:
     index, _ = signed(data, pos, 33)
     if index >= 0:
         raise unsupported("function-references", f"heap type {index}", pos)
-    raise DecodeError(f"malformed heap type {byte:#04x}", pos)
+    raise _unknown("heap type", byte, pos)
+
+
+def _unknown(what: str, byte: int, pos: int) -> DecodeError | ValidationError:
+    """The error for a type that begins with a byte which begins none that is known here."""
+    from ..later import TYPES
+
+    later = TYPES.get(byte)
+    return unsupported(*later, pos) if later else DecodeError(f"malformed {what} {byte:#04x}", pos)
 
 
 def mutability(data: bytes, pos: int) -> tuple[bool, int]:

@@ -10,7 +10,7 @@ import io
 import os
 import sys
 
-from vibewasm.names import hint
+from vibewasm.names import escaped, hint
 
 from .options import Command, CommandError, UsageError, help_text, parse
 
@@ -140,5 +140,5 @@ def _unknown(name: str) -> str:
     if name.startswith("-"):
         return f"unknown option {name}"
     if name.endswith((".wasm", ".wat")) or os.path.isfile(name):
-        return f"{name!r} is not a command; to run that file: vibewasm run {name}"
+        return f"{name!r} is not a command; to run that file: vibewasm run {escaped(name)}"
     return f"unknown command {name!r}{hint(name, COMMANDS)}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 
 from vibewasm.names import hint
 
 from .options import Arguments, Command, CommandError, Option
+from .output import write_text
 from .progress import Progress
-from .wasmfile import load
+from .wasmfile import load, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,15 +45,15 @@ def _disasm(arguments: Arguments) -> int:
         modules = [_module(data, name) for name in targets or [single]]
         wanted = _wanted(arguments, modules[0])
         output = arguments.one("--output")
-        if output is None or output == "-":
-            _write(arguments, form, syntax, modules, wanted, sys.stdout, path)
-        else:
-            with open(output, "w", encoding="utf-8") as file:
-                _write(arguments, form, syntax, modules, wanted, file, path)
+        write_text(
+            "-" if output is None else output,
+            lambda file: _write(arguments, form, syntax, modules, wanted, file, path),
+            path,
+        )
     except MissingCapstoneError as error:
         raise CommandError(str(error)) from error
     except WasmError as error:
-        raise CommandError(f"{path}: {error}") from error
+        raise CommandError(f"{shown(path)}: {error}") from error
     return 0
 
 

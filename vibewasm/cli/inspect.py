@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from vibewasm.names import escaped
+
 from .options import Arguments, Command, CommandError, Option
-from .wasmfile import load
+from .wasmfile import load, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,17 +24,21 @@ def _inspect(arguments: Arguments) -> int:
         module = Module(Engine(), data)
         facts = _facts(path, module.info, module.imports, module.exports)
     except WasmError as error:
-        raise CommandError(f"{path}: {error}") from error
+        raise CommandError(f"{shown(path)}: {error}") from error
     if arguments.flag("--json"):
         import json
 
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        # In ASCII: no name gets at the terminal, and none that its encoding cannot say.
+        print(json.dumps(facts, indent=2))
     else:
         print(_text(facts), end="")
     return 0
 
 
 def _facts(path: str, info: ModuleInfo, imports: list[ImportType], exports: list[ExportType]) -> dict[str, object]:
+    from vibewasm.wasi import MODULES
+
+    asked = {item.module for item in imports}
     return {
         "file": path,
         "name": info.name,
@@ -57,6 +63,7 @@ def _facts(path: str, info: ModuleInfo, imports: list[ImportType], exports: list
             "largest": max((end - start for start, end in info.bodies), default=0),
         },
         "start": info.start,
+        "wasi": [version for module, version in MODULES.items() if module in asked],
     }
 
 
@@ -67,27 +74,32 @@ def _kind(type: object) -> str:
 
 def _text(facts: dict[str, object]) -> str:
     sections, imports, exports = facts["sections"], facts["imports"], facts["exports"]
-    functions = facts["functions"]
+    functions, wasi = facts["functions"], facts["wasi"]
     assert isinstance(sections, list)
+    assert isinstance(wasi, list)
     assert isinstance(imports, list)
     assert isinstance(exports, list)
     assert isinstance(functions, dict)
     named = f", named {facts['name']!r}" if facts["name"] else ""
-    lines = [f"{facts['file']}: WebAssembly module, {facts['size']:,} bytes{named}"]
+    lines = [f"{shown(str(facts['file']))}: WebAssembly module, {facts['size']:,} bytes{named}"]
     lines.append(
         f"functions: {functions['imported']} imported, {functions['defined']} defined "
         f"({functions['code_size']:,} bytes of code, the largest {functions['largest']:,})"
     )
     if facts["start"] is not None:
         lines.append(f"start function: {facts['start']}")
+    if wasi:
+        lines.append(f"WASI: {' and '.join(wasi)}")
     lines += ["", "sections:"]
     width = max((len(section["name"]) for section in sections), default=0)
     for section in sections:
         lines.append(f"  {section['name']:<{width}}  {section['size']:>12,} bytes at {section['offset']:#x}")
     lines += ["", f"imports: {len(imports)}"]
-    lines += _table([(item["kind"], f"{item['module']}.{item['name']}", item["type"]) for item in imports])
+    lines += _table(
+        [(item["kind"], f"{escaped(item['module'])}.{escaped(item['name'])}", item["type"]) for item in imports]
+    )
     lines += ["", f"exports: {len(exports)}"]
-    lines += _table([(item["kind"], item["name"], item["type"]) for item in exports])
+    lines += _table([(item["kind"], escaped(item["name"]), item["type"]) for item in exports])
     return "\n".join(lines) + "\n"
 
 

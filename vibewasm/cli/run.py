@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from vibewasm.names import hint
+from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
-from .wasmfile import load
+from .wasmfile import load, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 EXIT_TIMEOUT = 124
 #: 128 + SIGABRT: what a shell reports of a native program that aborts, and what other engines' commands exit with.
 EXIT_TRAP = 134
-
-#: The module that WASI preview 1 functions are imported from.
-_WASI = "wasi_snapshot_preview1"
 
 _STUB_ADVICE = (
     "'vibewasm run' provides WASI only. With --stub-imports such functions return zeros; "
@@ -58,7 +55,7 @@ def _run(arguments: Arguments) -> int:
         if fuel is not None:
             store.fuel = fuel
         linker = Linker(engine)
-        if any(item.module == _WASI for item in module.imports):
+        if module.imports:
             from vibewasm.wasi import WasiConfig
 
             # The base name only: a guest has no business knowing where on the host it lies.
@@ -71,11 +68,11 @@ def _run(arguments: Arguments) -> int:
             _call(instance, module, invoke, values)
         return 0
     except Interrupted:
-        print(f"vibewasm: {path}: stopped after {seconds:g} seconds (--timeout)", file=sys.stderr)
+        print(f"vibewasm: {shown(path)}: stopped after {seconds:g} seconds (--timeout)", file=sys.stderr)
         return EXIT_TIMEOUT
     except LinkError as error:
         missing = str(error).startswith("unknown import")
-        raise CommandError(f"{path}: {error}" + (f"\n{_STUB_ADVICE}" if missing else "")) from error
+        raise CommandError(f"{shown(path)}: {error}" + (f"\n{_STUB_ADVICE}" if missing else "")) from error
     except WasmError as error:
         from vibewasm.traps import ExitTrap, Trap
 
@@ -85,7 +82,7 @@ def _run(arguments: Arguments) -> int:
         if isinstance(error, Trap):
             print(f"vibewasm: trap: {error}", file=sys.stderr)
             return EXIT_TRAP
-        raise CommandError(f"{path}: {error}") from error
+        raise CommandError(f"{shown(path)}: {error}") from error
 
 
 def _call(instance: Instance, module: Module, invoke: str | None, values: list[object]) -> None:
@@ -125,7 +122,7 @@ def _invocation(arguments: Arguments, module: Module, name: str, words: list[str
     from .values import parse_value
 
     params = functions[name]
-    shape = f"{name}({', '.join(map(str, params))})"
+    shape = f"{escaped(name)}({', '.join(map(str, params))})"
     if len(words) != len(params):
         wanted = f"{len(params)} argument{'' if len(params) == 1 else 's'}"
         raise arguments.error(f"{shape} takes {wanted}, {len(words)} given")
@@ -141,7 +138,7 @@ def _invocation(arguments: Arguments, module: Module, name: str, words: list[str
 def _listing(functions: dict[str, tuple[ValType, ...]]) -> str:
     if not functions:
         return " (the module exports no function)"
-    shown = [f"\n  {name}({', '.join(map(str, params))})" for name, params in sorted(functions.items())]
+    shown = [f"\n  {escaped(name)}({', '.join(map(str, params))})" for name, params in sorted(functions.items())]
     if len(shown) > 20:
         shown = shown[:20] + [f"\n  ... and {len(functions) - 20} more; see vibewasm inspect"]
     return "\nexported functions:" + "".join(shown)
@@ -153,7 +150,7 @@ def _check_command(path: str, module: Module) -> None:
         return
     what = "a reactor, a library of functions" if "_initialize" in functions else "no WASI command"
     raise CommandError(
-        f"{path} exports no function '_start': it is {what}. Call one with --invoke NAME.{_listing(functions)}"
+        f"{shown(path)} exports no function '_start': it is {what}. Call one with --invoke NAME.{_listing(functions)}"
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .options import Arguments, Command, CommandError, Option
-from .wasmfile import load
-from .wat2wasm import write
+from .output import write_bytes
+from .wasmfile import load, shown
 
 
 def _wasm2wat(arguments: Arguments) -> int:
@@ -17,8 +17,9 @@ def _wasm2wat(arguments: Arguments) -> int:
     try:
         text = wasm2wat(data)
     except WasmError as error:
-        raise CommandError(f"{path}: {error}") from error
-    write(arguments.one("--output") or "-", text.encode())
+        raise CommandError(f"{shown(path)}: {error}") from error
+    output = arguments.one("--output")
+    write_bytes("-" if output is None else output, text.encode(), path)
     return 0
 
 

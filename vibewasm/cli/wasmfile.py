@@ -6,7 +6,7 @@ import os
 import sys
 
 from vibewasm.lookalikes import MAGIC, describe
-from vibewasm.names import hint
+from vibewasm.names import escaped, hint
 
 from .options import CommandError
 
@@ -14,7 +14,7 @@ from .options import CommandError
 def load(path: str) -> bytes:
     """The bytes of the module at ``path`` (``-``: standard input), which may be text. Raises :class:`CommandError`."""
     data = read(path)
-    name = "standard input" if path == "-" else path
+    name = shown(path)
     if data[:4] == MAGIC:
         return data
     from vibewasm.source import is_text
@@ -24,14 +24,20 @@ def load(path: str) -> bytes:
     return assemble(data, name, names=True)
 
 
+def shown(path: str) -> str:
+    """How messages name the file at ``path``."""
+    return "standard input" if path == "-" else escaped(path)
+
+
 def assemble(text: bytes, name: str, *, names: bool) -> bytes:
-    """The binary module of a text; ``name`` is what to call it in the :class:`CommandError` of a malformed one."""
+    """The binary module of a text; ``name`` is what to call it in the :class:`CommandError` of a bad one."""
+    from vibewasm.errors import WasmError
     from vibewasm.wat import wat2wasm
-    from vibewasm.wat.errors import WatError
 
     try:
-        return wat2wasm(text, names=names)
-    except WatError as error:
+        # Editors may put a byte order mark first.
+        return wat2wasm(text.removeprefix("\ufeff".encode()), names=names)
+    except WasmError as error:
         raise CommandError(f"{name}: {error}") from error
 
 
@@ -46,21 +52,21 @@ def read(path: str) -> bytes:
         except FileNotFoundError:
             raise CommandError(_missing(path)) from None
         except IsADirectoryError:
-            raise CommandError(f"{path} is a directory; name the .wasm file in it{_modules_in(path)}") from None
+            raise CommandError(f"{shown(path)} is a directory; name the .wasm file in it{_modules_in(path)}") from None
         except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
-            raise CommandError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+            raise CommandError(f"cannot read {shown(path)}: {getattr(error, 'strerror', None) or error}") from None
     return data
 
 
 def _missing(path: str) -> str:
     folder, name = os.path.split(path)
     if folder and not os.path.isdir(folder):
-        return f"no such file: {path} (there is no folder {folder})"
+        return f"no such file: {shown(path)} (there is no folder {escaped(folder)})"
     try:
         there = os.listdir(folder or ".")
     except OSError:
         there = []
-    return f"no such file: {path}{hint(name, there)}"
+    return f"no such file: {shown(path)}{hint(name, there)}"
 
 
 def _modules_in(folder: str) -> str:
@@ -70,5 +76,5 @@ def _modules_in(folder: str) -> str:
         return ""
     if not names:
         return " (there is none)"
-    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    shown = ", ".join(map(escaped, names[:5])) + (", ..." if len(names) > 5 else "")
     return f": {shown}"

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import os
-import sys
+
+from vibewasm.lookalikes import MAGIC
 
 from .options import Arguments, Command, CommandError, Option
-from .wasmfile import assemble, read
+from .output import write_bytes
+from .wasmfile import assemble, read, shown
 
 
 def _wat2wasm(arguments: Arguments) -> int:
     path = arguments.operands[0]
-    data = assemble(read(path), "standard input" if path == "-" else path, names=arguments.flag("--names"))
+    name = shown(path)
+    source = read(path)
+    if source[:4] == MAGIC:
+        raise CommandError(f"{name} is a binary module already; vibewasm wasm2wat shows it as text")
+    data = assemble(source, name, names=arguments.flag("--names"))
     if arguments.flag("--validate"):
-        _validate(path, data)
-    target = arguments.one("--output") or ("-" if path == "-" else os.path.splitext(path)[0] + ".wasm")
-    write(target, data)
+        _validate(name, data)
+    target = arguments.one("--output")
+    if target is None:
+        target = "-" if path == "-" else os.path.splitext(path)[0] + ".wasm"
+    write_bytes(target, data, path)
     return 0
 
 
-def _validate(path: str, data: bytes) -> None:
+def _validate(name: str, data: bytes) -> None:
     from vibewasm.engine import Engine
     from vibewasm.errors import WasmError
     from vibewasm.module import Module
@@ -27,20 +35,7 @@ def _validate(path: str, data: bytes) -> None:
     try:
         Module.validate(Engine(), data)
     except WasmError as error:
-        raise CommandError(f"{path}: {error}") from error
-
-
-def write(path: str, data: bytes) -> None:
-    """Write ``data`` to the file at ``path`` (``-``: standard output). Raises :class:`CommandError`."""
-    if path == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        return
-    try:
-        with open(path, "wb") as file:
-            file.write(data)
-    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
-        raise CommandError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
+        raise CommandError(f"{name}: {error}") from error
 
 
 COMMAND = Command(

@@ -147,7 +147,7 @@ class Compiler:
         if fault.malformed:
             where = f" in function {index}" + (f" ({name})" if name else "")
             return DecodeError(fault.message + where, offset)
-        return ValidationError(fault.message, offset, index, name)
+        return ValidationError(fault.message, offset, index, name, fault.feature)
 
     def _read_locals(self, c: Compilation) -> tuple[list[tuple[int, int]], int]:
         """Decode the declarations of locals, and how many there are, and leave ``c.pc`` behind them."""

@@ -142,11 +142,11 @@ def block_type(c: Compilation, pc: int) -> tuple[int, Types, Types]:
         return pc + 1, _NOTHING, _ONE_RESULT[byte]
     # What is negative stands for a type, and what is not is the index of one.
     after, index = read_signed(c, pc, 33)
-    if index < 0 and after == pc + 1 and value_types.begins_type(byte):
-        pc, type_ = value_type(c, pc)
-        return pc, _NOTHING, (type_,)
     if index < 0:
-        raise BodyFault("malformed block type", malformed=True)
+        if after > pc + 1:
+            raise BodyFault("malformed block type", malformed=True)
+        pc, type_ = _decode_type(c, pc, _block_value_type)
+        return pc, _NOTHING, (type_,)
     params, results = type_at(c.env, index)
     return after, params, results
 
@@ -154,24 +154,39 @@ def block_type(c: Compilation, pc: int) -> tuple[int, Types, Types]:
 def value_type(c: Compilation, pc: int) -> tuple[int, int]:
     """Decode a value type."""
     type_ = VALUE_TYPES.get(c.code[pc]) if pc < c.end else None
-    return (pc + 1, type_) if type_ is not None else _decode_type(c, pc, value_types.value_type)
+    return (pc + 1, type_) if type_ is not None else _decode_type(c, pc, _value_type)
 
 
 def heap_type(c: Compilation, pc: int) -> tuple[int, int]:
     """Decode a heap type: the code of the nullable reference type to it."""
-    return _decode_type(c, pc, value_types.heap_type)
+    return _decode_type(c, pc, _heap_type)
 
 
-def _decode_type(c: Compilation, pc: int, decode: Callable[[list[int], int], tuple[int, int]]) -> tuple[int, int]:
+def _value_type(c: Compilation, pc: int) -> tuple[int, int]:
+    return value_types.value_type(c.code, pc, c.env.info.features)
+
+
+def _block_value_type(c: Compilation, pc: int) -> tuple[int, int]:
+    try:
+        return _value_type(c, pc)
+    except DecodeError as error:
+        raise DecodeError(error.message.replace("malformed value type", "malformed block type"), pc) from None
+
+
+def _heap_type(c: Compilation, pc: int) -> tuple[int, int]:
+    return value_types.heap_type(c.code, pc)
+
+
+def _decode_type(c: Compilation, pc: int, decode: Callable[[Compilation, int], tuple[int, int]]) -> tuple[int, int]:
     """Decode a type with a reader of the binary format's."""
     if pc >= c.end:
         raise BodyFault("unexpected end", malformed=True)
     try:
-        type_, after = decode(c.code, pc)
+        type_, after = decode(c, pc)
     except DecodeError as error:
         raise BodyFault(error.message, malformed=True) from None
     except ValidationError as error:
-        raise BodyFault(error.message) from None
+        raise BodyFault(error.message, feature=error.feature) from None
     if after > c.end:
         raise BodyFault("unexpected end", malformed=True)
     return after, type_
@@ -199,9 +214,10 @@ def read_opcode(c: Compilation, pc: int) -> tuple[int, int]:
 
 def illegal_opcode(code: int) -> BodyFault:
     """The fault of an opcode that is not in the table."""
-    from ..later import not_in_table
+    from ..later import TITLES, not_in_table, proposal_of
 
-    return BodyFault(*not_in_table(code))
+    feature = proposal_of(code)
+    return BodyFault(*not_in_table(code), feature=TITLES[feature] if feature else None)
 
 
 def skip_constant(c: Compilation, pc: int, size: int) -> int:

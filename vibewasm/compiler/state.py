@@ -164,12 +164,14 @@ class BodyFault(Exception):
     Attributes:
         message: what is wrong, beginning with the official suite's words for it.
         malformed: whether the bytes are malformed rather than invalid.
+        feature: the proposal that is not built and that the body needs, or ``None``.
     """
 
-    def __init__(self, message: str, malformed: bool = False) -> None:
+    def __init__(self, message: str, malformed: bool = False, feature: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.malformed = malformed
+        self.feature = feature
 
 
 def type_mismatch(instruction: str, expected: Sequence[int], found: Sequence[int | None]) -> BodyFault:

@@ -1,6 +1,8 @@
 """Numbers and layouts of WASI preview 1: rights, file types, flags, structures in the program's memory.
 
 https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#types
+
+Preview 0 has the same, but for what :mod:`.preview0` names; its layouts stand here beside those of preview 1.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ SOCK_SHUTDOWN = 1 << 28
 SOCK_ACCEPT = 1 << 29
 
 ALL_RIGHTS = (1 << 30) - 1
+#: In preview 0 nothing can be accepted.
+PREVIEW0_RIGHTS = ALL_RIGHTS & ~SOCK_ACCEPT
 
 #: Rights that a file opened without FD_WRITE does not have.
 WRITING = FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE
@@ -146,14 +150,17 @@ IOVEC = Struct("<II")
 FDSTAT = Struct("<BxH4xQQ")
 #: dev, ino, filetype, nlink, size, atim, mtim, ctim
 FILESTAT = Struct("<QQB7xQQQQQ")
+#: The same with 32 bits for nlink
+PREVIEW0_FILESTAT = Struct("<QQB3xIQQQQ")
 #: tag, name_len
 PRESTAT = Struct("<B3xI")
 #: next, ino, namlen, type; the name follows
 DIRENT = Struct("<QQIB3x")
 #: userdata, tag, then of a clock: id, timeout, precision, flags
 SUBSCRIPTION_CLOCK = Struct("<QB7xI4xQQH6x")
-#: userdata, tag, then of a file descriptor event: the descriptor
+#: The same with a name of the program's for the clock before its id, which nothing uses
+PREVIEW0_SUBSCRIPTION_CLOCK = Struct("<QB7x8xI4xQQH6x")
+#: userdata, tag, then of a file descriptor event: the descriptor. In preview 0 eight unused bytes more follow.
 SUBSCRIPTION_FD = Struct("<QB7xI28x")
-SUBSCRIPTION_SIZE = 48
 #: userdata, error, type, nbytes, flags
 EVENT = Struct("<QHB5xQH6x")

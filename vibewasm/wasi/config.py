@@ -7,7 +7,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Protocol
+    from typing import Never, Protocol
 
     class Readable(Protocol):
         """A binary file object to read from."""
@@ -52,7 +52,12 @@ class WasiConfig:
         stdout: Path | Writable | None = None,
         stderr: Path | Writable | None = None,
         inherit_env: bool = False,
+        **unknown: Never,
     ) -> None:
+        if unknown:
+            from ..arguments import unknown_keywords
+
+            raise unknown_keywords("WasiConfig", unknown, (*self.__slots__, "inherit_env"))
         if isinstance(args, str | bytes):
             raise TypeError("args must be a sequence of strings, not one string")
         self.args = tuple(args)

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .process import Check
+
 # File types in a host's st_mode (S_IFMT and so on), and what WASI calls them.
 _FORMAT = 0o170000
 _FILE_TYPES = {
@@ -26,6 +28,11 @@ _FILE_TYPES = {
 def file_type(mode: int) -> int:
     """WASI's file type for a host's ``st_mode``."""
     return _FILE_TYPES.get(mode & _FORMAT, abi.UNKNOWN)
+
+
+def may_wait(file_type: int) -> bool:
+    """Whether reading or writing a file of this type can take as long as somebody else likes."""
+    return file_type not in (abi.REGULAR_FILE, abi.BLOCK_DEVICE, abi.DIRECTORY)
 
 
 class Descriptor:
@@ -111,15 +118,34 @@ class HostDescriptor(Descriptor):
 
 
 class HostFile(HostDescriptor):
-    """Anything on the host that is not a directory."""
+    """Anything on the host that is not a directory. ``check`` is called from time to time while it is waited for."""
 
-    __slots__ = ()
+    __slots__ = ("_check",)
+
+    def __init__(
+        self, fd: int, file_type: int, rights: int, flags: int = 0, check: Check | None = None, owned: bool = True
+    ) -> None:
+        super().__init__(fd, file_type, rights, 0, flags, owned)
+        self._check = check
 
     def read(self, buffers: list[memoryview]) -> int:
+        if self._asks():
+            from .waiting import wait
+
+            wait(self.fd, self._check, writing=False)
         return os.readv(self.fd, buffers)
 
     def write(self, buffers: list[memoryview]) -> int:
+        if self._asks():
+            from .waiting import wait, write_ready
+
+            wait(self.fd, self._check, writing=True)
+            return write_ready(self.fd, buffers)
         return os.writev(self.fd, buffers)
+
+    def _asks(self) -> bool:
+        """Whether to ask somebody while the program waits for this file."""
+        return self._check is not None and not self.flags & abi.FDFLAG_NONBLOCK and may_wait(self.file_type)
 
     def set_flags(self, flags: int) -> None:
         # Linux can only change these two of an open file; a wish for more synchronisation must not be lost in silence.

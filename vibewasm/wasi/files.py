@@ -11,11 +11,15 @@ from .fds import file_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from struct import Struct
+
     from .process import Process
 
 #: The largest offset or size that the host knows (off_t).
 MAX_OFFSET = (1 << 63) - 1
 
+_U32 = (1 << 32) - 1
 _U64 = (1 << 64) - 1
 
 #: WASI's numbers of seek origins and advice are these lists' indices.
@@ -70,15 +74,24 @@ def fd_pwrite(process: Process, memory: memoryview, fd: int, iovecs: int, count:
     return SUCCESS
 
 
-def fd_seek(process: Process, memory: memoryview, fd: int, offset: int, whence: int, result: int) -> int:
+def fd_seek(
+    process: Process,
+    memory: memoryview,
+    fd: int,
+    offset: int,
+    whence: int,
+    result: int,
+    *,
+    origins: Sequence[int] = _WHENCE,
+) -> int:
     """Move the position, and write the new one."""
     file = process.files.file(fd, abi.FD_SEEK)
     guest.check(memory, result, abi.U64.size)
-    if whence >= len(_WHENCE):
+    if whence >= len(origins):
         raise Errno(EINVAL)
     # The only offset of the interface that is signed.
     signed = offset - (1 << 64) if offset > MAX_OFFSET else offset
-    abi.U64.pack_into(memory, result, os.lseek(file.fd, signed, _WHENCE[whence]))
+    abi.U64.pack_into(memory, result, os.lseek(file.fd, signed, origins[whence]))
     return SUCCESS
 
 
@@ -134,10 +147,10 @@ def fd_allocate(process: Process, memory: memoryview, fd: int, offset: int, size
     return SUCCESS
 
 
-def fd_fdstat_get(process: Process, memory: memoryview, fd: int, result: int) -> int:
+def fd_fdstat_get(process: Process, memory: memoryview, fd: int, result: int, *, known: int = abi.ALL_RIGHTS) -> int:
     """Write file type, flags and rights of a descriptor."""
     file = process.files.get(fd)
-    guest.store(memory, abi.FDSTAT, result, file.file_type, file.flags, file.rights, file.inheriting)
+    guest.store(memory, abi.FDSTAT, result, file.file_type, file.flags, file.rights & known, file.inheriting & known)
     return SUCCESS
 
 
@@ -160,15 +173,17 @@ def fd_fdstat_set_rights(process: Process, memory: memoryview, fd: int, rights: 
     return SUCCESS
 
 
-def fd_filestat_get(process: Process, memory: memoryview, fd: int, result: int) -> int:
+def fd_filestat_get(
+    process: Process, memory: memoryview, fd: int, result: int, *, layout: Struct = abi.FILESTAT
+) -> int:
     """Write the status of an open file."""
     file = process.files.get(fd, abi.FD_FILESTAT_GET)
-    guest.check(memory, result, abi.FILESTAT.size)
+    guest.check(memory, result, layout.size)
     status = file.stat()
     if status is None:
-        abi.FILESTAT.pack_into(memory, result, 0, 0, file.file_type, 1, 0, 0, 0, 0)
+        layout.pack_into(memory, result, 0, 0, file.file_type, 1, 0, 0, 0, 0)
     else:
-        store_status(memory, result, status)
+        store_status(memory, layout, result, status)
     return SUCCESS
 
 
@@ -189,16 +204,17 @@ def fd_filestat_set_times(process: Process, memory: memoryview, fd: int, atim: i
     return SUCCESS
 
 
-def store_status(memory: memoryview, address: int, status: os.stat_result) -> None:
-    """Write a filestat structure. Times before 1970 cannot be said in it and become 0."""
+def store_status(memory: memoryview, layout: Struct, address: int, status: os.stat_result) -> None:
+    """Write a filestat structure in one of its layouts. Times before 1970 cannot be said in it and become 0."""
     guest.store(
         memory,
-        abi.FILESTAT,
+        layout,
         address,
         status.st_dev & _U64,
         status.st_ino & _U64,
         file_type(status.st_mode),
-        status.st_nlink & _U64,
+        # Preview 0 has no room for more, and no file system that anyone met has so many.
+        min(status.st_nlink, _U32),
         max(status.st_size, 0),
         max(status.st_atime_ns, 0),
         max(status.st_mtime_ns, 0),

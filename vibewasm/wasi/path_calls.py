@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 
 from . import abi, guest
-from .errnos import EEXIST, EINVAL, EISDIR, ENOENT, ENOTCAPABLE, EPERM, SUCCESS, Errno
+from .errnos import EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTCAPABLE, ENOTDIR, ENOTEMPTY, EPERM, SUCCESS, Errno
 from .fds import Directory, HostDescriptor, HostFile, file_type
 from .files import check_time_flags, new_times, store_status
 from .paths import Place, locate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from struct import Struct
+
     from .process import Process
 
 #: For every file that is opened: links are not for the kernel to follow, and a terminal must not become ours.
@@ -38,6 +40,8 @@ def path_open(
     inheriting: int,
     fdflags: int,
     result: int,
+    *,
+    known: int = abi.ALL_RIGHTS,
 ) -> int:
     """Open or create a file, or open a directory.
 
@@ -54,18 +58,19 @@ def path_open(
     name = guest.path(memory, path, length)
     if oflags & ~abi.OFLAGS or fdflags & ~abi.FDFLAGS:
         raise Errno(EINVAL)
-    rights &= abi.ALL_RIGHTS
-    if (rights | inheriting & abi.ALL_RIGHTS) & ~directory.inheriting:
+    rights &= known
+    if (rights | inheriting & known) & ~directory.inheriting:
         raise Errno(ENOTCAPABLE)
     creating = bool(oflags & abi.OFLAG_CREAT)
     if creating and oflags & abi.OFLAG_DIRECTORY:
         raise Errno(EINVAL)
     exclusive = creating and bool(oflags & abi.OFLAG_EXCL)
     follow = bool(lookup & abi.SYMLINK_FOLLOW) and not exclusive
-    with locate(directory.fd, name, follow=follow) as place:
+    # Nothing that can be created has a slash at its end.
+    with locate(directory.fd, name, follow=follow, slash_error=EISDIR if creating else SUCCESS) as place:
         flags = _host_flags(place, oflags, rights, fdflags)
         host = os.open(place.name, flags, 0o666, dir_fd=place.directory)
-    opened = _opened(host, rights, directory.inheriting, fdflags)
+    opened = _opened(process, host, rights, directory.inheriting, fdflags)
     abi.U32.pack_into(memory, result, process.files.add(opened))
     return SUCCESS
 
@@ -79,22 +84,20 @@ def _host_flags(place: Place, oflags: int, rights: int, fdflags: int) -> int:
     else:
         flags = _OPEN | os.O_WRONLY
     if oflags & abi.OFLAG_CREAT:
-        if place.slash:
-            raise Errno(EISDIR)
         flags |= os.O_CREAT
         if oflags & abi.OFLAG_EXCL:
             flags |= os.O_EXCL
+    elif oflags & abi.OFLAG_DIRECTORY or place.slash:
+        flags |= os.O_DIRECTORY
     if oflags & abi.OFLAG_TRUNC:
         flags |= os.O_TRUNC
-    if oflags & abi.OFLAG_DIRECTORY or place.slash:
-        flags |= os.O_DIRECTORY
     for flag, host in _HOST_FDFLAGS:
         if fdflags & flag:
             flags |= host
     return flags
 
 
-def _opened(host: int, rights: int, inheriting: int, fdflags: int) -> HostDescriptor:
+def _opened(process: Process, host: int, rights: int, inheriting: int, fdflags: int) -> HostDescriptor:
     try:
         kind = file_type(os.fstat(host).st_mode)
     except BaseException:
@@ -107,20 +110,28 @@ def _opened(host: int, rights: int, inheriting: int, fdflags: int) -> HostDescri
         granted &= ~abi.FD_READ
     if not rights & abi.FD_WRITE:
         granted &= ~abi.WRITING
-    return HostFile(host, kind, granted, 0, fdflags)
+    return HostFile(host, kind, granted, fdflags, process.check)
 
 
 def path_filestat_get(
-    process: Process, memory: memoryview, fd: int, lookup: int, path: int, length: int, result: int
+    process: Process,
+    memory: memoryview,
+    fd: int,
+    lookup: int,
+    path: int,
+    length: int,
+    result: int,
+    *,
+    layout: Struct = abi.FILESTAT,
 ) -> int:
     """Write the status of what a path names."""
     directory = process.files.directory(fd, abi.PATH_FILESTAT_GET)
-    guest.check(memory, result, abi.FILESTAT.size)
+    guest.check(memory, result, layout.size)
     name = guest.path(memory, path, length)
     with locate(directory.fd, name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as place:
         if place.slash:
             place.require_directory()
-        store_status(memory, result, place.stat())
+        store_status(memory, layout, result, place.stat())
     return SUCCESS
 
 
@@ -161,6 +172,8 @@ def path_remove_directory(process: Process, memory: memoryview, fd: int, path: i
     directory = process.files.directory(fd, abi.PATH_REMOVE_DIRECTORY)
     name = guest.path(memory, path, length)
     with locate(directory.fd, name, follow=False, follow_slash=False) as place:
+        if place.up:
+            raise Errno(ENOTEMPTY)
         os.rmdir(place.name, dir_fd=place.directory)
     return SUCCESS
 
@@ -192,13 +205,17 @@ def path_rename(
     new_directory = process.files.directory(new_fd, abi.PATH_RENAME_TARGET)
     old_name = guest.path(memory, old_path, old_length)
     new_name = guest.path(memory, new_path, new_length)
-    with (
-        locate(old_directory.fd, old_name, follow=False, follow_slash=False) as old,
-        locate(new_directory.fd, new_name, follow=False, follow_slash=False) as new,
-    ):
-        if old.slash or new.slash:
-            old.require_directory()
-        os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
+    with locate(old_directory.fd, old_name, follow=False, follow_slash=False) as old:
+        old.search()
+        with locate(new_directory.fd, new_name, follow=False, follow_slash=False) as new:
+            new.search()
+            if b"." in (old.name, new.name):
+                raise Errno(EBUSY)
+            if (old.slash or new.slash) and not old.is_directory():
+                # Linux looks at both names before it says what it thinks of the slash.
+                new.exists()
+                raise Errno(ENOTDIR)
+            os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
     return SUCCESS
 
 
@@ -218,30 +235,36 @@ def path_link(
     new_directory = process.files.directory(new_fd, abi.PATH_LINK_TARGET)
     old_name = guest.path(memory, old_path, old_length)
     new_name = guest.path(memory, new_path, new_length)
-    with (
-        locate(old_directory.fd, old_name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as old,
-        locate(new_directory.fd, new_name, follow=False, follow_slash=False) as new,
-    ):
-        if old.slash:
-            old.require_directory()
-        if new.slash:
-            _refuse_slash(new)
-        os.link(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory, follow_symlinks=False)
+    with locate(old_directory.fd, old_name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as old:
+        # What is wrong with the old path is said before anything is wrong with the new one.
+        if not old.is_directory() and old.slash:
+            raise Errno(ENOTDIR)
+        with locate(new_directory.fd, new_name, follow=False, follow_slash=False) as new:
+            if new.slash:
+                # What is made here is no directory, so a path with a slash at its end cannot name it.
+                raise Errno(EEXIST if new.exists() else ENOENT)
+            os.link(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory, follow_symlinks=False)
     return SUCCESS
 
 
 def path_symlink(
     process: Process, memory: memoryview, target: int, target_length: int, fd: int, path: int, length: int
 ) -> int:
-    """Make a symbolic link. An absolute one could not be followed here, but by others outside, so it is refused."""
+    """Make a symbolic link. An absolute one could not be followed here, but by others outside, so it is refused.
+
+    A slash at the end of the path stands for ``/.``, as POSIX has it and the tests of WASI want: ``file/`` is no
+    directory and ``dangling/`` is not there, where Linux says of both that they exist.
+    """
     directory = process.files.directory(fd, abi.PATH_SYMLINK)
     content = guest.path(memory, target, target_length)
     name = guest.path(memory, path, length)
     if content.startswith(b"/"):
         raise Errno(EPERM)
-    with locate(directory.fd, name, follow=False, follow_slash=False) as place:
-        if place.slash:
-            _refuse_slash(place)
+    if not content:
+        raise Errno(ENOENT)
+    if name.endswith(b"/"):
+        name += b"."
+    with locate(directory.fd, name, follow=False) as place:
         os.symlink(content, place.name, dir_fd=place.directory)
     return SUCCESS
 
@@ -267,12 +290,3 @@ def path_readlink(
     memory[buffer : buffer + used] = content[:used]
     abi.U32.pack_into(memory, result, used)
     return SUCCESS
-
-
-def _refuse_slash(place: Place) -> None:
-    """What is made here is no directory, so a path with a slash at its end cannot name it."""
-    try:
-        place.stat()
-    except FileNotFoundError:
-        raise Errno(ENOENT) from None
-    raise Errno(EEXIST)

@@ -14,7 +14,7 @@ from errno import ELOOP as HOST_ELOOP
 from errno import ENOENT as HOST_ENOENT
 from errno import ENOTDIR as HOST_ENOTDIR
 
-from .errnos import ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, Errno
+from .errnos import ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, SUCCESS, Errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,14 +37,16 @@ class Place:
         name: one component: no slash, not ``..``; ``.`` where the path ends in the directory itself. It may name
             nothing, or a symbolic link: whoever uses it must not let the kernel follow links.
         slash: the path ended in a slash, so what it names must be a directory.
+        up: the path ended in ``..``; the name is ``.`` then.
     """
 
-    __slots__ = ("_held", "directory", "name", "slash")
+    __slots__ = ("_held", "directory", "name", "slash", "up")
 
     def __init__(self, root: int, held: list[int], name: bytes, slash: bool) -> None:
         self._held = held
         self.directory = held[-1] if held else root
-        self.name = name
+        self.up = name == b".."
+        self.name = b"." if self.up else name
         self.slash = slash
 
     def __enter__(self) -> Place:
@@ -55,25 +57,43 @@ class Place:
     ) -> None:
         _close(self._held)
 
+    def search(self) -> None:
+        """Fail unless names in the directory may be looked up."""
+        _search(self.directory)
+
     def stat(self) -> os.stat_result:
         """The status of what is named, not of what a link points at."""
         return os.stat(self.name, dir_fd=self.directory, follow_symlinks=False)
 
+    def exists(self) -> bool:
+        """Whether anything is named, be it a link to nothing; with the host's error if the name cannot be looked up."""
+        try:
+            self.stat()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def is_directory(self) -> bool:
+        """Whether a directory is named; with the host's error if nothing is."""
+        # 0o170000 and 0o040000 are S_IFMT and S_IFDIR; the module stat would be one more import.
+        return self.stat().st_mode & 0o170000 == 0o040000
+
     def require_directory(self) -> None:
         """Fail unless a directory is named; with the host's error if nothing is."""
-        # 0o170000 and 0o040000 are S_IFMT and S_IFDIR; the module stat would be one more import.
-        if self.stat().st_mode & 0o170000 != 0o040000:
+        if not self.is_directory():
             raise Errno(ENOTDIR)
 
 
-def locate(root: int, path: bytes, *, follow: bool, follow_slash: bool = True) -> Place:
+def locate(root: int, path: bytes, *, follow: bool, follow_slash: bool = True, slash_error: int = SUCCESS) -> Place:
     """Walk ``path`` from the directory ``root`` to its last component.
 
     Args:
         root: host descriptor of a directory, which the path cannot leave.
         path: as the program gave it, without NUL.
         follow: follow a symbolic link in the last component.
-        follow_slash: follow it also where a slash comes behind it.
+        follow_slash: follow it also where a slash comes after it.
+        slash_error: what to fail with where a slash comes after the last component, or after that of a link that is
+            followed, before looking whether it is there; ``.`` and ``..`` may have one.
 
     Raises:
         Errno: ``EPERM`` where the path or a link in it would leave (absolute, or too many ``..``), ``ELOOP``,
@@ -82,14 +102,16 @@ def locate(root: int, path: bytes, *, follow: bool, follow_slash: bool = True) -
     """
     held: list[int] = []
     try:
-        name, slash = _walk(root, path, follow, follow_slash, held)
+        name, slash = _walk(root, path, follow, follow_slash, slash_error, held)
     except BaseException:
         _close(held)
         raise
     return Place(root, held, name, slash)
 
 
-def _walk(root: int, path: bytes, follow: bool, follow_slash: bool, held: list[int]) -> tuple[bytes, bool]:
+def _walk(
+    root: int, path: bytes, follow: bool, follow_slash: bool, slash_error: int, held: list[int]
+) -> tuple[bytes, bool]:
     pending = _components(path)
     slash = path.endswith(b"/")
     links = 0
@@ -98,14 +120,19 @@ def _walk(root: int, path: bytes, follow: bool, follow_slash: bool, held: list[i
         here = held[-1] if held else root
         last = not pending
         if name == b"." or name == b"..":
+            # Also to stay or to go back takes the permission to search.
+            _search(here)
             if name == b"..":
                 if not held:
                     raise Errno(EPERM)
                 os.close(held.pop())
             if last:
-                return b".", slash
+                return name, slash
             continue
         if last:
+            if slash and slash_error:
+                _search(here)
+                raise Errno(slash_error)
             if not (follow or (slash and follow_slash)):
                 return name, slash
             target = _link_target(here, name)
@@ -151,6 +178,11 @@ def _link_target(directory: int, name: bytes) -> bytes | None:
         if error.errno in (HOST_EINVAL, HOST_ENOENT):
             return None
         raise
+
+
+def _search(directory: int) -> None:
+    """Fail with the host's error unless names in a directory may be looked up."""
+    os.stat(b".", dir_fd=directory, follow_symlinks=False)
 
 
 def _close(held: list[int]) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from . import abi, clocks, guest
 from .errnos import EBADF, EINVAL, EIO, SUCCESS, Errno
-from .streams import CHECK_INTERVAL
+from .fds import file_type
+from .waiting import CHECK_INTERVAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from struct import Struct
+
     from .process import Process
 
 #: More subscriptions than any program has descriptors.
@@ -45,14 +49,23 @@ class _Subscription:
         self.ready = False
 
 
-def poll_oneoff(process: Process, memory: memoryview, subscriptions: int, events: int, count: int, result: int) -> int:
+def poll_oneoff(
+    process: Process,
+    memory: memoryview,
+    subscriptions: int,
+    events: int,
+    count: int,
+    result: int,
+    *,
+    layout: Struct = abi.SUBSCRIPTION_CLOCK,
+) -> int:
     """Wait until at least one subscription is ready, and write an event for each that is."""
     if not 0 < count <= MAX_SUBSCRIPTIONS:
         raise Errno(EINVAL)
-    guest.check(memory, subscriptions, abi.SUBSCRIPTION_SIZE * count)
+    guest.check(memory, subscriptions, layout.size * count)
     guest.check(memory, events, abi.EVENT.size * count)
     guest.check(memory, result, abi.U32.size)
-    wanted = [_subscription(process, memory, subscriptions + abi.SUBSCRIPTION_SIZE * index) for index in range(count)]
+    wanted = [_subscription(process, memory, layout, subscriptions + layout.size * index) for index in range(count)]
     _wait(process, wanted)
     written = 0
     for item in wanted:
@@ -67,8 +80,8 @@ def poll_oneoff(process: Process, memory: memoryview, subscriptions: int, events
     return SUCCESS
 
 
-def _subscription(process: Process, memory: memoryview, address: int) -> _Subscription:
-    userdata, kind, clock, timeout, _precision, flags = abi.SUBSCRIPTION_CLOCK.unpack_from(memory, address)
+def _subscription(process: Process, memory: memoryview, layout: Struct, address: int) -> _Subscription:
+    userdata, kind, clock, timeout, _precision, flags = layout.unpack_from(memory, address)
     if kind > abi.EVENT_FD_WRITE:
         raise Errno(EINVAL)
     item = _Subscription(userdata, kind)
@@ -77,9 +90,11 @@ def _subscription(process: Process, memory: memoryview, address: int) -> _Subscr
             # The clocks of processor time stand still while one sleeps.
             if clock not in (abi.CLOCK_REALTIME, abi.CLOCK_MONOTONIC):
                 raise Errno(EINVAL)
-            start = clocks.now(clock)
-            item.clock = clock
-            item.deadline = timeout if flags & abi.SUBSCRIPTION_CLOCK_ABSTIME else start + timeout
+            if flags & abi.SUBSCRIPTION_CLOCK_ABSTIME:
+                item.clock, item.deadline = clock, timeout
+            else:
+                # As POSIX has it of timers: setting the realtime clock does not change how long a wait is.
+                item.deadline = clocks.now(abi.CLOCK_MONOTONIC) + timeout
         else:
             file = process.files.get(abi.SUBSCRIPTION_FD.unpack_from(memory, address)[2], abi.POLL_FD_READWRITE)
             item.fd = file.fileno()
@@ -165,6 +180,10 @@ class _Poller:
 
 def _readable_bytes(fd: int) -> int:
     """How many bytes a read would give now; 1 where the kernel does not tell."""
+    status = os.fstat(fd)
+    if file_type(status.st_mode) == abi.REGULAR_FILE:
+        # The kernel would say it in 32 bits, and a negative number past the end.
+        return max(status.st_size - os.lseek(fd, 0, os.SEEK_CUR), 0)
     from fcntl import ioctl
     from termios import FIONREAD
 

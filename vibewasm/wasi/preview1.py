@@ -1,16 +1,19 @@
-"""The functions of ``wasi_snapshot_preview1``: each one's name, signature and place, said once."""
+"""The functions of ``wasi_snapshot_preview1``: each one's name, signature and place, said once.
+
+``wasi_unstable`` has them too; :mod:`.preview0` says what differs there.
+"""
 
 from __future__ import annotations
 
+from . import PREVIEW0
 from .errnos import Errno, from_host
-from .process import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
-    from .config import WasiConfig
-    from .process import Check
+    from .process import Process
 
 #: name → (signature, module of this package that holds the function of this name)
 FUNCTIONS = {
@@ -70,13 +73,21 @@ def find(name: str) -> Callable[..., int | None]:
     return function
 
 
-def bind(config: WasiConfig, check: Check | None) -> dict[str, tuple[str, Callable[..., int | None]]]:
-    """The functions for a new program; see :func:`vibewasm.wasi.functions`."""
-    program = Process(config, check)
-    return {name: (signature, _bound(name, program)) for name, (signature, _) in FUNCTIONS.items()}
+def bind(process: Process, module: str, name: str) -> tuple[str, Callable[..., int | None]] | None:
+    """A function for a program; see :func:`vibewasm.wasi.bind`."""
+    if name not in FUNCTIONS:
+        return None
+    different: dict[str, Any] = {}
+    if module == PREVIEW0:
+        from .preview0 import DIFFERENCES, MISSING
+
+        if name in MISSING:
+            return None
+        different = DIFFERENCES.get(name, different)
+    return FUNCTIONS[name][0], _bound(process, name, different)
 
 
-def _bound(name: str, program: Process) -> Callable[..., int | None]:
+def _bound(process: Process, name: str, different: dict[str, Any]) -> Callable[..., int | None]:
     # Looked up by the first call: most programs use few of the modules, and their start is not to pay for the others.
     function: Callable[..., int | None] | None = None
 
@@ -85,7 +96,7 @@ def _bound(name: str, program: Process) -> Callable[..., int | None]:
         try:
             if function is None:
                 function = find(name)
-            return function(program, memory, *arguments)
+            return function(process, memory, *arguments, **different)
         except Errno as error:
             return error.number
         except OSError as error:

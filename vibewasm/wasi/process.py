@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Random bytes asked for at once.
 _RANDOM_CHUNK = 1 << 16
+#: Random bytes between two calls of the check; they take some ten milliseconds.
+_RANDOM_TURN = 1 << 24
 
 
 class Process:
@@ -88,7 +90,11 @@ def random_get(process: Process, memory: memoryview, buffer: int, size: int) -> 
     """Fill a buffer with random bytes of cryptographic quality."""
     guest.check(memory, buffer, size)
     end = buffer + size
+    turn = buffer + _RANDOM_TURN
     while buffer < end:
+        if buffer >= turn and process.check is not None:
+            process.check()
+            turn += _RANDOM_TURN
         count = min(end - buffer, _RANDOM_CHUNK)
         memory[buffer : buffer + count] = os.urandom(count)
         buffer += count

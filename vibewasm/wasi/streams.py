@@ -8,15 +8,13 @@ import sys
 
 from . import abi
 from .errnos import EAGAIN, Errno
-from .fds import Descriptor, HostDescriptor, HostFile, file_type
+from .fds import Descriptor, HostFile, file_type, may_wait
+from .waiting import is_ready, wait, write_ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .config import Path, Readable, Writable
     from .process import Check
-
-#: Seconds between two calls of the check while waiting.
-CHECK_INTERVAL = 0.05
 
 #: Bytes passed to or from a Python object at once, so that no length a program names makes a copy of that size.
 _CHUNK = 16 << 20
@@ -24,14 +22,14 @@ _CHUNK = 16 << 20
 _NAMES = ("stdin", "stdout", "stderr")
 
 
-class ProcessStream(HostDescriptor):
+class ProcessStream(HostFile):
     """One of the process's own standard streams.
 
     It is never closed, and its flags, which other processes may share, are never changed: the program's wish not to
     block is met by asking first.
     """
 
-    __slots__ = ("_check",)
+    __slots__ = ()
 
     def __init__(self, fd: int, check: Check | None) -> None:
         try:
@@ -46,11 +44,13 @@ class ProcessStream(HostDescriptor):
         # A character device that cannot seek is what wasi-libc's isatty() takes for a terminal; /dev/null can.
         if kind == abi.REGULAR_FILE or (kind == abi.CHARACTER_DEVICE and not os.isatty(fd)):
             rights |= abi.FD_SEEK | abi.FD_TELL
-        super().__init__(fd, kind, rights, owned=False)
-        self._check = check
+        super().__init__(fd, kind, rights, check=check, owned=False)
+
+    def set_flags(self, flags: int) -> None:
+        self.flags = flags
 
     def read(self, buffers: list[memoryview]) -> int:
-        self._wait(writing=False)
+        self._prepare(writing=False)
         while True:
             try:
                 return os.readv(self.fd, buffers)
@@ -58,40 +58,36 @@ class ProcessStream(HostDescriptor):
                 # Some process has made the shared file non-blocking; this program has not asked for it.
                 if self.flags & abi.FDFLAG_NONBLOCK:
                     raise
-                self._wait(writing=False, always=True)
+                wait(self.fd, self._check, writing=False)
 
     def write(self, buffers: list[memoryview]) -> int:
         # What Python code has printed comes first.
         stream = sys.__stdout__ if self.fd == 1 else sys.__stderr__
         if stream is not None and not stream.closed:
             stream.flush()
-        self._wait(writing=True)
+        slow = self._prepare(writing=True)
         while True:
             try:
-                return os.writev(self.fd, buffers)
+                return write_ready(self.fd, buffers) if slow else os.writev(self.fd, buffers)
             except BlockingIOError:
                 if self.flags & abi.FDFLAG_NONBLOCK:
                     raise
-                self._wait(writing=True, always=True)
+                wait(self.fd, self._check, writing=True)
 
-    def _wait(self, *, writing: bool, always: bool = False) -> None:
-        """Wait until it is ready, where one may wait and anyone wants to be asked meanwhile."""
-        blocking = not self.flags & abi.FDFLAG_NONBLOCK
-        if self.fd < 0 or self.file_type == abi.REGULAR_FILE:
-            return
-        if blocking and self._check is None and not always:
-            return
-        import select
-
-        poll = select.poll()
-        poll.register(self.fd, select.POLLOUT if writing else select.POLLIN)
-        if not blocking:
-            if not poll.poll(0):
+    def _prepare(self, *, writing: bool) -> bool:
+        """Wait until it is ready, where one may wait and anyone wants to be asked meanwhile; give whether it was asked
+        for.
+        """
+        if self.fd < 0:
+            return False
+        if self._asks():
+            wait(self.fd, self._check, writing=writing)
+            return True
+        if self.flags & abi.FDFLAG_NONBLOCK and may_wait(self.file_type):
+            if not is_ready(self.fd, writing=writing):
                 raise Errno(EAGAIN)
-            return
-        while not poll.poll(CHECK_INTERVAL * 1000):
-            if self._check is not None:
-                self._check()
+            return True
+        return False
 
 
 class InputStream(Descriptor):
@@ -106,11 +102,18 @@ class InputStream(Descriptor):
         self._read = getattr(stream, "read1", stream.read)
 
     def read(self, buffers: list[memoryview]) -> int:
-        data = self._read(min(sum(map(len, buffers)), _CHUNK))
+        size = min(sum(map(len, buffers)), _CHUNK)
+        data = self._read(size)
         if data is None:
             raise Errno(EAGAIN)
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"stdin must be a binary stream: its read() gave {type(data).__name__}, not bytes")
+        if isinstance(data, memoryview):
+            data = data.cast("B")
+        if len(data) > size:
+            raise ValueError(
+                f"stdin's read({size}) gave {len(data)} bytes, which would be lost: it may give at most {size}"
+            )
         done = 0
         for buffer in buffers:
             part = data[done : done + len(buffer)]
@@ -145,7 +148,14 @@ class OutputStream(Descriptor):
         # A copy, since the object may keep what it is given, and the program's memory changes.
         data = b"".join(parts)
         written = self._stream.write(data)
-        return len(data) if written is None else written
+        if written is None:
+            return len(data)
+        if not isinstance(written, int):
+            kind = type(written).__name__
+            raise TypeError(f"an output stream's write() must give the number of bytes it took, or None, not {kind}")
+        if not 0 <= written <= len(data):
+            raise ValueError(f"an output stream's write() of {len(data)} bytes says that it took {written}")
+        return written
 
 
 class TextOutput:
@@ -176,7 +186,7 @@ def open_input(source: bytes | Path | Readable | None, check: Check | None) -> D
     if isinstance(source, bytes | bytearray | memoryview):
         return InputStream(io.BytesIO(source))
     if isinstance(source, str | os.PathLike):
-        return _open_file(source, os.O_RDONLY, abi.FD_READ | abi.FD_SEEK | abi.FD_TELL)
+        return _open_file(source, os.O_RDONLY, abi.FD_READ | abi.FD_SEEK | abi.FD_TELL, check)
     if isinstance(source, io.TextIOBase):
         binary = getattr(source, "buffer", None)
         if binary is None:
@@ -193,7 +203,8 @@ def open_output(number: int, target: Path | Writable | None, check: Check | None
         return ProcessStream(number, check)
     if isinstance(target, str | os.PathLike):
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        return _open_file(target, flags, abi.FD_WRITE | abi.FD_SEEK | abi.FD_TELL | abi.FD_SYNC | abi.FD_DATASYNC)
+        rights = abi.FD_WRITE | abi.FD_SEEK | abi.FD_TELL | abi.FD_SYNC | abi.FD_DATASYNC
+        return _open_file(target, flags, rights, check)
     if isinstance(target, io.TextIOBase):
         binary = getattr(target, "buffer", None)
         if binary is None:
@@ -206,9 +217,9 @@ def open_output(number: int, target: Path | Writable | None, check: Check | None
     return OutputStream(target)
 
 
-def _open_file(path: Path, flags: int, rights: int) -> HostFile:
+def _open_file(path: Path, flags: int, rights: int, check: Check | None) -> HostFile:
     fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
-    return HostFile(fd, file_type(os.fstat(fd).st_mode), abi.STREAM_RIGHTS | rights)
+    return HostFile(fd, file_type(os.fstat(fd).st_mode), abi.STREAM_RIGHTS | rights, check=check)
 
 
 def _type_of(stream: object) -> int:

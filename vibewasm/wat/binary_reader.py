@@ -7,8 +7,10 @@ the text format can say, whether it is valid or not.
 from __future__ import annotations
 
 from ..binary.leb128 import signed, u32, u64
+from ..binary.support import unsupported
 from ..binary.value_types import MAYBE_NULL, NOT_NULL
-from ..errors import DecodeError
+from ..errors import DecodeError, ValidationError
+from ..later import PAGE_SIZE_FLAG, TYPES
 from ..types import EMPTY_BLOCK_TYPE
 from .words import HEAP_TYPES, NUMBER_TYPES
 
@@ -24,7 +26,8 @@ _PACKED = {0x78: "i8", 0x77: "i16"}
 class BinaryReader:
     """A place in the bytes of a module.
 
-    Readers raise IndexError at the end of the bytes, and ``DecodeError`` for what has no text.
+    Readers raise IndexError at the end of the bytes, ``DecodeError`` for what has no text, and ``ValidationError`` for
+    what belongs to a proposal that is not built.
     """
 
     __slots__ = ("data", "position", "type_names")
@@ -95,7 +98,7 @@ class BinaryReader:
             return f"(ref null {self.heap_type()})"
         if byte == NOT_NULL:
             return f"(ref {self.heap_type()})"
-        raise self.error(f"malformed value type {byte:#04x}")
+        raise self.unknown("value type", byte, TYPES)
 
     def reference_type(self) -> str:
         """A reference type."""
@@ -112,8 +115,14 @@ class BinaryReader:
             return word
         index = self.signed(33)
         if index < 0:
-            raise self.error("malformed heap type")
+            raise self.unknown("heap type", index & 0x7F, TYPES)
         return self.type_index(index)
+
+    def unknown(self, what: str, byte: int, proposals: dict[int, tuple[str, str]]) -> DecodeError | ValidationError:
+        """The error for the byte before the current position, which may belong to a proposal that is not built."""
+        if byte in proposals:
+            return unsupported(*proposals[byte], self.position - 1)
+        return self.error(f"malformed {what} {byte:#04x}")
 
     def block_type(self) -> str:
         """A block type, with a space before it if it says anything."""
@@ -121,12 +130,21 @@ class BinaryReader:
         if byte == EMPTY_BLOCK_TYPE:
             self.position += 1
             return ""
-        if byte in _TYPE_WORDS or byte in (MAYBE_NULL, NOT_NULL):
+        if byte in _TYPE_WORDS or byte in (MAYBE_NULL, NOT_NULL) or byte in TYPES:
             return f" (result {self.value_type()})"
         index = self.signed(33)
         if index < 0:
             raise self.error("malformed block type")
         return f" (type {self.type_index(index)})"
+
+    def memory_type(self) -> str:
+        """The type of a memory."""
+        # What page sizes there are is for the other reader to say.
+        if self.data[self.position] & PAGE_SIZE_FLAG:
+            from ..binary.definitions import memory_type
+
+            memory_type(self.data, self.position)
+        return self.limits()
 
     def limits(self) -> str:
         """The sizes of a table or a memory."""

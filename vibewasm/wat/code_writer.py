@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import DecodeError, ValidationError
 from ..later import not_in_table
 from ..opcodes import BY_CODE, PREFIXES, codes_with, name_of, natural_alignment, prefixed
 from .binary_reader import BinaryReader
@@ -108,8 +109,8 @@ class CodeWriter(BinaryReader):
             code = prefixed(code, self.u32())
         row = BY_CODE.get(code)
         if row is None:
-            self.position = start + 1
-            raise self.error(not_in_table(code)[0])
+            why, malformed = not_in_table(code)
+            raise DecodeError(why, start) if malformed else ValidationError(why, start)
         return row[1], row[2]
 
     def _immediates(self, word: str, kinds: str, depth: int) -> str:

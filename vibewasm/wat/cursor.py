@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ..errors import ValidationError
 from .encode import unsigned
-from .later import proposal_of
 from .lexer import Tokens, text_error
 from .literals import decode_string, is_number
 from .literals import unsigned as unsigned_literal
@@ -32,6 +31,10 @@ class Space:
         self.names: dict[str, int] = {}
 
 
+def _unknown(word: str) -> str:
+    return f"unknown operator {word[:60]}"
+
+
 class Cursor:
     """A place among the tokens of a text, and what can be read there."""
 
@@ -49,8 +52,8 @@ class Cursor:
     def unexpected(self, position: int | None = None) -> WatError | ValidationError:
         """The error for a token that may not stand where it does; a word that the format lacks is called unknown.
 
-        An instruction of a proposal that is not built is no malformed text, so it gets the error that it gets in a
-        binary module too.
+        What a proposal that is not built has is no malformed text, so it gets the error that it gets in a binary module
+        too.
         """
         position = self.position if position is None else position
         token = self.tokens[position]
@@ -59,14 +62,34 @@ class Cursor:
         if token == "$":
             return self.error("empty identifier", position)
         if token[0] not in '()"$' and not is_keyword(token) and not is_number(token):
-            error = self.error(f"unknown operator {token[:60]}", position)
-            proposal = proposal_of(token)
-            if proposal is None:
-                return error
-            return ValidationError(
-                f"{proposal} ({token}) is not supported yet (line {error.line}, column {error.column})"
-            )
+            from ..later import proposal_of_word
+
+            feature = proposal_of_word(token)
+            return self.later(feature, token, position) if feature else self.error(_unknown(token), position)
+        if token == "(":
+            return self._unexpected_form(position)
+        if token == "shared" and self.tokens[position - 1] == "(":
+            return self._unexpected_form(position - 1)
         return self.error(f"unexpected token {token[:60]}", position)
+
+    def _unexpected_form(self, position: int) -> WatError | ValidationError:
+        """The error for a parenthesis that may not stand where it does, which may begin a form of a proposal."""
+        from ..later import proposal_of_word
+
+        word = self.tokens[position + 1]
+        # A shared type is a form of a word that is known, but not for that.
+        feature = proposal_of_word(word) if word == "shared" or not is_keyword(word) else None
+        if feature:
+            return self.later(feature, word, position + 1)
+        return self.error("unexpected token (", position)
+
+    def later(self, feature: str, what: str, position: int) -> ValidationError:
+        """The error for the token at ``position``, by which a text uses ``what`` of a proposal that is not built."""
+        from ..later import TITLES, message
+
+        place = self.error("", position)
+        where = f"(line {place.line}, column {place.column})"
+        return ValidationError(f"{message(feature, what)} {where}", feature=TITLES[feature])
 
     def accept(self, token: str) -> bool:
         """Step over ``token`` if it is the next one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import DecodeError
+from ..names import escaped
 
 
 class WatError(DecodeError):
@@ -26,5 +27,7 @@ class WatError(DecodeError):
         # A window of the line, so that a file of one long line does not fill the screen.
         first = max(0, self.column - 61)
         shown = self.source_line[first : first + 100].replace("\t", " ")
-        caret = " " * (self.column - 1 - first) + "^"
+        # The text is a stranger's, and what it has of control characters is for no terminal.
+        caret = " " * len(escaped(shown[: self.column - 1 - first])) + "^"
+        shown = escaped(shown)
         return f"{self.message} (line {self.line}, column {self.column})\n  {shown}\n  {caret}"

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 
+from ..names import escaped
 from .errors import WatError
 from .literals import STRING, decode_string
 
 _IDENTIFIER = r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]"
 _SPACE = r"(?:[ \t\n\r]++|;;[^\n\r]*+)*+"
 
-#: Space, then a token: group 1 is one that needs no second look, group 2 one that does. Quantifiers are possessive,
-#: so that no text makes the expression go back.
+#: Space, then a token: group 1 is one that needs no second look, group 2 one that does; without either the text ends.
+#: Quantifiers are possessive, so that no text makes the expression go back. It matches at every position of every text,
+#: so what looks for the next match finds it where the last one ended, and steps over nothing.
 _TOKEN = re.compile(
-    rf"""{_SPACE}(?:(\((?![;@])|\)|{_IDENTIFIER}++(?!")|{STRING}(?!{_IDENTIFIER}|"))|(\(;|\(@|(?:{_IDENTIFIER}|{STRING})++|(?s:.)))"""
+    rf"""{_SPACE}(?:(\((?![;@])|\)|{_IDENTIFIER}++(?!")|{STRING}(?!{_IDENTIFIER}|"))|(\(;|\(@|(?:{_IDENTIFIER}|{STRING})++|(?s:.))|\Z)"""
 )
 _COMMENT_EDGE = re.compile(r"\(;|;\)")
 _ANNOTATION_NAME = re.compile(rf"{_IDENTIFIER}++|{STRING}")
@@ -60,6 +62,8 @@ class Tokens:
                     add_start(match.start(1))
                     continue
                 odd, start = match[2], match.start(2)
+                if odd is None:
+                    break
                 if odd == "(;":
                     position = self._end_of_comment(start)
                     break
@@ -107,10 +111,10 @@ class Tokens:
         opened = [start]
         while opened:
             match = _TOKEN.match(self.text, position)
-            if match is None:
+            token = match and (match[1] or match[2])
+            if not match or not token:
                 raise self.error("unclosed annotation", opened[0])
             position = match.end()
-            token = match[1] or match[2]
             at = match.start(1) if match[1] else match.start(2)
             if token in ("(", "(@"):
                 opened.append(at)
@@ -160,11 +164,15 @@ def _escape_at(text: str, position: int) -> str:
 
 
 def text_error(text: str, message: str, offset: int) -> WatError:
-    """The error for what stands at ``offset`` of ``text``."""
-    start = text.rfind("\n", 0, offset) + 1
-    end = text.find("\n", offset)
-    line = text[start : len(text) if end < 0 else end].rstrip("\r")
-    return WatError(message, offset, text.count("\n", 0, offset) + 1, offset - start + 1, line)
+    """The error for what stands at ``offset`` of ``text``. A line ends as the format's line comments do."""
+    start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+    if text[start - 1 : start + 1] == "\r\n":
+        # The error is at the second half of a line's end.
+        start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, start - 1)) + 1
+    ends = [place for place in (text.find("\n", offset), text.find("\r", offset)) if place >= 0]
+    line = text[start : min(ends, default=len(text))]
+    before = text.count("\n", 0, start) + text.count("\r", 0, start) - text.count("\r\n", 0, start)
+    return WatError(escaped(message), offset, before + 1, offset - start + 1, line)
 
 
 def _describe(token: str) -> str:

@@ -138,6 +138,8 @@ class ModuleReader(CodeReader):
                 self.position = self.end_of_form()
         elif word == "import":
             self.name()
+            if self.at_form("item"):
+                raise self.later("compact-imports", "group of imports", self.position + 1)
             self.name()
             self.expect("(")
             space = self._spaces.get(self.tokens[self.position])
@@ -350,6 +352,20 @@ class ModuleReader(CodeReader):
 
     # -- segments
 
+    def _place(self, word: str, space: Space) -> int | None:
+        """The table or memory that a segment names, if it does.
+
+        Version 1.0 of the specification wrote a bare index, which other tools read as well if it is a number. One that
+        is an identifier is the segment's own since 2.0.
+        """
+        if self.tokens[self.position][:1].isdecimal():
+            return self.natural(32)
+        if not self.accept_form(word):
+            return None
+        index = self.index(space)
+        self.expect(")")
+        return index
+
     def _offset(self) -> bytes:
         if self.accept_form("offset"):
             offset = bytes(self.expression())
@@ -362,17 +378,15 @@ class ModuleReader(CodeReader):
         if self.accept("declare"):
             self._add_element(_DECLARATIVE, b"", *self._element_list())
             return
-        if self.accept_form("table"):
-            table = self.index(self.tables)
-            self.expect(")")
-            offset = self._offset()
-        elif self.tokens[self.position] == "(" and not self.at_reference_type():
-            table, offset = 0, self._offset()
-            if self.tokens[self.position] != "func" and not self.at_reference_type():
-                self._add_active_element(table, offset, _FUNCREF, True, self._functions())
-                return
-        else:
+        # Without the word "table", as in version 1.0, the items may be function indices without the word "func".
+        short = not self.at_form("table")
+        place = self._place("table", self.tables)
+        if place is None and (self.tokens[self.position] != "(" or self.at_reference_type()):
             self._add_element(_PASSIVE, b"", *self._element_list())
+            return
+        table, offset = place or 0, self._offset()
+        if short and self.tokens[self.position] != "func" and not self.at_reference_type():
+            self._add_active_element(table, offset, _FUNCREF, True, self._functions())
             return
         self._add_active_element(table, offset, *self._element_list())
 
@@ -426,15 +440,12 @@ class ModuleReader(CodeReader):
 
     def _data(self) -> None:
         self.identifier()
-        memory = 0
-        if self.accept_form("memory"):
-            memory = self.index(self.memories)
-            self.expect(")")
-        elif self.tokens[self.position] != "(":
+        memory = self._place("memory", self.memories)
+        if memory is None and self.tokens[self.position] != "(":
             self.data.append(bytes((_PASSIVE,)) + sized(self.strings()))
             return
         offset = self._offset()
-        self._add_active_data(memory, offset, self.strings())
+        self._add_active_data(memory or 0, offset, self.strings())
 
     def _add_active_data(self, memory: int, offset: bytes, data: bytes) -> None:
         head = bytes((_WITH_INDEX,)) + unsigned(memory) if memory else b"\0"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from ..binary.decoder import check_header
+from ..binary.definitions import COMPACT_IMPORTS
 from ..binary.names import Names
+from ..binary.support import unsupported
 from ..errors import DecodeError
+from ..later import FORMS
 from .code_writer import CodeWriter
 from .quoting import identifiers, quote_bytes, quote_name
 
@@ -34,8 +38,7 @@ class ModuleWriter(CodeWriter):
 
     def write(self) -> str:
         """The module's text."""
-        if self.data[:8] != b"\0asm\1\0\0\0":
-            raise DecodeError("magic header not detected", 0)
+        check_header(self.data)
         sections = self._sections()
         module_name = self._take_names(sections)
         self._output.append(f"(module{module_name}")
@@ -138,7 +141,7 @@ class ModuleWriter(CodeWriter):
         if form == 0x5E:
             return f"(array {self.field_type()})"
         if form != 0x5F:
-            raise self.error(f"malformed type {form:#04x}")
+            raise self.unknown("definition type", form, FORMS)
         names = identifiers(self._field_names.get(index, {}))
         fields = []
         for field in range(self.u32()):
@@ -149,6 +152,8 @@ class ModuleWriter(CodeWriter):
     def _import_section(self) -> None:
         for _ in range(self.u32()):
             module, name, kind = self.name(), self.name(), self.byte()
+            if kind in COMPACT_IMPORTS and not name:
+                raise unsupported("compact-imports", "group of imports", self.position - 1)
             if kind >= len(_KINDS):
                 raise self.error(f"malformed import kind {kind:#04x}")
             word = _KINDS[kind]
@@ -162,7 +167,7 @@ class ModuleWriter(CodeWriter):
             return self._tag_type()
         if word == "table":
             return self.table_type()
-        return self.limits() if word == "memory" else self.global_type()
+        return self.memory_type() if word == "memory" else self.global_type()
 
     def _type_use(self) -> str:
         return f"(type {self.type_index(self.u32())})"
@@ -188,7 +193,7 @@ class ModuleWriter(CodeWriter):
 
     def _memory_section(self) -> None:
         for _ in range(self.u32()):
-            self._line(f"(memory {self._declare('memory')} {self.limits()})")
+            self._line(f"(memory {self._declare('memory')} {self.memory_type()})")
 
     def _tag_section(self) -> None:
         for _ in range(self.u32()):

@@ -8,7 +8,6 @@ import struct
 from .literals import float_bits
 
 _PLAIN_IDENTIFIER = re.compile(r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+")
-_NOT_IN_STRINGS = re.compile(r"[\x00-\x1f\"\\\x7f]")
 _ESCAPES = {"\t": "\\t", "\n": "\\n", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 
 #: How each byte is written in a string of bytes.
@@ -22,8 +21,16 @@ def quote_bytes(data: bytes) -> str:
 
 
 def quote_name(name: str) -> str:
-    """A name as a string; only characters that may not stand in one are escaped."""
-    return '"' + _NOT_IN_STRINGS.sub(lambda match: _ESCAPES.get(match[0]) or f"\\{ord(match[0]):02x}", name) + '"'
+    """A name as a string, in which what does not print is escaped: see :func:`vibewasm.names.escaped`."""
+    if not name.isprintable() or '"' in name or "\\" in name:
+        name = "".join([_ESCAPES.get(character) or _printable(character) for character in name])
+    return f'"{name}"'
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return f"\\{ord(character):02x}" if character < "\x80" else f"\\u{{{ord(character):x}}}"
 
 
 def identifier(name: str) -> str:

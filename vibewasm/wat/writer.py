@@ -13,7 +13,9 @@ def wasm2wat(data: bytes) -> str:
     they need to be, empty sections, an ``else`` without instructions, and a data count that no instruction needs.
 
     Raises:
-        DecodeError: malformed bytes, or an instruction that :mod:`vibewasm.opcodes` does not have.
+        DecodeError: malformed bytes.
+        ValidationError: something of a proposal that is not built and of which the format's writer has no words, such
+            as an instruction that :mod:`vibewasm.opcodes` does not have.
     """
     try:
         return ModuleWriter(bytes(data)).write()

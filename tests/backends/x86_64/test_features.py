@@ -60,6 +60,7 @@ def test_another_value_is_an_error_that_names_the_right_ones() -> None:
 
 
 @pytest.mark.skipif(suite.missing() is not None, reason=str(suite.missing()))
+@pytest.mark.ci
 def test_the_suite_passes_without_extensions() -> None:
     command = [sys.executable, "-m", "tests.spec", "--mode", "eager"]
     ran = subprocess.run(

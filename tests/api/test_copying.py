@@ -1,0 +1,87 @@
+"""Objects that belong to this process are not copied and not pickled; types, settings and errors are."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+import vibewasm as vw
+
+
+def objects() -> dict[str, tuple[Any, str]]:
+    """One of each kind by the name of its class, and what to do instead of copying it."""
+    instance = vw.instantiate(
+        '(module (memory (export "m") 1) (table (export "t") 1 funcref) (global (export "g") i32 (i32.const 1))'
+        '(func (export "f")))'
+    )
+    store, e = instance.store, instance.exports
+    return {
+        "Store": (store, r"make another with Store\(engine\)"),
+        "Engine": (store.engine, r"make another with Engine\(engine\.config\)"),
+        "Module": (instance.module, "keep the bytes that it was made from"),
+        "Instance": (instance, "instantiate its module again"),
+        "Exports": (e, "instantiate the module again"),
+        "Func": (e.f, "share the object itself"),
+        "Memory": (e.m, r"memory\[:\] is a copy of its bytes"),
+        "Table": (e.t, r"list\(table\) is a copy of its elements"),
+        "Global": (e.g, r"make another with Global\(store, type, value\)"),
+        "Linker": (vw.Linker(store.engine), r"make another with Linker\(engine\)"),
+        "Deadline": (store.deadline(1), r"make another with store\.deadline\(seconds\)"),
+    }
+
+
+@pytest.mark.parametrize("name", objects())
+def test_what_belongs_to_a_process_is_neither_copied_nor_pickled(name: str) -> None:
+    item, instead = objects()[name]
+    article = "an" if name[0] in "EI" else "a"
+    message = f"^{article} {name} cannot be copied or pickled, because it belongs to this process: .*{instead}"
+    for attempt in (copy.copy, copy.deepcopy, lambda item: copy.deepcopy([{1: item}])):
+        with pytest.raises(TypeError, match=message):
+            attempt(item)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match=message):
+            pickle.dumps(item, protocol)
+        with pytest.raises(TypeError, match=message):
+            # The one that is written in Python.
+            pickle._dumps(item, protocol)  # type: ignore[attr-defined]  # typeshed does not know it
+
+
+def test_a_copy_of_a_subclass_is_refused_too() -> None:
+    class Named(vw.Store):
+        pass
+
+    with pytest.raises(TypeError, match=r"a Named cannot be copied .* make another with Store\(engine\)"):
+        copy.copy(Named(vw.Engine()))
+
+
+def test_exports_with_the_names_of_the_protocol_are_refused_too() -> None:
+    names = ("__copy__", "__deepcopy__", "__reduce_ex__", "__reduce__", "__getstate__")
+    text = "".join(f'(func (export "{name}") (result i32) (i32.const 1))' for name in names)
+    exports = vw.instantiate(f"(module {text})").exports
+    with pytest.raises(TypeError, match="an Exports cannot be copied"):
+        copy.copy(exports)
+    with pytest.raises(TypeError, match="an Exports cannot be copied"):
+        copy.deepcopy(exports)
+    with pytest.raises(TypeError, match="an Exports cannot be copied"):
+        pickle.dumps(exports)
+    assert exports["__deepcopy__"]() == exports["__copy__"]() == exports.__copy__() == 1
+
+
+def test_types_and_settings_are_copied_and_pickled() -> None:
+    limits = vw.Limits(1, 2)
+    for item in (
+        limits,
+        vw.MemoryType(limits),
+        vw.TableType("funcref", limits),
+        vw.GlobalType("i64", True),
+        vw.FuncType(["i32"], ["f64"]),
+        vw.ValType.externref,
+        vw.ImportType("a", "b", vw.FuncType()),
+        vw.ExportType("a", vw.MemoryType(limits)),
+    ):
+        assert copy.copy(item) == copy.deepcopy(item) == pickle.loads(pickle.dumps(item)) == item
+    config = vw.Config(fuel=True, max_memory=65536)
+    assert repr(copy.copy(config)) == repr(copy.deepcopy(config)) == repr(pickle.loads(pickle.dumps(config)))

@@ -1,0 +1,154 @@
+"""Errors about what was given to the API: each names the parameter, what was expected and what was given.
+
+Loaded only where something is wrong, so the checks themselves stand where the arguments are used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+#: Characters of a value that a message shows.
+_LONGEST = 40
+#: Classes whose values a message shows, besides their names.
+_PLAIN = (bool, int, float, complex, str, bytes)
+
+#: What to do instead of copying, by the name of the class.
+_INSTEAD_OF_A_COPY = {
+    "Deadline": "make another with store.deadline(seconds)",
+    "Engine": "share it between threads and stores, or make another with Engine(engine.config)",
+    "Exports": "instantiate the module again; dict(exports.items()) has the names and the same objects",
+    "Func": "share the object itself, or instantiate its module again for another one",
+    "Global": "make another with Global(store, type, value)",
+    "Instance": "instantiate its module again, in the same store or in another one",
+    "Linker": "make another with Linker(engine), and define the imports in it",
+    "Memory": "memory[:] is a copy of its bytes, which can be written to another Memory",
+    "Module": "share it between threads and stores, or keep the bytes that it was made from and make another",
+    "Store": "make another with Store(engine), and instantiate the modules in it",
+    "Table": "list(table) is a copy of its elements, which can be put in another Table",
+}
+
+
+def shown(value: object) -> str:
+    """The class of a value, and the value itself where it is a plain one; cut where it is long."""
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    name = type(value).__name__
+    if not isinstance(value, _PLAIN):
+        return name
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"{name} of {value.bit_length()} bits"
+    # Cut first: what is given may be a whole file.
+    short = value[: _LONGEST + 1] if isinstance(value, (str, bytes)) else value
+    text = repr(short)
+    return f"{name} {text}" if len(text) <= _LONGEST else f"{name} {text[: _LONGEST - 3]}..."
+
+
+def number(value: int) -> str:
+    """An int as a message shows it: in full, unless it is longer than any that makes sense here."""
+    return str(int(value)) if value.bit_length() <= 128 else f"a number of {value.bit_length()} bits"
+
+
+def wrong(where: str, parameter: str, expected: str, given: object, advice: str = "") -> TypeError:
+    """The error for an argument of the wrong type: ``Store: engine has to be an Engine, not int 3``."""
+    advice = advice or _advice(expected, given)
+    return TypeError(f"{where}: {parameter} has to be {expected}, not {shown(given)}{advice and f' ({advice})'}")
+
+
+def _advice(expected: str, given: object) -> str:
+    """How to get what was expected from what was given instead, where that is a known mix-up."""
+    name = type(given).__name__
+    wanted = expected.split()[-1]
+    if isinstance(given, type):
+        return f"make one: {given.__name__}(...)" if given.__name__ == wanted else ""
+    if wanted == "Engine":
+        if name == "Config":
+            return "Engine(config) makes one"
+        return "its attribute engine is one" if name in ("Store", "Module", "Linker") else ""
+    if wanted == "Store":
+        if name == "Engine":
+            return "Store(engine) makes one"
+        return "its attribute store is one" if name in ("Instance", "Func", "Memory", "Table", "Global") else ""
+    if wanted == "Module":
+        if name == "Instance":
+            return "its attribute module is one"
+        return (
+            "Module(engine, source) makes one"
+            if isinstance(given, (str, bytes)) or hasattr(given, "__fspath__")
+            else ""
+        )
+    if wanted == "FuncType" and isinstance(given, (list, tuple, str)):
+        return "FuncType(['i32'], []) makes one"
+    if wanted == "Limits" and isinstance(given, (int, list, tuple)):
+        return "Limits(minimum, maximum) makes one"
+    if wanted in ("MemoryType", "TableType") and name in ("int", "Limits"):
+        return (
+            "MemoryType(Limits(1)) makes one" if wanted == "MemoryType" else "TableType('funcref', Limits(1)) makes one"
+        )
+    if wanted == "GlobalType" and name in ("str", "ValType"):
+        return "GlobalType('i32', mutable=True) makes one"
+    return ""
+
+
+def whole(where: str, parameter: str, what: str, value: object) -> int:
+    """An int that is given as such or as what counts like one, but is no bool.
+
+    Args:
+        what: the thing that is counted, for the message: "a number of pages".
+
+    Raises:
+        TypeError: it is something else.
+    """
+    from _operator import index
+
+    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{where}: {parameter} has to be {what}, an int, not {shown(value)}")
+    return index(value)  # type: ignore[arg-type]  # looked at above
+
+
+def unknown_keywords(where: str, given: Iterable[str], known: Iterable[str]) -> TypeError:
+    """The error for keywords that there are none of, with the nearest that there are."""
+    from .names import hint
+
+    first, *_ = given
+    known = list(known)
+    advice = hint(first, known) or f"; there are {', '.join(known)}"
+    return TypeError(f"{where} has no parameter {first[:_LONGEST]!r}{advice}")
+
+
+def misfit(error: TypeError, function: Callable[..., object], count: int, label: str) -> TypeError:
+    """What an error becomes that the call of a Python function with ``count`` arguments raised, without coming to the
+    function's first line: one that names the import, if it is because the function does not take so many arguments.
+    """
+    import inspect
+
+    try:
+        signature = inspect.signature(function)
+    except Exception:
+        # Some functions of C do not say what they take, and an object's class may do anything when it is asked.
+        error.add_note(f"in the call of the Python function for {label}")
+        return error
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        arguments = f"{count} argument{'' if count == 1 else 's'}"
+        better = TypeError(f"{label}: the Python function for it cannot be called with {arguments}: {error}")
+        better.__cause__ = error
+        return better
+    return error
+
+
+def uncopyable(item: object) -> TypeError:
+    """The error for copying or pickling what belongs to this process, since it stands for memory of it."""
+    for cls in type(item).__mro__:
+        instead = _INSTEAD_OF_A_COPY.get(cls.__name__)
+        if instead is not None:
+            break
+    else:
+        instead = "make another one"
+    name = type(item).__name__
+    article = "an" if name[0] in "AEIOU" else "a"
+    return TypeError(f"{article} {name} cannot be copied or pickled, because it belongs to this process: {instead}")
