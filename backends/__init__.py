@@ -17,7 +17,7 @@ class OutOfReach(Exception):
 
 
 class Backend:
-    """The modules of one processor, each loaded when it is first asked for; :mod:`.contract` says what they offer.
+    """The parts of one processor, each loaded when it is first asked for; :mod:`.contract` says what they offer.
 
     Attributes:
         name: one of :data:`TARGETS`.
@@ -39,10 +39,13 @@ class Backend:
     def __getattr__(self, name: str) -> object:
         if name not in Backend.__annotations__:
             raise AttributeError(name)
-        module = __import__(f"{__name__}.{self.name}.{name}", fromlist=("*",))
+        part = __import__(f"{__name__}.{self.name}.{name}", fromlist=("*",))
+        if name == "target":
+            # An object, as it has a state, and shares most of its code with that of other processors.
+            part = part.TARGET
         # Kept, so that this is not called for it again.
-        setattr(self, name, module)
-        return module
+        setattr(self, name, part)
+        return part
 
 
 _backends: dict[str, Backend] = {}

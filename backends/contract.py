@@ -1,34 +1,32 @@
-"""What every backend offers: the types of its modules, which mypy checks at the end of this file.
+"""What every backend offers: the types of its parts, and what each function takes, gives, may change and raises.
 
-Nothing imports this at run time. What each function does is said where it is defined; the x86-64 backend is the one to
-read first.
+This is what the compiler and the runtime count on. Nothing imports this at run time, and it names no backend;
+``tests/backends/test_contract.py`` lets mypy check each one against it, and that a backend offers these names and no
+others.
+
+Words:
+
+* *Code* is position-independent machine code. A *piece* of it may have a gap at its end, which is filled in later.
+* An *operand* is an operand stack entry, see :mod:`.operand`. A *sink* is the pinned local that takes the result, or
+  ``None``; a comparison's may be ``WANT_FLAGS``.
+* *free* is the mask of free temporaries, see :data:`.operand.FIRST_FLOAT_BIT`. Code may change the temporaries that are
+  free before it, those of the operands that it takes, and scratches that belong to no one; besides these, where nothing
+  else is said, the flags. It leaves pinned registers but the sink, the frame but its target, and the context as they
+  are.
+* A *frame offset* counts bytes from the frame pointer, a *context offset* from the start of the instance context.
+* A *reach* says how far jumps have to reach; a greater one is further, and takes longer code.
+
+Except for what is named, these functions raise nothing: an ``AssertionError`` or a ``ValueError`` of an encoder is a
+mistake of the engine's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from .operand import Operand
-
-#: Code, the result's entry, the temporaries free afterwards, and whether they are few.
-Choice = tuple[bytes, Operand, int, bool]
-#: The same with a gap in the code for a displacement or an immediate.
-SplitChoice = tuple[bytes, bytes, Operand, int, bool]
-#: Where parameters arrive: a register or a negative number, and the byte offset in the argument area.
-Places = tuple[tuple[int, int], ...]
-
-
-class SignalContext(Protocol):
-    """Where a handler finds what was interrupted: offsets in ``ucontext_t`` and ``siginfo_t``; signal numbers."""
-
-    registers: tuple[int, ...]
-    pc: int
-    code: int
-    address: int
-    sigint: int
-    sigill: int
-    sigfpe: int
+from .types import Choice, Places, Rule, SignalContext, SplitChoice
 
 
 class Frames(Protocol):
@@ -36,239 +34,464 @@ class Frames(Protocol):
 
     #: Frame offset of the argument area, where parameters that arrive there may stay; 0 if they may not.
     ARGUMENT_AREA: int
-    #: From a cell of the frame to the next one, in bytes.
+    #: Frame offset of the cell with the instance context.
+    CONTEXT_SLOT: int
+    #: From a cell of the frame to the next one, in bytes: negative where frames grow downwards.
     STEP: int
     #: A frame up to this size needs no look at the stack limit for its size alone.
     SMALL_FRAME: int
 
-    def locals_base(self, pinned_ints: int, pinned_floats: int) -> int: ...
+    def locals_base(self, pinned_ints: int, pinned_floats: int) -> int:
+        """How many bytes of the frame come before the unpinned locals, if the first so many registers are pinned."""
 
-    def cell(self, before: int) -> int: ...
+    def cell(self, before: int) -> int:
+        """Frame offset of the cell that ``before`` bytes of the frame come before."""
 
-    def parameter_places(self, types: tuple[int, ...]) -> tuple[Places, int]: ...
+    def parameter_places(self, types: tuple[int, ...]) -> tuple[Places, int]:
+        """Where parameters of these types arrive, and the size of the argument area."""
 
-    def receive_parameters(self, types: tuple[int, ...], homes: tuple[Operand, ...], size: int) -> bytes: ...
+    def receive_parameters(self, types: tuple[int, ...], homes: tuple[Operand, ...], size: int) -> bytes:
+        """Code that moves parameters from where they arrive to their homes, which are the first locals.
 
-    def zero_slots(self, first: int, count: int) -> bytes: ...
+        Args:
+            size: bytes of the frame; it counts only where there is an argument area.
 
-    def zero_pinned(self, homes: tuple[Operand, ...]) -> bytes: ...
+        May change all temporaries.
+        """
 
-    def prologue(self, size: int, ints: int, floats: int, check_limit: bool, reach: int) -> tuple[bytes, int, int]: ...
+    def zero_slots(self, first: int, count: int) -> bytes:
+        """Code that zeroes ``count`` cells of the frame, the first of them at frame offset ``first``.
 
-    def epilogue(self, size: int, ints: int, floats: int, area: int) -> bytes: ...
+        May change all temporaries.
+        """
 
-    def copy_slots(self, count: int, source: int, target: int) -> bytes: ...
+    def zero_pinned(self, homes: tuple[Operand, ...]) -> bytes:
+        """Code that zeroes pinned locals."""
+
+    def prologue(self, size: int, ints: int, floats: int, check_limit: bool, reach: int) -> tuple[bytes, int, int]:
+        """Code that makes a frame of ``size`` bytes and saves the caller's values of the first pinned registers.
+
+        Returns:
+            the code, where its check of the stack limit begins, and the end of that check's jump to the stack-overflow
+            trap, which is to be filled in; both 0 if there is no check.
+
+        Leaves the registers that parameters arrive in as they are.
+        """
+
+    def epilogue(self, size: int, ints: int, floats: int, area: int) -> bytes:
+        """Code that loads the caller's values of the first pinned registers, gives the frame back and returns, freeing
+        the argument area of ``area`` bytes. Leaves the registers that results return in as they are.
+        """
+
+    def copy_slots(self, count: int, source: int, target: int) -> bytes:
+        """Code that copies ``count`` cells whose first is at frame offset ``source`` to where the first is at
+        ``target``, which is the source itself or a cell before it: they may overlap.
+
+        May change all temporaries: every operand is in a slot.
+        """
 
 
 class Control(Protocol):
-    """Jumps, tests, and traps."""
+    """Conditions, the tests that ready them and the jumps that take them, and traps.
 
-    #: Loops and the code behind a prologue begin at multiples of this many bytes.
+    A *condition* is a number that only the backend understands, the value of a FLAGS entry.
+    """
+
+    #: Bytes at the end of a piece that :attr:`patch` reads and fills in.
+    FIXUP_SIZE: int
+    #: A function begins at a multiple of this many bytes, a power of two.
+    FUNCTION_ALIGNMENT: int
+    #: Loops and the code after a prologue begin at multiples of this many bytes, a power of two.
     LOOP_ALIGNMENT: int
-    #: The last number of a reach: a function is compiled for 0, or for what :meth:`reach` gives, up to this.
+    #: Jump tables begin at multiples of this many bytes, a power of two.
+    JUMP_TABLE_ALIGNMENT: int
+    #: The last reach: a function is compiled for what :meth:`reach` gives, and for greater ones up to this.
     LONGEST_REACH: int
+    #: A byte for the space between functions, which nothing reaches: as an instruction it traps.
+    FILLER: bytes
 
-    def reach(self, size: int) -> int: ...
+    def invert(self, condition: int) -> int:
+        """The condition that holds exactly when ``condition`` does not."""
 
-    def trap(self, number: int) -> bytes: ...
+    def test(self, condition: Operand) -> tuple[bytes, int]:
+        """Code that readies an i32 operand to be a condition, and the condition under which it is not 0.
 
-    def pad(self, count: int) -> bytes: ...
+        No temporary may be free here; the code may change the flags, and nothing between it and the jump may.
+        """
 
-    def jump_table_entries(self, table: int, targets: list[int]) -> bytes: ...
+    def reach(self, size: int) -> int:
+        """How far the jumps of a function with ``size`` bytes of body have to reach, as a first guess."""
 
-    def test(self, condition: Operand) -> tuple[bytes, int]: ...
+    def jump(self) -> bytes:
+        """A jump as a piece whose end is filled in later."""
 
-    def jump(self) -> bytes: ...
+    def jump_if(self, condition: int, reach: int) -> tuple[bytes, ...]:
+        """A conditional jump as pieces, each of whose ends is filled in later. Leaves the flags as they are, but for
+        conditions that are no flags.
+        """
 
-    def jump_if(self, condition: int, reach: int) -> tuple[bytes, ...]: ...
+    def jump_back(self, distance: int) -> bytes:
+        """A jump to ``distance`` bytes before its own start.
 
-    def jump_back(self, distance: int) -> bytes: ...
+        Raises:
+            OutOfReach: no jump reaches so far.
+        """
 
-    def jump_back_if(self, condition: int, distance: int) -> bytes: ...
+    def jump_back_if(self, condition: int, distance: int) -> bytes:
+        """A conditional jump to ``distance`` bytes before its own start.
+
+        Raises:
+            OutOfReach: no jump reaches so far.
+        """
 
     # Not a method: a backend may hand out a function of the standard library.
     @property
-    def patch(self) -> Callable[[bytearray, int, int], None]: ...
+    def patch(self) -> Callable[[bytearray, int, int], None]:
+        """``patch(code, at, distance)`` lets the jump whose last :attr:`FIXUP_SIZE` bytes are at ``at`` lead
+        ``distance`` bytes beyond its end. It may be another function from one call of it to the next.
 
-    def table_index(self, index: Operand) -> tuple[bytes, int, int]: ...
+        Raises:
+            OutOfReach: it is too far for this kind of jump: the function is to be compiled for a greater reach.
+        """
 
-    def jump_table(self, index: int, count: int, scratch: int, reach: int) -> tuple[bytes, bytes, bytes]: ...
+    def table_index(self, index: Operand) -> tuple[bytes, int, int]:
+        """Code that puts the index of a jump table where it may be overwritten, its register then, and a scratch
+        register for :meth:`jump_table`. Every other operand is in a slot.
+        """
 
-    def poll(self, reach: int) -> tuple[bytes, bytes]: ...
+    def jump_table(self, index: int, count: int, scratch: int, reach: int) -> tuple[bytes, bytes, bytes]:
+        """A jump through a table of ``count`` entries by the register ``index``; both registers may change.
 
-    def use_fuel(self, scratch: int, reach: int) -> tuple[bytes, bytes]: ...
+        Returns:
+            three pieces: the end of the first leads to the default target, that of the second to the table, and the
+            third jumps.
+        """
 
-    def set_fuel(self, code: bytearray, site: int, amount: int) -> None: ...
+    def jump_table_entries(self, table: int, targets: list[int]) -> bytes:
+        """The entries of the jump table at the position ``table`` that leads to these positions."""
 
-    def check_zero_extended(self, reg: int, scratch: int) -> bytes: ...
+    def pad(self, count: int) -> bytes:
+        """``count`` bytes of code that does nothing; ``count`` is what brings an instruction's end to an alignment."""
+
+    def trap(self, number: int) -> bytes:
+        """An instruction that raises the trap ``number`` (see :mod:`.abi`) and carries it, so that the signal handler
+        and the disassembler can tell.
+        """
+
+    def poll(self, reach: int) -> tuple[bytes, bytes]:
+        """A test of the interrupt word: a piece whose end leads to the cold part, and the cold part but for its jump
+        back. The first may change all temporaries, as every operand is in a slot, and the second nothing else.
+        """
+
+    def use_fuel(self, scratch: int, reach: int) -> tuple[bytes, bytes]:
+        """Code that takes fuel: it ends with the amount, which :meth:`set_fuel` fills in later, and a piece whose end
+        leads to where fuel is short. ``scratch`` is an integer temporary that it may change.
+        """
+
+    def set_fuel(self, code: bytearray, site: int, amount: int) -> None:
+        """Fill in the amount of fuel (below 2**31) that the code ending at ``site`` takes."""
+
+    def check_zero_extended(self, reg: int, scratch: int) -> bytes:
+        """Code that traps unless the upper half of an integer register is zero; for checked mode. It may change the
+        integer temporary ``scratch``, and not the flags where these hold an operand.
+        """
 
 
 class Calls(Protocol):
-    """Arguments and results where the callee expects them, and the calls themselves."""
+    """Arguments and results where the callee expects them, and the calls themselves.
 
-    #: Bits of the registers that the first integer and the first float of several results return in.
+    A call changes all temporaries; wasm functions preserve the pinned registers.
+    """
+
+    #: Mask of the registers that the first integer and the first float of several results return in.
     RESULT_BITS: int
-    #: Where an index travels besides arguments: its type, its register, and the register's bit.
+    #: Where an index travels besides arguments: its type, its register, and that register's bit, or 0 where it is no
+    #: temporary.
     INDEX_PLAN: tuple[int, int, int]
 
     def arguments(
         self, operands: tuple[Operand, ...], free: int, types: tuple[int, ...], index: Operand | None = None
-    ) -> bytes: ...
+    ) -> bytes:
+        """Code that puts arguments where a callee of these parameter types expects them, as if all at once, and
+        ``index``, if given, where :attr:`INDEX_PLAN` says.
+        """
 
-    def arguments_from_slots(self, types: tuple[int, ...], first_slot: int) -> bytes: ...
+    def arguments_from_slots(self, types: tuple[int, ...], first_slot: int) -> bytes:
+        """Code that passes many arguments, which are in consecutive slots, the first at frame offset ``first_slot``:
+        its size does not grow with long runs of them. May change all temporaries.
+        """
 
-    def argument_plan(self, types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, int], ...]]: ...
+    def argument_plan(self, types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
+        """How to pass arguments one by one: code that comes first, and ``(type, place, bit)`` of each, the last one
+        first. A place is a register, with its bit, or a negative number that :meth:`argument` understands, and 0.
+        """
 
-    def argument(self, operand: Operand, reg: int) -> bytes | None: ...
+    def argument(self, operand: Operand, reg: int) -> bytes | None:
+        """Code that passes one argument in a place of :meth:`argument_plan`, and changes no other register that may
+        hold an operand; ``None`` if that takes a scratch: then :meth:`arguments` has to pass them all.
+        """
 
-    def call_slot(self, offset: int) -> bytes: ...
+    def call_slot(self, offset: int) -> bytes:
+        """Call a function of this instance through its call slot at a context offset."""
 
-    def call_self(self) -> bytes: ...
+    def call_self(self) -> bytes:
+        """Call the function that is being compiled, as a piece whose end is filled in later."""
 
-    def call_record(self, offset: int) -> bytes: ...
+    def call_record(self, offset: int) -> bytes:
+        """Call a function, maybe of another instance, through the pointer to its record at a context offset."""
 
-    def call_table(self, table: int, type_id: int, reach: int) -> tuple[bytes, bytes, bytes]: ...
+    def call_table(self, table: int, type_id: int, reach: int) -> tuple[bytes, bytes, bytes]:
+        """Call the table element whose index is where :attr:`INDEX_PLAN` says.
 
-    def call_builtin(self, number: int) -> bytes: ...
+        Args:
+            table: context offset of the pointer to the table's descriptor.
+            type_id: context offset of the canonical type.
 
-    def call_bulk(self, fill: bool, destination: int, source: int) -> bytes: ...
+        Returns:
+            three pieces: the end of the first leads to the trap "undefined element", that of the second to "type
+            mismatch", and the third calls. A null element faults when its type is read.
+        """
 
-    def bulk_arguments(self, operands: tuple[Operand, Operand, Operand]) -> bytes: ...
+    def call_builtin(self, number: int) -> bytes:
+        """Call one of the store's builtins, which act on this very instance."""
 
-    def fetch_results(self, types: tuple[int, ...], first_slot: int) -> bytes: ...
+    def call_bulk(self, fill: bool, destination: int, source: int) -> bytes:
+        """Call the store's stub for memory.fill or memory.copy with operands where :meth:`bulk_arguments` puts them.
 
-    def return_results(self, types: tuple[int, ...], first_slot: int) -> bytes: ...
+        Args:
+            destination, source: context offsets of the pointers to the memories' descriptors.
+        """
+
+    def bulk_arguments(self, operands: tuple[Operand, Operand, Operand]) -> bytes:
+        """Code that puts the operands of memory.copy or memory.fill where their stubs expect them."""
+
+    def fetch_results(self, types: tuple[int, ...], first_slot: int) -> bytes:
+        """Code that stores all results of a call into consecutive slots, the first at frame offset ``first_slot``."""
+
+    def return_results(self, types: tuple[int, ...], first_slot: int) -> bytes:
+        """The reverse: code that puts results from slots to where a caller expects several."""
 
 
 class Stubs(Protocol):
-    """Code between Python and wasm functions."""
+    """Code between Python and wasm functions.
+
+    Signatures are strings of letters, see :mod:`.convention`. Where a backtrace looks, frames of stubs are like frames
+    of wasm functions.
+    """
 
     #: Bytes from one lazy entry to the next.
     LAZY_ENTRY_SIZE: int
 
-    def enter(self, signature: str) -> bytes: ...
+    def enter(self, signature: str) -> bytes:
+        """From the host to a wasm function, by the C ABI: ``u64 f(record *, size_t argc, cell *argv)``.
 
-    def leave(self, signature: str) -> bytes: ...
+        It reads the parameters from ``argv`` and writes the results to it, from its first cell on. It returns 0, or by
+        way of :meth:`unwind` the number of a trap or HOST_FAILURE, and then ``argv`` is unchanged.
+        """
 
-    def unwind(self) -> bytes: ...
+    def leave(self, signature: str) -> bytes:
+        """From a wasm function to the host: the code of a host function's record, called as wasm functions are.
 
-    def poll(self) -> bytes: ...
+        It calls the record's callback by the C ABI as ``f(caller's context, argc, argv)``.
+        """
 
-    def lazy_table(self, first: int, count: int) -> bytes: ...
+    def unwind(self) -> bytes:
+        """Give up the running activation: return the store's trap number from its ``enter``, and note the frames that
+        are left. The trap record is filled in but for these.
+        """
 
-    def lazy_common(self) -> bytes: ...
+    def poll(self) -> bytes:
+        """Call the poll callback as ``f(context, interrupt word, 0)``. Preserves all registers but the flags."""
 
-    def memory_copy(self) -> bytes: ...
+    def lazy_table(self, first: int, count: int) -> bytes:
+        """Entries for the defined functions ``first`` to ``first + count - 1`` of any instance, which have the number
+        of their function compiled.
 
-    def memory_fill(self) -> bytes: ...
+        Raises:
+            ValueError: more entries than one table can have, or none.
+        """
 
-    def fault_handler(self, table: int, previous: int, context: SignalContext) -> bytes: ...
+    def lazy_common(self) -> bytes:
+        """What lazy entries share: have a function compiled, and call it with the same parameters."""
+
+    def memory_copy(self) -> bytes:
+        """The stub of ``memory.copy``. It traps before it writes anything, or not at all."""
+
+    def memory_fill(self) -> bytes:
+        """The stub of ``memory.fill``. It traps before it writes anything, or not at all."""
+
+    def fault_handler(self, table: int, previous: int, context: SignalContext) -> bytes:
+        """The handler of the signals that traps and interruptions arrive as.
+
+        Args:
+            table, previous: addresses of the fault table, and of what handled signals before; see :mod:`.abi`.
+            context: where the operating system keeps what was interrupted.
+        """
 
 
 class BuiltinStubs(Protocol):
     """Entries of builtins."""
 
-    def builtin_call(self, number: int) -> bytes: ...
+    def builtin_call(self, number: int) -> bytes:
+        """Jump to a builtin of the store that the caller's context belongs to, as a call through its record does."""
 
 
 class Target(Protocol):
-    """Which machine code is chosen for an instruction."""
+    """Which machine code is chosen for an instruction, by its name as the specification has it.
+
+    What starts with ``lower`` is a pure function, whose result the compiler keeps with :meth:`remember`: code with a
+    *gap* is given as the parts before and after it, and for stores and writes the last item is what is free then.
+    """
 
     #: Number of the registers, one of each class, that a single result returns in.
     RESULT_REGISTER: int
-    #: Masks of temporaries.
+    #: Mask of all temporaries.
     ALL_FREE: int
+    #: Mask of the integer temporaries.
     INT_TEMPORARIES: int
-    #: Registers that hold locals, in the order in which they are given out.
+    #: Mask of the float temporaries.
+    FLOAT_TEMPORARIES: int
+    #: Registers that hold integer and reference locals, in the order in which they are given out.
     PINNED_INTS: tuple[int, ...]
+    #: Registers that hold float locals, in the order in which they are given out.
     PINNED_FLOATS: tuple[int, ...]
-    #: What was chosen before: the compiler's loop looks here itself.
+    #: What was chosen before; the compiler's loop looks here itself. The object stays the same.
     MEMO: dict[tuple[object, ...], Any]
-    #: The compiler's own notes, which differ from one backend to the other: what an instruction becomes by a constant,
-    #: and the moves of arguments by type and register.
+    #: A note of the compiler's: what an instruction becomes by a constant.
     WITH_CONSTANT: dict[tuple[int, Operand], tuple[int, Operand, Operand | None, tuple[bytes, ...]]]
+    #: A note of the compiler's: what :meth:`stored` said.
     STORED: dict[tuple[int, Operand], tuple[Operand, bytes]]
-    DISPLACEMENTS: dict[int, tuple[int, bytes]]
-    #: Displacements of offsets below 128; an offset from the second number on has none.
-    SHORT_DISPLACEMENTS: tuple[tuple[int, bytes], ...]
-    FAR_OFFSET: int
+    #: A note of the compiler's: moves of arguments, by type and place.
     MOVES: dict[tuple[int, int], Any]
+    #: What :meth:`displacement` said.
+    DISPLACEMENTS: dict[int, tuple[int, bytes]]
+    #: What :meth:`fetch` said.
     FETCHES: dict[tuple[Operand, int], tuple[bytes, Operand, int]]
-    #: Instructions that the backend may have a rule for together with the next one.
+    #: Which of the bytes that :meth:`immediate` gives belong into an instruction, by the number of its first operand's
+    #: register; the last item (at -1) is for an operand that is in none.
+    IMMEDIATE_GROUPS: tuple[int, ...]
+    #: Forms and bytes of the displacements of offsets below 128, as :meth:`displacement` gives them.
+    SHORT_DISPLACEMENTS: tuple[tuple[int, bytes], ...]
+    #: An offset of an access from this one on has no displacement: its address is computed.
+    FAR_OFFSET: int
+    #: Instructions that :meth:`fusion` may have a rule for together with the next one.
     FUSED: frozenset[str]
 
-    def load_all(self) -> None: ...
+    def load_all(self) -> None:
+        """Load what is else loaded when an instruction first needs it, and ask the processor what it has.
 
-    def is_tight(self, free: int) -> bool: ...
+        Raises:
+            OSError: the processor cannot be asked, as executable memory is forbidden.
+        """
 
-    def rule(self, name: str) -> Callable[..., Operand]: ...
+    def is_tight(self, free: int) -> bool:
+        """Whether so many temporaries are in use that a rule might not find enough."""
 
-    def claims(self, name: str) -> int: ...
+    def rule(self, name: str) -> Rule:
+        """The rule of a simple instruction, whose operands and result are all that it has, for :meth:`lower`.
 
-    def remember(self, key: tuple[object, ...], value: tuple[object, ...]) -> None: ...
+        Raises:
+            KeyError: there is none.
+        """
 
-    def fusion(self, first: str, second: str, by_constant: bool) -> Callable[..., Operand] | None: ...
+    def claims(self, name: str) -> int:
+        """Mask of the registers that the simple instruction needs for itself. The compiler frees them of all but its
+        operands before the choice.
+        """
 
-    def immediate(self, name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes, ...]]: ...
+    def remember(self, key: tuple[object, ...], value: tuple[object, ...]) -> None:
+        """Keep a choice in :attr:`MEMO`, which starts anew when it is large."""
 
-    def stored(self, name: str, constant: Operand) -> tuple[Operand, bytes]: ...
+    def fusion(self, first: str, second: str, by_constant: bool) -> Rule | None:
+        """The rule for two instructions at once, ``None`` if there is none; ``by_constant`` says whether the second
+        operand of the first one is a constant.
+        """
 
-    def displacement(self, offset: int) -> tuple[int, bytes]: ...
+    def immediate(self, name: str, constant: Operand) -> tuple[Operand | None, tuple[bytes, ...]]:
+        """A constant as the second operand of the instruction ``name``. It saves a choice for every constant.
 
-    def lower(
-        self, rule: Callable[..., Operand], operands: tuple[Operand, ...], free: int, sink: Operand | None
-    ) -> Choice: ...
+        Returns:
+            the stand-in that a memoised choice is made for, and the bytes that go into its gap, see
+            :attr:`IMMEDIATE_GROUPS`. ``None`` and nothing if the constant needs a choice of its own.
+        """
+
+    def stored(self, name: str, constant: Operand) -> tuple[Operand, bytes]:
+        """A constant that ``name`` stores: the stand-in that a memoised choice is made for, or the constant itself, and
+        the bytes that go after the displacement.
+        """
+
+    def displacement(self, offset: int) -> tuple[int, bytes]:
+        """The form of an offset of an access, which the choice depends on, and the bytes that go into its gap; kept in
+        :attr:`DISPLACEMENTS`.
+        """
+
+    def lower(self, rule: Rule, operands: tuple[Operand, ...], free: int, sink: Operand | None) -> Choice:
+        """Choose code for an instruction with a result by its rule.
+
+        Returns:
+            the code, the result's entry, the temporaries free afterwards, and whether they are few.
+        """
 
     def lower_immediate(
-        self, rule: Callable[..., Operand], a: Operand, stand_in: Operand, free: int, sink: Operand | None
-    ) -> SplitChoice: ...
+        self, rule: Rule, a: Operand, stand_in: Operand, free: int, sink: Operand | None
+    ) -> SplitChoice:
+        """Choose code, with a gap, for an instruction whose second operand stands for constants."""
 
-    def lower_select(self, operands: tuple[Operand, Operand, Operand], free: int, sink: Operand | None) -> Choice: ...
+    def lower_select(self, operands: tuple[Operand, Operand, Operand], free: int, sink: Operand | None) -> Choice:
+        """Choose code for ``select``; the operands are the two values and the condition."""
 
-    def lower_load(self, name: str, a: Operand, form: int, free: int, sink: Operand | None) -> SplitChoice: ...
+    def lower_load(self, name: str, a: Operand, form: int, free: int, sink: Operand | None) -> SplitChoice:
+        """Choose code, with a gap, for a load from memory 0 at ``a`` and an offset of the given form."""
 
-    def lower_store(self, name: str, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]: ...
+    def lower_store(self, name: str, a: Operand, b: Operand, form: int, free: int) -> tuple[bytes, bytes, int]:
+        """Choose code, with a gap, for a store of ``b``, which may be a stand-in, at ``a`` and an offset of the given
+        form.
+        """
 
     def lower_far_load(
         self, name: str, a: Operand, offset: int, size: int, checked: bool, free: int, sink: Operand | None
-    ) -> Choice: ...
+    ) -> Choice:
+        """Choose code for a load of ``size`` bytes that needs its address computed: a large offset (below 2**32), or
+        an explicit check of bounds.
+        """
 
     def lower_far_store(
         self, name: str, a: Operand, b: Operand, offset: int, size: int, checked: bool, free: int
-    ) -> tuple[bytes, int]: ...
+    ) -> tuple[bytes, int]:
+        """Choose code for a store that needs its address computed."""
 
-    def lower_read(self, kind: str, free: int, sink: Operand | None, *arguments: object) -> Choice: ...
+    def lower_read(self, kind: str, free: int, sink: Operand | None, *arguments: object) -> Choice:
+        """Choose code that reads the context.
 
-    def lower_write(self, kind: str, free: int, *arguments: object) -> tuple[bytes, int]: ...
+        Args:
+            kind: with its arguments ``global_get`` (type, context offset, whether a pointer is there),
+                ``memory_size`` (context offset of the descriptor), ``context_cell`` (type, context offset),
+                ``table_size`` (context offset of the descriptor) or ``table_get`` (type, the same, index operand).
+        """
 
-    def move_to_local(self, operand: Operand, local: Operand, free: int) -> bytes: ...
+    def lower_write(self, kind: str, free: int, *arguments: object) -> tuple[bytes, int]:
+        """Choose code that writes through the context.
 
-    def move_to_slot(self, operand: Operand, offset: int, free: int) -> bytes: ...
+        Args:
+            kind: with its arguments ``global_set`` (operand, context offset, whether a pointer is there) or
+                ``table_set`` (context offset of the descriptor, index operand, operand).
+        """
 
-    def move_to_register(self, operand: Operand, reg: int, free: int) -> bytes: ...
+    def move_to_local(self, operand: Operand, local: Operand, free: int) -> bytes:
+        """Code that assigns an operand to a local. Leaves the flags as they are."""
 
-    def fetch(self, operand: Operand, free: int) -> tuple[bytes, Operand, int]: ...
+    def move_to_slot(self, operand: Operand, offset: int, free: int) -> bytes:
+        """Code that stores an operand into the slot at a frame offset. Leaves the flags as they are."""
 
-    def copy_to_temporary(self, operand: Operand, free: int) -> tuple[bytes, Operand, int]: ...
+    def move_to_register(self, operand: Operand, reg: int, free: int) -> bytes:
+        """Code that puts an operand into a register of its class. Leaves the flags as they are."""
 
+    def fetch(self, operand: Operand, free: int) -> tuple[bytes, Operand, int]:
+        """Move an operand that is in no register into a temporary, unless that would leave too few: code, the entry,
+        and what is free then; kept in :attr:`FETCHES`. Leaves the flags as they are.
+        """
 
-if TYPE_CHECKING:
-    from .aarch64 import builtin_stubs as a64_builtin_stubs
-    from .aarch64 import calls as a64_calls
-    from .aarch64 import control as a64_control
-    from .aarch64 import frames as a64_frames
-    from .aarch64 import stubs as a64_stubs
-    from .aarch64 import target as a64_target
-    from .x86_64 import builtin_stubs as x64_builtin_stubs
-    from .x86_64 import calls as x64_calls
-    from .x86_64 import control as x64_control
-    from .x86_64 import frames as x64_frames
-    from .x86_64 import stubs as x64_stubs
-    from .x86_64 import target as x64_target
-
-    _frames: list[Frames] = [x64_frames, a64_frames]
-    _control: list[Control] = [x64_control, a64_control]
-    _calls: list[Calls] = [x64_calls, a64_calls]
-    _stubs: list[Stubs] = [x64_stubs, a64_stubs]
-    _builtin_stubs: list[BuiltinStubs] = [x64_builtin_stubs, a64_builtin_stubs]
-    _target: list[Target] = [x64_target, a64_target]
+    def copy_to_temporary(self, operand: Operand, free: int) -> tuple[bytes, Operand, int]:
+        """Copy an operand into a free temporary, which there has to be: code, the entry, and what is free then.
+        Leaves the flags as they are.
+        """

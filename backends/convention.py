@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+#: A frame up to this size is checked after it is made: the stack's reserve below the limit has room for it.
+SMALL_FRAME = 0x8000
+#: Cells that are moved one by one; more are moved in a loop.
+FEW_CELLS = 8
+
+
 def parameter_places(
     types: tuple[int, ...], int_registers: tuple[int, ...], float_registers: tuple[int, ...]
 ) -> tuple[tuple[tuple[int, int], ...], int]:

@@ -26,6 +26,11 @@ I32, I64, F32, F64, V128, REFERENCE = range(6)
 NO_TYPE = -2
 
 
+#: In a mask of registers, such as that of the free temporaries, an integer register has the bit of its number, and a
+#: vector register the one that is so many above that.
+FIRST_FLOAT_BIT = 16
+
+
 class Operand:
     """One operand stack entry.
 
@@ -35,7 +40,7 @@ class Operand:
         reg: hardware number of the register that holds the value, or -1.
         offset: bytes from the frame pointer where ``reg`` is -1 and the kind is LOCAL or SLOT.
         value: the bits of a CONSTANT (unsigned), or the condition of FLAGS.
-        bit: the register's bit in a mask of free temporaries (floats from bit 16 up) for REGISTER, else 0.
+        bit: the register's bit in a mask of free temporaries (see :data:`FIRST_FLOAT_BIT`) for REGISTER, else 0.
     """
 
     __slots__ = ("bit", "kind", "offset", "reg", "type", "value")
@@ -68,11 +73,16 @@ def is_float(type_: int) -> bool:
     return F32 <= type_ <= V128
 
 
+def lowest_register(mask: int) -> int:
+    """The number of the first integer register in a mask of them, which must not be empty."""
+    return (mask & -mask).bit_length() - 1
+
+
 def register(type_: int, reg: int) -> Operand:
     """The entry of a value in the temporary register ``reg``."""
     found = _registers.get(type_)
     if found is None:
-        shift = 16 if is_float(type_) else 0
+        shift = FIRST_FLOAT_BIT if is_float(type_) else 0
         entries = tuple([Operand(REGISTER, type_, number, bit=1 << number + shift) for number in range(32)])
         found = _registers.setdefault(type_, entries)
     return found[reg]

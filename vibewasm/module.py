@@ -299,12 +299,13 @@ class Module:
 
     def _compile_each(self) -> None:
         compile = self.compiler.compile
+        control = backend(self.engine.target).control
         blob = bytearray()
         offsets = []
         for defined in range(len(self._addresses)):
             offsets.append(len(blob))
             blob += compile(defined)
-            blob += b"\xcc" * (-len(blob) & 15)
+            blob += control.FILLER * (-len(blob) & control.FUNCTION_ALIGNMENT - 1)
         if blob and self.engine.target == HOST:
             base = self._publish(blob)
             self._addresses[:] = [base + offset for offset in offsets]

@@ -11,8 +11,8 @@ where the latter are loaded when one is first asked for.
 
 from __future__ import annotations
 
+from ..assembly import late_names
 from .asm_mov import *  # noqa: F403 - its __all__ names every encoder there
-from .asm_simd import *  # noqa: F403 - its __all__ names every encoder there
 from .encoding import (
     arithmetic_immediate,
     bad_register,
@@ -47,19 +47,8 @@ CC_EQ, CC_NE, CC_HS, CC_LO, CC_MI, CC_PL, CC_VS, CC_VC, CC_HI, CC_LS, CC_GE, CC_
 FPCR, CTR_EL0 = 0x5A20, 0x5801
 
 
-def __getattr__(name: str) -> object:
-    """Load the encoders of floating-point and vector instructions, at the first use of one."""
-    here = globals()
-    # The import system asks every module for "__path__".
-    if not name.startswith("__"):
-        from . import asm_simd
-
-        here.update([(name, getattr(asm_simd, name)) for name in asm_simd.__all__])
-        # CPython reads names more slowly from a module that has this function.
-        here.pop("__getattr__", None)
-    if name not in here:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return here[name]
+#: Loads the encoders of floating-point and vector instructions, at the first use of one.
+__getattr__ = late_names(globals(), "asm_simd")
 
 
 # -- addition, subtraction, logic ----------------------------------------------------------------------------------
@@ -342,7 +331,7 @@ def _system(register: int) -> int:
 
 
 def dmb_ish() -> bytes:
-    """DMB ISH: memory accesses before it come before those behind it, for all processors."""
+    """DMB ISH: memory accesses before it come before those after it, for all processors."""
     return word(0xD503_3BBF)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..choices import INT_TYPES
 from ..operand import CONSTANT, I32, I64, Operand
 from . import asm
 from .regs import FLOAT_SCRATCH, SCRATCH2
@@ -9,9 +10,7 @@ from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 
 def _shift(op: int, wide: int) -> Rule:
@@ -72,7 +71,7 @@ def _count_bits(name: str, wide: int) -> Rule:
 
 def _rules() -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
-    for wide, type_name in ((0, "i32"), (1, "i64")):
+    for wide, type_name in INT_TYPES:
         for name, op in (("shl", asm.LSL), ("shr_s", asm.ASR), ("shr_u", asm.LSR), ("rotr", asm.ROR)):
             rules[f"{type_name}.{name}"] = _shift(op, wide)
         rules[f"{type_name}.rotl"] = _rotate_left(wide)

@@ -14,3 +14,6 @@ def builtin_call(number: int) -> bytes:
     code = asm.access(asm.LDR_X, SCRATCH, CONTEXT, abi.CTX_STORE)
     code += asm.access(asm.LDR_X, CALLEE, SCRATCH, abi.STORE_BUILTINS + 8 * number)
     return code + asm.access(asm.LDR_X, SCRATCH, CALLEE, abi.RECORD_CODE) + asm.br(SCRATCH)
+
+
+__all__ = ["builtin_call"]

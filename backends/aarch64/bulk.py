@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from .. import abi
 from . import asm
+from .control import Assembler, raise_trap
 from .frames import CONTEXT_SLOT
-from .labels import Assembler
 from .regs import CONTEXT, FRAME, LINK, SCRATCH, SCRATCH2, SP, X0, X1, X2, X3, X4, X5, X6
-from .stubs import load_cell, raise_trap
 
 #: Bytes between two looks at the interrupt word.
 CHUNK = 1 << 20
@@ -25,13 +24,13 @@ def _check_bounds(a: Assembler, index: int, descriptor: int) -> None:
     """Trap unless ``index + x2`` is within the memory."""
     a.emit(asm.alu_rr(asm.ADDS, 1, SCRATCH, index, X2))
     a.b_cond(asm.CC_HS, "out of bounds")
-    a.emit(load_cell(SCRATCH2, descriptor, abi.MEMORY_SIZE), asm.cmp_rr(1, SCRATCH, SCRATCH2))
+    a.emit(asm.ldr(1, SCRATCH2, descriptor, abi.MEMORY_SIZE), asm.cmp_rr(1, SCRATCH, SCRATCH2))
     a.b_cond(asm.CC_HI, "out of bounds")
 
 
 def _add_base(index: int, descriptor: int) -> bytes:
     """Turn an index into an address."""
-    return load_cell(SCRATCH, descriptor, abi.MEMORY_BASE) + asm.alu_rr(asm.ADD, 1, index, index, SCRATCH)
+    return asm.ldr(1, SCRATCH, descriptor, abi.MEMORY_BASE) + asm.alu_rr(asm.ADD, 1, index, index, SCRATCH)
 
 
 def _make_frame(a: Assembler) -> None:
@@ -49,9 +48,9 @@ def _return_from_frame(a: Assembler) -> None:
 
 def _poll(a: Assembler, name: str) -> None:
     """Call the poll stub if the interrupt word says so."""
-    a.emit(load_cell(SCRATCH, CONTEXT, abi.CTX_STORE), asm.access(asm.LDR_W, SCRATCH2, SCRATCH, abi.STORE_INTERRUPT))
+    a.emit(asm.ldr(1, SCRATCH, CONTEXT, abi.CTX_STORE), asm.access(asm.LDR_W, SCRATCH2, SCRATCH, abi.STORE_INTERRUPT))
     a.cbz(0, SCRATCH2, name)
-    a.emit(load_cell(SCRATCH, SCRATCH, abi.STORE_POLL_STUB), asm.blr(SCRATCH))
+    a.emit(asm.ldr(1, SCRATCH, SCRATCH, abi.STORE_POLL_STUB), asm.blr(SCRATCH))
     a.b(name)
 
 
@@ -59,10 +58,10 @@ def _finish(a: Assembler) -> bytes:
     """Add the part that both stubs end with. There is no frame of the stub's yet."""
     a.bind("out of bounds")
     a.emit(
-        load_cell(X1, CONTEXT, abi.CTX_STORE),
+        asm.ldr(1, X1, CONTEXT, abi.CTX_STORE),
         asm.mov_ri(X0, abi.TRAP_MEMORY_OUT_OF_BOUNDS),
         raise_trap(X0, LINK, X1),
-        load_cell(SCRATCH, X1, abi.STORE_UNWIND),
+        asm.ldr(1, SCRATCH, X1, abi.STORE_UNWIND),
         asm.br(SCRATCH),
     )
     return a.finish()

@@ -13,8 +13,8 @@ from ..abi import (
     STORE_RESULTS,
     TABLE_BASE,
 )
-from ..convention import parallel_moves, runs, split_results
-from ..operand import CONSTANT, F32, F64, I32, Operand, is_float
+from ..convention import FEW_CELLS, parallel_moves, runs, split_results
+from ..operand import CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, Operand, is_float
 from . import asm
 from .addresses import add, at
 from .control import far
@@ -38,16 +38,13 @@ from .regs import (
 from .selection import Selection
 
 #: The first integer and the first float result of several return in x0 and v0.
-RESULT_BITS = 1 | 1 << 16
+RESULT_BITS = 1 | 1 << FIRST_FLOAT_BIT
 
 #: Where an index travels besides arguments: its type, its register, and the register's bit, as it is no temporary.
 INDEX_PLAN = (I32, CALLEE, 0)
 
-#: Cells that are moved one by one; more are moved in a loop.
-_FEW = 8
 
-
-def _lay(operand: Operand, offset: int) -> bytes:
+def _pass_in_area(operand: Operand, offset: int) -> bytes:
     """Store an argument to its 8-byte cell in the argument area, whose upper half is zero where the value has 32
     bits.
     """
@@ -89,7 +86,7 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
         in_registers[False].append((index, CALLEE))
     for operand, (reg, offset) in zip(operands, places, strict=True):
         if reg < 0:
-            code += _lay(operand, offset)
+            code += _pass_in_area(operand, offset)
         else:
             in_registers[is_float(operand.type)].append((operand, reg))
     for floats, moved in in_registers.items():
@@ -113,7 +110,7 @@ def arguments_from_slots(types: tuple[int, ...], first_slot: int) -> bytes:
         code += add(SP, SP, -area)
     for start, count in runs(in_area):
         source = first_slot + 8 * in_area[start]
-        if count > _FEW:
+        if count > FEW_CELLS:
             # The stack pointer is where the frame begins, less the area.
             code += copy_cells(count, source, 8 * start - area)
         else:
@@ -143,14 +140,14 @@ def argument_plan(types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, 
         if reg < 0:
             plan.append((type_, -1 - offset, 0))
         else:
-            plan.append((type_, reg, 1 << (reg + 16 if is_float(type_) else reg)))
+            plan.append((type_, reg, 1 << (reg + FIRST_FLOAT_BIT if is_float(type_) else reg)))
     return add(SP, SP, -area) if area else b"", tuple(plan[::-1])
 
 
 def argument(operand: Operand, reg: int) -> bytes | None:
     """Code that passes one argument in a place as :func:`argument_plan` gives it."""
     if reg < 0:
-        return _lay(operand, -1 - reg)
+        return _pass_in_area(operand, -1 - reg)
     selection = Selection(0)
     if is_float(operand.type):
         selection.load_float(reg, operand)
@@ -271,7 +268,7 @@ def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
     for start, count in runs(indices):
         cell = STORE_RESULTS + 16 * start
         slot = first_slot + 8 * indices[start]
-        if count <= _FEW:
+        if count <= FEW_CELLS:
             for k in range(count):
                 if fetch:
                     code += at(asm.LDR_X, X2, X1, cell + 16 * k) + at(asm.STR_X, X2, FRAME, slot + 8 * k)
@@ -286,3 +283,22 @@ def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
         body += asm.alu_ri(asm.SUB, 1, X3, X3, 1)
         code += body + asm.cbnz(1, X3, -len(body))
     return bytes(code)
+
+
+__all__ = [
+    "INDEX_PLAN",
+    "RESULT_BITS",
+    "argument",
+    "argument_plan",
+    "arguments",
+    "arguments_from_slots",
+    "bulk_arguments",
+    "call_builtin",
+    "call_bulk",
+    "call_record",
+    "call_self",
+    "call_slot",
+    "call_table",
+    "fetch_results",
+    "return_results",
+]

@@ -1,4 +1,10 @@
-"""Jumps, tests, calls and the moves around them.
+"""Conditions, the tests that ready them and the jumps that take them, and traps.
+
+A condition below 16 is one of the flags. A larger one says that a register is zero, or a bit of it clear, which `cbz`
+and `tbz` test without touching the flags. Inverting the lowest bit gives the opposite condition.
+
+Comparing floats sets the flags so that each comparison takes one condition, which is false for NaN, and its opposite
+true: "less" is `mi` and "less or equal" is `ls` (DDI 0487, "Floating-point comparison").
 
 A jump whose target is not known yet is the last instruction of its piece, so its fix-up site is simply the end of the
 emitted code.
@@ -12,55 +18,87 @@ from __future__ import annotations
 
 from struct import Struct
 
-from .. import OutOfReach
-from ..abi import CTX_STORE, STORE_FUEL, STORE_INTERRUPT, STORE_POLL_STUB, TRAP_INVARIANT
+from .. import OutOfReach, assembly
+from ..abi import (
+    CTX_STORE,
+    STORE_FAULT_ADDRESS,
+    STORE_FUEL,
+    STORE_INTERRUPT,
+    STORE_POLL_STUB,
+    STORE_SIGNAL,
+    STORE_TRAP,
+    STORE_TRAP_PC,
+    TRAP_INVARIANT,
+)
 from ..operand import CONSTANT, FLAGS, REGISTER, Operand
 from . import asm
-from .conditions import COMPARE_AND_BRANCH, TEST_AND_BRANCH, invert, tested, zero
-from .labels import opposite
 from .regs import CALLEE, CONTEXT, SCRATCH, SCRATCH2, ZR
 from .selection import Selection
 
-_words = Struct("<I")
-_read_word = _words.unpack_from
-_write_word = _words.pack_into
-_distance = Struct("<i")
-
+FIXUP_SIZE = 4
+FUNCTION_ALIGNMENT = 16
 #: Instructions begin at multiples of four bytes, and no core minds where a loop begins in a way that was worth padding.
 LOOP_ALIGNMENT = 4
-
+JUMP_TABLE_ALIGNMENT = 4
 #: Reaches: every kind of jump may be used; all but `tbz`; only `b`, over which the opposite condition jumps.
 SHORT, MIDDLE, LONG = range(3)
 LONGEST_REACH = LONG
-#: Bytes of a body up to which code nearly always fits the reach.
-_SHORT_BODY = 1 << 12
-_MIDDLE_BODY = 1 << 17
-#: Bytes that jumps reach back.
-_FARTHEST_BACK = 1 << 27
-_BACK = 1 << 20
-_BACK_BIT = 1 << 15
+#: UDF with the number 0.
+FILLER = b"\0"
+
+# -- conditions --------------------------------------------------------------------------------------------------------
+
+#: Bits of a condition that a branch tests by itself: the kind, then the bit's number from bit 10 up, the register from
+#: bit 1 up, and whether it has 64 bits.
+COMPARE_AND_BRANCH = 0x100
+TEST_AND_BRANCH = 0x200
+_WIDE = 0x40
+
+#: Condition after exchanging the operands of a comparison of integers.
+SWAPPED = {
+    asm.CC_EQ: asm.CC_EQ,
+    asm.CC_NE: asm.CC_NE,
+    asm.CC_LT: asm.CC_GT,
+    asm.CC_GT: asm.CC_LT,
+    asm.CC_LE: asm.CC_GE,
+    asm.CC_GE: asm.CC_LE,
+    asm.CC_LO: asm.CC_HI,
+    asm.CC_HI: asm.CC_LO,
+    asm.CC_LS: asm.CC_HS,
+    asm.CC_HS: asm.CC_LS,
+}
 
 
-def reach(size: int) -> int:
-    """How far the jumps of a function with ``size`` bytes of body have to reach, as a first guess."""
-    return SHORT if size <= _SHORT_BODY else MIDDLE if size <= _MIDDLE_BODY else LONG
+def invert(condition: int) -> int:
+    """The condition that holds exactly when ``condition`` does not."""
+    return condition ^ 1
 
 
-def trap(number: int) -> bytes:
-    """An instruction that raises the trap ``number`` and carries it, so that the handler and the disassembler can
-    tell.
-    """
-    return asm.udf(number)
+def zero(w: int, reg: int) -> int:
+    """The condition that a register is zero."""
+    return COMPARE_AND_BRANCH | (_WIDE if w else 0) | reg << 1
 
 
-def pad(count: int) -> bytes:
-    """``count`` bytes that do nothing."""
-    return asm.nop() * (count >> 2)
+def bit_clear(reg: int, bit: int) -> int:
+    """The condition that a bit of a register is clear."""
+    return TEST_AND_BRANCH | bit << 10 | (_WIDE if bit > 31 else 0) | reg << 1
 
 
-def jump_table_entries(table: int, targets: list[int]) -> bytes:
-    """The entries of the jump table at ``table``: the distance of each target from the table's start, 4 bytes each."""
-    return b"".join([_distance.pack(target - table) for target in targets])
+def tested(condition: int) -> tuple[int, int, int]:
+    """What a condition from 16 up tests: whether the register has 64 bits, its number, and the bit's number."""
+    return condition >> 6 & 1, condition >> 1 & 31, condition >> 10
+
+
+def into_flags(s: Selection, condition: Operand) -> int:
+    """The flags' condition under which the FLAGS entry ``condition`` holds; a register is tested only here."""
+    if condition.value < 16:
+        return condition.value
+    wide, reg, bit = tested(condition.value)
+    if condition.value & TEST_AND_BRANCH:
+        s.code += asm.tst_ri(wide, reg, 1 << bit)
+    else:
+        s.code += asm.cmp_ri(wide, reg, 0)
+    return asm.CC_EQ ^ condition.value & 1
 
 
 def test(condition: Operand) -> tuple[bytes, int]:
@@ -76,6 +114,28 @@ def test(condition: Operand) -> tuple[bytes, int]:
     return bytes(selection.code), invert(zero(0, SCRATCH))
 
 
+# -- jumps -------------------------------------------------------------------------------------------------------------
+
+
+#: Bytes of a body up to which code nearly always fits the reach.
+_SHORT_BODY = 1 << 12
+_MIDDLE_BODY = 1 << 17
+#: Bytes that jumps reach back.
+_FARTHEST_BACK = 1 << 27
+_BACK = 1 << 20
+_BACK_BIT = 1 << 15
+
+_words = Struct("<I")
+_read_word = _words.unpack_from
+_write_word = _words.pack_into
+_distance = Struct("<i")
+
+
+def reach(size: int) -> int:
+    """How far the jumps of a function with ``size`` bytes of body have to reach, as a first guess."""
+    return SHORT if size <= _SHORT_BODY else MIDDLE if size <= _MIDDLE_BODY else LONG
+
+
 def jump() -> bytes:
     """An unconditional jump whose distance is filled in later."""
     return asm.b(0)
@@ -86,9 +146,19 @@ def far(piece: bytes, reach: int) -> bytes:
     return piece[:-4] + _over(piece[-4:]) + asm.b(0) if reach == LONG else piece
 
 
+def _opposite(conditional: bytes) -> bytes:
+    """The conditional jump that is taken exactly when this one is not, with the same distance."""
+    (bits,) = _words.unpack(conditional)
+    if bits & 0xFF00_0000 == 0x5400_0000:  # b.cond
+        return _words.pack(bits ^ 1)
+    if bits & 0x7C00_0000 == 0x3400_0000:  # cbz, cbnz, tbz, tbnz
+        return _words.pack(bits ^ 0x0100_0000)
+    raise ValueError(f"{bits:#010x} is no conditional jump")
+
+
 def _over(conditional: bytes) -> bytes:
     """The opposite of a jump, over one instruction."""
-    code = bytearray(opposite(conditional))
+    code = bytearray(_opposite(conditional))
     patch(code, 0, 4)
     return bytes(code)
 
@@ -166,7 +236,7 @@ def patch(code: bytearray, at: int, distance: int) -> None:
             raise OutOfReach
         word |= (distance & 3) << 29 | (distance & 0x1F_FFFC) << 3
     else:
-        # A number for the code behind it, see jump_table.
+        # A number for the code after it, see jump_table.
         word = distance & 0xFFFF_FFFF
     _write_word(code, at, word)
 
@@ -196,13 +266,43 @@ def jump_table(index: int, count: int, scratch: int, reach: int) -> tuple[bytes,
         bound = asm.mov_ri(scratch, count) + asm.cmp_rr(0, index, scratch)
     bound += far(asm.b_cond(asm.CC_HS, 0), reach)
     if reach == LONG:
-        # adr reaches 1 MiB, so the distance is a word behind a jump over it.
+        # adr reaches 1 MiB, so the distance is a word after a jump over it.
         address = asm.adr(scratch, 16) + asm.access(asm.LDRSW, CALLEE, scratch, 0)
         address += asm.alu_rr(asm.ADD, 1, scratch, scratch, CALLEE) + asm.b(8) + bytes(4)
     else:
         address = asm.adr(scratch, 0)
     go = asm.access_u(asm.LDRSW, CALLEE, scratch, index, True)
     return bound, address, go + asm.alu_rr(asm.ADD, 1, scratch, scratch, CALLEE) + asm.br(scratch)
+
+
+def jump_table_entries(table: int, targets: list[int]) -> bytes:
+    """The entries of the jump table at ``table``: the distance of each target from the table's start, 4 bytes each."""
+    return b"".join([_distance.pack(target - table) for target in targets])
+
+
+def pad(count: int) -> bytes:
+    """``count`` bytes that do nothing."""
+    return asm.nop() * (count >> 2)
+
+
+# -- traps, interruptions, fuel ----------------------------------------------------------------------------------------
+
+
+def trap(number: int) -> bytes:
+    """An instruction that raises the trap ``number`` and carries it, so that the handler and the disassembler can
+    tell.
+    """
+    return asm.udf(number)
+
+
+def raise_trap(number: int, return_address: int, store: int) -> bytes:
+    """Fill in the trap record; the arguments are registers. The return address is destroyed."""
+    code = asm.access(asm.STR_X, number, store, STORE_TRAP)
+    # The byte before the return address belongs to the call.
+    code += asm.alu_ri(asm.SUB, 1, return_address, return_address, 1)
+    code += asm.access(asm.STR_X, return_address, store, STORE_TRAP_PC)
+    code += asm.access(asm.STR_X, ZR, store, STORE_FAULT_ADDRESS)
+    return code + asm.access(asm.STR_X, ZR, store, STORE_SIGNAL)
 
 
 def poll(reach: int) -> tuple[bytes, bytes]:
@@ -232,3 +332,67 @@ def set_fuel(code: bytearray, site: int, amount: int) -> None:
 def check_zero_extended(reg: int, scratch: int) -> bytes:
     """Code that traps unless the upper half of ``reg`` is zero; for checked mode."""
     return asm.shift_ri(asm.LSR, 1, SCRATCH, reg, 32) + asm.cbz(1, SCRATCH, 8) + asm.udf(TRAP_INVARIANT)
+
+
+# -- jumps to labels ---------------------------------------------------------------------------------------------------
+
+
+class Assembler(assembly.Assembler):
+    """Code of stubs."""
+
+    __slots__ = ()
+
+    def b_cond(self, cc: int, label: str) -> None:
+        """A conditional jump."""
+        self.use(asm.b_cond(cc, 0), label)
+
+    def cbz(self, w: int, reg: int, label: str) -> None:
+        """A jump if a register is zero."""
+        self.use(asm.cbz(w, reg, 0), label)
+
+    def cbnz(self, w: int, reg: int, label: str) -> None:
+        """A jump if a register is not zero."""
+        self.use(asm.cbnz(w, reg, 0), label)
+
+    def b(self, label: str) -> None:
+        """A jump."""
+        self.use(asm.b(0), label)
+
+    def bl(self, label: str) -> None:
+        """A call."""
+        self.use(asm.bl(0), label)
+
+    def adr(self, dst: int, label: str) -> None:
+        """The address of ``label``."""
+        self.use(asm.adr(dst, 0), label)
+
+    def lead(self, site: int, distance: int) -> None:
+        """Fill in a distance; raises :class:`OutOfReach` where it does not fit."""
+        patch(self.code, site - 4, distance)
+
+
+__all__ = [
+    "FILLER",
+    "FIXUP_SIZE",
+    "FUNCTION_ALIGNMENT",
+    "JUMP_TABLE_ALIGNMENT",
+    "LONGEST_REACH",
+    "LOOP_ALIGNMENT",
+    "check_zero_extended",
+    "invert",
+    "jump",
+    "jump_back",
+    "jump_back_if",
+    "jump_if",
+    "jump_table",
+    "jump_table_entries",
+    "pad",
+    "patch",
+    "poll",
+    "reach",
+    "set_fuel",
+    "table_index",
+    "test",
+    "trap",
+    "use_fuel",
+]

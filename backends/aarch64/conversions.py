@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from ..abi import TRAP_BAD_CONVERSION, TRAP_INTEGER_OVERFLOW
 from ..operand import F32, F64, I32, I64, Operand
+from ..rules import conversion_rules
 from . import asm
 from .regs import FLOAT_SCRATCH2
 from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 #: The trap of a NaN that is converted.
 
 #: Bits of floats as f32 and f64, indexed by "double".
-_TWO_TO_63 = (0x5F000000, 0x43E0000000000000)
 _TWO_TO_64 = (0x5F800000, 0x43F0000000000000)
 _MINUS_TWO_TO_63 = (0xDF000000, 0xC3E0000000000000)
 _MINUS_ONE = (0xBF800000, 0xBFF0000000000000)
@@ -116,18 +114,8 @@ def _reinterpret_to_float(double: int) -> Rule:
     return rule
 
 
-def _rules() -> dict[str, Rule]:
-    rules: dict[str, Rule] = {"f32.demote_f64": _demote, "f64.promote_f32": _promote}
-    for double, float_name in ((0, "f32"), (1, "f64")):
-        for wide, int_name in ((0, "i32"), (1, "i64")):
-            for is_signed, suffix in ((True, "s"), (False, "u")):
-                rules[f"{int_name}.trunc_{float_name}_{suffix}"] = _truncate(wide, is_signed, double)
-                rules[f"{int_name}.trunc_sat_{float_name}_{suffix}"] = _truncate_saturating(wide, is_signed, double)
-                rules[f"{float_name}.convert_{int_name}_{suffix}"] = _convert(wide, is_signed, double)
-    for double, int_name, float_name in ((0, "i32", "f32"), (1, "i64", "f64")):
-        rules[f"{int_name}.reinterpret_{float_name}"] = _reinterpret_to_int(double)
-        rules[f"{float_name}.reinterpret_{int_name}"] = _reinterpret_to_float(double)
-    return rules
-
-
-RULES = _rules()
+RULES = {
+    "f32.demote_f64": _demote,
+    "f64.promote_f32": _promote,
+    **conversion_rules(_truncate, _truncate_saturating, _convert, _reinterpret_to_int, _reinterpret_to_float),
+}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from ..abi import TRAP_DIVIDE_BY_ZERO, TRAP_INTEGER_OVERFLOW
+from ..assembly import signed
 from ..operand import CONSTANT, I32, I64, Operand
+from ..rules import division_rules
 from . import asm
 from .regs import SCRATCH, SCRATCH2
-from .selection import Selection, signed
+from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 
 def _unsigned_by_power(
@@ -64,17 +64,4 @@ def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
     return rule
 
 
-def _rules() -> dict[str, Rule]:
-    rules: dict[str, Rule] = {}
-    for wide, type_name in ((0, "i32"), (1, "i64")):
-        for name, is_signed, remainder in (
-            ("div_s", True, False),
-            ("div_u", False, False),
-            ("rem_s", True, True),
-            ("rem_u", False, True),
-        ):
-            rules[f"{type_name}.{name}"] = _divide(wide, is_signed, remainder)
-    return rules
-
-
-RULES = _rules()
+RULES = division_rules(_divide)

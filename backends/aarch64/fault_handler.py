@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from .. import abi
 from . import asm
-from .labels import Assembler
+from .control import Assembler
 from .regs import CONTEXT, LINK, SP, X0, X1, X2, X9, X10, X11, X12, X13, X14, X15, X16, X17, ZR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..contract import SignalContext
+    from ..types import SignalContext
 
 #: The largest number that a trap instruction of ours carries: the next one says that a callback failed.
 _LARGEST_TRAP = abi.HOST_FAILURE - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..choices import FLOAT_TYPES
 from ..operand import CONSTANT, F32, F64, Operand
 from . import asm
 from .integers import materialise, select_condition
@@ -10,9 +11,7 @@ from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 
 def _arithmetic(op: int, double: int) -> Rule:
@@ -92,7 +91,7 @@ def select_float(s: Selection, sink: Operand | None, a: Operand, b: Operand, con
 
 def _rules() -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
-    for double, type_name in ((0, "f32"), (1, "f64")):
+    for double, type_name in FLOAT_TYPES:
         for name, op in (
             ("add", asm.FADD),
             ("sub", asm.FSUB),
@@ -102,6 +101,7 @@ def _rules() -> dict[str, Rule]:
             ("max", asm.FMAX),
         ):
             rules[f"{type_name}.{name}"] = _arithmetic(op, double)
+        rules[f"{type_name}.select"] = select_float
         rules[f"{type_name}.copysign"] = _copysign(double)
         for name, op in (
             ("abs", asm.FABS),

@@ -18,9 +18,11 @@ from __future__ import annotations
 
 from .. import convention
 from ..abi import CTX_STORE, STORE_STACK_LIMIT
+from ..convention import FEW_CELLS, SMALL_FRAME
 from ..operand import F32, I32, Operand, is_float
 from . import asm
 from .addresses import add, at
+from .control import far
 from .regs import (
     CALLEE,
     CONTEXT,
@@ -45,12 +47,8 @@ ARGUMENT_AREA = 0
 CONTEXT_SLOT = 16
 #: From a cell of the frame to the next one.
 STEP = 8
-#: Frames up to this size are checked after they are made: the stack's reserve below the limit has room for them.
-SMALL_FRAME = 0x8000
 
 _SAVED_INTS = CONTEXT_SLOT + 8
-#: Cells that are moved one by one; more are moved in a loop.
-_FEW = 8
 #: The largest offset of a pair of general registers.
 _PAIR_REACH = 504
 
@@ -136,7 +134,7 @@ def _receive_area(places: list[tuple[int, Operand]], size: int) -> bytes:
             and places[end][1].offset - home.offset == places[end][0] - area
         ):
             end += 1
-        if end - index > _FEW:
+        if end - index > FEW_CELLS:
             code += copy_cells(end - index, size + area, home.offset)
             index = end
             continue
@@ -167,11 +165,11 @@ def zero_slots(first: int, count: int) -> bytes:
     code = bytearray()
     pairs = count // 2
     base = FRAME
-    if pairs > _FEW or (pairs and first + 16 * (pairs - 1) > _PAIR_REACH):
+    if pairs > FEW_CELLS or (pairs and first + 16 * (pairs - 1) > _PAIR_REACH):
         code += add(SCRATCH, FRAME, first)
         base = SCRATCH
         first = 0
-    if pairs > _FEW:
+    if pairs > FEW_CELLS:
         code += asm.mov_ri(SCRATCH2, pairs)
         body = asm.pair_post(asm.STP_X, ZR, ZR, SCRATCH, 16) + asm.alu_ri(asm.SUB, 1, SCRATCH2, SCRATCH2, 1)
         code += body + asm.cbnz(1, SCRATCH2, -len(body))
@@ -227,11 +225,9 @@ def prologue(size: int, ints: int, floats: int, check_limit: bool, reach: int) -
     """Make a frame of ``size`` bytes and save the caller's values of the first pinned registers.
 
     Returns:
-        the code, where its check of the stack limit begins, and the offset behind the jump to the stack-overflow trap;
+        the code, where its check of the stack limit begins, and the end of the jump to the stack-overflow trap;
         both 0 if there is no check.
     """
-    from .control import far
-
     if check_limit and size > SMALL_FRAME:
         # A signal that arrives while the stack pointer is below the reserve would have no stack, so the check comes
         # first, from a frame that is just large enough to be seen.
@@ -282,10 +278,27 @@ def copy_slots(count: int, source: int, target: int) -> bytes:
 
     The target is not above the source, so copying in order is right where they overlap.
     """
-    if count > _FEW:
+    if count > FEW_CELLS:
         return copy_cells(count, source, target)
     code = bytearray()
     for index in range(count):
         code += at(asm.LDR_X, SCRATCH2, FRAME, source + 8 * index)
         code += at(asm.STR_X, SCRATCH2, FRAME, target + 8 * index)
     return bytes(code)
+
+
+__all__ = [
+    "ARGUMENT_AREA",
+    "CONTEXT_SLOT",
+    "SMALL_FRAME",
+    "STEP",
+    "cell",
+    "copy_slots",
+    "epilogue",
+    "locals_base",
+    "parameter_places",
+    "prologue",
+    "receive_parameters",
+    "zero_pinned",
+    "zero_slots",
+]

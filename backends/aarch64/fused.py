@@ -1,6 +1,6 @@
 """Rules of two or three instructions that are one of A64's; what a rule is says :mod:`.integers`.
 
-Each is found by the names of the first instruction and of the one behind it, and by whether the first one's second
+Each is found by the names of the first instruction and of the one after it, and by whether the first one's second
 operand is a constant. Where the second instruction is a constant, a third one, ``and``, takes it.
 """
 
@@ -13,9 +13,7 @@ from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 
 def _with_shifted(op: int, wide: int, shift: int) -> Rule:

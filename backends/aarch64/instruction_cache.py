@@ -11,7 +11,7 @@ domain. ``CTR_EL0`` says how long lines are, and on which processors cleaning (I
 from __future__ import annotations
 
 from . import asm
-from .labels import Assembler
+from .control import Assembler
 from .regs import X0, X1, X2, X3, X4, X5, X6
 
 _IDC = 28

@@ -7,18 +7,20 @@ flags, or ``None``.
 
 from __future__ import annotations
 
+from ..assembly import signed
+from ..choices import INT_TYPES, integer_rules
 from ..operand import CONSTANT, FLAGS, I32, I64, WANT_FLAGS, Operand, flags
 from . import asm
-from .conditions import SWAPPED, TEST_AND_BRANCH, bit_clear, invert, tested, zero
+from .control import SWAPPED, bit_clear, into_flags, invert, zero
 from .encoding import arithmetic_immediate, logical_immediate
 from .regs import SCRATCH, SCRATCH2
-from .selection import Selection, signed
+from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 
 def _source(s: Selection, a: Operand) -> int:
@@ -136,24 +138,12 @@ def _is_zero(wide: int) -> Rule:
             if sink is WANT_FLAGS:
                 return flags(invert(a.value), a.bit)
             return materialise(s, sink, invert(into_flags(s, a)), a.bit)
-        return test_zero(s, sink, wide, a)
+        return is_zero(s, sink, wide, a)
 
     return rule
 
 
-def into_flags(s: Selection, condition: Operand) -> int:
-    """The flags' condition under which the FLAGS entry ``condition`` holds; a register is tested only here."""
-    if condition.value < 16:
-        return condition.value
-    wide, reg, bit = tested(condition.value)
-    if condition.value & TEST_AND_BRANCH:
-        s.code += asm.tst_ri(wide, reg, 1 << bit)
-    else:
-        s.code += asm.cmp_ri(wide, reg, 0)
-    return asm.CC_EQ ^ condition.value & 1
-
-
-def test_zero(s: Selection, sink: Operand | None, wide: int, a: Operand) -> Operand:
+def is_zero(s: Selection, sink: Operand | None, wide: int, a: Operand) -> Operand:
     """Whether ``a`` is zero."""
     if sink is WANT_FLAGS:
         return _register_test(s, a, lambda reg: zero(wide, reg))
@@ -205,7 +195,7 @@ def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition
 
 def is_null(s: Selection, sink: Operand | None, a: Operand) -> Operand:
     """Whether a reference is null, which is the cell 0."""
-    return test_zero(s, sink, 1, a)
+    return is_zero(s, sink, 1, a)
 
 
 _CONDITIONS = {
@@ -223,22 +213,15 @@ _CONDITIONS = {
 
 
 def _rules() -> dict[str, Rule]:
-    rules: dict[str, Rule] = {"ref.is_null": is_null}
-    for wide, type_name in ((0, "i32"), (1, "i64")):
+    rules = integer_rules(_CONDITIONS, _compare, _is_zero, _extend)
+    rules["ref.is_null"] = is_null
+    rules["select"] = select
+    for wide, type_name in INT_TYPES:
         rules[f"{type_name}.add"] = _add_or_subtract(asm.ADD, wide, True)
         rules[f"{type_name}.sub"] = _add_or_subtract(asm.SUB, wide, False)
         for name, op in (("and", asm.AND), ("or", asm.ORR), ("xor", asm.EOR)):
             rules[f"{type_name}.{name}"] = _logic(op, wide)
         rules[f"{type_name}.mul"] = _multiply(wide)
-        for name, condition in _CONDITIONS.items():
-            rules[f"{type_name}.{name}"] = _compare(condition, wide)
-        rules[f"{type_name}.eqz"] = _is_zero(wide)
-        rules[f"{type_name}.extend8_s"] = _extend("sign", 8, wide)
-        rules[f"{type_name}.extend16_s"] = _extend("sign", 16, wide)
-    rules["i64.extend32_s"] = _extend("sign", 32, 1)
-    rules["i64.extend_i32_s"] = _extend("sign", 32, 1)
-    rules["i64.extend_i32_u"] = _extend("zero", 32, 1)
-    rules["i32.wrap_i64"] = _extend("wrap", 32, 0)
     return rules
 
 

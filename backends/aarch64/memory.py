@@ -16,7 +16,7 @@ from ..abi import (
     TRAP_MEMORY_OUT_OF_BOUNDS,
     TRAP_TABLE_OUT_OF_BOUNDS,
 )
-from ..operand import CONSTANT, F32, F64, I32, I64, REFERENCE, Operand, is_float, register
+from ..operand import CONSTANT, F32, F64, I32, I64, Operand, is_float, register
 from . import asm
 from .addresses import at
 from .encoding import arithmetic_immediate
@@ -64,14 +64,14 @@ def _static_address(a: Operand) -> bool:
 
 
 def _base(s: Selection, form: int) -> int:
-    """The register that an index is added to, behind the displacement."""
+    """The register that an index is added to, after the displacement."""
     if form == 2:
         s.code += asm.alu_rr(asm.ADD, 1, SCRATCH, SCRATCH, MEMORY_BASE)
     return SCRATCH if form else MEMORY_BASE
 
 
 def _access(s: Selection, op: int, reg: int, a: Operand, index: int, form: int) -> None:
-    """The access behind the displacement; the index, if there is one, is in the register ``index``."""
+    """The access after the displacement; the index, if there is one, is in the register ``index``."""
     if not _static_address(a):
         s.code += asm.access_u(op, reg, _base(s, form), index)
     elif form == 2:
@@ -81,14 +81,14 @@ def _access(s: Selection, op: int, reg: int, a: Operand, index: int, form: int) 
 
 
 def _cut(s: Selection) -> bytes:
-    """The code so far, which goes before the displacement; what follows goes behind it."""
+    """The code so far, which goes before the displacement; what follows goes after it."""
     head = bytes(s.code)
     s.code.clear()
     return head
 
 
 def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -> tuple[bytes, bytes, Operand]:
-    """A load from memory 0: code before and behind the displacement, and the result."""
+    """A load from memory 0: code before and after the displacement, and the result."""
     type_, op = _LOADS[name]
     dst = s.float_destination(sink, a.bit) if is_float(type_) else s.destination(sink, a.bit)
     index = s.in_register(a, SCRATCH2)
@@ -97,13 +97,13 @@ def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -
     return head, bytes(s.code), s.result(type_, dst, sink, a.bit)
 
 
-def store(s: Selection, name: str, a: Operand, b: Operand, form: int, spliced: bool) -> tuple[bytes, bytes]:
-    """A store to memory 0: code before and behind the displacement.
+def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[bytes, bytes]:
+    """A store to memory 0: code before and after the displacement.
 
-    Args:
-        spliced: what is stored is put into the second scratch by the compiler, behind the displacement.
+    A constant but 0 is put into the second scratch by the compiler, after the displacement.
     """
     op = _STORES[name]
+    spliced = b.kind == CONSTANT and b.value != 0
     if spliced or b.reg < 0:
         value = ZR if b.kind == CONSTANT and not b.value else SCRATCH2
     else:
@@ -112,7 +112,7 @@ def store(s: Selection, name: str, a: Operand, b: Operand, form: int, spliced: b
     index = a.reg
     if index < 0 and not _static_address(a):
         if spliced:
-            # The second scratch is taken behind the displacement, so the index, which comes before, has a temporary.
+            # The second scratch is taken after the displacement, so the index, which comes before, has a temporary.
             index = s.take()
             s.release(register(I32, index))
         else:
@@ -145,7 +145,7 @@ def address(s: Selection, a: Operand, offset: int, size: int, checked: bool) -> 
     Args:
         offset: the static offset, up to 2**32 - 1.
         size: bytes accessed.
-        checked: compare with the current size of the memory and trap; else the guard region behind it does.
+        checked: compare with the current size of the memory and trap; else the guard region after it does.
 
     Returns:
         the register that holds index plus offset.
@@ -244,7 +244,7 @@ def _table_cell(s: Selection, table: int, a: Operand) -> None:
     """Check an index against a table and put the cell's address into the first scratch."""
     s.code += at(asm.LDR_X, SCRATCH, CONTEXT, table)
     # The index may need the second scratch, which the length needs first: compared the other way round, with the index
-    # loaded once more behind the check.
+    # loaded once more after the check.
     if a.reg >= 0:
         index = a.reg
         s.code += asm.ldr(0, SCRATCH2, SCRATCH, TABLE_LENGTH)
@@ -281,7 +281,6 @@ def table_set(s: Selection, table: int, a: Operand, b: Operand) -> None:
 
 
 __all__ = [
-    "REFERENCE",
     "address",
     "context_cell",
     "far_load",

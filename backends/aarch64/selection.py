@@ -1,28 +1,19 @@
 """What the rules of every instruction use to choose machine code: registers, scratches, and moves of operands.
 
-A :class:`Selection` lives for one memoised choice: it starts with the mask of free temporaries, collects code, and
-ends with the mask that is free afterwards. Two scratches of each class are nobody's between instructions, so a rule
-claims a temporary for nothing but its result.
+Two scratches of each class are nobody's between instructions, so a rule claims a temporary for nothing but its result.
 """
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, F64, I32, INTERN_LIMIT, LOCAL, SLOT, Operand, is_float, register
-from . import asm
+from .. import assembly
+from ..operand import CONSTANT, F64, FIRST_FLOAT_BIT, I32, I64, INTERN_LIMIT, SLOT, Operand, is_float
+from . import asm, regs
 from .addresses import at
 from .regs import FLOAT_SCRATCH, FRAME, SCRATCH, SCRATCH2, ZR
 
-#: Bits of the integer temporaries x0 to x7, and of the float temporaries v0 to v7.
-INT_TEMPORARIES = 0xFF
-FLOAT_TEMPORARIES = 0xFF0000
-ALL_FREE = INT_TEMPORARIES | FLOAT_TEMPORARIES
-
-
-def signed(value: int, bits: int) -> int:
-    """``value``'s low ``bits`` as a signed number."""
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value
-
+#: Masks of the temporaries of each class.
+INT_TEMPORARIES = sum([1 << reg for reg in regs.TEMPORARIES])
+FLOAT_TEMPORARIES = sum([1 << FIRST_FLOAT_BIT + reg for reg in regs.FLOAT_TEMPORARIES])
 
 #: Code that puts a constant into the first scratch, by the constant: a program names a float in many choices.
 _wide_constants: dict[int, bytes] = {}
@@ -35,45 +26,13 @@ def _wide_constant(bits: int) -> bytes:
     return code
 
 
-class Selection:
-    """Code being chosen for one instruction.
+class Selection(assembly.Selection):
+    """Code being chosen for one instruction."""
 
-    Attributes:
-        code: the machine code so far.
-        free: mask of free temporaries, see :attr:`Operand.bit <vibewasm.backends.operand.Operand>`.
-        released: mask of temporaries that are free when the code has run.
-        immediate: where in ``code`` the bytes of the constant operand are: their first position and their end.
-    """
+    __slots__ = ()
 
-    __slots__ = ("code", "free", "immediate", "released")
-
-    def __init__(self, free: int) -> None:
-        self.code = bytearray()
-        self.free = free
-        self.immediate = (0, 0)
-        self.released = 0
-
-    def take(self) -> int:
-        """Claim a free integer temporary."""
-        available = self.free & INT_TEMPORARIES
-        bit = available & -available
-        if not bit:
-            raise AssertionError("no free integer temporary")
-        self.free ^= bit
-        return bit.bit_length() - 1
-
-    def take_float(self) -> int:
-        """Claim a free float temporary."""
-        available = self.free & FLOAT_TEMPORARIES
-        bit = available & -available
-        if not bit:
-            raise AssertionError("no free float temporary")
-        self.free ^= bit
-        return bit.bit_length() - 17
-
-    def release(self, operand: Operand) -> None:
-        """Give an operand's temporary back after this instruction."""
-        self.released |= operand.bit
+    INT_TEMPORARIES = INT_TEMPORARIES
+    FLOAT_TEMPORARIES = FLOAT_TEMPORARIES
 
     # -- moves: none of them changes the flags ------------------------------------------------------------------
 
@@ -147,7 +106,7 @@ class Selection:
                 if operand.kind == CONSTANT:
                     self.code += asm.mov_ri(reg, operand.value)
                 else:
-                    self.load(reg, Operand(SLOT, 1, offset=operand.offset))
+                    self.load(reg, Operand(SLOT, I64, offset=operand.offset))
         self.code += at(op, reg, base, offset)
 
     # -- destinations -------------------------------------------------------------------------------------------
@@ -169,19 +128,10 @@ class Selection:
             return sink.reg
         bits &= FLOAT_TEMPORARIES
         if bits:
-            return (bits & -bits).bit_length() - 17
+            return (bits & -bits).bit_length() - 1 - FIRST_FLOAT_BIT
         return self.take_float()
 
-    def result(self, type_: int, dst: int, sink: Operand | None, bits: int) -> Operand:
-        """Release the operands' temporaries ``bits`` and name the result in ``dst``: the sink itself, or a temporary's
-        entry.
-        """
-        if sink is not None:
-            self.released |= bits
-            return sink
-        kept = register(type_, dst)
-        self.released |= bits & ~kept.bit
-        return kept
+    # -- instructions with an immediate -----------------------------------------------------------------------------
 
     def with_immediate(self, instruction: bytes, first: int = 1, end: int = 3) -> None:
         """Append an instruction whose bytes from ``first`` to ``end`` are, but for two bits of its first source, the
@@ -190,8 +140,3 @@ class Selection:
         position = len(self.code)
         self.code += instruction
         self.immediate = (position + first, position + end)
-
-
-def in_memory(operand: Operand) -> bool:
-    """Whether the operand is in the frame."""
-    return operand.reg < 0 and operand.kind in (LOCAL, SLOT)

@@ -14,9 +14,9 @@ from .. import abi
 from ..convention import cells, signature_results
 from . import asm, signatures
 from .addresses import add
+from .control import Assembler, raise_trap
 from .fault_handler import fault_handler
 from .frames import CONTEXT_SLOT
-from .labels import Assembler
 from .regs import (
     CALLEE,
     CONTEXT,
@@ -100,16 +100,6 @@ def _set_float_mode(mode: int, scratch: int) -> bytes:
     """Write FPCR, which takes long, unless it has that value already."""
     code = asm.mrs(scratch, asm.FPCR) + asm.cmp_rr(1, scratch, mode)
     return code + asm.b_cond(asm.CC_EQ, 8) + asm.msr(asm.FPCR, mode)
-
-
-def raise_trap(number: int, return_address: int, store: int) -> bytes:
-    """Fill in the trap record; the arguments are registers. The return address is destroyed."""
-    code = asm.access(asm.STR_X, number, store, abi.STORE_TRAP)
-    # The byte before the return address belongs to the call.
-    code += asm.alu_ri(asm.SUB, 1, return_address, return_address, 1)
-    code += asm.access(asm.STR_X, return_address, store, abi.STORE_TRAP_PC)
-    code += asm.access(asm.STR_X, ZR, store, abi.STORE_FAULT_ADDRESS)
-    return code + asm.access(asm.STR_X, ZR, store, abi.STORE_SIGNAL)
 
 
 def load_cell(dst: int, base: int, offset: int) -> bytes:

@@ -12,6 +12,7 @@ loaded when one is first asked for.
 
 from __future__ import annotations
 
+from ..assembly import late_names
 from .asm_mov import *  # noqa: F403 - its __all__ names every encoder there
 from .encoding import imm16, imm32, reg_index, reg_mem, reg_only, reg_reg, rel8, rex_of_byte, vex_reg_reg
 
@@ -55,19 +56,8 @@ def _count(w: int, imm: int) -> bytes:
     return bytes((imm,))
 
 
-def __getattr__(name: str) -> object:
-    """Load the encoders of SSE instructions, at the first use of one."""
-    here = globals()
-    # The import system asks every module for "__path__".
-    if not name.startswith("__"):
-        from . import asm_sse
-
-        here.update([(name, getattr(asm_sse, name)) for name in asm_sse.__all__])
-        # CPython reads names more slowly from a module that has this function.
-        here.pop("__getattr__", None)
-    if name not in here:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return here[name]
+#: Loads the encoders of SSE instructions, at the first use of one.
+__getattr__ = late_names(globals(), "asm_sse")
 
 
 # -- the eight classic operations, and test --------------------------------------------------------------------------
@@ -97,11 +87,6 @@ def alu_rx(op: int, w: int, dst: int, base: int, index: int, scale: int, disp: i
     return reg_index(b"", w << 3, _ALU_R_RM[op], dst, base, index, scale, disp)
 
 
-def alu_mr(op: int, w: int, base: int, disp: int, src: int) -> bytes:
-    """``op`` m32, r32 or m64, r64 (01 + 8 * op /r)."""
-    return reg_mem(b"", w << 3, _ALU_RM_R[op], src, base, disp)
-
-
 def alu_mi(op: int, w: int, base: int, disp: int, imm: int) -> bytes:
     """``op`` m32, imm or m64, imm (83 /op ib; 81 /op id)."""
     if -0x80 <= imm <= 0x7F:
@@ -119,11 +104,6 @@ def test_ri(w: int, a: int, imm: int) -> bytes:
     if a == 0:
         return (b"\x48\xa9" if w else b"\xa9") + imm32(imm)
     return reg_reg(b"", w << 3, b"\xf7", 0, a) + imm32(imm)
-
-
-def test_mi(w: int, base: int, disp: int, imm: int) -> bytes:
-    """TEST m32, imm32 or m64, imm32 (F7 /0 id)."""
-    return reg_mem(b"", w << 3, b"\xf7", 0, base, disp) + imm32(imm)
 
 
 # -- multiplication, division, one-operand arithmetic ----------------------------------------------------------------
@@ -144,26 +124,6 @@ def imul_rri(w: int, dst: int, src: int, imm: int) -> bytes:
     if -0x80 <= imm <= 0x7F:
         return reg_reg(b"", w << 3, b"\x6b", dst, src) + rel8(imm)
     return reg_reg(b"", w << 3, b"\x69", dst, src) + imm32(imm)
-
-
-def not_r(w: int, dst: int) -> bytes:
-    """NOT r/m32 or r/m64 (F7 /2)."""
-    return reg_reg(b"", w << 3, b"\xf7", 2, dst)
-
-
-def neg_r(w: int, dst: int) -> bytes:
-    """NEG r/m32 or r/m64 (F7 /3)."""
-    return reg_reg(b"", w << 3, b"\xf7", 3, dst)
-
-
-def mul_r(w: int, src: int) -> bytes:
-    """MUL r/m32 or r/m64 (F7 /4): rdx:rax = rax * src."""
-    return reg_reg(b"", w << 3, b"\xf7", 4, src)
-
-
-def imul_r(w: int, src: int) -> bytes:
-    """IMUL r/m32 or r/m64 (F7 /5): rdx:rax = rax * src, signed."""
-    return reg_reg(b"", w << 3, b"\xf7", 5, src)
 
 
 def div_r(w: int, src: int) -> bytes:
@@ -221,16 +181,6 @@ def rorx(w: int, dst: int, src: int, imm: int) -> bytes:
     return vex_reg_reg(3, 3, w, 0xF0, dst, 0, src) + _count(w, imm)
 
 
-def andn(w: int, dst: int, src1: int, src2: int) -> bytes:
-    """ANDN r32, r32, r/m32 or r64, r64, r/m64 (VEX.0F38 F2 /r, BMI1): dst = ~src1 & src2."""
-    return vex_reg_reg(2, 0, w, 0xF2, dst, src1, src2)
-
-
-def blsr(w: int, dst: int, src: int) -> bytes:
-    """BLSR r32, r/m32 or r64, r/m64 (VEX.0F38 F3 /1, BMI1): dst = src without its lowest set bit."""
-    return vex_reg_reg(2, 0, w, 0xF3, 1, dst, src)
-
-
 def lzcnt(w: int, dst: int, src: int) -> bytes:
     """LZCNT r32, r/m32 or r64, r/m64 (F3 0F BD /r)."""
     return reg_reg(b"\xf3", w << 3, b"\x0f\xbd", dst, src)
@@ -254,11 +204,6 @@ def bsf(w: int, dst: int, src: int) -> bytes:
 def bsr(w: int, dst: int, src: int) -> bytes:
     """BSR r32, r/m32 or r64, r/m64 (0F BD /r)."""
     return reg_reg(b"", w << 3, b"\x0f\xbd", dst, src)
-
-
-def bt_ri(w: int, src: int, imm: int) -> bytes:
-    """BT r/m32, imm8 or r/m64, imm8 (0F BA /4 ib)."""
-    return reg_reg(b"", w << 3, b"\x0f\xba", 4, src) + _count(w, imm)
 
 
 # -- conditions ------------------------------------------------------------------------------------------------------
@@ -310,11 +255,6 @@ def jmp_r(target: int) -> bytes:
 def jmp_m(base: int, disp: int) -> bytes:
     """JMP m64 (FF /4)."""
     return reg_mem(b"", 0, b"\xff", 4, base, disp)
-
-
-def jmp_x(base: int, index: int, scale: int, disp: int) -> bytes:
-    """JMP m64 (FF /4)."""
-    return reg_index(b"", 0, b"\xff", 4, base, index, scale, disp)
 
 
 def call_rel32(rel: int) -> bytes:
@@ -394,49 +334,14 @@ def ud2() -> bytes:
     return b"\x0f\x0b"
 
 
-def int3() -> bytes:
-    """INT3 (CC)."""
-    return b"\xcc"
-
-
 def cld() -> bytes:
     """CLD (FC)."""
     return b"\xfc"
 
 
-def std() -> bytes:
-    """STD (FD)."""
-    return b"\xfd"
-
-
-def rep_movsb() -> bytes:
-    """REP MOVSB (F3 A4)."""
-    return b"\xf3\xa4"
-
-
-def rep_movsq() -> bytes:
-    """REP MOVSQ (F3 REX.W A5)."""
-    return b"\xf3\x48\xa5"
-
-
-def rep_stosb() -> bytes:
-    """REP STOSB (F3 AA)."""
-    return b"\xf3\xaa"
-
-
 def rep_stosq() -> bytes:
     """REP STOSQ (F3 REX.W AB)."""
     return b"\xf3\x48\xab"
-
-
-def pause() -> bytes:
-    """PAUSE (F3 90)."""
-    return b"\xf3\x90"
-
-
-def syscall() -> bytes:
-    """SYSCALL (0F 05)."""
-    return b"\x0f\x05"
 
 
 def cpuid() -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .encoding import (
-    bad_register,
     imm8,
     imm16,
     imm32,
@@ -12,7 +11,6 @@ from .encoding import (
     reg_only,
     reg_reg,
     reg_rip,
-    reg_scaled,
     rex_of_byte,
 )
 
@@ -52,11 +50,6 @@ def mov_rm(w: int, dst: int, base: int, disp: int) -> bytes:
 def mov_rx(w: int, dst: int, base: int, index: int, scale: int, disp: int) -> bytes:
     """MOV r32, m32 or r64, m64 (8B /r)."""
     return reg_index(b"", w << 3, b"\x8b", dst, base, index, scale, disp)
-
-
-def mov_rip(w: int, dst: int, rel32: int) -> bytes:
-    """MOV r32, m32 or r64, m64 relative to the end of the instruction (8B /r)."""
-    return reg_rip(w << 3, b"\x8b", dst, rel32)
 
 
 def mov_mr(w: int, base: int, disp: int, src: int) -> bytes:
@@ -134,11 +127,6 @@ def movzx8_rx(dst: int, base: int, index: int, scale: int, disp: int) -> bytes:
     return reg_index(b"", 0, b"\x0f\xb6", dst, base, index, scale, disp)
 
 
-def movzx16_rr(dst: int, src: int) -> bytes:
-    """MOVZX r32, r16 (0F B7 /r)."""
-    return reg_reg(b"", 0, b"\x0f\xb7", dst, src)
-
-
 def movzx16_rm(dst: int, base: int, disp: int) -> bytes:
     """MOVZX r32, m16 (0F B7 /r)."""
     return reg_mem(b"", 0, b"\x0f\xb7", dst, base, disp)
@@ -204,11 +192,6 @@ def lea_rx(w: int, dst: int, base: int, index: int, scale: int, disp: int) -> by
     return reg_index(b"", w << 3, b"\x8d", dst, base, index, scale, disp)
 
 
-def lea_xs(w: int, dst: int, index: int, scale: int, disp: int) -> bytes:
-    """LEA r32, m or r64, m without a base (8D /r)."""
-    return reg_scaled(w << 3, b"\x8d", dst, index, scale, disp)
-
-
 def lea_rip(dst: int, rel32: int) -> bytes:
     """LEA r64, m relative to the end of the instruction (REX.W 8D /r)."""
     return reg_rip(8, b"\x8d", dst, rel32)
@@ -220,14 +203,6 @@ def xchg_rr(w: int, a: int, b: int) -> bytes:
     if (a == 0 or b == 0) and (w or a != b):
         return reg_only(w << 3, 0x90, a | b)
     return reg_reg(b"", w << 3, b"\x87", b, a)
-
-
-def bswap_r(w: int, dst: int) -> bytes:
-    """BSWAP r32 or r64 (0F C8+r)."""
-    if dst & -16:
-        raise bad_register(dst)
-    rex = w << 3 | dst >> 3
-    return (bytes((0x40 | rex,)) if rex else b"") + bytes((0x0F, 0xC8 | dst & 7))
 
 
 def movups_rm(dst: int, base: int, disp: int) -> bytes:
@@ -251,11 +226,9 @@ def movups_xr(base: int, index: int, scale: int, disp: int, src: int) -> bytes:
 
 
 __all__ = [
-    "bswap_r",
     "lea_rip",
     "lea_rm",
     "lea_rx",
-    "lea_xs",
     "mov8_mi",
     "mov8_mr",
     "mov8_xi",
@@ -267,7 +240,6 @@ __all__ = [
     "mov_mi",
     "mov_mr",
     "mov_ri",
-    "mov_rip",
     "mov_rm",
     "mov_rr",
     "mov_rx",
@@ -290,7 +262,6 @@ __all__ = [
     "movzx8_rr",
     "movzx8_rx",
     "movzx16_rm",
-    "movzx16_rr",
     "movzx16_rx",
     "xchg_rr",
     "zero",

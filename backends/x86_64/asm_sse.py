@@ -60,11 +60,6 @@ def sse_rm(op: int, d: int, dst: int, base: int, disp: int) -> bytes:
     return reg_mem(_SCALAR[d], 0, bytes((0x0F, op)), dst, base, disp)
 
 
-def sse_rx(op: int, d: int, dst: int, base: int, index: int, scale: int, disp: int) -> bytes:
-    """``op`` SS xmm, m32 or SD xmm, m64 (F3/F2 0F op /r)."""
-    return reg_index(_SCALAR[d], 0, bytes((0x0F, op)), dst, base, index, scale, disp)
-
-
 def ucomis_rr(d: int, a: int, b: int) -> bytes:
     """UCOMISS or UCOMISD xmm, xmm (0F 2E /r; 66 0F 2E /r)."""
     return reg_reg(_PACKED[d], 0, b"\x0f\x2e", a, b)
@@ -175,7 +170,6 @@ __all__ = [
     "rounds_rr",
     "sse_rm",
     "sse_rr",
-    "sse_rx",
     "ucomis_rm",
     "ucomis_rr",
     "xorps_rr",

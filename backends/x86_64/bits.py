@@ -5,6 +5,7 @@ They are the ones that ask :mod:`.features` what the processor has.
 
 from __future__ import annotations
 
+from ..choices import INT_TYPES
 from ..operand import CONSTANT, I32, I64, REGISTER, Operand
 from . import asm, features
 from .regs import RCX
@@ -12,9 +13,7 @@ from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 _RCX = 1 << RCX
 
@@ -33,8 +32,7 @@ def _shift(op: int, wide: int) -> Rule:
                 return s.result(type_, dst, sink, a.bit | b.bit)
             s.load(dst, a)
             if count:
-                s.code += asm.shift_ri(op, wide, dst, count)
-                s.immediate_end = len(s.code)
+                s.with_immediate(asm.shift_ri(op, wide, dst, count), count)
             return s.result(type_, dst, sink, a.bit | b.bit)
         if with_count_register is not None and features.BMI2:
             dst = s.destination(sink, a, b)
@@ -57,7 +55,7 @@ def _shift(op: int, wide: int) -> Rule:
             dst = b.reg
         else:
             dst = work
-            s.borrowed &= ~(1 << work)
+            s.released &= ~(1 << work)
         if dst != work:
             s.code += asm.mov_rr(wide, dst, work)
         return s.result(type_, dst, sink, a.bit | b.bit)
@@ -105,7 +103,7 @@ def claims(operation: str) -> int:
 
 def _rules() -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
-    for wide, type_name in ((0, "i32"), (1, "i64")):
+    for wide, type_name in INT_TYPES:
         for name, op in (
             ("shl", asm.SHL),
             ("shr_s", asm.SAR),

@@ -14,3 +14,6 @@ def builtin_call(number: int) -> bytes:
     code = asm.mov_rm(1, RAX, CONTEXT, abi.CTX_STORE)
     code += asm.mov_rm(1, RAX, RAX, abi.STORE_BUILTINS + 8 * number)
     return code + asm.jmp_m(RAX, abi.RECORD_CODE)
+
+
+__all__ = ["builtin_call"]

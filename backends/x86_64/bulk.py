@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from .. import abi
 from . import asm
+from .control import Assembler, raise_trap
 from .encoding import reg_reg
-from .labels import Assembler
 from .regs import CONTEXT, MEMORY_BASE, RAX, RBP, RCX, RDI, RDX, RSI, RSP
-from .stubs import raise_trap
 
 #: Bytes between two looks at the interrupt word.
 CHUNK = 1 << 20

@@ -5,44 +5,47 @@ from __future__ import annotations
 from ..abi import (
     CTX_MEMORY_BASE,
     CTX_STORE,
+    RECORD_CODE,
     RECORD_CTX,
     RECORD_TYPE,
     STORE_BUILTINS,
     STORE_MEMORY_COPY,
     STORE_MEMORY_FILL,
     STORE_RESULTS,
+    TABLE_BASE,
     TABLE_LENGTH,
 )
-from ..convention import parallel_moves, runs, split_results
-from ..operand import CONSTANT, F32, F64, I32, Operand, is_float
+from ..assembly import signed
+from ..convention import FEW_CELLS, parallel_moves, runs, split_results
+from ..operand import CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, Operand, is_float
 from . import asm
 from .frames import CONTEXT_SLOT, parameter_places
-from .regs import CONTEXT, MEMORY_BASE, RAX, RBP, RCX, RDX, RSI, RSP
+from .regs import CONTEXT, FRAME, MEMORY_BASE, RAX, RCX, RDI, RDX, RSI, RSP
 from .selection import Selection
 
 #: The first integer and the first float result of several return in rax and xmm0.
-RESULT_BITS = 1 | 1 << 16
+RESULT_BITS = 1 | 1 << FIRST_FLOAT_BIT
 
 
-def _push(code: bytearray, operand: Operand) -> None:
-    """Push an argument as an 8-byte cell whose upper half is zero where the value has 32 bits."""
-    narrow = operand.type in (I32, F32)
+#: Where an index travels besides arguments: its type, its register, and the register's bit.
+INDEX_PLAN = (I32, RAX, 1 << RAX)
+
+
+def _pass_in_area(operand: Operand) -> bytes:
+    """Push an argument as an 8-byte cell, whose upper half is zero where the value has 32 bits."""
     if operand.kind == CONSTANT:
-        value = operand.value
-        low = value & 0xFFFFFFFF
-        code += asm.push_i(low - (1 << 32) if low >= 1 << 31 else low)
-        high = value >> 32
-        if high != (0xFFFFFFFF if low >= 1 << 31 else 0):
-            code += asm.mov_mi(0, RSP, 4, high - (1 << 32) if high >= 1 << 31 else high)
-    elif operand.reg < 0:
-        code += asm.push_m(RBP, operand.offset)
-        if narrow and operand.type == F32:
-            code += asm.mov_mi(0, RSP, 4, 0)
-    elif is_float(operand.type):
-        code += asm.push_i(0)
-        code += asm.movs_mr(0 if narrow else 1, RSP, 0, operand.reg)
-    else:
-        code += asm.push_r(operand.reg)
+        low = operand.value & 0xFFFF_FFFF
+        high = operand.value >> 32
+        code = asm.push_i(signed(low, 32))
+        if high != (0xFFFF_FFFF if low >= 1 << 31 else 0):
+            code += asm.mov_mi(0, RSP, 4, signed(high, 32))
+        return code
+    if operand.reg < 0:
+        code = asm.push_m(FRAME, operand.offset)
+        return code + asm.mov_mi(0, RSP, 4, 0) if operand.type == F32 else code
+    if is_float(operand.type):
+        return asm.push_i(0) + asm.movs_mr(0 if operand.type == F32 else 1, RSP, 0, operand.reg)
+    return asm.push_r(operand.reg)
 
 
 def _parallel_moves(code: bytearray, moves: dict[int, int], floats: bool) -> None:
@@ -59,7 +62,7 @@ def _parallel_moves(code: bytearray, moves: dict[int, int], floats: bool) -> Non
 def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], index: Operand | None = None) -> bytes:
     """Put arguments where a callee of these parameter types expects them, and ``index``, if given, into rax."""
     in_area = []
-    # By destination: registers that are moved, and what is loaded behind that.
+    # By destination: registers that are moved, and what is loaded after that.
     floats: dict[int, int] = {}
     ints: dict[int, int] = {}
     loads = []
@@ -86,7 +89,7 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
         if len(in_area) & 1:
             code += asm.alu_ri(asm.SUB, 1, RSP, 8)
         for operand in reversed(in_area):
-            _push(code, operand)
+            code += _pass_in_area(operand)
     # Floats come first: a float constant needs an integer temporary on its way.
     if floats:
         _parallel_moves(code, floats, True)
@@ -114,11 +117,11 @@ def arguments_from_slots(types: tuple[int, ...], first_slot: int) -> bytes:
         while start and in_area[start - 1] == in_area[start] - 1:
             start -= 1
         last = first_slot - 8 * in_area[end - 1]
-        if end - start <= 8:
+        if end - start <= FEW_CELLS:
             for index in range(end - start):
-                code += asm.push_m(RBP, last + 8 * index)
+                code += asm.push_m(FRAME, last + 8 * index)
         else:
-            code += asm.lea_rm(1, RAX, RBP, last)
+            code += asm.lea_rm(1, RAX, FRAME, last)
             code += asm.mov_ri(RCX, end - start)
             body = asm.push_m(RAX, 0) + asm.alu_ri(asm.ADD, 1, RAX, 8) + asm.alu_ri(asm.SUB, 0, RCX, 1)
             code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
@@ -126,15 +129,15 @@ def arguments_from_slots(types: tuple[int, ...], first_slot: int) -> bytes:
     for index, (type_, (reg, _)) in enumerate(zip(types, places, strict=True)):
         if reg >= 0:
             offset = first_slot - 8 * index
-            if is_float(type_):
-                code += asm.movs_rm(1 if type_ == F64 else 0, reg, RBP, offset)
-            else:
-                code += asm.mov_rm(0 if type_ == I32 else 1, reg, RBP, offset)
+            code += _fetch(type_, reg, offset)
     return bytes(code)
 
 
-#: Where an index travels besides arguments: its type, its register, and the register's bit.
-INDEX_PLAN = (I32, RAX, 1 << RAX)
+def _fetch(type_: int, reg: int, offset: int) -> bytes:
+    """Load a value from its cell in the frame."""
+    if is_float(type_):
+        return asm.movs_rm(1 if type_ == F64 else 0, reg, FRAME, offset)
+    return asm.mov_rm(0 if type_ == I32 else 1, reg, FRAME, offset)
 
 
 def argument_plan(types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
@@ -146,7 +149,7 @@ def argument_plan(types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, 
     in_area = 0
     for type_, (reg, _) in zip(types, places, strict=True):
         in_area += reg < 0
-        plan.append((type_, reg, 0 if reg < 0 else 1 << (reg + 16 if is_float(type_) else reg)))
+        plan.append((type_, reg, 0 if reg < 0 else 1 << (reg + FIRST_FLOAT_BIT if is_float(type_) else reg)))
     return asm.alu_ri(asm.SUB, 1, RSP, 8) if in_area & 1 else b"", tuple(plan[::-1])
 
 
@@ -156,9 +159,7 @@ def argument(operand: Operand, reg: int) -> bytes | None:
     ``None`` if that takes a scratch.
     """
     if reg < 0:
-        code = bytearray()
-        _push(code, operand)
-        return bytes(code)
+        return _pass_in_area(operand)
     if not is_float(operand.type):
         if operand.kind == CONSTANT:
             return asm.mov_ri(reg, operand.value)
@@ -182,8 +183,12 @@ def call_self() -> bytes:
     return asm.call_rel32(0)
 
 
-def _back_in_this_instance() -> bytes:
-    return asm.mov_rm(1, CONTEXT, RBP, CONTEXT_SLOT) + asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
+def _call_callee() -> bytes:
+    """Call the function whose record is in rax, which may belong to another instance, and return to this one."""
+    code = asm.mov_rm(1, CONTEXT, RAX, RECORD_CTX)
+    code += asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE) + asm.call_m(RAX, RECORD_CODE)
+    code += asm.mov_rm(1, CONTEXT, FRAME, CONTEXT_SLOT)
+    return code + asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
 
 
 def call_record(offset: int) -> bytes:
@@ -191,10 +196,7 @@ def call_record(offset: int) -> bytes:
 
     It may belong to another instance.
     """
-    code = asm.mov_rm(1, RAX, CONTEXT, offset)
-    code += asm.mov_rm(1, CONTEXT, RAX, RECORD_CTX)
-    code += asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
-    return code + asm.call_m(RAX, 0) + _back_in_this_instance()
+    return asm.mov_rm(1, RAX, CONTEXT, offset) + _call_callee()
 
 
 def call_table(table: int, type_id: int, reach: int) -> tuple[bytes, bytes, bytes]:
@@ -206,21 +208,19 @@ def call_table(table: int, type_id: int, reach: int) -> tuple[bytes, bytes, byte
     bound = asm.mov_rm(1, MEMORY_BASE, CONTEXT, table)
     bound += asm.alu_rm(asm.CMP, 0, RAX, MEMORY_BASE, TABLE_LENGTH)
     bound += asm.jcc_rel32(asm.CC_AE, 0)
-    check = asm.mov_rm(1, MEMORY_BASE, MEMORY_BASE, 0)
+    check = asm.mov_rm(1, MEMORY_BASE, MEMORY_BASE, TABLE_BASE)
     check += asm.mov_rx(1, RAX, MEMORY_BASE, RAX, 3, 0)
     check += asm.mov_rm(0, MEMORY_BASE, CONTEXT, type_id)
     check += asm.alu_rm(asm.CMP, 0, MEMORY_BASE, RAX, RECORD_TYPE)
     check += asm.jcc_rel32(asm.CC_NE, 0)
-    call = asm.mov_rm(1, CONTEXT, RAX, RECORD_CTX)
-    call += asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
-    return bound, check, call + asm.call_m(RAX, 0) + _back_in_this_instance()
+    return bound, check, _call_callee()
 
 
 def call_builtin(number: int) -> bytes:
     """Call one of the store's builtins, which act on this very instance."""
     code = asm.mov_rm(1, RAX, CONTEXT, CTX_STORE)
     code += asm.mov_rm(1, RAX, RAX, STORE_BUILTINS + 8 * number)
-    return code + asm.call_m(RAX, 0)
+    return code + asm.call_m(RAX, RECORD_CODE)
 
 
 def call_bulk(fill: bool, destination: int, source: int) -> bytes:
@@ -242,7 +242,7 @@ def call_bulk(fill: bool, destination: int, source: int) -> bytes:
 
 def bulk_arguments(operands: tuple[Operand, Operand, Operand]) -> bytes:
     """Put the operands of memory.copy and memory.fill into rdi, rsi and rdx."""
-    targets = (7, 6, 2)
+    targets = (RDI, RSI, RDX)
     code = bytearray()
     _parallel_moves(code, {t: o.reg for o, t in zip(operands, targets, strict=True) if o.reg >= 0}, False)
     loads = Selection(0)
@@ -259,9 +259,9 @@ def fetch_results(types: tuple[int, ...], first_slot: int) -> bytes:
     first_int, first_float, rest = split_results(types)
     code = bytearray()
     if first_int >= 0:
-        code += asm.mov_mr(1, RBP, first_slot - 8 * first_int, RAX)
+        code += asm.mov_mr(1, FRAME, first_slot - 8 * first_int, RAX)
     if first_float >= 0:
-        code += asm.movs_mr(0 if types[first_float] == F32 else 1, RBP, first_slot - 8 * first_float, 0)
+        code += asm.movs_mr(0 if types[first_float] == F32 else 1, FRAME, first_slot - 8 * first_float, 0)
     if rest:
         code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
         code += _move_runs(rest, first_slot, True)
@@ -276,9 +276,9 @@ def return_results(types: tuple[int, ...], first_slot: int) -> bytes:
         code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
         code += _move_runs(rest, first_slot, False)
     if first_int >= 0:
-        code += asm.mov_rm(0 if types[first_int] == I32 else 1, RAX, RBP, first_slot - 8 * first_int)
+        code += _fetch(types[first_int], RAX, first_slot - 8 * first_int)
     if first_float >= 0:
-        code += asm.movs_rm(1 if types[first_float] == F64 else 0, 0, RBP, first_slot - 8 * first_float)
+        code += _fetch(types[first_float], 0, first_slot - 8 * first_float)
     return bytes(code)
 
 
@@ -288,13 +288,13 @@ def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
     for start, count in runs(indices):
         cell = STORE_RESULTS + 16 * start
         slot = first_slot - 8 * indices[start]
-        if count <= 8:
+        if count <= FEW_CELLS:
             for k in range(count):
                 if fetch:
                     code += asm.mov_rm(1, RDX, RCX, cell + 16 * k)
-                    code += asm.mov_mr(1, RBP, slot - 8 * k, RDX)
+                    code += asm.mov_mr(1, FRAME, slot - 8 * k, RDX)
                 else:
-                    code += asm.mov_rm(1, RDX, RBP, slot - 8 * k)
+                    code += asm.mov_rm(1, RDX, FRAME, slot - 8 * k)
                     code += asm.mov_mr(1, RCX, cell + 16 * k, RDX)
         else:
             # rsi counts cells from 0 down to -count; rax is saved by the caller's order: it is fetched first and
@@ -302,11 +302,30 @@ def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
             code += asm.zero(RSI)
             code += asm.lea_rm(1, RCX, RCX, cell)
             if fetch:
-                body = asm.mov_rm(1, RDX, RCX, 0) + asm.mov_xr(1, RBP, RSI, 3, slot, RDX)
+                body = asm.mov_rm(1, RDX, RCX, 0) + asm.mov_xr(1, FRAME, RSI, 3, slot, RDX)
             else:
-                body = asm.mov_rx(1, RDX, RBP, RSI, 3, slot) + asm.mov_mr(1, RCX, 0, RDX)
+                body = asm.mov_rx(1, RDX, FRAME, RSI, 3, slot) + asm.mov_mr(1, RCX, 0, RDX)
             body += asm.alu_ri(asm.ADD, 1, RCX, 16) + asm.alu_ri(asm.SUB, 1, RSI, 1)
             body += asm.alu_ri(asm.CMP, 1, RSI, -count)
             code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
             code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
     return bytes(code)
+
+
+__all__ = [
+    "INDEX_PLAN",
+    "RESULT_BITS",
+    "argument",
+    "argument_plan",
+    "arguments",
+    "arguments_from_slots",
+    "bulk_arguments",
+    "call_builtin",
+    "call_bulk",
+    "call_record",
+    "call_self",
+    "call_slot",
+    "call_table",
+    "fetch_results",
+    "return_results",
+]

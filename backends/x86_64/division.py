@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from ..assembly import signed
 from ..operand import CONSTANT, I32, I64, Operand
+from ..rules import division_rules
 from . import asm
 from .regs import RAX, RDX
-from .selection import Selection, signed
+from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 _RAX, _RDX = 1 << RAX, 1 << RDX
 
@@ -74,23 +74,10 @@ def _divide(wide: int, is_signed: bool, remainder: bool) -> Rule:
             s.code += asm.mov_rr(wide, sink.reg, out)
             return s.result(type_, out, sink, a.bit | b.bit)
         s.free &= ~(1 << out)
-        s.borrowed &= ~(1 << out)
+        s.released &= ~(1 << out)
         return s.result(type_, out, None, a.bit | b.bit)
 
     return rule
 
 
-def _rules() -> dict[str, Rule]:
-    rules: dict[str, Rule] = {}
-    for wide, type_name in ((0, "i32"), (1, "i64")):
-        for name, is_signed, remainder in (
-            ("div_s", True, False),
-            ("div_u", False, False),
-            ("rem_s", True, True),
-            ("rem_u", False, True),
-        ):
-            rules[f"{type_name}.{name}"] = _divide(wide, is_signed, remainder)
-    return rules
-
-
-RULES = _rules()
+RULES = division_rules(_divide)

@@ -134,17 +134,6 @@ def reg_index(prefix: bytes, rex: int, opcode: bytes, reg: int, base: int, index
     return prefix + opcode + address
 
 
-def reg_scaled(rex: int, opcode: bytes, reg: int, index: int, scale: int, disp: int) -> bytes:
-    """An instruction on a register and ``[(index << scale) + disp]``, whose displacement always takes four bytes."""
-    if (reg | index) & -16 or index == 4 or scale & -4:
-        raise bad_register(reg, index, scale)
-    rex |= reg >> 1 & 4 | index >> 2 & 2
-    address = bytes(((reg & 7) << 3 | 4, scale << 6 | (index & 7) << 3 | 5)) + imm32(disp)
-    if rex:
-        return BYTES[0x40 | rex] + opcode + address
-    return opcode + address
-
-
 def reg_rip(rex: int, opcode: bytes, reg: int, rel32: int) -> bytes:
     """An instruction on a register and ``[rip + rel32]``, where rip is the end of the instruction."""
     if reg & -16:

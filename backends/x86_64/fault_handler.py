@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from .. import abi
 from . import asm
-from .labels import Assembler
+from .control import Assembler
 from .regs import R8, R9, R10, R11, R14, RAX, RCX, RDI, RDX, RSI, RSP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..contract import SignalContext
+    from ..types import SignalContext
 
 #: The trap instruction, ``ud1 eax, [rax + number]``, as the lower three of four bytes; the number is the fourth.
 _UD1 = int.from_bytes(asm.ud1(0)[:3], "little")

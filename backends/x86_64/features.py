@@ -4,7 +4,7 @@
 in any register) and ``LZCNT`` (``lzcnt``, which is defined for 0). Rules read them as attributes of this module when
 they are applied. The processor is asked at the first of these reads, since most small modules have no instruction that
 could use them; tests, and those who compile for another machine, set them before with
-:func:`vibewasm.backends.x86_64.target.configure`.
+:meth:`vibewasm.backends.x86_64.target.Target.configure`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def configure(bmi1: bool, bmi2: bool, lzcnt: bool) -> None:
     """Say which extensions the processor has.
 
     Choices that were memoised for others have to be forgotten too, see
-    :func:`vibewasm.backends.x86_64.target.configure`.
+    :meth:`vibewasm.backends.x86_64.target.Target.configure`.
     """
     globals().update(BMI1=bmi1, BMI2=bmi2, LZCNT=lzcnt)
 

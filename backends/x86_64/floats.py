@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, F32, F64, FLAGS, I32, WANT_FLAGS, Operand, flags
+from ..choices import FLOAT_TYPES
+from ..operand import CONSTANT, F32, F64, FLAGS, Operand
 from . import asm
-from .conditions import FLOAT_EQUAL, FLOAT_NOT_EQUAL, invert
-from .integers import materialise, test_zero
-from .regs import RBP
+from .control import FLOAT_EQUAL, FLOAT_NOT_EQUAL, invert, test_zero
+from .integers import materialise
+from .regs import FRAME
 from .selection import Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 _ROUND_NEAREST, _ROUND_DOWN, _ROUND_UP, _ROUND_TO_ZERO = range(8, 12)  # bit 3: no inexact exception
-
-
-def materialise_float(s: Selection, sink: Operand | None, condition: int, bits: int) -> Operand:
-    """Like :func:`.integers.materialise` for float equality and inequality."""
-    if sink is WANT_FLAGS:
-        s.borrowed |= bits
-        return flags(condition)
-    dst = sink.reg if sink is not None else s.take()
-    parity = s.scratch()
-    if condition == FLOAT_EQUAL:
-        s.code += asm.setcc(asm.CC_NP, parity)
-        s.code += asm.setcc(asm.CC_E, dst)
-        s.code += asm.alu_rr(asm.AND, 0, dst, parity)
-    else:
-        s.code += asm.setcc(asm.CC_P, parity)
-        s.code += asm.setcc(asm.CC_NE, dst)
-        s.code += asm.alu_rr(asm.OR, 0, dst, parity)
-    s.code += asm.movzx8_rr(dst, dst)
-    return s.result(I32, dst, sink, bits)
 
 
 def _arithmetic(op: int, double: int, commutative: bool) -> Rule:
@@ -55,7 +35,7 @@ def _arithmetic(op: int, double: int, commutative: bool) -> Rule:
         if b.reg >= 0 or b.kind == CONSTANT:
             s.code += asm.sse_rr(op, double, dst, s.in_float_register(b))
         else:
-            s.code += asm.sse_rm(op, double, dst, RBP, b.offset)
+            s.code += asm.sse_rm(op, double, dst, FRAME, b.offset)
         return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
@@ -154,9 +134,7 @@ def _compare(condition: int, double: int, swapped: bool) -> Rule:
         if b.reg >= 0 or b.kind == CONSTANT:
             s.code += asm.ucomis_rr(double, left, s.in_float_register(b))
         else:
-            s.code += asm.ucomis_rm(double, left, RBP, b.offset)
-        if condition > 15:
-            return materialise_float(s, sink, condition, a.bit | b.bit)
+            s.code += asm.ucomis_rm(double, left, FRAME, b.offset)
         return materialise(s, sink, condition, a.bit | b.bit)
 
     return rule
@@ -193,7 +171,7 @@ def select_float(s: Selection, sink: Operand | None, a: Operand, b: Operand, con
 
 def _rules() -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
-    for double, type_name in ((0, "f32"), (1, "f64")):
+    for double, type_name in FLOAT_TYPES:
         for name, op, commutative in (
             ("add", asm.SSE_ADD, True),
             ("sub", asm.SSE_SUB, False),
@@ -201,6 +179,7 @@ def _rules() -> dict[str, Rule]:
             ("div", asm.SSE_DIV, False),
         ):
             rules[f"{type_name}.{name}"] = _arithmetic(op, double, commutative)
+        rules[f"{type_name}.select"] = select_float
         rules[f"{type_name}.min"] = _minimum_or_maximum(asm.SSE_MIN, double)
         rules[f"{type_name}.max"] = _minimum_or_maximum(asm.SSE_MAX, double)
         rules[f"{type_name}.copysign"] = _copysign(double)

@@ -2,31 +2,29 @@
 
 A frame, from high to low addresses::
 
-    [rbp+16 ...]      parameters that found no register, in order [rbp+8]           return address [rbp]
-    the caller's frame pointer [rbp-8]           instance context [rbp-16 - 8*i]    the caller's value of the i-th
-    pinned integer register, where this function pins it [rbp-80 - 16*j]   all 16 bytes of the j-th pinned vector
-    register locals that are not pinned, 8 bytes each, downwards operand stack, 8 bytes an entry, the bottom of the
-    stack at the highest address
+    [rbp+16 ...]      parameters that found no register, in order
+    [rbp+8]           return address
+    [rbp]             the caller's frame pointer
+    [rbp-8]           instance context
+    [rbp-16 - 8*i]    the caller's value of the i-th pinned integer register, where this function pins it
+    [rbp-80 - 16*j]   all 16 bytes of the j-th pinned vector register
+    ...               locals that are not pinned, then the operand stack, 8 bytes an entry, downwards
 """
 
 from __future__ import annotations
 
 from .. import convention
 from ..abi import CTX_STORE, STORE_STACK_LIMIT
+from ..convention import FEW_CELLS, SMALL_FRAME
 from ..operand import F32, INTERN_LIMIT, Operand, is_float
 from . import asm
-from .regs import CONTEXT, FLOAT_PARAMS, FLOAT_PINNED, INT_PARAMS, PINNED, RAX, RBP, RCX, RDI, RSP
-
-#: Registers that parameters arrive in, and those that locals can be pinned to, in the order in which they are given
-#: out.
+from .regs import CONTEXT, FLOAT_PARAMS, FLOAT_PINNED, FRAME, INT_PARAMS, PINNED, RAX, RCX, RDI, RSP
 
 #: Where the argument area is in the frame of the function that it was made for.
 ARGUMENT_AREA = 16
 CONTEXT_SLOT = -8
 #: From a cell of the frame to the next one.
 STEP = -8
-#: Frames up to this size are checked after they are made: the stack's reserve below the limit has room for them.
-SMALL_FRAME = 0x8000
 
 
 def saved_int_offset(order: int) -> int:
@@ -76,13 +74,13 @@ def _receive(home: Operand, reg: int, area: int) -> bytes:
     if is_float(home.type):
         double = 0 if home.type == F32 else 1
         if reg >= 0:
-            code = asm.movaps_rr(home.reg, reg) if home.reg >= 0 else asm.movs_mr(double, RBP, home.offset, reg)
+            code = asm.movaps_rr(home.reg, reg) if home.reg >= 0 else asm.movs_mr(double, FRAME, home.offset, reg)
         elif home.reg >= 0:
-            code = asm.movs_rm(double, home.reg, RBP, ARGUMENT_AREA + area)
+            code = asm.movs_rm(double, home.reg, FRAME, ARGUMENT_AREA + area)
     elif reg >= 0:
-        code = asm.mov_rr(1, home.reg, reg) if home.reg >= 0 else asm.mov_mr(1, RBP, home.offset, reg)
+        code = asm.mov_rr(1, home.reg, reg) if home.reg >= 0 else asm.mov_mr(1, FRAME, home.offset, reg)
     elif home.reg >= 0:
-        code = asm.mov_rm(1, home.reg, RBP, ARGUMENT_AREA + area)
+        code = asm.mov_rm(1, home.reg, FRAME, ARGUMENT_AREA + area)
     if len(_received) >= INTERN_LIMIT:
         _received.clear()
     _received[home, reg, area] = code
@@ -97,7 +95,7 @@ def zero_slots(first: int, count: int) -> bytes:
     code = bytearray()
     lowest = first - 8 * (count - 1)
     if count > 32:
-        code += asm.lea_rm(1, RDI, RBP, lowest)
+        code += asm.lea_rm(1, RDI, FRAME, lowest)
         code += asm.zero(RAX)
         code += asm.mov_ri(RCX, count)
         code += asm.rep_stosq()
@@ -106,10 +104,10 @@ def zero_slots(first: int, count: int) -> bytes:
     if count > 1:
         code += asm.xorps_rr(0, 0)
         for _ in range(count // 2):
-            code += asm.movups_mr(RBP, offset, 0)
+            code += asm.movups_mr(FRAME, offset, 0)
             offset += 16
     if count & 1:
-        code += asm.mov_mi(1, RBP, offset, 0)
+        code += asm.mov_mi(1, FRAME, offset, 0)
     return bytes(code)
 
 
@@ -130,36 +128,36 @@ def _zero(home: Operand) -> bytes:
 
 def _save_pinned(ints: int, floats: int) -> bytes:
     """Save the caller's values of the first pinned registers."""
-    code = b"".join(asm.mov_mr(1, RBP, saved_int_offset(i), PINNED[i]) for i in range(ints))
-    return code + b"".join(asm.movups_mr(RBP, saved_float_offset(j), FLOAT_PINNED[j]) for j in range(floats))
+    code = b"".join(asm.mov_mr(1, FRAME, saved_int_offset(i), PINNED[i]) for i in range(ints))
+    return code + b"".join(asm.movups_mr(FRAME, saved_float_offset(j), FLOAT_PINNED[j]) for j in range(floats))
 
 
 def prologue(size: int, ints: int, floats: int, check_limit: bool, reach: int) -> tuple[bytes, int, int]:
     """Make a frame of ``size`` bytes and save the caller's values of the first pinned registers.
 
     Returns:
-        the code, where its check of the stack limit begins, and the offset behind the displacement of the jump to the
-        stack-overflow trap; both 0 if there is no check.
+        the code, where its check of the stack limit begins, and the end of the jump to the stack-overflow trap; both 0
+        if there is no check.
     """
-    code = bytearray(asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP))
+    code = bytearray(asm.push_r(FRAME) + asm.mov_rr(1, FRAME, RSP))
     check = fixup = 0
     if check_limit and size > SMALL_FRAME:
         # A signal that arrives while the stack pointer is below the reserve would have no stack, so the check comes
         # first. The context and rcx, which may hold a parameter, take two cells of the frame meanwhile.
         code += asm.push_r(CONTEXT)
         code += asm.push_r(RCX)
-        code += asm.lea_rm(1, RAX, RBP, -size)
+        code += asm.lea_rm(1, RAX, FRAME, -size)
         check = len(code)
         code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
         code += asm.alu_rm(asm.CMP, 1, RAX, RCX, STORE_STACK_LIMIT)
-        code += asm.mov_rm(1, RCX, RBP, -16)
+        code += asm.mov_rm(1, RCX, FRAME, -16)
         code += asm.jcc_rel32(asm.CC_B, 0)
         fixup = len(code)
         code += asm.mov_rr(1, RSP, RAX)
         return bytes(code) + _save_pinned(ints, floats), check, fixup
     if size:
         code += asm.alu_ri(asm.SUB, 1, RSP, size)
-    code += asm.mov_mr(1, RBP, CONTEXT_SLOT, CONTEXT)
+    code += asm.mov_mr(1, FRAME, CONTEXT_SLOT, CONTEXT)
     if check_limit:
         check = len(code)
         code += asm.mov_rm(1, RAX, CONTEXT, CTX_STORE)
@@ -173,8 +171,8 @@ def epilogue(size: int, ints: int, floats: int, area: int) -> bytes:
     """Load the caller's values of the first pinned registers, give the frame back and return, freeing the argument
     area of ``area`` bytes.
     """
-    code = b"".join(asm.mov_rm(1, PINNED[i], RBP, saved_int_offset(i)) for i in range(ints))
-    code += b"".join(asm.movups_rm(FLOAT_PINNED[j], RBP, saved_float_offset(j)) for j in range(floats))
+    code = b"".join(asm.mov_rm(1, PINNED[i], FRAME, saved_int_offset(i)) for i in range(ints))
+    code += b"".join(asm.movups_rm(FLOAT_PINNED[j], FRAME, saved_float_offset(j)) for j in range(floats))
     return code + asm.leave_() + (asm.ret_imm(area) if area else asm.ret())
 
 
@@ -185,14 +183,31 @@ def copy_slots(count: int, source: int, target: int) -> bytes:
     operands are in slots.
     """
     code = bytearray()
-    if count <= 8:
+    if count <= FEW_CELLS:
         for index in range(count):
-            code += asm.mov_rm(1, RAX, RBP, source - 8 * index)
-            code += asm.mov_mr(1, RBP, target - 8 * index, RAX)
+            code += asm.mov_rm(1, RAX, FRAME, source - 8 * index)
+            code += asm.mov_mr(1, FRAME, target - 8 * index, RAX)
         return bytes(code)
     code += asm.mov_ri(RCX, count)
-    body = asm.mov_rx(1, RAX, RBP, RCX, 3, source - 8 * count)
-    body += asm.mov_xr(1, RBP, RCX, 3, target - 8 * count, RAX)
+    body = asm.mov_rx(1, RAX, FRAME, RCX, 3, source - 8 * count)
+    body += asm.mov_xr(1, FRAME, RCX, 3, target - 8 * count, RAX)
     body += asm.alu_ri(asm.SUB, 0, RCX, 1)
     code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
     return bytes(code)
+
+
+__all__ = [
+    "ARGUMENT_AREA",
+    "CONTEXT_SLOT",
+    "SMALL_FRAME",
+    "STEP",
+    "cell",
+    "copy_slots",
+    "epilogue",
+    "locals_base",
+    "parameter_places",
+    "prologue",
+    "receive_parameters",
+    "zero_pinned",
+    "zero_slots",
+]

@@ -7,17 +7,17 @@ flags, or ``None``.
 
 from __future__ import annotations
 
+from ..assembly import signed
+from ..choices import INT_TYPES, integer_rules
 from ..operand import CONSTANT, FLAGS, I32, I64, WANT_FLAGS, Operand, flags
 from . import asm
-from .conditions import FLOAT_EQUAL, FLOAT_NOT_EQUAL, SWAPPED, invert
-from .regs import RBP
-from .selection import INT_TEMPORARIES, Selection, in_memory, signed
+from .control import FLOAT_EQUAL, FLOAT_NOT_EQUAL, SWAPPED, invert, test_zero
+from .regs import FRAME
+from .selection import INT_TEMPORARIES, Selection, in_memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Rule = Callable[..., Operand]
+    from ..types import Rule
 
 
 def _binary(op: int, wide: int, commutative: bool) -> Rule:
@@ -37,8 +37,7 @@ def _binary(op: int, wide: int, commutative: bool) -> Rule:
                     if op == asm.SUB:
                         value = -value
                     if -(1 << 31) <= value < 1 << 31:
-                        s.code += asm.lea_rm(wide, dst, a.reg, value)
-                        s.immediate_end = len(s.code)
+                        s.with_immediate(asm.lea_rm(wide, dst, a.reg, value), value)
                         return s.result(type_, dst, sink, a.bit | b.bit)
         if b.reg == dst and a.reg != dst:
             if commutative:
@@ -70,8 +69,7 @@ def _multiply(wide: int) -> Rule:
                 if source < 0:
                     s.load(dst, a)
                     source = dst
-                s.code += asm.imul_rri(wide, dst, source, value)
-                s.immediate_end = len(s.code)
+                s.with_immediate(asm.imul_rri(wide, dst, source, value), value)
                 return s.result(type_, dst, sink, a.bit | b.bit)
         if b.reg == dst and a.reg != dst:
             a, b = b, a
@@ -81,7 +79,7 @@ def _multiply(wide: int) -> Rule:
         elif b.kind == CONSTANT:
             s.code += asm.imul_rr(wide, dst, s.in_register(b))
         else:
-            s.code += asm.imul_rm(wide, dst, RBP, b.offset)
+            s.code += asm.imul_rm(wide, dst, FRAME, b.offset)
         return s.result(type_, dst, sink, a.bit | b.bit)
 
     return rule
@@ -90,20 +88,38 @@ def _multiply(wide: int) -> Rule:
 def materialise(s: Selection, sink: Operand | None, condition: int, bits: int) -> Operand:
     """The outcome of a comparison as 0 or 1, or left in the flags where the next instruction takes it from there.
 
-    ``bits`` are the temporaries of what was compared.
+    ``bits`` are the temporaries of the operands, of which one will do, since the comparison is done.
     """
     if sink is WANT_FLAGS:
-        s.borrowed |= bits
+        s.released |= bits
         return flags(condition)
+    if condition >= FLOAT_EQUAL:
+        return _materialise_two_flags(s, sink, condition, bits)
     if sink is not None:
         dst = sink.reg
     elif bits & INT_TEMPORARIES:
         bit = bits & INT_TEMPORARIES
         dst = (bit & -bit).bit_length() - 1
     else:
-        # The comparison is done, so what was borrowed for it will do.
-        dst = s.keep_borrowed()
+        # So will what was a scratch for it.
+        dst = s.take_released()
     s.code += asm.setcc(condition, dst)
+    s.code += asm.movzx8_rr(dst, dst)
+    return s.result(I32, dst, sink, bits)
+
+
+def _materialise_two_flags(s: Selection, sink: Operand | None, condition: int, bits: int) -> Operand:
+    """The outcome of comparing floats for equality or inequality as 0 or 1."""
+    dst = sink.reg if sink is not None else s.take()
+    parity = s.scratch()
+    if condition == FLOAT_EQUAL:
+        s.code += asm.setcc(asm.CC_NP, parity)
+        s.code += asm.setcc(asm.CC_E, dst)
+        s.code += asm.alu_rr(asm.AND, 0, dst, parity)
+    else:
+        s.code += asm.setcc(asm.CC_P, parity)
+        s.code += asm.setcc(asm.CC_NE, dst)
+        s.code += asm.alu_rr(asm.OR, 0, dst, parity)
     s.code += asm.movzx8_rr(dst, dst)
     return s.result(I32, dst, sink, bits)
 
@@ -120,8 +136,8 @@ def _compare(condition: int, wide: int) -> Rule:
             else:
                 s.alu(asm.CMP, wide, a.reg, b)
         elif in_memory(a) and b.kind == CONSTANT and -(1 << 31) <= signed(b.value, 64 if wide else 32) < 1 << 31:
-            s.code += asm.alu_mi(asm.CMP, wide, RBP, a.offset, signed(b.value, 64 if wide else 32))
-            s.immediate_end = len(s.code)
+            value = signed(b.value, 64 if wide else 32)
+            s.with_immediate(asm.alu_mi(asm.CMP, wide, FRAME, a.offset, value), value)
         else:
             s.alu(asm.CMP, wide, s.in_register(a), b)
         return materialise(s, sink, holds, a.bit | b.bit)
@@ -132,31 +148,11 @@ def _compare(condition: int, wide: int) -> Rule:
 def _is_zero(wide: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
         if a.kind == FLAGS:
-            return invert_materialised(s, sink, invert(a.value))
+            return materialise(s, sink, invert(a.value), 0)
         test_zero(s, wide, a)
         return materialise(s, sink, asm.CC_E, a.bit)
 
     return rule
-
-
-def invert_materialised(s: Selection, sink: Operand | None, condition: int) -> Operand:
-    """Flags of a comparison, already emitted, as a value: float equality takes two conditions, so it has a helper."""
-    from .floats import materialise_float
-
-    if condition > 15:
-        return materialise_float(s, sink, condition, 0)
-    return materialise(s, sink, condition, 0)
-
-
-def test_zero(s: Selection, wide: int, a: Operand) -> None:
-    """Set the flags as a comparison of ``a`` with zero does."""
-    if a.reg >= 0:
-        s.code += asm.test_rr(wide, a.reg, a.reg)
-    elif a.kind == CONSTANT:
-        reg = s.in_register(a)
-        s.code += asm.test_rr(wide, reg, reg)
-    else:
-        s.code += asm.alu_mi(asm.CMP, wide, RBP, a.offset, 0)
 
 
 def _extend(name: str, source_bits: int, wide: int) -> Rule:
@@ -199,7 +195,7 @@ def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition
         a, b = b, a
         holds = FLOAT_EQUAL
     # The value of "not taken" replaces the other one on the opposite condition, both of them for float equality.
-    opposite = (asm.CC_NE, asm.CC_P) if holds == FLOAT_EQUAL else (holds ^ 1,)
+    opposite = (asm.CC_NE, asm.CC_P) if holds == FLOAT_EQUAL else (invert(holds),)
     dst = s.destination(sink, a, b)
     if condition.kind == CONSTANT:
         s.load(dst, a if condition.value else b)
@@ -207,7 +203,7 @@ def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition
     if dst == b.reg and dst != a.reg:
         if len(opposite) == 1:
             a, b = b, a
-            opposite = (opposite[0] ^ 1,)
+            opposite = (invert(opposite[0]),)
         else:
             kept = s.scratch()
             s.code += asm.mov_rr(wide, kept, dst)
@@ -221,7 +217,7 @@ def select(s: Selection, sink: Operand | None, a: Operand, b: Operand, condition
         if other >= 0:
             s.code += asm.cmovcc_rr(condition_code, wide, dst, other)
         else:
-            s.code += asm.cmovcc_rm(condition_code, wide, dst, RBP, b.offset)
+            s.code += asm.cmovcc_rm(condition_code, wide, dst, FRAME, b.offset)
     return s.result(type_, dst, sink, a.bit | b.bit | condition.bit)
 
 
@@ -246,8 +242,10 @@ _CONDITIONS = {
 
 
 def _rules() -> dict[str, Rule]:
-    rules: dict[str, Rule] = {"ref.is_null": is_null}
-    for wide, type_name in ((0, "i32"), (1, "i64")):
+    rules = integer_rules(_CONDITIONS, _compare, _is_zero, _extend)
+    rules["ref.is_null"] = is_null
+    rules["select"] = select
+    for wide, type_name in INT_TYPES:
         for name, op, commutative in (
             ("add", asm.ADD, True),
             ("sub", asm.SUB, False),
@@ -257,15 +255,6 @@ def _rules() -> dict[str, Rule]:
         ):
             rules[f"{type_name}.{name}"] = _binary(op, wide, commutative)
         rules[f"{type_name}.mul"] = _multiply(wide)
-        for name, condition in _CONDITIONS.items():
-            rules[f"{type_name}.{name}"] = _compare(condition, wide)
-        rules[f"{type_name}.eqz"] = _is_zero(wide)
-        rules[f"{type_name}.extend8_s"] = _extend("sign", 8, wide)
-        rules[f"{type_name}.extend16_s"] = _extend("sign", 16, wide)
-    rules["i64.extend32_s"] = _extend("sign", 32, 1)
-    rules["i64.extend_i32_s"] = _extend("sign", 32, 1)
-    rules["i64.extend_i32_u"] = _extend("zero", 32, 1)
-    rules["i32.wrap_i64"] = _extend("wrap", 32, 0)
     return rules
 
 

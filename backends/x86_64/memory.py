@@ -1,9 +1,8 @@
 """Rules of loads, stores, globals, tables and references; what a rule is says :mod:`.integers`.
 
 An address is an index into memory 0, whose base is pinned. A load or store comes in two parts, between which the
-compiler puts the
-displacement: so one memoised choice serves every offset. The form says how wide the displacement is: 0 none, 1 a
-    byte, 2 four bytes.
+compiler puts the displacement: so one memoised choice serves every offset. The form says how wide the displacement is:
+0 none, 1 a byte, 2 four bytes.
 """
 
 from __future__ import annotations
@@ -17,10 +16,11 @@ from ..abi import (
     TRAP_MEMORY_OUT_OF_BOUNDS,
     TRAP_TABLE_OUT_OF_BOUNDS,
 )
-from ..operand import CONSTANT, F32, F64, I32, I64, REFERENCE, Operand, is_float
+from ..assembly import signed
+from ..operand import CONSTANT, F32, F64, I32, I64, LOCAL, REGISTER, Operand, is_float
 from . import asm
 from .regs import CONTEXT, MEMORY_BASE
-from .selection import Selection, signed
+from .selection import WIDE_STAND_INS, Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _static_address(a: Operand) -> bool:
 
 
 def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -> tuple[bytes, bytes, Operand]:
-    """A load from memory 0: code before and behind the displacement, and the result."""
+    """A load from memory 0: code before and after the displacement, and the result."""
     type_, indexed, plain, leading = _LOADS[name]
     if is_float(type_):
         dst = s.float_destination(sink, a)
@@ -110,7 +110,11 @@ def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -
 
 
 def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[bytes, bytes]:
-    """A store to memory 0: code before and behind the displacement."""
+    """A store to memory 0: code before and after the displacement.
+
+    The immediate of a constant's stand-in is left out: the compiler puts the constant's own after the displacement.
+    """
+    spliced = b in WIDE_STAND_INS
     size = _STORE_SIZES[name]
     disp = _STAND_IN[form]
     immediate = 0
@@ -139,7 +143,7 @@ def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[b
     head, tail = _split(code, form, immediate)
     s.release(a)
     s.release(b)
-    return bytes(s.code) + head, tail
+    return bytes(s.code) + head, b"" if spliced else tail
 
 
 def _in_scratch(s: Selection, operand: Operand) -> Operand:
@@ -153,7 +157,7 @@ def _in_scratch(s: Selection, operand: Operand) -> Operand:
             s.code += asm.mov_ri(reg, operand.value)
         else:
             s.load(reg, operand)
-    return Operand(0, operand.type, reg)
+    return Operand(REGISTER, operand.type, reg)
 
 
 def address(s: Selection, a: Operand, offset: int, size: int, checked: bool) -> int:
@@ -163,7 +167,7 @@ def address(s: Selection, a: Operand, offset: int, size: int, checked: bool) -> 
     Args:
         offset: the static offset, up to 2**32 - 1.
         size: bytes accessed.
-        checked: compare with the current size of the memory and trap; else the guard region behind it does.
+        checked: compare with the current size of the memory and trap; else the guard region after it does.
 
     Returns:
         the register that holds index plus offset.
@@ -184,6 +188,18 @@ def address(s: Selection, a: Operand, offset: int, size: int, checked: bool) -> 
         s.code += asm.ud1(TRAP_MEMORY_OUT_OF_BOUNDS)
         s.code += asm.alu_ri(asm.SUB, 1, reg, size)
     return reg
+
+
+def far_load(s: Selection, sink: Operand | None, name: str, index: int) -> Operand:
+    """A load from the sum that :func:`address` gave."""
+    head, tail, result = load(s, sink, name, Operand(LOCAL, I32, index), 0)
+    s.code[:] = head + tail
+    return result
+
+
+def far_store(s: Selection, name: str, index: int, b: Operand) -> None:
+    """A store to the sum that :func:`address` gave."""
+    s.code[:] = b"".join(store(s, name, Operand(LOCAL, I32, index), b, 0))
 
 
 def global_get(s: Selection, sink: Operand | None, type_: int, offset: int, by_pointer: bool) -> Operand:
@@ -258,7 +274,7 @@ def table_get(s: Selection, sink: Operand | None, type_: int, table: int, a: Ope
     dst = sink.reg if sink is not None else base
     s.code += asm.mov_rx(1, dst, base, index, 3, 0)
     if sink is None:
-        s.borrowed &= ~(1 << base)
+        s.released &= ~(1 << base)
     return s.result(type_, dst, sink, a.bit)
 
 
@@ -273,7 +289,7 @@ def table_set(s: Selection, table: int, a: Operand, b: Operand) -> None:
     else:
         # Both temporaries may be taken: the cell's address replaces its parts.
         s.code += asm.lea_rx(1, base, base, index, 3, 0)
-        value = s.scratch() if s.free & 0xFFFF else index
+        value = s.scratch() if s.free & s.INT_TEMPORARIES else index
         s.load(value, b)
         s.code += asm.mov_mr(1, base, 0, value)
     s.release(a)
@@ -281,8 +297,6 @@ def table_set(s: Selection, table: int, a: Operand, b: Operand) -> None:
 
 
 __all__ = [
-    "MAX_DISPLACEMENT",
-    "REFERENCE",
     "address",
     "context_cell",
     "global_get",

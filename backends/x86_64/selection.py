@@ -1,92 +1,52 @@
-"""What the rules of every instruction use to choose machine code: registers, scratches, and moves of operands.
-
-A :class:`Selection` lives for one memoised choice: it starts with the mask of free temporaries, collects code, and
-ends with the mask that is free afterwards.
-"""
+"""What the rules of every instruction use to choose machine code: registers, scratches, and moves of operands."""
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, F32, F64, I32, LOCAL, SLOT, Operand, is_float, register
-from . import asm
-from .regs import RBP
+from .. import assembly
+from ..assembly import signed
+from ..operand import CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, I64, LOCAL, SLOT, Operand, is_float
+from . import asm, regs
+from .regs import FRAME
 
-#: Bits of the integer temporaries rax, rcx, rdx, rsi, rdi, and of the float temporaries xmm0 to xmm7.
-INT_TEMPORARIES = 0b1100_0111
-FLOAT_TEMPORARIES = 0xFF0000
-ALL_FREE = INT_TEMPORARIES | FLOAT_TEMPORARIES
+#: Masks of the temporaries of each class.
+INT_TEMPORARIES = sum([1 << reg for reg in regs.TEMPORARIES])
+FLOAT_TEMPORARIES = sum([1 << FIRST_FLOAT_BIT + reg for reg in regs.FLOAT_TEMPORARIES])
+
+#: Stand-ins for constants by type: for those that are an immediate of one byte, and of four.
+BYTE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11) for type_ in (I32, I64))
+WIDE_STAND_INS = tuple(Operand(CONSTANT, type_, value=0x11223344) for type_ in (I32, I64))
 
 
-def signed(value: int, bits: int) -> int:
-    """``value``'s low ``bits`` as a signed number."""
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value
+class Selection(assembly.Selection):
+    """Code being chosen for one instruction."""
 
+    __slots__ = ()
 
-class Selection:
-    """Code being chosen for one instruction.
+    INT_TEMPORARIES = INT_TEMPORARIES
+    FLOAT_TEMPORARIES = FLOAT_TEMPORARIES
 
-    Attributes:
-        code: the machine code so far.
-        borrowed: mask of temporaries that are free again when the code has run.
-        free: mask of free temporaries, see :attr:`Operand.bit <vibewasm.backends.operand.Operand>`.
-        immediate_end: where the immediate of the constant operand ends in ``code``, 0 if none was emitted.
-    """
-
-    __slots__ = ("borrowed", "code", "free", "immediate_end")
-
-    def __init__(self, free: int) -> None:
-        self.code = bytearray()
-        self.free = free
-        self.borrowed = 0
-        self.immediate_end = 0
-
-    def finish(self) -> int:
-        """The mask that is free after the code."""
-        return self.free | self.borrowed
-
-    def take(self, avoid: int = 0) -> int:
-        """Claim a free integer temporary that is not in the mask ``avoid``."""
-        available = self.free & INT_TEMPORARIES & ~avoid
-        bit = available & -available
-        if not bit:
-            raise AssertionError("no free integer temporary")
-        self.free ^= bit
-        return bit.bit_length() - 1
-
-    def take_float(self) -> int:
-        """Claim a free float temporary."""
-        available = self.free & FLOAT_TEMPORARIES
-        bit = available & -available
-        if not bit:
-            raise AssertionError("no free float temporary")
-        self.free ^= bit
-        return bit.bit_length() - 17
+    # -- temporaries --------------------------------------------------------------------------------------------
 
     def scratch(self, avoid: int = 0) -> int:
         """An integer temporary that is free again after this instruction."""
         reg = self.take(avoid)
-        self.borrowed |= 1 << reg
+        self.released |= 1 << reg
         return reg
 
     def scratch_float(self) -> int:
         """A float temporary that is free again after this instruction."""
         reg = self.take_float()
-        self.borrowed |= 1 << (16 + reg)
+        self.released |= 1 << FIRST_FLOAT_BIT + reg
         return reg
 
-    def keep_borrowed(self) -> int:
+    def take_released(self) -> int:
         """Claim an integer scratch whose value is no longer needed, or a free temporary if there is none."""
-        borrowed = self.borrowed & INT_TEMPORARIES & ~self.free
-        if not borrowed:
+        released = self.released & INT_TEMPORARIES & ~self.free
+        if not released:
             return self.take()
-        bit = borrowed & -borrowed
-        self.borrowed ^= bit
+        bit = released & -released
+        self.released ^= bit
         return bit.bit_length() - 1
-
-    def release(self, operand: Operand, but: int = -1) -> None:
-        """Give an operand's temporary back after this instruction, unless it is the register ``but``."""
-        if operand.bit and operand.reg != but:
-            self.borrowed |= operand.bit
 
     # -- moves: none of them changes the flags ------------------------------------------------------------------
 
@@ -99,7 +59,7 @@ class Selection:
         elif operand.kind == CONSTANT:
             self.code += asm.mov_ri(dst, operand.value)
         else:
-            self.code += asm.mov_rm(wide, dst, RBP, operand.offset)
+            self.code += asm.mov_rm(wide, dst, FRAME, operand.offset)
 
     def load_float(self, dst: int, operand: Operand) -> None:
         """Put a float operand into the vector register ``dst``."""
@@ -108,15 +68,15 @@ class Selection:
             if operand.reg != dst:
                 self.code += asm.movaps_rr(dst, operand.reg)
         elif operand.kind == CONSTANT:
-            if operand.value == 0:
-                self.code += asm.xorps_rr(dst, dst)
-            else:
-                self.load_float_bits(double, dst, operand.value)
+            self.load_float_bits(double, dst, operand.value)
         else:
-            self.code += asm.movs_rm(double, dst, RBP, operand.offset)
+            self.code += asm.movs_rm(double, dst, FRAME, operand.offset)
 
     def load_float_bits(self, double: int, dst: int, bits: int) -> None:
-        """Put a float given by its bits into the vector register ``dst``, by way of an integer temporary."""
+        """Put a float given by its bits into the vector register ``dst``, by way of an integer temporary if need be."""
+        if bits == 0:
+            self.code += asm.xorps_rr(dst, dst)
+            return
         momentary = self.take()
         self.code += asm.mov_ri(momentary, bits)
         self.code += asm.movd_to_xmm(double, dst, momentary)
@@ -138,7 +98,7 @@ class Selection:
         self.load_float(reg, operand)
         return reg
 
-    def store(self, offset: int, operand: Operand, base: int = RBP) -> None:
+    def store(self, offset: int, operand: Operand, base: int = FRAME) -> None:
         """Store an operand into the 8-byte cell at ``base + offset``; an i32 is zero-extended."""
         if operand.reg >= 0:
             if is_float(operand.type):
@@ -154,7 +114,7 @@ class Selection:
                 self.code += asm.mov_mi(0, base, offset + 4, signed(value >> 32, 32))
         else:
             scratch = self.scratch()
-            self.code += asm.mov_rm(1, scratch, RBP, operand.offset)
+            self.code += asm.mov_rm(1, scratch, FRAME, operand.offset)
             self.code += asm.mov_mr(1, base, offset, scratch)
 
     # -- destinations -------------------------------------------------------------------------------------------
@@ -179,18 +139,13 @@ class Selection:
             return b.reg
         return self.take_float()
 
-    def result(self, type_: int, dst: int, sink: Operand | None, bits: int) -> Operand:
-        """Release the operands' temporaries ``bits`` and name the result in ``dst``: the sink itself, or a temporary's
-        entry.
-        """
-        if sink is not None:
-            self.borrowed |= bits
-            return sink
-        kept = register(type_, dst)
-        self.borrowed |= bits & ~kept.bit
-        return kept
+    # -- instructions with any kind of source ------------------------------------------------------------------------
 
-    # -- arithmetic with any kind of source ----------------------------------------------------------------------
+    def with_immediate(self, instruction: bytes, value: int) -> None:
+        """Append an instruction that ends with its immediate ``value``, in one byte if it fits, else in four."""
+        self.code += instruction
+        end = len(self.code)
+        self.immediate = (end - (1 if -0x80 <= value <= 0x7F else 4), end)
 
     def alu(self, op: int, wide: int, dst: int, source: Operand) -> None:
         """``dst = dst op source`` for one of the eight classic operations, or the flags of it for ``CMP``."""
@@ -199,14 +154,13 @@ class Selection:
         elif source.kind == CONSTANT:
             value = signed(source.value, 64 if wide else 32)
             if -(1 << 31) <= value < 1 << 31:
-                self.code += asm.alu_ri(op, wide, dst, value)
-                self.immediate_end = len(self.code)
+                self.with_immediate(asm.alu_ri(op, wide, dst, value), value)
             else:
                 scratch = self.scratch()
                 self.code += asm.mov_ri(scratch, source.value)
                 self.code += asm.alu_rr(op, wide, dst, scratch)
         else:
-            self.code += asm.alu_rm(op, wide, dst, RBP, source.offset)
+            self.code += asm.alu_rm(op, wide, dst, FRAME, source.offset)
 
 
 def in_memory(operand: Operand) -> bool:

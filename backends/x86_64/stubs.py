@@ -13,8 +13,8 @@ from __future__ import annotations
 from .. import abi
 from ..convention import cells, signature_results
 from . import asm, signatures
+from .control import Assembler, raise_trap
 from .fault_handler import fault_handler
-from .labels import Assembler
 from .regs import (
     CONTEXT,
     MEMORY_BASE,
@@ -56,17 +56,6 @@ _EXIT_PREVIOUS = -16
 _EXIT_PINNED_INTS = ((R8, -24), (R9, -32), (R10, -40), (R11, -48))
 _EXIT_PINNED_FLOATS = tuple((number, -64 - 16 * (number - 8)) for number in range(8, 16))
 _EXIT_FRAME = 176
-
-
-def raise_trap(pc: bytes) -> bytes:
-    """Fill in the trap record for the trap whose number is in rdi; rsi is the store block.
-
-    ``pc`` loads a return address into rax.
-    """
-    code = asm.mov_mr(1, RSI, abi.STORE_TRAP, RDI)
-    # The byte before the return address belongs to the call.
-    code += pc + asm.alu_ri(asm.SUB, 1, RAX, 1) + asm.mov_mr(1, RSI, abi.STORE_TRAP_PC, RAX)
-    return code + asm.mov_mi(1, RSI, abi.STORE_FAULT_ADDRESS, 0) + asm.mov_mi(1, RSI, abi.STORE_SIGNAL, 0)
 
 
 # -- Python to wasm and back -------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ NAMES = {
 #: What may be loaded to instantiate a small module and call it. Each module takes as long as compiling fifty
 #: instructions, and a fast start is what the engine is for: add what cannot wait until it is met.
 STARTED_WITH = """
-    backends backends.abi backends.convention backends.operand
+    backends backends.abi backends.assembly backends.choices backends.convention backends.operand
     binary binary.decoder binary.leb128 binary.module_info binary.sections binary.support binary.validate
     calls
     compiler compiler.choices compiler.environment compiler.instructions compiler.instructions.blocks compiler.locals
@@ -63,8 +63,7 @@ STARTED_WITH = """
 #: The same of the backend that runs. What another backend loads is not counted here.
 STARTED_WITH_OF = {
     "x86_64": """
-        asm asm_mov conditions control encoding fault_handler frames integers labels regs selection
-        signatures stubs target
+        asm asm_mov control encoding fault_handler frames integers regs selection signatures stubs target
     """.split(),
 }
 #: The same of the standard library, with what these load in turn.

@@ -87,7 +87,7 @@ def test_a_broken_rule_is_found(name: str, target: str, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("mistake", ["result is free", "one is lost"])
 def test_a_wrong_mask_of_a_rule_is_found(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vibewasm.backends.x86_64 import target
+    from vibewasm.backends.x86_64.target import TARGET as target
 
     lower = target.lower
 

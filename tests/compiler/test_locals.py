@@ -8,7 +8,8 @@ import vibewasm
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const, unsigned
 from vibewasm.backends import operand
-from vibewasm.backends.x86_64 import frames, target
+from vibewasm.backends.x86_64 import frames
+from vibewasm.backends.x86_64.target import TARGET as target
 from vibewasm.compiler.locals import Locals, Pins, rank
 
 GET, SET, DROP = b"\x20", b"\x21", b"\x1a"

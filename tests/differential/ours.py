@@ -11,7 +11,7 @@ from tests.differential.cases import Case, digested
 from tests.fuzz import ours
 from tests.fuzz.steps import MEMORY_BYTES, TABLE_ELEMENTS, Difference, Step, Trace, first_difference
 from tests.spec import engine
-from vibewasm.backends.x86_64 import target
+from vibewasm.backends.x86_64.target import TARGET
 
 #: Name of a mode → what it gives to Config. `extensions` uses processor extensions in machine code, where there are.
 MODES: dict[str, dict[str, Any]] = {
@@ -71,4 +71,4 @@ def _processor() -> frozenset[str]:
 def set_extensions(wanted: bool) -> None:
     """Lets machine code use BMI1, BMI2 and LZCNT, where this processor has them, or not."""
     flags = _processor() if wanted else frozenset()
-    target.configure("bmi1" in flags, "bmi2" in flags, "abm" in flags)
+    TARGET.configure("bmi1" in flags, "bmi2" in flags, "abm" in flags)

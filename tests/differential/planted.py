@@ -77,8 +77,8 @@ FAULTS = [
         "eqz-of-flags",
         "a test of a pending comparison that does not invert its condition",
         _INTEGERS,
-        "invert_materialised(s, sink, invert(a.value))",
-        "invert_materialised(s, sink, a.value)",
+        "materialise(s, sink, invert(a.value), 0)",
+        "materialise(s, sink, a.value, 0)",
     ),
     Fault(
         "wrap-keeps-upper-half",
@@ -243,7 +243,7 @@ FAULTS = [
         "select-not-inverted",
         "a conditional move whose operands were exchanged and whose condition was not",
         _INTEGERS,
-        "            opposite = (opposite[0] ^ 1,)\n",
+        "            opposite = (invert(opposite[0]),)\n",
         "            opposite = (opposite[0],)\n",
     ),
     # -- control --
@@ -265,8 +265,8 @@ FAULTS = [
         "overlapping-slots",
         "slots that overlap copied in the wrong order",
         _FRAMES,
-        "        for index in range(count):\n            code += asm.mov_rm(1, RAX, RBP, source",
-        "        for index in reversed(range(count)):\n            code += asm.mov_rm(1, RAX, RBP, source",
+        "        for index in range(count):\n            code += asm.mov_rm(1, RAX, FRAME, source",
+        "        for index in reversed(range(count)):\n            code += asm.mov_rm(1, RAX, FRAME, source",
     ),
     Fault(
         "result-register-not-freed",
@@ -303,8 +303,8 @@ FAULTS = [
         "float-result-slot",
         "the float among several results stored in the first one's place",
         _CALLS,
-        "RBP, first_slot - 8 * first_float, 0)\n",
-        "RBP, first_slot, 0)\n",
+        "FRAME, first_slot - 8 * first_float, 0)\n",
+        "FRAME, first_slot, 0)\n",
     ),
     Fault(
         "argument-area-not-aligned",

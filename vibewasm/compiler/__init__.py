@@ -262,8 +262,9 @@ class Compiler:
         if recording is not None:
             recording.cold = len(out)
         patch = c.patch
+        fixup = env.fixup_size
         for site, number, pc, back in c.cold:
-            patch(out, site - 4, len(out) - site)
+            patch(out, site - fixup, len(out) - site)
             if recording is not None:
                 recording.marks.append((len(out), pc))
             if number == POLL:
@@ -283,7 +284,7 @@ class Compiler:
             out += control.jump_back(len(out) + start - limit_check)
         for site, targets in c.jump_tables:
             ends = len(out)
-            out += b"\0" * (-ends & 3)
+            out += b"\0" * (-ends & control.JUMP_TABLE_ALIGNMENT - 1)
             table = len(out)
             emit_fixups(c, (site,), table)
             positions = [t if isinstance(t, int) else t.target for t in targets]
@@ -292,6 +293,6 @@ class Compiler:
                 recording.tables.append((ends, table, positions))
         if limit_site:
             head = bytearray(prologue)
-            patch(head, limit_site - 4, start + overflow - limit_site)
+            patch(head, limit_site - fixup, start + overflow - limit_site)
             prologue = bytes(head)
         return prologue + out, start, c.base

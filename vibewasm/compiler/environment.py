@@ -59,7 +59,8 @@ class ModuleEnvironment:
         reach: how far the function's jumps have to reach, a number of the backend's: greater means further.
         kinds: how the hot loop handles each opcode byte in this configuration.
         takes_constant: whether the loop takes a constant along with the instruction behind it, by that one's opcode.
-        jump, poll, pads: the backend's jump, its poll of the interrupt word, and its padding by length.
+        jump, fixup_size, poll, pads: the backend's jump, how many bytes of it are filled in, its poll of the interrupt
+            word, and its padding by length.
         handlers: the function of each opcode byte that the loop leaves to one.
         address_type: type of addresses of memory 0.
         explicit_bounds: whether accesses are checked by code.
@@ -95,6 +96,7 @@ class ModuleEnvironment:
         self.handlers = HANDLERS
         self.address_type = I32
         self.jump = control.jump()
+        self.fixup_size = control.FIXUP_SIZE
         self.poll = control.poll(reach)
         self.pads = [control.pad(count) for count in range(control.LOOP_ALIGNMENT)]
         self.globals = [
@@ -186,7 +188,7 @@ class ModuleEnvironment:
         found = self.opposite_branches.get(condition)
         if found is None:
             text, holds = self.test(condition)
-            first, *rest = self.jump_if(holds ^ 1)
+            first, *rest = self.jump_if(self.control.invert(holds))
             found = self.opposite_branches[condition] = (text + first, *rest)
         return found
 

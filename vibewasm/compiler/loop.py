@@ -78,8 +78,10 @@ def run(c: Compilation) -> None:
     constants = CONSTANTS[I32].get
     kinds = c.env.kinds
     with_constant = target.WITH_CONSTANT.get
+    groups = target.IMMEDIATE_GROUPS
     stored = target.STORED.get
     patch = c.patch
+    fixup = c.env.fixup_size
     all_free = target.ALL_FREE
     fetched = target.FETCHES.get
     fetch = target.fetch
@@ -292,9 +294,9 @@ def run(c: Compilation) -> None:
                         # The usual end: no results, and nothing left on the stack, or the end is not reached at all.
                         position = len(out)
                         for site in label.fixups:
-                            patch(out, site - 4, position - site)
+                            patch(out, site - fixup, position - site)
                         for site in label.else_fixups:
-                            patch(out, site - 4, position - site)
+                            patch(out, site - fixup, position - site)
                         if label.opcode != LOOP:
                             label.target = position
                         labels.pop()
@@ -348,7 +350,7 @@ def run(c: Compilation) -> None:
                 choice, a = choose_immediate(c, op, a, stand_in, free, sink)
             text, tail, result, free, tight = choice
             out += text
-            out += middles[a.reg >> 3]
+            out += middles[groups[a.reg]]
             if tail:
                 out += tail
         else:

@@ -149,9 +149,10 @@ class Compilation:
 def emit_fixups(c: Compilation, sites: list[int] | tuple[int, ...], position: int) -> None:
     """Let the jumps at ``sites`` lead to ``position``."""
     patch = c.patch
+    fixup = c.env.fixup_size
     out = c.out
     for site in sites:
-        patch(out, site - 4, position - site)
+        patch(out, site - fixup, position - site)
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------

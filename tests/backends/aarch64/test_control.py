@@ -10,7 +10,7 @@ import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from vibewasm.backends import OutOfReach
 from vibewasm.backends.aarch64 import asm, control
-from vibewasm.backends.aarch64.conditions import bit_clear, invert, zero
+from vibewasm.backends.aarch64.control import bit_clear, invert, zero
 
 capstone = pytest.importorskip("capstone", reason="capstone reads machine code")
 DECODER = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)

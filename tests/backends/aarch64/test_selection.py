@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vibewasm.backends.aarch64 import asm, conditions, fused, regs, target
+from vibewasm.backends.aarch64 import asm, control, fused, regs
+from vibewasm.backends.aarch64.target import TARGET as target
 from vibewasm.backends.operand import (
     CONSTANT,
     F32,
@@ -129,7 +130,7 @@ def check(choice: tuple[bytes, Operand, int, bool], free: int, operands: tuple[O
     assert isinstance(code, bytes)
     allowed = SCRATCHES | ({whole_name(result)} if result.kind != FLAGS else set())
     if result.kind == FLAGS and result.bit & free:
-        allowed.add(f"x{conditions.tested(result.value)[1]}")
+        allowed.add(f"x{control.tested(result.value)[1]}")
     assert written(code) <= allowed
 
 
@@ -170,7 +171,7 @@ def test_an_immediate_put_into_a_choice_gives_the_code_of_the_constant_itself(
                 check(whole, free, (a,))
                 continue
             head, tail, result, after, tight = target.lower_immediate(rule, a, stand_in, free, sink)
-            assert (head + middles[a.reg >> 3] + tail, result, after, tight) == whole
+            assert (head + middles[target.IMMEDIATE_GROUPS[a.reg]] + tail, result, after, tight) == whole
 
 
 @pytest.mark.parametrize(("first", "second", "by_constant"), fused.RULES)
@@ -206,8 +207,8 @@ def test_pairs_of_instructions_that_arm_has_one_for_are_one() -> None:
 
 @pytest.mark.parametrize("type_", [I32, I64, F32, F64])
 def test_select_finds_its_temporaries(type_: int) -> None:
-    tested = flags(conditions.zero(0, 2), 1 << 2)
-    bit = flags(conditions.bit_clear(2, 40) ^ 1, 1 << 2)
+    tested = flags(control.zero(0, 2), 1 << 2)
+    bit = flags(control.bit_clear(2, 40) ^ 1, 1 << 2)
     for a, b in itertools.product(places(type_, 0), places(type_, 1)):
         for condition in [*places(I32, 2), tested, bit, flags(asm.CC_LT)]:
             for free in masks((a, b, condition)):
@@ -324,12 +325,12 @@ def test_moves_change_nothing_but_their_destination_and_scratches() -> None:
 
 @pytest.mark.parametrize("reg", range(8))
 def test_a_tested_register_moves_with_its_condition(reg: int) -> None:
-    for condition in (conditions.zero(0, reg), conditions.zero(1, reg) ^ 1, conditions.bit_clear(reg, 33)):
+    for condition in (control.zero(0, reg), control.zero(1, reg) ^ 1, control.bit_clear(reg, 33)):
         entry = flags(condition, 1 << reg)
         code, moved, free = target.copy_to_temporary(entry, target.ALL_FREE & ~(1 << reg))
-        wide, tested, bit = conditions.tested(moved.value)
+        wide, tested, bit = control.tested(moved.value)
         assert disassemble(code) == [f"mov {'wx'[wide]}{tested}, {'wx'[wide]}{reg}"]
         assert moved.bit == 1 << tested
         assert not free & moved.bit
-        assert (wide, bit) == (conditions.tested(condition)[0], conditions.tested(condition)[2])
+        assert (wide, bit) == (control.tested(condition)[0], control.tested(condition)[2])
         assert moved.value & 0x301 == condition & 0x301

@@ -20,7 +20,8 @@ from vibewasm.backends.operand import (
     register,
     slot,
 )
-from vibewasm.backends.x86_64 import features, memory, target
+from vibewasm.backends.x86_64 import features, memory
+from vibewasm.backends.x86_64.target import TARGET as target
 from vibewasm.compiler.instructions import KINDS, LOAD, STORE
 from vibewasm.opcodes import TABLE, codes_with, signature
 

@@ -144,7 +144,7 @@ def _alone(c: Compilation, op: int, pc: int) -> int:
         if split is None:
             split, a = choose_immediate(c, op, a, stand_in, free, sink)
         head, tail, result, free, tight = split
-        return finish(c, pc, (head + middles[a.reg >> 3] + tail, result, free, tight), sink)
+        return finish(c, pc, (head + middles[target.IMMEDIATE_GROUPS[a.reg]] + tail, result, free, tight), sink)
     choice = target.MEMO.get((op, a, b, free, sink))
     if choice is None:
         choice, free = choose_binary(c, op, a, b, free, sink)

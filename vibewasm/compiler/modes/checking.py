@@ -6,7 +6,7 @@ nobody holds and nobody may take, is how a one-pass compiler goes wrong without 
 
 from __future__ import annotations
 
-from ...backends.operand import FLAGS, I32, LOCAL, REGISTER, SLOT, Operand
+from ...backends.operand import FLAGS, I32, LOCAL, REGISTER, SLOT, Operand, lowest_register
 from ...opcodes import codes_with, name_of
 from ..state import Compilation
 
@@ -55,7 +55,7 @@ class Discipline:
         c = self._c
         free = c.free & c.target.INT_TEMPORARIES
         if free and top.type == I32 and top.reg >= 0 and top.kind in (REGISTER, LOCAL):
-            c.out += c.env.control.check_zero_extended(top.reg, (free & -free).bit_length() - 1)
+            c.out += c.env.control.check_zero_extended(top.reg, lowest_register(free))
 
     def _broken(self, pc: int, index: int, rule: str) -> AssertionError:
         c = self._c

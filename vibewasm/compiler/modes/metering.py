@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...backends.abi import TRAP_OUT_OF_FUEL
+from ...backends.operand import lowest_register
 from ...opcodes import codes_with
 from ..state import Compilation
 
@@ -27,7 +28,7 @@ class Meter:
         if self._ended and not flags_live:
             self._ended = False
             free = c.free & c.target.INT_TEMPORARIES
-            take, jump = c.env.control.use_fuel((free & -free).bit_length() - 1, c.env.reach)
+            take, jump = c.env.control.use_fuel(lowest_register(free), c.env.reach)
             c.out += take
             self._site = len(c.out)
             self._cost = 0

@@ -1,0 +1,31 @@
+"""Types of what backends and their users hand to each other. Nothing imports this at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from .operand import Operand
+
+#: A rule of an instruction: ``rule(selection, sink, *operands)`` appends code to the selection and returns the entry of
+#: the result. ``sink`` is the pinned local that takes the result, ``WANT_FLAGS`` where a comparison may stay in the
+#: flags, or ``None``.
+Rule = Callable[..., Operand]
+#: Code, the result's entry, the temporaries free afterwards, and whether they are few.
+Choice = tuple[bytes, Operand, int, bool]
+#: The same with a gap in the code for a displacement or an immediate.
+SplitChoice = tuple[bytes, bytes, Operand, int, bool]
+#: Where parameters arrive: a register or a negative number, and the byte offset in the argument area.
+Places = tuple[tuple[int, int], ...]
+
+
+class SignalContext(Protocol):
+    """Where a handler finds what was interrupted: offsets in ``ucontext_t`` and ``siginfo_t``; signal numbers."""
+
+    registers: tuple[int, ...]
+    pc: int
+    code: int
+    address: int
+    sigint: int
+    sigill: int
+    sigfpe: int
