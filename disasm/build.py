@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vibewasm.api.module import Module
-    from vibewasm.compiler.record import Record
+    from vibewasm.compiler.modes.recording import Record
 
     from .naming import Item
 

@@ -13,7 +13,7 @@ from .symbols import CONTEXT, Cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vibewasm.compiler.record import Record
+    from vibewasm.compiler.modes.recording import Record
 
     from .machine import Reader
 

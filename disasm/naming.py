@@ -9,7 +9,7 @@ from .symbols import CONTEXT, FRAME, Cell, Pointer, Symbols, field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from vibewasm.compiler.record import Record
+    from vibewasm.compiler.modes.recording import Record
 
     from .frame import FrameNames
     from .machine import MemoryOperand, Reader, Shape

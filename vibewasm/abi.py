@@ -61,6 +61,17 @@ STORE_EXIT_FP = 120
 #: Pointers to the function records of the builtins.
 STORE_BUILTINS = 128
 STORE_BUILTIN_COUNT = 32
+#: Which instruction each builtin carries out, by number.
+BUILTINS = (
+    "memory.grow",
+    "memory.init",
+    "data.drop",
+    "table.init",
+    "elem.drop",
+    "table.copy",
+    "table.fill",
+    "table.grow",
+)
 #: The general registers at a fault, by hardware number, and the signal's number (0 for a trap that a stub raised).
 STORE_REGISTERS = 384
 MAX_REGISTERS = 32
@@ -83,13 +94,23 @@ STORE_CELLS = 20480
 STORE_CELLS_SIZE = 1 << 20
 STORE_SIZE = STORE_CELLS + STORE_CELLS_SIZE
 
-#: Trap numbers that stubs and the fault handler raise themselves.
+#: Trap numbers: what a trap instruction in code names, and what the store block has afterwards. ``vibewasm/traps.py``
+#: says what users are told of each.
+TRAP_UNREACHABLE = 1
 TRAP_MEMORY_OUT_OF_BOUNDS = 2
+TRAP_TABLE_OUT_OF_BOUNDS = 3
 TRAP_NULL = 4
+TRAP_BAD_SIGNATURE = 5
 TRAP_INTEGER_OVERFLOW = 6
 TRAP_DIVIDE_BY_ZERO = 7
+TRAP_BAD_CONVERSION = 8
 TRAP_STACK_OVERFLOW = 9
+TRAP_UNDEFINED_ELEMENT = 10
+TRAP_OUT_OF_FUEL = 11
 TRAP_INTERRUPTED = 12
+TRAP_NULL_REFERENCE = 13
+TRAP_UNALIGNED_ATOMIC = 14
+TRAP_INVARIANT = 15
 #: Left by the callback of a host function whose result would be one object too many.
 TRAP_TOO_MANY_REFERENCES = 16
 #: A callback failed: an exception is pending on the Python side.

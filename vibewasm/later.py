@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 
+from .opcodes import spelled
+
 #: What each proposal is called in messages.
 TITLES = {
     "compact-imports": "compact import section",
@@ -144,13 +146,8 @@ def proposal_of_word(word: str) -> str | None:
     return next((feature for feature, pattern in _PATTERNS if pattern.fullmatch(word)), None)
 
 
-def prefixed(prefix: int, sub: int) -> int:
-    """The number of the opcode ``sub`` (an unsigned 32-bit number) behind a prefix, as the functions below take it."""
-    return prefix << 32 | sub
-
-
 def proposal_of(code: int) -> str | None:
-    """The proposal that an opcode belongs to, which is a byte or what :func:`prefixed` gives; ``None`` without any."""
+    """The proposal that an opcode of :mod:`.opcodes`' numbering belongs to, or ``None``."""
     prefix, sub = code >> 32, code & 0xFFFFFFFF
     if not prefix:
         return _OPCODES.get(code)
@@ -165,17 +162,6 @@ def proposal_of(code: int) -> str | None:
 def may_be_constant(code: int) -> bool:
     """Whether an opcode that is not built may stand in a constant expression."""
     return code & 0xFFFFFFFF in _CONSTANT.get(code >> 32, ())
-
-
-def spelled(code: int) -> str:
-    """An opcode as messages write it: its bytes in hexadecimal, such as ``0b`` or ``fc 13``."""
-    if code < 256:
-        return f"{code:02x}"
-    found, sub = [code >> 32], code & 0xFFFFFFFF
-    while sub > 0x7F:
-        found.append(sub & 0x7F | 0x80)
-        sub >>= 7
-    return bytes((*found, sub)).hex(" ")
 
 
 def not_in_table(code: int) -> tuple[str, bool]:

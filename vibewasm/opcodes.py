@@ -1,85 +1,150 @@
 """The one table that says what an instruction is.
 
-The compiler, the validator of unreachable code, the text format and the disassembler all read :data:`TABLE`;
-none of them repeats it. Source: WebAssembly core specification, "Binary Format / Instructions" and
-"Appendix / Index of Instructions".
+The compiler, the validator of unreachable code, the text format, constant expressions and the disassembler all read
+:data:`TABLE` and what is made from it here; none of them repeats it, and none writes an opcode as a number.
+Source: WebAssembly core specification, "Binary Format / Instructions" and "Appendix / Index of Instructions".
 
-Each row is ``(code, name, immediates, operands, results, feature)``:
+Each row is ``(code, name, immediates, operands, results, feature, traits)``:
 
-* ``code``: the opcode byte, or ``prefix << 12 | sub-opcode`` for prefixed instructions (``0xFC00A`` is
-  ``memory.copy``).
+* ``code``: the opcode byte, or for prefixed instructions what :func:`prefixed` makes of the prefix and the sub-opcode.
 * ``immediates``: the kinds of immediates in the order in which they are encoded, separated by spaces.
 * ``operands``, ``results``: value types, one letter each (see :data:`LETTERS`), or ``None`` where they depend on the
   immediates or on the stack (such an instruction has a rule of its own wherever it is handled).
 * ``feature``: the proposal that introduced it, ``mvp`` for the first version.
+* ``traits``: what else one has to know of it, words of :data:`TRAITS` separated by spaces.
 
 Kinds of immediates: ``block`` (block type), ``label``, ``labels`` (a vector and a default), ``func``, ``type``,
-``table``,
-``local``, ``global``, ``memory``, ``memarg``, ``data``, ``elem``, ``i32``, ``i64``, ``f32``, ``f64``, ``heap`` (heap
-type),
-``types`` (a vector of value types).
+``table``, ``local``, ``global``, ``memory``, ``memarg``, ``data``, ``elem``, ``i32``, ``i64``, ``f32``, ``f64``,
+``heap`` (heap type), ``types`` (a vector of value types).
+
+``docs/adding-an-instruction.md`` says what a new row takes besides; ``tests/compiler/test_opcodes.py`` checks it.
 """
 
 from __future__ import annotations
 
 from .types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
 
-#: Letters of value types in signatures.
-LETTERS = {"i": I32, "l": I64, "f": F32, "d": F64, "v": V128, "c": FUNCREF, "e": EXTERNREF}
+#: Letters of value types in signatures; ``a`` is an address or a size of the memory that the instruction names.
+LETTERS = {"i": I32, "l": I64, "f": F32, "d": F64, "v": V128, "c": FUNCREF, "e": EXTERNREF, "a": I32}
 
-Row = tuple[int, str, str, "str | None", "str | None", str]
+#: What a row can say in its last column.
+TRAITS = {
+    "opens": "begins a block, and has a label",
+    "ends": "ends a block, or its first part",
+    "leaves": "control never goes on behind it, so what follows is dead code up to the end of the block",
+    "calls": "calls a function of the module's",
+    "boundary": "straight-line code ends or begins here: fuel is taken for each stretch between two of these",
+    "free": "costs no fuel, since it leaves no code of its own",
+    "compares": "a comparison, of two operands or with zero: its outcome may stay in the processor's flags",
+    "tests": "takes the outcome of a comparison from the flags",
+    "immediate": "its second operand may be an immediate of machine code",
+    "shift": "shifts or rotates: a constant count is taken modulo the width, and claims no register",
+    "constant": "may stand in a constant expression",
+    "8": "accesses a byte of memory",
+    "16": "accesses two bytes of memory",
+    "32": "accesses four bytes of memory",
+    "64": "accesses eight bytes of memory",
+    "128": "accesses sixteen bytes of memory",
+}
+
+Row = tuple[int, str, str, "str | None", "str | None", str, str]
+
+#: Bytes that are no instruction by themselves: the LEB128 number behind one says which it is.
+PREFIXES = frozenset((0xFB, 0xFC, 0xFD, 0xFE))
+_NUMERIC_AND_BULK = 0xFC
+
+
+def prefixed(prefix: int, sub: int) -> int:
+    """The code of the instruction ``sub`` (an unsigned 32-bit number) behind a prefix: no two have the same."""
+    return prefix << 32 | sub
+
+
+def opcode_bytes(code: int) -> bytes:
+    """An opcode in the binary format: a byte, or a prefix and a LEB128 number, as short as can be."""
+    if code < 256:
+        return bytes((code,))
+    encoded = [code >> 32]
+    sub = code & 0xFFFFFFFF
+    while sub > 0x7F:
+        encoded.append(sub & 0x7F | 0x80)
+        sub >>= 7
+    return bytes((*encoded, sub))
+
+
+def spelled(code: int) -> str:
+    """An opcode as messages write it: its bytes in hexadecimal, ``0b`` or ``fc 13``."""
+    return opcode_bytes(code).hex(" ")
+
+
+_SELECT_TYPED: Row = (0x1C, "select", "types", None, None, "reference-types", "")
 
 _CONTROL_AND_VARIABLES: list[Row] = [
-    (0x00, "unreachable", "", None, None, "mvp"),
-    (0x01, "nop", "", "", "", "mvp"),
-    (0x02, "block", "block", None, None, "mvp"),
-    (0x03, "loop", "block", None, None, "mvp"),
-    (0x04, "if", "block", None, None, "mvp"),
-    (0x05, "else", "", None, None, "mvp"),
-    (0x0B, "end", "", None, None, "mvp"),
-    (0x0C, "br", "label", None, None, "mvp"),
-    (0x0D, "br_if", "label", None, None, "mvp"),
-    (0x0E, "br_table", "labels", None, None, "mvp"),
-    (0x0F, "return", "", None, None, "mvp"),
-    (0x10, "call", "func", None, None, "mvp"),
-    (0x11, "call_indirect", "type table", None, None, "mvp"),
-    (0x1A, "drop", "", None, "", "mvp"),
-    (0x1B, "select", "", None, None, "mvp"),
-    (0x1C, "select", "types", None, None, "reference-types"),
-    (0x20, "local.get", "local", "", None, "mvp"),
-    (0x21, "local.set", "local", None, "", "mvp"),
-    (0x22, "local.tee", "local", None, None, "mvp"),
-    (0x23, "global.get", "global", "", None, "mvp"),
-    (0x24, "global.set", "global", None, "", "mvp"),
-    (0x25, "table.get", "table", "i", None, "reference-types"),
-    (0x26, "table.set", "table", None, "", "reference-types"),
+    (0x00, "unreachable", "", None, None, "mvp", "leaves boundary"),
+    (0x01, "nop", "", "", "", "mvp", "free"),
+    (0x02, "block", "block", None, None, "mvp", "opens free"),
+    (0x03, "loop", "block", None, None, "mvp", "opens free boundary"),
+    (0x04, "if", "block", None, None, "mvp", "opens tests boundary"),
+    (0x05, "else", "", None, None, "mvp", "ends free boundary"),
+    (0x0B, "end", "", None, None, "mvp", "ends free boundary"),
+    (0x0C, "br", "label", None, None, "mvp", "leaves boundary"),
+    (0x0D, "br_if", "label", None, None, "mvp", "tests boundary"),
+    (0x0E, "br_table", "labels", None, None, "mvp", "leaves boundary"),
+    (0x0F, "return", "", None, None, "mvp", "leaves boundary"),
+    (0x10, "call", "func", None, None, "mvp", "calls boundary"),
+    (0x11, "call_indirect", "type table", None, None, "mvp", "calls boundary"),
+    (0x1A, "drop", "", None, "", "mvp", "free"),
+    (0x1B, "select", "", None, None, "mvp", "tests"),
+    _SELECT_TYPED,
+    (0x20, "local.get", "local", "", None, "mvp", ""),
+    (0x21, "local.set", "local", None, "", "mvp", ""),
+    (0x22, "local.tee", "local", None, None, "mvp", ""),
+    (0x23, "global.get", "global", "", None, "mvp", "constant"),
+    (0x24, "global.set", "global", None, "", "mvp", ""),
+    (0x25, "table.get", "table", "i", None, "reference-types", ""),
+    (0x26, "table.set", "table", None, "", "reference-types", ""),
 ]
 
 _MEMORY_AND_CONSTANTS: list[Row] = [
-    (0x3F, "memory.size", "memory", "", "i", "mvp"),
-    (0x40, "memory.grow", "memory", "i", "i", "mvp"),
-    (0x41, "i32.const", "i32", "", "i", "mvp"),
-    (0x42, "i64.const", "i64", "", "l", "mvp"),
-    (0x43, "f32.const", "f32", "", "f", "mvp"),
-    (0x44, "f64.const", "f64", "", "d", "mvp"),
+    (0x3F, "memory.size", "memory", "", "a", "mvp", ""),
+    (0x40, "memory.grow", "memory", "a", "a", "mvp", ""),
+    (0x41, "i32.const", "i32", "", "i", "mvp", "constant"),
+    (0x42, "i64.const", "i64", "", "l", "mvp", "constant"),
+    (0x43, "f32.const", "f32", "", "f", "mvp", "constant"),
+    (0x44, "f64.const", "f64", "", "d", "mvp", "constant"),
 ]
 
 _REFERENCES: list[Row] = [
-    (0xD0, "ref.null", "heap", "", None, "reference-types"),
-    (0xD1, "ref.is_null", "", None, "i", "reference-types"),
-    (0xD2, "ref.func", "func", "", "c", "reference-types"),
+    (0xD0, "ref.null", "heap", "", None, "reference-types", "constant"),
+    (0xD1, "ref.is_null", "", None, "i", "reference-types", ""),
+    (0xD2, "ref.func", "func", "", "c", "reference-types", "constant"),
 ]
 
 
-def _run(first: int, names: str, immediates: str, operands: str, results: str, feature: str = "mvp") -> list[Row]:
-    """Rows of instructions that follow one another in the opcode space and share their signature."""
-    return [(first + index, name, immediates, operands, results, feature) for index, name in enumerate(names.split())]
+def _run(
+    first: int, names: str, immediates: str, operands: str, results: str, traits: str = "", feature: str = "mvp"
+) -> list[Row]:
+    """Rows of instructions that follow one another in the opcode space and share everything but their names."""
+    return [
+        (first + index, name, immediates, operands, results, feature, traits)
+        for index, name in enumerate(names.split())
+    ]
+
+
+def _numeric(first: int, type_: str, letter: str) -> list[Row]:
+    """Rows of the operations of an integer type."""
+    unary, both = first, letter + letter
+    return [
+        *_run(unary, _of(type_, "clz ctz popcnt"), "", letter, letter),
+        *_run(unary + 3, _of(type_, "add sub mul"), "", both, letter, "immediate constant"),
+        *_run(unary + 6, _of(type_, "div_s div_u rem_s rem_u"), "", both, letter),
+        *_run(unary + 10, _of(type_, "and or xor"), "", both, letter, "immediate"),
+        *_run(unary + 13, _of(type_, "shl shr_s shr_u"), "", both, letter, "immediate shift"),
+        *_run(unary + 16, _of(type_, "rotl rotr"), "", both, letter, "shift"),
+    ]
 
 
 _INT_COMPARISONS = "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u"
 _FLOAT_COMPARISONS = "eq ne lt gt le ge"
-_INT_UNARY = "clz ctz popcnt"
-_INT_BINARY = "add sub mul div_s div_u rem_s rem_u and or xor shl shr_s shr_u rotl rotr"
 _FLOAT_UNARY = "abs neg ceil floor trunc nearest sqrt"
 _FLOAT_BINARY = "add sub mul div min max copysign"
 
@@ -88,32 +153,45 @@ def _of(type_name: str, names: str) -> str:
     return " ".join(f"{type_name}.{name}" for name in names.split())
 
 
+def _bulk(sub: int, name: str, immediates: str, operands: str | None, results: str, feature: str) -> Row:
+    return prefixed(_NUMERIC_AND_BULK, sub), name, immediates, operands, results, feature, ""
+
+
+def _saturating(sub: int, type_: str, source: str, operands: str, results: str) -> list[Row]:
+    names = f"{type_}.trunc_sat_{source}_s {type_}.trunc_sat_{source}_u"
+    return _run(prefixed(_NUMERIC_AND_BULK, sub), names, "", operands, results, feature="saturating-float-to-int")
+
+
 #: Every instruction that the engine knows, in the order of its code.
 TABLE: list[Row] = [
     *_CONTROL_AND_VARIABLES,
-    *_run(0x28, "i32.load", "memarg", "i", "i"),
-    *_run(0x29, "i64.load", "memarg", "i", "l"),
-    *_run(0x2A, "f32.load", "memarg", "i", "f"),
-    *_run(0x2B, "f64.load", "memarg", "i", "d"),
-    *_run(0x2C, _of("i32", "load8_s load8_u load16_s load16_u"), "memarg", "i", "i"),
-    *_run(0x30, _of("i64", "load8_s load8_u load16_s load16_u load32_s load32_u"), "memarg", "i", "l"),
-    *_run(0x36, "i32.store", "memarg", "ii", ""),
-    *_run(0x37, "i64.store", "memarg", "il", ""),
-    *_run(0x38, "f32.store", "memarg", "if", ""),
-    *_run(0x39, "f64.store", "memarg", "id", ""),
-    *_run(0x3A, _of("i32", "store8 store16"), "memarg", "ii", ""),
-    *_run(0x3C, _of("i64", "store8 store16 store32"), "memarg", "il", ""),
+    *_run(0x28, "i32.load", "memarg", "a", "i", "32"),
+    *_run(0x29, "i64.load", "memarg", "a", "l", "64"),
+    *_run(0x2A, "f32.load", "memarg", "a", "f", "32"),
+    *_run(0x2B, "f64.load", "memarg", "a", "d", "64"),
+    *_run(0x2C, "i32.load8_s i32.load8_u", "memarg", "a", "i", "8"),
+    *_run(0x2E, "i32.load16_s i32.load16_u", "memarg", "a", "i", "16"),
+    *_run(0x30, "i64.load8_s i64.load8_u", "memarg", "a", "l", "8"),
+    *_run(0x32, "i64.load16_s i64.load16_u", "memarg", "a", "l", "16"),
+    *_run(0x34, "i64.load32_s i64.load32_u", "memarg", "a", "l", "32"),
+    *_run(0x36, "i32.store", "memarg", "ai", "", "32"),
+    *_run(0x37, "i64.store", "memarg", "al", "", "64"),
+    *_run(0x38, "f32.store", "memarg", "af", "", "32"),
+    *_run(0x39, "f64.store", "memarg", "ad", "", "64"),
+    *_run(0x3A, "i32.store8", "memarg", "ai", "", "8"),
+    *_run(0x3B, "i32.store16", "memarg", "ai", "", "16"),
+    *_run(0x3C, "i64.store8", "memarg", "al", "", "8"),
+    *_run(0x3D, "i64.store16", "memarg", "al", "", "16"),
+    *_run(0x3E, "i64.store32", "memarg", "al", "", "32"),
     *_MEMORY_AND_CONSTANTS,
-    *_run(0x45, "i32.eqz", "", "i", "i"),
-    *_run(0x46, _of("i32", _INT_COMPARISONS), "", "ii", "i"),
-    *_run(0x50, "i64.eqz", "", "l", "i"),
-    *_run(0x51, _of("i64", _INT_COMPARISONS), "", "ll", "i"),
-    *_run(0x5B, _of("f32", _FLOAT_COMPARISONS), "", "ff", "i"),
-    *_run(0x61, _of("f64", _FLOAT_COMPARISONS), "", "dd", "i"),
-    *_run(0x67, _of("i32", _INT_UNARY), "", "i", "i"),
-    *_run(0x6A, _of("i32", _INT_BINARY), "", "ii", "i"),
-    *_run(0x79, _of("i64", _INT_UNARY), "", "l", "l"),
-    *_run(0x7C, _of("i64", _INT_BINARY), "", "ll", "l"),
+    *_run(0x45, "i32.eqz", "", "i", "i", "compares tests"),
+    *_run(0x46, _of("i32", _INT_COMPARISONS), "", "ii", "i", "compares immediate"),
+    *_run(0x50, "i64.eqz", "", "l", "i", "compares"),
+    *_run(0x51, _of("i64", _INT_COMPARISONS), "", "ll", "i", "compares immediate"),
+    *_run(0x5B, _of("f32", _FLOAT_COMPARISONS), "", "ff", "i", "compares"),
+    *_run(0x61, _of("f64", _FLOAT_COMPARISONS), "", "dd", "i", "compares"),
+    *_numeric(0x67, "i32", "i"),
+    *_numeric(0x79, "i64", "l"),
     *_run(0x8B, _of("f32", _FLOAT_UNARY), "", "f", "f"),
     *_run(0x92, _of("f32", _FLOAT_BINARY), "", "ff", "f"),
     *_run(0x99, _of("f64", _FLOAT_UNARY), "", "d", "d"),
@@ -134,40 +212,94 @@ TABLE: list[Row] = [
     *_run(0xBD, "i64.reinterpret_f64", "", "d", "l"),
     *_run(0xBE, "f32.reinterpret_i32", "", "i", "f"),
     *_run(0xBF, "f64.reinterpret_i64", "", "l", "d"),
-    *_run(0xC0, "i32.extend8_s i32.extend16_s", "", "i", "i", "sign-extension"),
-    *_run(0xC2, "i64.extend8_s i64.extend16_s i64.extend32_s", "", "l", "l", "sign-extension"),
+    *_run(0xC0, "i32.extend8_s i32.extend16_s", "", "i", "i", feature="sign-extension"),
+    *_run(0xC2, "i64.extend8_s i64.extend16_s i64.extend32_s", "", "l", "l", feature="sign-extension"),
     *_REFERENCES,
-    *_run(0xFC000, "i32.trunc_sat_f32_s i32.trunc_sat_f32_u", "", "f", "i", "saturating-float-to-int"),
-    *_run(0xFC002, "i32.trunc_sat_f64_s i32.trunc_sat_f64_u", "", "d", "i", "saturating-float-to-int"),
-    *_run(0xFC004, "i64.trunc_sat_f32_s i64.trunc_sat_f32_u", "", "f", "l", "saturating-float-to-int"),
-    *_run(0xFC006, "i64.trunc_sat_f64_s i64.trunc_sat_f64_u", "", "d", "l", "saturating-float-to-int"),
-    (0xFC008, "memory.init", "data memory", "iii", "", "bulk-memory"),
-    (0xFC009, "data.drop", "data", "", "", "bulk-memory"),
-    (0xFC00A, "memory.copy", "memory memory", "iii", "", "bulk-memory"),
-    (0xFC00B, "memory.fill", "memory", "iii", "", "bulk-memory"),
-    (0xFC00C, "table.init", "elem table", "iii", "", "bulk-memory"),
-    (0xFC00D, "elem.drop", "elem", "", "", "bulk-memory"),
-    (0xFC00E, "table.copy", "table table", "iii", "", "bulk-memory"),
-    (0xFC00F, "table.grow", "table", None, "i", "reference-types"),
-    (0xFC010, "table.size", "table", "", "i", "reference-types"),
-    (0xFC011, "table.fill", "table", None, "", "reference-types"),
+    *_saturating(0, "i32", "f32", "f", "i"),
+    *_saturating(2, "i32", "f64", "d", "i"),
+    *_saturating(4, "i64", "f32", "f", "l"),
+    *_saturating(6, "i64", "f64", "d", "l"),
+    _bulk(8, "memory.init", "data memory", "aii", "", "bulk-memory"),
+    _bulk(9, "data.drop", "data", "", "", "bulk-memory"),
+    _bulk(10, "memory.copy", "memory memory", "aaa", "", "bulk-memory"),
+    _bulk(11, "memory.fill", "memory", "aia", "", "bulk-memory"),
+    _bulk(12, "table.init", "elem table", "iii", "", "bulk-memory"),
+    _bulk(13, "elem.drop", "elem", "", "", "bulk-memory"),
+    _bulk(14, "table.copy", "table table", "iii", "", "bulk-memory"),
+    _bulk(15, "table.grow", "table", None, "i", "reference-types"),
+    _bulk(16, "table.size", "table", "", "i", "reference-types"),
+    _bulk(17, "table.fill", "table", None, "", "reference-types"),
 ]
 
 #: Row of an opcode by its code.
 BY_CODE: dict[int, Row] = {row[0]: row for row in TABLE}
 
+#: Code of an instruction by its name; the ``select`` with types, which shares its name, is ``select t`` here.
+CODE: dict[str, int] = {row[1]: row[0] for row in reversed(TABLE)}
+CODE["select t"] = _SELECT_TYPED[0]
+
+#: Base-2 logarithm of the number of bytes that an instruction accesses in memory, by opcode.
+ACCESSES: dict[int, int] = {}
+_with: dict[str, list[int]] = {trait: [] for trait in TRAITS}
+_LOGARITHMS = {"8": 0, "16": 1, "32": 2, "64": 3, "128": 4}
+
+
+def _read_traits() -> None:
+    # There are few different columns, and each is read once: this runs whenever the package is loaded.
+    by_traits: dict[str, list[int]] = {}
+    for row in TABLE:
+        traits = row[6]
+        if traits:
+            if traits in by_traits:
+                by_traits[traits].append(row[0])
+            else:
+                by_traits[traits] = [row[0]]
+    for traits, codes in by_traits.items():
+        for trait in traits.split():
+            _with[trait] += codes
+            if trait in _LOGARITHMS:
+                ACCESSES.update(dict.fromkeys(codes, _LOGARITHMS[trait]))
+
+
+_read_traits()
+
+
+def codes_with(trait: str) -> frozenset[int]:
+    """Codes of the instructions that have a trait, one of :data:`TRAITS`."""
+    return frozenset(_with[trait])
+
+
+_signatures: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+
+
+def signature(code: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Types of an instruction's operands and of its results, memoised.
+
+    Raises:
+        KeyError: they depend on its immediates or on the stack, see :func:`has_signature`.
+    """
+    found = _signatures.get(code)
+    if found is None:
+        if not has_signature(code):
+            raise KeyError(name_of(code))
+        _, _, _, operands, results, _, _ = BY_CODE[code]
+        taken = tuple([LETTERS[letter] for letter in operands or ""])
+        found = _signatures[code] = taken, tuple([LETTERS[letter] for letter in results or ""])
+    return found
+
+
+def has_signature(code: int) -> bool:
+    """Whether an instruction's operands and results are always the same."""
+    row = BY_CODE[code]
+    return row[3] is not None and row[4] is not None
+
 
 def name_of(code: int) -> str:
-    """The spec's name of the opcode ``code``, or its hexadecimal form if there is none."""
+    """The spec's name of the opcode ``code``, or how it is spelled if there is none."""
     row = BY_CODE.get(code)
-    return row[1] if row else f"0x{code:02X}"
+    return row[1] if row else spelled(code)
 
 
 def natural_alignment(name: str) -> int:
     """Base-2 logarithm of the number of bytes that the memory instruction ``name`` accesses."""
-    # The width in bits is part of the name: of the operation, as in i64.load32_u, or else of the type.
-    operation = name[4:].strip("abcdefghijklmnopqrstuvwxyz_")
-    return _LOGARITHMS[operation or name[1:3]]
-
-
-_LOGARITHMS = {"8": 0, "16": 1, "32": 2, "64": 3}
+    return ACCESSES[CODE[name]]

@@ -4,6 +4,7 @@ says where in the wasm code it happened.
 
 from __future__ import annotations
 
+from . import abi
 from .errors import WasmError
 
 TYPE_CHECKING = False
@@ -14,22 +15,22 @@ if TYPE_CHECKING:
 
 #: What a trap number in machine code means: ``{number: (code, message)}``. The messages are the official suite's.
 TRAPS: dict[int, tuple[str, str]] = {
-    1: ("unreachable", "unreachable"),
-    2: ("memory_out_of_bounds", "out of bounds memory access"),
-    3: ("table_out_of_bounds", "out of bounds table access"),
-    4: ("indirect_call_to_null", "uninitialized element"),
-    5: ("bad_signature", "indirect call type mismatch"),
-    6: ("integer_overflow", "integer overflow"),
-    7: ("integer_divide_by_zero", "integer divide by zero"),
-    8: ("bad_conversion_to_integer", "invalid conversion to integer"),
-    9: ("stack_overflow", "call stack exhausted"),
-    10: ("undefined_element", "undefined element"),
-    11: ("out_of_fuel", "all fuel consumed"),
-    12: ("interrupted", "interrupted"),
-    13: ("null_reference", "null reference"),
-    14: ("unaligned_atomic", "unaligned atomic"),
-    15: ("invariant", "compiler invariant violated"),
-    16: ("too_many_references", "too many references"),
+    abi.TRAP_UNREACHABLE: ("unreachable", "unreachable"),
+    abi.TRAP_MEMORY_OUT_OF_BOUNDS: ("memory_out_of_bounds", "out of bounds memory access"),
+    abi.TRAP_TABLE_OUT_OF_BOUNDS: ("table_out_of_bounds", "out of bounds table access"),
+    abi.TRAP_NULL: ("indirect_call_to_null", "uninitialized element"),
+    abi.TRAP_BAD_SIGNATURE: ("bad_signature", "indirect call type mismatch"),
+    abi.TRAP_INTEGER_OVERFLOW: ("integer_overflow", "integer overflow"),
+    abi.TRAP_DIVIDE_BY_ZERO: ("integer_divide_by_zero", "integer divide by zero"),
+    abi.TRAP_BAD_CONVERSION: ("bad_conversion_to_integer", "invalid conversion to integer"),
+    abi.TRAP_STACK_OVERFLOW: ("stack_overflow", "call stack exhausted"),
+    abi.TRAP_UNDEFINED_ELEMENT: ("undefined_element", "undefined element"),
+    abi.TRAP_OUT_OF_FUEL: ("out_of_fuel", "all fuel consumed"),
+    abi.TRAP_INTERRUPTED: ("interrupted", "interrupted"),
+    abi.TRAP_NULL_REFERENCE: ("null_reference", "null reference"),
+    abi.TRAP_UNALIGNED_ATOMIC: ("unaligned_atomic", "unaligned atomic"),
+    abi.TRAP_INVARIANT: ("invariant", "compiler invariant violated"),
+    abi.TRAP_TOO_MANY_REFERENCES: ("too_many_references", "too many references"),
 }
 
 #: The number of each trap code, the inverse of :data:`TRAPS`.

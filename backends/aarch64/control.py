@@ -27,6 +27,7 @@ from ...abi import (
     STORE_SIGNAL,
     STORE_TRAP,
     STORE_TRAP_PC,
+    TRAP_INVARIANT,
 )
 from .. import OutOfReach, assembly
 from ..operand import CONSTANT, FLAGS, REGISTER, Operand
@@ -330,7 +331,7 @@ def set_fuel(code: bytearray, site: int, amount: int) -> None:
 
 def check_zero_extended(reg: int, scratch: int) -> bytes:
     """Code that traps unless the upper half of ``reg`` is zero; for checked mode."""
-    return asm.shift_ri(asm.LSR, 1, SCRATCH, reg, 32) + asm.cbz(1, SCRATCH, 8) + asm.udf(15)
+    return asm.shift_ri(asm.LSR, 1, SCRATCH, reg, 32) + asm.cbz(1, SCRATCH, 8) + asm.udf(TRAP_INVARIANT)
 
 
 # -- jumps to labels ---------------------------------------------------------------------------------------------------

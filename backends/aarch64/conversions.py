@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...abi import TRAP_INTEGER_OVERFLOW
+from ...abi import TRAP_BAD_CONVERSION, TRAP_INTEGER_OVERFLOW
 from ..operand import F32, F64, I32, I64, Operand
 from ..rules import conversion_rules
 from . import asm
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ..types import Rule
 
 #: The trap of a NaN that is converted.
-TRAP_BAD_CONVERSION = 8
 
 #: Bits of floats as f32 and f64, indexed by "double".
 _TWO_TO_64 = (0x5F800000, 0x43F0000000000000)

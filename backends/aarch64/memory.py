@@ -8,15 +8,20 @@ stored into the second one: so one memoised choice serves every offset. The form
 
 from __future__ import annotations
 
-from ...abi import CTX_MEMORY_DESCRIPTOR, MEMORY_SIZE, TABLE_BASE, TABLE_LENGTH, TRAP_MEMORY_OUT_OF_BOUNDS
+from ...abi import (
+    CTX_MEMORY_DESCRIPTOR,
+    MEMORY_SIZE,
+    TABLE_BASE,
+    TABLE_LENGTH,
+    TRAP_MEMORY_OUT_OF_BOUNDS,
+    TRAP_TABLE_OUT_OF_BOUNDS,
+)
 from ..operand import CONSTANT, F32, F64, I32, I64, Operand, is_float, register
 from . import asm
 from .addresses import at
 from .encoding import arithmetic_immediate
 from .regs import CONTEXT, MEMORY_BASE, SCRATCH, SCRATCH2, ZR
 from .selection import Selection
-
-TRAP_TABLE_OUT_OF_BOUNDS = 3
 
 #: Loads: the type of the result, and the operation.
 _LOADS = {

@@ -18,6 +18,7 @@ from ...abi import (
     STORE_SIGNAL,
     STORE_TRAP,
     STORE_TRAP_PC,
+    TRAP_INVARIANT,
 )
 from .. import assembly
 from ..operand import CONSTANT, FLAGS, REGISTER, Operand
@@ -227,7 +228,7 @@ def check_zero_extended(reg: int, scratch: int) -> bytes:
     """Code that traps unless the upper half of ``reg`` is zero; for checked mode."""
     code = asm.mov_rr(1, scratch, reg)
     code += asm.shift_ri(asm.SHR, 1, scratch, 32)
-    return code + asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(15)
+    return code + asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(TRAP_INVARIANT)
 
 
 # -- jumps to labels ---------------------------------------------------------------------------------------------------

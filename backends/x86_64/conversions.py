@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...abi import TRAP_INTEGER_OVERFLOW
+from ...abi import TRAP_BAD_CONVERSION, TRAP_INTEGER_OVERFLOW
 from ..operand import F32, F64, I32, I64, Operand
 from ..rules import conversion_rules
 from . import asm
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from ..types import Rule
 
 #: The trap of a NaN that is converted, as `ud1` carries it.
-TRAP_BAD_CONVERSION = 8
 
 #: Bits of powers of two as f32 and f64, indexed by "double".
 _TWO_TO_32 = (0x4F800000, 0x41F0000000000000)

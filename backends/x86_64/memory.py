@@ -14,6 +14,7 @@ from ...abi import (
     TABLE_BASE,
     TABLE_LENGTH,
     TRAP_MEMORY_OUT_OF_BOUNDS,
+    TRAP_TABLE_OUT_OF_BOUNDS,
 )
 from ..assembly import signed
 from ..operand import CONSTANT, F32, F64, I32, I64, LOCAL, REGISTER, Operand, is_float
@@ -25,7 +26,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TRAP_TABLE_OUT_OF_BOUNDS = 3
 
 #: Stand-ins for the displacement of each form, and how many bytes it takes.
 _STAND_IN = (0, 0x11, 0x11223344)

@@ -55,8 +55,8 @@ STARTED_WITH = """
     backends backends.assembly backends.choices backends.convention backends.operand
     binary binary.decoder binary.leb128 binary.module_info binary.sections binary.support binary.validate
     calls calls.area calls.fast calls.process calls.values
-    compiler compiler.blocks compiler.errors compiler.function compiler.handlers compiler.labels compiler.locals
-    compiler.module compiler.tables
+    compiler compiler.choices compiler.environment compiler.instructions compiler.instructions.blocks compiler.locals
+    compiler.loop compiler.operand_stack compiler.state
     instances instances.context
     runtime runtime.adapters runtime.blocks runtime.calls runtime.code_memory runtime.context runtime.faults
     runtime.ffi runtime.os_linux

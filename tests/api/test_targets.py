@@ -81,7 +81,7 @@ def test_an_eager_engine_is_made_even_where_the_processor_cannot_be_asked(monkey
     def forbidden(*_: object) -> None:
         raise OSError("no executable memory can be had")
 
-    monkeypatch.setattr("vibewasm.compiler.module.load_all", forbidden)
+    monkeypatch.setattr("vibewasm.compiler.load_all", forbidden)
     engine = vw.Engine(vw.Config(compilation="eager"))
     with pytest.raises(vw.DecodeError, match="magic header not detected"):
         vw.Module(engine, b"not a module")

@@ -11,8 +11,8 @@ from tests.binary.builder import ModuleBuilder
 from vibewasm import Config, Engine, Module
 from vibewasm.backends import TARGETS
 from vibewasm.backends.operand import I32, Operand, flags, frame_local, register, slot
-from vibewasm.compiler.discipline import Discipline
-from vibewasm.compiler.function import FunctionCompiler
+from vibewasm.compiler.modes.checking import Discipline
+from vibewasm.compiler.state import Compilation
 
 #: local.get 0, local.get 1, i32.add, local.get 0, i32.mul, end: behind the addition a temporary holds the sum.
 BODY = bytes.fromhex("2000 2001 6a 2000 6c".replace(" ", ""))
@@ -25,37 +25,37 @@ def compile_module(target: str, checked: bool = True) -> Module:
     return Module(Engine(Config(compilation="eager", checked=checked, target=target)), builder.build())
 
 
-def hold_twice(c: FunctionCompiler) -> None:
+def hold_twice(c: Compilation) -> None:
     c.stack.append(c.stack[-1])
 
 
-def free_what_is_held(c: FunctionCompiler) -> None:
+def free_what_is_held(c: Compilation) -> None:
     c.free |= c.stack[-1].bit
 
 
-def lose_a_register(c: FunctionCompiler) -> None:
+def lose_a_register(c: Compilation) -> None:
     # The lowest one that is free.
     c.free &= c.free - 1
 
 
-def strange_local(c: FunctionCompiler) -> None:
+def strange_local(c: Compilation) -> None:
     c.stack.append(frame_local(I32, 4096))
 
 
-def strange_slot(c: FunctionCompiler) -> None:
+def strange_slot(c: Compilation) -> None:
     c.free |= c.stack[-1].bit
     c.stack[-1] = slot(I32, 4096)
 
 
-def no_temporary(c: FunctionCompiler) -> None:
+def no_temporary(c: Compilation) -> None:
     c.stack.append(Operand(register(I32, 0).kind, I32, 12))
 
 
-def flags_that_nobody_takes(c: FunctionCompiler) -> None:
+def flags_that_nobody_takes(c: Compilation) -> None:
     c.stack.append(flags(4))
 
 
-BROKEN: dict[str, tuple[Callable[[FunctionCompiler], None], str]] = {
+BROKEN: dict[str, tuple[Callable[[Compilation], None], str]] = {
     "held twice": (hold_twice, "holds another entry as well"),
     "free and held": (free_what_is_held, "the register is free"),
     "lost": (lose_a_register, "neither free nor held"),

@@ -56,6 +56,7 @@ from tests.fuzz.operations import (
 )
 from tests.fuzz.parts import Parts, Signature
 from tests.fuzz.surroundings import MemoryPlan, Surroundings, TablePlan
+from vibewasm.opcodes import CODE as OPCODE
 
 CONSTANT, PINNED, FRAME, REGISTER, SLOT, FLAGS = range(6)
 _PLACES = (CONSTANT, PINNED, FRAME, REGISTER, SLOT)
@@ -320,7 +321,7 @@ def _function(grid: _Grid, item: Item, places: tuple[int, ...]) -> Body:
         elif place == FLAGS:
             out.append(_i(I32_EQZ))
             if rng.random() < 0.5:
-                out[-1:] = [constant(rng, I32), _i(rng.randrange(0x46, 0x50))]
+                out[-1:] = [constant(rng, I32), _i(rng.randrange(OPCODE["i32.eq"], OPCODE["i32.ge_u"] + 1))]
     add(item.code)
     if len(item.results) == 1 and rng.random() < 0.6 and item.code[-1].code != RETURN:
         # The result goes straight to a local, pinned or not, or to an operand's own.

@@ -15,15 +15,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from vibewasm import compiler
 from vibewasm.api.engine import default_engine
 from vibewasm.backends.operand import CONSTANT, FLAGS, LOCAL, REGISTER, SLOT, Operand, is_float
 from vibewasm.binary.decoder import decode
-from vibewasm.compiler import Compiler, special
-from vibewasm.compiler.function import FunctionCompiler
-from vibewasm.compiler.special import Special
-from vibewasm.compiler.tables import SIGNATURES
+from vibewasm.compiler import Compiler
+from vibewasm.compiler.immediates import block_type, read_opcode, read_unsigned
+from vibewasm.compiler.index_spaces import function_type, type_at
+from vibewasm.compiler.modes import Special
+from vibewasm.compiler.state import Compilation
 from vibewasm.instances.context import ContextLayout
-from vibewasm.opcodes import TABLE
+from vibewasm.opcodes import CODE, TABLE, has_signature, signature
 
 LOCATIONS = ("register", "slot", "constant", "pinned local", "frame local", "flags")
 
@@ -45,29 +47,36 @@ def _location(entry: Operand) -> str:
 #: Operands of the instructions whose operands depend on something, by code: those of fixed number from the bottom up.
 #: A name that ends with `*` stands for as many as there are. Where a value can be of any type, its class is noted too.
 _VARIABLE: dict[int, tuple[str, ...]] = {
-    0x02: ("parameter*",),
-    0x03: ("parameter*",),
-    0x04: ("parameter*", "condition"),
-    0x05: ("result*",),
-    0x0B: ("result*",),
-    0x0C: ("value*",),
-    0x0D: ("value*", "condition"),
-    0x0E: ("value*", "index"),
-    0x0F: ("value*",),
-    0x10: ("argument*",),
-    0x11: ("argument*", "index"),
-    0x1A: ("value*",),
-    0x1B: ("first*", "second*", "condition"),
-    0x1C: ("first*", "second*", "condition"),
-    0x21: ("value*",),
-    0x22: ("value*",),
-    0x24: ("value*",),
-    0x25: ("0",),
-    0x26: ("0", "1"),
-    0xD1: ("0",),
-    0xFC00F: ("0", "1"),
-    0xFC011: ("0", "1", "2"),
+    CODE[name]: operands
+    for names, operands in (
+        ("block loop", ("parameter*",)),
+        ("if", ("parameter*", "condition")),
+        ("else end", ("result*",)),
+        ("br return drop local.set local.tee global.set", ("value*",)),
+        ("br_if", ("value*", "condition")),
+        ("br_table", ("value*", "index")),
+        ("call", ("argument*",)),
+        ("call_indirect", ("argument*", "index")),
+        ("select", ("first*", "second*", "condition")),
+        ("table.get ref.is_null", ("0",)),
+        ("table.set table.grow", ("0", "1")),
+        ("table.fill", ("0", "1", "2")),
+    )
+    for name in names.split()
 }
+_VARIABLE[CODE["select t"]] = _VARIABLE[CODE["select"]]
+_BLOCKS = tuple(CODE[name] for name in ("block", "loop", "if"))
+_ENDS = (CODE["else"], CODE["end"])
+_BRANCHES = (CODE["br"], CODE["br_if"])
+#: What takes values of any type, and how many of them.
+_ONE_OF_ANY = tuple(CODE[name] for name in ("drop", "select", "select t", "local.set", "local.tee", "global.set"))
+#: What takes a comparison from the flags, and as which operand.
+_FROM_FLAGS = (
+    (CODE["if"], "condition"),
+    (CODE["br_if"], "condition"),
+    (CODE["select"], "condition"),
+    (CODE["i32.eqz"], "0"),
+)
 _CLASSES = ("integer", "float")
 
 
@@ -78,13 +87,13 @@ def operands_of(code: int) -> tuple[str, ...]:
         for name in _VARIABLE[code]:
             names += [f"{name[:-1]} ({kind})" for kind in _CLASSES] if name.endswith("*") else [name]
         return tuple(names)
-    return tuple([str(index) for index in range(len(SIGNATURES[code][0]))]) if code in SIGNATURES else ()
+    return tuple([str(index) for index in range(len(signature(code)[0]))]) if has_signature(code) else ()
 
 
 def why_unreachable(place: Place) -> str | None:
     """Why an instruction cannot meet an operand there; None where it can."""
     if place.location == "flags":
-        if (place.code, place.operand) in ((0x04, "condition"), (0x0D, "condition"), (0x1B, "condition"), (0x45, "0")):
+        if (place.code, place.operand) in _FROM_FLAGS:
             return None
         return "an outcome stays in the flags only for br_if, if, select or i32.eqz right behind it"
     return None
@@ -105,15 +114,13 @@ class _Tracer(Special):
     def __call__(self, pc: int) -> None:
         super().__call__(pc)
         c = self.c
-        code = c.code[pc]
-        if code == 0xFC:
-            code = 0xFC000 + c.read_unsigned(pc + 1)[1]
+        _, code = read_opcode(c, pc)
         names = _VARIABLE.get(code) or operands_of(code)
-        if not names or (code in (0x05, 0x0B) and c.dead):
+        if not names or (code in _ENDS and c.dead):
             return
         spread = _spread(c, code, pc)
         entries = c.stack[len(c.stack) - spread - sum(not name.endswith("*") for name in names) :]
-        if code in (0x1A, 0x1B, 0x1C, 0x21, 0x22, 0x24):
+        if code in _ONE_OF_ANY:
             entries = c.stack[-len(names) :]
             spread = 1
         at = 0
@@ -128,25 +135,25 @@ class _Tracer(Special):
             at += spread
 
 
-def _spread(c: FunctionCompiler, code: int, pc: int) -> int:
+def _spread(c: Compilation, code: int, pc: int) -> int:
     """How many operands stand for the name with the star."""
     env = c.env
-    if code in (0x02, 0x03, 0x04):
-        return len(env.block_type(c, pc + 1)[1])
-    if code in (0x05, 0x0B):
+    if code in _BLOCKS:
+        return len(block_type(c, pc + 1)[1])
+    if code in _ENDS:
         return len(c.labels[-1].results)
-    if code == 0x0F:
+    if code == CODE["return"]:
         return len(c.labels[0].types)
-    if code in (0x0C, 0x0D):
-        return len(c.labels[-1 - c.read_unsigned(pc + 1)[1]].types)
-    if code == 0x0E:
+    if code in _BRANCHES:
+        return len(c.labels[-1 - read_unsigned(c, pc + 1)[1]].types)
+    if code == CODE["br_table"]:
         # All labels take as many values as the first one.
-        after, _ = c.read_unsigned(pc + 1)
-        return len(c.labels[-1 - c.read_unsigned(after)[1]].types)
-    if code == 0x10:
-        return len(env.function_type(c.read_unsigned(pc + 1)[1])[0])
-    if code == 0x11:
-        return len(env.type_at(c.read_unsigned(pc + 1)[1])[0])
+        after, _ = read_unsigned(c, pc + 1)
+        return len(c.labels[-1 - read_unsigned(c, after)[1]].types)
+    if code == CODE["call"]:
+        return len(function_type(env, read_unsigned(c, pc + 1)[1])[0])
+    if code == CODE["call_indirect"]:
+        return len(type_at(env, read_unsigned(c, pc + 1)[1])[0])
     return 0
 
 
@@ -157,22 +164,24 @@ def tracing(found: set[Place]) -> Iterator[None]:
     class Tracer(_Tracer):
         places = found
 
-    before = special.Special
-    special.Special = Tracer  # type: ignore[misc]  # recording looks the class up there
+    # The driver keeps what it has used of its modes there.
+    driver = compiler._modes
+    before = driver.Special
+    driver.Special = Tracer  # type: ignore[misc]  # recording looks the class up there
     try:
         yield
     finally:
-        special.Special = before  # type: ignore[misc]
+        driver.Special = before  # type: ignore[misc]
 
 
 def met(data: bytes) -> set[Place]:
     """The places that the module's functions meet."""
     info = decode(data)
-    compiler = Compiler(info, ContextLayout(info), target=default_engine().target)
+    compiler_ = Compiler(info, ContextLayout(info), target=default_engine().target)
     places: set[Place] = set()
     with tracing(places):
         for defined in range(len(info.bodies)):
-            compiler.record(defined)
+            compiler_.record(defined)
     return places
 
 

@@ -16,10 +16,10 @@ _FRAMES = "backends/x86_64/frames.py"
 _SELECTION = "backends/x86_64/selection.py"
 _BULK = "backends/x86_64/bulk.py"
 _STUBS = "backends/x86_64/stubs.py"
-_FUNCTION = "compiler/function.py"
-_BLOCKS = "compiler/blocks.py"
-_BRANCHES = "compiler/branches.py"
-_CALLS_OF_COMPILER = "compiler/calls.py"
+_OPERAND_STACK = "compiler/operand_stack.py"
+_BLOCKS = "compiler/instructions/blocks.py"
+_BRANCHES = "compiler/instructions/branches.py"
+_CALLS_OF_COMPILER = "compiler/instructions/calls.py"
 
 #: Their names are what `python -m tests.differential.faults NAME` takes.
 FAULTS = [
@@ -200,16 +200,16 @@ FAULTS = [
     Fault(
         "stale-local",
         "an entry that refers to a local's old value when the local is assigned",
-        _FUNCTION,
-        "        if local in stack[window:]:\n",
-        "        if False:\n",
+        _OPERAND_STACK,
+        "    if local in stack[window:]:\n",
+        "    if False:\n",
     ),
     Fault(
         "sink-over-old-value",
         "a result put into a local at once though its old value is still on the stack",
-        _FUNCTION,
-        "            if stack[index] is local or top - index > WINDOW:\n",
-        "            if top - index > WINDOW:\n",
+        _OPERAND_STACK,
+        "        if stack[index] is local or top - index > WINDOW:\n",
+        "        if top - index > WINDOW:\n",
     ),
     Fault(
         "f64-spilled-as-f32",
@@ -222,7 +222,7 @@ FAULTS = [
         "lost-spill-at-call",
         "temporaries that nobody saves before a call",
         _CALLS_OF_COMPILER,
-        "        c.evict(all_free & ~held, c.free, ())\n    c.out += text",
+        "        evict(c, all_free & ~held, c.free, ())\n    c.out += text",
         "        pass\n    c.out += text",
     ),
     Fault(
@@ -258,8 +258,8 @@ FAULTS = [
         "branch-values-from-wrong-slots",
         "values of a branch that are read one entry too deep",
         _BRANCHES,
-        "    source = c.slot_offset(len(c.stack) - count)\n",
-        "    source = c.slot_offset(len(c.stack) - count - 1)\n",
+        "    source = slot_offset(c, len(c.stack) - count)\n",
+        "    source = slot_offset(c, len(c.stack) - count - 1)\n",
     ),
     Fault(
         "overlapping-slots",
@@ -272,7 +272,7 @@ FAULTS = [
         "result-register-not-freed",
         "a br_if whose value takes the result register from another operand",
         _BRANCHES,
-        "    c.free = c.evict(wanted.bit, c.free, (condition, c.stack[-1]))\n",
+        "    c.free = evict(c, wanted.bit, c.free, (condition, c.stack[-1]))\n",
         "",
     ),
     Fault(

@@ -52,10 +52,11 @@ from tests.fuzz.operations import (
 )
 from tests.fuzz.surroundings import FUEL
 from tests.fuzz.writer import Label
+from vibewasm.opcodes import CODE as OPCODE
 
 #: Where functions store locals at their end, so that a wrong one is seen.
 _LOCALS_AT = 1024
-_STORE_OF = {I32: 0x36, I64: 0x37, F32: 0x38, F64: 0x39}
+_STORE_OF = {I32: OPCODE["i32.store"], I64: OPCODE["i64.store"], F32: OPCODE["f32.store"], F64: OPCODE["f64.store"]}
 
 
 class BodyWriter(Expressions):

@@ -42,8 +42,10 @@ from tests.fuzz.parts import (
     Section,
     Signature,
 )
+from vibewasm.opcodes import CODE as OPCODE
 
 I32, I64, F32, F64 = 0x7F, 0x7E, 0x7D, 0x7C
+ADD, LOAD = OPCODE["i32.add"], OPCODE["i32.load"]
 VOID = b"\x40"
 # The limits that engines agree on (JavaScript API specification, "Implementation-defined Limits").
 MOST_LOCALS = 50_000
@@ -258,7 +260,7 @@ def empty_functions(size: int) -> bytes:
 
 
 def unreachable_code(size: int) -> bytes:
-    return module([b"\0" + op(UNREACHABLE) + op(0x6A, 0x1B, 0x45) * size + op(DROP)])
+    return module([b"\0" + op(UNREACHABLE) + op(ADD, OPCODE["select"], OPCODE["i32.eqz"]) * size + op(DROP)])
 
 
 def unreachable_branches(size: int) -> bytes:
@@ -337,18 +339,21 @@ BOMBS: dict[str, tuple[Bomb, int]] = {
     "operands across loops": (operands_across(op(LOOP) + VOID + op(END)), 4_000),
     "operands across calls": (operands_across(op(CALL, 0)), 4_000),
     "operands across divisions and shifts": (
-        operands_across(op(LOCAL_GET, 1, LOCAL_GET, 2, 0x6D, LOCAL_SET, 3)),
+        operands_across(op(LOCAL_GET, 1, LOCAL_GET, 2, OPCODE["i32.div_s"], LOCAL_SET, 3)),
         4_000,
     ),
-    "operands across memory.grow": (operands_across(ZERO + op(0x40, 0, DROP)), 3_000),
-    "operands that are added": (operands_and_then(op(0x6A), op(LOCAL_GET, 0)), 8_000),
-    "operands that are loaded and added": (operands_and_then(op(0x6A), op(LOCAL_GET, 0, 0x28, 2, 0)), 5_000),
-    "operands that are compared": (operands_and_then(op(0x46), op(LOCAL_GET, 0, LOCAL_GET, 1, 0x48)), 5_000),
-    "constants that are added": (operands_and_then(op(0x6A), ZERO), 8_000),
+    "operands across memory.grow": (operands_across(ZERO + op(OPCODE["memory.grow"], 0, DROP)), 3_000),
+    "operands that are added": (operands_and_then(op(ADD), op(LOCAL_GET, 0)), 8_000),
+    "operands that are loaded and added": (operands_and_then(op(ADD), op(LOCAL_GET, 0, LOAD, 2, 0)), 5_000),
+    "operands that are compared": (
+        operands_and_then(op(OPCODE["i32.eq"]), op(LOCAL_GET, 0, LOCAL_GET, 1, OPCODE["i32.lt_s"])),
+        5_000,
+    ),
+    "constants that are added": (operands_and_then(op(ADD), ZERO), 8_000),
     "nested selects": (nested_selects, 5_000),
-    "a chain of additions": (chain(I32_CONST, 1, 0x6A), 10_000),
-    "a chain of loads": (chain(0x28, 2, 0), 8_000),
-    "a chain of memory.grow": (chain(0x40, 0), 4_000),
+    "a chain of additions": (chain(I32_CONST, 1, ADD), 10_000),
+    "a chain of loads": (chain(LOAD, 2, 0), 8_000),
+    "a chain of memory.grow": (chain(OPCODE["memory.grow"], 0), 4_000),
     "calls with 1000 arguments and results": (calls_with_many_arguments, 200),
     "empty functions": (empty_functions, 2_000),
     "unreachable code": (unreachable_code, 10_000),

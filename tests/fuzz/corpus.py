@@ -8,12 +8,16 @@ from pathlib import Path
 from random import Random
 
 from tests.fuzz.instructions import (
+    BLOCK,
     CALL,
     END,
     F32_CONST,
     F64_CONST,
     I32_CONST,
     I64_CONST,
+    IF,
+    KINDS,
+    LOOP,
     REF_FUNC,
     REF_NULL,
     Body,
@@ -43,6 +47,7 @@ from tests.fuzz.parts import (
     read_parts,
 )
 from tests.spec import sexpr, suite
+from vibewasm.opcodes import CODE as CODES
 
 # Larger modules are cut into slices of a few functions, so that judging one takes about a millisecond.
 LARGE_BYTES = 4000
@@ -209,11 +214,11 @@ def renumber(body: Body, number: Renumbering, type_number: Renumbering) -> Body:
         if immediates:
             if code in (CALL, REF_FUNC):
                 instruction = Instruction(code, (number(immediates[0]),))
-            elif code == 0x11:  # call_indirect
+            elif code == CODES["call_indirect"]:
                 instruction = Instruction(code, (type_number(immediates[0]), immediates[1]))
-            elif code in (0x02, 0x03, 0x04) and immediates[0] >= 0:  # block, loop, if with a type index
+            elif code in (BLOCK, LOOP, IF) and immediates[0] >= 0:  # a type index
                 instruction = Instruction(code, (type_number(immediates[0]),))
-            elif code in (0xFC008, 0xFC009, 0xFC00C, 0xFC00D):  # those that name data or element segments
+            elif "data" in KINDS[code] or "elem" in KINDS[code]:
                 raise NotParsed("segments are not kept")
         out.append(instruction)
     return Body(body.locals, tuple(out))

@@ -43,6 +43,7 @@ from tests.fuzz.operations import (
 from tests.fuzz.parts import Signature
 from tests.fuzz.surroundings import PAGE, Surroundings
 from tests.fuzz.writer import Writer
+from vibewasm.opcodes import CODE as OPCODE
 
 _REFERENCES = (FUNCREF, EXTERNREF)
 
@@ -95,10 +96,10 @@ class Expressions(Writer):
             self.value(I32, depth)
             self.emit(F32_CONVERT_I32_S if op.operands[0] == F32 else F64_CONVERT_I32_S)
             if op.name.endswith("_u"):
-                self.emit(0x8B if op.operands[0] == F32 else 0x99)  # abs
+                self.emit(OPCODE["f32.abs"] if op.operands[0] == F32 else OPCODE["f64.abs"])
             if op.name.startswith("i32") and op.operands[0] == F32:
                 self.emit(F32_CONST, 0x3F00_0000)
-                self.emit(0x94)  # f32.mul by 0.5
+                self.emit(OPCODE["f32.mul"])
         else:
             self.values(op.operands, depth)
         if op.divides and safe:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from vibewasm.opcodes import BY_CODE
+from vibewasm.opcodes import BY_CODE, CODE, PREFIXES, prefixed
 
-BLOCK, LOOP, IF, ELSE, END = 0x02, 0x03, 0x04, 0x05, 0x0B
-BR, BR_IF, RETURN, CALL = 0x0C, 0x0D, 0x0F, 0x10
-UNREACHABLE, NOP, DROP, SELECT = 0x00, 0x01, 0x1A, 0x1B
-LOCAL_GET, LOCAL_SET, LOCAL_TEE = 0x20, 0x21, 0x22
-I32_CONST, I64_CONST, F32_CONST, F64_CONST = 0x41, 0x42, 0x43, 0x44
-REF_NULL, REF_FUNC = 0xD0, 0xD2
+BLOCK, LOOP, IF, ELSE, END = (CODE[name] for name in ("block", "loop", "if", "else", "end"))
+BR, BR_IF, RETURN, CALL = (CODE[name] for name in ("br", "br_if", "return", "call"))
+UNREACHABLE, NOP, DROP, SELECT = (CODE[name] for name in ("unreachable", "nop", "drop", "select"))
+LOCAL_GET, LOCAL_SET, LOCAL_TEE = (CODE[f"local.{name}"] for name in ("get", "set", "tee"))
+I32_CONST, I64_CONST, F32_CONST, F64_CONST = (CODE[f"{type_}.const"] for type_ in ("i32", "i64", "f32", "f64"))
+REF_NULL, REF_FUNC = CODE["ref.null"], CODE["ref.func"]
 
 KINDS: dict[int, tuple[str, ...]] = {code: tuple(row[2].split()) for code, row in BY_CODE.items()}
 _SIGNED_BITS = {"i32": 32, "i64": 64, "block": 33, "heap": 33}
@@ -99,9 +99,9 @@ def read_instruction(data: bytes, position: int) -> tuple[Instruction, int]:
         raise NotParsed("an expression without end")
     code = data[position]
     position += 1
-    if code in (0xFC, 0xFD, 0xFE):
+    if code in PREFIXES:
         sub, position = read_uleb(data, position)
-        code = code << 12 | sub
+        code = prefixed(code, sub)
     kinds = KINDS.get(code)
     if kinds is None:
         raise NotParsed(f"opcode {code:#x}")
@@ -140,7 +140,7 @@ def read_instruction(data: bytes, position: int) -> tuple[Instruction, int]:
 def encode(instruction: Instruction) -> bytes:
     """The bytes of one instruction."""
     code, immediates = instruction
-    out = bytes([code]) if code < 0x100 else bytes([code >> 12]) + uleb(code & 0xFFF)
+    out = bytes([code]) if code < 0x100 else bytes([code >> 32]) + uleb(code & 0xFFFFFFFF)
     for kind, value in zip(KINDS[code], immediates, strict=True):
         if kind in _SIGNED_BITS:
             out += sleb(value)

@@ -43,10 +43,12 @@ from tests.fuzz.numbers import constant
 from tests.fuzz.parts import (
     CODE,
 )
+from vibewasm.opcodes import CODE as CODE_OF
 from vibewasm.opcodes import TABLE as OPCODES
+from vibewasm.opcodes import Row
 
 
-def _same(key: Callable[[tuple[int, str, str, str | None, str | None, str]], object]) -> dict[int, list[int]]:
+def _same(key: Callable[[Row], object]) -> dict[int, list[int]]:
     groups: dict[object, list[int]] = defaultdict(list)
     for row in OPCODES:
         groups[key(row)].append(row[0])
@@ -231,7 +233,7 @@ def insert_exit(mutant: Mutant) -> bool:
         [Instruction(UNREACHABLE)],
         [Instruction(RETURN)],
         [Instruction(BR, (rng.randrange(3),))],
-        [Instruction(I32_CONST, (0,)), Instruction(0x0E, ((rng.randrange(3), rng.randrange(3)),))],
+        [Instruction(I32_CONST, (0,)), Instruction(CODE_OF["br_table"], ((rng.randrange(3), rng.randrange(3)),))],
     ]
     place = rng.randrange(len(body.instructions))
     return replace(mutant, at, body, place, 0, rng.choice(exits))
@@ -276,7 +278,7 @@ def pad_numbers(mutant: Mutant) -> bool:
     chosen = body.instructions[place]
     code = chosen.code
     start = len(Body(body.locals, body.instructions[:place]).encode())
-    opcode = bytes([code]) if code < 0x100 else bytes([code >> 12]) + _padded(rng, uleb(code & 0xFFF), 5)
+    opcode = bytes([code]) if code < 0x100 else bytes([code >> 32]) + _padded(rng, uleb(code & 0xFFFFFFFF), 5)
     numbers = b""
     for kind, value in zip(KINDS[code], chosen.immediates, strict=True):
         if kind in ("i32", "block", "heap"):

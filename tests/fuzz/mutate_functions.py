@@ -23,6 +23,7 @@ from tests.fuzz.parts import (
     TYPE,
     Index,
 )
+from vibewasm.opcodes import CODE as OPCODE
 
 
 def swap_bodies(mutant: Mutant) -> bool:
@@ -56,11 +57,11 @@ def transplant_function(mutant: Mutant) -> bool:
             wanted = donor_index.signature(immediates[0])
             fitting = [i for i in range(len(index.func_types)) if index.signature(i) == wanted]
             instruction = Instruction(CALL, (mutant.rng.choice(fitting),)) if fitting else Instruction(UNREACHABLE)
-        elif code in (0x23, 0x24):  # global.get, global.set
+        elif code in (OPCODE["global.get"], OPCODE["global.set"]):
             wanted_global = donor_index.globals[immediates[0]]
             globals_ = [i for i, g in enumerate(index.globals) if g == wanted_global]
             instruction = Instruction(code, (mutant.rng.choice(globals_),)) if globals_ else Instruction(UNREACHABLE)
-        elif code == 0x11 or (code in (BLOCK, LOOP, IF) and immediates[0] >= 0):  # call_indirect and typed blocks
+        elif code == OPCODE["call_indirect"] or (code in (BLOCK, LOOP, IF) and immediates[0] >= 0):
             type_ = _type_number(mutant, donor_index.types[immediates[0]].encode())
             instruction = Instruction(code, (type_, *immediates[1:]))
         out.append(instruction)

@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 
 from tests.fuzz.numbers import F32, F64, I32, I64, NUMBERS
-from vibewasm.opcodes import TABLE, natural_alignment
+from vibewasm.opcodes import CODE, TABLE, natural_alignment
 
 # Codes that bodies name; what all generators and mutations use is in `tests.fuzz.instructions`.
-BR_TABLE, CALL_INDIRECT, TYPED_SELECT = 0x0E, 0x11, 0x1C
-GLOBAL_GET, GLOBAL_SET, TABLE_GET, TABLE_SET = 0x23, 0x24, 0x25, 0x26
-MEMORY_SIZE, MEMORY_GROW, REF_IS_NULL = 0x3F, 0x40, 0xD1
-I32_EQZ, I32_GT_S, I64_GT_S, I32_ADD, I32_SUB, I32_AND, I32_OR = 0x45, 0x4A, 0x55, 0x6A, 0x6B, 0x71, 0x72
-I64_SUB, I64_OR = 0x7D, 0x84
-F32_EQ, F64_EQ, F32_CONVERT_I32_S, F64_CONVERT_I32_S = 0x5B, 0x61, 0xB2, 0xB7
-MEMORY_INIT, DATA_DROP, MEMORY_COPY, MEMORY_FILL = 0xFC008, 0xFC009, 0xFC00A, 0xFC00B
-TABLE_INIT, ELEM_DROP, TABLE_COPY, TABLE_GROW, TABLE_SIZE, TABLE_FILL = range(0xFC00C, 0xFC012)
+BR_TABLE, CALL_INDIRECT, TYPED_SELECT = CODE["br_table"], CODE["call_indirect"], CODE["select t"]
+GLOBAL_GET, GLOBAL_SET, TABLE_GET, TABLE_SET = (CODE[f"{x}.{y}"] for x in ("global", "table") for y in ("get", "set"))
+MEMORY_SIZE, MEMORY_GROW, REF_IS_NULL = CODE["memory.size"], CODE["memory.grow"], CODE["ref.is_null"]
+I32_EQZ, I32_GT_S, I32_ADD, I32_SUB, I32_AND, I32_OR = (
+    CODE[f"i32.{name}"] for name in ("eqz", "gt_s", "add", "sub", "and", "or")
+)
+I64_GT_S, I64_SUB, I64_OR = (CODE[f"i64.{name}"] for name in ("gt_s", "sub", "or"))
+F32_EQ, F64_EQ = CODE["f32.eq"], CODE["f64.eq"]
+F32_CONVERT_I32_S, F64_CONVERT_I32_S = CODE["f32.convert_i32_s"], CODE["f64.convert_i32_s"]
+MEMORY_INIT, MEMORY_COPY, MEMORY_FILL = (CODE[f"memory.{name}"] for name in ("init", "copy", "fill"))
+DATA_DROP, ELEM_DROP = CODE["data.drop"], CODE["elem.drop"]
+TABLE_INIT, TABLE_COPY, TABLE_GROW, TABLE_SIZE, TABLE_FILL = (
+    CODE[f"table.{name}"] for name in ("init", "copy", "grow", "size", "fill")
+)
 
-_BYTE_OF_LETTER = {"i": I32, "l": I64, "f": F32, "d": F64}
+_BYTE_OF_LETTER = {"i": I32, "l": I64, "f": F32, "d": F64, "a": I32}
 
 
 class Operation:
@@ -47,7 +53,7 @@ class Operation:
 
 def _operations() -> list[Operation]:
     found: list[Operation] = []
-    for code, name, immediates, operands, results, _ in TABLE:
+    for code, name, immediates, operands, results, *_ in TABLE:
         if operands and results is not None and immediates in ("", "memarg"):
             if set(operands + results) <= _BYTE_OF_LETTER.keys():
                 found.append(Operation(code, name, operands, results, immediates == "memarg"))

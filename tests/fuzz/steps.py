@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from tests.fuzz.numbers import constant
 from tests.spec.values import Value
+from vibewasm.opcodes import ACCESSES, PREFIXES
 
 # Memories and tables larger than this are not instantiated, and may not grow beyond it.
 MEMORY_BYTES = 64 << 20
@@ -25,7 +26,7 @@ EXPORTS = 12
 PEER_FRAMES = 20
 
 # First bytes of the instructions that access memory.
-_ACCESSES = {*range(0x28, 0x3F), 0xFC}
+_ACCESSES = {*ACCESSES, *PREFIXES}
 _TYPE_BYTES = {"i32": 0x7F, "i64": 0x7E, "f32": 0x7D, "f64": 0x7C}
 _WIDTHS = {"i32": 32, "i64": 64, "f32": 32, "f64": 64}
 _FLOAT_CODES = {"f32": ("<f", "<I"), "f64": ("<d", "<Q")}

@@ -63,7 +63,7 @@ class Engine:
         Whole modules will be compiled, so that is done now: a module's compile time has no loading in it.
         """
         from ..binary import definitions
-        from ..compiler.module import load_all
+        from ..compiler import load_all
         from ..runtime import linear_memory
 
         _ = definitions, linear_memory

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from ..compiler import Compiler
-    from ..compiler.record import Record
+    from ..compiler.modes.recording import Record
     from ..disasm.model import ModuleListing
     from ..extern_types import ExportType, ExternType, ImportType
     from .source import Source

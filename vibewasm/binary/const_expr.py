@@ -9,7 +9,8 @@ i64.
 from __future__ import annotations
 
 from ..errors import DecodeError, ValidationError
-from ..types import F32, F64, FUNCREF, I32, I64, type_name
+from ..opcodes import BY_CODE, CODE, PREFIXES, codes_with, has_signature, prefixed, signature, spelled
+from ..types import FUNCREF, type_name
 from .leb128 import signed, u32
 from .value_types import heap_type
 
@@ -17,19 +18,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .module_info import ModuleInfo
 
-END = 0x0B
-GLOBAL_GET = 0x23
-I32_CONST = 0x41
-I64_CONST = 0x42
-F32_CONST = 0x43
-F64_CONST = 0x44
-REF_NULL = 0xD0
-REF_FUNC = 0xD2
+END = CODE["end"]
+GLOBAL_GET, REF_NULL, REF_FUNC = CODE["global.get"], CODE["ref.null"], CODE["ref.func"]
+I32_CONST, I64_CONST, F32_CONST, F64_CONST = (
+    CODE["i32.const"],
+    CODE["i64.const"],
+    CODE["f32.const"],
+    CODE["f64.const"],
+)
 
+#: The constant instructions, of which this reads all that there are.
+CONSTANT = codes_with("constant")
 #: The type that each constant has.
-_CONSTANTS = {I32_CONST: I32, I64_CONST: I64, F32_CONST: F32, F64_CONST: F64}
+_CONSTANTS = {code: signature(code)[1][0] for code in (I32_CONST, I64_CONST, F32_CONST, F64_CONST)}
 #: The type of operands and result of ``add``, ``sub`` and ``mul``.
-_ARITHMETIC = {0x6A: I32, 0x6B: I32, 0x6C: I32, 0x7C: I64, 0x7D: I64, 0x7E: I64}
+ARITHMETIC = {code: signature(code)[1][0] for code in CONSTANT if has_signature(code) and len(signature(code)[0]) == 2}
 
 
 class ConstExpr:
@@ -90,7 +93,7 @@ def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
             if after > end:
                 break
             value = int.from_bytes(data[pos + 1 : after], "little")
-        elif opcode in _ARITHMETIC:
+        elif opcode in ARITHMETIC:
             after = pos + 1
         else:
             raise _not_constant(data, pos)
@@ -101,15 +104,12 @@ def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
 
 def _not_constant(data: bytes, pos: int) -> DecodeError | ValidationError:
     """The error for an opcode that is not read here."""
-    from ..later import TITLES, may_be_constant, not_in_table, prefixed, proposal_of, spelled
-    from ..opcodes import BY_CODE
+    from ..later import TITLES, may_be_constant, not_in_table, proposal_of
 
     opcode = data[pos]
+    if opcode in PREFIXES:
+        opcode = prefixed(opcode, u32(data, pos + 1)[0])
     row = BY_CODE.get(opcode)
-    if opcode >= 0xFB and opcode != 0xFF:
-        sub, _ = u32(data, pos + 1)
-        row = BY_CODE.get(opcode << 12 | sub) if sub < 0x1000 else None
-        opcode = prefixed(opcode, sub)
     if row is None:
         why, malformed = not_in_table(opcode)
         if malformed:
@@ -146,7 +146,7 @@ def check_const_expr(info: ModuleInfo, expr: ConstExpr, expected: int, visible_g
         elif opcode == GLOBAL_GET:
             stack.append(_global_type(info, value, expr, visible_globals))
         else:
-            operand = _ARITHMETIC[opcode]
+            operand = ARITHMETIC[opcode]
             if stack[-2:] != [operand, operand]:
                 raise ValidationError(
                     f"type mismatch: two operands of type {type_name(operand)} expected in a constant expression",

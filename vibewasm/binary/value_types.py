@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import DecodeError, ValidationError
-from ..types import EXTERNREF, FUNCREF, V128, VALUE_TYPES
+from ..types import V128, V128_BYTE, VALUE_TYPES
 from .leb128 import signed
 from .support import unsupported
 
@@ -11,25 +11,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Abstract heap types of later proposals: the proposal, and the text format's word for the type.
-_LATER_HEAP_TYPES = {
-    0x69: ("exceptions", "exn"),
-    0x6A: ("gc", "array"),
-    0x6B: ("gc", "struct"),
-    0x6C: ("gc", "i31"),
-    0x6D: ("gc", "eq"),
-    0x6E: ("gc", "any"),
-    0x71: ("gc", "none"),
-    0x72: ("gc", "noextern"),
-    0x73: ("gc", "nofunc"),
-    0x74: ("exceptions", "noexn"),
+#: Abstract heap types by the text format's word for them: the byte, and the proposal where it is not built.
+HEAP_TYPES = {
+    "func": (0x70, ""),
+    "extern": (0x6F, ""),
+    "any": (0x6E, "gc"),
+    "eq": (0x6D, "gc"),
+    "i31": (0x6C, "gc"),
+    "struct": (0x6B, "gc"),
+    "array": (0x6A, "gc"),
+    "exn": (0x69, "exceptions"),
+    "noexn": (0x74, "exceptions"),
+    "nofunc": (0x73, "gc"),
+    "noextern": (0x72, "gc"),
+    "none": (0x71, "gc"),
 }
+#: What a reference to a heap type begins with that is no abstract one.
+MAYBE_NULL, NOT_NULL = 0x63, 0x64
 
-_MAYBE_NULL = 0x63
-_NOT_NULL = 0x64
-_ABSTRACT = {0x70: FUNCREF, 0x6F: EXTERNREF}
+_ABSTRACT = {byte: VALUE_TYPES[byte] for byte, feature in HEAP_TYPES.values() if not feature}
+_LATER_HEAP_TYPES = {byte: (feature, word) for word, (byte, feature) in HEAP_TYPES.items() if feature}
 #: Bytes that a reference type begins with.
-_REFERENCES = frozenset((*_ABSTRACT, *_LATER_HEAP_TYPES, _MAYBE_NULL, _NOT_NULL))
+_REFERENCES = frozenset((*_ABSTRACT, *_LATER_HEAP_TYPES, MAYBE_NULL, NOT_NULL))
 
 
 def value_type(data: Sequence[int], pos: int, features: frozenset[str]) -> tuple[int, int]:
@@ -43,7 +46,7 @@ def value_type(data: Sequence[int], pos: int, features: frozenset[str]) -> tuple
     code = VALUE_TYPES.get(byte)
     if code is not None:
         return code, pos + 1
-    if byte == 0x7B:
+    if byte == V128_BYTE:
         if "simd" not in features:
             raise unsupported("simd", "v128", pos)
         return V128, pos + 1
@@ -63,10 +66,10 @@ def reference_type(data: Sequence[int], pos: int) -> tuple[int, int]:
     code = _ABSTRACT.get(byte)
     if code is not None:
         return code, pos + 1
-    if byte == _MAYBE_NULL:
+    if byte == MAYBE_NULL:
         # (ref null func) and (ref null extern) are the long way to write funcref and externref.
         return heap_type(data, pos + 1)
-    if byte == _NOT_NULL:
+    if byte == NOT_NULL:
         raise unsupported("function-references", "non-nullable reference", pos)
     if byte in _LATER_HEAP_TYPES:
         feature, word = _LATER_HEAP_TYPES[byte]

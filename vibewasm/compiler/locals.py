@@ -8,6 +8,8 @@ The count is approximate, since bytes that only look like an access count as wel
 from __future__ import annotations
 
 from ..backends.operand import F32, REFERENCE, Operand, frame_local, is_float, pinned_local
+from ..opcodes import CODE
+from ..types import EMPTY_BLOCK_TYPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +24,10 @@ LOOP_WEIGHT = 8
 #: A local that is read less than this is not worth saving and restoring a register.
 WORTH_PINNING = 2
 
-_LOOP = b"\x03\x40"
-_GET = b"\x20"
+_LOOP = bytes((CODE["loop"], EMPTY_BLOCK_TYPE))
+_GET = bytes((CODE["local.get"],))
 #: Turns each byte that looks like the opcode of ``local.get`` into 0, and every other into 255.
-_NO_GET = bytes(0 if byte == 0x20 else 0xFF for byte in range(256))
+_NO_GET = bytes(0 if byte == _GET[0] else 0xFF for byte in range(256))
 
 
 def read_locals(body: bytes) -> bytes:

@@ -6,7 +6,7 @@ function returns the number of the trap that ends the instruction, before anythi
 
 from __future__ import annotations
 
-from ..runtime.context import RECORD_SIZE
+from ..abi import RECORD_SIZE, TRAP_MEMORY_OUT_OF_BOUNDS, TRAP_TABLE_OUT_OF_BOUNDS
 from .constants import evaluate
 
 TYPE_CHECKING = False
@@ -14,16 +14,13 @@ if TYPE_CHECKING:
     from ..api.instance import Instance
     from ..binary.module_info import Element
 
-MEMORY_OUT_OF_BOUNDS = 2
-TABLE_OUT_OF_BOUNDS = 3
-
 
 def memory_init(instance: Instance, memory: int, segment: int, target: int, start: int, count: int) -> int:
     """``memory.init``: copy from a data segment, which is empty once it has been dropped."""
     source = instance._datas[segment]
     view = instance._memories[memory]._current()
     if start + count > len(source) or target + count > len(view):
-        return MEMORY_OUT_OF_BOUNDS
+        return TRAP_MEMORY_OUT_OF_BOUNDS
     view[target : target + count] = source[start : start + count]
     return 0
 
@@ -40,7 +37,7 @@ def table_init(instance: Instance, table: int, segment: int, target: int, start:
     size = len(element.items) if element is not None else 0
     destination = instance._tables[table]
     if start + count > size or target + count > len(destination):
-        return TABLE_OUT_OF_BOUNDS
+        return TRAP_TABLE_OUT_OF_BOUNDS
     if element is not None and count:
         cells = _element_cells(instance, element, start, start + count)
         destination._cells[target : target + count] = memoryview(
@@ -73,7 +70,7 @@ def table_copy(instance: Instance, target_table: int, source_table: int, target:
     """``table.copy``: the ranges may overlap."""
     destination, source = instance._tables[target_table], instance._tables[source_table]
     if start + count > len(source) or target + count > len(destination):
-        return TABLE_OUT_OF_BOUNDS
+        return TRAP_TABLE_OUT_OF_BOUNDS
     destination._cells[target : target + count] = source._cells[start : start + count]
     return 0
 
@@ -82,7 +79,7 @@ def table_fill(instance: Instance, table: int, start: int, cell: int, count: int
     """``table.fill``."""
     destination = instance._tables[table]
     if start + count > len(destination):
-        return TABLE_OUT_OF_BOUNDS
+        return TRAP_TABLE_OUT_OF_BOUNDS
     destination._fill(start, count, cell)
     return 0
 

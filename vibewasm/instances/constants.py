@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from ..binary.const_expr import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
+from ..binary.const_expr import ARITHMETIC, F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
 from ..calls.values import MASK32, MASK64
+from ..opcodes import CODE
+from ..types import I32
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..api.instance import Instance
     from ..binary.const_expr import ConstExpr
 
-_I32_ADD, _I32_SUB, _I32_MUL = 0x6A, 0x6B, 0x6C
-_I64_ADD, _I64_SUB, _I64_MUL = 0x7C, 0x7D, 0x7E
+_ADD = (CODE["i32.add"], CODE["i64.add"])
+_SUB = (CODE["i32.sub"], CODE["i64.sub"])
+_MUL = (CODE["i32.mul"], CODE["i64.mul"])
 
 
 def evaluate(instance: Instance, expr: ConstExpr) -> int:
@@ -22,7 +25,7 @@ def evaluate(instance: Instance, expr: ConstExpr) -> int:
         return _constant(instance, *expr.ops[0])
     stack: list[int] = []
     for opcode, immediate in expr.ops:
-        if opcode in _ARITHMETIC:
+        if opcode in ARITHMETIC:
             b = stack.pop()
             a = stack.pop()
             stack.append(_arithmetic(opcode, a, b))
@@ -46,14 +49,12 @@ def _constant(instance: Instance, opcode: int, immediate: int) -> int:
     return 0
 
 
-_ARITHMETIC = (_I32_ADD, _I32_SUB, _I32_MUL, _I64_ADD, _I64_SUB, _I64_MUL)
-
-
 def _arithmetic(opcode: int, a: int, b: int) -> int:
-    if opcode in (_I32_ADD, _I64_ADD):
+    if opcode in _ADD:
         value = a + b
-    elif opcode in (_I32_SUB, _I64_SUB):
+    elif opcode in _SUB:
         value = a - b
     else:
+        assert opcode in _MUL
         value = a * b
-    return value & (MASK32 if opcode <= _I32_MUL else MASK64)
+    return value & (MASK32 if ARITHMETIC[opcode] == I32 else MASK64)

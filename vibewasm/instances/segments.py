@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..abi import TRAP_MEMORY_OUT_OF_BOUNDS
 from ..traps import TRAPS, Trap
-from .bulk import MEMORY_OUT_OF_BOUNDS, table_init
+from .bulk import table_init
 from .constants import evaluate
 from .context import set_global
 
@@ -55,7 +56,7 @@ def apply_data(instance: Instance, index: int, data: Data) -> None:
         end = offset + len(source)
         if end > len(view):
             where = f"data segment {index} ({offset} to {end} in a memory of {len(view)} bytes)"
-            raise _trap(MEMORY_OUT_OF_BOUNDS, where)
+            raise _trap(TRAP_MEMORY_OUT_OF_BOUNDS, where)
         view[offset:end] = source
         instance._datas[index] = source[:0]
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from ..binary.leb128 import signed, u32, u64
 from ..binary.support import unsupported
+from ..binary.value_types import MAYBE_NULL, NOT_NULL
 from ..errors import DecodeError, ValidationError
 from ..later import PAGE_SIZE_FLAG, TYPES
+from ..types import EMPTY_BLOCK_TYPE
 from .words import HEAP_TYPES, NUMBER_TYPES
 
 _HEAP_WORDS = {byte[0]: word for word, byte in HEAP_TYPES.items()}
@@ -19,7 +21,6 @@ _TYPE_WORDS = {byte[0]: word for word, byte in NUMBER_TYPES.items()} | {
     for byte, word in _HEAP_WORDS.items()
 }
 _PACKED = {0x78: "i8", 0x77: "i16"}
-_NULL, _NOT_NULL = 0x63, 0x64
 
 
 class BinaryReader:
@@ -93,9 +94,9 @@ class BinaryReader:
         word = _TYPE_WORDS.get(byte)
         if word is not None:
             return word
-        if byte == _NULL:
+        if byte == MAYBE_NULL:
             return f"(ref null {self.heap_type()})"
-        if byte == _NOT_NULL:
+        if byte == NOT_NULL:
             return f"(ref {self.heap_type()})"
         raise self.unknown("value type", byte, TYPES)
 
@@ -126,10 +127,10 @@ class BinaryReader:
     def block_type(self) -> str:
         """A block type, with a space before it if it says anything."""
         byte = self.data[self.position]
-        if byte == 0x40:
+        if byte == EMPTY_BLOCK_TYPE:
             self.position += 1
             return ""
-        if byte in _TYPE_WORDS or byte in (_NULL, _NOT_NULL) or byte in TYPES:
+        if byte in _TYPE_WORDS or byte in (MAYBE_NULL, NOT_NULL) or byte in TYPES:
             return f" (result {self.value_type()})"
         index = self.signed(33)
         if index < 0:

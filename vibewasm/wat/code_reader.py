@@ -6,7 +6,8 @@ are written. The stack is a list, so no nesting is too deep.
 
 from __future__ import annotations
 
-from ..opcodes import natural_alignment
+from ..opcodes import CODE, natural_alignment
+from ..types import EMPTY_BLOCK_TYPE
 from .cursor import Space
 from .encode import signed, unsigned, vector
 from .lexer import Tokens
@@ -15,9 +16,8 @@ from .literals import unsigned as unsigned_literal
 from .type_reader import TypeReader
 from .words import BLOCKS, PLAIN, SELECT, WITH_IMMEDIATES
 
-_END = 0x0B
-_ELSE = 0x05
-_EMPTY_BLOCK_TYPE = b"\x40"
+_END, _ELSE = CODE["end"], CODE["else"]
+_EMPTY_BLOCK_TYPE = bytes((EMPTY_BLOCK_TYPE,))
 
 # Kinds of open forms. In the first four any instruction may come next; the others hold folded instructions or clauses.
 _TOP = 0  # the expression itself

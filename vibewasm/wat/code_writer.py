@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..errors import DecodeError, ValidationError
-from ..later import not_in_table, prefixed
-from ..opcodes import BY_CODE, natural_alignment
+from ..later import not_in_table
+from ..opcodes import BY_CODE, PREFIXES, codes_with, name_of, natural_alignment, prefixed
 from .binary_reader import BinaryReader
 from .quoting import float_text
 
@@ -12,8 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_BLOCKS = frozenset(("block", "loop", "if"))
-_PREFIXES = frozenset((0xFB, 0xFC, 0xFD, 0xFE))
+_BLOCKS = frozenset(map(name_of, codes_with("opens")))
 _END, _ELSE, _SELECT = "end", "else", "select"
 
 #: Deeper blocks are not indented further, or text would grow with the square of the depth.
@@ -106,12 +105,9 @@ class CodeWriter(BinaryReader):
     def _opcode(self) -> tuple[str, str]:
         start = self.position
         code = self.byte()
-        if code in _PREFIXES:
-            sub = self.u32()
-            row = BY_CODE.get(code << 12 | sub) if sub < 0x1000 else None
-            code = prefixed(code, sub)
-        else:
-            row = BY_CODE.get(code)
+        if code in PREFIXES:
+            code = prefixed(code, self.u32())
+        row = BY_CODE.get(code)
         if row is None:
             why, malformed = not_in_table(code)
             raise DecodeError(why, start) if malformed else ValidationError(why, start)

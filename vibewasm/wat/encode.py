@@ -48,8 +48,3 @@ def vector(items: Sequence[bytes]) -> bytes:
 def section(number: int, contents: bytes | bytearray) -> bytes:
     """A section of the module."""
     return bytes((number,)) + sized(contents)
-
-
-def opcode(code: int) -> bytes:
-    """An opcode as :mod:`vibewasm.opcodes` numbers it: a byte, or a prefix and a LEB128 number."""
-    return bytes((code,)) if code < 0x100 else bytes((code >> 12,)) + unsigned(code & 0xFFF)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..opcodes import CODE, opcode_bytes
 from .code_reader import CodeReader
 from .cursor import Space
 from .encode import section, sized, unsigned, vector
@@ -9,10 +10,10 @@ from .lexer import Tokens
 
 _MAGIC_AND_VERSION = b"\0asm\1\0\0\0"
 _PAGE_BITS = 16
-_I32_CONST, _I64_CONST = b"\x41", b"\x42"
-_REF_FUNC, _REF_NULL = b"\xd2", b"\xd0"
+_I32_CONST, _I64_CONST = opcode_bytes(CODE["i32.const"]), opcode_bytes(CODE["i64.const"])
+_REF_FUNC, _REF_NULL = opcode_bytes(CODE["ref.func"]), opcode_bytes(CODE["ref.null"])
 _FUNCREF = b"\x70"
-_END = b"\x0b"
+_END = opcode_bytes(CODE["end"])
 
 # Kinds of imports and exports.
 _KINDS = {"func": b"\0", "table": b"\1", "memory": b"\2", "global": b"\3", "tag": b"\4"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from ..opcodes import CODE
 from .lexer import Tokens
 from .module_reader import ModuleReader
 from .name_section import name_section
@@ -77,7 +78,7 @@ class _TracingReader(ModuleReader):
         self._latest = out
         self._after_else = 0
         self._instructions(out, single)
-        out.append(0x0B)
+        out.append(CODE["end"])
         return out
 
     def _func(self) -> None:

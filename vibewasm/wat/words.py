@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from ..opcodes import TABLE
-from .encode import opcode
+from ..binary.value_types import HEAP_TYPES as _HEAP_TYPES
+from ..opcodes import TABLE, codes_with, opcode_bytes
+from ..types import FUNCREF, V128, V128_BYTE, type_name
+from ..types import VALUE_TYPES as _BINARY_TYPES
 
 #: Bytes of the number and vector types.
-NUMBER_TYPES = {"i32": b"\x7f", "i64": b"\x7e", "f32": b"\x7d", "f64": b"\x7c", "v128": b"\x7b"}
+NUMBER_TYPES = {
+    type_name(code): bytes((byte,)) for byte, code in {**_BINARY_TYPES, V128_BYTE: V128}.items() if code < FUNCREF
+}
 
 #: Bytes of the abstract heap types.
-HEAP_TYPES = {
-    "func": b"\x70",
-    "extern": b"\x6f",
-    "any": b"\x6e",
-    "eq": b"\x6d",
-    "i31": b"\x6c",
-    "struct": b"\x6b",
-    "array": b"\x6a",
-    "exn": b"\x69",
-    "noexn": b"\x74",
-    "nofunc": b"\x73",
-    "noextern": b"\x72",
-    "none": b"\x71",
-}
+HEAP_TYPES = {word: bytes((byte,)) for word, (byte, _) in _HEAP_TYPES.items()}
 
 #: Bytes of the reference types that are one word: a nullable reference to the heap type of the same byte.
 REFERENCE_TYPES = {
@@ -33,17 +24,17 @@ REFERENCE_TYPES = {
 
 VALUE_TYPES = {**NUMBER_TYPES, **REFERENCE_TYPES}
 
-#: The two ends of a structured instruction are read with it.
-_STRUCTURE = ("else", "end")
+#: The ends of a structured instruction are read with what begins it.
+_BEGINS, _STRUCTURE = codes_with("opens"), codes_with("ends")
 
 #: Instructions without immediates: their bytes by name.
-PLAIN = {name: opcode(code) for code, name, kinds, *_ in TABLE if not kinds and name not in _STRUCTURE}
+PLAIN = {name: opcode_bytes(code) for code, name, kinds, *_ in TABLE if not kinds and code not in _STRUCTURE}
 
 #: The other instructions: bytes and kinds of immediates by name. Those that begin a block are in BLOCKS.
 WITH_IMMEDIATES = {
-    name: (opcode(code), kinds) for code, name, kinds, *_ in TABLE if kinds and kinds.split()[0] != "block"
+    name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in TABLE if kinds and code not in _BEGINS
 }
-BLOCKS = {name: (opcode(code), kinds) for code, name, kinds, *_ in TABLE if kinds and kinds.split()[0] == "block"}
+BLOCKS = {name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in TABLE if code in _BEGINS}
 
 # Two instructions are called select: the name has the row with types, its reader picks.
 SELECT = PLAIN.pop("select")

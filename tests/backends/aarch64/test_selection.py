@@ -31,26 +31,17 @@ from vibewasm.backends.operand import (
     register,
     slot,
 )
-from vibewasm.compiler.function import simplify
-from vibewasm.compiler.tables import COMPARES, KINDS, LOAD, SIGNATURES, STORE
-from vibewasm.opcodes import TABLE, name_of
+from vibewasm.compiler.choices import simplify
+from vibewasm.compiler.instructions import COMPARES, KINDS, LOAD, STORE
+from vibewasm.opcodes import TABLE, codes_with, name_of, signature
 
 from .judges import disassemble
 
 SIMPLE = [
-    (code, name)
-    for code, name, immediates, operands, results, _ in TABLE
-    if not immediates and operands and results and (code < 256 or 0xFC000 <= code < 0xFC008)
+    (code, name) for code, name, immediates, operands, results, *_ in TABLE if not immediates and operands and results
 ]
 #: Instructions whose second operand may be an immediate.
-WITH_IMMEDIATE = [
-    (code, name)
-    for code, name in SIMPLE
-    if name[:3] in ("i32", "i64")
-    and len(SIGNATURES[code][0]) == 2
-    and name[4:7] not in ("div", "rem", "rot")
-    and "." in name
-]
+WITH_IMMEDIATE = [(code, name) for code, name in SIMPLE if code in codes_with("immediate")]
 ACCESSES = [(code, name) for code, name, *_ in TABLE if code < 256 and KINDS[code] in (LOAD, STORE)]
 BIG = {I32: 0x89ABCDEF, I64: 0x123456789ABCDEF0, F32: 0x40490FDB, F64: 0x400921FB54442D18}
 #: Frame offsets near, and out of reach of one instruction.
@@ -145,7 +136,7 @@ def check(choice: tuple[bytes, Operand, int, bool], free: int, operands: tuple[O
 
 @pytest.mark.parametrize(("code", "name"), SIMPLE, ids=[name for _, name in SIMPLE])
 def test_every_simple_instruction_finds_its_temporaries(code: int, name: str) -> None:
-    types, results = SIGNATURES[code]
+    types, results = signature(code)
     rule = target.rule(name)
     compares = results == (I32,) and name.split(".")[1][:2] in ("eq", "ne", "lt", "gt", "le", "ge")
     for temporaries in itertools.permutations((0, 1), len(types)):
@@ -168,7 +159,7 @@ def interesting(type_: int) -> st.SearchStrategy[int]:
 def test_an_immediate_put_into_a_choice_gives_the_code_of_the_constant_itself(
     code: int, name: str, data: st.DataObject
 ) -> None:
-    type_ = SIGNATURES[code][0][0]
+    type_ = signature(code)[0][0]
     op, value = simplify(code, constant(type_, data.draw(interesting(type_), "constant")))
     rule = target.rule(name_of(op))
     stand_in, middles = target.immediate(name_of(op), value)
@@ -239,7 +230,7 @@ def displaced(offsets: tuple[int, ...]) -> Iterator[tuple[int, int, bytes]]:
 @pytest.mark.parametrize(("code", "name"), ACCESSES, ids=[name for _, name in ACCESSES])
 @pytest.mark.parametrize("checked", [False, True])
 def test_loads_and_stores_find_their_temporaries(code: int, name: str, checked: bool) -> None:
-    types, results = SIGNATURES[code]
+    types, results = signature(code)
     for a in places(I32, 0):
         if results:
             for free in masks((a,)):

@@ -1,4 +1,4 @@
-"""The rules that the operand stack obeys between instructions, verified in checked mode before each of them.
+"""Checked mode: the rules that the operand stack obeys between instructions, verified before each of them.
 
 A fault here is one of the compiler, not of the module that is compiled: two values in one register, or a register that
 nobody holds and nobody may take, is how a one-pass compiler goes wrong without emitting anything that looks wrong.
@@ -6,19 +6,17 @@ nobody holds and nobody may take, is how a one-pass compiler goes wrong without 
 
 from __future__ import annotations
 
-from ..backends.operand import FLAGS, LOCAL, REGISTER, SLOT
-from ..opcodes import name_of
-from .tables import TAKES_FLAGS
+from ...backends.operand import FLAGS, I32, LOCAL, REGISTER, SLOT, Operand, lowest_register
+from ...opcodes import codes_with, name_of
+from ..state import Compilation
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .function import FunctionCompiler
+_TAKES_FLAGS = codes_with("tests")
 
 
 class Discipline:
     """What has to hold of one compilation before every instruction."""
 
-    def __init__(self, c: FunctionCompiler) -> None:
+    def __init__(self, c: Compilation) -> None:
         self._c = c
 
     def verify(self, pc: int) -> None:
@@ -36,7 +34,7 @@ class Discipline:
         while stack[index - 1].kind < SLOT:
             index -= 1
             entry = stack[index]
-            if entry.kind == FLAGS and (index != top - 1 or c.code[pc] not in TAKES_FLAGS):
+            if entry.kind == FLAGS and (index != top - 1 or c.code[pc] not in _TAKES_FLAGS):
                 raise self._broken(pc, index, "a comparison is left in the flags where nothing takes it from there")
             if entry.kind == REGISTER and not entry.bit:
                 raise self._broken(pc, index, "the register is no temporary")
@@ -51,6 +49,13 @@ class Discipline:
         below = stack[index - 1]
         if below.kind == SLOT and below.offset != c.slot_base + c.step * (index - 1 - len(c.labels)):
             raise self._broken(pc, index - 1, "the slot is not that of the entry's place")
+
+    def emit(self, top: Operand) -> None:
+        """Emit code that verifies that an i32 in a register on top of the stack is zero-extended."""
+        c = self._c
+        free = c.free & c.target.INT_TEMPORARIES
+        if free and top.type == I32 and top.reg >= 0 and top.kind in (REGISTER, LOCAL):
+            c.out += c.env.control.check_zero_extended(top.reg, lowest_register(free))
 
     def _broken(self, pc: int, index: int, rule: str) -> AssertionError:
         c = self._c

@@ -1,32 +1,42 @@
-"""Calls, one function an instruction; see :mod:`.context_access` for what a handler is."""
+"""Calls, one function an instruction, and how arguments get where the callee expects them."""
 
 from __future__ import annotations
 
-from ..backends.operand import BARRIER, I32, INTERN_LIMIT, SLOT, Operand, register, slot
-from .function import MANY_ARGUMENTS, FunctionCompiler
+from ...abi import TRAP_BAD_SIGNATURE, TRAP_UNDEFINED_ELEMENT
+from ...backends.operand import BARRIER, I32, INTERN_LIMIT, NO_TYPE, SLOT, Operand, register, slot
+from ..immediates import call_indirect_immediates, read_unsigned
+from ..index_spaces import function_type, type_at
+from ..operand_stack import check_top, evict, flush, pop_typed, slot_offset
+from ..state import Compilation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .module import Plan
+    from ..environment import ModuleEnvironment
+    from ..state import Types
 
-TRAP_BAD_SIGNATURE = 5
-TRAP_UNDEFINED_ELEMENT = 10
+    #: Code that precedes the arguments; then of each, the last one first, its moves, and the bits of the registers of
+    #: those behind it, which are passed before it.
+    Plan = tuple[bytes, tuple[tuple["Moves", int], ...]]
+    #: Parameter and result types, the arguments' plan (where they are too many one that fits nothing), the call itself,
+    #: and the entry of a single result with the temporaries that are free besides.
+    Callee = tuple[Types, Types, Plan, bytes, Operand | None, int]
+
+#: More arguments of a call than this are passed in loops.
+MANY_ARGUMENTS = 24
 
 
-def pass_arguments(
-    c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None = None
-) -> None:
+def pass_arguments(c: Compilation, params: tuple[int, ...], instruction: str, index: Operand | None = None) -> None:
     """Check and pop the arguments, move everything else out of the temporaries, and put the arguments in their
     places.
     """
     c.makes_calls = True
-    if not _pass_one_by_one(c, c.env.argument_plan(params), index):
+    if not _pass_one_by_one(c, argument_plan(c.env, params), index):
         _pass_together(c, params, instruction, index)
 
 
-def _pass_together(c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
+def _pass_together(c: Compilation, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
     """Pass arguments that stand in each other's way, that are many, or that are of the wrong types, which is said."""
     if len(params) > MANY_ARGUMENTS:
         _pass_many(c, params, instruction, index)
@@ -37,42 +47,42 @@ def _pass_together(c: FunctionCompiler, params: tuple[int, ...], instruction: st
     stack = c.stack
     target = c.target
     if params:
-        c.check_top(instruction, params)
+        check_top(c, instruction, params)
         del stack[-len(params) :]
     held = 0
     for argument in arguments:
         held |= argument.bit
     if c.free | held != target.ALL_FREE:
-        c.free = c.evict(target.ALL_FREE & ~held, c.free, tuple(arguments))
+        c.free = evict(c, target.ALL_FREE & ~held, c.free, tuple(arguments))
     if index is not None:
         arguments.pop()
     c.out += c.env.calls.arguments(tuple(arguments), c.free, params, index)
     c.free = target.ALL_FREE
 
 
-def _pass_many(c: FunctionCompiler, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
+def _pass_many(c: Compilation, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
     """Pass many arguments: all go to their slots, and from there in loops, so that code stays small."""
-    c.check_top(instruction, params)
+    check_top(c, instruction, params)
     calls = c.env.calls
     if index is not None:
         # The arguments need every temporary: the index waits in the slot beyond them.
-        waiting = c.slot_offset(len(c.stack))
+        waiting = slot_offset(c, len(c.stack))
         c.out += c.target.move_to_slot(index, waiting, c.free)
         c.free |= index.bit
-    c.flush()
+    flush(c)
     first = len(c.stack) - len(params)
-    c.out += c.env.pieces[calls.arguments_from_slots][params, c.slot_offset(first)]
+    c.out += c.env.pieces[calls.arguments_from_slots][params, slot_offset(c, first)]
     del c.stack[first:]
     if index is not None:
         c.out += c.target.move_to_register(slot(I32, waiting), calls.INDEX_PLAN[1], 0)
     c.free = c.target.ALL_FREE
 
 
-def _pass_one_by_one(c: FunctionCompiler, plan: Plan, index: Operand | None) -> bool:
+def _pass_one_by_one(c: Compilation, plan: Plan, index: Operand | None) -> bool:
     """The usual call, with no argument where another one goes: each move is looked up by itself.
 
     Args:
-        plan: how arguments are passed, see :meth:`ModuleEnvironment.argument_plan`.
+        plan: how arguments are passed, see :func:`argument_plan`.
         index: the index of an indirect call, off the stack already.
 
     Returns:
@@ -84,7 +94,7 @@ def _pass_one_by_one(c: FunctionCompiler, plan: Plan, index: Operand | None) -> 
     held = written = 0
     if index is not None:
         type_, reg, written = c.env.calls.INDEX_PLAN
-        move = c.env.moves(type_, reg)[index]
+        move = moves_to(c.env, type_, reg)[index]
         if move is None:
             return False
         text += move
@@ -102,7 +112,7 @@ def _pass_one_by_one(c: FunctionCompiler, plan: Plan, index: Operand | None) -> 
     del stack[position:]
     all_free = c.target.ALL_FREE
     if c.free | held != all_free:
-        c.evict(all_free & ~held, c.free, ())
+        evict(c, all_free & ~held, c.free, ())
     c.out += text
     c.free = all_free
     return True
@@ -131,7 +141,49 @@ class Moves(dict[Operand, bytes | None]):
         return move
 
 
-def _take_results(c: FunctionCompiler, results: tuple[int, ...]) -> None:
+def callee(env: ModuleEnvironment, index: int) -> Callee:
+    """What a call of function ``index`` takes: its types, how its arguments are passed, and the calling code;
+    memoised.
+    """
+    params, results = function_type(env, index)
+    defined = index - env.info.imported_funcs
+    if defined < 0:
+        code = env.calls.call_record(env.layout.imported_func(index))
+    else:
+        code = env.calls.call_slot(env.layout.slot(defined))
+    plan = argument_plan(env, params)
+    result = None
+    free = env.target.ALL_FREE
+    if len(results) == 1:
+        result = register(results[0], env.target.RESULT_REGISTER)
+        free &= ~result.bit
+    found = env.callees[index] = (params, results, plan, code, result, free)
+    return found
+
+
+def argument_plan(env: ModuleEnvironment, params: Types) -> Plan:
+    """How to pass arguments of these types one by one, or a plan that nothing fits if they are many; memoised."""
+    found = env.plans.get(params)
+    if found is None:
+        text, plan = env.calls.argument_plan(params)
+        planned = []
+        behind = 0
+        for type_, reg, bit in plan if len(params) <= MANY_ARGUMENTS else ((NO_TYPE, 0, 0),):
+            planned.append((moves_to(env, type_, reg), behind))
+            behind |= bit
+        found = env.plans[params] = text, tuple(planned)
+    return found
+
+
+def moves_to(env: ModuleEnvironment, type_: int, reg: int) -> Moves:
+    """Moves of arguments of a type to the register ``reg``, or to the argument area if that is -1."""
+    found: Moves | None = env.target.MOVES.get((type_, reg))
+    if found is None:
+        found = env.target.MOVES[type_, reg] = Moves(type_, reg, env.calls.argument)
+    return found
+
+
+def _take_results(c: Compilation, results: tuple[int, ...]) -> None:
     """Push a call's results."""
     if len(results) == 1:
         entry = register(results[0], c.target.RESULT_REGISTER)
@@ -143,10 +195,10 @@ def _take_results(c: FunctionCompiler, results: tuple[int, ...]) -> None:
             # The results go to slots, and below a slot everything has to be in one; the first two results are in
             # registers.
             c.free = c.target.ALL_FREE & ~c.env.calls.RESULT_BITS
-            c.flush()
+            flush(c)
         height = len(stack)
-        first = c.slot_offset(height)
-        c.slot_offset(height + len(results) - 1)
+        first = slot_offset(c, height)
+        slot_offset(c, height + len(results) - 1)
         c.out += c.env.pieces[c.env.calls.fetch_results][results, first]
         stack += c.env.pieces[_result_entries][results, first, c.step]
         c.free = c.target.ALL_FREE
@@ -157,7 +209,7 @@ def _result_entries(results: tuple[int, ...], first: int, step: int) -> list[Ope
     return [slot(type_, first + step * index) for index, type_ in enumerate(results)]
 
 
-def call(c: FunctionCompiler, pc: int) -> int:
+def call(c: Compilation, pc: int) -> int:
     """``call x``."""
     code = c.code
     index = code[pc]
@@ -167,13 +219,13 @@ def call(c: FunctionCompiler, pc: int) -> int:
             index += (code[pc] << 7) - 128
             pc += 1
         else:
-            pc, index = c.read_unsigned(pc - 1)
+            pc, index = read_unsigned(c, pc - 1)
     env = c.env
-    params, results, (text, planned), going, result, free = env.callees.get(index) or env.callee(index)
+    params, results, (text, planned), going, result, free = env.callees.get(index) or callee(env, index)
     c.makes_calls = True
     stack = c.stack
     out = c.out
-    # What _pass_one_by_one does, at the most frequent place.
+    # What _pass_one_by_one does, as a copy: a call of it here costs a percent of compiling.
     position = len(stack)
     held = clash = 0
     for moves, behind in planned:
@@ -194,7 +246,7 @@ def call(c: FunctionCompiler, pc: int) -> int:
         del stack[position:]
         all_free = env.target.ALL_FREE
         if c.free | held != all_free:
-            c.evict(all_free & ~held, c.free, ())
+            evict(c, all_free & ~held, c.free, ())
         out += text
     if index == c.self_index:
         out += env.calls.call_self()
@@ -209,12 +261,12 @@ def call(c: FunctionCompiler, pc: int) -> int:
     return pc
 
 
-def call_indirect(c: FunctionCompiler, pc: int) -> int:
+def call_indirect(c: Compilation, pc: int) -> int:
     """``call_indirect x y``."""
     env = c.env
-    pc, type_index, table = env.call_indirect_immediates(c, pc)
-    params, results = env.type_at(type_index)
-    index = c.pop("call_indirect", I32)
+    pc, type_index, table = call_indirect_immediates(c, pc)
+    params, results = type_at(env, type_index)
+    index = pop_typed(c, "call_indirect", I32)
     pass_arguments(c, params, "call_indirect", index)
     out = c.out
     table_offset, type_offset = env.layout.table(table), env.layout.type_id(type_index)

@@ -6,23 +6,28 @@ have to look for them, least of all where there are none.
 
 from __future__ import annotations
 
-from ..backends.operand import CONSTANT, Operand, constant
-from .function import FunctionCompiler
-from .tables import SIGNATURES
+from ...backends.operand import CONSTANT, Operand, constant
+from ...opcodes import CODE, name_of, signature
+from ..choices import choose_binary, choose_constant, choose_immediate
+from ..operand_stack import finish, sink_at
+from ..state import Compilation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .function import Choice
+    from ..choices import Choice
+    from ..environment import ModuleEnvironment
 
-#: ``i32.const`` and ``i64.const``, with the ``and`` of each type.
-_AND = {0x41: 0x71, 0x42: 0x83}
-#: What may be taken along: these, and ``add``, ``sub``, ``and``, ``or`` and ``xor``.
-_NEXT = frozenset((*_AND, 0x6A, 0x6B, 0x71, 0x72, 0x73, 0x7C, 0x7D, 0x83, 0x84, 0x85))
+#: The constant of each type, with the ``and`` of each type.
+_AND = {CODE[f"{type_}.const"]: CODE[f"{type_}.and"] for type_ in ("i32", "i64")}
+#: What may be taken along.
+_NEXT = frozenset(
+    (*_AND, *(CODE[f"{type_}.{name}"] for type_ in ("i32", "i64") for name in ("add", "sub", "and", "or", "xor")))
+)
 
 
-def with_next(c: FunctionCompiler, pc: int) -> int:
+def with_next(c: Compilation, pc: int) -> int:
     """An instruction with two operands, and those behind it that the backend has a rule for together with it."""
     code = c.code
     op = code[pc - 1]
@@ -32,13 +37,13 @@ def with_next(c: FunctionCompiler, pc: int) -> int:
     stack = c.stack
     x = stack[-2]
     b = stack[-1]
-    type_ = SIGNATURES[op][0][0]
+    type_ = signature(op)[0][0]
     if x.type != type_ or b.type != type_ or x.kind == CONSTANT:
         return _alone(c, op, pc)
     by_constant = b.kind == CONSTANT
     if by_constant:
-        op, b, _, _ = c.target.WITH_CONSTANT.get((op, b)) or c.choose_constant(op, b)
-    rule = c.env.fusion(op, second, by_constant)
+        op, b, _, _ = c.target.WITH_CONSTANT.get((op, b)) or choose_constant(c, op, b)
+    rule = fusion(c.env, op, second, by_constant)
     if rule is not None:
         if second in _AND:
             after, mask = _masks(c, pc, _AND[second])
@@ -49,7 +54,20 @@ def with_next(c: FunctionCompiler, pc: int) -> int:
     return _alone(c, code[pc - 1], pc)
 
 
-def _masks(c: FunctionCompiler, pc: int, wanted: int) -> tuple[int, int]:
+def fusion(env: ModuleEnvironment, first: int, second: int, by_constant: bool) -> Callable[..., Operand] | None:
+    """The backend's rule for two instructions at once, if it has one; memoised.
+
+    ``by_constant`` says whether the first one's second operand is a constant.
+    """
+    key = (first, second, by_constant)
+    try:
+        return env.fusions[key]
+    except KeyError:
+        found = env.fusions[key] = env.target.fusion(name_of(first), name_of(second), by_constant)
+        return found
+
+
+def _masks(c: Compilation, pc: int, wanted: int) -> tuple[int, int]:
     """The position behind a constant at ``pc`` and the instruction ``wanted``, and the constant.
 
     Zeros unless both are there and the constant is some of the lowest bits, in four bytes at most.
@@ -68,7 +86,7 @@ def _masks(c: FunctionCompiler, pc: int, wanted: int) -> tuple[int, int]:
 
 
 def _together(
-    c: FunctionCompiler,
+    c: Compilation,
     rule: Callable[..., Operand],
     instructions: tuple[int, int],
     operands: tuple[Operand, Operand, Operand],
@@ -98,16 +116,16 @@ def _together(
             text, operand, free = target.FETCHES.get((operand, free)) or target.fetch(operand, free)
             c.out += text
         placed.append(operand)
-    sink = c.sink(after, operands[0].type)
+    sink = sink_at(c, after, operands[0].type)
     key = (*instructions, *placed, free, sink)
     choice: Choice | None = target.MEMO.get(key)
     if choice is None:
         choice = target.lower(rule, tuple(placed), free, sink)
         target.remember(key, choice)
-    return c.finish(after, choice, sink)
+    return finish(c, after, choice, sink)
 
 
-def _alone(c: FunctionCompiler, op: int, pc: int) -> int:
+def _alone(c: Compilation, op: int, pc: int) -> int:
     """One instruction with two operands, as the hot loop has it."""
     b = c.stack.pop()
     a = c.stack.pop()
@@ -116,18 +134,18 @@ def _alone(c: FunctionCompiler, op: int, pc: int) -> int:
     stand_in: Operand | None = None
     middles: tuple[bytes, ...] = ()
     if b.kind == CONSTANT:
-        op, b, stand_in, middles = target.WITH_CONSTANT.get((op, b)) or c.choose_constant(op, b)
+        op, b, stand_in, middles = target.WITH_CONSTANT.get((op, b)) or choose_constant(c, op, b)
     if a.reg < 0 and a.kind != CONSTANT:
         text, a, free = target.FETCHES.get((a, free)) or target.fetch(a, free)
         c.out += text
-    sink = c.sink(pc, SIGNATURES[op][1][0])
+    sink = sink_at(c, pc, signature(op)[1][0])
     if stand_in is not None:
         split = target.MEMO.get((op, a, stand_in, free, sink))
         if split is None:
-            split, a = c.choose_immediate(op, a, stand_in, free, sink)
+            split, a = choose_immediate(c, op, a, stand_in, free, sink)
         head, tail, result, free, tight = split
-        return c.finish(pc, (head + middles[target.IMMEDIATE_GROUPS[a.reg]] + tail, result, free, tight), sink)
+        return finish(c, pc, (head + middles[target.IMMEDIATE_GROUPS[a.reg]] + tail, result, free, tight), sink)
     choice = target.MEMO.get((op, a, b, free, sink))
     if choice is None:
-        choice, free = c.choose_binary(op, a, b, free, sink)
-    return c.finish(pc, choice, sink)
+        choice, free = choose_binary(c, op, a, b, free, sink)
+    return finish(c, pc, choice, sink)

@@ -6,7 +6,7 @@ from bisect import bisect_right
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .locals import Locals
+    from ..locals import Locals
 
 
 class Recording:

@@ -1,75 +1,95 @@
 """Structured control instructions: blocks, loops and ifs, and their ends, one function each (core specification,
 "Control Instructions"). The instructions that branch are in :mod:`.branches`.
-
-A handler takes the compilation and the position behind the opcode, and returns the position of the next instruction.
 """
 
 from __future__ import annotations
 
-from ..backends.operand import BARRIER_ENTRY, I32, SLOT, register, slot
-from ..opcodes import name_of
-from .errors import BodyFault, type_mismatch
-from .function import FunctionCompiler
-from .labels import BLOCK, ELSE, FUNCTION, IF, LOOP, Label
+from ...backends.operand import BARRIER_ENTRY, I32, SLOT, register, slot
+from ...opcodes import name_of
+from ...types import EMPTY_BLOCK_TYPE
+from ..operand_stack import check_top, flush, pop_typed, push_result, slot_offset
+from ..state import (
+    BLOCK,
+    ELSE,
+    FUNCTION,
+    IF,
+    LOOP,
+    POLL,
+    BodyFault,
+    Compilation,
+    Label,
+    Late,
+    Types,
+    emit_fixups,
+    type_mismatch,
+)
 
-#: Stands for a trap number where the cold code is the interrupt poll of a loop.
-POLL = -1
-_NOTHING: tuple[int, ...] = ()
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .. import immediates
+else:
+    immediates = Late("immediates")
+
+_NOTHING: Types = ()
 
 
-def nop(c: FunctionCompiler, pc: int) -> int:
+def nop(c: Compilation, pc: int) -> int:
     """``nop``."""
     return pc
 
 
-def block(c: FunctionCompiler, pc: int) -> int:
+def block(c: Compilation, pc: int) -> int:
     """``block bt``."""
-    if c.code[pc] == 0x40:
+    if c.code[pc] == EMPTY_BLOCK_TYPE:
         # No parameters and no results, as usual.
         stack = c.stack
         if stack[-1].kind < SLOT:
-            c.flush()
+            flush(c)
         labels = c.labels
         labels.append(Label(BLOCK, len(stack), len(labels) + 1, _NOTHING, _NOTHING))
         stack.append(BARRIER_ENTRY)
         return pc + 1
-    pc, params, results = c.env.block_type(c, pc)
+    pc, params, results = immediates.block_type(c, pc)
     _open(c, BLOCK, params, results)
     return pc
 
 
-def loop(c: FunctionCompiler, pc: int) -> int:
+def loop(c: Compilation, pc: int) -> int:
     """``loop bt``: its header is where branches go, and where an interruption is noticed."""
-    if c.code[pc] == 0x40:
+    if c.code[pc] == EMPTY_BLOCK_TYPE:
         pc += 1
         params = results = _NOTHING
     else:
-        pc, params, results = c.env.block_type(c, pc)
+        pc, params, results = immediates.block_type(c, pc)
     label = _open(c, LOOP, params, results)
-    c.env.align_loop(c)
+    env = c.env
+    padding = -len(c.out) & env.control.LOOP_ALIGNMENT - 1
+    if padding:
+        # The header does not straddle a fetch block.
+        c.out += env.pads[padding]
     label.target = len(c.out)
-    hot, _ = c.env.poll
+    hot, _ = env.poll
     c.out += hot
     c.cold.append((len(c.out), POLL, c.pc, label.target))
     return pc
 
 
-def if_(c: FunctionCompiler, pc: int) -> int:
+def if_(c: Compilation, pc: int) -> int:
     """``if bt``: jumps to the ``else`` part unless the condition holds."""
     stack = c.stack
-    if c.code[pc] == 0x40:
+    if c.code[pc] == EMPTY_BLOCK_TYPE:
         # No parameters and no results, as usual.
         pc += 1
-        condition = stack.pop() if stack[-1].type == I32 else c.pop("if", I32)
+        condition = stack.pop() if stack[-1].type == I32 else pop_typed(c, "if", I32)
         if stack[-1].kind < SLOT:
-            c.flush()
+            flush(c)
         labels = c.labels
         label = Label(IF, len(stack), len(labels) + 1, _NOTHING, _NOTHING)
         labels.append(label)
         stack.append(BARRIER_ENTRY)
     else:
-        pc, params, results = c.env.block_type(c, pc)
-        condition = c.pop("if", I32)
+        pc, params, results = immediates.block_type(c, pc)
+        condition = pop_typed(c, "if", I32)
         label = _open(c, IF, params, results)
     sites = label.else_fixups = []
     env = c.env
@@ -82,14 +102,14 @@ def if_(c: FunctionCompiler, pc: int) -> int:
     return pc
 
 
-def _open(c: FunctionCompiler, opcode: int, params: tuple[int, ...], results: tuple[int, ...]) -> Label:
+def _open(c: Compilation, opcode: int, params: tuple[int, ...], results: tuple[int, ...]) -> Label:
     """Open a block: everything on the stack goes to its slots, and a barrier below the parameters."""
     stack = c.stack
     if stack[-1].kind < SLOT:
-        c.flush()
+        flush(c)
     height = len(stack)
     if params:
-        c.check_top(name_of(opcode), params)
+        check_top(c, name_of(opcode), params)
         height -= len(params)
         stack.insert(height, BARRIER_ENTRY)
     else:
@@ -99,21 +119,22 @@ def _open(c: FunctionCompiler, opcode: int, params: tuple[int, ...], results: tu
     return label
 
 
-def else_(c: FunctionCompiler, pc: int) -> int:
+def else_(c: Compilation, pc: int) -> int:
     """``else``: ends the first part like ``end``, and takes up the parameters anew."""
     label = c.labels[-1]
     if label.opcode != IF:
         raise BodyFault("else without if: unexpected else", malformed=True)
-    if not c.dead:
-        _leave_with_results(c, label, True)
-        c.out += c.env.jump
-        label.fixups.append(len(c.out))
-    _begin_else(c, label)
+    _begin_else(c, label, "else")
     return pc
 
 
-def _begin_else(c: FunctionCompiler, label: Label) -> None:
-    c.emit_fixups(label.else_fixups, len(c.out))
+def _begin_else(c: Compilation, label: Label, instruction: str) -> None:
+    """End the first part, as the instruction says, and begin the other one with the parameters."""
+    if not c.dead:
+        _leave_with_results(c, label, True, instruction)
+        c.out += c.env.jump
+        label.fixups.append(len(c.out))
+    emit_fixups(c, label.else_fixups, len(c.out))
     label.else_fixups = ()
     label.opcode = ELSE
     c.dead = False
@@ -121,26 +142,26 @@ def _begin_else(c: FunctionCompiler, label: Label) -> None:
     stack = c.stack
     del stack[label.height + 1 :]
     for type_ in label.params:
-        stack.append(slot(type_, c.slot_offset(len(stack))))
+        stack.append(slot(type_, slot_offset(c, len(stack))))
 
 
-def _leave_with_results(c: FunctionCompiler, label: Label, merges: bool) -> None:
+def _leave_with_results(c: Compilation, label: Label, merges: bool, instruction: str) -> None:
     """Check a block's results at its end, and, if other paths meet there, put them where those do."""
     results = label.results
     stack = c.stack
     count = len(results)
     if len(stack) != label.height + 1 + count:
-        c.check_top("end", results)
+        check_top(c, instruction, results)
         raise BodyFault("type mismatch: values remain on the stack at the end of the block")
     if count:
-        c.check_top("end", results)
+        check_top(c, instruction, results)
         if count > 1:
-            c.flush()
+            flush(c)
         elif merges:
             move_top_to_result(c, results[0], c.free)
 
 
-def move_top_to_result(c: FunctionCompiler, type_: int, free: int) -> None:
+def move_top_to_result(c: Compilation, type_: int, free: int) -> None:
     """Put the topmost entry into the result register of its class, which holds nothing else that is needed."""
     entry = c.stack[-1]
     register_entry = register(type_, c.target.RESULT_REGISTER)
@@ -150,10 +171,10 @@ def move_top_to_result(c: FunctionCompiler, type_: int, free: int) -> None:
         c.stack[-1] = register_entry
 
 
-def end(c: FunctionCompiler, pc: int) -> int:
+def end(c: Compilation, pc: int) -> int:
     """``end``: of a block, a loop, an ``if`` with or without ``else``, or of the function.
 
-    The hot loop handles the usual case itself, see :meth:`FunctionCompiler.run`.
+    The loop handles the usual case itself, see :func:`~..loop.run`.
     """
     label = c.labels[-1]
     opcode = label.opcode
@@ -162,16 +183,16 @@ def end(c: FunctionCompiler, pc: int) -> int:
         if label.params != label.results:
             raise type_mismatch("if without else", label.results, label.params)
         if label.results:
-            else_(c, pc)
+            _begin_else(c, label, "end")
     # With one path only, a result may stay where it is.
     merges = bool(label.fixups) or bool(label.else_fixups) or opcode == FUNCTION or c.dead
     if not c.dead:
-        _leave_with_results(c, label, merges)
+        _leave_with_results(c, label, merges, "end")
     position = len(c.out)
     if label.fixups:
-        c.emit_fixups(label.fixups, position)
+        emit_fixups(c, label.fixups, position)
     if label.else_fixups:
-        c.emit_fixups(label.else_fixups, position)
+        emit_fixups(c, label.else_fixups, position)
     c.labels.pop()
     if opcode != LOOP:
         label.target = position
@@ -187,8 +208,8 @@ def end(c: FunctionCompiler, pc: int) -> int:
     c.free = c.target.ALL_FREE
     c.dead = False
     if len(label.results) == 1:
-        c.push_result(label.results[0])
+        push_result(c, label.results[0])
     else:
         for type_ in label.results:
-            stack.append(slot(type_, c.slot_offset(len(stack))))
+            stack.append(slot(type_, slot_offset(c, len(stack))))
     return pc

@@ -1,20 +1,20 @@
-"""Branches, one function an instruction (core specification, "Control Instructions"); see :mod:`.blocks` for what a
-handler is.
-"""
+"""Branches, one function an instruction (core specification, "Control Instructions")."""
 
 from __future__ import annotations
 
-from ..backends.operand import I32, Operand, register
+from ...abi import TRAP_UNREACHABLE
+from ...backends.operand import I32, Operand, register
+from ...opcodes import CODE
+from ..immediates import read_unsigned
+from ..operand_stack import check_top, evict, flush, pop_typed, slot_offset
+from ..state import LOOP, BodyFault, Compilation, Label, emit_fixups
 from .blocks import move_top_to_result
-from .errors import BodyFault
-from .function import FunctionCompiler
-from .labels import LOOP, Label
 from .unreachable import skip_unreachable
 
-TRAP_UNREACHABLE = 1
+_END = CODE["end"]
 
 
-def unreachable(c: FunctionCompiler, pc: int) -> int:
+def unreachable(c: Compilation, pc: int) -> int:
     """``unreachable``: trap."""
     if pc > c.end:
         raise BodyFault("unexpected end", malformed=True)
@@ -22,7 +22,7 @@ def unreachable(c: FunctionCompiler, pc: int) -> int:
     return after_branch(c, pc)
 
 
-def after_branch(c: FunctionCompiler, pc: int) -> int:
+def after_branch(c: Compilation, pc: int) -> int:
     """Skip what cannot be reached, validating it; the next instruction is the ``end`` or ``else`` of the innermost
     block.
     """
@@ -30,13 +30,13 @@ def after_branch(c: FunctionCompiler, pc: int) -> int:
     label = c.labels[-1]
     del c.stack[label.height + 1 :]
     c.free = c.target.ALL_FREE
-    if c.code[pc] == 0x0B and pc < c.end:
+    if c.code[pc] == _END and pc < c.end:
         # The usual case: nothing at all behind the branch.
         return pc
     return skip_unreachable(c, pc)
 
 
-def _label(c: FunctionCompiler, depth: int) -> Label:
+def _label(c: Compilation, depth: int) -> Label:
     if depth >= len(c.labels):
         raise BodyFault(f"unknown label {depth}")
     return c.labels[-1 - depth]
@@ -47,22 +47,22 @@ def _in_register(label: Label) -> bool:
     return len(label.types) == 1 and label.opcode != LOOP
 
 
-def _target_slot(c: FunctionCompiler, label: Label) -> int:
+def _target_slot(c: Compilation, label: Label) -> int:
     """Frame offset of the first slot of what a branch to the label carries."""
     return c.slot_base + c.step * (label.height + 1 - label.depth)
 
 
-def _move_to_label(c: FunctionCompiler, label: Label) -> bytes:
+def _move_to_label(c: Compilation, label: Label) -> bytes:
     """Code that copies a branch's values, which are in their own slots, to the slots that the label expects them in."""
     count = len(label.types)
     if not count:
         return b""
-    source = c.slot_offset(len(c.stack) - count)
+    source = slot_offset(c, len(c.stack) - count)
     target = _target_slot(c, label)
     return b"" if source == target else c.env.frames.copy_slots(count, source, target)
 
 
-def _jump_to(c: FunctionCompiler, label: Label) -> None:
+def _jump_to(c: Compilation, label: Label) -> None:
     if label.opcode == LOOP:
         c.out += c.env.control.jump_back(len(c.out) - label.target)
     else:
@@ -70,12 +70,12 @@ def _jump_to(c: FunctionCompiler, label: Label) -> None:
         label.fixups.append(len(c.out))
 
 
-def br(c: FunctionCompiler, pc: int) -> int:
+def br(c: Compilation, pc: int) -> int:
     """``br l``."""
     depth = c.code[pc]
     pc += 1
     if depth > 127:
-        pc, depth = c.read_unsigned(pc - 1)
+        pc, depth = read_unsigned(c, pc - 1)
     labels = c.labels
     label = labels[-1 - depth] if depth < len(labels) else _label(c, depth)
     if label.types or label.opcode == LOOP:
@@ -84,7 +84,7 @@ def br(c: FunctionCompiler, pc: int) -> int:
         out = c.out
         out += c.env.jump
         label.fixups.append(len(out))
-    if c.code[pc] != 0x0B or pc >= c.end:
+    if c.code[pc] != _END or pc >= c.end:
         return after_branch(c, pc)
     # What after_branch does where nothing at all is behind the branch, as usual.
     c.dead = True
@@ -93,41 +93,41 @@ def br(c: FunctionCompiler, pc: int) -> int:
     return pc
 
 
-def return_(c: FunctionCompiler, pc: int) -> int:
+def return_(c: Compilation, pc: int) -> int:
     """``return``: a branch to the function's label."""
     _branch(c, c.labels[0], "return")
     return after_branch(c, pc)
 
 
-def _branch(c: FunctionCompiler, label: Label, instruction: str) -> None:
+def _branch(c: Compilation, label: Label, instruction: str) -> None:
     if label.types:
-        c.check_top(instruction, label.types)
+        check_top(c, instruction, label.types)
         if _in_register(label):
             move_top_to_result(c, label.types[0], c.free)
         else:
-            c.flush()
+            flush(c)
             c.out += _move_to_label(c, label)
     _jump_to(c, label)
 
 
-def br_if(c: FunctionCompiler, pc: int) -> int:
+def br_if(c: Compilation, pc: int) -> int:
     """``br_if l``."""
     depth = c.code[pc]
     pc += 1
     if depth > 127:
-        pc, depth = c.read_unsigned(pc - 1)
+        pc, depth = read_unsigned(c, pc - 1)
     stack = c.stack
-    condition = stack.pop() if stack[-1].type == I32 else c.pop("br_if", I32)
+    condition = stack.pop() if stack[-1].type == I32 else pop_typed(c, "br_if", I32)
     labels = c.labels
     label = labels[-1 - depth] if depth < len(labels) else _label(c, depth)
     env = c.env
     out = c.out
     if label.types:
-        c.check_top("br_if", label.types)
+        check_top(c, "br_if", label.types)
         if _in_register(label):
             condition = _prepare_result(c, label.types[0], condition)
         else:
-            c.flush()
+            flush(c)
             moves = _move_to_label(c, label)
             if moves:
                 c.free |= condition.bit
@@ -137,7 +137,7 @@ def br_if(c: FunctionCompiler, pc: int) -> int:
                     sites.append(len(out))
                 out += moves
                 _jump_to(c, label)
-                c.emit_fixups(sites, len(out))
+                emit_fixups(c, sites, len(out))
                 return pc
     bit = condition.bit
     if bit:
@@ -154,7 +154,7 @@ def br_if(c: FunctionCompiler, pc: int) -> int:
     return pc
 
 
-def _prepare_result(c: FunctionCompiler, type_: int, condition: Operand) -> Operand:
+def _prepare_result(c: Compilation, type_: int, condition: Operand) -> Operand:
     """Put the value of a conditional branch into the result register, where it stays if the branch is not taken.
 
     Returns:
@@ -168,14 +168,14 @@ def _prepare_result(c: FunctionCompiler, type_: int, condition: Operand) -> Oper
         c.out += text
         c.free = free | condition.bit
         condition = moved
-    c.free = c.evict(wanted.bit, c.free, (condition, c.stack[-1]))
+    c.free = evict(c, wanted.bit, c.free, (condition, c.stack[-1]))
     move_top_to_result(c, type_, c.free)
     return condition
 
 
-def br_table(c: FunctionCompiler, pc: int) -> int:
+def br_table(c: Compilation, pc: int) -> int:
     """``br_table l* l``."""
-    pc, count = c.read_unsigned(pc)
+    pc, count = read_unsigned(c, pc)
     if count > c.end - pc:
         raise BodyFault("unexpected end", malformed=True)
     depths = c.code[pc : pc + count + 1]
@@ -184,11 +184,11 @@ def br_table(c: FunctionCompiler, pc: int) -> int:
     else:
         depths.clear()
         for _ in range(count + 1):
-            pc, depth = c.read_unsigned(pc)
+            pc, depth = read_unsigned(c, pc)
             depths.append(depth)
     if pc > c.end:
         raise BodyFault("unexpected end", malformed=True)
-    index = c.pop("br_table", I32)
+    index = pop_typed(c, "br_table", I32)
     default = _label(c, depths[-1])
     arity = len(default.types)
     distinct: dict[int, Label] = {}
@@ -197,9 +197,9 @@ def br_table(c: FunctionCompiler, pc: int) -> int:
             label = distinct[depth] = _label(c, depth)
             if len(label.types) != arity:
                 raise BodyFault("type mismatch: the labels of br_table take different numbers of values")
-            c.check_top("br_table", label.types)
+            check_top(c, "br_table", label.types)
     if arity:
-        c.flush()
+        flush(c)
     c.free |= index.bit
     out = c.out
     text, reg, scratch = c.env.control.table_index(index)
@@ -227,9 +227,9 @@ def br_table(c: FunctionCompiler, pc: int) -> int:
     c.jump_tables.append((table_site, [stubs[depth] for depth in depths[:-1]]))
     default_stub = stubs[depths[-1]]
     if isinstance(default_stub, int):
-        c.emit_fixups([default_site], default_stub)
+        emit_fixups(c, [default_site], default_stub)
     elif default_stub.opcode == LOOP:
-        c.emit_fixups([default_site], default_stub.target)
+        emit_fixups(c, [default_site], default_stub.target)
     else:
         default_stub.fixups.append(default_site)
     return after_branch(c, pc)

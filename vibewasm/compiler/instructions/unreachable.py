@@ -1,0 +1,371 @@
+"""Code that cannot be reached: validated, not compiled (core specification, appendix "Validation Algorithm").
+
+After an unconditional branch the operand stack is polymorphic: an operand below what the dead code itself pushed may
+be of any type. So dead code has a type stack of its own here, driven by the opcode table; it ends at the ``end`` or
+``else`` of the block in which it began, which is left for the compiler.
+
+An instruction whose operands and results are fixed, and whose immediates are of the kinds that
+:func:`~..immediates.check_immediate` knows, needs nothing here; the others have a rule each in :data:`RULES`.
+"""
+
+from __future__ import annotations
+
+from ...backends.operand import I32, REFERENCE, V128
+from ...opcodes import BY_CODE, CODE, signature
+from ...types import FUNCREF
+from ..immediates import (
+    block_type,
+    call_indirect_immediates,
+    check_immediate,
+    heap_type,
+    read_opcode,
+    read_unsigned,
+    select_type,
+    table_copy_immediates,
+    table_init_immediates,
+)
+from ..index_spaces import declared_reference, function_type, global_at, table_type, type_at
+from ..state import ELSE, IF, LOOP, BodyFault, Compilation, type_mismatch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..state import Types
+
+_END = CODE["end"]
+#: The type of an operand that dead code takes from below what it pushed: it fits everything.
+UNKNOWN = -1
+
+
+class _Block:
+    """A block opened in dead code, or the remainder of the one in which it began."""
+
+    __slots__ = ("height", "opcode", "params", "polymorphic", "results", "types")
+
+    def __init__(self, opcode: int, height: int, params: Types, results: Types, polymorphic: bool) -> None:
+        self.opcode = opcode
+        self.height = height
+        self.params = params
+        self.results = results
+        self.types = params if opcode == LOOP else results
+        self.polymorphic = polymorphic
+
+
+class _DeadCode:
+    """The type stack and the blocks of a stretch of dead code."""
+
+    def __init__(self, c: Compilation) -> None:
+        self.c = c
+        label = c.labels[-1]
+        self.types: list[int] = []
+        self.blocks = [_Block(label.opcode, 0, label.params, label.results, True)]
+
+    def pop(self, name: str, expected: int) -> None:
+        """Pop an operand of the expected type."""
+        self.pop_all(name, (expected,))
+
+    def pop_all(self, name: str, expected: Types) -> Types:
+        """Pop operands of these types, and return what they are: an unknown one fits every type."""
+        block = self.blocks[-1]
+        types = self.types
+        at = len(types)
+        found: list[int | None] = []
+        fits = True
+        for type_ in reversed(expected):
+            if at > block.height:
+                at -= 1
+                have = types[at]
+                found.append(have)
+                if have != type_ and have != UNKNOWN:
+                    fits = False
+            elif block.polymorphic:
+                found.append(UNKNOWN)
+            else:
+                found.append(None)
+                fits = False
+                break
+        found.reverse()
+        if not fits:
+            raise type_mismatch(name, expected, found)
+        del types[at:]
+        return tuple([UNKNOWN if type_ is None else type_ for type_ in found])
+
+    def pop_any(self) -> int | None:
+        """Pop an operand of whatever type; ``None`` if there is none."""
+        block = self.blocks[-1]
+        if len(self.types) > block.height:
+            return self.types.pop()
+        return UNKNOWN if block.polymorphic else None
+
+    def target(self, depth: int) -> Types:
+        """Types that a branch to the label carries, which may be outside the dead code."""
+        if depth < len(self.blocks):
+            return self.blocks[-1 - depth].types
+        # The first block here is the innermost one outside.
+        outside = depth - (len(self.blocks) - 1)
+        if outside >= len(self.c.labels):
+            raise BodyFault(f"unknown label {depth}")
+        return self.c.labels[-1 - outside].types
+
+    def become_polymorphic(self) -> None:
+        """After an unconditional branch."""
+        block = self.blocks[-1]
+        del self.types[block.height :]
+        block.polymorphic = True
+
+    def close(self, name: str) -> _Block:
+        """Check the results at the end of the innermost block and remove it."""
+        block = self.blocks[-1]
+        self.pop_all(name, block.results)
+        if len(self.types) != block.height:
+            raise BodyFault("type mismatch: values remain on the stack at the end of the block")
+        return self.blocks.pop()
+
+
+def skip_unreachable(c: Compilation, pc: int) -> int:
+    """Validate dead code from ``pc`` on: the position of the ``end`` or ``else`` that ends it."""
+    dead = _DeadCode(c)
+    code = c.code
+    while True:
+        c.pc = pc
+        if pc >= c.end:
+            raise BodyFault("unexpected end", malformed=True)
+        op = code[pc]
+        if len(dead.blocks) == 1 and (op == _END or op == ELSE):
+            if op == ELSE and dead.blocks[0].opcode != IF:
+                raise BodyFault("else without if: unexpected else", malformed=True)
+            dead.close(BY_CODE[op][1])
+            return pc
+        pc = _step(dead, c, pc)
+
+
+def _step(dead: _DeadCode, c: Compilation, pc: int) -> int:
+    """Validate one instruction: the position behind it."""
+    pc, op = read_opcode(c, pc)
+    _, name, kinds, *_ = BY_CODE[op]
+    rule = _by_code.get(op)
+    if rule is not None:
+        return rule(dead, c, pc, name)
+    for kind in kinds.split():
+        pc = check_immediate(c, pc, kind, op)
+    operands, results = signature(op)
+    dead.pop_all(name, operands)
+    dead.types += results
+    return pc
+
+
+def _block(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, params, results = block_type(c, pc)
+    if name == "if":
+        dead.pop(name, I32)
+    dead.pop_all(name, params)
+    dead.blocks.append(_Block(CODE[name], len(dead.types), params, results, False))
+    dead.types += params
+    return pc
+
+
+def _else(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    if dead.blocks[-1].opcode != IF:
+        raise BodyFault("else without if: unexpected else", malformed=True)
+    block = dead.close(name)
+    dead.blocks.append(_Block(ELSE, len(dead.types), block.params, block.results, False))
+    dead.types += block.params
+    return pc
+
+
+def _end(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    block = dead.blocks[-1]
+    if block.opcode == IF and block.params != block.results:
+        raise type_mismatch("if without else", block.results, block.params)
+    dead.close(name)
+    dead.types += block.results
+    return pc
+
+
+def _br(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, depth = read_unsigned(c, pc)
+    dead.pop_all(name, dead.target(depth))
+    dead.become_polymorphic()
+    return pc
+
+
+def _br_if(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, depth = read_unsigned(c, pc)
+    dead.pop(name, I32)
+    types = dead.target(depth)
+    dead.pop_all(name, types)
+    dead.types += types
+    return pc
+
+
+def _br_table(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, count = read_unsigned(c, pc)
+    if count > c.end - pc:
+        raise BodyFault("unexpected end", malformed=True)
+    # Without doubles, in their order.
+    depths: dict[int, None] = {}
+    depth = 0
+    for _ in range(count + 1):
+        pc, depth = read_unsigned(c, pc)
+        depths[depth] = None
+    dead.pop(name, I32)
+    arity = len(dead.target(depth))
+    for other in depths:
+        types = dead.target(other)
+        if len(types) != arity:
+            raise BodyFault("type mismatch: the labels of br_table take different numbers of values")
+        # The operands stay what they are: an unknown one fits every label.
+        dead.types += dead.pop_all(name, types)
+    dead.pop_all(name, dead.target(depth))
+    dead.become_polymorphic()
+    return pc
+
+
+def _branch_away(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    if name == "return":
+        dead.pop_all(name, c.labels[0].results)
+    dead.become_polymorphic()
+    return pc
+
+
+def _call(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, index = read_unsigned(c, pc)
+    params, results = function_type(c.env, index)
+    dead.pop_all(name, params)
+    dead.types += results
+    return pc
+
+
+def _call_indirect(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, type_index, _ = call_indirect_immediates(c, pc)
+    params, results = type_at(c.env, type_index)
+    dead.pop(name, I32)
+    dead.pop_all(name, params)
+    dead.types += results
+    return pc
+
+
+def _drop(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    if dead.pop_any() is None:
+        raise type_mismatch(name, (), (None,))
+    return pc
+
+
+def _select(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    dead.pop(name, I32)
+    b, a = dead.pop_any(), dead.pop_any()
+    if a is None or b is None or max(a, b) > V128 or (a != b and UNKNOWN not in (a, b)):
+        raise BodyFault("type mismatch: select expects two numeric operands of the same type")
+    dead.types.append(max(a, b))
+    return pc
+
+
+def _select_typed(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, type_ = select_type(c, pc)
+    dead.pop(name, I32)
+    dead.pop_all(name, (type_, type_))
+    dead.types.append(type_)
+    return pc
+
+
+def _local(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, index = read_unsigned(c, pc)
+    entry = c.locals.entry(index)
+    if entry is None:
+        raise BodyFault(f"unknown local {index}")
+    if name != "local.get":
+        dead.pop(name, entry.type)
+    if name != "local.set":
+        dead.types.append(entry.type)
+    return pc
+
+
+def _global(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, index = read_unsigned(c, pc)
+    type_, _, _ = global_at(c.env, index, name == "global.set")
+    if name == "global.get":
+        dead.types.append(type_)
+    else:
+        dead.pop(name, type_)
+    return pc
+
+
+def _table_access(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, index = read_unsigned(c, pc)
+    element = table_type(c.env, index)
+    if name == "table.get":
+        dead.pop(name, I32)
+        dead.types.append(element)
+    elif name == "table.set":
+        dead.pop_all(name, (I32, element))
+    elif name == "table.grow":
+        dead.pop_all(name, (element, I32))
+        dead.types.append(I32)
+    else:
+        dead.pop_all(name, (I32, element, I32))
+    return pc
+
+
+def _table_init(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, _, _ = table_init_immediates(c, pc) if name == "table.init" else table_copy_immediates(c, pc)
+    dead.pop_all(name, (I32, I32, I32))
+    return pc
+
+
+def _ref_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, type_ = heap_type(c, pc)
+    dead.types.append(type_)
+    return pc
+
+
+def _ref_is_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    type_ = dead.pop_any()
+    if type_ is None:
+        raise type_mismatch(name, (FUNCREF,), (None,))
+    if type_ != UNKNOWN and type_ < REFERENCE:
+        raise BodyFault("type mismatch: ref.is_null expects a reference")
+    dead.types.append(I32)
+    return pc
+
+
+def _ref_func(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, index = read_unsigned(c, pc)
+    declared_reference(c.env, index)
+    dead.types.append(FUNCREF)
+    return pc
+
+
+#: The rules by name of the instruction, as in :data:`~vibewasm.opcodes.CODE`.
+RULES: dict[str, Callable[[_DeadCode, Compilation, int, str], int]] = {
+    "block": _block,
+    "loop": _block,
+    "if": _block,
+    "else": _else,
+    "end": _end,
+    "br": _br,
+    "br_if": _br_if,
+    "br_table": _br_table,
+    "return": _branch_away,
+    "unreachable": _branch_away,
+    "call": _call,
+    "call_indirect": _call_indirect,
+    "drop": _drop,
+    "select": _select,
+    "select t": _select_typed,
+    "local.get": _local,
+    "local.set": _local,
+    "local.tee": _local,
+    "global.get": _global,
+    "global.set": _global,
+    "table.get": _table_access,
+    "table.set": _table_access,
+    "table.grow": _table_access,
+    "table.fill": _table_access,
+    "table.init": _table_init,
+    "table.copy": _table_init,
+    "ref.null": _ref_null,
+    "ref.is_null": _ref_is_null,
+    "ref.func": _ref_func,
+}
+_by_code = {CODE[name]: rule for name, rule in RULES.items()}
