@@ -26,7 +26,6 @@ class SignalContext(Protocol):
     pc: int
     code: int
     address: int
-    sigint: int
     sigill: int
     sigfpe: int
 

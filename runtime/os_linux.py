@@ -9,12 +9,14 @@ from __future__ import annotations
 import _thread
 import os
 
-from .ffi import addressof, byref, c_char, c_int, c_library, c_size_t, c_void_p, code_address, get_errno
+from .ffi import addressof, byref, c_char, c_int, c_library, c_size_t, c_uint64, c_void_p, code_address, get_errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Callable
+
+    from . import UnsupportedPlatform
 
 _PROT_NONE = 0
 _PROT_READ = 1
@@ -32,7 +34,6 @@ _ENOENT = 2
 #: Page size in bytes: 4, 16 or 64 KiB.
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
-SIGINT = 2
 SIGILL = 4
 SIGBUS = 7
 SIGFPE = 8
@@ -47,7 +48,11 @@ SA_ONSTACK = 0x08000000
 #: How the fault handler is installed: with three arguments, on the thread's alternate stack where it has one.
 FAULT_FLAGS = SA_SIGINFO | SA_ONSTACK
 _SIGACTION_SIZE = 152
-_SIGACTION_FLAGS = 136
+#: Offset of ``sa_flags``, 4 bytes, in ``struct sigaction``.
+SIGACTION_FLAGS = 136
+_SIGSET_SIZE = 128
+_SIG_UNBLOCK = 1
+_MS_ASYNC = 1
 
 
 class SignalContext:
@@ -58,17 +63,16 @@ class SignalContext:
         pc: offset in ``ucontext_t`` of the program counter.
         code: offset in ``siginfo_t`` of ``si_code``.
         address: offset in ``siginfo_t`` of ``si_addr``.
-        sigint, sigill, sigfpe: signal numbers; SIGSEGV and SIGBUS are the others.
+        sigill, sigfpe: signal numbers; SIGSEGV and SIGBUS are the others.
     """
 
-    __slots__ = ("address", "code", "pc", "registers", "sigfpe", "sigill", "sigint")
+    __slots__ = ("address", "code", "pc", "registers", "sigfpe", "sigill")
 
     def __init__(self, registers: tuple[int, ...], pc: int) -> None:
         self.registers = registers
         self.pc = pc
         self.code = 8
         self.address = 16
-        self.sigint = SIGINT
         self.sigill = SIGILL
         self.sigfpe = SIGFPE
 
@@ -94,7 +98,7 @@ def missing() -> str:
     machine = os.uname().machine
     if machine not in _CONTEXTS:
         return f"vibewasm makes machine code for x86-64 and AArch64, and this processor is {machine!r}"
-    for name in ("sigaction", "pthread_getattr_np"):
+    for name in ("sigaction", "pthread_sigmask", "pthread_getattr_np"):
         if not hasattr(_libc, name):
             return f"this C library has no {name}(); vibewasm runs with glibc and with musl"
     return ""
@@ -115,13 +119,26 @@ _munmap = _libc.munmap
 _munmap.argtypes = (c_size_t, c_size_t)
 _mprotect = _libc.mprotect
 _mprotect.argtypes = (c_size_t, c_size_t, c_int)
-_sigaction = _libc.sigaction
-_sigaction.argtypes = (c_int, c_void_p, c_void_p)
+#: ``sigaction(signal, address of the new disposition, address for the old one)``: 0, or -1.
+sigaction = _libc.sigaction
+sigaction.argtypes = (c_int, c_void_p, c_void_p)
 
 
 def _error() -> OSError:
     number = get_errno()
     return OSError(number, os.strerror(number))
+
+
+def _refused(call: str, why: str, number: int = 0) -> UnsupportedPlatform:
+    """What to raise for a system call that cannot do without failing the engine; ``number`` is its error, or errno
+    has it.
+    """
+    from . import UnsupportedPlatform
+
+    return UnsupportedPlatform(
+        f"the system refuses {call} ({os.strerror(number or get_errno())}), and {why}: allow it in the sandbox that "
+        "this process runs in (its seccomp profile)"
+    )
 
 
 def function_address(name: str) -> int:
@@ -304,24 +321,66 @@ class Disposition:
     def __init__(self, raw: bytearray) -> None:
         self.raw = raw
         self.handler = int.from_bytes(raw[:8], "little")
-        self.flags = int.from_bytes(raw[_SIGACTION_FLAGS : _SIGACTION_FLAGS + 4], "little")
+        self.flags = int.from_bytes(raw[SIGACTION_FLAGS : SIGACTION_FLAGS + 4], "little")
 
 
 def disposition(signal: int) -> Disposition:
-    """What happens at ``signal`` at present."""
+    """What happens at ``signal`` at present.
+
+    Raises:
+        UnsupportedPlatform: the system forbids to ask.
+    """
     raw = bytearray(_SIGACTION_SIZE)
-    if _sigaction(signal, None, address_of(raw)):
-        raise _error()
+    if sigaction(signal, None, address_of(raw)):
+        raise _refused("sigaction()", "faults that are traps of wasm code come to vibewasm by it")
     return Disposition(raw)
 
 
-def set_handler(signal: int, handler: int, flags: int, like: Disposition | None = None) -> None:
-    """Install a handler; the signals that are blocked while it runs are those of ``like``, or none."""
-    raw = bytearray(like.raw if like else _SIGACTION_SIZE)
+def set_handler(signal: int, handler: int, flags: int) -> Disposition:
+    """Install a handler, which blocks no other signal, and say what it replaced.
+
+    Raises:
+        UnsupportedPlatform: the system forbids it.
+    """
+    raw = bytearray(_SIGACTION_SIZE)
+    old = bytearray(_SIGACTION_SIZE)
     raw[:8] = handler.to_bytes(8, "little")
-    raw[_SIGACTION_FLAGS : _SIGACTION_FLAGS + 4] = flags.to_bytes(4, "little")
-    if _sigaction(signal, address_of(raw), None):
-        raise _error()
+    raw[SIGACTION_FLAGS : SIGACTION_FLAGS + 4] = flags.to_bytes(4, "little")
+    if sigaction(signal, address_of(raw), address_of(old)):
+        raise _refused("sigaction()", "faults that are traps of wasm code come to vibewasm by it")
+    return Disposition(old)
+
+
+def restore_handler(signal: int, what: Disposition) -> None:
+    """Install what :func:`disposition` or :func:`set_handler` told of; if the system forbids it, nothing changes."""
+    sigaction(signal, address_of(what.raw), None)
+
+
+def read_cell(address: int) -> int:
+    """The 8 bytes at an address that is mapped."""
+    value: int = c_uint64.from_address(address).value
+    return value
+
+
+def is_mapped(address: int, size: int) -> bool:
+    """Whether something is mapped at all of these addresses: msync(2) fails where nothing is."""
+    page = address & -PAGE_SIZE
+    result: int = _libc.msync(c_size_t(page), c_size_t(address + size - page), _MS_ASYNC)
+    return result == 0
+
+
+def unblock(signals: tuple[int, ...]) -> None:
+    """Take signals out of the mask of those that the calling thread blocks.
+
+    Raises:
+        UnsupportedPlatform: the system forbids it.
+    """
+    mask = bytearray(_SIGSET_SIZE)
+    for signal in signals:
+        mask[signal - 1 >> 3] |= 1 << (signal - 1 & 7)
+    number = _libc.pthread_sigmask(_SIG_UNBLOCK, c_size_t(address_of(mask)), None)
+    if number:
+        raise _refused("pthread_sigmask()", "a trap in a thread that blocks SIGSEGV would kill the process", number)
 
 
 # -- threads and processes ---------------------------------------------------------------------------------------------
@@ -384,6 +443,8 @@ def main_stack_bounds() -> tuple[int, int]:
     return end - size, end
 
 
-def at_fork(function: Callable[[], None]) -> None:
-    """Have ``function`` called in each forked child."""
-    os.register_at_fork(after_in_child=function)
+def at_fork(in_child: Callable[[], None], before: Callable[[], None] | None = None) -> None:
+    """Have functions called in each forked child, and in its parent before it forks."""
+    os.register_at_fork(after_in_child=in_child)
+    if before is not None:
+        os.register_at_fork(before=before)

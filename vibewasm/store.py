@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _thread import _local
+from _thread import _local, get_ident
 
 from .engine import adapters
 from .errors import Interrupted, LinkError, WasmError
@@ -14,6 +14,7 @@ from .runtime.context import (
     CELL_LAZY,
     CELL_POLL,
     CELL_REAL_LIMIT,
+    CELL_THREAD,
     CTX_HEADER,
     HOST_FAILURE,
     RECORD_CTX,
@@ -172,8 +173,16 @@ class Store:
         self._pending: BaseException | None = None
         #: Why wasm code has to stop: messages by who wants it; ``None`` stands for :meth:`interrupt`.
         self._reasons: dict[object, str] = {}
-        self._block = StoreBlock()
+        try:
+            self._block = StoreBlock()
+        except OSError as error:
+            raise WasmError(
+                f"there is no room for another store ({error.strerror}): free memory, or raise the limit (ulimit -v)"
+            ) from None
         self._cells = self._block.cells
+        if engine.config.debug:
+            # A debugger stops at the fault by which a check of the stack calls out.
+            self._block.leave_unwatched()
         self._host_context = Block(CTX_HEADER)
         self._host_context.cells[0] = self._block.address
         self._builtins: Builtins | None = None
@@ -187,6 +196,7 @@ class Store:
         cells = self._cells
         by_context = self._by_context
         reasons = self._reasons
+        heard = self._block.heard
 
         # Such a callback can fail before its first line, so it says last that all is well; see vibewasm.callbacks.
         def lazy(context: int, defined: int, _: int) -> int:
@@ -206,6 +216,7 @@ class Store:
         def poll(context: int, word: int, _: int) -> None:
             # That Python code runs here is the chance of a signal's handler, in the main thread.
             try:
+                heard(word)
                 if reasons:
                     self._pending = self._interrupted()
                 else:
@@ -324,7 +335,11 @@ class Store:
 
     def _take_over(self, token: object) -> None:
         """Make the calling thread, whose token this is, the one that the store runs in."""
-        limit = stack_limit()
+        try:
+            limit = stack_limit()
+        except RuntimeError as error:
+            raise WasmError(str(error)) from None
+        thread = get_ident()
         state = self._state
         if self._closed:
             raise WasmError("this store is closed")
@@ -335,6 +350,7 @@ class Store:
                 "make a store per thread (they may share engine and modules), or wait for the call to return"
             )
         self._cells[CELL_REAL_LIMIT] = limit
+        self._cells[CELL_THREAD] = thread
         state[1] = state[0] = token
 
     def _check_usable(self) -> None:
@@ -459,5 +475,8 @@ class Store:
 
     def _refresh_guards(self) -> None:
         """Before code may fault or fail: make sure that our handlers are the ones that are asked first."""
-        faults.ensure_on_top()
+        try:
+            faults.ensure_on_top()
+        except RuntimeError as error:
+            raise WasmError(str(error)) from None
         watch_swallowed()
