@@ -30,6 +30,7 @@ _MAP_POPULATE = 0x8000
 _MREMAP_MAYMOVE = 1
 _MAP_FAILED = (1 << 64) - 1
 _ENOENT = 2
+_EFAULT = 14
 
 #: Page size in bytes: 4, 16 or 64 KiB.
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
@@ -392,19 +393,101 @@ def process_id() -> int:
 
 
 def stack_bounds() -> tuple[int, int]:
-    """Lowest and end address of the calling thread's stack, to which it may grow."""
-    low, end = thread_stack_bounds()
-    if not hasattr(_libc, "gnu_get_libc_version") and _thread.get_native_id() == os.getpid():
+    """Lowest and end address of the calling thread's stack, all of which it may use from now on.
+
+    Raises:
+        UnsupportedPlatform: they cannot be had.
+    """
+    try:
+        low, end = thread_stack_bounds()
+    except OSError as error:
+        # Of the main stack, the GNU C library finds the end in /proc.
+        stack_end = _libc_stack_end()
+        if not stack_end or _thread.get_native_id() != os.getpid():
+            from . import UnsupportedPlatform
+
+            raise UnsupportedPlatform(f"{error.strerror}; vibewasm needs them, so mount /proc") from None
+        end = (stack_end + PAGE_SIZE - 1) & -PAGE_SIZE
+        return _grow_main_stack(end, _stack_size_limit()), end
+    if hasattr(_libc, "gnu_get_libc_version"):
+        # Arguments and environment lie between what is called the stack's end here and the real one.
+        if 0 <= end - _libc_stack_end() < _MOST_ARGUMENTS:
+            size = end - low
+            return _grow_main_stack(end, size if size <= _LARGE_STACK else min(size, _stack_size_limit())), end
+    elif _thread.get_native_id() == os.getpid():
         # Of the main stack, musl tells what is mapped at present, not how far it may grow. The main thread of a child
         # that was forked in another thread goes on on that thread's stack.
-        lowest, highest = main_stack_bounds()
+        try:
+            lowest, highest = main_stack_bounds()
+        except OSError:
+            if os.getpid() != _process:
+                return low, end
+            lowest, highest = end - _stack_size_limit(), end
         if lowest < end <= highest:
-            return lowest, highest
+            return _grow_main_stack(highest, highest - lowest), highest
     return low, end
 
 
+#: The process that this module was loaded in.
+_process = os.getpid()
+#: More than arguments and environment can be, which begin a stack: 6 MiB (execve(2)).
+_MOST_ARGUMENTS = 1 << 24
+#: What the kernel keeps free below the main stack at least; a stack without limit gets no more.
+_LARGE_STACK = 1 << 27
+#: What a main stack may usually grow to. Where less is allowed now, more may be mapped, because more was allowed.
+_USUAL_STACK = 1 << 23
+#: How exactly a stack's bound is found where it is not where it usually is.
+_STACK_STEP = 1 << 14
+
+
+def _libc_stack_end() -> int:
+    """An address near the end of the main stack, as the dynamic loader of the GNU C library keeps it, or 0."""
+    try:
+        return read_cell(code_address(_libc.__libc_stack_end))
+    except AttributeError:
+        return 0
+
+
+def _grow_main_stack(end: int, size: int) -> int:
+    """Have the main stack, which ends at ``end``, grow to ``size`` now, or as far as it can; returns where it begins.
+
+    The kernel lets a stack grow when it is touched, and kills if it may not: because a limit (RLIMIT_STACK, RLIMIT_AS)
+    was lowered meanwhile, or because something else has been mapped there. What is mapped stays, and takes no memory
+    before it is used. So it is touched by a system call, which fails instead.
+    """
+    most = max(size, _USUAL_STACK)
+    if _is_readable(end - most):
+        return end - most
+    good, bad = PAGE_SIZE, most
+    while bad - good > _STACK_STEP:
+        middle = (good + bad) // 2 & -PAGE_SIZE
+        if _is_readable(end - middle):
+            good = middle
+        else:
+            bad = middle
+    if good < size and _is_address_space_free():
+        # Nothing forbids it. Under valgrind, only code that touches a stack lets it grow.
+        return end - size
+    return end - good
+
+
+def _is_readable(address: int) -> bool:
+    """Whether the kernel can read 8 bytes there: as a set of signals for rt_sigprocmask(2), with which it then finds
+    nothing to do, since there is no such way to change the mask.
+    """
+    _libc.syscall(_RT_SIGPROCMASK[_MACHINE], -1, c_size_t(address), None, c_size_t(8))
+    return get_errno() != _EFAULT
+
+
+_RT_SIGPROCMASK = {"x86_64": 14, "aarch64": 135}
+
+
 def thread_stack_bounds() -> tuple[int, int]:
-    """Bounds of the calling thread's stack as the C library knows them."""
+    """Bounds of the calling thread's stack as the C library knows them.
+
+    Raises:
+        OSError: it does not know them.
+    """
     attributes = bytearray(128)
     there = c_size_t(address_of(attributes))
     low = c_size_t()
@@ -413,7 +496,7 @@ def thread_stack_bounds() -> tuple[int, int]:
     pthread_self.restype = c_size_t
     number = _libc.pthread_getattr_np(c_size_t(pthread_self()), there)
     if number:
-        raise OSError(number, f"the bounds of this thread's stack cannot be had: {os.strerror(number)}")
+        raise OSError(number, f"the bounds of this thread's stack cannot be had ({os.strerror(number)})")
     try:
         _libc.pthread_attr_getstack(there, byref(low), byref(size))
     finally:
@@ -427,8 +510,6 @@ def main_stack_bounds() -> tuple[int, int]:
     Raises:
         OSError: /proc is not mounted.
     """
-    from resource import RLIM_INFINITY, RLIMIT_STACK, getrlimit
-
     with open("/proc/self/maps", "rb") as maps:
         for line in maps:
             if line.endswith(b"[stack]\n"):
@@ -436,11 +517,22 @@ def main_stack_bounds() -> tuple[int, int]:
                 break
         else:
             raise OSError(_ENOENT, "no stack among the mappings of this process")
+    return end - min(_stack_size_limit(), _LARGE_STACK), end
+
+
+def _is_address_space_free() -> bool:
+    """Whether the address space of this process has no limit."""
+    from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
+
+    return getrlimit(RLIMIT_AS)[0] == RLIM_INFINITY
+
+
+def _stack_size_limit() -> int:
+    """To how many bytes the main stack may grow; without a limit, as many as there surely are."""
+    from resource import RLIM_INFINITY, RLIMIT_STACK, getrlimit
+
     limit = getrlimit(RLIMIT_STACK)[0]
-    # The kernel keeps at least 128 MiB free below the stack.
-    most = 1 << 27
-    size = most if limit == RLIM_INFINITY or limit > most else limit
-    return end - size, end
+    return _LARGE_STACK if limit == RLIM_INFINITY else limit & -PAGE_SIZE
 
 
 def at_fork(in_child: Callable[[], None], before: Callable[[], None] | None = None) -> None:
