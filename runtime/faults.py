@@ -185,7 +185,7 @@ _NOBODY = (0, 1)
 class _Signal:
     """One signal: its levels, and where each passes it on to."""
 
-    __slots__ = ("_handler", "_led", "_number", "top")
+    __slots__ = ("_handler", "_led", "_number", "_usual", "top")
 
     def __init__(self, number: int, handler: _Handler) -> None:
         self._number = number
@@ -195,6 +195,8 @@ class _Signal:
         #: By handler, the levels that were on top when it came, as it was seen first and last: it may have kept either
         #: and pass on to it.
         self._led: dict[int, tuple[int, int]] = {}
+        #: The level that was on top when faulthandler came last, and the one that was put above it.
+        self._usual = (-1, -1)
 
     def get(self, level: int) -> tuple[int, int]:
         """Handler and flags of what the level passes on to."""
@@ -233,6 +235,25 @@ class _Signal:
             # Another one has come meanwhile, and is not installed now, so it is asked after us like the first.
             current = replaced
             system.restore_handler(self._number, current)
+
+    def ensure_above_faulthandler(self) -> None:
+        """As :meth:`ensure`, just after faulthandler was enabled, in one step if things are as they were last time.
+
+        A trap in another thread before that is a crash to faulthandler, so this has to be quick.
+        """
+        top = self.top
+        before, level = self._usual
+        if top == before:
+            handler = self.get(level)[0]
+            entry = self._handler.base + level * FAULT_ENTRY_SIZE
+            replaced = system.set_handler(self._number, entry, system.FAULT_FLAGS)
+            if replaced.handler == handler:
+                self.top = level
+                return
+            system.restore_handler(self._number, replaced)
+        self.ensure()
+        if self.top != top:
+            self._usual = (top, self.top)
 
     def _level_below(self, handler: int) -> int:
         """Our level that this handler is, or passes on to if it is that of vibewasm in another interpreter; or -1."""
@@ -416,8 +437,8 @@ def _wrap_installers() -> None:
         # Not every build of Python has it.
         pass
     else:
-        _wrap(faulthandler, "enable", _after_faulthandler)
-        _wrap(faulthandler, "disable", _after_faulthandler)
+        _wrap(faulthandler, "enable", _after_enabling)
+        _wrap(faulthandler, "disable", _after_disabling)
     _wrap(_signal, "signal", _after_signal)
     _wrap(_signal, "pthread_sigmask", _after_mask)
 
@@ -446,7 +467,13 @@ def _wrap(module: ModuleType, name: str, afterwards: Callable[..., None]) -> Non
     _wrapped.append((module, name, original, wrapper))
 
 
-def _after_faulthandler(done: bool, *_: Any) -> None:
+def _after_enabling(done: bool, *_: Any) -> None:
+    with _lock:
+        for signal in _signals:
+            signal.ensure_above_faulthandler()
+
+
+def _after_disabling(done: bool, *_: Any) -> None:
     ensure_on_top()
 
 

@@ -62,11 +62,19 @@ class _Watcher:
             RuntimeError: there can be no more.
         """
         self.started += 1
-        if _set_sentinel is not None:
-            _thread.start_new_thread(self.run, ())
-            return
-        handle = _thread._ThreadHandle()  # type: ignore[attr-defined]  # from Python 3.13 on
-        start = _thread.start_joinable_thread  # type: ignore[attr-defined]  # the same
+        try:
+            if _set_sentinel is not None:
+                _thread.start_new_thread(self.run, ())
+            else:
+                self._start_joinable()
+        except RuntimeError:
+            self.started -= 1
+            raise
+
+    def _start_joinable(self) -> None:
+        """Start a thread, from Python 3.13 on."""
+        start = _thread.start_joinable_thread  # type: ignore[attr-defined]  # the types are of an older Python
+        handle = _thread._ThreadHandle()  # type: ignore[attr-defined]  # the same
         try:
             start(lambda: self.run(handle), handle=handle)
         except RuntimeError:
