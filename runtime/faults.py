@@ -505,7 +505,7 @@ class _Guard:
         self._sigaction = system.sigaction
         self._signals = system.FAULT_SIGNALS
         self._at_flags = system.SIGACTION_FLAGS
-        self._there = system.disposition(system.FAULT_SIGNALS[0]).raw
+        self._there = bytearray(system.SIGACTION_SIZE)
         self._read = system.address_of(self._there)
         self._wrapped = _wrapped
 

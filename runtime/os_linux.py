@@ -30,6 +30,7 @@ _MAP_POPULATE = 0x8000
 _MREMAP_MAYMOVE = 1
 _MAP_FAILED = (1 << 64) - 1
 _ENOENT = 2
+_ENOMEM = 12
 _EFAULT = 14
 
 #: Page size in bytes: 4, 16 or 64 KiB.
@@ -48,7 +49,8 @@ SA_SIGINFO = 0x4
 SA_ONSTACK = 0x08000000
 #: How the fault handler is installed: with three arguments, on the thread's alternate stack where it has one.
 FAULT_FLAGS = SA_SIGINFO | SA_ONSTACK
-_SIGACTION_SIZE = 152
+#: Size of ``struct sigaction``.
+SIGACTION_SIZE = 152
 #: Offset of ``sa_flags``, 4 bytes, in ``struct sigaction``.
 SIGACTION_FLAGS = 136
 _SIGSET_SIZE = 128
@@ -209,18 +211,25 @@ def map_code(size: int, populate: bool = False) -> tuple[int, int]:
         OSError: the system forbids it or has no room for it; the message says which.
     """
     failures = []
+    full = True
     for source in (_memfd, _shared_memory_file, _temporary_file):
         try:
             fd = source()
         except (OSError, AttributeError) as error:
             failures.append(f"{source.__name__.strip('_')}: {error}")
+            full = False
             continue
         try:
             return _map_twice(fd, size, _MAP_POPULATE if populate else 0)
         except OSError as error:
             failures.append(f"{source.__name__.strip('_')}: {error}")
+            full = full and error.errno == _ENOMEM
         finally:
             os.close(fd)
+    if full:
+        raise OSError(
+            _ENOMEM, f"there is no room for {size} bytes of machine code: free memory, or raise the limit (ulimit -v)"
+        )
     raise OSError(
         "no executable memory can be had; vibewasm needs memfd_create() with an executable mapping, or a file system "
         f"for temporary files that is not mounted noexec. Tried {'; '.join(failures)}"
@@ -331,7 +340,7 @@ def disposition(signal: int) -> Disposition:
     Raises:
         UnsupportedPlatform: the system forbids to ask.
     """
-    raw = bytearray(_SIGACTION_SIZE)
+    raw = bytearray(SIGACTION_SIZE)
     if sigaction(signal, None, address_of(raw)):
         raise _refused("sigaction()", "faults that are traps of wasm code come to vibewasm by it")
     return Disposition(raw)
@@ -343,8 +352,8 @@ def set_handler(signal: int, handler: int, flags: int) -> Disposition:
     Raises:
         UnsupportedPlatform: the system forbids it.
     """
-    raw = bytearray(_SIGACTION_SIZE)
-    old = bytearray(_SIGACTION_SIZE)
+    raw = bytearray(SIGACTION_SIZE)
+    old = bytearray(SIGACTION_SIZE)
     raw[:8] = handler.to_bytes(8, "little")
     raw[SIGACTION_FLAGS : SIGACTION_FLAGS + 4] = flags.to_bytes(4, "little")
     if sigaction(signal, address_of(raw), address_of(old)):
@@ -410,8 +419,11 @@ def stack_bounds() -> tuple[int, int]:
         end = (stack_end + PAGE_SIZE - 1) & -PAGE_SIZE
         return _grow_main_stack(end, _stack_size_limit()), end
     if hasattr(_libc, "gnu_get_libc_version"):
-        # Arguments and environment lie between what is called the stack's end here and the real one.
-        if 0 <= end - _libc_stack_end() < _MOST_ARGUMENTS:
+        # Arguments and environment lie between what is called the stack's end here and the real one: more than a limit
+        # that was lowered may allow.
+        stack_end = _libc_stack_end()
+        first = _thread.get_native_id() == os.getpid() == _process and 0 <= end - stack_end < _MOST_ARGUMENTS
+        if first or low <= stack_end <= end:
             size = end - low
             return _grow_main_stack(end, size if size <= _LARGE_STACK else min(size, _stack_size_limit())), end
     elif _thread.get_native_id() == os.getpid():

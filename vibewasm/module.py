@@ -10,6 +10,7 @@ from .backends import backend
 from .binary.decoder import decode
 from .binary.module_info import FUNC, MEMORY, TABLE
 from .engine import HOST
+from .errors import WasmError
 from .layout import ContextLayout
 from .runtime.code_memory import CodeMemory
 
@@ -217,7 +218,7 @@ class Module:
     def _publish(self, code: bytes | bytearray) -> int:
         memory = self._code
         if memory is None:
-            memory = self._code = CodeMemory(anonymous=self.engine.config.profile == "perfmap")
+            memory = self._code = CodeMemory(anonymous=self.engine.config.profile == "perfmap", failure=WasmError)
         return memory.publish(code)
 
     def _code_address(self, defined: int) -> int:
