@@ -446,8 +446,9 @@ _process = os.getpid()
 _MOST_ARGUMENTS = 1 << 24
 #: What the kernel keeps free below the main stack at least; a stack without limit gets no more.
 _LARGE_STACK = 1 << 27
-#: What a main stack may usually grow to. Where less is allowed now, more may be mapped, because more was allowed.
-_USUAL_STACK = 1 << 23
+#: A little less than what a main stack may usually grow to, 8 MiB. Where less is allowed now, more may be mapped,
+#: because more was allowed.
+_USUAL_STACK = 7 << 20
 #: How exactly a stack's bound is found where it is not where it usually is.
 _STACK_STEP = 1 << 14
 
