@@ -190,13 +190,13 @@ class _Signal:
     def __init__(self, number: int, handler: _Handler) -> None:
         self._number = number
         self._handler = handler
-        #: The level that is on top, or was when we last looked.
-        self.top = 0
+        #: The level that is on top, or was when we last looked; -1 before the first is.
+        self.top = -1
         #: By handler, the levels that were on top when it came, as it was seen first and last: it may have kept either
         #: and pass on to it.
         self._led: dict[int, tuple[int, int]] = {}
         #: The level that was on top when faulthandler came last, and the one that was put above it.
-        self._usual = (-1, -1)
+        self._usual = (-2, -2)
 
     def get(self, level: int) -> tuple[int, int]:
         """Handler and flags of what the level passes on to."""
@@ -269,18 +269,22 @@ class _Signal:
 
     def _level_above(self, handler: int) -> int:
         """A level that this handler, which has been installed since we were on top, does not lead to."""
+        top = self.top
+        if top < 0:
+            # What was there before us cannot know us.
+            return 0
         if handler not in _NOBODY and handler not in _leads_nowhere:
             led = self._led
             if len(led) >= _MOST_KNOWN and handler not in led:
                 passed_on = {self.get(level)[0] for level in range(FAULT_LEVELS)}
                 for old in [old for old in led if old not in passed_on]:
                     del led[old]
-            first = led.get(handler, (self.top,))[0]
-            led[handler] = (first, self.top)
+            first = led.get(handler, (top,))[0]
+            led[handler] = (first, top)
             self._cut_circles(handler, first)
         reached = self._reach(handler)
         # Where it leads nowhere it has replaced all that was below us, as it would have done without us.
-        levels: tuple[int, ...] = (self.top, *range(FAULT_LEVELS))
+        levels: tuple[int, ...] = (top, *range(FAULT_LEVELS))
         for level in levels:
             if not reached >> level & 1:
                 return level
