@@ -161,9 +161,9 @@ signal.signal(signal.SIGALRM, handler)
 signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
 exports.wait()
 signal.setitimer(signal.ITIMER_REAL, 0)
-print(len(ticks))
+print(len(ticks) >= 3)
 """
-    assert says(source) == "3\n"
+    assert says(source) == "True\n"
 
 
 def test_an_alarm_of_another_thread_s_loop_reaches_the_main_thread() -> None:
@@ -284,22 +284,31 @@ print(fork(), exports.count(100), fork(), stops(), fork(), stops())
 
 def test_a_child_that_was_forked_in_a_worker_delivers_signals_there() -> None:
     source = """
-def work():
-    exports.count(100)
+def fork(run):
     pid = os.fork()
     if not pid:
         signal.signal(signal.SIGALRM, lambda number, frame: os._exit(7))
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        try: exports.spin()
+        try: run()
         finally: os._exit(1)
-    print(os.waitpid(pid, 0)[1] >> 8)
+    return os.waitpid(pid, 0)[1] >> 8
+def python():
+    end = time.monotonic() + 2
+    while time.monotonic() < end: pass
+def work():
+    exports.count(100)
+    if fork(python) == 7: print(fork(exports.spin))
+    else: print("not in Python")
 import warnings
 warnings.simplefilter("ignore")
 worker = threading.Thread(target=work)
 worker.start()
 worker.join()
 """
-    assert says(source) == "7\n"
+    found = says(source)
+    if found == "not in Python\n":
+        pytest.skip("this Python delivers no signals in such a child, to no code (3.13.0 does not)")
+    assert found == "7\n"
 
 
 def test_wasm_code_runs_where_there_can_be_no_thread() -> None:
