@@ -26,6 +26,5 @@ class SignalContext(Protocol):
     pc: int
     code: int
     address: int
-    sigint: int
     sigill: int
     sigfpe: int

@@ -13,11 +13,12 @@ Where the recursion limit is reached, CPython cannot call the hook either, and n
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what signal is made of; it is there from the start
 import _thread
 import sys
 from _weakref import ref
 
-from . import system
+from . import faults, system
 from .ffi import CFUNCTYPE, c_size_t, c_uint64, c_void_p, code_address
 
 TYPE_CHECKING = False
@@ -167,18 +168,41 @@ STACK_RESERVE = 256 * 1024
 _STACK_PART = 2
 
 _local = _thread._local()
+#: The identity of the thread in which CPython calls the handlers of signals, once it has run wasm code; 0 where signals
+#: are none of this interpreter's business.
+signals_thread = [0]
+_prepared: list[bool] = []
 
 
 def stack_limit() -> int:
     """The lowest stack pointer at which wasm code of the calling thread may still call.
 
+    At its first call in a thread it makes the thread ready to run wasm code.
+
     Raises:
-        OSError: the bounds of the stack cannot be had.
+        UnsupportedPlatform: the bounds of the stack cannot be had, or the system refuses what is needed.
     """
     try:
         return _local.limit  # type: ignore[no-any-return]  # a thread-local's attributes are untyped
     except AttributeError:
+        faults.let_through()
+        if not _prepared:
+            _prepared.append(True)
+            system.at_fork(_note_signals_thread)
+        _note_signals_thread()
         low, end = system.stack_bounds()
         # The lowest page may be a guard page.
         _local.limit = limit = low + system.PAGE_SIZE + min(STACK_RESERVE, (end - low) // _STACK_PART)
         return limit
+
+
+def _note_signals_thread() -> None:
+    """Note the calling thread if it is the one that handles signals; in a forked child the only thread does."""
+    try:
+        # No descriptor can have this number. CPython looks first whether this is the main thread of the main
+        # interpreter, and that is all we want to know.
+        _signal.set_wakeup_fd(-2)
+    except ValueError:
+        pass
+    except OSError:
+        signals_thread[0] = _thread.get_ident()

@@ -35,24 +35,39 @@ class CodeMemory:
         hint: expected amount of code in bytes.
         traps: whether faults in this code are traps of wasm code; not so for stubs.
         anonymous: take memory that belongs to no file, for perf.
+        permanent: never give it back. Stubs may be running, and someone may know their addresses, as long as the
+            process exists, whatever becomes of the interpreter that made them.
+        failure: the exception to raise where executable memory cannot be had.
 
     Raises:
-        OSError: executable memory cannot be had; the message says what the system forbids.
+        OSError: executable memory cannot be had (or another exception, see ``failure``); the message says what the
+            system forbids.
     """
 
     __slots__ = (
         "_anonymous",
         "_arena",
         "_arenas",
+        "_failure",
         "_lock",
         "_next_size",
+        "_permanent",
         "_process",
         "_traps",
         "_unmap",
         "_unregister",
     )
 
-    def __init__(self, hint: int = DEFAULT_HINT, traps: bool = True, anonymous: bool = False) -> None:
+    def __init__(
+        self,
+        hint: int = DEFAULT_HINT,
+        traps: bool = True,
+        anonymous: bool = False,
+        permanent: bool = False,
+        failure: type[Exception] = OSError,
+    ) -> None:
+        self._permanent = permanent
+        self._failure = failure
         self._anonymous = anonymous
         self._arenas: list[_Arena] = []
         self._traps = traps
@@ -71,7 +86,7 @@ class CodeMemory:
             its address, a multiple of 16. Only then can anyone know it, so nothing half-written is ever visible.
 
         Raises:
-            OSError: there is no room, or executable memory is forbidden.
+            OSError: there is no room, or executable memory is forbidden (or another exception, see ``failure``).
         """
         if system.process_id() != self._process:
             # In a forked child: the parent goes on writing to the arenas that the two share, so the child must not.
@@ -99,7 +114,10 @@ class CodeMemory:
         page = system.PAGE_SIZE
         size = (max(self._next_size, least + _TAIL) + page - 1) // page * page
         # What is about to be filled had better be there: a fault for each page costs more than writing it.
-        arena = _Arena(size, self._process, self._anonymous, least > size >> 1)
+        try:
+            arena = _Arena(size, self._process, self._anonymous, least > size >> 1)
+        except OSError as error:
+            raise self._failure(str(error)) from None
         self._arenas.append(arena)
         if self._traps:
             faults.register_code(arena.executable, arena.executable + size)
@@ -129,5 +147,5 @@ class CodeMemory:
 
     def __del__(self) -> None:
         # Not there if __init__ failed.
-        if hasattr(self, "_arena"):
+        if hasattr(self, "_arena") and not self._permanent:
             self.close()

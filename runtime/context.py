@@ -9,6 +9,8 @@ from __future__ import annotations
 from ..abi import *  # noqa: F403 - offsets only; they belong to this module's interface
 from ..abi import (
     INTERRUPT_REQUEST,
+    INTERRUPT_SIGNAL,
+    INTERRUPT_WATCH,
     STORE_BUILTINS,
     STORE_CELLS,
     STORE_CELLS_END,
@@ -34,11 +36,13 @@ from ..abi import (
     STORE_SIGNAL,
     STORE_SIZE,
     STORE_STACK_LIMIT,
+    STORE_THREAD,
     STORE_TRAP,
     STORE_TRAP_PC,
+    STORE_UNWATCHED,
     STORE_UNWIND,
 )
-from . import faults, system
+from . import system
 from .ffi import Array, addressof, c_char
 
 TYPE_CHECKING = False
@@ -70,15 +74,21 @@ CELL_REAL_LIMIT = STORE_REAL_LIMIT // 8
 CELL_STACK_TOP = STORE_CELLS_TOP // 8
 CELL_STACK_END = STORE_CELLS_END // 8
 CELL_FLOAT_MODE = STORE_FLOAT_MODE // 8
+CELL_THREAD = STORE_THREAD // 8
+CELL_UNWATCHED = STORE_UNWATCHED // 8
 CELL_RESULTS = STORE_RESULTS // 8
 
 _ALL_ONES = (1 << 64) - 1
 _HEADER_CELLS = STORE_RESULTS // 8
 _ZEROS = memoryview(bytes(STORE_RESULTS)).cast("Q")
 
-#: Addresses of blocks that nobody uses. Blocks are never unmapped: the handler of SIGINT, which may run at any moment
-#: in any thread, writes to all of them.
+#: Addresses of blocks that nobody uses. Blocks are never unmapped: the watcher looks at all of them at any moment, and
+#: code that a closed store has left somewhere must not meet memory of others.
 _pool: list[int] = []
+#: The header of every block there ever was.
+_headers: list[memoryview[int]] = []
+#: Whether the watcher's thread (:mod:`.watcher`) runs.
+watched = [False]
 
 
 class _Memory(Array):  # type: ignore[type-arg]  # what a C type is made of says it
@@ -93,8 +103,51 @@ class _Memory(Array):  # type: ignore[type-arg]  # what a C type is made of says
 
 def _new_block() -> int:
     address = system.anonymous_for_ever(STORE_SIZE)
-    faults.register_store(address)
+    _headers.append(memoryview((c_char * STORE_RESULTS).from_address(address)).cast("B").cast("Q"))
     return address
+
+
+def watch_all() -> None:
+    """When the watcher has ended: have the next code that runs for long ask for another one."""
+    # Others may add blocks meanwhile, which are marked already.
+    for cells in _headers[:]:
+        if not cells[CELL_UNWATCHED]:
+            cells[CELL_INTERRUPT] |= INTERRUPT_WATCH
+            cells[CELL_STACK_LIMIT] = _ALL_ONES
+
+
+def wake(thread: int) -> bool:
+    """Have wasm code that runs in a thread call its poll callback soon, so that Python code runs there.
+
+    Args:
+        thread: the thread's identity.
+
+    Returns:
+        whether wasm code runs, in whatever thread, that has not called out of wasm.
+    """
+    running = False
+    for cells in _headers[:]:
+        sp = cells[CELL_SAVED_SP]
+        if sp:
+            exit_fp = cells[CELL_EXIT_FP]
+            # The stack grows downwards: what has called out is below the activation that it belongs to.
+            if not exit_fp or exit_fp > sp:
+                running = True
+                if cells[CELL_THREAD] == thread and not cells[CELL_UNWATCHED]:
+                    cells[CELL_INTERRUPT] |= INTERRUPT_SIGNAL
+                    cells[CELL_STACK_LIMIT] = _ALL_ONES
+    return running
+
+
+def _start_watcher() -> None:
+    try:
+        from .watcher import start
+
+        start()
+    except (ImportError, RuntimeError):
+        # There can be no thread: this process may have no more, or the interpreter is being taken down. Then signals
+        # wait until the call is over or calls Python.
+        pass
 
 
 class StoreBlock:
@@ -129,6 +182,7 @@ class StoreBlock:
         cells[CELL_STACK_TOP] = self.stack_base
         cells[CELL_STACK_END] = address + STORE_SIZE
         cells[CELL_FLOAT_MODE] = system.FLOAT_MODE
+        cells[CELL_INTERRUPT] = INTERRUPT_WATCH
 
     @property
     def fuel(self) -> int:
@@ -147,6 +201,27 @@ class StoreBlock:
         # other.
         cells[CELL_INTERRUPT] |= INTERRUPT_REQUEST
         cells[CELL_STACK_LIMIT] = _ALL_ONES
+
+    def leave_unwatched(self) -> None:
+        """Keep the watcher away from the store, which nobody uses yet."""
+        self.cells[CELL_UNWATCHED] = 1
+        self.cells[CELL_INTERRUPT] = 0
+
+    def heard(self, word: int) -> None:
+        """In the poll callback: see that the store is watched, and lower the stack limit.
+
+        Args:
+            word: the interrupt word that the callback was called with.
+        """
+        cells = self.cells
+        if not watched[0]:
+            _start_watcher()
+        if word & INTERRUPT_WATCH:
+            # Each is one step for other threads and for signal handlers, since nothing is called in it. The limit may
+            # stay raised for nothing: then the callback is called once more.
+            cells[CELL_INTERRUPT] &= ~INTERRUPT_WATCH & _ALL_ONES
+            if not cells[CELL_INTERRUPT]:
+                cells[CELL_STACK_LIMIT] = cells[CELL_REAL_LIMIT]
 
     def trap(self) -> TrapRecord:
         """The record of the last trap; the next activation may overwrite what it was made from."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import _thread
 import os
 
-from .ffi import addressof, byref, c_char, c_int, c_library, c_size_t, c_void_p, code_address, get_errno
+from .ffi import addressof, byref, c_char, c_int, c_library, c_size_t, c_uint64, c_void_p, code_address, get_errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Callable
+
+    from . import UnsupportedPlatform
 
 _PROT_NONE = 0
 _PROT_READ = 1
@@ -28,11 +30,12 @@ _MAP_POPULATE = 0x8000
 _MREMAP_MAYMOVE = 1
 _MAP_FAILED = (1 << 64) - 1
 _ENOENT = 2
+_ENOMEM = 12
+_EFAULT = 14
 
 #: Page size in bytes: 4, 16 or 64 KiB.
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
-SIGINT = 2
 SIGILL = 4
 SIGBUS = 7
 SIGFPE = 8
@@ -46,8 +49,13 @@ SA_SIGINFO = 0x4
 SA_ONSTACK = 0x08000000
 #: How the fault handler is installed: with three arguments, on the thread's alternate stack where it has one.
 FAULT_FLAGS = SA_SIGINFO | SA_ONSTACK
-_SIGACTION_SIZE = 152
-_SIGACTION_FLAGS = 136
+#: Size of ``struct sigaction``.
+SIGACTION_SIZE = 152
+#: Offset of ``sa_flags``, 4 bytes, in ``struct sigaction``.
+SIGACTION_FLAGS = 136
+_SIGSET_SIZE = 128
+_SIG_UNBLOCK = 1
+_MS_ASYNC = 1
 
 
 class SignalContext:
@@ -58,17 +66,16 @@ class SignalContext:
         pc: offset in ``ucontext_t`` of the program counter.
         code: offset in ``siginfo_t`` of ``si_code``.
         address: offset in ``siginfo_t`` of ``si_addr``.
-        sigint, sigill, sigfpe: signal numbers; SIGSEGV and SIGBUS are the others.
+        sigill, sigfpe: signal numbers; SIGSEGV and SIGBUS are the others.
     """
 
-    __slots__ = ("address", "code", "pc", "registers", "sigfpe", "sigill", "sigint")
+    __slots__ = ("address", "code", "pc", "registers", "sigfpe", "sigill")
 
     def __init__(self, registers: tuple[int, ...], pc: int) -> None:
         self.registers = registers
         self.pc = pc
         self.code = 8
         self.address = 16
-        self.sigint = SIGINT
         self.sigill = SIGILL
         self.sigfpe = SIGFPE
 
@@ -94,7 +101,7 @@ def missing() -> str:
     machine = os.uname().machine
     if machine not in _CONTEXTS:
         return f"vibewasm makes machine code for x86-64 and AArch64, and this processor is {machine!r}"
-    for name in ("sigaction", "pthread_getattr_np"):
+    for name in ("sigaction", "pthread_sigmask", "pthread_getattr_np"):
         if not hasattr(_libc, name):
             return f"this C library has no {name}(); vibewasm runs with glibc and with musl"
     return ""
@@ -115,13 +122,26 @@ _munmap = _libc.munmap
 _munmap.argtypes = (c_size_t, c_size_t)
 _mprotect = _libc.mprotect
 _mprotect.argtypes = (c_size_t, c_size_t, c_int)
-_sigaction = _libc.sigaction
-_sigaction.argtypes = (c_int, c_void_p, c_void_p)
+#: ``sigaction(signal, address of the new disposition, address for the old one)``: 0, or -1.
+sigaction = _libc.sigaction
+sigaction.argtypes = (c_int, c_void_p, c_void_p)
 
 
 def _error() -> OSError:
     number = get_errno()
     return OSError(number, os.strerror(number))
+
+
+def _refused(call: str, why: str, number: int = 0) -> UnsupportedPlatform:
+    """What to raise for a system call that cannot do without failing the engine; ``number`` is its error, or errno
+    has it.
+    """
+    from . import UnsupportedPlatform
+
+    return UnsupportedPlatform(
+        f"the system refuses {call} ({os.strerror(number or get_errno())}), and {why}: allow it in the sandbox that "
+        "this process runs in (its seccomp profile)"
+    )
 
 
 def function_address(name: str) -> int:
@@ -191,18 +211,25 @@ def map_code(size: int, populate: bool = False) -> tuple[int, int]:
         OSError: the system forbids it or has no room for it; the message says which.
     """
     failures = []
+    full = True
     for source in (_memfd, _shared_memory_file, _temporary_file):
         try:
             fd = source()
         except (OSError, AttributeError) as error:
             failures.append(f"{source.__name__.strip('_')}: {error}")
+            full = False
             continue
         try:
             return _map_twice(fd, size, _MAP_POPULATE if populate else 0)
         except OSError as error:
             failures.append(f"{source.__name__.strip('_')}: {error}")
+            full = full and error.errno == _ENOMEM
         finally:
             os.close(fd)
+    if full:
+        raise OSError(
+            _ENOMEM, f"there is no room for {size} bytes of machine code: free memory, or raise the limit (ulimit -v)"
+        )
     raise OSError(
         "no executable memory can be had; vibewasm needs memfd_create() with an executable mapping, or a file system "
         f"for temporary files that is not mounted noexec. Tried {'; '.join(failures)}"
@@ -304,24 +331,66 @@ class Disposition:
     def __init__(self, raw: bytearray) -> None:
         self.raw = raw
         self.handler = int.from_bytes(raw[:8], "little")
-        self.flags = int.from_bytes(raw[_SIGACTION_FLAGS : _SIGACTION_FLAGS + 4], "little")
+        self.flags = int.from_bytes(raw[SIGACTION_FLAGS : SIGACTION_FLAGS + 4], "little")
 
 
 def disposition(signal: int) -> Disposition:
-    """What happens at ``signal`` at present."""
-    raw = bytearray(_SIGACTION_SIZE)
-    if _sigaction(signal, None, address_of(raw)):
-        raise _error()
+    """What happens at ``signal`` at present.
+
+    Raises:
+        UnsupportedPlatform: the system forbids to ask.
+    """
+    raw = bytearray(SIGACTION_SIZE)
+    if sigaction(signal, None, address_of(raw)):
+        raise _refused("sigaction()", "faults that are traps of wasm code come to vibewasm by it")
     return Disposition(raw)
 
 
-def set_handler(signal: int, handler: int, flags: int, like: Disposition | None = None) -> None:
-    """Install a handler; the signals that are blocked while it runs are those of ``like``, or none."""
-    raw = bytearray(like.raw if like else _SIGACTION_SIZE)
+def set_handler(signal: int, handler: int, flags: int) -> Disposition:
+    """Install a handler, which blocks no other signal, and say what it replaced.
+
+    Raises:
+        UnsupportedPlatform: the system forbids it.
+    """
+    raw = bytearray(SIGACTION_SIZE)
+    old = bytearray(SIGACTION_SIZE)
     raw[:8] = handler.to_bytes(8, "little")
-    raw[_SIGACTION_FLAGS : _SIGACTION_FLAGS + 4] = flags.to_bytes(4, "little")
-    if _sigaction(signal, address_of(raw), None):
-        raise _error()
+    raw[SIGACTION_FLAGS : SIGACTION_FLAGS + 4] = flags.to_bytes(4, "little")
+    if sigaction(signal, address_of(raw), address_of(old)):
+        raise _refused("sigaction()", "faults that are traps of wasm code come to vibewasm by it")
+    return Disposition(old)
+
+
+def restore_handler(signal: int, what: Disposition) -> None:
+    """Install what :func:`disposition` or :func:`set_handler` told of; if the system forbids it, nothing changes."""
+    sigaction(signal, address_of(what.raw), None)
+
+
+def read_cell(address: int) -> int:
+    """The 8 bytes at an address that is mapped."""
+    value: int = c_uint64.from_address(address).value
+    return value
+
+
+def is_mapped(address: int, size: int) -> bool:
+    """Whether something is mapped at all of these addresses: msync(2) fails where nothing is."""
+    page = address & -PAGE_SIZE
+    result: int = _libc.msync(c_size_t(page), c_size_t(address + size - page), _MS_ASYNC)
+    return result == 0
+
+
+def unblock(signals: tuple[int, ...]) -> None:
+    """Take signals out of the mask of those that the calling thread blocks.
+
+    Raises:
+        UnsupportedPlatform: the system forbids it.
+    """
+    mask = bytearray(_SIGSET_SIZE)
+    for signal in signals:
+        mask[signal - 1 >> 3] |= 1 << (signal - 1 & 7)
+    number = _libc.pthread_sigmask(_SIG_UNBLOCK, c_size_t(address_of(mask)), None)
+    if number:
+        raise _refused("pthread_sigmask()", "a trap in a thread that blocks SIGSEGV would kill the process", number)
 
 
 # -- threads and processes ---------------------------------------------------------------------------------------------
@@ -333,19 +402,105 @@ def process_id() -> int:
 
 
 def stack_bounds() -> tuple[int, int]:
-    """Lowest and end address of the calling thread's stack, to which it may grow."""
-    low, end = thread_stack_bounds()
-    if not hasattr(_libc, "gnu_get_libc_version") and _thread.get_native_id() == os.getpid():
+    """Lowest and end address of the calling thread's stack, all of which it may use from now on.
+
+    Raises:
+        UnsupportedPlatform: they cannot be had.
+    """
+    try:
+        low, end = thread_stack_bounds()
+    except OSError as error:
+        # Of the main stack, the GNU C library finds the end in /proc.
+        stack_end = _libc_stack_end()
+        if not stack_end or _thread.get_native_id() != os.getpid():
+            from . import UnsupportedPlatform
+
+            raise UnsupportedPlatform(f"{error.strerror}; vibewasm needs them, so mount /proc") from None
+        end = (stack_end + PAGE_SIZE - 1) & -PAGE_SIZE
+        return _grow_main_stack(end, _stack_size_limit()), end
+    if hasattr(_libc, "gnu_get_libc_version"):
+        # Arguments and environment lie between what is called the stack's end here and the real one: more than a limit
+        # that was lowered may allow.
+        stack_end = _libc_stack_end()
+        first = _thread.get_native_id() == os.getpid() == _process and 0 <= end - stack_end < _MOST_ARGUMENTS
+        if first or low <= stack_end <= end:
+            size = end - low
+            return _grow_main_stack(end, size if size <= _LARGE_STACK else min(size, _stack_size_limit())), end
+    elif _thread.get_native_id() == os.getpid():
         # Of the main stack, musl tells what is mapped at present, not how far it may grow. The main thread of a child
         # that was forked in another thread goes on on that thread's stack.
-        lowest, highest = main_stack_bounds()
+        try:
+            lowest, highest = main_stack_bounds()
+        except OSError:
+            if os.getpid() != _process:
+                return low, end
+            lowest, highest = end - _stack_size_limit(), end
         if lowest < end <= highest:
-            return lowest, highest
+            return _grow_main_stack(highest, highest - lowest), highest
     return low, end
 
 
+#: The process that this module was loaded in.
+_process = os.getpid()
+#: More than arguments and environment can be, which begin a stack: 6 MiB (execve(2)).
+_MOST_ARGUMENTS = 1 << 24
+#: What the kernel keeps free below the main stack at least; a stack without limit gets no more.
+_LARGE_STACK = 1 << 27
+#: A little less than what a main stack may usually grow to, 8 MiB. Where less is allowed now, more may be mapped,
+#: because more was allowed.
+_USUAL_STACK = 7 << 20
+#: How exactly a stack's bound is found where it is not where it usually is.
+_STACK_STEP = 1 << 14
+
+
+def _libc_stack_end() -> int:
+    """An address near the end of the main stack, as the dynamic loader of the GNU C library keeps it, or 0."""
+    try:
+        return read_cell(code_address(_libc.__libc_stack_end))
+    except AttributeError:
+        return 0
+
+
+def _grow_main_stack(end: int, size: int) -> int:
+    """Have the main stack, which ends at ``end``, grow to ``size`` now, or as far as it can; returns where it begins.
+
+    The kernel lets a stack grow when it is touched, and kills if it may not: because a limit (RLIMIT_STACK, RLIMIT_AS)
+    was lowered meanwhile, or because something else has been mapped there. What is mapped stays, and takes no memory
+    before it is used. So it is touched by a system call, which fails instead.
+    """
+    most = max(size, _USUAL_STACK)
+    if _is_readable(end - most):
+        return end - most
+    good, bad = PAGE_SIZE, most
+    while bad - good > _STACK_STEP:
+        middle = (good + bad) // 2 & -PAGE_SIZE
+        if _is_readable(end - middle):
+            good = middle
+        else:
+            bad = middle
+    if good < size and _is_address_space_free():
+        # Nothing forbids it. Under valgrind, only code that touches a stack lets it grow.
+        return end - size
+    return end - good
+
+
+def _is_readable(address: int) -> bool:
+    """Whether the kernel can read 8 bytes there: as a set of signals for rt_sigprocmask(2), with which it then finds
+    nothing to do, since there is no such way to change the mask.
+    """
+    _libc.syscall(_RT_SIGPROCMASK[_MACHINE], -1, c_size_t(address), None, c_size_t(8))
+    return get_errno() != _EFAULT
+
+
+_RT_SIGPROCMASK = {"x86_64": 14, "aarch64": 135}
+
+
 def thread_stack_bounds() -> tuple[int, int]:
-    """Bounds of the calling thread's stack as the C library knows them."""
+    """Bounds of the calling thread's stack as the C library knows them.
+
+    Raises:
+        OSError: it does not know them.
+    """
     attributes = bytearray(128)
     there = c_size_t(address_of(attributes))
     low = c_size_t()
@@ -354,7 +509,7 @@ def thread_stack_bounds() -> tuple[int, int]:
     pthread_self.restype = c_size_t
     number = _libc.pthread_getattr_np(c_size_t(pthread_self()), there)
     if number:
-        raise OSError(number, f"the bounds of this thread's stack cannot be had: {os.strerror(number)}")
+        raise OSError(number, f"the bounds of this thread's stack cannot be had ({os.strerror(number)})")
     try:
         _libc.pthread_attr_getstack(there, byref(low), byref(size))
     finally:
@@ -368,8 +523,6 @@ def main_stack_bounds() -> tuple[int, int]:
     Raises:
         OSError: /proc is not mounted.
     """
-    from resource import RLIM_INFINITY, RLIMIT_STACK, getrlimit
-
     with open("/proc/self/maps", "rb") as maps:
         for line in maps:
             if line.endswith(b"[stack]\n"):
@@ -377,13 +530,26 @@ def main_stack_bounds() -> tuple[int, int]:
                 break
         else:
             raise OSError(_ENOENT, "no stack among the mappings of this process")
+    return end - min(_stack_size_limit(), _LARGE_STACK), end
+
+
+def _is_address_space_free() -> bool:
+    """Whether the address space of this process has no limit."""
+    from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
+
+    return getrlimit(RLIMIT_AS)[0] == RLIM_INFINITY
+
+
+def _stack_size_limit() -> int:
+    """To how many bytes the main stack may grow; without a limit, as many as there surely are."""
+    from resource import RLIM_INFINITY, RLIMIT_STACK, getrlimit
+
     limit = getrlimit(RLIMIT_STACK)[0]
-    # The kernel keeps at least 128 MiB free below the stack.
-    most = 1 << 27
-    size = most if limit == RLIM_INFINITY or limit > most else limit
-    return end - size, end
+    return _LARGE_STACK if limit == RLIM_INFINITY else limit & -PAGE_SIZE
 
 
-def at_fork(function: Callable[[], None]) -> None:
-    """Have ``function`` called in each forked child."""
-    os.register_at_fork(after_in_child=function)
+def at_fork(in_child: Callable[[], None], before: Callable[[], None] | None = None) -> None:
+    """Have functions called in each forked child, and in its parent before it forks."""
+    os.register_at_fork(after_in_child=in_child)
+    if before is not None:
+        os.register_at_fork(before=before)

@@ -34,7 +34,7 @@ TABLE_BASE = 0
 TABLE_LENGTH = 8
 TABLE_DESCRIPTOR_SIZE = 16
 
-#: Store block. The limit that prologues compare with is the real one, or all ones while an interruption is due.
+#: Store block. The limit that prologues compare with is the real one, or all ones while the interrupt word is not 0.
 STORE_STACK_LIMIT = 0
 STORE_INTERRUPT = 8
 STORE_FUEL = 16
@@ -86,6 +86,10 @@ STORE_CELLS_TOP = 1688
 STORE_CELLS_END = 1696
 #: The floating-point mode of wasm code, to be loaded from here.
 STORE_FLOAT_MODE = 1704
+#: The identity of the thread that the store runs in, for the watcher.
+STORE_THREAD = 1712
+#: Not 0 where the watcher leaves the store alone.
+STORE_UNWATCHED = 1720
 #: Results that do not return in registers, 16 bytes each.
 STORE_RESULTS = 2048
 MAX_RESULTS = 1000
@@ -119,24 +123,28 @@ HOST_FAILURE = 255
 #: A builtin that is called for the first time has its number told counted from here. No module has so many functions.
 FIRST_BUILTIN = 1 << 30
 
-#: Bits of the interrupt word: who asked.
+#: Bits of the interrupt word: somebody wants the code to stop; Python code has to run, since signals may be waiting for
+#: it; and nobody watches the store, so the poll callback has to see to that. Only the callback clears the last one.
 INTERRUPT_REQUEST = 1
 INTERRUPT_SIGNAL = 2
+INTERRUPT_WATCH = 4
 
-#: Fault table: first chunks of the address ranges of code, of reservations, and of the store blocks' addresses, and
-#: functions of the C library.
+#: Fault table: first chunks of the address ranges of code and of reservations, and functions of the C library.
 FAULT_CODE = 0
 FAULT_RESERVATIONS = 8
-FAULT_STORES = 16
-FAULT_SIGNAL = 24
-FAULT_RAISE = 32
-FAULT_TABLE_SIZE = 48
+FAULT_SIGNAL = 16
+FAULT_RAISE = 24
+FAULT_TABLE_SIZE = 32
 #: What handled signals before: a number of levels, in each 16 bytes per signal (handler, flags).
 FAULT_LEVELS = 8
 FAULT_SIGNALS = 16
 FAULT_LEVEL_SIZE = 16 * FAULT_SIGNALS
-#: Entries of the handler, one per level, are this many bytes apart.
-FAULT_ENTRY_SIZE = 16
+#: The handler begins with an entry per level, so many bytes apart. At the end of an entry stand the address of what
+#: the level passes on to, and a mark: by these the handlers of several interpreters of a process know each other.
+FAULT_ENTRY_SIZE = 48
+FAULT_ENTRY_PREVIOUS = 32
+FAULT_ENTRY_MARK = 40
+FAULT_MARK = b"vibewasm"
 #: A chunk of ranges: the next chunk's address, the number of pairs, then pairs of first address and end (both 0: none).
 CHUNK_NEXT = 0
 CHUNK_COUNT = 8

@@ -25,7 +25,7 @@ _JUMP = 0b000101
 
 
 def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
-    """The handler for faults and for SIGINT.
+    """The handler for faults.
 
     Args:
         table: address of the fault table.
@@ -37,14 +37,18 @@ def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
     """
     a = Assembler()
     for level in range(abi.FAULT_LEVELS):
-        a.emit(asm.mov_ri(X9, level * abi.FAULT_LEVEL_SIZE))
+        start = level * abi.FAULT_ENTRY_SIZE
+        level_previous = previous + level * abi.FAULT_LEVEL_SIZE
+        a.emit(asm.mov_ri(X9, level_previous))
         a.b("handle")
-        a.emit(asm.nop() * (-len(a.code) % abi.FAULT_ENTRY_SIZE // 4))
+        a.emit(
+            asm.nop() * ((start + abi.FAULT_ENTRY_PREVIOUS - len(a.code)) // 4), level_previous.to_bytes(8, "little")
+        )
+        a.emit(abi.FAULT_MARK)
 
     # x0 is the signal's number, x1 siginfo_t and x2 ucontext_t: they stay, for the one who handled the signal before.
     a.bind("handle")
-    a.emit(asm.mov_ri(X10, table), asm.cmp_ri(0, X0, context.sigint))
-    a.b_cond(asm.CC_EQ, "interrupt")
+    a.emit(asm.mov_ri(X10, table))
     # si_code is 1 or 2 for what the processor found; 0 and less is another process or raise(), 0x80 the kernel.
     a.emit(asm.access(asm.LDR_W, X11, X1, context.code), asm.alu_ri(asm.SUB, 0, X11, X11, 1), asm.cmp_ri(0, X11, 1))
     a.b_cond(asm.CC_HI, "pass on")
@@ -89,8 +93,7 @@ def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
     )
 
     _illegal(a, context)
-    _interrupt(a)
-    _pass_on(a, previous, context)
+    _pass_on(a, context)
     return a.finish()
 
 
@@ -147,42 +150,14 @@ def _illegal(a: Assembler, context: SignalContext) -> None:
     a.b("trap")
 
 
-def _interrupt(a: Assembler) -> None:
-    """SIGINT: interrupt all stores, and pass the signal on."""
-    a.bind("interrupt")
-    a.emit(asm.mov_ri(X14, -1), asm.access(asm.LDR_X, X15, X10, abi.FAULT_STORES))
-    a.bind("store chunk")
-    a.cbz(1, X15, "pass on")
-    a.emit(asm.access(asm.LDR_X, X11, X15, abi.CHUNK_COUNT), asm.access(asm.LDR_X, X17, X15, abi.CHUNK_NEXT))
-    a.emit(asm.alu_ri(asm.ADD, 1, X15, X15, abi.CHUNK_PAIRS))
-    a.bind("store")
-    a.cbz(1, X11, "store next")
-    a.emit(asm.alu_ri(asm.SUB, 1, X11, X11, 1), asm.access_post(asm.LDR_X, X12, X15, 16))
-    a.cbz(1, X12, "store")
-    a.emit(
-        asm.access(asm.LDR_X, X13, X12, abi.STORE_INTERRUPT),
-        asm.logic_ri(asm.ORR, 1, X13, X13, abi.INTERRUPT_SIGNAL),
-        asm.access(asm.STR_X, X13, X12, abi.STORE_INTERRUPT),
-        # Whoever sees the limit has to see the word.
-        asm.dmb_ish(),
-        asm.access(asm.STR_X, X14, X12, abi.STORE_STACK_LIMIT),
-    )
-    a.b("store")
-    a.bind("store next")
-    a.emit(asm.mov_rr(1, X15, X17))
-    a.b("store chunk")
-
-
-def _pass_on(a: Assembler, previous: int, context: SignalContext) -> None:
+def _pass_on(a: Assembler, context: SignalContext) -> None:
     """Jump to whoever handled the signal before, as if the kernel had called him, or do what the kernel would have
     done.
     """
     a.bind("pass on")
-    # x9 is the level's offset.
+    # x9 is the address of what the level passes on to.
     a.emit(
-        asm.mov_ri(X11, previous),
-        asm.alu_rr(asm.ADD, 1, X11, X11, X9),
-        asm.alu_rrs(asm.ADD, 1, X11, X11, X0, asm.LSL, 4),
+        asm.alu_rrs(asm.ADD, 1, X11, X9, X0, asm.LSL, 4),
         asm.access(asm.LDR_X, X16, X11, 0),
         asm.cmp_ri(1, X16, 1),
     )
@@ -191,13 +166,8 @@ def _pass_on(a: Assembler, previous: int, context: SignalContext) -> None:
     a.emit(asm.access(asm.LDR_W, X12, X11, 8), asm.tbz(X12, 31, 8), asm.access(asm.STR_X, ZR, X11, 0), asm.br(X16))
 
     a.bind("by default")
-    a.emit(asm.mov_ri(X12, 0), asm.cmp_ri(0, X0, context.sigint))
-    # One of SIGINT may be installed without SA_SIGINFO, so there may be no siginfo_t to read; it was sent in any case.
-    a.b_cond(asm.CC_EQ, "sent")
-    a.emit(asm.access(asm.LDR_W, X12, X1, context.code))
-    a.bind("sent")
     # A signal that was sent may be ignored; the processor's own cannot, the kernel acts by default then.
-    a.emit(asm.cmp_ri(0, X12, 0))
+    a.emit(asm.access(asm.LDR_W, X12, X1, context.code), asm.cmp_ri(0, X12, 0))
     a.b_cond(asm.CC_GT, "reset")
     a.cbnz(1, X16, "ignore")
     a.bind("reset")

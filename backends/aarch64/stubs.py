@@ -47,7 +47,6 @@ from .regs import (
     X24,
     X25,
     X26,
-    ZR,
 )
 
 #: Bytes from one lazy entry to the next.
@@ -366,7 +365,7 @@ def poll() -> bytes:
     flags.
 
     The word is cleared and the stack limit lowered to the real one before the call, so that what comes in during it
-    is seen.
+    is seen. INTERRUPT_WATCH stays until the callback has done what it asks for.
     """
     a = Assembler()
     a.emit(
@@ -375,7 +374,8 @@ def poll() -> bytes:
         load_cell(X12, X11, abi.STORE_EXIT_FP),
         store_cell(X12, FRAME, _EXIT_PREVIOUS),
         load_cell(X1, X11, abi.STORE_INTERRUPT),
-        store_cell(ZR, X11, abi.STORE_INTERRUPT),
+        asm.logic_ri(asm.AND, 1, X12, X1, abi.INTERRUPT_WATCH),
+        store_cell(X12, X11, abi.STORE_INTERRUPT),
         load_cell(X12, X11, abi.STORE_REAL_LIMIT),
         store_cell(X12, X11, abi.STORE_STACK_LIMIT),
         asm.mov_rr(1, X0, CONTEXT),

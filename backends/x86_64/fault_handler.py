@@ -24,7 +24,7 @@ _JMP_REL32 = 0xE9
 
 
 def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
-    """The handler for faults and for SIGINT.
+    """The handler for faults.
 
     Args:
         table: address of the fault table.
@@ -36,15 +36,17 @@ def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
     """
     a = Assembler()
     for level in range(abi.FAULT_LEVELS):
-        a.emit(asm.mov_ri(R11, level * abi.FAULT_LEVEL_SIZE))
+        start = level * abi.FAULT_ENTRY_SIZE
+        level_previous = previous + level * abi.FAULT_LEVEL_SIZE
+        a.emit(asm.mov_ri(R11, level_previous))
         a.jmp("handle")
-        a.emit(asm.nop(-len(a.code) % abi.FAULT_ENTRY_SIZE))
+        a.emit(asm.nop(start + abi.FAULT_ENTRY_PREVIOUS - len(a.code)), level_previous.to_bytes(8, "little"))
+        a.emit(abi.FAULT_MARK)
 
     # rdi is the signal's number, rsi siginfo_t and rdx ucontext_t: they stay, for the one who handled the signal
     # before.
     a.bind("handle")
-    a.emit(asm.mov_ri(R10, table), asm.alu_ri(asm.CMP, 0, RDI, context.sigint))
-    a.jcc(asm.CC_E, "interrupt")
+    a.emit(asm.mov_ri(R10, table))
     # si_code is 1 or 2 for what the processor found; 0 and less is another process or raise(), 0x80 an address that
     # is none.
     a.emit(
@@ -94,8 +96,7 @@ def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
 
     _illegal(a, context)
     _division(a)
-    _interrupt(a)
-    _pass_on(a, previous, context)
+    _pass_on(a, context)
     return a.finish()
 
 
@@ -207,41 +208,16 @@ def _division(a: Assembler) -> None:
     a.jmp("trap")
 
 
-def _interrupt(a: Assembler) -> None:
-    """SIGINT: interrupt all stores, and pass the signal on."""
-    a.bind("interrupt")
-    a.emit(asm.mov_rm(1, RCX, R10, abi.FAULT_STORES))
-    a.bind("store chunk")
-    a.emit(asm.test_rr(1, RCX, RCX))
-    a.jcc(asm.CC_E, "pass on")
-    a.emit(asm.mov_rm(1, RAX, RCX, abi.CHUNK_COUNT), asm.alu_rr(asm.ADD, 1, RAX, RAX))
-    a.bind("store")
-    a.emit(asm.alu_ri(asm.SUB, 1, RAX, 2))
-    a.jcc(asm.CC_B, "store next")
-    a.emit(asm.mov_rx(1, R8, RCX, RAX, 3, abi.CHUNK_PAIRS), asm.test_rr(1, R8, R8))
-    a.jcc(asm.CC_E, "store")
-    a.emit(
-        asm.alu_mi(asm.OR, 1, R8, abi.STORE_INTERRUPT, abi.INTERRUPT_SIGNAL),
-        asm.mov_mi(1, R8, abi.STORE_STACK_LIMIT, -1),
-    )
-    a.jmp("store")
-    a.bind("store next")
-    a.emit(asm.mov_rm(1, RCX, RCX, abi.CHUNK_NEXT))
-    a.jmp("store chunk")
-
-
-def _pass_on(a: Assembler, previous: int, context: SignalContext) -> None:
+def _pass_on(a: Assembler, context: SignalContext) -> None:
     """Jump to whoever handled the signal before, as if the kernel had called him, or do what the kernel would have
     done.
     """
     a.bind("pass on")
-    # r11 is the level's offset.
+    # r11 is the address of what the level passes on to.
     a.emit(
-        asm.mov_ri(R9, previous),
+        asm.mov_rr(0, R9, RDI),
+        asm.shift_ri(asm.SHL, 0, R9, 4),
         asm.alu_rr(asm.ADD, 1, R9, R11),
-        asm.mov_rr(0, RAX, RDI),
-        asm.shift_ri(asm.SHL, 0, RAX, 4),
-        asm.alu_rr(asm.ADD, 1, R9, RAX),
         asm.mov_rm(1, RAX, R9, 0),
         asm.alu_ri(asm.CMP, 1, RAX, 1),
     )
@@ -254,16 +230,8 @@ def _pass_on(a: Assembler, previous: int, context: SignalContext) -> None:
     a.emit(asm.jmp_r(RAX))
 
     a.bind("by default")
-    a.emit(
-        asm.mov_rm(0, RCX, RSI, context.code),
-        asm.alu_ri(asm.CMP, 0, RDI, context.sigint),
-    )
-    a.jcc(asm.CC_NE, "fault")
-    # Installed without SA_SIGINFO, so there may be no siginfo_t to read; it was sent in any case.
-    a.emit(asm.zero(RCX))
-    a.bind("fault")
     # A signal that was sent may be ignored; the processor's own cannot, the kernel acts by default then.
-    a.emit(asm.test_rr(0, RCX, RCX))
+    a.emit(asm.mov_rm(0, RCX, RSI, context.code), asm.test_rr(0, RCX, RCX))
     a.jcc(asm.CC_G, "reset")
     a.emit(asm.test_rr(1, RAX, RAX))
     a.jcc(asm.CC_NE, "ignore")

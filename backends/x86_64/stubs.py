@@ -293,7 +293,7 @@ def poll() -> bytes:
     """Call the poll callback as ``f(context, interrupt word, 0)``; all registers survive but the flags.
 
     The word is cleared and the stack limit lowered to the real one before the call, so that what comes in during it
-    is seen.
+    is seen. INTERRUPT_WATCH stays until the callback has done what it asks for.
     """
     a = Assembler()
     a.emit(asm.push_r(RBP), asm.mov_rr(1, RBP, RSP), asm.push_r(CONTEXT), asm.alu_ri(asm.SUB, 1, RSP, _POLL_FRAME - 8))
@@ -303,7 +303,7 @@ def poll() -> bytes:
         asm.mov_rm(1, RAX, R11, abi.STORE_EXIT_FP),
         asm.mov_mr(1, RBP, _EXIT_PREVIOUS, RAX),
         asm.mov_rm(1, RSI, R11, abi.STORE_INTERRUPT),
-        asm.mov_mi(1, R11, abi.STORE_INTERRUPT, 0),
+        asm.alu_mi(asm.AND, 1, R11, abi.STORE_INTERRUPT, abi.INTERRUPT_WATCH),
         asm.mov_rm(1, RAX, R11, abi.STORE_REAL_LIMIT),
         asm.mov_mr(1, R11, abi.STORE_STACK_LIMIT, RAX),
         asm.mov_rr(1, RDI, CONTEXT),

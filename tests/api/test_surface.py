@@ -68,7 +68,7 @@ STARTED_WITH_OF = {
     """.split(),
 }
 #: The same of the standard library, with what these load in turn.
-STARTED_WITH_LIBRARY = "__future__, _ctypes, gc, os, struct"
+STARTED_WITH_LIBRARY = "__future__, _ctypes, faulthandler, gc, os, struct"
 
 
 def test_the_public_names_are_these_and_all_can_be_loaded() -> None:

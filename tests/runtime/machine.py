@@ -6,6 +6,7 @@ mistake of the stubs.
 
 from __future__ import annotations
 
+import _thread
 import os
 import subprocess
 import sys
@@ -77,15 +78,25 @@ def result_places(letters: str) -> list[tuple[str, int]]:
 
 
 class Machine:
-    """One store with one instance."""
+    """One store with one instance.
 
-    def __init__(self, pages: int = 1, guarded: bool = True) -> None:
-        faults.install(stubs.fault_handler, CodeMemory(1, traps=False))
+    Args:
+        pages: size of its memory.
+        guarded: whether that is guarded.
+        watched: whether the watcher looks after it, so that signals are delivered while it runs.
+    """
+
+    def __init__(self, pages: int = 1, guarded: bool = True, watched: bool = False) -> None:
+        faults.install(stubs.fault_handler, CodeMemory(1, traps=False, permanent=True))
         self.code = CodeMemory()
         self.stub_code = CodeMemory(traps=False)
         self.adapters = Adapters(self.stub_code, stubs)
         self.block = StoreBlock()
         self.cells = self.block.cells
+        self.watched = watched
+        if not watched:
+            # It is polled only when a test wants it to be.
+            self.block.leave_unwatched()
         self.adapters.install(self.block)
         self.adapters.install_bulk(self.block)
         self.memory = LinearMemory(pages, None, guarded)
@@ -119,6 +130,8 @@ class Machine:
 
     def _poll(self, ctx: int, word: int, zero: int) -> None:
         try:
+            if self.watched:
+                self.block.heard(word)
             self.polls.append(word)
             self.on_poll()
             self.cells[context.CELL_FAILED] = 0
@@ -188,6 +201,8 @@ class Machine:
             argv.cells[index] = value
         calls.watch_swallowed()
         self.cells[context.CELL_REAL_LIMIT] = calls.stack_limit()
+        if self.watched:
+            self.cells[context.CELL_THREAD] = _thread.get_ident()
         function = self.adapters.enter(signature)
         argument = calls.argument
         number = function(argument(record.address), argument(argc), argument(argv.address))

@@ -97,6 +97,30 @@ def install():
         assert done.stdout == "trap 1\n[11, 11, 11, 11, 11]\n", done.stderr
 
 
+def test_what_was_there_first_is_asked_however_many_come_and_go() -> None:
+    """More handlers than there are levels, each of which calls the one before it: the first still gets the fault."""
+    source = """
+Handler = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+@Handler
+def first(number, info, context):
+    os.write(1, b'first')
+    os._exit(0)
+system.set_handler(11, ctypes.cast(first, ctypes.c_void_p).value, 4)
+m = Machine()
+keep = []
+def install():
+    before = system.disposition(11).handler
+    handler = Handler(lambda number, info, context: Handler(before)(number, info, context))
+    keep.append(handler)
+    system.set_handler(11, ctypes.cast(handler, ctypes.c_void_p).value, 4)
+for k in range(40):
+    install()
+    faults.ensure_on_top()
+"""
+    done = python(SETUP + "from vibewasm.runtime import system\n" + source + TRAP + CRASH)
+    assert (done.stdout, done.stderr, done.returncode) == ("trap 1\nfirst", "", 0)
+
+
 def test_a_handler_that_calls_the_one_before_it_makes_no_circle() -> None:
     """A handler installed after ours calls what it replaced: ours is put on top, both see the fault, and it kills."""
     source = """
@@ -187,7 +211,7 @@ def test_sigint_outside_wasm_code_is_as_ever() -> None:
 def test_ensure_on_top_changes_nothing_when_ours_is_on_top() -> None:
     Machine()
     faults.ensure_on_top()
-    before = {number: system.disposition(number).handler for number in (*system.FAULT_SIGNALS, system.SIGINT)}
+    before = {number: system.disposition(number).handler for number in system.FAULT_SIGNALS}
     faults.ensure_on_top()
     assert before == {number: system.disposition(number).handler for number in before}
 

@@ -69,7 +69,7 @@ class Engine:
         _ = definitions, linear_memory
         try:
             load_all(backend(self.target))
-        except OSError:
+        except (OSError, WasmError):
             # The processor cannot be asked where executable memory is forbidden; compiling a module says so.
             pass
 

@@ -9,7 +9,7 @@ from ..backends import TARGETS, backend
 from ..binary.decoder import decode
 from ..binary.module_info import FUNC, MEMORY, TABLE
 from ..calls.process import HOST
-from ..errors import not_copied
+from ..errors import WasmError, not_copied
 from ..instances.context import ContextLayout
 from ..loading import load
 from ..runtime.code_memory import CodeMemory
@@ -268,7 +268,7 @@ class Module:
     def _publish(self, code: bytes | bytearray) -> int:
         memory = self._code
         if memory is None:
-            memory = self._code = CodeMemory(anonymous=self.engine.config.profile == "perfmap")
+            memory = self._code = CodeMemory(anonymous=self.engine.config.profile == "perfmap", failure=WasmError)
         return memory.publish(code)
 
     def _code_address(self, defined: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
+
 from ..abi import FIRST_BUILTIN
 from ..calls.area import AREA_CELLS, DUE, Area, current
 from ..calls.process import adapters
@@ -22,6 +24,7 @@ from ..runtime.context import (
     CELL_LAZY,
     CELL_POLL,
     CELL_REAL_LIMIT,
+    CELL_THREAD,
     CTX_HEADER,
     HOST_FAILURE,
     RECORD_CTX,
@@ -170,8 +173,16 @@ class Store:
         self._pending: BaseException | None = None
         #: Why wasm code has to stop: messages by who wants it; ``None`` stands for :meth:`interrupt`.
         self._reasons: dict[object, str] = {}
-        self._block = StoreBlock()
+        try:
+            self._block = StoreBlock()
+        except OSError as error:
+            raise WasmError(
+                f"there is no room for another store ({error.strerror}): free memory, or raise the limit (ulimit -v)"
+            ) from None
         self._cells = self._block.cells
+        if engine.config.debug:
+            # A debugger stops at the fault by which a check of the stack calls out.
+            self._block.leave_unwatched()
         self._host_context = Block(CTX_HEADER)
         self._host_context.cells[0] = self._block.address
         self._builtins: Builtins | None = None
@@ -185,6 +196,7 @@ class Store:
         cells = self._cells
         by_context = self._by_context
         reasons = self._reasons
+        heard = self._block.heard
 
         # Such a callback can fail before its first line, so it says last that all is well; see calls.callbacks.
         def lazy(context: int, defined: int, _: int) -> int:
@@ -205,6 +217,7 @@ class Store:
         def poll(context: int, word: int, _: int) -> None:
             # That Python code runs here is the chance of a signal's handler, in the main thread.
             try:
+                heard(word)
                 if reasons:
                     self._pending = self._interrupted()
                 else:
@@ -395,7 +408,11 @@ class Store:
         """Make the calling thread, whose token this is, the one that the store runs in, and let objects go if that is
         due. If the store is this thread's already, no call may be active.
         """
-        limit = stack_limit()
+        try:
+            limit = stack_limit()
+        except RuntimeError as error:
+            raise WasmError(str(error)) from None
+        thread = get_ident()
         watch_swallowed()
         state = self._state
         if self._closed:
@@ -407,6 +424,7 @@ class Store:
                 "make a store per thread (they may share engine and modules), or wait for the call to return"
             )
         self._cells[CELL_REAL_LIMIT] = limit
+        self._cells[CELL_THREAD] = thread
         references = self._references
         due = references is not None and references.left <= 0
         state[1] = state[3] = token
@@ -631,5 +649,8 @@ class Store:
 
     def _refresh_guards(self) -> None:
         """Before code may fault or fail: make sure that our handlers are the ones that are asked first."""
-        faults.ensure_on_top()
+        try:
+            faults.ensure_on_top()
+        except RuntimeError as error:
+            raise WasmError(str(error)) from None
         watch_swallowed()

@@ -33,9 +33,12 @@ def stub_memory() -> CodeMemory:
         from ..runtime import faults
         from ..runtime.code_memory import CodeMemory
 
-        memory = _ones.setdefault("memory", CodeMemory(traps=False))
+        memory = _ones.setdefault("memory", CodeMemory(traps=False, permanent=True, failure=WasmError))
         # Nobody may run code from here before the handler is there, so each thread sees to it.
-        faults.install(backend(HOST).stubs.fault_handler, memory)
+        try:
+            faults.install(backend(HOST).stubs.fault_handler, memory)
+        except (OSError, RuntimeError) as error:
+            raise WasmError(str(error)) from None
         _shared_memory = memory
     return _shared_memory
 

@@ -82,17 +82,16 @@ def test_the_number_of_a_lazy_entry_is_computed_right_for_every_entry() -> None:
 
 def test_the_fault_handler_begins_with_an_entry_per_level() -> None:
     code = stubs.fault_handler(1 << 40, 1 << 41, signal_context())
-    check_jumps(code)
-    instructions = {address: (mnemonic, operand) for address, mnemonic, operand in decode(code)}
-    targets = set()
+    end = abi.FAULT_LEVELS * abi.FAULT_ENTRY_SIZE
+    check_jumps(code[end:])
     for level in range(abi.FAULT_LEVELS):
-        start = level * abi.FAULT_ENTRY_SIZE
-        value = level * abi.FAULT_LEVEL_SIZE
-        assert instructions[start] == ("mov", f"r11d, {hex(value) if value > 9 else value}")
-        mnemonic, target = instructions[start + 6]
-        assert mnemonic == "jmp"
-        targets.add(target)
-    assert targets == {hex(abi.FAULT_LEVELS * abi.FAULT_ENTRY_SIZE)}
+        entry = code[level * abi.FAULT_ENTRY_SIZE :][: abi.FAULT_ENTRY_SIZE]
+        previous = (1 << 41) + level * abi.FAULT_LEVEL_SIZE
+        first, second, *rest = decode(entry[: abi.FAULT_ENTRY_PREVIOUS])
+        assert first[1:] == ("movabs", f"r11, {hex(previous)}")
+        assert second[1:] == ("jmp", hex(end - level * abi.FAULT_ENTRY_SIZE))
+        assert {mnemonic for _, mnemonic, _ in rest} == {"nop"}
+        assert entry[abi.FAULT_ENTRY_PREVIOUS :] == previous.to_bytes(8, "little") + abi.FAULT_MARK
 
 
 def test_labels_work_forwards_and_backwards() -> None:
