@@ -281,6 +281,12 @@ class Stubs(Protocol):
 
     #: Bytes from one lazy entry to the next.
     LAZY_ENTRY_SIZE: int
+    #: The floating-point mode of wasm code, as the processor's control register takes it.
+    FLOAT_MODE: int
+    #: ``e_machine`` of ELF files for this processor.
+    ELF_MACHINE: int
+    #: By operating system, offsets in ``ucontext_t`` of the general registers and of the program counter.
+    SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]]
 
     def enter(self, signature: str) -> bytes:
         """From the host to a wasm function, by the C ABI: ``u64 f(record *, size_t argc, cell *argv)``.
@@ -319,6 +325,11 @@ class Stubs(Protocol):
 
     def memory_fill(self) -> bytes:
         """The stub of ``memory.fill``. It traps before it writes anything, or not at all."""
+
+    def instruction_cache(self) -> tuple[bytes, int] | None:
+        """What makes written code visible to instruction fetches: code of ``void f(address written to, address
+        executed from, size)``, and the number of membarrier(2). ``None`` where fetches see what was written.
+        """
 
     def fault_handler(self, table: int, previous: int, context: SignalContext) -> bytes:
         """The handler of the signals that traps and interruptions arrive as.

@@ -20,13 +20,6 @@ else:
     system = None
 
 
-#: Why not, and what to do.
-FREE_THREADED = (
-    "vibewasm does not run on a free-threaded Python yet: a store that two threads use at once would not be safe "
-    "there. Use the ordinary build of Python, or turn the lock on with PYTHON_GIL=1 or python -X gil=1"
-)
-
-
 def free_threaded() -> bool:
     """Whether threads of this process run Python code at the same time.
 
@@ -49,6 +42,8 @@ def check() -> None:
             "or container works"
         )
     if free_threaded():
+        from ..errors import FREE_THREADED
+
         raise UnsupportedPlatform(FREE_THREADED)
     if sys.maxsize < 1 << 32:
         raise UnsupportedPlatform(
@@ -59,4 +54,4 @@ def check() -> None:
         raise UnsupportedPlatform(missing)
 
 
-__all__ = ["FREE_THREADED", "UnsupportedPlatform", "check", "free_threaded", "system"]
+__all__ = ["UnsupportedPlatform", "check", "free_threaded", "system"]

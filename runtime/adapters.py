@@ -6,6 +6,7 @@ from .calls import EnterFunction
 from .context import (
     CELL_COPY,
     CELL_FILL,
+    CELL_FLOAT_MODE,
     CELL_LAZY_COMMON,
     CELL_POLL_STUB,
     CELL_UNWIND,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         """What a backend's ``stubs`` module offers here."""
 
         LAZY_ENTRY_SIZE: int
+        FLOAT_MODE: int
 
         def enter(self, signature: str) -> bytes:
             """Host to wasm."""
@@ -76,12 +78,13 @@ class Adapters:
         self._bulk: list[tuple[int, int]] = []
 
     def install(self, block: StoreBlock) -> None:
-        """Write the stubs' addresses to a store block."""
+        """Write the stubs' addresses, and the floating-point mode, to a store block."""
         fixed = self._fixed
         if not fixed:
             stubs = self._stubs
             publish = self._memory.publish
             fixed = [
+                (CELL_FLOAT_MODE, stubs.FLOAT_MODE),
                 (CELL_UNWIND, publish(stubs.unwind())),
                 (CELL_LAZY_COMMON, publish(stubs.lazy_common())),
                 (CELL_POLL_STUB, publish(stubs.poll())),

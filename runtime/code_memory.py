@@ -7,12 +7,19 @@ import _thread
 from . import faults, system
 from .ffi import c_char
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: Size of the first arena where nothing is known of the amount of code.
 DEFAULT_HINT = 1 << 16
 #: Arenas do not become larger than this unless one piece of code is.
 _LARGEST = 1 << 26
 #: Bytes at the end of an arena that stay empty: the fault handler reads a few bytes behind an instruction.
 _TAIL = 16
+#: What has to be done before written code is run: ``f(address written to, address executed from, size)``, or nothing;
+#: see :mod:`.instruction_cache`.
+synchronize: list[Callable[[int, int, int], None]] = []
 
 
 class _Arena:
@@ -104,10 +111,8 @@ class CodeMemory:
             end = start + size
             arena.used = (end + 15) & -16
             arena.view[start:end] = code
-            if not system.COHERENT:
-                from .instruction_cache import synchronize
-
-                synchronize(arena.writable + start, arena.executable + start, size)
+            if synchronize:
+                synchronize[0](arena.writable + start, arena.executable + start, size)
             return arena.executable + start
 
     def _new_arena(self, least: int) -> _Arena:

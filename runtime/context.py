@@ -181,7 +181,6 @@ class StoreBlock:
         cells[:_HEADER_CELLS] = _ZEROS
         cells[CELL_STACK_TOP] = self.stack_base
         cells[CELL_STACK_END] = address + STORE_SIZE
-        cells[CELL_FLOAT_MODE] = system.FLOAT_MODE
         cells[CELL_INTERRUPT] = INTERRUPT_WATCH
 
     @property

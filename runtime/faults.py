@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # what signal is made of; it is there from the start
 import _thread
-from sys import is_finalizing
+from sys import is_finalizing, platform
 
 from ..abi import (
     CHUNK_COUNT,
@@ -171,10 +171,10 @@ class _Handler:
 
     __slots__ = ("base", "cells", "end")
 
-    def __init__(self, make: HandlerMaker, memory: CodeMemory) -> None:
+    def __init__(self, make: HandlerMaker, memory: CodeMemory, context: SignalContext) -> None:
         with _lock:
             self.cells, address = _for_ever(FAULT_LEVELS * FAULT_LEVEL_SIZE)
-        self.base = memory.publish(make(_fault_table()[1], address, system.signal_context()))
+        self.base = memory.publish(make(_fault_table()[1], address, context))
         self.end = self.base + FAULT_LEVELS * FAULT_ENTRY_SIZE
 
 
@@ -359,7 +359,7 @@ _handlers: list[_Handler] = []
 _signals: list[_Signal] = []
 
 
-def install(make: HandlerMaker, memory: CodeMemory) -> None:
+def install(make: HandlerMaker, memory: CodeMemory, contexts: dict[str, tuple[tuple[int, ...], int]]) -> None:
     """Install the handler that the backend makes; does nothing but :func:`ensure_on_top` if that was done before.
 
     Args:
@@ -368,6 +368,8 @@ def install(make: HandlerMaker, memory: CodeMemory) -> None:
             FAULT_ENTRY_SIZE bytes each.
         memory: where to publish it. It must stay mapped as long as the process: someone may keep an entry's address as
             the one to call next.
+        contexts: by operating system, as ``sys.platform`` has it, where it keeps the general registers of what was
+            interrupted, and the program counter.
 
     Raises:
         OSError: executable memory cannot be had.
@@ -375,7 +377,7 @@ def install(make: HandlerMaker, memory: CodeMemory) -> None:
     """
     with _lock:
         if not _handlers:
-            handler = _Handler(make, memory)
+            handler = _Handler(make, memory, system.SignalContext(*contexts[platform]))
             _signals.extend(_Signal(number, handler) for number in system.FAULT_SIGNALS)
             _handlers.append(handler)
             _guards.append(_Guard(handler))

@@ -9,11 +9,9 @@ from __future__ import annotations
 import _thread
 import ctypes
 import os
-import platform
 import sys
 
 from .elf import functions_object, shared_object
-from .observers import ELF_MACHINES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,16 +66,19 @@ class Registration:
 class Gdb:
     """Tells gdb of functions.
 
+    Args:
+        machine: the processor's ``e_machine`` in ELF files.
+
     Raises:
         OSError: the shared object with gdb's hooks cannot be loaded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, machine: int) -> None:
         self._lock = _thread.allocate_lock()
         #: Entries to be taken from the list, and the files that they lead to. A registration may be collected at any
         #: moment, also while another one is being made.
         self._gone: list[tuple[_Entry, bytes]] = []
-        self._machine = ELF_MACHINES[platform.machine()]
+        self._machine = machine
         version = (1).to_bytes(4, "little") + bytes(ctypes.sizeof(_Descriptor) - 4)
         # gdb reads the object through the name under which it was loaded, so that has to lead somewhere from outside.
         self._file = os.memfd_create("vibewasm-gdb", os.MFD_CLOEXEC)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import _thread
 import ctypes
 import os
-import platform
 import time
 from struct import pack
 from weakref import WeakSet
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
 #: Name, address and size of a function.
 Function = tuple[str, int, int]
-
-#: ``e_machine`` of the ELF files for a processor, by the name that ``platform.machine`` has for it.
-ELF_MACHINES = {"x86_64": 62, "AMD64": 62, "aarch64": 183, "arm64": 183}
 
 #: Both files may not be a link that somebody else put there, and belong to this user only.
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -116,8 +112,9 @@ class JitDump(_FileOfProcess):
     _MAGIC = 0x4A695444
     _CODE_LOAD = 0
 
-    def __init__(self) -> None:
+    def __init__(self, machine: int) -> None:
         super().__init__()
+        self._machine = machine
         self._count = 0
         self._mapping: object = None
 
@@ -126,8 +123,7 @@ class JitDump(_FileOfProcess):
 
         folder = os.environ.get("JITDUMPDIR") or "."
         file = os.open(os.path.join(folder, f"jit-{process}.dump"), _FLAGS | os.O_TRUNC, _MODE)
-        machine = ELF_MACHINES[platform.machine()]
-        os.write(file, pack("<IIIIIIQQ", self._MAGIC, 1, 40, machine, 0, process, time.monotonic_ns(), 0))
+        os.write(file, pack("<IIIIIIQQ", self._MAGIC, 1, 40, self._machine, 0, process, time.monotonic_ns(), 0))
         protection = mmap.PROT_READ | mmap.PROT_EXEC
         # Kept: the mapping is how perf finds the file, also where it attaches later.
         self._mapping = mmap.mmap(file, 0, flags=mmap.MAP_PRIVATE, prot=protection)
@@ -149,22 +145,31 @@ def _one_line(name: str) -> str:
     return "".join([character if character.isprintable() else "?" for character in name])
 
 
-def _gdb() -> Observer:
+def _perfmap(machine: int) -> Observer:
+    return PerfMap()
+
+
+def _gdb(machine: int) -> Observer:
     from .gdb import Gdb
 
-    return Gdb()
+    return Gdb(machine)
 
 
-_MAKERS: dict[str, Callable[[], Observer]] = {"perfmap": PerfMap, "jitdump": JitDump, "gdb": _gdb}
+_MAKERS: dict[str, Callable[[int], Observer]] = {"perfmap": _perfmap, "jitdump": JitDump, "gdb": _gdb}
 _observers: dict[str, Observer] = {}
 
 
-def observer(name: str) -> Observer:
-    """The observer of that name, one for the whole process: "perfmap", "jitdump" or "gdb"."""
+def observer(name: str, machine: int) -> Observer:
+    """The observer of that name, one for the whole process: "perfmap", "jitdump" or "gdb".
+
+    Args:
+        name: of the observer.
+        machine: the processor's ``e_machine`` in ELF files.
+    """
     found = _observers.get(name)
     if found is None:
         # setdefault is atomic, so that two threads get the same one.
-        found = _observers.setdefault(name, _MAKERS[name]())
+        found = _observers.setdefault(name, _MAKERS[name](machine))
     return found
 
 

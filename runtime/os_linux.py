@@ -80,37 +80,12 @@ class SignalContext:
         self.sigfpe = SIGFPE
 
 
-# Offsets in struct ucontext: sys/ucontext.h of both C libraries, arch/*/include/uapi/asm/sigcontext.h of the kernel.
-_MACHINE = os.uname().machine
-_CONTEXTS = {
-    # rax rcx rdx rbx rsp rbp rsi rdi r8 ... r15, and rip
-    "x86_64": ((144, 152, 136, 128, 160, 120, 112, 104, 40, 48, 56, 64, 72, 80, 88, 96), 168),
-    # x0 ... x30, sp, and pc
-    "aarch64": ((*range(184, 184 + 31 * 8, 8), 432), 440),
-}
-#: The floating-point mode of wasm code, for every processor: round to nearest, subnormals as they are, no trap. MXCSR
-#: of x86-64 masks the exceptions by ones; FPCR of AArch64 enables them by ones.
-FLOAT_MODE = 0x1F80 if _MACHINE == "x86_64" else 0
-#: Whether instruction fetches see what was written without any ado (Intel SDM volume 3, "Self-Modifying Code"); see
-#: :mod:`.instruction_cache` for where they do not.
-COHERENT = _MACHINE == "x86_64"
-
-
 def missing() -> str:
     """What keeps the engine from running here, as a message, or an empty string."""
-    machine = os.uname().machine
-    if machine not in _CONTEXTS:
-        return f"vibewasm makes machine code for x86-64 and AArch64, and this processor is {machine!r}"
     for name in ("sigaction", "pthread_sigmask", "pthread_getattr_np"):
         if not hasattr(_libc, name):
             return f"this C library has no {name}(); vibewasm runs with glibc and with musl"
     return ""
-
-
-def signal_context() -> SignalContext:
-    """The layout of a signal's context on this processor."""
-    registers, pc = _CONTEXTS[_MACHINE]
-    return SignalContext(registers, pc)
 
 
 _libc = c_library()
@@ -292,25 +267,31 @@ def unmap(address: int, size: int, _munmap: Callable[[int, int], int] = _munmap)
         raise _error()
 
 
-_MEMBARRIER = {"x86_64": 324, "aarch64": 283}
 _MEMBARRIER_SYNC_CORE = 32
 _MEMBARRIER_REGISTER_SYNC_CORE = 64
 
 
-def prepare_core_barrier() -> bool:
-    """Ask the kernel for :func:`core_barrier`; false if it has none (before Linux 4.16, and in emulators)."""
-    number: int = _libc.syscall(_MEMBARRIER[_MACHINE], _MEMBARRIER_REGISTER_SYNC_CORE, 0, 0)
-    return number == 0
+def prepare_core_barrier(membarrier: int) -> bool:
+    """Ask the kernel for :func:`core_barrier`; false if it has none (before Linux 4.16, and in emulators).
+
+    Args:
+        membarrier: the number of the system call, for which there is no C function.
+    """
+    result: int = _libc.syscall(membarrier, _MEMBARRIER_REGISTER_SYNC_CORE, 0, 0)
+    return result == 0
 
 
-def core_barrier() -> None:
+def core_barrier(membarrier: int) -> None:
     """Let every core that runs a thread of this process forget what instructions it fetched ahead (membarrier(2),
     PRIVATE_EXPEDITED_SYNC_CORE).
+
+    Args:
+        membarrier: as above.
 
     Raises:
         OSError: :func:`prepare_core_barrier` was not called, or gave false.
     """
-    if _libc.syscall(_MEMBARRIER[_MACHINE], _MEMBARRIER_SYNC_CORE, 0, 0):
+    if _libc.syscall(membarrier, _MEMBARRIER_SYNC_CORE, 0, 0):
         raise _error()
 
 
@@ -485,14 +466,11 @@ def _grow_main_stack(end: int, size: int) -> int:
 
 
 def _is_readable(address: int) -> bool:
-    """Whether the kernel can read 8 bytes there: as a set of signals for rt_sigprocmask(2), with which it then finds
-    nothing to do, since there is no such way to change the mask.
+    """Whether the kernel can read 16 bytes there: as a limit for prlimit(2), with which it then finds nothing to do,
+    since there is no such resource.
     """
-    _libc.syscall(_RT_SIGPROCMASK[_MACHINE], -1, c_size_t(address), None, c_size_t(8))
+    _libc.prlimit(0, -1, c_size_t(address), None)
     return get_errno() != _EFAULT
-
-
-_RT_SIGPROCMASK = {"x86_64": 14, "aarch64": 135}
 
 
 def thread_stack_bounds() -> tuple[int, int]:

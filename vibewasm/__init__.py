@@ -80,7 +80,7 @@ __all__ = [
 
 if hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled():
     # Making an engine says so too, but a program should know before it has begun.
-    from .runtime import FREE_THREADED
+    from .errors import FREE_THREADED
 
     raise ImportError(FREE_THREADED)
 

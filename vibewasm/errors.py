@@ -113,3 +113,14 @@ def not_copied(self: object, protocol: SupportsIndex, /) -> NoReturn:
     from .arguments import uncopyable
 
     raise uncopyable(self)
+
+
+class ReferenceLimit(WasmError):
+    """A store holds as many Python objects as it may; see :attr:`vibewasm.Store.max_references`."""
+
+
+#: Why a Python whose threads run at the same time is refused, and what to do.
+FREE_THREADED = (
+    "vibewasm does not run on a free-threaded Python yet: a store that two threads use at once would not be safe "
+    "there. Use the ordinary build of Python, or turn the lock on with PYTHON_GIL=1 or python -X gil=1"
+)

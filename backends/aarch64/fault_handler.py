@@ -23,6 +23,13 @@ _LARGEST_TRAP = abi.HOST_FAILURE - 1
 #: The upper six bits of an unconditional jump.
 _JUMP = 0b000101
 
+#: Where the operating system, by its name in ``sys.platform``, keeps what a signal has interrupted: offsets in
+#: ``ucontext_t`` of the general registers, by hardware number, and of the program counter. On Linux: x0 ... x30, sp,
+#: and pc (sys/ucontext.h of both C libraries, arch/arm64/include/uapi/asm/sigcontext.h).
+SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]] = {
+    "linux": ((*range(184, 184 + 31 * 8, 8), 432), 440),
+}
+
 
 def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
     """The handler for faults.

@@ -15,7 +15,7 @@ from ..convention import cells, signature_results
 from . import asm, signatures
 from .addresses import add
 from .control import Assembler, raise_trap
-from .fault_handler import fault_handler
+from .fault_handler import SIGNAL_CONTEXTS, fault_handler
 from .frames import CONTEXT_SLOT
 from .regs import (
     CALLEE,
@@ -48,6 +48,13 @@ from .regs import (
     X25,
     X26,
 )
+
+#: The floating-point mode of wasm code: round to nearest, subnormals as they are, no trap. FPCR enables exceptions by
+#: ones.
+FLOAT_MODE = 0
+
+#: ``e_machine`` of ELF files for this processor.
+ELF_MACHINE = 183
 
 #: Bytes from one lazy entry to the next.
 LAZY_ENTRY_SIZE = 8
@@ -445,6 +452,13 @@ def lazy_common() -> bytes:
     return a.finish()
 
 
+def instruction_cache() -> tuple[bytes, int]:
+    """Code that makes written code visible, and the number of membarrier(2); see :mod:`.instruction_cache`."""
+    from .instruction_cache import MEMBARRIER, maintenance  # needed where code is run, not where it is looked at
+
+    return maintenance(), MEMBARRIER
+
+
 def memory_copy() -> bytes:
     """The stub of ``memory.copy``, see :mod:`.bulk`."""
     from . import bulk  # only instances with a memory need it
@@ -460,9 +474,13 @@ def memory_fill() -> bytes:
 
 
 __all__ = [
+    "ELF_MACHINE",
+    "FLOAT_MODE",
     "LAZY_ENTRY_SIZE",
+    "SIGNAL_CONTEXTS",
     "enter",
     "fault_handler",
+    "instruction_cache",
     "lazy_common",
     "lazy_table",
     "leave",

@@ -22,6 +22,13 @@ _UD1 = int.from_bytes(asm.ud1(0)[:3], "little")
 _JMP_REL8 = 0xEB
 _JMP_REL32 = 0xE9
 
+#: Where the operating system, by its name in ``sys.platform``, keeps what a signal has interrupted: offsets in
+#: ``ucontext_t`` of the general registers, by hardware number, and of the program counter. On Linux: rax rcx rdx rbx
+#: rsp rbp rsi rdi r8 ... r15, and rip (sys/ucontext.h of both C libraries, arch/x86/include/uapi/asm/sigcontext.h).
+SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]] = {
+    "linux": ((144, 152, 136, 128, 160, 120, 112, 104, 40, 48, 56, 64, 72, 80, 88, 96), 168),
+}
+
 
 def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
     """The handler for faults.

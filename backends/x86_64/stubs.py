@@ -14,7 +14,7 @@ from ... import abi
 from ..convention import cells, signature_results
 from . import asm, signatures
 from .control import Assembler, raise_trap
-from .fault_handler import fault_handler
+from .fault_handler import SIGNAL_CONTEXTS, fault_handler
 from .regs import (
     CONTEXT,
     MEMORY_BASE,
@@ -34,6 +34,13 @@ from .regs import (
     RSI,
     RSP,
 )
+
+#: The floating-point mode of wasm code: round to nearest, subnormals as they are, no trap. MXCSR masks exceptions by
+#: ones.
+FLOAT_MODE = 0x1F80
+
+#: ``e_machine`` of ELF files for this processor.
+ELF_MACHINE = 62
 
 #: Bytes from one lazy entry to the next.
 LAZY_ENTRY_SIZE = 5
@@ -403,6 +410,10 @@ def lazy_common() -> bytes:
     return a.finish()
 
 
+def instruction_cache() -> None:
+    """Nothing: instruction fetches see what was written (Intel SDM volume 3, "Self-Modifying Code")."""
+
+
 def memory_copy() -> bytes:
     """The stub of ``memory.copy``, see :mod:`.bulk`."""
     from . import bulk  # only instances with a memory need it
@@ -418,9 +429,13 @@ def memory_fill() -> bytes:
 
 
 __all__ = [
+    "ELF_MACHINE",
+    "FLOAT_MODE",
     "LAZY_ENTRY_SIZE",
+    "SIGNAL_CONTEXTS",
     "enter",
     "fault_handler",
+    "instruction_cache",
     "lazy_common",
     "lazy_table",
     "leave",

@@ -143,7 +143,7 @@ else:
     libc = ctypes.CDLL(None)
     usleep = ctypes.cast(libc.usleep, ctypes.c_void_p)
     thread = ctypes.c_ulong()
-    code = vw.engine.stub_memory().publish(
+    code = vw.calls.process.stub_memory().publish(
         b"\\x48\\x83\\xec\\x08\\xbf\\x20\\xa1\\x07\\x00\\x48\\xb8" + usleep.value.to_bytes(8, "little") + b"\\xff\\xd0"
         b"\\xa1" + bytes(8)
     ) if os.uname().machine == "x86_64" else None

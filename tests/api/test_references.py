@@ -14,6 +14,7 @@ import pytest
 
 import vibewasm as vw
 from tests.native import EMULATED
+from vibewasm.instances import references
 from vibewasm.instances.references import SMALLEST_BUDGET
 
 #: Everything by which a call can begin: the fast ways, the packed one, the general one; each drops a new object.
@@ -408,7 +409,7 @@ def test_a_collection_that_is_broken_off_leaves_the_store_usable(monkeypatch: py
         monkeypatch.undo()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(vw.Store, "_look_for_handles", interrupted)
+    monkeypatch.setattr(references, "_look", interrupted)
     with pytest.raises(KeyboardInterrupt):
         repeat(exports.p0)
     for _ in range(3 * SMALLEST_BUDGET):
@@ -419,7 +420,7 @@ def test_a_collection_that_is_broken_off_leaves_the_store_usable(monkeypatch: py
 
 def test_the_cost_of_collecting_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at = 0
-    look = vw.Store._look_for_handles
+    look = references._look
 
     def counted(store: vw.Store, held: set[int]) -> int:
         nonlocal looked_at
@@ -427,7 +428,7 @@ def test_the_cost_of_collecting_is_linear(monkeypatch: pytest.MonkeyPatch) -> No
         looked_at += count + len(store._references or ())
         return count
 
-    monkeypatch.setattr(vw.Store, "_look_for_handles", counted)
+    monkeypatch.setattr(references, "_look", counted)
     instance = entries()
     exports = instance.exports
     exports.table.grow(30_000)

@@ -25,7 +25,7 @@ LAYERS = [
     "",
 ]
 #: What the compiler may use of the package, with what is in it.
-GROUND = ("backends", "binary", "errors", "later", "opcodes", "types")
+GROUND = ("abi", "backends", "binary", "errors", "later", "opcodes", "types")
 FILES = sorted(FOLDER.rglob("*.py"))
 
 

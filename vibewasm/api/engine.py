@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..backends import TARGETS, backend
-from ..calls.process import HOST, run_code
+from ..calls.process import HOST, prepare
 from ..errors import WasmError, not_copied
 from .config import Config
 
@@ -55,7 +55,10 @@ class Engine:
         if self.config.profile or self.config.debug:
             from ..runtime.observers import observer
 
-            self._observers = tuple(observer(name) for name in (self.config.profile, self.config.debug) if name)
+            machine = backend(self.target).stubs.ELF_MACHINE
+            self._observers = tuple(
+                [observer(name, machine) for name in (self.config.profile, self.config.debug) if name]
+            )
 
     def _load_all(self) -> None:
         """Load what decoding and compiling may need, and ask what the processor can do.
@@ -99,16 +102,7 @@ class Engine:
         if target is not None and target != HOST:
             # What it makes is not run here, so this platform need not be able to.
             return target
-        global _platform_checked
-        if not _platform_checked:
-            from ..runtime import check
-
-            try:
-                check()
-            except RuntimeError as error:
-                raise WasmError(str(error)) from None
-            backend(HOST).run_code = run_code
-            _platform_checked = True
+        prepare()
         return HOST
 
     def require_host(self) -> None:
@@ -134,7 +128,6 @@ class Engine:
         return f"<vibewasm.Engine {self.config!r}>"
 
 
-_platform_checked = False
 _default: list[Engine] = []
 
 

@@ -7,7 +7,7 @@ from ..calls.area import AREA_CELLS, DUE, Area, current
 from ..calls.fast import fast_call
 from ..calls.process import adapters
 from ..calls.values import MASK32, cell_count, from_bits, from_cells, prefixed, signature, to_cells
-from ..errors import WasmError
+from ..errors import ReferenceLimit, WasmError
 from ..runtime.calls import argument
 from ..types import F32, FUNCREF, I32, V128, FuncType, type_name
 from .store import Extern, Store
@@ -281,8 +281,6 @@ class Func(Extern):
             try:
                 cells = self._argument_cells(arguments)
             except WasmError as error:
-                from ..instances.references import ReferenceLimit
-
                 if may_start is None or not isinstance(error, ReferenceLimit):
                     raise
                 # No wasm code is active yet, so those that it holds no more can make room.

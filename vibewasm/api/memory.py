@@ -63,7 +63,7 @@ class Memory(Extern):
             )
         self._store = store
         self._limits = limits
-        self._linear: LinearMemory = store._new_linear_memory(limits.minimum, limits.maximum)
+        self._linear: LinearMemory = _new_linear_memory(store, limits.minimum, limits.maximum)
         store._memory_used += wanted
         store._memories.append(self)
         self._bytes = self._linear.view()
@@ -335,3 +335,25 @@ def _bytes_of(where: str, data: object) -> memoryview:
         return view.cast("B")
     # A view with gaps, or of no items, can only be copied.
     return memoryview(view.tobytes())
+
+
+def _new_linear_memory(store: Store, minimum: int, maximum: int | None) -> LinearMemory:
+    """A linear memory of so many pages.
+
+    Raises:
+    LinkError: there is no room for it.
+    """
+    from ..runtime.linear_memory import LinearMemory
+
+    guarded = not store.engine.explicit_bounds
+    try:
+        return LinearMemory(minimum, maximum, guarded)
+    except MemoryError:
+        # Stores that nobody uses any more may hold address space until the next collection.
+        import gc
+
+        gc.collect()
+    try:
+        return LinearMemory(minimum, maximum, guarded)
+    except MemoryError as error:
+        raise LinkError(str(error)) from None

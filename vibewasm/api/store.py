@@ -5,9 +5,9 @@ from __future__ import annotations
 from _thread import get_ident
 
 from ..abi import FIRST_BUILTIN
-from ..calls.area import AREA_CELLS, DUE, Area, current
+from ..calls.area import AREA_CELLS, DUE, Area, FastPlaces, current
 from ..calls.process import adapters
-from ..errors import Interrupted, LinkError, WasmError, not_copied
+from ..errors import Interrupted, WasmError, not_copied
 from ..runtime import faults
 from ..runtime.blocks import Block
 from ..runtime.calls import (
@@ -34,7 +34,7 @@ from ..runtime.context import (
     StoreBlock,
 )
 from ..runtime.ffi import c_uint64
-from ..types import EXTERNREF, FUNCREF
+from ..types import FUNCREF
 from .engine import Engine
 
 TYPE_CHECKING = False
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from ..extern_types import ExternType
     from ..instances.builtins import Builtins
     from ..instances.references import References
-    from ..runtime.linear_memory import LinearMemory
     from ..wasi import WasiConfig
     from ..wasi.process import Process
     from .deadline import Deadline
@@ -57,9 +56,6 @@ if TYPE_CHECKING:
     from .table import Table
 
     Result = TypeVar("Result")
-
-#: Cells of each of the blocks that areas of fast calls are cut from.
-_FAST_CELLS = 512
 
 
 class Extern:
@@ -119,7 +115,6 @@ class Store:
         "_callbacks",
         "_cells",
         "_closed",
-        "_fast_area",
         "_fast_places",
         "_funcs",
         "_globals",
@@ -157,9 +152,8 @@ class Store:
         #: the next call does not find the fast way open and lets objects go first.
         self._state: list[Any] = [None, None, 0, None]
         self._area = Area(AREA_CELLS)
-        self._fast_area = Area(_FAST_CELLS)
         #: Where fast calls have their cells, by signature.
-        self._fast_places: dict[str, tuple[Area, int]] = {}
+        self._fast_places = FastPlaces()
         self._instances: list[Instance] = []
         self._by_context: dict[int, Instance] = {}
         self._funcs: dict[int, Func] = {}
@@ -483,20 +477,6 @@ class Store:
             if state[0] is DUE and not self._closed:
                 self._take_over(token)
 
-    def _fast_place(self, signature: str, size: int) -> tuple[Area, int]:
-        """The area that fast calls of a signature use, and the first of their cells in it.
-
-        No two such calls are active at once, since each takes the right to make them away until it is over.
-        """
-        place = self._fast_places.get(signature)
-        if place is None:
-            area = self._fast_area
-            if area.used + size > _FAST_CELLS:
-                area = self._fast_area = Area(max(size, _FAST_CELLS))
-            place = self._fast_places[signature] = (area, area.used)
-            area.used += size
-        return place
-
     def _failure(self, number: int) -> BaseException:
         """The exception for what an activation returned other than 0."""
         if number == HOST_FAILURE:
@@ -601,44 +581,7 @@ class Store:
     def _sweep(self) -> list[object]:
         """Forget objects that wasm code does not hold, and give them back. No wasm code may be active."""
         references = self._references
-        return references.sweep(self._look_for_handles) if references is not None else []
-
-    def _look_for_handles(self, held: set[int]) -> int:
-        """Add the handles in tables and globals to a set, and say how many places were looked at.
-
-        Element segments hold none: what their items name are immutable globals.
-        """
-        looked_at = len(self._globals)
-        for table in self._tables:
-            if table._type.element.code == EXTERNREF:
-                held.update(table._cells[: len(table)])
-                looked_at += len(table)
-        for variable in self._globals:
-            if variable._type.content.code == EXTERNREF:
-                held.add(variable.raw)
-        for instance in self._instances:
-            globals_ = instance.module.info.globals
-            looked_at += 1 + len(globals_)
-            for index, type_ in enumerate(globals_):
-                if type_.content.code == EXTERNREF:
-                    held.add(instance._global(index).raw)
-        return looked_at
-
-    def _new_linear_memory(self, minimum: int, maximum: int | None) -> LinearMemory:
-        from ..runtime.linear_memory import LinearMemory
-
-        guarded = not self.engine.explicit_bounds
-        try:
-            return LinearMemory(minimum, maximum, guarded)
-        except MemoryError:
-            # Stores that nobody uses any more may hold address space until the next collection.
-            import gc
-
-            gc.collect()
-        try:
-            return LinearMemory(minimum, maximum, guarded)
-        except MemoryError as error:
-            raise LinkError(str(error)) from None
+        return references.sweep(self) if references is not None else []
 
     def _install_builtins(self) -> None:
         """Before an instance may use builtins: see that there are some."""

@@ -40,3 +40,31 @@ class Area:
         self.views = ((data.cast("i"), 2), (data.cast("q"), 1), (data.cast("f"), 2), (data.cast("d"), 1))
         #: Cells that are in use.
         self.used = 0
+
+
+#: Cells of each of the blocks that areas of fast calls are cut from.
+_FAST_CELLS = 512
+
+
+class FastPlaces:
+    """Where the fast calls of a store have their cells, by signature.
+
+    No two such calls are active at once, since each takes the right to make them away until it is over.
+    """
+
+    __slots__ = ("_area", "_places")
+
+    def __init__(self) -> None:
+        self._area = Area(_FAST_CELLS)
+        self._places: dict[str, tuple[Area, int]] = {}
+
+    def place(self, signature: str, size: int) -> tuple[Area, int]:
+        """The area that calls of a signature use, and the first of their ``size`` cells in it."""
+        place = self._places.get(signature)
+        if place is None:
+            area = self._area
+            if area.used + size > _FAST_CELLS:
+                area = self._area = Area(max(size, _FAST_CELLS))
+            place = self._places[signature] = (area, area.used)
+            area.used += size
+        return place

@@ -16,7 +16,7 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as struct_error
 
-from ..errors import WasmError
+from ..errors import ReferenceLimit, WasmError
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
 from ..runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE, TRAP_TOO_MANY_REFERENCES
@@ -180,8 +180,6 @@ def _writer(store: Store, results: tuple[int, ...], convert: Writer) -> Writer:
 
 def _trap_number(error: WasmError) -> int:
     """The number of the trap that converting a result ends in, if that is what this error means; else it is raised."""
-    from ..instances.references import ReferenceLimit
-
     if isinstance(error, ReferenceLimit):
         return TRAP_TOO_MANY_REFERENCES
     raise error

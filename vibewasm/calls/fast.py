@@ -43,7 +43,7 @@ def fast_call(func: Func) -> Callable[..., Any]:
 
         return call_many(func)
     store = func._store
-    area, first = store._fast_place(signature(params, results), MOST_PARAMETERS)
+    area, first = store._fast_places.place(signature(params, results), MOST_PARAMETERS)
 
     def place(code: int, cell: int) -> Place:
         view, items = area.views[code]

@@ -34,7 +34,7 @@ def call_many(func: Func) -> Callable[..., Any]:
     store = func._store
     type_ = func._type
     size = func._sizes[2]
-    area, first = store._fast_place(signature(type_.param_codes, type_.result_codes), size)
+    area, first = store._fast_places.place(signature(type_.param_codes, type_.result_codes), size)
     pack, unpack = _structs(func)
     data, offset = area.cells.cast("B"), 8 * first
     count = len(type_.results)

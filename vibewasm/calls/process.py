@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import uname
 
-from ..backends import backend
+from ..backends import TARGETS, backend
 from ..errors import WasmError
 
 TYPE_CHECKING = False
@@ -24,6 +24,33 @@ _shared_adapters: Adapters | None = None
 _shared_memory: CodeMemory | None = None
 
 
+def prepare() -> None:
+    """Make sure that code can run in this process, and hand each side what it needs of the other: the runtime what is
+    this processor's, the backend a way to ask the processor what it can do.
+
+    Raises:
+        WasmError: this operating system, processor or Python is not supported.
+    """
+    if "prepared" in _ones:
+        return
+    from ..runtime import check
+
+    if HOST not in TARGETS:
+        raise WasmError(f"vibewasm makes machine code for x86-64 and AArch64, and this processor is {HOST!r}")
+    try:
+        check()
+    except RuntimeError as error:
+        raise WasmError(str(error)) from None
+    host = backend(HOST)
+    maintenance = host.stubs.instruction_cache()
+    if maintenance is not None:
+        from ..runtime.instruction_cache import maintain
+
+        maintain(*maintenance)
+    host.run_code = run_code
+    _ones["prepared"] = True
+
+
 def stub_memory() -> CodeMemory:
     """Where stubs and adapters are published. They depend on signatures at most, so all engines of a process share
     them.
@@ -36,7 +63,8 @@ def stub_memory() -> CodeMemory:
         memory = _ones.setdefault("memory", CodeMemory(traps=False, permanent=True, failure=WasmError))
         # Nobody may run code from here before the handler is there, so each thread sees to it.
         try:
-            faults.install(backend(HOST).stubs.fault_handler, memory)
+            stubs = backend(HOST).stubs
+            faults.install(stubs.fault_handler, memory, stubs.SIGNAL_CONTEXTS)
         except (OSError, RuntimeError) as error:
             raise WasmError(str(error)) from None
         _shared_memory = memory

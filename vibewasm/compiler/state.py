@@ -202,6 +202,8 @@ class Late:
     def __getattr__(self, attribute: str) -> object:
         module = __import__(f"{__package__}.{self._name}", fromlist=("*",))
         found: object = getattr(module, attribute)
-        # Kept, so that this is not called for it again.
-        setattr(self, attribute, found)
+        # Kept, so that this is not called for it again. Not if it belongs to another interpreter, which may go: on
+        # Python 3.11 a callback runs in the main interpreter, also where a subinterpreter has made it.
+        if __import__("sys").modules.get(__name__).__dict__ is globals():
+            setattr(self, attribute, found)
         return found

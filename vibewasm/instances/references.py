@@ -14,12 +14,15 @@ threads at once.
 
 from __future__ import annotations
 
-from ..errors import WasmError
+from ..errors import ReferenceLimit
+from ..types import EXTERNREF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
+
+    from ..api.store import Store
 
 #: So many objects may be handed in before a sweep, however few there are.
 SMALLEST_BUDGET = 256
@@ -27,10 +30,6 @@ SMALLEST_BUDGET = 256
 _CELLS_PER_OBJECT = 8
 #: Near the limit a sweep is worth it when so much of what stayed, at least, has been handed in.
 _LEAST_PART = 16
-
-
-class ReferenceLimit(WasmError):
-    """The store holds as many objects as it may."""
 
 
 class References:
@@ -121,19 +120,16 @@ class References:
         """Whether this is the handle of an object."""
         return handle in self._objects
 
-    def sweep(self, look: Callable[[set[int]], int]) -> list[object]:
-        """Forget all objects that are not held; give them back, so that their finalisers run when the caller is ready.
-
-        Args:
-            look: puts the handles in all places where wasm code can find one into a set, and says how many places
-                it has looked at.
+    def sweep(self, store: Store) -> list[object]:
+        """Forget all objects that are not held in the store; give them back, so that their finalisers run when the
+        caller is ready.
         """
         handles, objects = self._handles, self._objects
         held = set(self.given)
         looked_at = 0
         dropped: list[object] = []
         try:
-            looked_at = look(held)
+            looked_at = _look(store, held)
             for key, handle in [*handles.items()]:
                 if handle not in held:
                     # Whatever breaks this off, an object that is still known is known in both places.
@@ -149,3 +145,25 @@ class References:
         budget = max(SMALLEST_BUDGET, kept, looked_at // _CELLS_PER_OBJECT)
         room = (self._limit - kept) // 2
         return min(budget, max(room, kept // _LEAST_PART, 1))
+
+
+def _look(store: Store, held: set[int]) -> int:
+    """Add the handles in tables and globals to a set, and say how many places were looked at.
+
+    Element segments hold none: what their items name are immutable globals.
+    """
+    looked_at = len(store._globals)
+    for table in store._tables:
+        if table._type.element.code == EXTERNREF:
+            held.update(table._cells[: len(table)])
+            looked_at += len(table)
+    for variable in store._globals:
+        if variable._type.content.code == EXTERNREF:
+            held.add(variable.raw)
+    for instance in store._instances:
+        globals_ = instance.module.info.globals
+        looked_at += 1 + len(globals_)
+        for index, type_ in enumerate(globals_):
+            if type_.content.code == EXTERNREF:
+                held.add(instance._global(index).raw)
+    return looked_at

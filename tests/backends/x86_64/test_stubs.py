@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vibewasm import abi
 from vibewasm.backends.x86_64 import asm, stubs
 from vibewasm.backends.x86_64.control import Assembler
-from vibewasm.runtime.os_linux import signal_context
+from vibewasm.runtime.os_linux import SignalContext
 
 LETTERS = st.text("ilfdvr", max_size=30)
 
@@ -81,7 +81,7 @@ def test_the_number_of_a_lazy_entry_is_computed_right_for_every_entry() -> None:
 
 
 def test_the_fault_handler_begins_with_an_entry_per_level() -> None:
-    code = stubs.fault_handler(1 << 40, 1 << 41, signal_context())
+    code = stubs.fault_handler(1 << 40, 1 << 41, SignalContext(*stubs.SIGNAL_CONTEXTS["linux"]))
     end = abi.FAULT_LEVELS * abi.FAULT_ENTRY_SIZE
     check_jumps(code[end:])
     for level in range(abi.FAULT_LEVELS):
