@@ -46,7 +46,7 @@ def test_a_fault_is_planted_before_the_engine_is_imported_or_not_at_all() -> Non
     with pytest.raises(RuntimeError, match="imported without the fault"):
         plant(FAULTS[0])
     with pytest.raises(LookupError, match="stands 0 times"):
-        Fault("gone", "nothing", "bulk.py", "no such text", "").changed_source()
+        Fault("gone", "nothing", "instances/bulk.py", "no such text", "").changed_source()
 
 
 def test_the_process_of_a_fault_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
