@@ -486,7 +486,7 @@ class Store:
             return self._interrupted()
         if number == TRAP_INTERRUPTED:
             return Interrupted("interrupted by a signal")
-        from ..traps import make_trap
+        from ..instances.backtrace import make_trap
 
         return make_trap(self, number)
 

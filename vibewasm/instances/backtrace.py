@@ -1,0 +1,41 @@
+"""From the trap record that machine code left in the store block to an exception that says where in the wasm code it
+happened.
+"""
+
+from __future__ import annotations
+
+from ..traps import TRAPS, Frame, OutOfFuel, Trap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..api.store import Store
+
+
+def make_trap(store: Store, number: int) -> Trap:
+    """The exception for trap ``number``, which has just ended an activation."""
+    code, message = TRAPS[number]
+    frames = _frames(store)
+    if code == "out_of_fuel":
+        return OutOfFuel(message, code, frames)
+    if code == "too_many_references":
+        message += (
+            f": wasm code may hold {store.max_references} objects as externref, and within one call none is let go. "
+            "Config(max_references=...) and Store.max_references allow more"
+        )
+    return Trap(message, code, frames)
+
+
+def _frames(store: Store) -> list[Frame]:
+    """The wasm functions that were active, innermost first."""
+    frames = []
+    for pc, context in store._block.trap().frames:
+        instance = store._by_context.get(context)
+        if instance is None:
+            continue
+        module = instance.module
+        place = module._locate(pc)
+        # A frame of a stub, such as that of a host function, belongs to no function of the module.
+        if place is not None:
+            index, offset = place
+            frames.append(Frame(index, module.func_name(index), module.name, offset))
+    return frames
