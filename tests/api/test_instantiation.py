@@ -474,3 +474,27 @@ def test_an_unused_loop_does_no_harm() -> None:
     m.func([], [], FOREVER, export="never")
     m.func([], ["i32"], i32_const(2), export="f")
     assert instance_of(m, config=vw.Config(compilation="eager")).exports.f() == 2
+
+
+def test_instantiating_uses_no_identity_of_a_type_up() -> None:
+    """Machine code compares 32 bits of an identity: if each look-up took one, two types would have the same at last."""
+    engine = vw.Engine()
+    module = vw.Module(
+        engine, "(module (type (func (param i32))) (type (func (result i64))) (func) (func (param f32)))"
+    )
+    for _ in range(100):
+        vw.Linker(engine).instantiate(vw.Store(engine), module)
+    assert next(engine._new_type_ids) == len(engine._type_ids) + 1
+
+
+def test_an_engine_that_has_no_identity_left_for_a_type_says_so() -> None:
+    engine = vw.Engine()
+    first = vw.Module(engine, '(module (func (export "f") (param i32)))')
+    engine._new_type_ids = iter(range(1, 2))
+    store = vw.Store(engine)
+    linker = vw.Linker(engine)
+    linker.instantiate(store, first).exports.f(1)
+    with pytest.raises(vw.WasmError, match=r"has met 2\*\*32 function types"):
+        linker.instantiate(store, vw.Module(engine, "(module (func (param i64)))"))
+    # What it knows goes on.
+    linker.instantiate(store, first).exports.f(1)

@@ -46,7 +46,8 @@ class Engine:
         self.config = config
         self.target = self._checked_target()
         self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
-        self._new_type_ids = iter(range(1, 1 << 62))
+        #: Numbers for types to come: machine code compares 32 bits.
+        self._new_type_ids = iter(range(1, 1 << 32))
         self._explicit_bounds: bool | None = self.config.explicit_bounds or None
         if self.config.compilation == "eager":
             self._load_all()
@@ -121,8 +122,16 @@ class Engine:
         """The identity of a function type: one number for equal types, which code compares (specification, "Type
         Equivalence").
         """
-        # setdefault is atomic, so two threads that meet here agree; a number may stay unused, but none is given twice.
-        return self._type_ids.setdefault((type.param_codes, type.result_codes), next(self._new_type_ids))
+        key = type.param_codes, type.result_codes
+        found = self._type_ids.get(key)
+        if found is None:
+            # Only a new type takes a number: looking types up must not use them up, since no two types may ever have
+            # the same. setdefault is atomic, so two threads that meet here agree, and one number stays unused.
+            number = next(self._new_type_ids, None)
+            if number is None:
+                raise WasmError("this engine has met 2**32 function types, more than it can tell apart: make another")
+            found = self._type_ids.setdefault(key, number)
+        return found
 
     def __repr__(self) -> str:
         return f"<vibewasm.Engine {self.config!r}>"
