@@ -504,6 +504,7 @@ CRASH()
     assert run(source).stdout == "memory_out_of_bounds\nseen\n"
 
 
+@not_emulated("a disposition is exchanged there in several steps, which other threads see")
 def test_other_threads_trap_while_one_installs_handlers() -> None:
     """In the moment in which a handler of Python is above ours, it returns, and the fault comes once more."""
     source = """
