@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DEFAULT_HINT = 1 << 16
 #: Arenas do not become larger than this unless one piece of code is.
 _LARGEST = 1 << 26
-#: Bytes at the end of an arena that stay empty: the fault handler reads a few bytes behind an instruction.
+#: Bytes at the end of an arena that stay empty: the fault handler reads a few bytes after an instruction.
 _TAIL = 16
 #: What has to be done before written code is run: ``f(address written to, address executed from, size)``, or nothing;
 #: see :mod:`.instruction_cache`.

@@ -22,7 +22,7 @@ class TrapRecord:
         pc: address of the machine code that trapped, or one inside the call of the stub that raised the trap.
         address: what could not be accessed, for a trap that a fault in memory raised, else 0.
         signal: the signal's number, or 0 if a stub raised the trap.
-        registers: the general registers by hardware number, if there was a signal; zeros behind the last one.
+        registers: the general registers by hardware number, if there was a signal; zeros after the last one.
         frames: ``(address of machine code, instance context)`` of each frame up to the host's, innermost first, 64 at
             most; the address lies inside the instruction that trapped or called.
     """

@@ -55,7 +55,7 @@ _OPCODES = {
     **dict.fromkeys(range(0xE0, 0xE7), "stack-switching"),
 }
 
-#: Opcodes behind a prefix: the prefix, and the first and the last of a stretch.
+#: Opcodes after a prefix: the prefix, and the first and the last of a stretch.
 _BEHIND_PREFIXES = (
     (0xFB, 0x00, 0x1E, "gc"),
     (0xFB, 0x20, 0x26, "custom-descriptors"),

@@ -31,7 +31,7 @@ LETTERS = {"i": I32, "l": I64, "f": F32, "d": F64, "v": V128, "c": FUNCREF, "e":
 TRAITS = {
     "opens": "begins a block, and has a label",
     "ends": "ends a block, or its first part",
-    "leaves": "control never goes on behind it, so what follows is dead code up to the end of the block",
+    "leaves": "control never goes on after it, so what follows is dead code up to the end of the block",
     "calls": "calls a function of the module's",
     "boundary": "straight-line code ends or begins here: fuel is taken for each stretch between two of these",
     "free": "costs no fuel, since it leaves no code of its own",
@@ -49,13 +49,13 @@ TRAITS = {
 
 Row = tuple[int, str, str, "str | None", "str | None", str, str]
 
-#: Bytes that are no instruction by themselves: the LEB128 number behind one says which it is.
+#: Bytes that are no instruction by themselves: the LEB128 number after one says which it is.
 PREFIXES = frozenset((0xFB, 0xFC, 0xFD, 0xFE))
 _NUMERIC_AND_BULK = 0xFC
 
 
 def prefixed(prefix: int, sub: int) -> int:
-    """The code of the instruction ``sub`` (an unsigned 32-bit number) behind a prefix: no two have the same."""
+    """The code of the instruction ``sub`` (an unsigned 32-bit number) after a prefix: no two have the same."""
     return prefix << 32 | sub
 
 

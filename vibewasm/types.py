@@ -1,7 +1,7 @@
 """Types of values and of functions (specification, "Structure / Types"); :mod:`.extern_types` has the others.
 
 Inside the engine a value type is a small int, one of the constants below; users meet it as a :class:`ValType`.
-Codes from :data:`FUNCREF` on are references, and reference types to come get codes of their own behind
+Codes from :data:`FUNCREF` on are references, and reference types to come get codes of their own after
 :data:`EXTERNREF`.
 """
 

@@ -145,7 +145,7 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
 
 
 def _make_memories_and_tables(instance: Instance) -> None:
-    """Make those that the module defines, behind those that it imports."""
+    """Make those that the module defines, after those that it imports."""
     store, info = instance.store, instance.module.info
     for memory_type in info.memories[info.imported_memories :]:
         from .memory import Memory

@@ -62,7 +62,7 @@ class ConstExpr:
 
 
 def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
-    """Read a constant expression and the ``end`` behind it.
+    """Read a constant expression and the ``end`` after it.
 
     Args:
         data: the module.

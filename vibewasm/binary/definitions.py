@@ -24,7 +24,7 @@ from .support import (
 )
 from .value_types import mutability, reference_type, value_type
 
-#: Kinds that begin a group of imports from one module, behind an empty name.
+#: Kinds that begin a group of imports from one module, after an empty name.
 COMPACT_IMPORTS = (0x7E, 0x7F)
 
 # Bits of the flags of limits.

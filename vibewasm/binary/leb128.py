@@ -1,6 +1,6 @@
 """Reading LEB128 integers (specification, "Binary Format / Values / Integers").
 
-Each reader takes the bytes and a position and returns the value and the position behind it. Reading past the end of the
+Each reader takes the bytes and a position and returns the value and the position after it. Reading past the end of the
 bytes raises ``IndexError``, which :func:`vibewasm.binary.decoder.decode` turns into the right error, so that hot loops
 need no checks of their own. Hot loops read one-byte integers themselves and call these for longer ones.
 """

@@ -26,8 +26,8 @@ class Section:
     Attributes:
         id: the section's number in the binary format; 0 is a custom section.
         name: "type", "import" and so on; of a custom section its own name.
-        start, end: range of its contents in the module, behind id and size. A custom section's begin with its name.
-        payload: where a custom section's contents go on behind the name; else the same as ``start``.
+        start, end: range of its contents in the module, after id and size. A custom section's begin with its name.
+        payload: where a custom section's contents go on after the name; else the same as ``start``.
     """
 
     __slots__ = ("end", "id", "name", "payload", "start")

@@ -20,7 +20,7 @@ class Names:
 
     Args:
         data: the module.
-        start, end: range of the section's contents behind its own name.
+        start, end: range of the section's contents after its own name.
     """
 
     __slots__ = ("_data", "_direct", "_indirect", "_ranges")
@@ -90,7 +90,7 @@ def _name(data: bytes, pos: int, end: int) -> tuple[str | None, int]:
 
 
 def _name_map(data: bytes, pos: int, end: int) -> tuple[dict[int, str], int | None]:
-    """The names that can be read, and the position behind the map or ``None`` if it breaks off."""
+    """The names that can be read, and the position after the map or ``None`` if it breaks off."""
     names: dict[int, str] = {}
     if pos >= end:
         return names, None

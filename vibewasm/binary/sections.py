@@ -3,7 +3,7 @@
 
 Each takes the module so far, the position where the contents begin and the position where the section ends, and
 returns the position where it stopped; the caller compares that with the end. As in the reference interpreter a reader
-may run into the bytes behind its section before that shows. Reading past the end of the module raises ``IndexError``,
+may run into the bytes after its section before that shows. Reading past the end of the module raises ``IndexError``,
 which the caller turns into the right error. Nothing is allocated on the word of a count: items are appended as they
 are read.
 """

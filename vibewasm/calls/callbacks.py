@@ -69,7 +69,7 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
     """The native callback of a Python function that takes and returns Python values."""
     params, results = type.param_codes, type.result_codes
     cells, stack = store._block.cells, store._block.stack
-    # The top lies behind the cells of this call, whose number is rounded up to an even one.
+    # The top lies after the cells of this call, whose number is rounded up to an even one.
     room = max(cell_count(params), cell_count(results)) + 1 & -2
     base = store._block.stack_base + 8 * room
     read = _reader(store, params)

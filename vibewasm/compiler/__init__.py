@@ -150,7 +150,7 @@ class Compiler:
         return ValidationError(fault.message, offset, index, name, fault.feature)
 
     def _read_locals(self, c: Compilation) -> tuple[list[tuple[int, int]], int]:
-        """Decode the declarations of locals, and how many there are, and leave ``c.pc`` behind them."""
+        """Decode the declarations of locals, and how many there are, and leave ``c.pc`` after them."""
         code = c.code
         pc = 1
         count = code[0]
@@ -278,7 +278,7 @@ class Compiler:
         if limit_site:
             if recording is not None:
                 recording.marks.append((overflow, 0))
-            # An interruption raises the limit to the top: then the runtime resumes behind the trap, and the limit is
+            # An interruption raises the limit to the top: then the runtime resumes after the trap, and the limit is
             # read again.
             out += env.traps.get(TRAP_STACK_OVERFLOW) or env.trap(TRAP_STACK_OVERFLOW)
             out += control.jump_back(len(out) + start - limit_check)

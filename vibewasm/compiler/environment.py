@@ -58,7 +58,7 @@ class ModuleEnvironment:
         target, control, frames: the backend's modules.
         reach: how far the function's jumps have to reach, a number of the backend's: greater means further.
         kinds: how the hot loop handles each opcode byte in this configuration.
-        takes_constant: whether the loop takes a constant along with the instruction behind it, by that one's opcode.
+        takes_constant: whether the loop takes a constant along with the instruction after it, by that one's opcode.
         jump, fixup_size, poll, pads: the backend's jump, how many bytes of it are filled in, its poll of the interrupt
             word, and its padding by length.
         handlers: the function of each opcode byte that the loop leaves to one.

@@ -1,6 +1,6 @@
 """Immediates: decoded from a function's code, and checked against its module.
 
-Each reader takes the compilation and a position, and returns the position behind what it read, and what that was. It
+Each reader takes the compilation and a position, and returns the position after what it read, and what that was. It
 raises :class:`~.state.BodyFault`. The loop and the handlers read the usual forms themselves, mostly of one byte.
 """
 
@@ -25,7 +25,7 @@ _ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items()}
 
 
 def read_unsigned(c: Compilation, pc: int, bits: int = 32) -> tuple[int, int]:
-    """Decode an unsigned LEB128 (core specification, "Integers"): the position behind it, and the value."""
+    """Decode an unsigned LEB128 (core specification, "Integers"): the position after it, and the value."""
     code = c.code
     value = shift = 0
     byte = 128
@@ -42,7 +42,7 @@ def read_unsigned(c: Compilation, pc: int, bits: int = 32) -> tuple[int, int]:
 
 
 def read_signed(c: Compilation, pc: int, bits: int) -> tuple[int, int]:
-    """Decode a signed LEB128: the position behind it, and the value."""
+    """Decode a signed LEB128: the position after it, and the value."""
     code = c.code
     value = shift = 0
     byte = 128
@@ -61,7 +61,7 @@ def read_signed(c: Compilation, pc: int, bits: int) -> tuple[int, int]:
 
 
 def _bad_integer(c: Compilation, pc: int) -> BodyFault:
-    """What is wrong with a LEB128 that was read up to ``pc``, maybe into the padding behind the body."""
+    """What is wrong with a LEB128 that was read up to ``pc``, maybe into the padding after the body."""
     if pc > c.end:
         return BodyFault("unexpected end", malformed=True)
     return BodyFault("integer representation too long", malformed=True)
@@ -134,7 +134,7 @@ def call_indirect_immediates(c: Compilation, pc: int) -> tuple[int, int, int]:
 
 
 def block_type(c: Compilation, pc: int) -> tuple[int, Types, Types]:
-    """Decode a block type: the position behind it, parameters, and results."""
+    """Decode a block type: the position after it, parameters, and results."""
     byte = c.code[pc]
     if byte == EMPTY_BLOCK_TYPE:
         return pc + 1, _NOTHING, _NOTHING
@@ -221,7 +221,7 @@ def illegal_opcode(code: int) -> BodyFault:
 
 
 def skip_constant(c: Compilation, pc: int, size: int) -> int:
-    """The position behind a constant of ``size`` bytes."""
+    """The position after a constant of ``size`` bytes."""
     if pc + size > c.end:
         raise BodyFault("unexpected end", malformed=True)
     return pc + size

@@ -31,7 +31,7 @@ _NO_GET = bytes(0 if byte == _GET[0] else 0xFF for byte in range(256))
 
 
 def read_locals(body: bytes) -> bytes:
-    """The byte behind each byte that looks like the opcode of ``local.get``: mostly, the locals that are read.
+    """The byte after each byte that looks like the opcode of ``local.get``: mostly, the locals that are read.
 
     As numbers, the body and what is no ``local.get`` one byte before are or-ed at once: what is not 255 then is wanted.
     """

@@ -142,7 +142,7 @@ def sink_at(c: Compilation, pc: int, type_: int) -> Operand | None:
 
 
 def finish(c: Compilation, pc: int, choice: Choice, sink: Operand | None) -> int:
-    """Emit a choice and push its result: the position of the next instruction, behind an assignment that took the
+    """Emit a choice and push its result: the position of the next instruction, after an assignment that took the
     result.
     """
     text, entry, free, tight = choice

@@ -64,7 +64,7 @@ class Compilation:
         target, patch: the backend's module, and its function that fills in a jump's displacement.
         handlers: the function of each opcode byte that the loop leaves to one, see :mod:`.instructions`.
         code: the function's expression: its bytes as a list, which is read faster, with zeros (``unreachable``)
-            behind so that reading ahead stays inside.
+            after so that reading ahead stays inside.
         base: byte offset of ``code`` in the module.
         end: length of the expression.
         pc: position of the instruction being compiled, for error messages; the loop keeps its own and writes it here
@@ -79,7 +79,7 @@ class Compilation:
             ``slot_base + step * (i - d)``.
         deepest: largest ``i - d`` of a slot in use, for the frame's size.
         locals, locals_: homes of locals: all of them, and the list of those with one-byte indices.
-        cold: code to be placed behind the body: (fix-up site, trap number or -1 for a poll, position in ``code``,
+        cold: code to be placed after the body: (fix-up site, trap number or -1 for a poll, position in ``code``,
             return position).
         self_calls: sites of calls to the function itself.
         jump_tables: (site of the displacement to the table, labels or positions of the targets).

@@ -177,7 +177,7 @@ class CodeReader(TypeReader):
         return _CLAUSE
 
     def _close(self, kind: int, forms: list[_Form], out: bytearray) -> int:
-        """Go on behind the parenthesis that ends a form; the kind of the one around it."""
+        """Go on after the parenthesis that ends a form; the kind of the one around it."""
         if kind in (_FOLDED, _AFTER_THEN, _AFTER_ELSE):
             if kind == _AFTER_ELSE:
                 self._drop_empty_else(out)
@@ -340,7 +340,7 @@ class CodeReader(TypeReader):
         return unsigned(log2) + unsigned(offset)
 
     def _field(self, digits: str, bits: int) -> int:
-        """The number behind ``offset=`` or ``align=``."""
+        """The number after ``offset=`` or ``align=``."""
         try:
             value = unsigned_literal(digits, bits)
         except ValueError as error:

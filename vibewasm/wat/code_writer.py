@@ -114,7 +114,7 @@ class CodeWriter(BinaryReader):
         return row[1], row[2]
 
     def _immediates(self, word: str, kinds: str, depth: int) -> str:
-        """The text behind an instruction's name, with a space before each part."""
+        """The text after an instruction's name, with a space before each part."""
         if kinds == "local":
             index = self.u32()
             return " " + (self.local_names.get(index) or str(index))

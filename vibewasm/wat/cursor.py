@@ -116,7 +116,7 @@ class Cursor:
         return True
 
     def end_of_form(self) -> int:
-        """The position behind the form that begins at the current position, without moving there."""
+        """The position after the form that begins at the current position, without moving there."""
         tokens, position, depth = self.tokens, self.position, 0
         while True:
             token = tokens[position]

@@ -106,7 +106,7 @@ class Tokens:
         raise self.error("unclosed comment", start)
 
     def _end_of_annotation(self, start: int) -> int:
-        """The offset behind an annotation: tokens of any kind, with balanced parentheses."""
+        """The offset after an annotation: tokens of any kind, with balanced parentheses."""
         position = self._annotation_name(start)
         opened = [start]
         while opened:

@@ -42,7 +42,7 @@ class ModuleReader(CodeReader):
     """Reads one module.
 
     Two passes: the first declares identifiers and finds where fields end, the second encodes. Types come in between,
-    since inline types are added behind those that are defined.
+    since inline types are added after those that are defined.
     """
 
     def __init__(self, tokens: Tokens) -> None:
@@ -155,7 +155,7 @@ class ModuleReader(CodeReader):
             raise self.unexpected(self.position - 1)
 
     def _declare_inline_segment(self, word: str) -> None:
-        """A table's or a memory's own segment counts among the segments, so those behind it have other indices."""
+        """A table's or a memory's own segment counts among the segments, so those after it have other indices."""
         while self.at_form("export"):
             self.position = self.end_of_form()
         self.address_type()

@@ -63,7 +63,7 @@ class _TracingReader(ModuleReader):
                 self._openers[index] = opened.pop()
 
     def keyword(self) -> int:
-        """The token of the instruction that has been read: of a folded one it stands behind its parenthesis."""
+        """The token of the instruction that has been read: of a folded one it stands after its parenthesis."""
         position, tokens = self.position, self.tokens
         if tokens[position] == "(" and tokens[position + 1] == "then":
             return self._around[position] + 1

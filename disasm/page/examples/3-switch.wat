@@ -1,5 +1,5 @@
 ;; A switch
-;; br_table becomes a bounds check and a jump through a table of distances, which stands behind the code.
+;; br_table becomes a bounds check and a jump through a table of distances, which stands after the code.
 (module
   (func $days (export "days") (param $month i32) (result i32)
     (block $long

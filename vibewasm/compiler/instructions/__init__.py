@@ -1,7 +1,7 @@
 """Which instruction is compiled where: by the loop itself, or by a function in this package, in the module of its
 topic.
 
-A handler takes the compilation and the position behind the opcode, and returns the position of the next instruction.
+A handler takes the compilation and the position after the opcode, and returns the position of the next instruction.
 It is found by name, and its module loaded, when an instruction of that kind is first met.
 """
 
@@ -148,7 +148,7 @@ def _find(c: Compilation, pc: int) -> int:
 
 
 def _behind_prefix(c: Compilation, pc: int) -> int:
-    """The instructions behind a prefix."""
+    """The instructions after a prefix."""
     pc, code = immediates.read_opcode(c, pc - 1)
     handler = _prefixed.get(code)
     if handler is None:
@@ -159,6 +159,6 @@ def _behind_prefix(c: Compilation, pc: int) -> int:
     return handler(c, pc)
 
 
-#: Handlers by opcode byte, for what the loop does not handle itself, and by code for what is behind a prefix.
+#: Handlers by opcode byte, for what the loop does not handle itself, and by code for what is after a prefix.
 HANDLERS: list[Handler] = [_find] * 256
 _prefixed: dict[int, Handler] = {}

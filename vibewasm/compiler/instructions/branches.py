@@ -31,7 +31,7 @@ def after_branch(c: Compilation, pc: int) -> int:
     del c.stack[label.height + 1 :]
     c.free = c.target.ALL_FREE
     if c.code[pc] == _END and pc < c.end:
-        # The usual case: nothing at all behind the branch.
+        # The usual case: nothing at all after the branch.
         return pc
     return skip_unreachable(c, pc)
 
@@ -86,7 +86,7 @@ def br(c: Compilation, pc: int) -> int:
         label.fixups.append(len(out))
     if c.code[pc] != _END or pc >= c.end:
         return after_branch(c, pc)
-    # What after_branch does where nothing at all is behind the branch, as usual.
+    # What after_branch does where nothing at all is after the branch, as usual.
     c.dead = True
     del c.stack[labels[-1].height + 1 :]
     c.free = c.target.ALL_FREE

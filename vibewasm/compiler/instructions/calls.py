@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..state import Types
 
     #: Code that precedes the arguments; then of each, the last one first, its moves, and the bits of the registers of
-    #: those behind it, which are passed before it.
+    #: those after it, which are passed before it.
     Plan = tuple[bytes, tuple[tuple["Moves", int], ...]]
     #: Parameter and result types, the arguments' plan (where they are too many one that fits nothing), the call itself,
     #: and the entry of a single result with the temporaries that are free besides.
@@ -99,7 +99,7 @@ def _pass_one_by_one(c: Compilation, plan: Plan, index: Operand | None) -> bool:
             return False
         text += move
         held = index.bit
-    # From the last to the first: temporaries are given out in the order of parameters, one behind.
+    # From the last to the first: temporaries are given out in the order of parameters, one after.
     for moves, behind in planned:
         position -= 1
         argument = stack[position]

@@ -1,5 +1,5 @@
 """Constants, globals, tables, memory sizes and references, accesses that need more than a displacement, and numeric
-instructions behind a prefix: one function an instruction.
+instructions after a prefix: one function an instruction.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def store(c: Compilation, pc: int) -> int:
 
 
 def unary(c: Compilation, pc: int, op: int) -> int:
-    """An instruction with one operand and one result that stands behind a prefix: the ``trunc_sat`` conversions."""
+    """An instruction with one operand and one result that stands after a prefix: the ``trunc_sat`` conversions."""
     operands, results = signature(op)
     name = name_of(op)
     entry = pop_typed(c, name, operands[0])

@@ -1,4 +1,4 @@
-"""Instructions that a processor carries out together with the one behind them: a shift or a product, and what takes it.
+"""Instructions that a processor carries out together with the one after them: a shift or a product, and what takes it.
 
 Which ones these are the backend says (``FUSED`` in its target). They are handled here, so that the hot loop does not
 have to look for them, least of all where there are none.
@@ -28,7 +28,7 @@ _NEXT = frozenset(
 
 
 def with_next(c: Compilation, pc: int) -> int:
-    """An instruction with two operands, and those behind it that the backend has a rule for together with it."""
+    """An instruction with two operands, and those after it that the backend has a rule for together with it."""
     code = c.code
     op = code[pc - 1]
     second = code[pc]
@@ -68,7 +68,7 @@ def fusion(env: ModuleEnvironment, first: int, second: int, by_constant: bool) -
 
 
 def _masks(c: Compilation, pc: int, wanted: int) -> tuple[int, int]:
-    """The position behind a constant at ``pc`` and the instruction ``wanted``, and the constant.
+    """The position after a constant at ``pc`` and the instruction ``wanted``, and the constant.
 
     Zeros unless both are there and the constant is some of the lowest bits, in four bytes at most.
     """
@@ -102,7 +102,7 @@ def _together(
         operands: what the rule takes.
         popped: how many of these are on the stack.
         skipped: positions of all but the first.
-        after: position of the instruction behind them.
+        after: position of the instruction after them.
     """
     if c.special is not None:
         for position in skipped:

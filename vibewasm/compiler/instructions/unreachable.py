@@ -141,7 +141,7 @@ def skip_unreachable(c: Compilation, pc: int) -> int:
 
 
 def _step(dead: _DeadCode, c: Compilation, pc: int) -> int:
-    """Validate one instruction: the position behind it."""
+    """Validate one instruction: the position after it."""
     pc, op = read_opcode(c, pc)
     _, name, kinds, *_ = BY_CODE[op]
     rule = _by_code.get(op)

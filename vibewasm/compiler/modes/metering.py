@@ -7,7 +7,7 @@ from ...backends.operand import lowest_register
 from ...opcodes import codes_with
 from ..state import Compilation
 
-#: Instructions behind which, or at which, control can leave or enter straight-line code.
+#: Instructions after which, or at which, control can leave or enter straight-line code.
 _BOUNDARIES = codes_with("boundary")
 _FREE_OF_CHARGE = codes_with("free")
 
