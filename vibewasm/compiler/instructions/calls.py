@@ -99,7 +99,7 @@ def _pass_one_by_one(c: Compilation, plan: Plan, index: Operand | None) -> bool:
             return False
         text += move
         held = index.bit
-    # From the last to the first: temporaries are given out in the order of parameters, one after.
+    # From the last to the first, since temporaries are given out in the order of parameters.
     for moves, behind in planned:
         position -= 1
         argument = stack[position]
