@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..backends import TARGETS, backend
+from ..backends import backend
 from ..calls.process import HOST, prepare
 from ..errors import WasmError, not_copied
 from .config import Config
@@ -24,10 +24,10 @@ class Engine:
 
     Raises:
         TypeError: ``config`` is no :class:`Config`.
-        WasmError: this platform, or the target that the configuration names, is not supported.
+        WasmError: this platform is not supported.
 
     Attributes:
-        config: the settings. Changing them has no effect on what exists.
+        config: the settings, which cannot be changed.
         target: the processor that it compiles for.
     """
 
@@ -98,8 +98,6 @@ class Engine:
 
     def _checked_target(self) -> str:
         target = self.config.target
-        if target is not None and target not in TARGETS:
-            raise WasmError(f"there is no target {target!r}; this version compiles for {', '.join(TARGETS)}")
         if target is not None and target != HOST:
             # What it makes is not run here, so this platform need not be able to.
             return target
