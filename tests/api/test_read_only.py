@@ -46,3 +46,23 @@ def test_configurations_with_the_same_settings_are_equal() -> None:
 def test_a_configuration_says_which_targets_there_are() -> None:
     with pytest.raises(ValueError, match=r"^Config: target is 'x86_64', 'aarch64' or None, not 'arm'$"):
         vw.Config(target="arm")
+    assert [vw.Engine(vw.Config(target=name)).target for name in ("x86_64", "aarch64")] == ["x86_64", "aarch64"]
+
+
+def test_what_objects_belong_to_cannot_be_set() -> None:
+    instance = vw.instantiate("(module)")
+    store, module = instance.store, instance.module
+    for item, names in (
+        (store.engine, "config target"),
+        (store, "engine"),
+        (module, "engine info layout"),
+        (vw.Linker(store.engine), "engine"),
+        (instance, "store module"),
+    ):
+        for name in names.split():
+            before = getattr(item, name)
+            with pytest.raises(AttributeError, match=rf"'{name}' .* has no setter"):
+                setattr(item, name, None)
+            with pytest.raises(AttributeError, match=rf"'{name}' .* has no deleter"):
+                delattr(item, name)
+            assert getattr(item, name) is before

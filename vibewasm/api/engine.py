@@ -25,13 +25,16 @@ class Engine:
     Raises:
         TypeError: ``config`` is no :class:`Config`.
         WasmError: this platform is not supported.
-
-    Attributes:
-        config: the settings, which cannot be changed.
-        target: the processor that it compiles for.
     """
 
-    __slots__ = ("_explicit_bounds", "_new_type_ids", "_observers", "_type_ids", "config", "target")
+    __slots__ = (
+        "_config",
+        "_explicit_bounds",
+        "_new_type_ids",
+        "_observers",
+        "_target",
+        "_type_ids",
+    )
 
     __reduce_ex__ = not_copied
 
@@ -43,8 +46,8 @@ class Engine:
 
             advice = "Config(**settings) makes one" if isinstance(config, dict) else ""
             raise wrong("Engine", "config", "a Config", config, advice)
-        self.config = config
-        self.target = self._checked_target()
+        self._config = config
+        self._target = self._checked_target()
         self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
         #: Numbers for types to come: machine code compares 32 bits.
         self._new_type_ids = iter(range(1, 1 << 32))
@@ -60,6 +63,16 @@ class Engine:
             self._observers = tuple(
                 [observer(name, machine) for name in (self.config.profile, self.config.debug) if name]
             )
+
+    @property
+    def config(self) -> Config:
+        """The settings, which cannot be changed."""
+        return self._config
+
+    @property
+    def target(self) -> str:
+        """The processor that it compiles for."""
+        return self._target
 
     def _load_all(self) -> None:
         """Load what decoding and compiling may need, and ask what the processor can do.

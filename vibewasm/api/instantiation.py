@@ -106,8 +106,8 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     store._check_usable()
     store._refresh_guards()
     instance = Instance.__new__(Instance)
-    instance.store = store
-    instance.module = module
+    instance._store = store
+    instance._module = module
     imported: tuple[list[Any], ...] = ([], [], [], [])
     for extern in externs:
         imported[extern._kind].append(extern)

@@ -48,14 +48,18 @@ class Linker:
     """Definitions for imports. One linker serves any number of modules and stores of its engine.
 
     Attributes:
-        engine: the engine.
         allow_shadowing: whether a name may be defined anew; if not, that raises :class:`LinkError`.
 
     Raises:
         TypeError: ``engine`` is no :class:`Engine`, or ``allow_shadowing`` no bool.
     """
 
-    __slots__ = ("_items", "_wasi", "allow_shadowing", "engine")
+    __slots__ = (
+        "_engine",
+        "_items",
+        "_wasi",
+        "allow_shadowing",
+    )
 
     __reduce_ex__ = not_copied
 
@@ -68,10 +72,15 @@ class Linker:
             raise _wrong("", "engine", "an Engine", engine)
         if allow_shadowing is not True and allow_shadowing is not False:
             raise _wrong("", "allow_shadowing", "True or False", allow_shadowing)
-        self.engine = engine
+        self._engine = engine
         self.allow_shadowing = allow_shadowing
         self._items: dict[tuple[str, str], Item | _Typed | _Zeros] = {}
         self._wasi: WasiConfig | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine."""
+        return self._engine
 
     def define(self, module: str, name: str, item: Item, type: FuncType | None = None) -> None:
         """Define an import.

@@ -97,9 +97,6 @@ class Store:
         TypeError: ``engine`` is no :class:`Engine`.
         WasmError: the engine compiles for another processor.
 
-    Attributes:
-        engine: the engine.
-
     Python objects that wasm code has held, and holds no longer, are let go from time to time, at the beginning of a
     call or where an object is put into a table or global, or by :meth:`gc`. What stays is what is in tables and
     globals, and what the last :meth:`Func.call_raw` returned. Tables, globals, memories, instances and functions, also
@@ -115,6 +112,7 @@ class Store:
         "_callbacks",
         "_cells",
         "_closed",
+        "_engine",
         "_fast_places",
         "_funcs",
         "_globals",
@@ -131,7 +129,6 @@ class Store:
         "_state",
         "_tables",
         "_wasi",
-        "engine",
     )
 
     __reduce_ex__ = not_copied
@@ -142,7 +139,7 @@ class Store:
 
             raise wrong("Store", "engine", "an Engine", engine)
         engine.require_host()
-        self.engine = engine
+        self._engine = engine
         self._max_memory: int | None = engine.config.max_memory
         self._max_table_elements: int = engine.config.max_table_elements
         self._max_references: int = engine.config.max_references
@@ -227,6 +224,11 @@ class Store:
 
     def __repr__(self) -> str:
         return f"<vibewasm.Store with {len(self._instances)} instances{', closed' if self._closed else ''}>"
+
+    @property
+    def engine(self) -> Engine:
+        """The engine."""
+        return self._engine
 
     # -- limits -----------------------------------------------------------------------------------------------------
 
