@@ -114,6 +114,7 @@ class Store:
         "_closed",
         "_engine",
         "_fast_places",
+        "_fueled",
         "_funcs",
         "_globals",
         "_host_context",
@@ -140,6 +141,8 @@ class Store:
             raise wrong("Store", "engine", "an Engine", engine)
         engine.require_host()
         self._engine = engine
+        #: Whether it ever had fuel, for the message about its end.
+        self._fueled = False
         self._max_memory: int | None = engine.config.max_memory
         self._max_table_elements: int = engine.config.max_table_elements
         self._max_references: int = engine.config.max_references
@@ -370,7 +373,8 @@ class Store:
     @property
     def fuel(self) -> int:
         """How much fuel is left. Wasm code uses one unit per instruction, roughly, and raises :class:`OutOfFuel` when
-        there is none. A new store has none, so give it some.
+        there is none. A new store has none, so give it some; a module with a start function needs it before it is
+        instantiated, as ``vibewasm.instantiate(..., fuel=amount)`` does.
 
         Raises:
             WasmError: the engine was not configured with ``fuel=True``, or the store is closed.
@@ -392,6 +396,8 @@ class Store:
 
             raise ValueError(f"fuel is an amount from 0 to 2**63 - 1, not {number(amount)}")
         self._block.fuel = amount
+        if amount:
+            self._fueled = True
 
     def _check_fuel(self) -> None:
         self._check_open()
