@@ -58,6 +58,14 @@ def instantiate(
         from ..arguments import unknown_keywords
 
         raise unknown_keywords("instantiate", unknown, ("source", "imports", "config", "wasi", "fuel"))
+    if wasi is not None:
+        from ..wasi import WasiConfig
+
+        if not isinstance(wasi, WasiConfig):
+            from ..arguments import wrong
+
+            advice = "WasiConfig(**settings) makes one" if isinstance(wasi, dict) else ""
+            raise wrong("instantiate", "wasi", "a WasiConfig", wasi, advice)
     store: Store | None = None
     items = [] if imports is None else _items(imports)
     for _, _, item in items:
@@ -78,6 +86,7 @@ def instantiate(
     from .linker import Linker
 
     linker = Linker(engine)
+    linker._wasi_advice = "instantiate(..., wasi=WasiConfig(...))"
     for module_name, name, item in items:
         linker.define(module_name, name, item)
     if wasi is not None:

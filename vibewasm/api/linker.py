@@ -58,6 +58,7 @@ class Linker:
         "_engine",
         "_items",
         "_wasi",
+        "_wasi_advice",
         "allow_shadowing",
     )
 
@@ -76,6 +77,8 @@ class Linker:
         self.allow_shadowing = allow_shadowing
         self._items: dict[tuple[str, str], Item | _Typed | _Zeros] = {}
         self._wasi: WasiConfig | None = None
+        #: What defines WASI, as whoever made this linker calls it.
+        self._wasi_advice = "Linker.define_wasi"
 
     @property
     def engine(self) -> Engine:
@@ -284,14 +287,15 @@ class Linker:
         lines = []
         for wanted in missing[:20]:
             advice = hint(f"{wanted.module}.{wanted.name}", defined)
-            if not advice and wanted.module in MODULES and self._wasi is None:
-                advice = "; Linker.define_wasi defines it"
             lines.append(f"{_shown(wanted.module, wanted.name)} ({wanted.type}){advice}")
         if len(missing) > 20:
             lines.append(f"and {len(missing) - 20} more")
-        if len(lines) == 1:
-            return f"unknown import: {lines[0]}"
-        return f"unknown import: {len(missing)} are missing" + "".join(f"\n  {line}" for line in lines)
+        advice = ""
+        if self._wasi is None and any(wanted.module in MODULES for wanted in missing):
+            advice = f"; {self._wasi_advice} defines {'it' if len(missing) == 1 else 'those of WASI'}"
+        if len(missing) == 1:
+            return f"unknown import: {lines[0]}{advice}"
+        return f"unknown import: {len(missing)} are missing{advice}" + "".join(f"\n  {line}" for line in lines)
 
 
 #: How :meth:`Linker.instantiate` is called.
