@@ -333,8 +333,9 @@ class Store:
     def interrupt(self) -> None:
         """Stop the wasm code that runs in this store: it raises :class:`Interrupted`. Any thread may call this.
 
-        Code stops at the next iteration of a loop, or when recursion has used the stack up. If no code is running, the
-        next that does one of these is stopped.
+        Code stops at the next iteration of a loop, or at the next call of a function that checks whether there is
+        stack left, which nearly all but small functions that call nothing do. An interrupt that meets no such place
+        is not lost: if no code is running, or the call ends first, a later call is stopped, and nothing takes it back.
         """
         self._reasons[None] = "interrupted"
         self._block.interrupt()
@@ -605,3 +606,8 @@ class Store:
         except RuntimeError as error:
             raise WasmError(str(error)) from None
         watch_swallowed()
+
+
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Store.__init__.__defaults__ = (...,)
