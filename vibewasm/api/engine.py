@@ -9,6 +9,8 @@ from .config import Config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Never
+
     from ..runtime.observers import Observer
     from ..types import FuncType
 
@@ -38,7 +40,14 @@ class Engine:
 
     __reduce_ex__ = not_copied
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, **unknown: Never) -> None:
+        if unknown:
+            from ..arguments import unknown_keywords
+
+            setting = next(iter(unknown))
+            if setting in Config.__slots__:
+                raise TypeError(f"Engine has no parameter {setting!r}: write Engine(Config({setting}=...))")
+            raise unknown_keywords("Engine", unknown, ("config",))
         if config is None:
             config = Config()
         elif not isinstance(config, Config):

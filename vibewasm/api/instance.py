@@ -241,6 +241,11 @@ class Exports:
         return f"<vibewasm.Exports: {', '.join(map(escaped, self)) or 'none'}>"
 
 
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Exports.__init__.__defaults__ = (...,)
+
+
 #: Names that exports may have too.
 _METHODS = ("get", "items", "keys", "values")
 

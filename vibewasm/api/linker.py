@@ -298,6 +298,11 @@ class Linker:
         return f"unknown import: {len(missing)} are missing{advice}" + "".join(f"\n  {line}" for line in lines)
 
 
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Linker.__init__.__defaults__ = (...,)
+
+
 #: How :meth:`Linker.instantiate` is called.
 _ORDER = "write linker.instantiate(store, module)"
 

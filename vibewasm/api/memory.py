@@ -282,6 +282,11 @@ class Memory(Extern):
             raise
 
 
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Memory.__init__.__defaults__ = (..., ...)
+
+
 def check_proposals(what: str, limits: Limits) -> None:
     """Refuse limits of proposals that are not built, for a memory or a table that is made in Python.
 

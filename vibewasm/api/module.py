@@ -88,6 +88,11 @@ class Module:
     __reduce_ex__ = not_copied
 
     def __init__(self, engine: Engine, source: Source) -> None:
+        given: object = source
+        if given is ...:
+            from ..arguments import wrong
+
+            raise wrong("Module", "source", "a module", given)
         if not isinstance(engine, Engine):
             from ..arguments import wrong
 
@@ -162,6 +167,11 @@ class Module:
         Raises:
             TypeError, OSError, WatError, DecodeError, ValidationError: as making a module does.
         """
+        given: object = source
+        if given is ...:
+            from ..arguments import wrong
+
+            raise wrong("Module.validate", "source", "a module", given)
         module = cls(engine, source)
         if engine.config.compilation == "lazy":
             module._validate_all()
@@ -367,3 +377,9 @@ class Module:
             if pc - start >= len(record.code):
                 return None
             return self.info.imported_funcs + defined, record.wasm_offset(pc - start)
+
+
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Module.__init__.__defaults__ = (..., ...)
+    Module.validate.__func__.__defaults__ = (...,)
