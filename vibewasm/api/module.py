@@ -231,6 +231,7 @@ class Module:
             syntax: "intel" or "att", which matters to x86-64 only.
 
         Raises:
+            TypeError: what is given for a function is neither an index nor a name.
             KeyError: there is no function of that name.
             IndexError: the module defines no function of that index.
             ImportError: capstone is not installed.

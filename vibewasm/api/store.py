@@ -186,6 +186,9 @@ class Store:
         self._install_callbacks()
         watch_swallowed()
 
+    if not TYPE_CHECKING:
+        __init__.__defaults__ = (...,)  # which ``arguments.wrong`` says is missing
+
     def _install_callbacks(self) -> None:
         cells = self._cells
         by_context = self._by_context
@@ -239,7 +242,7 @@ class Store:
     def max_memory(self) -> int | None:
         """How many bytes all memories together may have, or ``None``. It counts when a memory is made or grows.
 
-        Setting raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
+        Setting a limit raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
         """
         return self._max_memory
 
@@ -251,10 +254,7 @@ class Store:
 
     @property
     def max_table_elements(self) -> int:
-        """How many elements one table may have. It counts when a table is made or grows.
-
-        Setting raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
-        """
+        """How many elements one table may have. It counts when a table is made or grows."""
         return self._max_table_elements
 
     @max_table_elements.setter
@@ -267,8 +267,6 @@ class Store:
     def max_references(self) -> int:
         """How many Python objects wasm code may hold as externref, with those that have not been let go yet. It counts
         when an object is handed in.
-
-        Setting raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
         """
         return self._max_references
 
@@ -309,9 +307,7 @@ class Store:
             except BufferError:
                 self._memories.append(memory)
         if self._memories:
-            raise BufferError(
-                "the store is closed, but a view of one of its memories is in use, which keeps the memory"
-            )
+            raise BufferError("the store is closed, but a view of one of its memories is in use, and keeps it")
 
     def __enter__(self) -> Store:
         self._check_open()
@@ -374,8 +370,7 @@ class Store:
     @property
     def fuel(self) -> int:
         """How much fuel is left. Wasm code uses one unit per instruction, roughly, and raises :class:`OutOfFuel` when
-        there is none. A new store has none, so give it some; a module with a start function needs it before it is
-        instantiated, as ``vibewasm.instantiate(..., fuel=amount)`` does.
+        there is none. A new store has none: give it some, before a start function by ``instantiate(..., fuel=...)``.
 
         Raises:
             WasmError: the engine was not configured with ``fuel=True``, or the store is closed.
@@ -397,8 +392,7 @@ class Store:
 
             raise ValueError(f"fuel is an amount from 0 to 2**63 - 1, not {number(amount)}")
         self._block.fuel = amount
-        if amount:
-            self._fueled = True
+        self._fueled = self._fueled or amount > 0
 
     def _check_fuel(self) -> None:
         self._check_open()
@@ -443,9 +437,7 @@ class Store:
     def _check_open(self) -> None:
         """Raise ``WasmError`` if the store is closed: what belongs to it may be gone."""
         if self._closed:
-            raise WasmError(
-                "this store is closed, and what belongs to it cannot be used any more: close it later, or make another"
-            )
+            raise WasmError("this store is closed, and what belongs to it cannot be used any more: make a new one")
 
     def _check_usable(self) -> None:
         """Raise ``WasmError`` if the store is closed, or runs in another thread."""
@@ -606,8 +598,3 @@ class Store:
         except RuntimeError as error:
             raise WasmError(str(error)) from None
         watch_swallowed()
-
-
-if not TYPE_CHECKING:
-    # What is missing is said by ``wrong``; see vibewasm.arguments.
-    Store.__init__.__defaults__ = (...,)
