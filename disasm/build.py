@@ -46,9 +46,20 @@ def disassemble(
     wanted = range(first, end) if indices is None else tuple(indices)
     for index in wanted:
         if not first <= index < end:
-            raise IndexError(f"function {index} is not defined in this module")
+            raise IndexError(f"function {index} is not defined in this module, which {_defined(first, end)}")
     builder = Builder(module, target, syntax)
     return ModuleListing(wanted, builder.function)
+
+
+def _defined(first: int, end: int) -> str:
+    """Which functions there are, as a message says it."""
+    if first == end:
+        defined = "defines none"
+    else:
+        defined = f"defines function {first}" if first + 1 == end else f"defines functions {first} to {end - 1}"
+    if not first:
+        return defined
+    return f"imports function 0 and {defined}" if first == 1 else f"imports functions 0 to {first - 1} and {defined}"
 
 
 def indices_of(module: Module, functions: Iterable[int | str]) -> list[int] | None:
@@ -56,6 +67,7 @@ def indices_of(module: Module, functions: Iterable[int | str]) -> list[int] | No
 
     Raises:
         KeyError: there is no function of that name.
+        TypeError: one is neither an index nor a name.
     """
     info = module.info
     wanted = []
@@ -68,6 +80,10 @@ def indices_of(module: Module, functions: Iterable[int | str]) -> list[int] | No
             if function not in names:
                 raise KeyError(f"there is no function {function!r}{hint(function, names)}")
             function = names[function]
+        elif type(function) is not int:
+            from vibewasm.arguments import whole
+
+            function = whole("Module.disassemble", "a function", "its name, a str, or its index", function)
         wanted.append(function)
     return wanted or None
 

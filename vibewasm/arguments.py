@@ -30,6 +30,24 @@ _INSTEAD_OF_A_COPY = {
 }
 
 
+#: How what can be called without an argument that it needs is written. Those who leave it out give ``...``, a default
+#: that type checkers are not told of.
+_WRITTEN = {
+    "Exports": "instance.exports",
+    "Func": "Func(store, FuncType(params, results), function)",
+    "Global": "Global(store, GlobalType('i32'), 0)",
+    "Linker": "Linker(engine)",
+    "Memory": "Memory(store, MemoryType(Limits(1)))",
+    "Module": "Module(engine, source)",
+    "Module.validate": "Module.validate(engine, source)",
+    "Store": "Store(engine)",
+    "Table": "Table(store, TableType('funcref', Limits(1)))",
+}
+
+#: Names that are no slips of the pen in a call that has no such parameter: they mean something in this API.
+_NO_SLIPS = ("engine", "linker", "module", "store")
+
+
 def shown(value: object) -> str:
     """The class of a value, and the value itself where it is a plain one; cut where it is long."""
     if value is None:
@@ -54,6 +72,8 @@ def number(value: int) -> str:
 
 def wrong(where: str, parameter: str, expected: str, given: object, advice: str = "") -> TypeError:
     """The error for an argument of the wrong type: ``Store: engine has to be an Engine, not int 3``."""
+    if given is ... and where in _WRITTEN:
+        return TypeError(f"{where}: {parameter} is missing: write {_WRITTEN[where]}")
     advice = advice or _advice(expected, given)
     return TypeError(f"{where}: {parameter} has to be {expected}, not {shown(given)}{advice and f' ({advice})'}")
 
@@ -115,7 +135,7 @@ def unknown_keywords(where: str, given: Iterable[str], known: Iterable[str]) -> 
 
     first, *_ = given
     known = list(known)
-    advice = hint(first, known) or f"; there are {', '.join(known)}"
+    advice = (first not in _NO_SLIPS and hint(first, known)) or f"; there are {', '.join(known)}"
     return TypeError(f"{where} has no parameter {first[:_LONGEST]!r}{advice}")
 
 

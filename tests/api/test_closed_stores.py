@@ -153,7 +153,9 @@ def world() -> World:
 @pytest.mark.parametrize("use", USES)
 def test_a_closed_store_raises_one_error_for_all_that_uses_it(world: World, use: str) -> None:
     world.store.close()
-    with pytest.raises(vw.WasmError, match="this store is closed, and what belongs to it cannot be used any more"):
+    with pytest.raises(
+        vw.WasmError, match="this store is closed, and what belongs to it cannot be used any more: make a new one"
+    ):
         USES[use](world)
 
 

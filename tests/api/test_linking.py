@@ -100,8 +100,24 @@ def test_all_missing_imports_are_listed_with_what_is_near() -> None:
 def test_missing_wasi_says_what_to_do() -> None:
     m = ModuleBuilder()
     m.import_func("wasi_snapshot_preview1", "proc_exit", ["i32"])
-    with pytest.raises(vw.LinkError, match=r"proc_exit .*; Linker.define_wasi defines it"):
+    with pytest.raises(
+        vw.LinkError, match=r"^[^;]*proc_exit [^;]*; instantiate\(\.\.\., wasi=WasiConfig\(\.\.\.\)\) defines it$"
+    ):
         instance_of(m)
+    m.import_func("wasi_snapshot_preview1", "args_get", ["i32", "i32"], ["i32"])
+    with pytest.raises(vw.LinkError) as caught:
+        instance_of(m)
+    first, *others = str(caught.value).split("\n")
+    assert first == "unknown import: 2 are missing; instantiate(..., wasi=WasiConfig(...)) defines those of WASI"
+    assert [line.split(" ((")[0] for line in others] == [
+        "  wasi_snapshot_preview1.proc_exit",
+        "  wasi_snapshot_preview1.args_get",
+    ]
+    engine = vw.Engine()
+    with pytest.raises(
+        vw.LinkError, match=r"^unknown import: 2 are missing; Linker\.define_wasi defines those of WASI\n"
+    ):
+        vw.Linker(engine).instantiate(vw.Store(engine), vw.Module(engine, m.build()))
     m = ModuleBuilder()
     m.import_func("wasi_snapshot_preview1", "proc_exitt", ["i32"])
     with pytest.raises(vw.LinkError, match=r"did you mean 'wasi_snapshot_preview1.proc_exit'"):

@@ -129,7 +129,7 @@ def test_growing_gives_the_former_size_and_zeros() -> None:
 
 def test_growing_that_fails_says_why() -> None:
     mem = memory(1, 2)
-    with pytest.raises(vw.WasmError, match="memory of 1 pages cannot grow by 2: its type allows 2 pages"):
+    with pytest.raises(vw.WasmError, match="memory of 1 page cannot grow by 2: its type allows 2 pages"):
         mem.grow(2)
     with pytest.raises(vw.WasmError, match="at most 65536 pages"):
         memory().grow(65536)
@@ -145,7 +145,7 @@ def test_a_store_limits_its_memories_together() -> None:
     assert first.grow(2) == 1
     with pytest.raises(vw.WasmError, match=r"Store\.max_memory is 262144 bytes, of which 262144 are in use"):
         second.grow(1)
-    with pytest.raises(vw.LinkError, match=r"a memory of 1 pages \(65536 bytes\) is more than Store.max_memory allows"):
+    with pytest.raises(vw.LinkError, match=r"a memory of 1 page \(65536 bytes\) is more than Store.max_memory allows"):
         vw.Memory(limited, vw.MemoryType(vw.Limits(1)))
     limited.max_memory = None
     assert second.grow(1) == 1
@@ -233,3 +233,13 @@ assert exports.load(3 * 65536 - 4) == 0
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not vw.Engine().explicit_bounds
+
+
+def test_one_page_is_no_pages() -> None:
+    store = vw.Store(vw.Engine(vw.Config(max_memory=65536)))
+    memory = vw.Memory(store, vw.MemoryType(vw.Limits(1, 1)))
+    assert repr(memory) == "<vibewasm.Memory of 1 page>"
+    with pytest.raises(vw.WasmError, match=r"^memory of 1 page cannot grow by 1: its type allows 1 page$"):
+        memory.grow(1)
+    with pytest.raises(vw.LinkError, match=r"^a memory of 1 page \(65536 bytes\) is more than Store\.max_memory"):
+        vw.Memory(store, vw.MemoryType(vw.Limits(1)))

@@ -295,3 +295,15 @@ def test_fuel_has_to_be_asked_for_and_is_an_amount() -> None:
             metered.fuel = wrong
     metered.fuel = 2**63 - 1
     assert metered.fuel == 2**63 - 1
+
+
+def test_an_interrupt_waits_for_the_first_call_that_looks_for_one() -> None:
+    text = '(module (func $leaf (export "leaf")) (func (export "caller") (call $leaf)))'
+    instance = vw.instantiate(text)
+    leaf, caller = instance.exports.leaf, instance.exports.caller
+    for _ in range(2):
+        instance.store.interrupt()
+        leaf()
+        with pytest.raises(vw.Interrupted):
+            caller()
+        caller()

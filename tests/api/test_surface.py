@@ -117,10 +117,3 @@ def test_config_says_what_it_does_not_take() -> None:
     with pytest.raises(ValueError, match="max_table_elements"):
         vw.Config(max_table_elements=-1)
     assert "fuel=True" in repr(vw.Config(fuel=True))
-
-
-def test_a_target_that_is_not_there_is_an_error_of_the_engine() -> None:
-    with pytest.raises(vw.WasmError, match="no target 'pdp11'"):
-        vw.Engine(vw.Config(target="pdp11"))
-    assert vw.Engine(vw.Config(target="x86_64")).target == "x86_64"
-    assert vw.Engine(vw.Config(target="aarch64")).target == "aarch64"

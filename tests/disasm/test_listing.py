@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import vibewasm
@@ -247,3 +249,23 @@ def test_other_configurations_are_read_too(config: dict[str, bool], target: str)
         assert bytes_of(listing) == module.compiler.compile(listing.index - 1)
         assert not any(item.flow == "bad" for item in listing)
         assert listing.blocks
+
+
+def test_a_function_is_given_by_index_or_name_and_what_is_defined_is_said() -> None:
+    engine = vibewasm.Engine()
+    f, imported = "(func)", '(import "m" "f" (func))'
+    for text, defined in (
+        ("(module)", "defines none"),
+        (f"(module {f})", "defines function 0"),
+        (f"(module {f * 3})", "defines functions 0 to 2"),
+        (f"(module {imported} {f})", "imports function 0 and defines function 1"),
+        (f"(module {imported * 2} {f * 2})", "imports functions 0 to 1 and defines functions 2 to 3"),
+    ):
+        with pytest.raises(IndexError, match=f"^function 5 is not defined in this module, which {defined}$"):
+            vibewasm.Module(engine, text).disassemble(5)
+    module: Any = vibewasm.Module(engine, "(module (func) (func))")
+    for wrong in (3.5, None, True, [1]):
+        with pytest.raises(
+            TypeError, match=r"^Module\.disassemble: a function has to be its name, .* index, an int, not "
+        ):
+            module.disassemble(wrong)

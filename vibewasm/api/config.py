@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from ..backends import TARGETS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Never
+    from collections.abc import Callable
+    from typing import Any, Never, NoReturn, Self
 
 #: When function bodies are checked and compiled.
 COMPILATION_MODES = ("lazy", "lazy-translation", "eager")
@@ -20,7 +23,8 @@ DEFAULT_MAX_REFERENCES = 10_000_000
 
 
 class Config:
-    """Settings of an :class:`~vibewasm.Engine`. They are read when the engine is made; later changes have no effect.
+    """Settings of an :class:`~vibewasm.Engine`. They cannot be changed: other settings are another
+    ``Config``. Two with the same settings are equal.
 
     Args:
         compilation: ``"lazy"`` checks and compiles a function body at its first call, so start-up costs what is used;
@@ -48,7 +52,8 @@ class Config:
 
     Raises:
         TypeError: a setting is of another type than the ones above, or there is no setting of that name.
-        ValueError: ``compilation``, ``profile`` or ``debug`` is none of the values above, or a limit is negative.
+        ValueError: ``compilation``, ``target``, ``profile`` or ``debug`` is none of the values above, or a limit is
+            negative.
     """
 
     __slots__ = (
@@ -63,6 +68,17 @@ class Config:
         "profile",
         "target",
     )
+
+    checked: bool
+    compilation: str
+    debug: str | None
+    explicit_bounds: bool
+    fuel: bool
+    max_memory: int | None
+    max_references: int
+    max_table_elements: int
+    profile: str | None
+    target: str | None
 
     def __init__(
         self,
@@ -83,23 +99,52 @@ class Config:
             from ..arguments import unknown_keywords
 
             raise unknown_keywords("Config", unknown, self.__slots__)
-        self.compilation = _choice("compilation", compilation, COMPILATION_MODES)
-        self.checked = _flag("checked", checked)
-        self.fuel = _flag("fuel", fuel)
-        self.explicit_bounds = _flag("explicit_bounds", explicit_bounds)
-        if target is not None and not isinstance(target, str):
-            from ..arguments import wrong
+        # Ours refuses.
+        put = object.__setattr__
+        put(self, "compilation", _choice("compilation", compilation, COMPILATION_MODES))
+        put(self, "checked", _flag("checked", checked))
+        put(self, "fuel", _flag("fuel", fuel))
+        put(self, "explicit_bounds", _flag("explicit_bounds", explicit_bounds))
+        put(self, "target", _choice("target", target, (*TARGETS, None)))
+        put(
+            self,
+            "max_memory",
+            None if max_memory is None else limit("Config", "max_memory", "a number of bytes", max_memory),
+        )
+        put(
+            self,
+            "max_table_elements",
+            limit("Config", "max_table_elements", "a number of elements", max_table_elements),
+        )
+        put(self, "max_references", limit("Config", "max_references", "a number of objects", max_references))
+        put(self, "profile", _choice("profile", profile, PROFILES))
+        put(self, "debug", _choice("debug", debug, DEBUGGERS))
 
-            raise wrong("Config", "target", "the name of a processor, a str, or None", target)
-        self.target = target
-        self.max_memory = None if max_memory is None else limit("Config", "max_memory", "a number of bytes", max_memory)
-        self.max_table_elements = limit("Config", "max_table_elements", "a number of elements", max_table_elements)
-        self.max_references = limit("Config", "max_references", "a number of objects", max_references)
-        self.profile = _choice("profile", profile, PROFILES)
-        self.debug = _choice("debug", debug, DEBUGGERS)
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a Config cannot be changed; make another: Config(...)")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        self.__setattr__(name, None)
+
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other._values() if isinstance(other, Config) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[type[Self], dict[str, Any]]]:
+        # Copies are made anew, since nothing can be set in what exists.
+        return _made, (type(self), dict(zip(Config.__slots__, self._values(), strict=True)))
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple([getattr(self, name) for name in Config.__slots__])
 
     def __repr__(self) -> str:
         return "Config(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
+
+
+def _made(cls: type[Config], settings: dict[str, Any]) -> Any:
+    return cls(**settings)
 
 
 def _choice(setting: str, value: str | None, choices: tuple[str | None, ...]) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ..backends import TARGETS, backend
+from ..backends import backend
 from ..calls.process import HOST, prepare
 from ..errors import WasmError, not_copied
 from .config import Config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Never
+
     from ..runtime.observers import Observer
     from ..types import FuncType
 
@@ -24,18 +26,28 @@ class Engine:
 
     Raises:
         TypeError: ``config`` is no :class:`Config`.
-        WasmError: this platform, or the target that the configuration names, is not supported.
-
-    Attributes:
-        config: the settings. Changing them has no effect on what exists.
-        target: the processor that it compiles for.
+        WasmError: this platform is not supported.
     """
 
-    __slots__ = ("_explicit_bounds", "_new_type_ids", "_observers", "_type_ids", "config", "target")
+    __slots__ = (
+        "_config",
+        "_explicit_bounds",
+        "_new_type_ids",
+        "_observers",
+        "_target",
+        "_type_ids",
+    )
 
     __reduce_ex__ = not_copied
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, **unknown: Never) -> None:
+        if unknown:
+            from ..arguments import unknown_keywords
+
+            setting = next(iter(unknown))
+            if setting in Config.__slots__:
+                raise TypeError(f"Engine has no parameter {setting!r}: write Engine(Config({setting}=...))")
+            raise unknown_keywords("Engine", unknown, ("config",))
         if config is None:
             config = Config()
         elif not isinstance(config, Config):
@@ -43,8 +55,8 @@ class Engine:
 
             advice = "Config(**settings) makes one" if isinstance(config, dict) else ""
             raise wrong("Engine", "config", "a Config", config, advice)
-        self.config = config
-        self.target = self._checked_target()
+        self._config = config
+        self._target = self._checked_target()
         self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
         #: Numbers for types to come: machine code compares 32 bits.
         self._new_type_ids = iter(range(1, 1 << 32))
@@ -60,6 +72,16 @@ class Engine:
             self._observers = tuple(
                 [observer(name, machine) for name in (self.config.profile, self.config.debug) if name]
             )
+
+    @property
+    def config(self) -> Config:
+        """The settings, which cannot be changed."""
+        return self._config
+
+    @property
+    def target(self) -> str:
+        """The processor that it compiles for."""
+        return self._target
 
     def _load_all(self) -> None:
         """Load what decoding and compiling may need, and ask what the processor can do.
@@ -98,8 +120,6 @@ class Engine:
 
     def _checked_target(self) -> str:
         target = self.config.target
-        if target is not None and target not in TARGETS:
-            raise WasmError(f"there is no target {target!r}; this version compiles for {', '.join(TARGETS)}")
         if target is not None and target != HOST:
             # What it makes is not run here, so this platform need not be able to.
             return target

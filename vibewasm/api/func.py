@@ -93,7 +93,9 @@ class Func(Extern):
         if not isinstance(type, FuncType):
             from ..arguments import wrong
 
-            raise wrong("Func", "type", "a FuncType", type)
+            swapped = isinstance(function, FuncType) or callable(type)
+            advice = "write Func(store, FuncType(params, results), function)" if swapped else ""
+            raise wrong("Func", "type", "a FuncType", type, advice)
         if not callable(function):
             from ..arguments import wrong
 
@@ -352,3 +354,8 @@ class Func(Extern):
             return found
         finally:
             state[2] = first
+
+
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Func.__init__.__defaults__ = (..., ..., ...)

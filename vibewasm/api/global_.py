@@ -134,3 +134,8 @@ class Global(Extern):
             return f"<vibewasm.Global {content} {self.value!r}>"
         # Not the object, which may hold this global in turn, and which is the store's own while it runs elsewhere.
         return f"<vibewasm.Global {content} {'of an object' if self.raw else 'null'}>"
+
+
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Global.__init__.__defaults__ = (..., ..., _NONE_GIVEN)

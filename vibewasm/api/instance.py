@@ -25,8 +25,6 @@ class Instance:
     :func:`vibewasm.instantiate` make instances.
 
     Attributes:
-        store: the store that it belongs to, and lives as long as.
-        module: what it is an instance of.
         exports: what it exports, an :class:`Exports`.
     """
 
@@ -39,17 +37,18 @@ class Instance:
         "_globals",
         "_imported_funcs",
         "_memories",
+        "_module",
         "_records",
         "_records_address",
         "_records_block",
+        "_store",
         "_tables",
         "exports",
-        "module",
-        "store",
     )
 
-    store: Store
-    module: Module
+    _store: Store
+    _module: Module
+    # Not a property, which every instance.exports.f(x) would pay for.
     exports: Exports
 
     __reduce_ex__ = not_copied
@@ -59,6 +58,16 @@ class Instance:
             "an Instance is made by vibewasm.instantiate(source) or by Linker(engine).instantiate(store, module), not "
             "by calling its class"
         )
+
+    @property
+    def store(self) -> Store:
+        """The store that it belongs to, and lives as long as."""
+        return self._store
+
+    @property
+    def module(self) -> Module:
+        """What it is an instance of."""
+        return self._module
 
     # Filled in by vibewasm.api.instantiation, which makes instances.
     #: The context: the block of memory that machine code reads, its address, and a view of its 8-byte cells.
@@ -230,6 +239,11 @@ class Exports:
         from ..names import escaped
 
         return f"<vibewasm.Exports: {', '.join(map(escaped, self)) or 'none'}>"
+
+
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Exports.__init__.__defaults__ = (...,)
 
 
 #: Names that exports may have too.

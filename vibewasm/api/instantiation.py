@@ -32,6 +32,7 @@ def instantiate(
     *,
     config: Config | None = None,
     wasi: WasiConfig | None = None,
+    fuel: int | None = None,
     **unknown: Never,
 ) -> Instance:
     """The short way: load a module, and instantiate it in a store of its own.
@@ -43,17 +44,28 @@ def instantiate(
             If one of the items is an extern object, its store is used, else a new one is made.
         config: the engine's configuration. Without it one engine serves all calls of this function.
         wasi: what :meth:`Linker.define_wasi` takes.
+        fuel: what :attr:`Store.fuel` is set to before anything of the module runs.
 
     Raises:
         TypeError: an argument is of another type, or there is no parameter of that name.
         OSError, WatError, DecodeError, ValidationError, LinkError, Trap: as :class:`Module` and
             :meth:`Linker.instantiate` do.
-        ValueError: ``config`` is given together with a module or extern objects, which have an engine already.
+        ValueError: ``config`` is given together with a module or extern objects, which have an engine already; or
+            ``fuel`` is not from 0 to 2**63 - 1.
+        WasmError: ``fuel`` is given, and the engine does not count it.
     """
     if unknown:
         from ..arguments import unknown_keywords
 
-        raise unknown_keywords("instantiate", unknown, ("source", "imports", "config", "wasi"))
+        raise unknown_keywords("instantiate", unknown, ("source", "imports", "config", "wasi", "fuel"))
+    if wasi is not None:
+        from ..wasi import WasiConfig
+
+        if not isinstance(wasi, WasiConfig):
+            from ..arguments import wrong
+
+            advice = "WasiConfig(**settings) makes one" if isinstance(wasi, dict) else ""
+            raise wrong("instantiate", "wasi", "a WasiConfig", wasi, advice)
     store: Store | None = None
     items = [] if imports is None else _items(imports)
     for _, _, item in items:
@@ -65,16 +77,21 @@ def instantiate(
         raise ValueError("config cannot be given with a Module or with objects of a store: they have an engine already")
     engine = given or (Engine(config) if config is not None else default_engine())
     module = source if isinstance(source, Module) else Module(engine, source)
+    if store is None:
+        store = Store(engine)
+    if fuel is not None:
+        store.fuel = fuel
     if not items and wasi is None and not module.info.imports:
-        return make_instance(store or Store(engine), module, [])
+        return make_instance(store, module, [])
     from .linker import Linker
 
     linker = Linker(engine)
+    linker._wasi_advice = "instantiate(..., wasi=WasiConfig(...))"
     for module_name, name, item in items:
         linker.define(module_name, name, item)
     if wasi is not None:
         linker.define_wasi(wasi)
-    return linker.instantiate(store or Store(engine), module)
+    return linker.instantiate(store, module)
 
 
 def _items(imports: Mapping[str, Mapping[str, Item] | Exports]) -> list[tuple[str, str, Item]]:
@@ -106,8 +123,8 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     store._check_usable()
     store._refresh_guards()
     instance = Instance.__new__(Instance)
-    instance.store = store
-    instance.module = module
+    instance._store = store
+    instance._module = module
     imported: tuple[list[Any], ...] = ([], [], [], [])
     for extern in externs:
         imported[extern._kind].append(extern)

@@ -48,14 +48,19 @@ class Linker:
     """Definitions for imports. One linker serves any number of modules and stores of its engine.
 
     Attributes:
-        engine: the engine.
         allow_shadowing: whether a name may be defined anew; if not, that raises :class:`LinkError`.
 
     Raises:
         TypeError: ``engine`` is no :class:`Engine`, or ``allow_shadowing`` no bool.
     """
 
-    __slots__ = ("_items", "_wasi", "allow_shadowing", "engine")
+    __slots__ = (
+        "_engine",
+        "_items",
+        "_wasi",
+        "_wasi_advice",
+        "allow_shadowing",
+    )
 
     __reduce_ex__ = not_copied
 
@@ -68,10 +73,17 @@ class Linker:
             raise _wrong("", "engine", "an Engine", engine)
         if allow_shadowing is not True and allow_shadowing is not False:
             raise _wrong("", "allow_shadowing", "True or False", allow_shadowing)
-        self.engine = engine
+        self._engine = engine
         self.allow_shadowing = allow_shadowing
         self._items: dict[tuple[str, str], Item | _Typed | _Zeros] = {}
         self._wasi: WasiConfig | None = None
+        #: What defines WASI, as whoever made this linker calls it.
+        self._wasi_advice = "Linker.define_wasi"
+
+    @property
+    def engine(self) -> Engine:
+        """The engine."""
+        return self._engine
 
     def define(self, module: str, name: str, item: Item, type: FuncType | None = None) -> None:
         """Define an import.
@@ -275,14 +287,20 @@ class Linker:
         lines = []
         for wanted in missing[:20]:
             advice = hint(f"{wanted.module}.{wanted.name}", defined)
-            if not advice and wanted.module in MODULES and self._wasi is None:
-                advice = "; Linker.define_wasi defines it"
             lines.append(f"{_shown(wanted.module, wanted.name)} ({wanted.type}){advice}")
         if len(missing) > 20:
             lines.append(f"and {len(missing) - 20} more")
-        if len(lines) == 1:
-            return f"unknown import: {lines[0]}"
-        return f"unknown import: {len(missing)} are missing" + "".join(f"\n  {line}" for line in lines)
+        advice = ""
+        if self._wasi is None and any(wanted.module in MODULES for wanted in missing):
+            advice = f"; {self._wasi_advice} defines {'it' if len(missing) == 1 else 'those of WASI'}"
+        if len(missing) == 1:
+            return f"unknown import: {lines[0]}{advice}"
+        return f"unknown import: {len(missing)} are missing{advice}" + "".join(f"\n  {line}" for line in lines)
+
+
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Linker.__init__.__defaults__ = (...,)
 
 
 #: How :meth:`Linker.instantiate` is called.

@@ -58,7 +58,7 @@ class Memory(Extern):
             raise LinkError(f"a memory has at most {MAX_PAGES} pages of {PAGE_SIZE} bytes, not {limits}")
         if store.max_memory is not None and store._memory_used + wanted > store.max_memory:
             raise LinkError(
-                f"a memory of {limits.minimum} pages ({wanted} bytes) is more than Store.max_memory allows: "
+                f"a memory of {_pages(limits.minimum)} ({wanted} bytes) is more than Store.max_memory allows: "
                 f"{store.max_memory} bytes, of which {store._memory_used} are in use"
             )
         self._store = store
@@ -102,7 +102,7 @@ class Memory(Extern):
     def __repr__(self) -> str:
         if self._store._closed:
             return "<vibewasm.Memory, closed>"
-        return f"<vibewasm.Memory of {self.pages} pages>"
+        return f"<vibewasm.Memory of {_pages(self.pages)}>"
 
     def view(self) -> memoryview:
         """All bytes of the memory at its present size: a writable view, not a copy (``numpy.frombuffer`` takes it).
@@ -147,7 +147,7 @@ class Memory(Extern):
         if old < 0:
             from ..arguments import number
 
-            raise WasmError(f"memory of {self.pages} pages cannot grow by {number(delta)}: {why}")
+            raise WasmError(f"memory of {_pages(self.pages)} cannot grow by {number(delta)}: {why}")
         return old
 
     def _grow(self, delta: int) -> tuple[int, str]:
@@ -158,7 +158,7 @@ class Memory(Extern):
             return -1, f"a memory has at most {MAX_PAGES} pages"
         maximum = self._limits.maximum
         if maximum is not None and pages > maximum:
-            return -1, f"its type allows {maximum} pages"
+            return -1, f"its type allows {_pages(maximum)}"
         added = delta * PAGE_SIZE
         if store.max_memory is not None and store._memory_used + added > store.max_memory:
             return -1, f"Store.max_memory is {store.max_memory} bytes, of which {store._memory_used} are in use"
@@ -282,6 +282,11 @@ class Memory(Extern):
             raise
 
 
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Memory.__init__.__defaults__ = (..., ...)
+
+
 def check_proposals(what: str, limits: Limits) -> None:
     """Refuse limits of proposals that are not built, for a memory or a table that is made in Python.
 
@@ -357,3 +362,7 @@ def _new_linear_memory(store: Store, minimum: int, maximum: int | None) -> Linea
         return LinearMemory(minimum, maximum, guarded)
     except MemoryError as error:
         raise LinkError(str(error)) from None
+
+
+def _pages(count: int) -> str:
+    return "1 page" if count == 1 else f"{count} pages"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from ..binary.module_info import ModuleInfo
     from ..compiler import Compiler
     from ..compiler.modes.recording import Record
     from ..disasm.model import ModuleListing
@@ -66,43 +67,43 @@ class Module:
         WatError: the text is malformed.
         DecodeError: the bytes are no module (core specification, "Binary Format").
         ValidationError: the module is invalid ("Validation"), or uses what is not supported.
-
-    Attributes:
-        engine: the engine.
-        info: what the binary says, decoded.
-        layout: where instances keep things.
     """
 
     __slots__ = (
         "_addresses",
         "_code",
         "_compiler",
+        "_engine",
         "_export_index",
         "_exported_names",
+        "_info",
+        "_layout",
         "_lock",
         "_lock_owner",
         "_records",
         "_registrations",
         "_starts",
-        "engine",
-        "info",
-        "layout",
     )
 
     __reduce_ex__ = not_copied
 
     def __init__(self, engine: Engine, source: Source) -> None:
+        given: object = source
+        if given is ...:
+            from ..arguments import wrong
+
+            raise wrong("Module", "source", "a module", given)
         if not isinstance(engine, Engine):
             from ..arguments import wrong
 
             raise wrong("Module", "engine", "an Engine", engine)
-        self.engine = engine
+        self._engine = engine
         if type(source) is not bytes or source[:4] != b"\0asm":
             from .source import read
 
             source = read(source)
-        self.info = decode(source)
-        self.layout = ContextLayout(self.info)
+        self._info = decode(source)
+        self._layout = ContextLayout(self.info)
         self._export_index = {export.name: export for export in self.info.exports}
         self._exported_names: dict[int, str] | None = None
         self._compiler: Compiler | None = None
@@ -121,6 +122,21 @@ class Module:
             self._compile_all()
         elif mode == "lazy-translation":
             self._validate_all()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine."""
+        return self._engine
+
+    @property
+    def info(self) -> ModuleInfo:
+        """What the binary says, decoded."""
+        return self._info
+
+    @property
+    def layout(self) -> ContextLayout:
+        """Where instances keep things."""
+        return self._layout
 
     @classmethod
     def from_text(cls, engine: Engine, text: str | Buffer) -> Self:
@@ -151,6 +167,11 @@ class Module:
         Raises:
             TypeError, OSError, WatError, DecodeError, ValidationError: as making a module does.
         """
+        given: object = source
+        if given is ...:
+            from ..arguments import wrong
+
+            raise wrong("Module.validate", "source", "a module", given)
         module = cls(engine, source)
         if engine.config.compilation == "lazy":
             module._validate_all()
@@ -210,6 +231,7 @@ class Module:
             syntax: "intel" or "att", which matters to x86-64 only.
 
         Raises:
+            TypeError: what is given for a function is neither an index nor a name.
             KeyError: there is no function of that name.
             IndexError: the module defines no function of that index.
             ImportError: capstone is not installed.
@@ -356,3 +378,9 @@ class Module:
             if pc - start >= len(record.code):
                 return None
             return self.info.imported_funcs + defined, record.wasm_offset(pc - start)
+
+
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Module.__init__.__defaults__ = (..., ...)
+    Module.validate.__func__.__defaults__ = (...,)

@@ -97,9 +97,6 @@ class Store:
         TypeError: ``engine`` is no :class:`Engine`.
         WasmError: the engine compiles for another processor.
 
-    Attributes:
-        engine: the engine.
-
     Python objects that wasm code has held, and holds no longer, are let go from time to time, at the beginning of a
     call or where an object is put into a table or global, or by :meth:`gc`. What stays is what is in tables and
     globals, and what the last :meth:`Func.call_raw` returned. Tables, globals, memories, instances and functions, also
@@ -115,7 +112,9 @@ class Store:
         "_callbacks",
         "_cells",
         "_closed",
+        "_engine",
         "_fast_places",
+        "_fueled",
         "_funcs",
         "_globals",
         "_host_context",
@@ -131,7 +130,6 @@ class Store:
         "_state",
         "_tables",
         "_wasi",
-        "engine",
     )
 
     __reduce_ex__ = not_copied
@@ -142,7 +140,9 @@ class Store:
 
             raise wrong("Store", "engine", "an Engine", engine)
         engine.require_host()
-        self.engine = engine
+        self._engine = engine
+        #: Whether it ever had fuel, for the message about its end.
+        self._fueled = False
         self._max_memory: int | None = engine.config.max_memory
         self._max_table_elements: int = engine.config.max_table_elements
         self._max_references: int = engine.config.max_references
@@ -186,6 +186,9 @@ class Store:
         self._install_callbacks()
         watch_swallowed()
 
+    if not TYPE_CHECKING:
+        __init__.__defaults__ = (...,)  # which ``arguments.wrong`` says is missing
+
     def _install_callbacks(self) -> None:
         cells = self._cells
         by_context = self._by_context
@@ -228,13 +231,18 @@ class Store:
     def __repr__(self) -> str:
         return f"<vibewasm.Store with {len(self._instances)} instances{', closed' if self._closed else ''}>"
 
+    @property
+    def engine(self) -> Engine:
+        """The engine."""
+        return self._engine
+
     # -- limits -----------------------------------------------------------------------------------------------------
 
     @property
     def max_memory(self) -> int | None:
         """How many bytes all memories together may have, or ``None``. It counts when a memory is made or grows.
 
-        Setting raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
+        Setting a limit raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
         """
         return self._max_memory
 
@@ -246,10 +254,7 @@ class Store:
 
     @property
     def max_table_elements(self) -> int:
-        """How many elements one table may have. It counts when a table is made or grows.
-
-        Setting raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
-        """
+        """How many elements one table may have. It counts when a table is made or grows."""
         return self._max_table_elements
 
     @max_table_elements.setter
@@ -262,8 +267,6 @@ class Store:
     def max_references(self) -> int:
         """How many Python objects wasm code may hold as externref, with those that have not been let go yet. It counts
         when an object is handed in.
-
-        Setting raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
         """
         return self._max_references
 
@@ -304,9 +307,7 @@ class Store:
             except BufferError:
                 self._memories.append(memory)
         if self._memories:
-            raise BufferError(
-                "the store is closed, but a view of one of its memories is in use, which keeps the memory"
-            )
+            raise BufferError("the store is closed, but a view of one of its memories is in use, and keeps it")
 
     def __enter__(self) -> Store:
         self._check_open()
@@ -328,8 +329,9 @@ class Store:
     def interrupt(self) -> None:
         """Stop the wasm code that runs in this store: it raises :class:`Interrupted`. Any thread may call this.
 
-        Code stops at the next iteration of a loop, or when recursion has used the stack up. If no code is running, the
-        next that does one of these is stopped.
+        Code stops at the next iteration of a loop, or at the next call of a function that checks whether there is
+        stack left, which nearly all but small functions that call nothing do. An interrupt that meets no such place
+        is not lost: if no code is running, or the call ends first, a later call is stopped, and nothing takes it back.
         """
         self._reasons[None] = "interrupted"
         self._block.interrupt()
@@ -368,7 +370,7 @@ class Store:
     @property
     def fuel(self) -> int:
         """How much fuel is left. Wasm code uses one unit per instruction, roughly, and raises :class:`OutOfFuel` when
-        there is none. A new store has none, so give it some.
+        there is none. A new store has none: give it some, before a start function by ``instantiate(..., fuel=...)``.
 
         Raises:
             WasmError: the engine was not configured with ``fuel=True``, or the store is closed.
@@ -390,6 +392,7 @@ class Store:
 
             raise ValueError(f"fuel is an amount from 0 to 2**63 - 1, not {number(amount)}")
         self._block.fuel = amount
+        self._fueled = self._fueled or amount > 0
 
     def _check_fuel(self) -> None:
         self._check_open()
@@ -434,9 +437,7 @@ class Store:
     def _check_open(self) -> None:
         """Raise ``WasmError`` if the store is closed: what belongs to it may be gone."""
         if self._closed:
-            raise WasmError(
-                "this store is closed, and what belongs to it cannot be used any more: close it later, or make another"
-            )
+            raise WasmError("this store is closed, and what belongs to it cannot be used any more: make a new one")
 
     def _check_usable(self) -> None:
         """Raise ``WasmError`` if the store is closed, or runs in another thread."""

@@ -201,6 +201,11 @@ class Table(Extern):
             count -= step
 
 
+if not TYPE_CHECKING:
+    # What is missing is said by ``wrong``; see vibewasm.arguments.
+    Table.__init__.__defaults__ = (..., ..., None)
+
+
 def _index(key: object) -> int:
     """An index that is no plain int, as NumPy's ints."""
     if not hasattr(type(key), "__index__"):

@@ -16,6 +16,8 @@ def make_trap(store: Store, number: int) -> Trap:
     code, message = TRAPS[number]
     frames = _frames(store)
     if code == "out_of_fuel":
+        if not store._fueled:
+            message += ": the store was given no fuel: set store.fuel, or write instantiate(..., fuel=amount)"
         return OutOfFuel(message, code, frames)
     if code == "too_many_references":
         message += (

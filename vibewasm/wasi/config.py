@@ -7,7 +7,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Never, Protocol
+    from typing import Any, Never, Protocol
 
     class Readable(Protocol):
         """A binary file object to read from."""
@@ -58,15 +58,15 @@ class WasiConfig:
             from ..arguments import unknown_keywords
 
             raise unknown_keywords("WasiConfig", unknown, (*self.__slots__, "inherit_env"))
-        if isinstance(args, str | bytes):
-            raise TypeError("args must be a sequence of strings, not one string")
+        if isinstance(args, str | bytes) or not hasattr(type(args), "__iter__"):
+            raise _wrong("args", "a sequence of strings", args, "such as ['program', 'argument']")
         self.args = tuple(args)
         self.env = dict(os.environ) if inherit_env else {}
-        self.env.update(env or {})
-        self.preopens = dict(preopens or {})
-        self.stdin = stdin
-        self.stdout = stdout
-        self.stderr = stderr
+        self.env.update(_mapping("env", env, "{'NAME': 'value'}"))
+        self.preopens = _mapping("preopens", preopens, "{'/': 'directory'}")
+        self.stdin = _stream("stdin", stdin, (bytes, bytearray, memoryview), "read")
+        self.stdout = _stream("stdout", stdout, (), "write")
+        self.stderr = _stream("stderr", stderr, (), "write")
         # Encoded here only to report a mistake where it was made.
         self.encoded_args()
         self.encoded_env()
@@ -74,30 +74,86 @@ class WasiConfig:
 
     def encoded_args(self) -> list[bytes]:
         """The arguments as the program sees them, without the final NUL."""
-        return [encode(argument, "an argument") for argument in self.args]
+        return [encode(argument, f"args[{i}]") for i, argument in enumerate(self.args)]
 
     def encoded_env(self) -> list[bytes]:
         """The environment as ``NAME=value`` strings."""
         strings = []
         for name, value in self.env.items():
-            if not name or "=" in name:
-                raise ValueError(f"{name!r} cannot be the name of an environment variable")
-            strings.append(
-                encode(name, "the name of a variable") + b"=" + encode(value, f"the environment variable {name}")
-            )
+            encoded = encode(name, "env: the name of a variable")
+            if not encoded or b"=" in encoded:
+                raise ValueError(f"WasiConfig: env: {name!r} cannot be the name of an environment variable")
+            strings.append(encoded + b"=" + encode(value, f"env[{name!r}]"))
         return strings
 
     def encoded_preopens(self) -> list[tuple[bytes, str]]:
         """Pairs of a directory's name for the program and its path on the host."""
-        return [(encode(guest, "a preopened path"), os.fspath(host)) for guest, host in self.preopens.items()]
+        pairs: list[tuple[bytes, Any]] = []
+        for guest, host in self.preopens.items():
+            encoded = encode(guest, "preopens: the path that the program sees")
+            if not isinstance(host, str | bytes | os.PathLike):
+                raise _wrong(f"preopens[{guest!r}]", "the path of a directory", host)
+            pairs.append((encoded, os.fspath(host)))
+        return pairs
+
+    def __repr__(self) -> str:
+        return "WasiConfig(" + ", ".join(f"{name}={_cut(getattr(self, name))}" for name in _SETTINGS) + ")"
+
+
+#: The settings, in the order of the parameters.
+_SETTINGS = ("args", "env", "preopens", "stdin", "stdout", "stderr")
+
+
+def _cut(value: object) -> str:
+    """A setting as ``repr`` shows it, but not all of a large input."""
+    if isinstance(value, bytes | bytearray | memoryview) and len(value) > 40:
+        return f"<{type(value).__name__} of length {len(value)}>"
+    return repr(value)
+
+
+def _wrong(setting: str, expected: str, given: object, advice: str = "") -> TypeError:
+    from ..arguments import wrong
+
+    return wrong("WasiConfig", setting, expected, given, advice)
+
+
+def _mapping(setting: str, given: Mapping[str, Any] | None, example: str) -> dict[str, Any]:
+    """The items of a dict, or of what has keys and items like one."""
+    if given is None:
+        return {}
+    if not (hasattr(given, "keys") and hasattr(given, "__getitem__")):
+        raise _wrong(setting, "a dict", given, f"such as {example}")
+    return dict(given)
+
+
+def _stream(setting: str, given: Any, data: tuple[type, ...], method: str) -> Any:
+    """What a standard stream was given, if it is something that one can be made of."""
+    if given is None or isinstance(given, (str, os.PathLike, *data)) or hasattr(given, method):
+        return given
+    what = "None, bytes, a path" if data else "None, a path"
+    raise _wrong(setting, f"{what} or a binary file object with {method}()", given)
+
+
+def opened(setting: str, path: Any, flags: int) -> int:
+    """A descriptor of the file or directory that a setting names.
+
+    Raises:
+        OSError, ValueError: as opening it does, with the setting in the message.
+    """
+    try:
+        return os.open(path, flags | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise OSError(error.errno, f"WasiConfig: {setting}: {error.strerror}", os.fspath(path)) from None
+    except ValueError as error:
+        raise ValueError(f"WasiConfig: {setting}: {error}: {os.fspath(path)!r}") from None
 
 
 def encode(text: Text, what: str) -> bytes:
     """The bytes of a string that WASI ends with a NUL, which therefore may not occur in it."""
     if not isinstance(text, str | bytes):
-        raise TypeError(f"{what} must be a string, not {type(text).__name__}")
+        raise _wrong(what, "a string", text)
     # Strings of WASI are UTF-8 whatever the host's locale; what Python could not decode goes through unchanged.
     encoded = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
     if b"\0" in encoded:
-        raise ValueError(f"{what} contains a NUL character: {text!r}")
+        raise ValueError(f"WasiConfig: {what} contains a NUL character: {text!r}")
     return encoded

@@ -6,6 +6,7 @@ import os
 
 from ..traps import ExitTrap
 from . import abi, guest
+from .config import opened
 from .errnos import ENOSYS, SUCCESS
 from .fds import Directory, FileTable
 from .streams import open_input, open_output
@@ -44,7 +45,7 @@ class Process:
         self.files.add(open_output(1, config.stdout, check))
         self.files.add(open_output(2, config.stderr, check))
         for guest_path, host_path in config.encoded_preopens():
-            fd = os.open(host_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = opened(f"preopens[{os.fsdecode(guest_path)!r}]", host_path, os.O_RDONLY | os.O_DIRECTORY)
             directory = Directory(fd, abi.DIRECTORY_RIGHTS, abi.ALL_RIGHTS)
             directory.preopen = guest_path
             self.files.add(directory)

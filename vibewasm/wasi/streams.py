@@ -7,6 +7,7 @@ import os
 import sys
 
 from . import abi
+from .config import opened
 from .errnos import EAGAIN, Errno
 from .fds import Descriptor, HostFile, file_type, may_wait
 from .waiting import is_ready, wait, write_ready
@@ -186,14 +187,14 @@ def open_input(source: bytes | Path | Readable | None, check: Check | None) -> D
     if isinstance(source, bytes | bytearray | memoryview):
         return InputStream(io.BytesIO(source))
     if isinstance(source, str | os.PathLike):
-        return _open_file(source, os.O_RDONLY, abi.FD_READ | abi.FD_SEEK | abi.FD_TELL, check)
+        return _open_file("stdin", source, os.O_RDONLY, abi.FD_READ | abi.FD_SEEK | abi.FD_TELL, check)
     if isinstance(source, io.TextIOBase):
         binary = getattr(source, "buffer", None)
         if binary is None:
-            raise TypeError("stdin must be a binary stream, bytes or a path; this text stream has no binary buffer")
+            raise TypeError(
+                "WasiConfig: stdin has to be a binary stream, bytes or a path; this text stream has no binary buffer"
+            )
         source = binary
-    if not hasattr(source, "read"):
-        raise TypeError(f"stdin must be bytes, a path or an object with read(), not {type(source).__name__}")
     return InputStream(source)
 
 
@@ -204,21 +205,20 @@ def open_output(number: int, target: Path | Writable | None, check: Check | None
     if isinstance(target, str | os.PathLike):
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         rights = abi.FD_WRITE | abi.FD_SEEK | abi.FD_TELL | abi.FD_SYNC | abi.FD_DATASYNC
-        return _open_file(target, flags, rights, check)
+        return _open_file(_NAMES[number], target, flags, rights, check)
     if isinstance(target, io.TextIOBase):
         binary = getattr(target, "buffer", None)
         if binary is None:
             raise TypeError(
-                f"{_NAMES[number]} must be a binary stream or a path; this text stream has no binary buffer"
+                f"WasiConfig: {_NAMES[number]} has to be a binary stream or a path; "
+                "this text stream has no binary buffer"
             )
         return OutputStream(TextOutput(target, binary))
-    if not hasattr(target, "write"):
-        raise TypeError(f"{_NAMES[number]} must be a path or an object with write(), not {type(target).__name__}")
     return OutputStream(target)
 
 
-def _open_file(path: Path, flags: int, rights: int, check: Check | None) -> HostFile:
-    fd = os.open(path, flags | os.O_CLOEXEC, 0o666)
+def _open_file(setting: str, path: Path, flags: int, rights: int, check: Check | None) -> HostFile:
+    fd = opened(setting, path, flags)
     return HostFile(fd, file_type(os.fstat(fd).st_mode), abi.STREAM_RIGHTS | rights, check=check)
 
 
