@@ -97,15 +97,17 @@ class WasiConfig:
         return pairs
 
     def __repr__(self) -> str:
-        return "WasiConfig(" + ", ".join(f"{name}={_cut(getattr(self, name))}" for name in _SETTINGS) + ")"
+        return "WasiConfig(" + ", ".join(f"{name}={_cut(name, getattr(self, name))}" for name in _SETTINGS) + ")"
 
 
 #: The settings, in the order of the parameters.
 _SETTINGS = ("args", "env", "preopens", "stdin", "stdout", "stderr")
 
 
-def _cut(value: object) -> str:
-    """A setting as ``repr`` shows it, but not all of a large input."""
+def _cut(name: str, value: object) -> str:
+    """A setting as ``repr`` shows it, but not all of a large input, nor what variables hold: it may be the host's."""
+    if name == "env" and isinstance(value, dict):
+        return f"{{{', '.join([f'{variable!r}: ...' for variable in value])}}}"
     if isinstance(value, bytes | bytearray | memoryview) and len(value) > 40:
         return f"<{type(value).__name__} of length {len(value)}>"
     return repr(value)
