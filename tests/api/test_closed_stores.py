@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import vibewasm as vw
+from tests.native import EMULATED
 
 TEXT = """
 (module
@@ -47,7 +48,8 @@ class World:
     """One of each object of a store, with a second reference to what has some."""
 
     def __init__(self) -> None:
-        self.engine = vw.Engine(vw.Config(fuel=True))
+        # An emulator never forgets a page that was reserved.
+        self.engine = vw.Engine(vw.Config(fuel=True, explicit_bounds=EMULATED))
         self.store = vw.Store(self.engine)
         self.store.fuel = 10_000
         self.module = vw.Module(self.engine, TEXT)
