@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from _thread import RLock
 
+from .. import load
 from ..backends import TARGETS, backend
 from ..binary.decoder import decode
 from ..binary.module_info import FUNC, MEMORY, TABLE
 from ..calls.process import HOST
 from ..errors import WasmError, not_copied
 from ..instances.context import ContextLayout
-from ..loading import load
 from ..runtime.code_memory import CodeMemory
 from .engine import Engine
 
