@@ -140,6 +140,22 @@ def test_unknown_imports_are_named_with_what_to_do(save: Save, capsys: Capture) 
     assert capsys.readouterr().out == "0\n"
 
 
+def test_what_cannot_be_stubbed_gets_no_advice_to_stub_it(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "module.wat"
+    kinds = ("(memory 1)", "(table 1 funcref)", "(global i32)", "(global (mut i64))")
+    for kind in kinds:
+        path.write_text(f'(module (import "env" "memory_" (func)) (import "env" "memory" {kind}) (func (export "f")))')
+        for options in ([], ["--stub-imports"]):
+            assert main(["run", *options, "--invoke", "f", str(path)]) == 1
+            error = capsys.readouterr().err
+            assert "env.memory (" in error
+            assert "did you mean" not in error, "a function is no memory"
+            assert error.endswith(
+                "\n'vibewasm run' provides WASI only. Memories, tables and globals cannot be stubbed; "
+                "give them from Python with vibewasm.Linker.\n"
+            )
+
+
 # -- traps and limits --------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,10 @@ _STUB_ADVICE = (
     "'vibewasm run' provides WASI only. With --stub-imports such functions return zeros; "
     "to give real ones, use vibewasm from Python."
 )
+_NO_STUB_ADVICE = (
+    "'vibewasm run' provides WASI only. Memories, tables and globals cannot be stubbed; "
+    "give them from Python with vibewasm.Linker."
+)
 
 
 def _run(arguments: Arguments) -> int:
@@ -72,7 +76,7 @@ def _run(arguments: Arguments) -> int:
         return EXIT_TIMEOUT
     except LinkError as error:
         missing = str(error).startswith("unknown import")
-        raise CommandError(f"{shown(path)}: {error}" + (f"\n{_STUB_ADVICE}" if missing else "")) from error
+        raise CommandError(f"{shown(path)}: {error}" + (f"\n{_import_advice(module)}" if missing else "")) from error
     except WasmError as error:
         from vibewasm.traps import ExitTrap, Trap
 
@@ -101,6 +105,14 @@ def _call(instance: Instance, module: Module, invoke: str | None, values: list[o
         results = (result,) if len(types) == 1 else result
         for type, value in zip(types, results, strict=True):
             print(format_value(str(type), value))
+
+
+def _import_advice(module: Module) -> str:
+    """What to do about missing imports. Stubs help only where functions are all that is missing."""
+    from vibewasm.types import FuncType
+
+    # This command has no other memories, tables and globals: each that is imported is missing.
+    return _STUB_ADVICE if all(isinstance(item.type, FuncType) for item in module.imports) else _NO_STUB_ADVICE
 
 
 def _functions(module: Module) -> dict[str, tuple[ValType, ...]]:
