@@ -49,6 +49,12 @@ def test_version(capsys: Capture) -> None:
         (["program.wasm"], "vibewasm: 'program.wasm' is not a command; to run that file: vibewasm run program.wasm"),
         (["--verbose"], "vibewasm: unknown option --verbose"),
         (["inspect"], "vibewasm inspect: no FILE given"),
+        (
+            ["disasm", "--diff", "x86_64", "f.wat"],
+            "vibewasm disasm: --diff wants two targets, not 'x86_64' and 'f.wat'",
+        ),
+        (["run", "--timeout", "f.wat"], "vibewasm run: --timeout wants a number of seconds, not 'f.wat'"),
+        (["run", "--max-memory", "f.wat"], "vibewasm run: --max-memory wants a number of bytes, not 'f.wat'"),
         (["inspect", "a", "b"], "vibewasm inspect: one operand too many: 'b'"),
     ],
 )

@@ -56,7 +56,7 @@ COMMAND = Command(
     "[FILE]",
     "serve a page that shows the machine code of what is typed",
     [
-        Option("--port", "N", "serve on this port of 127.0.0.1; else on any that is free"),
+        Option("--port", "N", "serve on this port of 127.0.0.1; else on any that is free", wants="a number"),
         Option("--open", "", "open the page in a browser"),
     ],
     _explore,
