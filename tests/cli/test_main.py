@@ -48,6 +48,14 @@ def test_version(capsys: Capture) -> None:
         (["rnu"], "vibewasm: unknown command 'rnu'; did you mean 'run'?"),
         (["program.wasm"], "vibewasm: 'program.wasm' is not a command; to run that file: vibewasm run program.wasm"),
         (["--verbose"], "vibewasm: unknown option --verbose"),
+        (
+            ["--invoke", "f", "f.wat"],
+            "vibewasm: unknown option --invoke; options come after the command: vibewasm run --invoke ...",
+        ),
+        (
+            ["--output=x", "wasm2wat", "f.wasm"],
+            "vibewasm: unknown option --output=x; options come after the command: vibewasm wasm2wat --output ...",
+        ),
         (["inspect"], "vibewasm inspect: no FILE given"),
         (
             ["disasm", "--diff", "x86_64", "f.wat"],

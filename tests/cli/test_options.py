@@ -123,6 +123,14 @@ def test_what_is_no_number(text: str) -> None:
         given("--fuel", text).number("--fuel")
 
 
+@pytest.mark.parametrize("text", [str(1 << 63), "9" * 5000])
+def test_a_number_that_is_too_large(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^--fuel is too large: "):
+        given("--fuel", text).number("--fuel")
+    assert given("--fuel", "0" * 5000 + "7").number("--fuel") == 7
+    assert (given("--size", text).size("--size") or 0) >= 1 << 63
+
+
 def test_an_absent_option_has_no_value() -> None:
     nothing = Arguments("test")
     assert [nothing.number("--n"), nothing.seconds("--n"), nothing.size("--n"), nothing.one("--n")] == [None] * 4

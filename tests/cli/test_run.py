@@ -185,7 +185,16 @@ def test_memory_grows_no_further_than_allowed(library: str, capsys: Capture) -> 
 
 def test_a_module_whose_memory_is_too_large_is_refused(library: str, capsys: Capture) -> None:
     assert main(["run", "--max-memory", "1K", "--invoke", "add", library, "1", "2"]) == 1
-    assert capsys.readouterr().err.startswith(f"vibewasm: {library}: ")
+    error = capsys.readouterr().err
+    assert error.startswith(f"vibewasm: {library}: ")
+    assert "is more than --max-memory allows: 1024 bytes" in error
+    assert "Store." not in error
+
+
+def test_limits_beyond_all_measure_are_no_tracebacks(library: str, capsys: Capture) -> None:
+    assert main(["run", "--fuel", str(1 << 63), "--invoke", "add", library, "1", "2"]) == 2
+    assert "--fuel is too large" in capsys.readouterr().err
+    assert main(["run", "--max-memory", "9" * 5000 + "G", "--invoke", "add", library, "1", "2"]) == 0
 
 
 def test_eager_finds_an_invalid_body_that_lazy_does_not_reach(save: Save, capsys: Capture) -> None:
@@ -255,15 +264,25 @@ def test_a_reader_that_goes_away_is_no_error(library: str, words: list[str]) -> 
     assert outcome.stderr == b""
 
 
-def test_a_full_disk_is_reported(library: str) -> None:
+def test_a_full_disk_is_reported(library: str, tmp_path: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full on this system")
-    line, environment = prepared("inspect", library)
-    with open("/dev/full", "wb") as full:
-        outcome = subprocess.run(line, env=environment, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
-    assert outcome.returncode == 1
-    assert outcome.stderr.startswith(b"vibewasm: ")
-    assert outcome.stderr.count(b"\n") == 1
+    # Both what stands in the buffer until the end, and what is written on the way.
+    many = tmp_path / "many.wat"
+    many.write_text("(module" + "".join(f'(func (export "function number {index}"))' for index in range(5000)) + ")")
+    for words in (
+        ["inspect", library],
+        ["inspect", many],
+        ["wasm2wat", many],
+        ["run", "--invoke", "add", library, "1", "2"],
+    ):
+        line, environment = prepared(*words)
+        with open("/dev/full", "wb") as full:
+            outcome = subprocess.run(
+                line, env=environment, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
+            )
+        assert outcome.returncode == 1
+        assert outcome.stderr == b"vibewasm: standard output could not be written: No space left on device\n"
 
 
 def test_no_standard_output_is_no_error(library: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from vibewasm.names import hint
+from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
 from .output import write_text
@@ -23,6 +23,8 @@ _FORMATS = ("text", "json", "html")
 _SYNTAXES = ("intel", "att")
 #: Columns of a comparison where the output is no terminal.
 _WIDTH = 160
+#: Names of functions in a message.
+_MOST_NAMES = 20
 
 
 def _disasm(arguments: Arguments) -> int:
@@ -183,9 +185,9 @@ def _wanted(arguments: Arguments, module: Module) -> Sequence[int]:
 
             indices = sorted({i for name, i in names.items() if first <= i < end and fnmatchcase(name, pattern)})
             if not indices:
-                raise arguments.error(f"no function is called like {pattern!r}")
+                raise arguments.error(f"no function is called like {pattern!r}{_named(names, first, end)}")
         else:
-            raise arguments.error(f"there is no function {pattern!r}{hint(pattern, names)}")
+            raise arguments.error(f"there is no function {pattern!r}{hint(pattern, names)}{_named(names, first, end)}")
         for index in indices:
             if index < first:
                 raise arguments.error(f"function {index} is imported, so it has no machine code here")
@@ -194,6 +196,15 @@ def _wanted(arguments: Arguments, module: Module) -> Sequence[int]:
                 raise arguments.error(f"there is no function {index}; {defined}")
             found[index] = None
     return list(found)
+
+
+def _named(names: dict[str, int], first: int, end: int) -> str:
+    """What ``--func`` could have been given, as lines of a message."""
+    shown = [f"\n  {escaped(name)}" for name, index in names.items() if first <= index < end]
+    if not shown:
+        return " (no function of the module has a name; --func takes indices too)"
+    more = len(shown) - _MOST_NAMES
+    return "\nfunctions:" + "".join(shown[:_MOST_NAMES]) + (f"\n  ... and {more} more" if more > 0 else "")
 
 
 COMMAND = Command(

@@ -13,6 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: The largest number that an option takes, as the engine's counters are 64 bits and signed.
+_MOST = (1 << 63) - 1
+_MOST_SECONDS = 1e9
+
 
 class CommandError(Exception):
     """What the user asked for cannot be done, for instance because the file is bad (exit code 1)."""
@@ -110,14 +114,17 @@ class Arguments:
             raise self.error(f"{name} is {' or '.join(among)}, not {value!r}{hint(value, among)}")
         return value
 
-    def number(self, name: str, *, least: int = 0) -> int | None:
-        """The option's value as a decimal number of at least ``least``; ``None`` where the option is absent."""
+    def number(self, name: str, *, least: int = 0, most: int = _MOST) -> int | None:
+        """The option's value as a decimal number from ``least`` to ``most``; ``None`` where the option is absent."""
         text = self.one(name)
         if text is None:
             return None
-        if not (text.isascii() and text.isdigit()) or int(text) < least:
+        number = _decimal(text)
+        if number is None or number < least:
             raise self.error(f"{name} wants a whole number of at least {least}, not {text!r}")
-        return int(text)
+        if number > most:
+            raise self.error(f"{name} is too large: {text}; it takes numbers up to {most}")
+        return number
 
     def seconds(self, name: str) -> float | None:
         """The option's value as a positive number of seconds, which may have a fraction and an ``s`` after it."""
@@ -142,12 +149,21 @@ class Arguments:
         digits, unit = text, 1
         if text[-1:].upper() in _UNITS:
             digits, unit = text[:-1], _UNITS[text[-1].upper()]
-        if not (digits.isascii() and digits.isdigit()):
+        number = _decimal(digits)
+        if number is None:
             raise self.error(f"{name} wants a number of bytes, such as 65536, 512K, 64M or 1G, not {text!r}")
-        return int(digits) * unit
+        return number * unit
 
 
-_MOST_SECONDS = 1e9
+def _decimal(text: str) -> int | None:
+    """The number that decimal digits say; ``None`` for other text. What no machine has is cut off at 10^100."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0")
+    # int() refuses thousands of digits.
+    return int(digits or "0") if len(digits) <= 100 else 10**100
+
+
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 

@@ -76,7 +76,9 @@ def _run(arguments: Arguments) -> int:
         return EXIT_TIMEOUT
     except LinkError as error:
         missing = str(error).startswith("unknown import")
-        raise CommandError(f"{shown(path)}: {error}" + (f"\n{_import_advice(module)}" if missing else "")) from error
+        # The option is what the reader of this message can change.
+        text = str(error).replace("is more than Store.max_memory allows", "is more than --max-memory allows", 1)
+        raise CommandError(f"{shown(path)}: {text}" + (f"\n{_import_advice(module)}" if missing else "")) from error
     except WasmError as error:
         from vibewasm.traps import ExitTrap, Trap
 

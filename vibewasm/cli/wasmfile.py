@@ -44,7 +44,10 @@ def assemble(text: bytes, name: str, *, names: bool) -> bytes:
 def read(path: str) -> bytes:
     """The contents of the file at ``path`` (``-``: standard input). Raises :class:`CommandError`."""
     if path == "-":
-        data = sys.stdin.buffer.read()
+        try:
+            data = sys.stdin.buffer.read()
+        except OSError as error:
+            raise CommandError(f"cannot read standard input: {error.strerror}") from None
     else:
         try:
             with open(path, "rb") as file:
