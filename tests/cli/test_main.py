@@ -122,6 +122,25 @@ def test_a_bad_file_ends_with_1(name: str, tmp_path: Path, capsys: Capture) -> N
     assert "component" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["run", "validate", "inspect", "disasm"])
+def test_what_needs_an_unbuilt_proposal_is_told_what_to_do(name: str, tmp_path: Path, capsys: Capture) -> None:
+    binary, text = tmp_path / "module.wasm", tmp_path / "module.wat"
+    binary.write_bytes(b"\0asm\1\0\0\0" + b"\x0d\3\1\0\0")  # a section of tags
+    text.write_text("(module (func throw 0))")
+    for path in (binary, text):
+        assert main([name, str(path)]) == 1
+        first, second = capsys.readouterr().err.splitlines()
+        assert first.startswith(f"vibewasm: {path}: exception handling (")
+        assert second == (
+            "Compile the program without exception handling; what else is missing stands in README, "
+            "'What is not there yet'."
+        )
+    component = tmp_path / "component.wasm"
+    component.write_bytes(b"\0asm\x0d\0\1\0")
+    assert main([name, str(component)]) == 1
+    assert "Compile the program without" not in capsys.readouterr().err
+
+
 def test_validate_checks_every_file(tmp_path: Path, capsys: Capture) -> None:
     good, bad = tmp_path / "good.wasm", tmp_path / "bad.wasm"
     good.write_bytes(modules.library())

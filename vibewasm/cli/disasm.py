@@ -10,7 +10,7 @@ from vibewasm.names import escaped, hint
 from .options import Arguments, Command, CommandError, Option
 from .output import write_text
 from .progress import Progress
-from .wasmfile import load, shown
+from .wasmfile import load, refused, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _disasm(arguments: Arguments) -> int:
     except MissingCapstoneError as error:
         raise CommandError(str(error)) from error
     except WasmError as error:
-        raise CommandError(f"{shown(path)}: {error}") from error
+        raise refused(shown(path), error) from error
     return 0
 
 

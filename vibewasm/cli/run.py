@@ -8,7 +8,7 @@ import sys
 from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
-from .wasmfile import load, shown
+from .wasmfile import load, refused, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _run(arguments: Arguments) -> int:
         if isinstance(error, Trap):
             print(f"vibewasm: trap: {error}", file=sys.stderr)
             return EXIT_TRAP
-        raise CommandError(f"{shown(path)}: {error}") from error
+        raise refused(shown(path), error) from error
 
 
 def _call(instance: Instance, module: Module, invoke: str | None, values: list[object]) -> None:

@@ -38,7 +38,18 @@ def assemble(text: bytes, name: str, *, names: bool) -> bytes:
         # Editors may put a byte order mark first.
         return wat2wasm(text.removeprefix("\ufeff".encode()), names=names)
     except WasmError as error:
-        raise CommandError(f"{name}: {error}") from error
+        raise refused(name, error) from error
+
+
+def refused(name: str, error: Exception) -> CommandError:
+    """What to raise of a file that the engine refuses; ``name`` is what to call it."""
+    feature = getattr(error, "feature", None)
+    advice = ""
+    if feature is not None:
+        from vibewasm.later import advice_without
+
+        advice = f"\n{advice_without(feature)}"
+    return CommandError(f"{name}: {error}{advice}")
 
 
 def read(path: str) -> bytes:
