@@ -139,6 +139,11 @@ def message(feature: str, what: str) -> str:
     return f"{TITLES[feature]} ({what}) is not supported yet"
 
 
+def advice_without(title: str) -> str:
+    """What to do with a module that needs what is not built; ``title`` is what :data:`TITLES` calls that."""
+    return f"Compile the program without {title}; what else is missing stands in README, 'What is not there yet'."
+
+
 def proposal_of_word(word: str) -> str | None:
     """The proposal that has this word of the text format, or ``None``."""
     if not _PATTERNS:

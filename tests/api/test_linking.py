@@ -80,6 +80,33 @@ def test_the_present_size_of_a_memory_or_table_counts() -> None:
     assert instance_of(importer(), {"env": items}).exports.go() == 42
 
 
+def test_what_is_near_is_of_the_kind_that_is_missing() -> None:
+    engine = vw.Engine()
+    store = vw.Store(engine)
+    items = {
+        "func": vw.Func(store, vw.FuncType(), print),
+        "plain": print,
+        "memory": vw.Memory(store, vw.MemoryType(vw.Limits(1))),
+        "table": vw.Table(store, vw.TableType("funcref", vw.Limits(1))),
+        "global": vw.Global(store, vw.GlobalType("i32"), 1),
+        "number": 1,
+    }
+    near = {
+        "(func)": {"func", "plain"},
+        "(memory 1)": {"memory"},
+        "(table 1 funcref)": {"table"},
+        "(global i32)": {"global", "number"},
+    }
+    for wanted, fitting in near.items():
+        module = vw.Module(engine, f'(module (import "environment" "item" {wanted}))')
+        for name, item in items.items():
+            linker = vw.Linker(engine)
+            linker.define("environment", "item_", item)
+            with pytest.raises(vw.LinkError) as caught:
+                linker.instantiate(store, module)
+            assert ("did you mean" in str(caught.value)) == (name in fitting), (wanted, name)
+
+
 def test_all_missing_imports_are_listed_with_what_is_near() -> None:
     with pytest.raises(vw.LinkError) as caught:
         instance_of(importer(), {"env": {"ff": print, "m": print}, "Env": {"g": 1}})

@@ -91,6 +91,24 @@ def test_an_unknown_function_is_a_usage_error(path: str, capsys: Capture, name: 
     assert capsys.readouterr().err.startswith(f"vibewasm disasm: {message}")
 
 
+@pytest.mark.parametrize("name", ["nope", "nope*"])
+def test_an_unknown_function_is_told_with_those_there_are(
+    path: str, tmp_path: Path, capsys: Capture, name: str
+) -> None:
+    assert main(["disasm", "--func", name, path]) == 2
+    error = capsys.readouterr().err
+    assert f"{name!r}\nfunctions:\n  quotient\n  add\n  div\n" in error
+    file = tmp_path / "module.wat"
+    file.write_text("(module" + "".join(f'(func (export "f\\1b{i}"))' for i in range(23)) + ")")
+    assert main(["disasm", "--func", name, str(file)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n  f\\x1b") == 20
+    assert "\n  ... and 3 more\n" in error
+    file.write_text("(module (func))")
+    assert main(["disasm", "--func", name, str(file)]) == 2
+    assert "(no function of the module has a name; --func takes indices too)" in capsys.readouterr().err
+
+
 def test_a_module_without_functions_has_no_listing(tmp_path: Path, capsys: Capture) -> None:
     file = tmp_path / "empty.wat"
     file.write_text("(module)")

@@ -48,7 +48,21 @@ def test_version(capsys: Capture) -> None:
         (["rnu"], "vibewasm: unknown command 'rnu'; did you mean 'run'?"),
         (["program.wasm"], "vibewasm: 'program.wasm' is not a command; to run that file: vibewasm run program.wasm"),
         (["--verbose"], "vibewasm: unknown option --verbose"),
+        (
+            ["--invoke", "f", "f.wat"],
+            "vibewasm: unknown option --invoke; options come after the command: vibewasm run --invoke ...",
+        ),
+        (
+            ["--output=x", "wasm2wat", "f.wasm"],
+            "vibewasm: unknown option --output=x; options come after the command: vibewasm wasm2wat --output ...",
+        ),
         (["inspect"], "vibewasm inspect: no FILE given"),
+        (
+            ["disasm", "--diff", "x86_64", "f.wat"],
+            "vibewasm disasm: --diff wants two targets, not 'x86_64' and 'f.wat'",
+        ),
+        (["run", "--timeout", "f.wat"], "vibewasm run: --timeout wants a number of seconds, not 'f.wat'"),
+        (["run", "--max-memory", "f.wat"], "vibewasm run: --max-memory wants a number of bytes, not 'f.wat'"),
         (["inspect", "a", "b"], "vibewasm inspect: one operand too many: 'b'"),
     ],
 )
@@ -106,6 +120,25 @@ def test_a_bad_file_ends_with_1(name: str, tmp_path: Path, capsys: Capture) -> N
     assert "byte offset" in capsys.readouterr().err
     assert main([name, str(component)]) == 1
     assert "component" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["run", "validate", "inspect", "disasm"])
+def test_what_needs_an_unbuilt_proposal_is_told_what_to_do(name: str, tmp_path: Path, capsys: Capture) -> None:
+    binary, text = tmp_path / "module.wasm", tmp_path / "module.wat"
+    binary.write_bytes(b"\0asm\1\0\0\0" + b"\x0d\3\1\0\0")  # a section of tags
+    text.write_text("(module (func throw 0))")
+    for path in (binary, text):
+        assert main([name, str(path)]) == 1
+        first, second = capsys.readouterr().err.splitlines()
+        assert first.startswith(f"vibewasm: {path}: exception handling (")
+        assert second == (
+            "Compile the program without exception handling; what else is missing stands in README, "
+            "'What is not there yet'."
+        )
+    component = tmp_path / "component.wasm"
+    component.write_bytes(b"\0asm\x0d\0\1\0")
+    assert main([name, str(component)]) == 1
+    assert "Compile the program without" not in capsys.readouterr().err
 
 
 def test_validate_checks_every_file(tmp_path: Path, capsys: Capture) -> None:

@@ -13,6 +13,8 @@ def table(*, program: bool = False, maximum: int | None = 1) -> Command:
         Option("--flag", "", "a flag"),
         Option("--one", "VALUE", "at most once"),
         Option("--many", "VALUE", "any number of times", repeat=True),
+        Option("--two", "VALUE VALUE", "two numbers", wants="two numbers"),
+        Option("--number", "N", "a number", wants="a number"),
     ]
     return Command("test", "FILE", "test something", options, lambda _: 0, program=program, maximum=maximum)
 
@@ -55,6 +57,16 @@ def test_a_single_dash_is_an_operand() -> None:
         (["f", "g"], "one operand too many: 'g'"),
         ([], "no FILE given"),
         (["--flag"], "no FILE given"),
+        (["--number", "f.wasm"], "--number wants a number, not 'f.wasm'"),
+        (["--number", "f.wat", "--flag"], "--number wants a number, not 'f.wat'"),
+        (["--number", "-", "--one", "a"], "--number wants a number, not '-'"),
+        (["--number", __file__], f"--number wants a number, not {__file__!r}"),
+        (["--number", "7"], "no FILE given; '7' is the value of --number"),
+        (["--number=f.wasm"], "no FILE given"),
+        (["--one", "f.wasm"], "no FILE given; 'f.wasm' is the value of --one"),
+        (["--two", "1", "f.wasm"], "--two wants two numbers, not '1' and 'f.wasm'"),
+        (["--two=1", "f.wasm"], "--two wants two numbers, not '1' and 'f.wasm'"),
+        (["--two", "f.wasm"], "--two wants two numbers: --two VALUE VALUE"),
     ],
 )
 def test_a_wrong_command_line_is_a_usage_error(words: list[str], message: str) -> None:
@@ -93,9 +105,15 @@ def test_seconds(text: str, seconds: float) -> None:
     assert given("--time", text).seconds("--time") == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "1m", "s"])
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "-inf", "1m", "s"])
 def test_what_are_no_seconds(text: str) -> None:
     with pytest.raises(UsageError, match="--time wants a positive number of seconds"):
+        given("--time", text).seconds("--time")
+
+
+@pytest.mark.parametrize("text", ["inf", "1e300", "1e999", "1e9", "1000000000s"])
+def test_too_many_seconds(text: str) -> None:
+    with pytest.raises(UsageError, match=f"^--time is too large: '{text}'; fewer than 1e9 seconds"):
         given("--time", text).seconds("--time")
 
 
@@ -103,6 +121,14 @@ def test_what_are_no_seconds(text: str) -> None:
 def test_what_is_no_number(text: str) -> None:
     with pytest.raises(UsageError, match="--fuel wants a whole number"):
         given("--fuel", text).number("--fuel")
+
+
+@pytest.mark.parametrize("text", [str(1 << 63), "9" * 5000])
+def test_a_number_that_is_too_large(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^--fuel is too large: "):
+        given("--fuel", text).number("--fuel")
+    assert given("--fuel", "0" * 5000 + "7").number("--fuel") == 7
+    assert (given("--size", text).size("--size") or 0) >= 1 << 63
 
 
 def test_an_absent_option_has_no_value() -> None:

@@ -140,6 +140,22 @@ def test_unknown_imports_are_named_with_what_to_do(save: Save, capsys: Capture) 
     assert capsys.readouterr().out == "0\n"
 
 
+def test_what_cannot_be_stubbed_gets_no_advice_to_stub_it(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "module.wat"
+    kinds = ("(memory 1)", "(table 1 funcref)", "(global i32)", "(global (mut i64))")
+    for kind in kinds:
+        path.write_text(f'(module (import "env" "memory_" (func)) (import "env" "memory" {kind}) (func (export "f")))')
+        for options in ([], ["--stub-imports"]):
+            assert main(["run", *options, "--invoke", "f", str(path)]) == 1
+            error = capsys.readouterr().err
+            assert "env.memory (" in error
+            assert "did you mean" not in error, "a function is no memory"
+            assert error.endswith(
+                "\n'vibewasm run' provides WASI only. Memories, tables and globals cannot be stubbed; "
+                "give them from Python with vibewasm.Linker.\n"
+            )
+
+
 # -- traps and limits --------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +185,16 @@ def test_memory_grows_no_further_than_allowed(library: str, capsys: Capture) -> 
 
 def test_a_module_whose_memory_is_too_large_is_refused(library: str, capsys: Capture) -> None:
     assert main(["run", "--max-memory", "1K", "--invoke", "add", library, "1", "2"]) == 1
-    assert capsys.readouterr().err.startswith(f"vibewasm: {library}: ")
+    error = capsys.readouterr().err
+    assert error.startswith(f"vibewasm: {library}: ")
+    assert "is more than --max-memory allows: 1024 bytes" in error
+    assert "Store." not in error
+
+
+def test_limits_beyond_all_measure_are_no_tracebacks(library: str, capsys: Capture) -> None:
+    assert main(["run", "--fuel", str(1 << 63), "--invoke", "add", library, "1", "2"]) == 2
+    assert "--fuel is too large" in capsys.readouterr().err
+    assert main(["run", "--max-memory", "9" * 5000 + "G", "--invoke", "add", library, "1", "2"]) == 0
 
 
 def test_eager_finds_an_invalid_body_that_lazy_does_not_reach(save: Save, capsys: Capture) -> None:
@@ -239,15 +264,25 @@ def test_a_reader_that_goes_away_is_no_error(library: str, words: list[str]) -> 
     assert outcome.stderr == b""
 
 
-def test_a_full_disk_is_reported(library: str) -> None:
+def test_a_full_disk_is_reported(library: str, tmp_path: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full on this system")
-    line, environment = prepared("inspect", library)
-    with open("/dev/full", "wb") as full:
-        outcome = subprocess.run(line, env=environment, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
-    assert outcome.returncode == 1
-    assert outcome.stderr.startswith(b"vibewasm: ")
-    assert outcome.stderr.count(b"\n") == 1
+    # Both what stands in the buffer until the end, and what is written on the way.
+    many = tmp_path / "many.wat"
+    many.write_text("(module" + "".join(f'(func (export "function number {index}"))' for index in range(5000)) + ")")
+    for words in (
+        ["inspect", library],
+        ["inspect", many],
+        ["wasm2wat", many],
+        ["run", "--invoke", "add", library, "1", "2"],
+    ):
+        line, environment = prepared(*words)
+        with open("/dev/full", "wb") as full:
+            outcome = subprocess.run(
+                line, env=environment, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False
+            )
+        assert outcome.returncode == 1
+        assert outcome.stderr == b"vibewasm: standard output could not be written: No space left on device\n"
 
 
 def test_no_standard_output_is_no_error(library: str) -> None:

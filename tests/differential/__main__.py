@@ -22,7 +22,12 @@ def main() -> int:
         from tests.differential import checking
 
         return checking.check(options.check, options.jobs)
-    from tests.differential import recording
+    try:
+        from tests.differential import recording
+    except ModuleNotFoundError as error:
+        from tests.fuzz.needed import not_installed
+
+        sys.exit(not_installed(error))
 
     if options.record is not None:
         return recording.record(options.record, options.seed, _indices(options))

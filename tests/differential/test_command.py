@@ -58,6 +58,19 @@ def test_modules_are_recorded(
     assert "5 modules checked, 0 differences" in out
 
 
+@pytest.mark.parametrize("module", ["tests.differential", "tests.fuzz.mutants"])
+def test_without_wasmtime_the_commands_say_what_to_install(module: str) -> None:
+    code = (
+        "import runpy, sys\n"
+        "sys.modules['wasmtime'] = None\n"
+        "sys.argv[1:] = ['--count', '1', '--seed', '4']\n"
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT_ROOT, check=False)
+    assert done.returncode == 1
+    assert done.stderr == ("this compares vibewasm with wasmtime, which is not installed: pip install '.[test]'\n")
+
+
 def test_a_wrong_name_of_a_mode_or_fault_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,13 +15,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz import campaign, corpus
-from tests.fuzz.campaign import Finding, find_made
-from tests.fuzz.judge import Judge
-from tests.fuzz.make import Made, make
-from tests.fuzz.reduce import listing, reduce
-from tests.fuzz.report import Report
-from tests.fuzz.workers import in_child
+from tests.fuzz.needed import not_installed
+
+try:
+    from tests.fuzz import campaign, corpus
+    from tests.fuzz.campaign import Finding, find_made
+    from tests.fuzz.judge import Judge
+    from tests.fuzz.make import Made, make
+    from tests.fuzz.reduce import listing, reduce
+    from tests.fuzz.report import Report
+    from tests.fuzz.workers import in_child
+except ModuleNotFoundError as error:
+    sys.exit(not_installed(error))
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "checked": {"checked": True},

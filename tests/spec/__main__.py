@@ -146,7 +146,7 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     for mode in options.mode:
         if mode != "all" and mode not in engine.MODES:
-            parser.error(f"no mode {mode}; there are {', '.join(engine.MODES)}")
+            parser.error(f"no mode {mode}; there are {', '.join(engine.MODES)} and all")
     return options
 
 

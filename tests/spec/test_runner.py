@@ -358,3 +358,10 @@ def test_the_command_reports_what_a_folder_needs_and_fails_for_failures_only(tmp
     done = run_command("--suite", tmp_path)
     assert done.returncode == 1
     assert "deep/f.wast [eager]: 0 passed, 1 failed, 0 broken" in done.stdout
+
+
+def test_a_wrong_mode_is_told_with_all_that_there_are() -> None:
+    done = run_command("--mode", "nope")
+    assert done.returncode == 2
+    assert "no mode nope; there are lazy, eager, " in done.stderr
+    assert done.stderr.endswith(" and all\n")

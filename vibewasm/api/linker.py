@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..errors import LinkError, not_copied
-from ..extern_types import GlobalType
+from ..extern_types import GlobalType, MemoryType, TableType
 from ..types import FuncType
 from .engine import Engine
 from .func import Func
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 #: Stands for an argument that was left out.
 _NONE_GIVEN: Any = object()
 
+_KINDS: dict[type, int] = {FuncType: FUNC, TableType: TABLE, MemoryType: MEMORY, GlobalType: GLOBAL}
 _WASI_CODES = {"i": "i32", "I": "i64"}
 
 
@@ -281,12 +283,16 @@ class Linker:
         from ..names import hint
         from ..wasi import MODULES
 
-        defined = [f"{module}.{name}" for module, name in self._items]
+        defined: dict[int, list[str]] = {FUNC: []}
+        for (module, name), item in self._items.items():
+            defined.setdefault(_kind(item), []).append(f"{module}.{name}")
         if self._wasi is not None:
-            defined += [f"{module}.{name}" for module in MODULES for name in _wasi_names(module)]
+            defined[FUNC] += [f"{module}.{name}" for module in MODULES for name in _wasi_names(module)]
         lines = []
         for wanted in missing[:20]:
-            advice = hint(f"{wanted.module}.{wanted.name}", defined)
+            # What is of another kind would not do, however alike the names are.
+            alike = defined.get(_KINDS[wanted.type.__class__], ())
+            advice = hint(f"{wanted.module}.{wanted.name}", alike)
             lines.append(f"{_shown(wanted.module, wanted.name)} ({wanted.type}){advice}")
         if len(missing) > 20:
             lines.append(f"and {len(missing) - 20} more")
@@ -328,6 +334,13 @@ def _wasi_names(module: str) -> list[str]:
 def _wasi_type(signature: str) -> FuncType:
     params, _, results = signature.partition(":")
     return FuncType([_WASI_CODES[letter] for letter in params], [_WASI_CODES[letter] for letter in results])
+
+
+def _kind(item: Item | _Typed | _Zeros) -> int:
+    """The kind of import that an item is for, as its number in the binary format."""
+    if isinstance(item, Extern):
+        return item._kind
+    return GLOBAL if isinstance(item, (int, float)) else FUNC
 
 
 def _shown(module: str, name: str) -> str:

@@ -58,8 +58,20 @@ def main(argv: list[str] | None = None) -> int:
         _discard_output()
         if isinstance(error, BrokenPipeError):
             return EXIT_BROKEN_PIPE
+        if _is_of_output(error):
+            return _fail(EXIT_FAILURE, f"vibewasm: standard output could not be written: {error.strerror}")
         return _fail(EXIT_FAILURE, f"vibewasm: {error}")
     return code
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether writing standard output failed: only this package does, by calls that raise where they stand and name no
+    file. What the engine opens and writes fails in modules of its own.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return error.filename is None and trace is not None and trace.tb_frame.f_globals.get("__package__") == __name__
 
 
 def _discard_output() -> None:
@@ -88,7 +100,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"vibewasm {__version__}")
         return 0
     if name not in COMMANDS:
-        raise UsageError(_unknown(name))
+        raise UsageError(_unknown(name, arguments[1:]))
     command = _load(name)
     given = parse(command, arguments[1:])
     if given.flag("--help"):
@@ -128,6 +140,13 @@ def _load(name: str) -> Command:
     return disasm.COMMAND
 
 
+def _after_a_command(option: str, words: list[str]) -> str:
+    """Where an option belongs that stands in the place of the command; nothing where no command has it."""
+    having = [name for name in COMMANDS if any(option == known.name for known in _load(name).options)]
+    meant = next((word for word in words if word in having), having[0] if having else None)
+    return "" if meant is None else f"; options come after the command: vibewasm {meant} {option} ..."
+
+
 def _overview() -> str:
     lines = ["usage: vibewasm COMMAND [OPTIONS] FILE ...", "", "WebAssembly at machine speed, from pure Python.", ""]
     lines.append("commands:")
@@ -136,9 +155,9 @@ def _overview() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: str, words: list[str]) -> str:
     if name.startswith("-"):
-        return f"unknown option {name}"
+        return f"unknown option {escaped(name)}{_after_a_command(name.partition('=')[0], words)}"
     if name.endswith((".wasm", ".wat")) or os.path.isfile(name):
         return f"{name!r} is not a command; to run that file: vibewasm run {escaped(name)}"
     return f"unknown command {name!r}{hint(name, COMMANDS)}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 
-from vibewasm.names import hint
+from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
 from .output import write_text
 from .progress import Progress
-from .wasmfile import load, shown
+from .wasmfile import load, refused, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _FORMATS = ("text", "json", "html")
 _SYNTAXES = ("intel", "att")
 #: Columns of a comparison where the output is no terminal.
 _WIDTH = 160
+#: Names of functions in a message.
+_MOST_NAMES = 20
 
 
 def _disasm(arguments: Arguments) -> int:
@@ -53,7 +55,7 @@ def _disasm(arguments: Arguments) -> int:
     except MissingCapstoneError as error:
         raise CommandError(str(error)) from error
     except WasmError as error:
-        raise CommandError(f"{shown(path)}: {error}") from error
+        raise refused(shown(path), error) from error
     return 0
 
 
@@ -183,9 +185,9 @@ def _wanted(arguments: Arguments, module: Module) -> Sequence[int]:
 
             indices = sorted({i for name, i in names.items() if first <= i < end and fnmatchcase(name, pattern)})
             if not indices:
-                raise arguments.error(f"no function is called like {pattern!r}")
+                raise arguments.error(f"no function is called like {pattern!r}{_named(names, first, end)}")
         else:
-            raise arguments.error(f"there is no function {pattern!r}{hint(pattern, names)}")
+            raise arguments.error(f"there is no function {pattern!r}{hint(pattern, names)}{_named(names, first, end)}")
         for index in indices:
             if index < first:
                 raise arguments.error(f"function {index} is imported, so it has no machine code here")
@@ -196,18 +198,32 @@ def _wanted(arguments: Arguments, module: Module) -> Sequence[int]:
     return list(found)
 
 
+def _named(names: dict[str, int], first: int, end: int) -> str:
+    """What ``--func`` could have been given, as lines of a message."""
+    shown = [f"\n  {escaped(name)}" for name, index in names.items() if first <= index < end]
+    if not shown:
+        return " (no function of the module has a name; --func takes indices too)"
+    more = len(shown) - _MOST_NAMES
+    return "\nfunctions:" + "".join(shown[:_MOST_NAMES]) + (f"\n  ... and {more} more" if more > 0 else "")
+
+
 COMMAND = Command(
     "disasm",
     "FILE",
     "show the machine code that functions become",
     [
         Option("--func", "NAME|INDEX", "only this function, or those that a pattern such as 'str*' fits", repeat=True),
-        Option("--target", "NAME", "compile for x86_64 or aarch64, on any host; else for this one"),
-        Option("--diff", "TARGET TARGET", "two targets side by side"),
+        Option("--target", "NAME", "compile for x86_64 or aarch64, on any host; else for this one", wants="a target"),
+        Option("--diff", "TARGET TARGET", "two targets side by side", wants="two targets"),
         Option("--summary", "", "a table of functions by size instead"),
-        Option("--syntax", "NAME", "intel (the default) or att, for x86-64"),
+        Option("--syntax", "NAME", "intel (the default) or att, for x86-64", wants="intel or att"),
         Option("--bytes", "", "show the bytes of instructions"),
-        Option("--format", "NAME", "text (the default), json, or html: one file to open in a browser"),
+        Option(
+            "--format",
+            "NAME",
+            "text (the default), json, or html: one file to open in a browser",
+            wants="text, json or html",
+        ),
         Option("--output", "PATH", "write there instead of to standard output"),
         Option("--color", "", "colour even where the output is no terminal"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vibewasm.lookalikes import MAGIC
 
 from .options import Arguments, Command, CommandError, Option
-from .wasmfile import read, shown
+from .wasmfile import read, refused, shown
 
 
 def _explore(arguments: Arguments) -> int:
@@ -48,7 +48,7 @@ def _text(path: str) -> str:
     try:
         return wasm2wat(data) if data[:4] == MAGIC else data.decode()
     except (WasmError, UnicodeDecodeError) as error:
-        raise CommandError(f"{shown(path)}: {error}") from error
+        raise refused(shown(path), error) from error
 
 
 COMMAND = Command(
@@ -56,7 +56,7 @@ COMMAND = Command(
     "[FILE]",
     "serve a page that shows the machine code of what is typed",
     [
-        Option("--port", "N", "serve on this port of 127.0.0.1; else on any that is free"),
+        Option("--port", "N", "serve on this port of 127.0.0.1; else on any that is free", wants="a number"),
         Option("--open", "", "open the page in a browser"),
     ],
     _explore,

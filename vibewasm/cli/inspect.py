@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vibewasm.names import escaped
 
-from .options import Arguments, Command, CommandError, Option
-from .wasmfile import load, shown
+from .options import Arguments, Command, Option
+from .wasmfile import load, refused, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _inspect(arguments: Arguments) -> int:
         module = Module(Engine(), data)
         facts = _facts(path, module.info, module.imports, module.exports)
     except WasmError as error:
-        raise CommandError(f"{shown(path)}: {error}") from error
+        raise refused(shown(path), error) from error
     if arguments.flag("--json"):
         import json
 

@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import os
+
 from vibewasm.names import hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: The largest number that an option takes, as the engine's counters are 64 bits and signed.
+_MOST = (1 << 63) - 1
+_MOST_SECONDS = 1e9
 
 
 class CommandError(Exception):
@@ -27,16 +33,18 @@ class UsageError(Exception):
 class Option:
     """One ``--name``. ``value`` names its value in the usage text, ``""`` for a flag; ``repeat`` allows several.
 
-    An option takes as many values as ``value`` has words.
+    An option takes as many values as ``value`` has words. ``wants`` says what they are to be, where no file will do:
+    a command line with one value too few is then told from one without a file.
     """
 
-    __slots__ = ("help", "name", "repeat", "value")
+    __slots__ = ("help", "name", "repeat", "value", "wants")
 
-    def __init__(self, name: str, value: str, help: str, *, repeat: bool = False) -> None:
+    def __init__(self, name: str, value: str, help: str, *, repeat: bool = False, wants: str = "") -> None:
         self.name = name
         self.value = value
         self.help = help
         self.repeat = repeat
+        self.wants = wants
 
 
 class Command:
@@ -106,14 +114,17 @@ class Arguments:
             raise self.error(f"{name} is {' or '.join(among)}, not {value!r}{hint(value, among)}")
         return value
 
-    def number(self, name: str, *, least: int = 0) -> int | None:
-        """The option's value as a decimal number of at least ``least``; ``None`` where the option is absent."""
+    def number(self, name: str, *, least: int = 0, most: int = _MOST) -> int | None:
+        """The option's value as a decimal number from ``least`` to ``most``; ``None`` where the option is absent."""
         text = self.one(name)
         if text is None:
             return None
-        if not (text.isascii() and text.isdigit()) or int(text) < least:
+        number = _decimal(text)
+        if number is None or number < least:
             raise self.error(f"{name} wants a whole number of at least {least}, not {text!r}")
-        return int(text)
+        if number > most:
+            raise self.error(f"{name} is too large: {text}; it takes numbers up to {most}")
+        return number
 
     def seconds(self, name: str) -> float | None:
         """The option's value as a positive number of seconds, which may have a fraction and an ``s`` after it."""
@@ -124,7 +135,9 @@ class Arguments:
             seconds = float(text.removesuffix("s"))
         except ValueError:
             seconds = 0.0
-        if not 0 < seconds < 1e9:  # refuses NaN too
+        if seconds >= _MOST_SECONDS:
+            raise self.error(f"{name} is too large: {text!r}; fewer than 1e9 seconds, or leave it out for no limit")
+        if not seconds > 0:  # refuses NaN too
             raise self.error(f"{name} wants a positive number of seconds, such as 2 or 0.5, not {text!r}")
         return seconds
 
@@ -136,9 +149,19 @@ class Arguments:
         digits, unit = text, 1
         if text[-1:].upper() in _UNITS:
             digits, unit = text[:-1], _UNITS[text[-1].upper()]
-        if not (digits.isascii() and digits.isdigit()):
+        number = _decimal(digits)
+        if number is None:
             raise self.error(f"{name} wants a number of bytes, such as 65536, 512K, 64M or 1G, not {text!r}")
-        return int(digits) * unit
+        return number * unit
+
+
+def _decimal(text: str) -> int | None:
+    """The number that decimal digits say; ``None`` for other text. What no machine has is cut off at 10^100."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0")
+    # int() refuses thousands of digits.
+    return int(digits or "0") if len(digits) <= 100 else 10**100
 
 
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -151,6 +174,7 @@ def parse(command: Command, words: list[str]) -> Arguments:
     """
     options = {option.name: option for option in command.options}
     given = Arguments(command.name)
+    taken_words: list[tuple[Option, list[str]]] = []
     index = 0
     while index < len(words):
         word = words[index]
@@ -181,20 +205,36 @@ def parse(command: Command, words: list[str]) -> Arguments:
         taken = [value] if equals else []
         wanted = len(option.value.split()) - len(taken)
         if len(words) - index < wanted:
-            raise given.error(f"{name} wants {'a value' if wanted == 1 else 'values'}: {name} {option.value}")
-        values += taken + words[index : index + wanted]
+            what = option.wants or ("a value" if wanted == 1 else "values")
+            raise given.error(f"{name} wants {what}: {name} {option.value}")
+        taken += words[index : index + wanted]
+        values += taken
+        if wanted:
+            taken_words.append((option, taken))
         index += wanted
     if not given.flag("--help"):
-        _check_operands(command, given)
+        _check_operands(command, given, taken_words)
     return given
 
 
-def _check_operands(command: Command, given: Arguments) -> None:
+def _check_operands(command: Command, given: Arguments, taken: list[tuple[Option, list[str]]]) -> None:
+    """``taken`` has the options that took words of their own as values, and their values."""
     count = len(given.operands)
     if count < command.minimum:
-        raise given.error(f"no {command.operands.split()[0]} given")
+        for option, values in taken:
+            if option.wants and _looks_like_a_file(values[-1]):
+                raise given.error(f"{option.name} wants {option.wants}, not {' and '.join(map(repr, values))}")
+        problem = f"no {command.operands.split()[0]} given"
+        if taken:
+            option, values = taken[-1]
+            problem += f"; {values[-1]!r} is {'the' if len(values) == 1 else 'a'} value of {option.name}"
+        raise given.error(problem)
     if not command.program and command.maximum is not None and count > command.maximum:
         raise given.error(f"one operand too many: {given.operands[command.maximum]!r}")
+
+
+def _looks_like_a_file(word: str) -> bool:
+    return word == "-" or word.endswith((".wasm", ".wat")) or os.path.isfile(word)
 
 
 def help_text(command: Command) -> str:

@@ -8,7 +8,7 @@ import sys
 from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
-from .wasmfile import load, shown
+from .wasmfile import load, refused, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ EXIT_TRAP = 134
 _STUB_ADVICE = (
     "'vibewasm run' provides WASI only. With --stub-imports such functions return zeros; "
     "to give real ones, use vibewasm from Python."
+)
+_NO_STUB_ADVICE = (
+    "'vibewasm run' provides WASI only. Memories, tables and globals cannot be stubbed; "
+    "give them from Python with vibewasm.Linker."
 )
 
 
@@ -72,7 +76,9 @@ def _run(arguments: Arguments) -> int:
         return EXIT_TIMEOUT
     except LinkError as error:
         missing = str(error).startswith("unknown import")
-        raise CommandError(f"{shown(path)}: {error}" + (f"\n{_STUB_ADVICE}" if missing else "")) from error
+        # The option is what the reader of this message can change.
+        text = str(error).replace("is more than Store.max_memory allows", "is more than --max-memory allows", 1)
+        raise CommandError(f"{shown(path)}: {text}" + (f"\n{_import_advice(module)}" if missing else "")) from error
     except WasmError as error:
         from vibewasm.traps import ExitTrap, Trap
 
@@ -82,7 +88,7 @@ def _run(arguments: Arguments) -> int:
         if isinstance(error, Trap):
             print(f"vibewasm: trap: {error}", file=sys.stderr)
             return EXIT_TRAP
-        raise CommandError(f"{shown(path)}: {error}") from error
+        raise refused(shown(path), error) from error
 
 
 def _call(instance: Instance, module: Module, invoke: str | None, values: list[object]) -> None:
@@ -101,6 +107,14 @@ def _call(instance: Instance, module: Module, invoke: str | None, values: list[o
         results = (result,) if len(types) == 1 else result
         for type, value in zip(types, results, strict=True):
             print(format_value(str(type), value))
+
+
+def _import_advice(module: Module) -> str:
+    """What to do about missing imports. Stubs help only where functions are all that is missing."""
+    from vibewasm.types import FuncType
+
+    # This command has no other memories, tables and globals: each that is imported is missing.
+    return _STUB_ADVICE if all(isinstance(item.type, FuncType) for item in module.imports) else _NO_STUB_ADVICE
 
 
 def _functions(module: Module) -> dict[str, tuple[ValType, ...]]:
@@ -189,13 +203,18 @@ COMMAND = Command(
         Option("--invoke", "NAME", "call this export with the ARGUMENTs and print its results, one per line"),
         Option("--dir", "HOST[::GUEST]", "let the program see this folder, as GUEST if given", repeat=True),
         Option("--env", "NAME[=VALUE]", "set an environment variable; without a value, pass ours on", repeat=True),
-        Option("--fuel", "N", "trap when the program has used N units of fuel"),
-        Option("--timeout", "SECONDS", "stop the program after so long (exit code 124)"),
-        Option("--max-memory", "BYTES", "let memories grow no further; K, M and G are understood"),
+        Option("--fuel", "N", "trap when the program has used N units of fuel", wants="a whole number"),
+        Option("--timeout", "SECONDS", "stop the program after so long (exit code 124)", wants="a number of seconds"),
+        Option(
+            "--max-memory",
+            "BYTES",
+            "let memories grow no further; K, M and G are understood",
+            wants="a number of bytes",
+        ),
         Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
         Option("--eager", "", "compile everything first, not each function at its first call"),
-        Option("--profile", "NAME", "write functions' names for perf: perfmap or jitdump"),
-        Option("--debug", "NAME", "tell a debugger of functions: gdb"),
+        Option("--profile", "NAME", "write functions' names for perf: perfmap or jitdump", wants="perfmap or jitdump"),
+        Option("--debug", "NAME", "tell a debugger of functions: gdb", wants="gdb"),
     ],
     _run,
     program=True,

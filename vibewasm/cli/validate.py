@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from .options import Arguments, Command, CommandError
-from .wasmfile import load, shown
+from .wasmfile import load, refused, shown
 
 
 def _validate(arguments: Arguments) -> int:
@@ -23,7 +23,7 @@ def _validate(arguments: Arguments) -> int:
             print(f"vibewasm: {error}", file=sys.stderr)
         except WasmError as error:
             bad += 1
-            print(f"vibewasm: {shown(path)}: {error}", file=sys.stderr)
+            print(f"vibewasm: {refused(shown(path), error)}", file=sys.stderr)
         else:
             print(f"{shown(path)}: valid")
     return 1 if bad else 0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .options import Arguments, Command, CommandError, Option
+from .options import Arguments, Command, Option
 from .output import write_bytes
-from .wasmfile import load, shown
+from .wasmfile import load, refused, shown
 
 
 def _wasm2wat(arguments: Arguments) -> int:
@@ -17,7 +17,7 @@ def _wasm2wat(arguments: Arguments) -> int:
     try:
         text = wasm2wat(data)
     except WasmError as error:
-        raise CommandError(f"{shown(path)}: {error}") from error
+        raise refused(shown(path), error) from error
     output = arguments.one("--output")
     write_bytes("-" if output is None else output, text.encode(), path)
     return 0

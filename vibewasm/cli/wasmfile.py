@@ -38,13 +38,27 @@ def assemble(text: bytes, name: str, *, names: bool) -> bytes:
         # Editors may put a byte order mark first.
         return wat2wasm(text.removeprefix("\ufeff".encode()), names=names)
     except WasmError as error:
-        raise CommandError(f"{name}: {error}") from error
+        raise refused(name, error) from error
+
+
+def refused(name: str, error: Exception) -> CommandError:
+    """What to raise of a file that the engine refuses; ``name`` is what to call it."""
+    feature = getattr(error, "feature", None)
+    advice = ""
+    if feature is not None:
+        from vibewasm.later import advice_without
+
+        advice = f"\n{advice_without(feature)}"
+    return CommandError(f"{name}: {error}{advice}")
 
 
 def read(path: str) -> bytes:
     """The contents of the file at ``path`` (``-``: standard input). Raises :class:`CommandError`."""
     if path == "-":
-        data = sys.stdin.buffer.read()
+        try:
+            data = sys.stdin.buffer.read()
+        except OSError as error:
+            raise CommandError(f"cannot read standard input: {error.strerror}") from None
     else:
         try:
             with open(path, "rb") as file:

@@ -8,7 +8,7 @@ from vibewasm.lookalikes import MAGIC
 
 from .options import Arguments, Command, CommandError, Option
 from .output import write_bytes
-from .wasmfile import assemble, read, shown
+from .wasmfile import assemble, read, refused, shown
 
 
 def _wat2wasm(arguments: Arguments) -> int:
@@ -35,7 +35,7 @@ def _validate(name: str, data: bytes) -> None:
     try:
         Module.validate(Engine(), data)
     except WasmError as error:
-        raise CommandError(f"{name}: {error}") from error
+        raise refused(name, error) from error
 
 
 COMMAND = Command(
