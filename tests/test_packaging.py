@@ -127,6 +127,18 @@ def test_the_wheel_holds_every_module_as_a_real_file_and_nothing_else(wheel: Pat
     assert "License-Expression: MIT" in text
 
 
+def test_what_an_older_build_left_is_not_installed(copy: Path, tmp_path: Path) -> None:
+    left = copy / "build" / "lib" / "vibewasm" / "old" / "gone.py"
+    left.parent.mkdir(parents=True)
+    left.write_text("left over")
+    (copy / "build" / "lib" / "vibewasm" / "gone.py").write_text("left over")
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, copy, cwd=tmp_path)
+    (made,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(made) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert names == sources(copy) | {"vibewasm/py.typed"}
+
+
 def test_the_sdist_has_the_tests_and_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}

@@ -83,7 +83,7 @@ def test_the_present_size_of_a_memory_or_table_counts() -> None:
 def test_what_is_near_is_of_the_kind_that_is_missing() -> None:
     engine = vw.Engine()
     store = vw.Store(engine)
-    items = {
+    items: dict[str, Any] = {
         "func": vw.Func(store, vw.FuncType(), print),
         "plain": print,
         "memory": vw.Memory(store, vw.MemoryType(vw.Limits(1))),
