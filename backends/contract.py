@@ -285,6 +285,8 @@ class Stubs(Protocol):
     FLOAT_MODE: int
     #: ``e_machine`` of ELF files for this processor.
     ELF_MACHINE: int
+    #: Numbers of the system calls that the runtime makes by number.
+    CALL_NUMBERS: dict[str, int]
     #: By operating system, offsets in ``ucontext_t`` of the general registers and of the program counter.
     SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]]
 
@@ -326,9 +328,9 @@ class Stubs(Protocol):
     def memory_fill(self) -> bytes:
         """The stub of ``memory.fill``. It traps before it writes anything, or not at all."""
 
-    def instruction_cache(self) -> tuple[bytes, int] | None:
+    def instruction_cache(self) -> bytes | None:
         """What makes written code visible to instruction fetches: code of ``void f(address written to, address
-        executed from, size)``, and the number of membarrier(2). ``None`` where fetches see what was written.
+        executed from, size)``. ``None`` where fetches see what was written.
         """
 
     def fault_handler(self, table: int, previous: int, context: SignalContext) -> bytes:

@@ -14,8 +14,8 @@ from .ffi import PYFUNCTYPE, c_char, c_size_t
 _Function = PYFUNCTYPE(None, c_size_t, c_size_t, c_size_t)
 
 
-def maintain(code: bytes, membarrier: int) -> None:
-    """Have all code that is published made visible, by ``code`` and, to other cores, by the system call of this number.
+def maintain(code: bytes) -> None:
+    """Have all code that is published made visible, by ``code`` and, to other cores, by a system call.
 
     Raises:
         OSError: executable memory cannot be had.
@@ -23,12 +23,12 @@ def maintain(code: bytes, membarrier: int) -> None:
     writable, executable = system.map_code(system.PAGE_SIZE)
     memoryview((c_char * len(code)).from_address(writable)).cast("B")[:] = code
     visible = _Function(executable)
-    has_core_barrier = system.prepare_core_barrier(membarrier)
+    has_core_barrier = system.prepare_core_barrier()
 
     def synchronize(writable: int, executable: int, size: int) -> None:
         visible(writable, executable, size)
         if has_core_barrier:
             # This core is synchronised by its own barrier; another one may have fetched ahead what was there before.
-            system.core_barrier(membarrier)
+            system.core_barrier()
 
     code_memory.synchronize[:] = [synchronize]

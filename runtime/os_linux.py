@@ -54,6 +54,10 @@ SIGACTION_SIZE = 152
 #: Offset of ``sa_flags``, 4 bytes, in ``struct sigaction``.
 SIGACTION_FLAGS = 136
 _SIGSET_SIZE = 128
+
+#: Numbers of system calls that have no C function, or none that does just that: each processor has its own, so they are
+#: handed in.
+call_numbers: dict[str, int] = {}
 _SIG_UNBLOCK = 1
 _MS_ASYNC = 1
 
@@ -271,27 +275,20 @@ _MEMBARRIER_SYNC_CORE = 32
 _MEMBARRIER_REGISTER_SYNC_CORE = 64
 
 
-def prepare_core_barrier(membarrier: int) -> bool:
-    """Ask the kernel for :func:`core_barrier`; false if it has none (before Linux 4.16, and in emulators).
-
-    Args:
-        membarrier: the number of the system call, for which there is no C function.
-    """
-    result: int = _libc.syscall(membarrier, _MEMBARRIER_REGISTER_SYNC_CORE, 0, 0)
+def prepare_core_barrier() -> bool:
+    """Ask the kernel for :func:`core_barrier`; false if it has none (before Linux 4.16, and in emulators)."""
+    result: int = _libc.syscall(call_numbers["membarrier"], _MEMBARRIER_REGISTER_SYNC_CORE, 0, 0)
     return result == 0
 
 
-def core_barrier(membarrier: int) -> None:
+def core_barrier() -> None:
     """Let every core that runs a thread of this process forget what instructions it fetched ahead (membarrier(2),
     PRIVATE_EXPEDITED_SYNC_CORE).
-
-    Args:
-        membarrier: as above.
 
     Raises:
         OSError: :func:`prepare_core_barrier` was not called, or gave false.
     """
-    if _libc.syscall(membarrier, _MEMBARRIER_SYNC_CORE, 0, 0):
+    if _libc.syscall(call_numbers["membarrier"], _MEMBARRIER_SYNC_CORE, 0, 0):
         raise _error()
 
 
@@ -466,10 +463,10 @@ def _grow_main_stack(end: int, size: int) -> int:
 
 
 def _is_readable(address: int) -> bool:
-    """Whether the kernel can read 16 bytes there: as a limit for prlimit(2), with which it then finds nothing to do,
-    since there is no such resource.
+    """Whether the kernel can read 8 bytes there: as a set of signals for rt_sigprocmask(2), with which it then finds
+    nothing to do, since there is no such way to change the mask.
     """
-    _libc.prlimit(0, -1, c_size_t(address), None)
+    _libc.syscall(call_numbers["rt_sigprocmask"], -1, c_size_t(address), None, c_size_t(8))
     return get_errno() != _EFAULT
 
 

@@ -14,9 +14,6 @@ from . import asm
 from .control import Assembler
 from .regs import X0, X1, X2, X3, X4, X5, X6
 
-#: Number of Linux's system call membarrier(2), by which other cores forget what they have fetched ahead.
-MEMBARRIER = 283
-
 _IDC = 28
 _DIC = 29
 _DATA_LINE = 16

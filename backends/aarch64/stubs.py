@@ -53,6 +53,9 @@ from .regs import (
 #: ones.
 FLOAT_MODE = 0
 
+#: Numbers of system calls of Linux (include/uapi/asm-generic/unistd.h).
+CALL_NUMBERS = {"membarrier": 283, "rt_sigprocmask": 135}
+
 #: ``e_machine`` of ELF files for this processor.
 ELF_MACHINE = 183
 
@@ -452,11 +455,11 @@ def lazy_common() -> bytes:
     return a.finish()
 
 
-def instruction_cache() -> tuple[bytes, int]:
-    """Code that makes written code visible, and the number of membarrier(2); see :mod:`.instruction_cache`."""
-    from .instruction_cache import MEMBARRIER, maintenance  # needed where code is run, not where it is looked at
+def instruction_cache() -> bytes:
+    """Code that makes written code visible; see :mod:`.instruction_cache`."""
+    from .instruction_cache import maintenance  # needed where code is run, not where it is looked at
 
-    return maintenance(), MEMBARRIER
+    return maintenance()
 
 
 def memory_copy() -> bytes:
@@ -474,6 +477,7 @@ def memory_fill() -> bytes:
 
 
 __all__ = [
+    "CALL_NUMBERS",
     "ELF_MACHINE",
     "FLOAT_MODE",
     "LAZY_ENTRY_SIZE",

@@ -39,6 +39,9 @@ from .regs import (
 #: ones.
 FLOAT_MODE = 0x1F80
 
+#: Numbers of system calls of Linux (arch/x86/entry/syscalls/syscall_64.tbl).
+CALL_NUMBERS = {"membarrier": 324, "rt_sigprocmask": 14}
+
 #: ``e_machine`` of ELF files for this processor.
 ELF_MACHINE = 62
 
@@ -429,6 +432,7 @@ def memory_fill() -> bytes:
 
 
 __all__ = [
+    "CALL_NUMBERS",
     "ELF_MACHINE",
     "FLOAT_MODE",
     "LAZY_ENTRY_SIZE",

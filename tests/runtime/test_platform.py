@@ -89,7 +89,9 @@ def test_the_stack_is_found_where_the_c_library_is_musl() -> None:
     done = python(
         """
 import os, threading
+from vibewasm.calls import process
 from vibewasm.runtime import os_linux as s
+process.prepare()
 libc = s._libc
 class Musl:
     def __getattr__(self, name):

@@ -13,7 +13,9 @@ from .machine import python
 SETUP = """
 import os, resource, sys, threading
 import vibewasm as vw
+from vibewasm.calls import process
 from vibewasm.runtime import system
+process.prepare()
 TEXT = '''(module (memory 1)
   (func $count (export "count") (param i32) (result i32)
     local.get 0 i32.eqz if (result i32) i32.const 0

@@ -33,7 +33,7 @@ def prepare() -> None:
     """
     if "prepared" in _ones:
         return
-    from ..runtime import check
+    from ..runtime import check, system
 
     if HOST not in TARGETS:
         raise WasmError(f"vibewasm makes machine code for x86-64 and AArch64, and this processor is {HOST!r}")
@@ -42,11 +42,12 @@ def prepare() -> None:
     except RuntimeError as error:
         raise WasmError(str(error)) from None
     host = backend(HOST)
+    system.call_numbers.update(host.stubs.CALL_NUMBERS)
     maintenance = host.stubs.instruction_cache()
     if maintenance is not None:
         from ..runtime.instruction_cache import maintain
 
-        maintain(*maintenance)
+        maintain(maintenance)
     host.run_code = run_code
     _ones["prepared"] = True
 
