@@ -72,7 +72,7 @@ def test_what_cannot_be_opened_is_said_with_its_setting_and_path(tmp_path: Path)
         assert f"WasiConfig: {setting}: " in str(caught.value)
         assert caught.value.filename == str(path)
         assert repr(str(path)) in str(caught.value)
-    with pytest.raises(ValueError, match=r"^WasiConfig: preopens\['/'\]: embedded null byte: 'a\\x00b'$"):
+    with pytest.raises(ValueError, match=r"^WasiConfig: preopens\['/'\]: .*embedded null .*: 'a\\x00b'$"):
         vw.instantiate(IMPORTS, wasi=vw.WasiConfig(preopens={"/": "a\0b"}))
 
 

@@ -26,6 +26,8 @@ from vibewasm.runtime.trap_record import TrapRecord
 
 from .native import native
 
+# What an engine does first: the runtime gets what is this processor's.
+process.prepare()
 stubs = backend(os.uname().machine).stubs
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +90,6 @@ class Machine:
     """
 
     def __init__(self, pages: int = 1, guarded: bool = True, watched: bool = False) -> None:
-        process.prepare()
         faults.install(stubs.fault_handler, CodeMemory(1, traps=False, permanent=True), stubs.SIGNAL_CONTEXTS)
         self.code = CodeMemory()
         self.stub_code = CodeMemory(traps=False)
