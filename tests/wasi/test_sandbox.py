@@ -207,7 +207,10 @@ def test_swapping_a_directory_for_a_link_while_it_is_walked_never_leads_out(sand
     thread.start()
     outcomes = {0: 0}
     try:
-        for _ in range(3000):
+        for attempt in range(100_000):
+            # On a busy machine the other thread may stand between two renames for a long time.
+            if attempt >= 3000 and outcomes[0]:
+                break
             number = program.raw(
                 "path_open", ROOT, 1, *program.put(0x1000, b"victim/canary"), 0, abi.FD_READ, 0, 0, 0x40
             )
