@@ -10,6 +10,7 @@ import io
 import os
 import sys
 
+from vibewasm import load
 from vibewasm.names import escaped, hint
 
 from .options import Command, CommandError, UsageError, help_text, parse
@@ -101,7 +102,7 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if name not in COMMANDS:
         raise UsageError(_unknown(name, arguments[1:]))
-    command = _load(name)
+    command = load(_load, name)
     given = parse(command, arguments[1:])
     if given.flag("--help"):
         print(help_text(command), end="")

@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+from vibewasm.api.config import Config
+from vibewasm.api.engine import Engine
+from vibewasm.api.linker import Linker
+from vibewasm.api.module import Module
+from vibewasm.api.store import Store
+from vibewasm.errors import Interrupted, LinkError, WasmError
 from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
@@ -13,7 +19,6 @@ from .wasmfile import load, refused, shown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vibewasm.api.instance import Instance
-    from vibewasm.api.module import Module
     from vibewasm.types import ValType
 
 #: As coreutils' ``timeout`` has it, so that a script can tell "took too long" from "trapped".
@@ -39,13 +44,6 @@ def _run(arguments: Arguments) -> int:
     debug = arguments.choice("--debug", ("gdb",))
     preopens, environment = _preopens(arguments), _environment(arguments)
     data = load(path)
-
-    from vibewasm.api.config import Config
-    from vibewasm.api.engine import Engine
-    from vibewasm.api.linker import Linker
-    from vibewasm.api.module import Module
-    from vibewasm.api.store import Store
-    from vibewasm.errors import Interrupted, LinkError, WasmError
 
     try:
         mode = "eager" if arguments.flag("--eager") else "lazy"
