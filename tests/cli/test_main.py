@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -171,3 +172,22 @@ def test_run_does_not_import_what_is_dear(tmp_path: Path) -> None:
     _, environment = prepared()
     output = subprocess.run(line, env=environment, capture_output=True, check=True, text=True).stdout
     assert output == "3\n[]\n"
+
+
+@pytest.mark.parametrize("how", [["-m", "vibewasm"], ["scripts/vibewasm"]], ids=["module", "script"])
+def test_the_end_of_the_process_leaves_nothing_undone(project: Path, tmp_path: Path, how: list[str]) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, sys\natexit.register(lambda: sys.stdout.write('at exit'))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(project)])}
+    for words, code, said in ((["--version"], 0, f"vibewasm {vibewasm.__version__}\n"), (["run"], 2, "")):
+        line = [sys.executable, *how, *words]
+        outcome = subprocess.run(line, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        assert (outcome.returncode, outcome.stdout) == (code, said + "at exit")
+
+
+@pytest.mark.parametrize("how", [["-m", "vibewasm"], ["scripts/vibewasm"]], ids=["module", "script"])
+def test_a_profiler_of_the_process_gets_its_turn(project: Path, how: list[str]) -> None:
+    line = [sys.executable, "-m", "cProfile", *how, "--version"]
+    outcome = subprocess.run(line, cwd=project, capture_output=True, text=True, check=True)
+    assert "function calls" in outcome.stdout
