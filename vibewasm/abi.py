@@ -139,6 +139,8 @@ FAULT_TABLE_SIZE = 32
 FAULT_LEVELS = 8
 FAULT_SIGNALS = 16
 FAULT_LEVEL_SIZE = 16 * FAULT_SIGNALS
+#: There is no signal 0: in its place a level has the address of the fault table.
+FAULT_LEVEL_TABLE = 0
 #: The handler begins with an entry per level, so many bytes apart. At the end of an entry stand the address of what
 #: the level passes on to, and a mark: by these the handlers of several interpreters of a process know each other.
 FAULT_ENTRY_SIZE = 48

@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.native import EMULATED
 from vibewasm.backends import backend
 from vibewasm.calls import process
+from vibewasm.calls.process import HOST
 from vibewasm.runtime import calls, context, faults
 from vibewasm.runtime.adapters import Adapters
 from vibewasm.runtime.blocks import Block
@@ -90,10 +91,12 @@ class Machine:
     """
 
     def __init__(self, pages: int = 1, guarded: bool = True, watched: bool = False) -> None:
-        faults.install(stubs.fault_handler, CodeMemory(1, traps=False, permanent=True), stubs.SIGNAL_CONTEXTS)
+        faults.install(
+            stubs.fault_handler, CodeMemory(1, traps=False, permanent=True), backend(HOST).processor.SIGNAL_CONTEXTS
+        )
         self.code = CodeMemory()
         self.stub_code = CodeMemory(traps=False)
-        self.adapters = Adapters(self.stub_code, stubs)
+        self.adapters = Adapters(self.stub_code, stubs, backend(HOST).processor)
         self.block = StoreBlock()
         self.cells = self.block.cells
         self.watched = watched

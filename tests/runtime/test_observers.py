@@ -208,7 +208,7 @@ def test_functions_are_forgotten_with_their_module() -> None:
     from vibewasm.runtime.gdb import Gdb
     from vibewasm.runtime.observers import observer
 
-    gdb = observer("gdb", backend(HOST).stubs.ELF_MACHINE)
+    gdb = observer("gdb", backend(HOST).processor.ELF_MACHINE)
     assert isinstance(gdb, Gdb)
 
     def count() -> int:

@@ -68,7 +68,7 @@ class Engine:
         if self.config.profile or self.config.debug:
             from ..runtime.observers import observer
 
-            machine = backend(self.target).stubs.ELF_MACHINE
+            machine = backend(self.target).processor.ELF_MACHINE
             self._observers = tuple(
                 [observer(name, machine) for name in (self.config.profile, self.config.debug) if name]
             )

@@ -11,7 +11,7 @@ from struct import Struct
 
 from ..abi import FIRST_BUILTIN
 from ..backends import backend
-from ..calls.process import HOST, adapters, stub_memory
+from ..calls.process import HOST, adapters, stub_memory, stubs
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
 from ..runtime.context import CELL_BUILTINS, CELL_FAILED, HOST_FAILURE, RECORD_SIZE
@@ -44,10 +44,9 @@ class _Entries:
     __slots__ = ("calls", "lazy")
 
     def __init__(self) -> None:
-        stubs = backend(HOST).stubs
         base = stub_memory().publish(stubs.lazy_table(FIRST_BUILTIN, len(BUILTINS)))
         #: By number: what a record's code is at first.
-        self.lazy = [base + stubs.LAZY_ENTRY_SIZE * number for number in range(len(BUILTINS))]
+        self.lazy = [base + backend(HOST).processor.LAZY_ENTRY_SIZE * number for number in range(len(BUILTINS))]
         #: By number, once made: what the lazy stub goes on to, which does not know the record.
         self.calls: dict[int, int] = {}
 
@@ -91,7 +90,7 @@ class Builtins:
         calls = _entries().calls
         call = calls.get(number)
         if call is None:
-            call = calls[number] = stub_memory().publish(backend(HOST).builtin_stubs.builtin_call(number))
+            call = calls[number] = stub_memory().publish(stubs.builtin_call(number))
         return call
 
 
