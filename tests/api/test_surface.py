@@ -51,7 +51,7 @@ NAMES = {
 #: instructions, and a fast start is what the engine is for: add what cannot wait until it is met.
 STARTED_WITH = """
     abi bundle bundled errors opcodes types
-    api api.config api.engine api.func api.instance api.instantiation api.module api.store
+    api api.config api.engine api.extern api.func api.instance api.instantiation api.module api.store
     backends backends.assembly backends.choices backends.convention backends.operand
     binary binary.decoder binary.leb128 binary.module_info binary.sections binary.support binary.validate
     calls calls.area calls.fast calls.process calls.stubs calls.values

@@ -20,6 +20,7 @@ __all__ = ["main"]
 #: Commands and what ``vibewasm --help`` says of each; a test keeps the summaries equal to the commands' own.
 COMMANDS = {
     "run": "run a WASI program, or call one export with --invoke",
+    "compile": "compile a whole module to machine code, to be run later",
     "validate": "check modules, function bodies included",
     "inspect": "show what a module imports, exports and consists of",
     "disasm": "show the machine code that functions become",

@@ -164,6 +164,8 @@ def _decimal(text: str) -> int | None:
     return int(digits or "0") if len(digits) <= 100 else 10**100
 
 
+#: Short names of options.
+_SHORT = {"-h": "--help", "-o": "--output"}
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -182,8 +184,7 @@ def parse(command: Command, words: list[str]) -> Arguments:
         if word == "--":
             given.operands += words[index:]
             break
-        if word == "-h":
-            word = "--help"
+        word = _SHORT.get(word, word)
         if not word.startswith("-") or word == "-":
             given.operands.append(word)
             if command.program:
