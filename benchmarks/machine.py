@@ -23,6 +23,8 @@ def conditions(rounds: int) -> dict[str, str]:
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "vibewasm": vibewasm.__version__ + _commit(),
     }
+    if features := os.environ.get("VIBEWASM_CPU"):
+        found["VIBEWASM_CPU"] = features
     try:
         found["wasmtime-py"] = metadata.version("wasmtime")
     except metadata.PackageNotFoundError:

@@ -88,9 +88,10 @@ def cpython(path: str | None) -> Path | None:
 
 
 def child_environment(**more: str) -> dict[str, str]:
-    """A child process's environment, without what the calling one sets for Python, Node and vibewasm.
+    """A child process's environment: ours without what is set for Python, Node and vibewasm's cache, and with ``more``.
 
-    PYTHONDONTWRITEBYTECODE alone would make every start compile all modules again.
+    PYTHONDONTWRITEBYTECODE alone would make every start compile all modules again. VIBEWASM_CPU is passed on: it says
+    what is to be measured.
     """
-    ours = ("PYTHON", "NODE_", "VIBEWASM_")
+    ours = ("PYTHON", "NODE_", "VIBEWASM_CACHE")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more

@@ -40,6 +40,8 @@ class Program:
     sightglass: bool = True
     #: What it has to print, if that is known.
     output: bytes | None = None
+    #: Options of ``vibewasm run``.
+    options: tuple[str, ...] = ()
 
 
 HELLO = Program("hello", ROOT / "examples" / "hello.wasm", sightglass=False)
@@ -211,7 +213,7 @@ def run_times(session: Session, every: Sequence[Program]) -> dict[str, float]:
 
 def _ours(session: Session, program: Program) -> list[str]:
     sightglass = ["--stub-imports", "--dir", "."] if program.sightglass else []
-    return [session.installed.vibewasm, "run", *sightglass, program.file.name, *program.arguments]
+    return [session.installed.vibewasm, "run", *program.options, *sightglass, program.file.name, *program.arguments]
 
 
 def _wasmtime(session: Session, program: Program, file: str, *options: str) -> list[str]:
