@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import calls, compile, cross, explore, first, memory, peers, plot, results, run, start, warm
+from . import calls, compile, cross, explore, first, instances, memory, peers, plot, results, run, start, warm
 from .machine import conditions
 from .progress import Progress
 from .report import Report
@@ -23,6 +23,7 @@ BENCHMARKS = {
     "compile": (compile.measure, 9),
     "cross": (cross.measure, 9),
     "start": (start.measure, 60),
+    "instances": (instances.measure, 9),
     "calls": (calls.measure, 9),
     "explore": (explore.measure, 40),
 }

@@ -144,11 +144,16 @@ class FirstRun(Side):
 
 
 class FilledCache(Side):
-    """``vibewasm run`` with a code cache that earlier runs have filled, of which :meth:`check` is the first."""
+    """``vibewasm run`` with a code cache that earlier runs have filled, of which :meth:`check` makes the first."""
 
     def __init__(self, session: Session) -> None:
         self.folder = session.installed.folder / "cache"
         super().__init__(lambda program: _ours(session, program), VIBEWASM_CACHE=str(self.folder))
+
+    def check(self, program: Program) -> None:
+        """What a run prints has to be right when the cache gets filled, and when it is used."""
+        super().check(program)
+        super().check(program)
 
     def notes(self) -> list[str]:
         """A sentence where nothing was kept, so that a first run was measured again."""
