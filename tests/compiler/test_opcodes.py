@@ -285,7 +285,13 @@ READERS = [
     *(PACKAGE / "compiler").rglob("*.py"),
     *(
         PACKAGE / name
-        for name in ("instances/constants.py", "binary/const_expr.py", "wat/code_reader.py", "wat/code_writer.py")
+        for name in (
+            "instances/constants.py",
+            "instances/arithmetic.py",
+            "binary/const_expr.py",
+            "wat/code_reader.py",
+            "wat/code_writer.py",
+        )
     ),
     *(PACKAGE / name for name in ("wat/words.py", "wat/source_map.py")),
 ]

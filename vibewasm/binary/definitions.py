@@ -5,12 +5,13 @@ They are loaded when a module has one of these sections, since the smallest modu
 
 from __future__ import annotations
 
+from ..constant_opcodes import REF_FUNC
 from ..errors import DecodeError, ValidationError
 from ..extern_types import GlobalType, Limits, MemoryType, TableType
 from ..types import FUNCREF
-from .const_expr import REF_FUNC, ConstExpr, read_const_expr
+from .const_expr import read_const_expr
 from .leb128 import u32, u64
-from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, Data, Element, Import, ModuleInfo
+from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, ConstExpr, Data, Element, Import, ModuleInfo
 from .sections import UNEXPECTED_END, indices, read_count, read_name
 from .support import (
     MAX_DATA_SEGMENTS,

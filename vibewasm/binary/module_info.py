@@ -6,7 +6,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..extern_types import GlobalType, MemoryType, TableType
     from ..types import FuncType
-    from .const_expr import ConstExpr
     from .names import Names
 
 #: Kinds of imports and exports, as in the binary format.
@@ -88,6 +87,26 @@ class Export:
 
     def __repr__(self) -> str:
         return f"Export({self.name!r}, {self.kind}, {self.index})"
+
+
+class ConstExpr:
+    """A constant expression.
+
+    Attributes:
+        ops: ``(opcode, immediate)`` in the order of evaluation on a stack, without the ``end``. Immediates: signed ints
+            of ``i32.const`` and ``i64.const``, bits of ``f32.const`` and ``f64.const``, the type code of ``ref.null``,
+            the index of ``ref.func`` and ``global.get``, 0 of arithmetic.
+        offset: where it lies in the module.
+    """
+
+    __slots__ = ("offset", "ops")
+
+    def __init__(self, ops: list[tuple[int, int]], offset: int) -> None:
+        self.ops = ops
+        self.offset = offset
+
+    def __repr__(self) -> str:
+        return f"ConstExpr({self.ops!r}, {self.offset:#x})"
 
 
 class Element:

@@ -218,11 +218,15 @@ def _declared_refs(info: ModuleInfo) -> dict[int, int]:
     for export in info.exports:
         if export.kind == FUNC:
             refs.setdefault(export.index, len(refs))
+    if not info.global_inits and not info.elements:
+        return refs
+    from .const_expr import declare_refs
+
     for expr in info.global_inits:
-        expr.declare_refs(refs)
+        declare_refs(expr, refs)
     for segment in info.elements:
         for index in segment.funcs or ():
             refs.setdefault(index, len(refs))
         for expr in segment.exprs or ():
-            expr.declare_refs(refs)
+            declare_refs(expr, refs)
     return refs
