@@ -25,6 +25,4 @@ def prepared(*words: str | Path) -> tuple[list[str], dict[str, str]]:
     # The project's root comes first, so that this vibewasm is tested, installed or not.
     path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))
     script = PROJECT_ROOT / "scripts" / "vibewasm"
-    return [sys.executable, str(script), *map(str, words)], os.environ | {
-        "PYTHONPATH": path
-    }
+    return [sys.executable, str(script), *map(str, words)], os.environ | {"PYTHONPATH": path}
