@@ -27,6 +27,7 @@ COMMANDS = {
     "explore": "serve a page that shows the machine code of what is typed",
     "wat2wasm": "make a binary module of text",
     "wasm2wat": "show a binary module as text",
+    "cache": "show what is kept of compiled code; clean or limit it",
 }
 
 #: Exit codes that are not the program's own; docs/cli.md explains them.
@@ -137,6 +138,10 @@ def _load(name: str) -> Command:
         from . import wasm2wat
 
         return wasm2wat.COMMAND
+    if name == "cache":
+        from . import cache
+
+        return cache.COMMAND
     from . import disasm
 
     return disasm.COMMAND

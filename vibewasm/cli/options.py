@@ -240,7 +240,7 @@ def _looks_like_a_file(word: str) -> bool:
 
 def help_text(command: Command) -> str:
     """The text of ``vibewasm COMMAND --help``."""
-    lines = [f"usage: vibewasm {command.name} [OPTIONS] {command.operands}", ""]
+    lines = [f"usage: vibewasm {command.name} [OPTIONS] {command.operands}".rstrip(), ""]
     lines += [command.summary[0].upper() + command.summary[1:] + ".", "", "options:"]
     heads = [f"{option.name} {option.value}".rstrip() for option in command.options]
     width = max(map(len, heads)) + 2
