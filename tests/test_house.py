@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backends.aarch64": {"backends"},
     "runtime": set(),
     "binary": set(),
-    "cache": set(),
+    "cache": {"binary"},
     "wasi": set(),
     "wat": {"binary"},
     "compiler": {"binary", "backends"},
