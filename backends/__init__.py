@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from .contract import Calls, Control, Frames, Processor, Stubs, Target
 
@@ -31,6 +32,8 @@ class Backend:
     calls: Calls
     stubs: Stubs
     processor: Processor
+    #: What tools/built_stubs.py writes, in a wheel.
+    built_stubs: ModuleType
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 
 
 #: Lazy entries are made by the piece of so many, but for the first piece, since most modules are small.
-_FIRST_LAZY = 32
-_LAZY = 1024
+FIRST_LAZY = 32
+LAZY = 1024
 
 
 class Adapters:
@@ -134,7 +134,7 @@ class Adapters:
         lazy = self._lazy
         while len(lazy) <= defined:
             first = len(lazy)
-            count = _FIRST_LAZY if first == 0 else _LAZY
+            count = FIRST_LAZY if first == 0 else LAZY
             base = self._lazy_tables.get(first)
             if base is None:
                 base = self._lazy_tables.setdefault(first, self._memory.publish(self._stubs.lazy_table(first, count)))

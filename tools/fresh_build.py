@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import runpy
 import shutil
+import subprocess
+import sys
 
 from setuptools.command.build_py import build_py
 
@@ -25,6 +27,8 @@ class FreshBuildPy(build_py):
         if os.path.isdir(gathered):
             shutil.rmtree(gathered)
         super().run()
+        built_stubs = os.path.join(os.path.dirname(__file__), "built_stubs.py")
+        subprocess.run([sys.executable, "-B", built_stubs, os.path.abspath(self.build_lib)], check=True)
         # A checkout's files change, so there it is taken when it is asked for; see vibewasm.cache.key.
         source = runpy.run_path(os.path.join(gathered, "cache", "source.py"))
         with open(os.path.join(gathered, source["BUILT"]), "w", encoding="utf-8") as file:

@@ -48,7 +48,7 @@ _COMPILING = (
     "vibewasm.compiler",
     "vibewasm.opcodes",
 )
-_RUNNING = ".processor"
+_RUNNING = (".processor", ".built_stubs")
 #: For those who look at code rather than run it: these modules are large, and a start needs none of them.
 _LEFT_OUT = ("vibewasm.disasm", "vibewasm.wat", "vibewasm.cli.disasm", "vibewasm.cli.explore", "vibewasm.bundle")
 #: Bytes of code that are kept at most in each file: reading them must stay cheaper than what it saves.

@@ -71,7 +71,7 @@ def test_a_backend_offers_exactly_the_names_of_the_contract(target: str, name: s
 
 
 def test_the_contract_names_every_part_of_a_backend() -> None:
-    assert set(vibewasm.backends.Backend.__annotations__) == set(PARTS)
+    assert set(vibewasm.backends.Backend.__annotations__) - {"built_stubs"} == set(PARTS)
 
 
 @pytest.mark.parametrize("name", PARTS)

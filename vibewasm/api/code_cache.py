@@ -173,16 +173,12 @@ def _use_stubs(folder: Folder) -> None:
     _stub_folders.append(folder)
     made_for = _stub_key()
     file = folder.read(made_for.hex())
-    if file is None:
-        # Also what other folders have is to be kept here.
-        known_stubs.made += 1
-        return
-    try:
-        known = code.unpack_stubs(*unpack(file, STUBS, made_for))
-    except (Damaged, ValueError):
-        known_stubs.made += 1
-        return
-    known_stubs.kept = known | known_stubs.kept
+    if file is not None:
+        try:
+            known_stubs.kept = code.unpack_stubs(*unpack(file, STUBS, made_for)) | known_stubs.kept
+        except (Damaged, ValueError):
+            # What is missing is made, and then it is written anew.
+            pass
 
 
 def _save_stubs(folder: Folder) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from _blake2 import blake2b
 
-#: What a wheel has in addition.
-BUILT = "built.py"
+#: What a wheel has in addition, in the package and in each backend.
+BUILT, BUILT_STUBS = "built.py", "built_stubs.py"
 
 
 def digest_of_source(package: str) -> bytes:
@@ -31,6 +31,6 @@ def _python_files(folder: str, below: str) -> list[str]:
             if entry.is_dir():
                 if entry.name != "__pycache__":
                     found += _python_files(entry.path, f"{below}{entry.name}/")
-            elif entry.name.endswith(".py") and below + entry.name != BUILT:
+            elif entry.name.endswith(".py") and entry.name not in (BUILT, BUILT_STUBS):
                 found.append(below + entry.name)
     return found

@@ -16,12 +16,14 @@ class KnownStubs:
     Attributes:
         kept: code by what was called, such as ``"enter ild:i"``.
         made: how many of them the backend has made in this process.
+        built: those that the wheel carries, ``None`` before they are asked for.
     """
 
     def __init__(self, processor: str) -> None:
         self._processor = processor
         self.kept: dict[str, bytes] = {}
         self.made = 0
+        self.built: dict[str, bytes] | None = None
 
     def __getattr__(self, name: str) -> object:
         def stub(*arguments: object) -> bytes:
@@ -29,8 +31,21 @@ class KnownStubs:
             key = " ".join([name, *[str(item) for item in arguments if isinstance(item, (int, str))]])
             code = self.kept.get(key)
             if code is None:
+                built = self.built
+                if built is None:
+                    built = self.built = self._carried()
+                code = built.get(key)
+            if code is None:
                 code = self.kept[key] = getattr(backend(self._processor).stubs, name)(*arguments)
                 self.made += 1
             return code
 
         return stub
+
+    def _carried(self) -> dict[str, bytes]:
+        try:
+            carried: dict[str, bytes] = backend(self._processor).built_stubs.STUBS
+        except ModuleNotFoundError:
+            # A checkout.
+            return {}
+        return carried
