@@ -1,4 +1,4 @@
-"""What machine code relies on is said once, in ``backends/abi.py``; everything else that says it says the same."""
+"""What machine code relies on is said once, in ``vibewasm/abi.py``; everything else that says it says the same."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_document_says_what_users_are_told_of_each_trap() -> None:
 
 def test_every_trap_number_has_a_name_a_code_and_a_message() -> None:
     numbers = [value for name, value in vars(abi).items() if re.fullmatch(r"TRAP_[A-Z_]+", name)]
-    assert sorted(numbers) == sorted(TRAPS), "give the number a name in backends/abi.py and a row in vibewasm/traps.py"
+    assert sorted(numbers) == sorted(TRAPS), "give the number a name in vibewasm/abi.py and a row in vibewasm/traps.py"
     assert len(set(numbers)) == len(numbers) == len(TRAP_NUMBERS)
     # One byte of an instruction has it, beside what a failed callback leaves.
     assert all(0 < number < abi.HOST_FAILURE for number in numbers)
