@@ -59,7 +59,8 @@ class Memory(Extern):
         if store.max_memory is not None and store._memory_used + wanted > store.max_memory:
             raise LinkError(
                 f"a memory of {_pages(limits.minimum)} ({wanted} bytes) is more than Store.max_memory allows: "
-                f"{store.max_memory} bytes, of which {store._memory_used} are in use"
+                f"{store.max_memory} bytes, of which {store._memory_used} are in use",
+                limit="max_memory",
             )
         self._store = store
         self._limits = limits

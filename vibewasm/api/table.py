@@ -60,7 +60,8 @@ class Table(Extern):
             raise LinkError(f"a table has at most {MAX_ELEMENTS} elements, not {type.limits}")
         if size > store.max_table_elements:
             raise LinkError(
-                f"a table of {size} elements is more than Store.max_table_elements allows: {store.max_table_elements}"
+                f"a table of {size} elements is more than Store.max_table_elements allows: {store.max_table_elements}",
+                limit="max_table_elements",
             )
         self._store = store
         self._type = type
