@@ -93,13 +93,14 @@ TOPICS = {
     "branches": "unreachable br br_if br_table return",
     "parametric": "drop select select_t",
     "calls": "call call_indirect",
-    "fusion": "i32.shl i32.shr_s i32.shr_u i32.mul i64.shl i64.shr_s i64.shr_u i64.mul",
     "context_access": "i64.const f32.const f64.const global.get global.set table.get table.set table.size "
     "memory.size ref.null ref.is_null ref.func",
     "operations": "memory.grow memory.init data.drop memory.copy memory.fill "
     "table.init elem.drop table.copy table.fill table.grow",
 }
 _TOPIC_OF = {name: topic for topic, names in TOPICS.items() for name in names.split()}
+#: The module of what a backend may take together with the next instruction: the backend says which (``FUSED``).
+_FUSION = "fusion"
 #: Where the name of the function is not the instruction's with underscores for dots.
 _OWN_NAMES = {"if": "if_", "else": "else_", "return": "return_"}
 
@@ -113,10 +114,11 @@ def handler_of(code: int) -> Handler | None:
     topic = _TOPIC_OF.get("select_t" if immediates == "types" else name)
     if immediates == "memarg":
         topic, function = "context_access", "load" if results else "store"
-    elif topic == "fusion":
-        function = "with_next"
     elif topic is not None:
         function = "select_t" if immediates == "types" else _OWN_NAMES.get(name) or name.replace(".", "_")
+    elif code < 256 and KINDS[code] is BINARY:
+        # The loop handles these, but for those that the backend may take together with the next one.
+        topic, function = _FUSION, "with_next"
     elif code > 255 and not immediates and operands and results:
         # Its handler has to be told which instruction it is.
         unary = _load("context_access").unary
@@ -133,7 +135,7 @@ def _load(topic: str) -> Any:
 
 def load_all() -> None:
     """Load the modules of all topics, which else happens when the first instruction of each is met."""
-    for topic in TOPICS:
+    for topic in (*TOPICS, _FUSION):
         _load(topic)
 
 
