@@ -285,8 +285,8 @@ class Processor(Protocol):
     RETURN: bytes
     #: DWARF's number of the return address.
     DWARF_RETURN: int
-    #: How a caller is found at a function's first instruction, as DWARF's call frame instructions, for a version 4 entry
-    #: with offsets counted by -8.
+    #: How a caller is found at a function's first instruction, as DWARF's call frame instructions with offsets that
+    #: count by -8.
     CFA_AT_ENTRY: bytes
     #: What the instructions that make a frame change of that, as such instructions.
     CFA_STEPS: bytes
