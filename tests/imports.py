@@ -81,7 +81,7 @@ def imports_of(source: str, module: str, is_package: bool, types: bool = False) 
             which, home = _LATE[node.func.id]
             named = node.args[which]
             assert isinstance(named, ast.Constant), f"{module}: {ast.unparse(node)} has to name the module"
-            found.add(f"{home or '.'.join(package)}.{named.value}")
+            found.add(f"{home or '.'.join(package)}.{named.value!s}")
         elif isinstance(node, (ast.Name, ast.Attribute)) and ast.unparse(node).split(".")[-1] in _BY_NAME:
             assert module in LOADERS, f"{module} has {ast.unparse(node)}: write what it may load by it into LOADERS"
     return frozenset(found & files().keys())
