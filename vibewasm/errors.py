@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn, SupportsIndex
 
+    from .extern_types import ImportType
+
 __all__ = [
     "DecodeError",
     "Interrupted",
@@ -95,7 +97,19 @@ class ValidationError(WasmError):
 
 
 class LinkError(WasmError):
-    """An import is missing or has another type than the module wants (specification, "Instantiation")."""
+    """An import is missing or has another type than the module wants (specification, "Instantiation").
+
+    Attributes:
+        message: what is wrong.
+        missing: the imports that nothing is defined for, if that is why.
+        limit: the attribute of :class:`Store` that allows no more, as ``"max_memory"``, if that is why; the message
+            names it as ``Store.max_memory``.
+    """
+
+    def __init__(self, message: str = "", missing: tuple[ImportType, ...] = (), limit: str | None = None) -> None:
+        super().__init__(message)
+        self.missing = missing
+        self.limit = limit
 
 
 class Interrupted(WasmError):

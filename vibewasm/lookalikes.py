@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-#: How every binary module starts; the version follows (core specification, "Modules").
-MAGIC = b"\0asm"
+from .types import MAGIC
+
 #: How a file of machine code begins that this engine has made; see :mod:`vibewasm.cache.container`.
 PRECOMPILED = b"\0vwcode"
 

@@ -116,6 +116,9 @@ def test_all_missing_imports_are_listed_with_what_is_near() -> None:
         instance_of(importer(), {"enw": {"f": print}, "Env": {"g": 1}})
     message = str(caught.value)
     assert message.startswith("unknown import: 4 are missing\n")
+    assert [(wanted.module, wanted.name) for wanted in caught.value.missing] == [
+        ("env", name) for name in ("f", "t", "m", "g")
+    ]
     assert "\n  env.f ((i32) -> i32); did you mean 'enw.f'" in message
     assert "\n  env.g (global i32); did you mean 'Env.g'" in message
     m = ModuleBuilder()

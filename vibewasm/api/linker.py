@@ -187,8 +187,8 @@ class Linker:
 
         Raises:
             TypeError: an argument is of another type, or missing.
-            LinkError: imports are missing (the message lists them all) or have the wrong type, or a memory or table is
-                too large for this store.
+            LinkError: imports are missing (:attr:`LinkError.missing` lists them) or have the wrong type, or a memory or
+                table is too large for this store.
             Trap: a segment does not fit, or the start function trapped. What was written before stays written.
             WasmError: store, linker and module are not of one engine; or the store is closed, or runs in another
                 thread.
@@ -224,7 +224,7 @@ class Linker:
                 raise LinkError(f"incompatible import type: {_shown(wanted.module, wanted.name)}: {why}")
             externs.append(extern)
         if missing:
-            raise LinkError(self._missing(missing))
+            raise LinkError(self._missing(missing), missing=tuple(missing))
         return externs
 
     def _resolve(self, store: Store, wanted: ImportType) -> Extern | None:

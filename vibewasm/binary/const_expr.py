@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
 from ..errors import DecodeError, ValidationError
-from ..opcodes import BY_CODE, CODE, PREFIXES, codes_with, has_signature, prefixed, signature, spelled
+from ..opcodes import BY_CODE, CODE, codes_with, has_signature, signature, spelled
 from ..types import FUNCREF, type_name
+from . import leb128
 from .leb128 import signed, u32
 from .module_info import ConstExpr
 from .value_types import heap_type
@@ -75,9 +76,7 @@ def _not_constant(data: bytes, pos: int) -> DecodeError | ValidationError:
     """The error for an opcode that is not read here."""
     from ..later import TITLES, may_be_constant, not_in_table, proposal_of
 
-    opcode = data[pos]
-    if opcode in PREFIXES:
-        opcode = prefixed(opcode, u32(data, pos + 1)[0])
+    opcode, _ = leb128.opcode(data, pos)
     row = BY_CODE.get(opcode)
     if row is None:
         why, malformed = not_in_table(opcode)

@@ -20,6 +20,7 @@ from .wasmfile import load, refused, shown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vibewasm.api.instance import Instance
+    from vibewasm.extern_types import ImportType
     from vibewasm.types import ValType
 
 #: As coreutils' ``timeout`` has it, so that a script can tell "took too long" from "trapped".
@@ -81,10 +82,13 @@ def _run(arguments: Arguments) -> int:
         print(f"vibewasm: {shown(path)}: stopped after {seconds:g} seconds (--timeout)", file=sys.stderr)
         return EXIT_TIMEOUT
     except LinkError as error:
-        missing = str(error).startswith("unknown import")
-        # The option is what the reader of this message can change.
-        text = str(error).replace("is more than Store.max_memory allows", "is more than --max-memory allows", 1)
-        raise CommandError(f"{shown(path)}: {text}" + (f"\n{_import_advice(module)}" if missing else "")) from error
+        text = str(error)
+        if error.missing:
+            text += f"\n{_import_advice(error.missing)}"
+        elif error.limit == "max_memory":
+            # The option is what the reader of this message can change.
+            text = text.replace("Store.max_memory", "--max-memory")
+        raise CommandError(f"{shown(path)}: {text}") from error
     except WasmError as error:
         from vibewasm.traps import ExitTrap, Trap
 
@@ -115,12 +119,11 @@ def _call(instance: Instance, module: Module, invoke: str | None, values: list[o
             print(format_value(str(type), value))
 
 
-def _import_advice(module: Module) -> str:
+def _import_advice(missing: tuple[ImportType, ...]) -> str:
     """What to do about missing imports. Stubs help only where functions are all that is missing."""
     from vibewasm.types import FuncType
 
-    # This command has no other memories, tables and globals: each that is imported is missing.
-    return _STUB_ADVICE if all(isinstance(item.type, FuncType) for item in module.imports) else _NO_STUB_ADVICE
+    return _STUB_ADVICE if all(isinstance(item.type, FuncType) for item in missing) else _NO_STUB_ADVICE
 
 
 def _functions(module: Module) -> dict[str, tuple[ValType, ...]]:
