@@ -11,6 +11,7 @@ import pytest
 
 import vibewasm
 from tests.binary.encode import name, section
+from vibewasm.binary.decoder import decode
 from vibewasm.cli import main
 from vibewasm.names import escaped
 from vibewasm.wat import wasm2wat, wat2wasm
@@ -49,6 +50,13 @@ def binary(body: str = "unreachable", *, imports: bool = False) -> bytes:
     return wat2wasm(text(body, imports=imports), names=True) + section(0, own)
 
 
+def malformed() -> bytes:
+    """A module whose first function has a byte that is no instruction."""
+    module = bytearray(binary())
+    module[decode(bytes(module)).bodies[0][1] - 2] = 0xFF
+    return bytes(module)
+
+
 def assert_harmless(shown: str) -> None:
     assert [character for character in shown if not character.isprintable() and character != "\n"] == []
     assert [line for line in shown.split("\n") if line.lstrip().startswith(FORGED)] == []
@@ -61,6 +69,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "good.wasm": binary(),
         "imports.wasm": binary(imports=True),
         "invalid.wasm": binary("i64.eqz"),
+        "malformed.wasm": malformed(),
         "twice.wasm": wat2wasm(f'(func) (export {quoted("x")} (func 0)) (export {quoted("x")} (func 0))'),
         "unknown.wasm": wat2wasm(f'(export {quoted("x")} (func 0))'),
         "good.wat": text().encode(),
@@ -78,6 +87,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 COMMANDS = [
     (0, "validate", "good.wasm"),
     (1, "validate", "invalid.wasm"),
+    (1, "validate", "malformed.wasm"),
     (1, "validate", "twice.wasm"),
     (1, "validate", "unknown.wasm"),
     (1, "validate", "comment.wat"),
@@ -92,6 +102,8 @@ COMMANDS = [
     (1, "run", "imports.wasm"),
     (1, "run", "--invoke", hostile("f"), "imports.wasm", "0"),
     (1, "run", "--invoke", hostile("f"), "invalid.wasm", "1"),
+    (1, "run", "--invoke", hostile("f"), "malformed.wasm", "1"),
+    (1, "run", "--eager", "--invoke", hostile("f"), "malformed.wasm", "1"),
     (134, "run", "--invoke", hostile("f"), "good.wasm", "1"),
     (134, "run", "--invoke", hostile("s"), "good.wasm", "0"),
     (2, "run", "--invoke", hostile("g"), "good.wasm"),
@@ -109,6 +121,7 @@ COMMANDS = [
     (0, "disasm", "good.wasm", "--func", hostile("f")),
     (2, "disasm", "good.wasm", "--func", hostile("x")),
     (1, "disasm", "invalid.wasm"),
+    (1, "disasm", "malformed.wasm"),
 ]
 
 
@@ -198,6 +211,7 @@ def messages() -> list[str]:
         lambda: setattr(instance.exports, hostile("x"), 1),
         lambda: instance.exports[hostile("x")],
         lambda: host(),
+        lambda: vibewasm.Module.validate(store.engine, malformed()),
         lambda: wrong(1),
         lambda: host.disassemble(),
         lambda: linked(store, importing),
@@ -233,6 +247,33 @@ def define_twice(store: vibewasm.Store, name: str) -> None:
 def test_no_representation_and_no_message_has_what_does_not_print() -> None:
     for message in messages():
         assert_harmless(message)
+
+
+@pytest.mark.parametrize("byte", [0x00, 0x0B, 0x41, 0x7F, 0x80, 0xFF])
+def test_no_module_that_a_byte_makes_bad_puts_a_name_in_a_message(byte: int) -> None:
+    engine = vibewasm.Engine()
+    good = binary(imports=True)
+    refused = 0
+    for place in range(8, len(good)):
+        try:
+            vibewasm.Module.validate(engine, good[:place] + bytes([byte]) + good[place + 1 :])
+        except vibewasm.WasmError as error:
+            refused += 1
+            assert_harmless(f"{error} {error.args!r}")
+    assert refused > 100
+
+
+def test_the_path_of_a_bad_file_is_shown_escaped(tmp_path: Path) -> None:
+    for name, content in ((hostile("x"), b"?"), (hostile("x") + ".wat", b"(module (fun))")):
+        bad = tmp_path / name
+        bad.write_bytes(content)
+        with pytest.raises(vibewasm.DecodeError) as caught:
+            vibewasm.Module(vibewasm.Engine(), bad)
+        assert_harmless("\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())]))
+    for path in (tmp_path / hostile("missing"), tmp_path / hostile("folder") / "x"):
+        with pytest.raises(OSError) as missing:  # noqa: PT011  (of many kinds; what counts is their words)
+            vibewasm.Module(vibewasm.Engine(), path)
+        assert_harmless(str(missing.value))
 
 
 @pytest.mark.parametrize("profile", ["perfmap", "jitdump"])

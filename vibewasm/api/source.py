@@ -151,10 +151,8 @@ def _from_path(path: str, missing: str) -> bytes:
     data = _contents(path, missing)
     if data[:4] == _MAGIC:
         return data
-    # In messages control characters are escaped.
-    name = path if path.isprintable() else repr(path)[1:-1]
     if path.endswith(".wat") or _first_word(data) in _KEYWORDS:
-        return _assemble(data.removeprefix(_MARK), name)
+        return _assemble(data.removeprefix(_MARK), path)
     if len(data) < 4:
         # The decoder says that it is cut off.
         return data
@@ -164,7 +162,9 @@ def _from_path(path: str, missing: str) -> bytes:
         from ..lookalikes import describe
 
         kind = describe(data)
-    raise DecodeError(f"magic header not detected: {name}: {kind}", 0)
+    from ..names import escaped  # only what goes wrong needs it
+
+    raise DecodeError(f"magic header not detected: {escaped(path)}: {kind}", 0)
 
 
 def _contents(path: str, missing: str) -> bytes:
@@ -313,5 +313,7 @@ def _assemble(text: str | bytes, path: str = "") -> bytes:
         return wat2wasm(text, names=True)
     except WatError as error:
         if path:
-            error.add_note(f"in {path}")
+            from ..names import escaped
+
+            error.add_note(f"in {escaped(path)}")
         raise
