@@ -196,6 +196,9 @@ def messages() -> list[str]:
     store = vibewasm.Store(vibewasm.Engine())
     module = vibewasm.Module(store.engine, binary())
     importing = vibewasm.Module(store.engine, binary(imports=True))
+    passing = vibewasm.Module(
+        store.engine, f'(import {quoted("im")} {quoted("if")} (func)) (func (export "x") (call 0))'
+    )
     instance = linked(store, module)
     function = instance.exports[hostile("f")]
     found = [repr(item) for item in (store, module, instance, instance.exports, *instance.exports.values())]
@@ -211,6 +214,11 @@ def messages() -> list[str]:
         lambda: setattr(instance.exports, hostile("x"), 1),
         lambda: instance.exports[hostile("x")],
         lambda: host(),
+        lambda: vibewasm.Func(store, vibewasm.FuncType([], []), lambda number: None, name=hostile("h"))(),
+        lambda: linked(store, passing, lambda number: None).exports["x"](),
+        lambda: linked(store, passing, min).exports["x"](),
+        lambda: vibewasm.Linker(store.engine).define(hostile("im"), hostile("if"), None),  # type: ignore[arg-type]
+        lambda: vibewasm.Linker(store.engine).define(hostile("im"), hostile("if"), 1, vibewasm.FuncType([], [])),
         lambda: vibewasm.Module.validate(store.engine, malformed()),
         lambda: wrong(1),
         lambda: host.disassemble(),
@@ -264,8 +272,8 @@ def test_no_module_that_a_byte_makes_bad_puts_a_name_in_a_message(byte: int) -> 
 
 
 def test_the_path_of_a_bad_file_is_shown_escaped(tmp_path: Path) -> None:
-    for name, content in ((hostile("x"), b"?"), (hostile("x") + ".wat", b"(module (fun))")):
-        bad = tmp_path / name
+    for file, content in ((hostile("x"), b"?"), (hostile("x") + ".wat", b"(module (fun))")):
+        bad = tmp_path / file
         bad.write_bytes(content)
         with pytest.raises(vibewasm.DecodeError) as caught:
             vibewasm.Module(vibewasm.Engine(), bad)
