@@ -12,7 +12,8 @@ import pytest
 import vibewasm
 from tests.binary.encode import name, section
 from vibewasm.binary.decoder import decode
-from vibewasm.cli import main
+from vibewasm.cli import COMMANDS as NAMES
+from vibewasm.cli import _load, main
 from vibewasm.names import escaped
 from vibewasm.wat import wasm2wat, wat2wasm
 
@@ -72,6 +73,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "malformed.wasm": malformed(),
         "twice.wasm": wat2wasm(f'(func) (export {quoted("x")} (func 0)) (export {quoted("x")} (func 0))'),
         "unknown.wasm": wat2wasm(f'(export {quoted("x")} (func 0))'),
+        "float.wasm": wat2wasm('(func (export "float") (param f32))'),
         "good.wat": text().encode(),
         # The characters themselves: in a comment on the line of the fault, and in a token at fault.
         "comment.wat": f"(module (; {CONTROLS.replace(chr(13), '')} ;) (fun)) ;; \u202e\x1b".encode(),
@@ -147,6 +149,49 @@ def test_no_command_lets_the_name_of_a_file_at_the_terminal(
     for path in (bad, tmp_path / hostile("missing"), tmp_path, tmp_path / hostile("folder") / "x.wasm"):
         assert main([command, str(path)]) == 1
         assert_harmless(capfd.readouterr().err)
+
+
+#: Command lines that are wrong, in each place where a word may stand, and are told so.
+WORDS = [
+    *(
+        [name, *option]
+        for name in NAMES
+        for known in _load(name).options
+        if known.value and known.name != "--output"
+        for option in (
+            [known.name, hostile("v"), "good.wasm"],
+            [known.name, hostile("v")],
+            [f"{known.name}={hostile('v')}", "good.wasm"],
+            [known.name, *[hostile("v")] * len(known.value.split()), "good.wasm"],
+        )
+        # Nothing is wrong with a variable.
+        if (name, known.name) != ("run", "--env")
+    ),
+    *([name, hostile("--x"), "good.wasm"] for name in NAMES),
+    *([name, "good.wasm", hostile("w"), hostile("w")] for name in NAMES if name not in ("run", "validate")),
+    [hostile("unknown")],
+    [hostile("--unknown")],
+    [hostile("unknown") + ".wasm"],
+    ["run", "--dir", f"{hostile('d')}::{hostile('g')}", "good.wasm"],
+    ["run", "--dir", "folder", "--dir", f"folder::{hostile('g')}", "--dir", f"folder::{hostile('g')}", "good.wasm"],
+    ["run", "--env", f"={hostile('e')}", "good.wasm"],
+    # What int() and float() take for white space.
+    *(["run", "--invoke", hostile("f"), "good.wasm", f"{space}{2**64}"] for space in "\x0b\x1c\x85\u2028\n"),
+    *(["run", "--invoke", "float", "float.wasm", f"{space}1e39"] for space in "\x0b\x1c\x85\u2028\n"),
+]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=ascii)
+def test_no_command_echoes_what_commands_the_terminal(
+    words: list[str], files: dict[str, str], capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    if words[0] == "disasm":
+        pytest.importorskip("capstone")
+    line = [files.get(word, word).replace("folder", str(tmp_path), 1) for word in words]
+    assert main(line) in (1, 2)
+    out, err = capfd.readouterr()
+    assert out + err
+    assert_harmless(out + err)
 
 
 def test_the_explorer_is_told_of_names_that_print() -> None:
