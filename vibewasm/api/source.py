@@ -25,6 +25,7 @@ from ..errors import DecodeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from typing_extensions import Buffer
@@ -45,7 +46,7 @@ _KEYWORDS = frozenset(
     b"component data elem export func global import memory module rec start table tag type".split(),
 )
 #: Bytes of a file that are read first, to see whether the rest is wanted.
-_HEAD = 1 << 13
+HEAD = 1 << 13
 _CHUNK = 1 << 20
 #: Characters that are shown of a path that leads to no file: it may be no path at all.
 _LONGEST = 80
@@ -193,10 +194,10 @@ def _contents(path: str, missing: str) -> bytes:
         if not S_ISREG(status.st_mode):
             _refuse_kind(status.st_mode, path)
         try:
-            head = os.read(descriptor, _HEAD)
+            head = os.read(descriptor, HEAD)
             # What is no module is not read to its end, which may be far.
             if head[:4] == _MAGIC or path.endswith(".wat") or _first_word(head, cut=True) in (None, *_KEYWORDS):
-                return _rest(descriptor, head, path, status.st_size)
+                return rest(lambda size: os.read(descriptor, size), head, path, status.st_size)
             return head
         except OSError as error:
             error.filename = path
@@ -205,10 +206,20 @@ def _contents(path: str, missing: str) -> bytes:
         os.close(descriptor)
 
 
-def _rest(descriptor: int, head: bytes, path: str, size: int) -> bytes:
+def rest(read: Callable[[int], bytes], head: bytes, path: str, size: int) -> bytes:
+    """All of a file, in pieces.
+
+    Args:
+        read: reads the next bytes, at most so many, of what comes after ``head``; none at the end.
+        path: for the message.
+        size: how many bytes there are, as far as it is known.
+
+    Raises:
+        OSError: reading fails, or there are more than :data:`MAX_SIZE` bytes.
+    """
     data = bytearray(head)
     # Some files have more than the system says, as those of /proc.
-    while size <= MAX_SIZE and (chunk := os.read(descriptor, _CHUNK)):
+    while size <= MAX_SIZE and (chunk := read(_CHUNK)):
         data += chunk
         size = max(size, len(data))
     if size > MAX_SIZE:
