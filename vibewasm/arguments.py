@@ -141,6 +141,7 @@ def unknown_keywords(where: str, given: Iterable[str], known: Iterable[str]) -> 
 def misfit(error: TypeError, function: Callable[..., object], count: int, label: str) -> TypeError:
     """What an error becomes that the call of a Python function with ``count`` arguments raised, without coming to the
     function's first line: one that names the import, if it is because the function does not take so many arguments.
+    ``label`` is how messages have the import, its names escaped.
     """
     import inspect
 

@@ -24,6 +24,20 @@ __all__ = [
 ]
 
 
+def check(item: object, attribute: str, value: object, kind: type, optional: bool = False) -> None:
+    """Raise ``TypeError`` if an exception's attribute is given as something that its text cannot be made of.
+
+    Args:
+        kind: int or str.
+        optional: ``None`` will do as well.
+    """
+    if not isinstance(value, kind) and not (optional and value is None):
+        from .arguments import wrong
+
+        article = "an" if kind is int else "a"
+        raise wrong(type(item).__name__, attribute, f"{article} {kind.__name__}{' or None' if optional else ''}", value)
+
+
 class WasmError(Exception):
     """Root of the engine's exceptions.
 
@@ -32,6 +46,7 @@ class WasmError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
+        check(self, "message", message, str)
         super().__init__(message)
         self.message = message
 
@@ -49,6 +64,7 @@ class DecodeError(WasmError):
 
     def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
+        check(self, "offset", offset, int)
         self.args = (message, offset)
         self.offset = offset
 
@@ -77,6 +93,10 @@ class ValidationError(WasmError):
         feature: str | None = None,
     ) -> None:
         super().__init__(message)
+        check(self, "offset", offset, int, optional=True)
+        check(self, "func_index", func_index, int, optional=True)
+        check(self, "func_name", func_name, str, optional=True)
+        check(self, "feature", feature, str, optional=True)
         self.args = (message, offset, func_index, func_name, feature)
         self.offset = offset
         self.func_index = func_index

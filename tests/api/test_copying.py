@@ -85,9 +85,17 @@ def test_types_and_settings_are_copied_and_pickled() -> None:
         vw.ImportType("a", "b", vw.FuncType()),
         vw.ExportType("a", vw.MemoryType(limits)),
     ):
-        assert copy.copy(item) == copy.deepcopy(item) == pickle.loads(pickle.dumps(item)) == item
+        assert copy.copy(item) == copy.deepcopy(item) == item
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            assert pickle.loads(pickle.dumps(item, protocol)) == item
     config = vw.Config(fuel=True, max_memory=65536)
     assert repr(copy.copy(config)) == repr(copy.deepcopy(config)) == repr(pickle.loads(pickle.dumps(config)))
+    wasi = vw.WasiConfig(["a", b"b"], {"X": "1"}, {"/": "."}, b"in", "out")
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert repr(pickle.loads(pickle.dumps(config, protocol))) == repr(config)
+        assert repr(pickle.loads(pickle.dumps(wasi, protocol))) == repr(wasi)
+        assert pickle.loads(pickle.dumps(wasi, protocol)).env == wasi.env
+    assert repr(copy.copy(wasi)) == repr(copy.deepcopy(wasi)) == repr(wasi)
 
 
 def test_a_copy_of_a_module_is_the_module() -> None:

@@ -89,7 +89,7 @@ class Config:
 
     def __init__(
         self,
-        *,
+        *positional: Never,
         compilation: str = "lazy",
         checked: bool = False,
         fuel: bool = False,
@@ -103,6 +103,10 @@ class Config:
         cache: bool | str | os.PathLike[str] = False,
         **unknown: Never,
     ) -> None:
+        if positional:
+            from ..arguments import shown
+
+            raise TypeError(f"Config: settings are given by name, as in Config(fuel=True), not {shown(positional[0])}")
         if unknown:
             from ..arguments import unknown_keywords
 

@@ -106,12 +106,12 @@ class Linker:
             raise _wrong(".define", "type", "a FuncType", type)
         plain = callable(item) and not isinstance(item, Func)
         if type is not None and not plain:
-            raise TypeError(f"{module}.{name}: only a Python function is given a type")
+            raise TypeError(f"{_shown(module, name)}: only a Python function is given a type")
         if not plain and not isinstance(item, (Extern, int, float)):
             given: object = item
             advice = "; define_instance defines its exports" if isinstance(given, (Instance, Exports)) else ""
             raise TypeError(
-                f"{module}.{name}: an import is a function, Func, Memory, Table, Global or number, not "
+                f"{_shown(module, name)}: an import is a function, Func, Memory, Table, Global or number, not "
                 f"{_class(item)}{advice}"
             )
         self._define(module, name, _Typed(item, type) if type is not None else item)  # type: ignore[arg-type]  # it is plain

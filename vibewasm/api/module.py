@@ -296,7 +296,15 @@ class Module:
         return info.memories[index] if kind == MEMORY else info.globals[index]
 
     def func_name(self, index: int) -> str | None:
-        """The name of function ``index``: from the name section, else of an export."""
+        """The name of function ``index``, imports counted: from the name section, else of an export; or ``None``.
+
+        Raises:
+            TypeError: ``index`` is no int.
+        """
+        if type(index) is not int:
+            from ..arguments import whole
+
+            index = whole("Module.func_name", "index", "the index of a function", index)
         name = self.info.func_names.get(index)
         if name is not None:
             return name

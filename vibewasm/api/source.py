@@ -46,7 +46,7 @@ _KEYWORDS = frozenset(
     b"component data elem export func global import memory module rec start table tag type".split(),
 )
 #: Bytes of a file that are read first, to see whether the rest is wanted.
-_HEAD = 1 << 13
+HEAD = 1 << 13
 _CHUNK = 1 << 20
 #: Characters that are shown of a path that leads to no file: it may be no path at all.
 _LONGEST = 80
@@ -178,10 +178,8 @@ def _from_path(path: str, missing: str) -> bytes:
     data = _contents(path, missing)
     if data[:4] == MAGIC:
         return data
-    # In messages control characters are escaped.
-    name = path if path.isprintable() else repr(path)[1:-1]
     if path.endswith(".wat") or _first_word(data) in _KEYWORDS:
-        return _assemble(data.removeprefix(_MARK), name)
+        return _assemble(data.removeprefix(_MARK), path)
     if len(data) < 4:
         # The decoder says that it is cut off.
         return data
@@ -191,7 +189,9 @@ def _from_path(path: str, missing: str) -> bytes:
         from ..lookalikes import describe
 
         kind = describe(data)
-    raise DecodeError(f"magic header not detected: {name}: {kind}", 0)
+    from ..names import escaped  # only what goes wrong needs it
+
+    raise DecodeError(f"magic header not detected: {escaped(path)}: {kind}", 0)
 
 
 def _may_be_module(head: bytes, path: str) -> bool:
@@ -224,10 +224,10 @@ def _contents(path: str, missing: str, wanted: Callable[[bytes, str], bool] = _m
         if not S_ISREG(status.st_mode):
             _refuse_kind(status.st_mode, path)
         try:
-            head = os.read(descriptor, _HEAD)
+            head = os.read(descriptor, HEAD)
             # What is no module is not read to its end, which may be far.
             if wanted(head, path):
-                return _rest(descriptor, head, path, status.st_size)
+                return rest(lambda size: os.read(descriptor, size), head, path, status.st_size)
             return head
         except OSError as error:
             error.filename = path
@@ -236,10 +236,20 @@ def _contents(path: str, missing: str, wanted: Callable[[bytes, str], bool] = _m
         os.close(descriptor)
 
 
-def _rest(descriptor: int, head: bytes, path: str, size: int) -> bytes:
+def rest(read: Callable[[int], bytes], head: bytes, path: str, size: int) -> bytes:
+    """All of a file, in pieces.
+
+    Args:
+        read: reads the next bytes, at most so many, of what comes after ``head``; none at the end.
+        path: for the message.
+        size: how many bytes there are, as far as it is known.
+
+    Raises:
+        OSError: reading fails, or there are more than :data:`MAX_SIZE` bytes.
+    """
     data = bytearray(head)
     # Some files have more than the system says, as those of /proc.
-    while size <= MAX_SIZE and (chunk := os.read(descriptor, _CHUNK)):
+    while size <= MAX_SIZE and (chunk := read(_CHUNK)):
         data += chunk
         size = max(size, len(data))
     if size > MAX_SIZE:
@@ -344,5 +354,7 @@ def _assemble(text: str | bytes, path: str = "") -> bytes:
         return wat2wasm(text, names=True)
     except WatError as error:
         if path:
-            error.add_note(f"in {path}")
+            from ..names import escaped
+
+            error.add_note(f"in {escaped(path)}")
         raise

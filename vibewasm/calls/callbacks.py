@@ -120,9 +120,16 @@ def _explainer(function: Callable[..., Any], type: FuncType, name: str) -> Expla
             return error
         from ..arguments import misfit
 
-        return misfit(error, function, len(type.params), f"{name}{type}")
+        return misfit(error, function, len(type.params), _label(name, type))
 
     return explain
+
+
+def _label(name: str, type: FuncType) -> str:
+    """A host function as messages have it: its name may be that of a module's import."""
+    from ..names import escaped  # only what goes wrong needs it
+
+    return f"{escaped(name)}{type}"
 
 
 def _reader(store: Store, params: tuple[int, ...]) -> Reader:
@@ -269,24 +276,22 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
     codes = type.result_codes
     stack = store._block.stack
 
-    def label() -> str:
-        from ..names import escaped  # only what goes wrong needs it
-
-        return f"{escaped(name)}{type}"
+    def problem(what: str) -> TypeError:
+        return TypeError(f"{_label(name, type)} has {len(codes)} results, and the Python function returned {what}")
 
     def convert(at: int, result: object) -> int:
         if len(codes) == 1:
             values: Any = (result,)
         elif isinstance(result, (str, bytes)) or not hasattr(result, "__iter__"):
-            raise TypeError(f"{label()} has {len(codes)} results, and the Python function returned {_shown(result)}")
+            raise problem(_shown(result))
         else:
             values = tuple(result)
             if len(values) != len(codes):
-                raise TypeError(f"{label()} has {len(codes)} results, and the Python function returned {len(values)}")
+                raise problem(str(len(values)))
         try:
             bits = to_cells(store, codes, values)
         except (TypeError, OverflowError, ValueError) as error:
-            raise prefixed(f"{label()}: result", error) from None
+            raise prefixed(f"{_label(name, type)}: result", error) from None
         for cell in bits:
             stack[at : at + 8] = cell.to_bytes(8, "little")
             at += 8

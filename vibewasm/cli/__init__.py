@@ -57,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(EXIT_FAILURE, f"vibewasm: {error}")
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except MemoryError:
+        return _fail(EXIT_FAILURE, "vibewasm: there is not enough memory; free some, or raise the limit (ulimit -v)")
     except OSError as error:
         _discard_output()
         if isinstance(error, BrokenPipeError):

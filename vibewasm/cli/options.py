@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from vibewasm.names import hint
+from vibewasm.names import escaped, hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def parse(command: Command, words: list[str]) -> Arguments:
         name, equals, value = word.partition("=")
         option = options.get(name)
         if option is None:
-            raise given.error(f"unknown option {name}{hint(name, options)}")
+            raise given.error(f"unknown option {escaped(name)}{hint(name, options)}")
         values = given.values.setdefault(name, [])
         if values and option.value and not option.repeat:
             raise given.error(f"{name} may be given once only")

@@ -183,10 +183,10 @@ def _preopens(arguments: Arguments) -> dict[str, str]:
         host, separator, guest = text.partition("::")
         if not os.path.isdir(host):
             problem = "is not a directory" if os.path.exists(host) else "does not exist"
-            raise arguments.error(f"--dir {text}: {host!r} {problem}")
+            raise arguments.error(f"--dir {escaped(text)}: {host!r} {problem}")
         guest = guest if separator else host
         if guest in folders:
-            raise arguments.error(f"--dir {text}: the program sees {folders[guest]!r} as {guest!r} already")
+            raise arguments.error(f"--dir {escaped(text)}: the program sees {folders[guest]!r} as {guest!r} already")
         folders[guest] = host
     return folders
 

@@ -14,7 +14,7 @@ from .wasmfile import assemble, read, refused, shown
 def _wat2wasm(arguments: Arguments) -> int:
     path = arguments.operands[0]
     name = shown(path)
-    source = read(path)
+    source = read(path, text=True)
     if source[:4] == MAGIC:
         raise CommandError(f"{name} is a binary module already; vibewasm wasm2wat shows it as text")
     data = assemble(source, name, names=arguments.flag("--names"))

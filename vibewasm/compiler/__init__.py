@@ -145,7 +145,9 @@ class Compiler:
     def _error(self, fault: BodyFault, offset: int, index: int) -> WasmError:
         name = self.info.func_names.get(index)
         if fault.malformed:
-            where = f" in function {index}" + (f" ({name})" if name else "")
+            from ..names import escaped  # only what is wrong needs it
+
+            where = f" in function {index}" + (f" <{escaped(name)}>" if name else "")
             return DecodeError(fault.message + where, offset)
         return ValidationError(fault.message, offset, index, name, fault.feature)
 
