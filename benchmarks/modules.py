@@ -1,4 +1,4 @@
-"""Two small modules."""
+"""Small modules."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ def _call_loop() -> bytes:
     module.func(["i32"], [], b"\x03\x40" + work + count_down + b"\x0d\x00\x0b", export="loop")  # loop ... br_if 0 end
     return module.build()
 
+
+def table_of(count: int) -> bytes:
+    """A module with a page of memory and that many functions, all of them in a table."""
+    module = ModuleBuilder()
+    module.memory(1, export="memory")
+    module.table(count)
+    functions = [module.func(["i32"], ["i32"], local_get(0) + i32_const(number) + b"\x6a") for number in range(count)]
+    module.elem(functions)
+    module.export("last", 0, functions[-1])
+    return module.build()
+
+
+#: A module with nothing in it.
+EMPTY = ModuleBuilder().build()
 
 #: Exports ``add (i32, i32) -> i32``.
 ADD = _add()

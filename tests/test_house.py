@@ -33,9 +33,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calls": {"backends", "runtime"},
     "instances": {"backends", "binary", "calls", "runtime"},
     "disasm": {"backends", "backends.x86_64", "binary", "compiler", "instances", "wat"},
-    "api": {"backends", "binary", "calls", "compiler", "disasm", "instances", "runtime", "wasi", "wat"},
+    "api": {"backends", "binary", "cache", "calls", "compiler", "disasm", "instances", "runtime", "wasi", "wat"},
     "disasm.explorer": {"api", "backends", "disasm", "wat"},
-    "cli": {"api", "backends", "disasm", "disasm.explorer", "wasi", "wat"},
+    "cli": {"api", "backends", "cache", "disasm", "disasm.explorer", "wasi", "wat"},
 }
 
 #: Lines that a file may have; one that is longer holds a second thing.

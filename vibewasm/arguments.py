@@ -24,7 +24,6 @@ _INSTEAD_OF_A_COPY = {
     "Instance": "instantiate its module again, in the same store or in another one",
     "Linker": "make another with Linker(engine), and define the imports in it",
     "Memory": "memory[:] is a copy of its bytes, which can be written to another Memory",
-    "Module": "share it between threads and stores, or keep the bytes that it was made from and make another",
     "Store": "make another with Store(engine), and instantiate the modules in it",
     "Table": "list(table) is a copy of its elements, which can be put in another Table",
 }

@@ -106,7 +106,7 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
     (lambda: api.Limits(1, maximun=2), "Limits has no parameter 'maximun'; did you mean 'maximum'?"),
     (lambda: api.GlobalType("i32", mutabel=True), "GlobalType has no parameter 'mutabel'; did you mean 'mutable'?"),
     (lambda: api.Config(feul=True), "Config has no parameter 'feul'; did you mean 'fuel'?"),
-    (lambda: api.Config(zzz=True), "Config has no parameter 'zzz'; there are checked, compilation, "),
+    (lambda: api.Config(zzz=True), "Config has no parameter 'zzz'; there are cache, checked, compilation, "),
     (lambda: api.WasiConfig(envs={}), "WasiConfig has no parameter 'envs'; did you mean 'env'"),
     (
         lambda: api.Linker(ENGINE, allow_shadow=True),
@@ -206,6 +206,7 @@ SETTINGS: dict[str, tuple[list[object], list[object]]] = {
     "max_references": ([1.5, math.nan, "1", True, None], [-1]),
     "profile": ([True, 3, []], ["perf", "", "x" * 1000]),
     "debug": ([True, 3, []], ["lldb", ""]),
+    "cache": ([3, None, b"folder", "", []], []),
 }
 
 

@@ -10,10 +10,11 @@ from ..instances.context import fill
 from ..runtime.blocks import Block
 from ..runtime.context import RECORD_SIZE
 from .engine import Engine, default_engine
+from .extern import Extern
 from .func import Func
 from .instance import Exports, Instance
 from .module import Module
-from .store import Extern, Store
+from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from ..errors import LinkError, not_copied
 from ..extern_types import GlobalType, MemoryType, TableType
 from ..types import FuncType
 from .engine import Engine
+from .extern import Extern
 from .func import Func
 from .instance import Exports, Instance
 from .instantiation import make_instance
 from .module import Module
-from .store import Extern, Store
+from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..binary.module_info import MEMORY
 from ..errors import LinkError, WasmError
 from ..extern_types import Limits, MemoryType
-from .store import Extern, Store
+from .extern import Extern
+from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

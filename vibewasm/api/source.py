@@ -25,6 +25,7 @@ from ..errors import DecodeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from typing_extensions import Buffer
@@ -119,6 +120,32 @@ def from_file(path: str | os.PathLike[str]) -> bytes:
     return _from_path(os.fsdecode(path), "there is no such file")
 
 
+def from_precompiled(data: Buffer) -> bytes:
+    """The bytes of a precompiled module, which may be none.
+
+    Raises:
+        TypeError: ``data`` is not like bytes.
+    """
+    found = None if isinstance(data, str) or hasattr(type(data), "__fspath__") else _buffer(data)
+    if found is None:
+        _refuse("Module.deserialize takes", "what Module.serialize gave (deserialize_file takes a path)", data)
+    return found
+
+
+def from_precompiled_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file that may hold a precompiled module, or the first of one that does not.
+
+    Raises:
+        TypeError: it is no path.
+        OSError: there is no such file, it is no regular file, or it cannot be read.
+    """
+    if not isinstance(path, str) and not hasattr(type(path), "__fspath__"):
+        _refuse("Module.deserialize_file takes", "a path: a str or an os.PathLike", path)
+    from ..lookalikes import PRECOMPILED
+
+    return _contents(os.fsdecode(path), "there is no such file", lambda head, path: head.startswith(PRECOMPILED))
+
+
 def _refuse(what: str, expected: str, given: object) -> NoReturn:
     from ..arguments import shown
 
@@ -167,8 +194,12 @@ def _from_path(path: str, missing: str) -> bytes:
     raise DecodeError(f"magic header not detected: {name}: {kind}", 0)
 
 
-def _contents(path: str, missing: str) -> bytes:
-    """All of a module's file, or the beginning of one that is no module."""
+def _may_be_module(head: bytes, path: str) -> bool:
+    return head[:4] == _MAGIC or path.endswith(".wat") or _first_word(head, cut=True) in (None, *_KEYWORDS)
+
+
+def _contents(path: str, missing: str, wanted: Callable[[bytes, str], bool] = _may_be_module) -> bytes:
+    """All of a file whose beginning is wanted, or the beginning of another one."""
     from stat import S_ISREG
 
     try:
@@ -195,7 +226,7 @@ def _contents(path: str, missing: str) -> bytes:
         try:
             head = os.read(descriptor, _HEAD)
             # What is no module is not read to its end, which may be far.
-            if head[:4] == _MAGIC or path.endswith(".wat") or _first_word(head, cut=True) in (None, *_KEYWORDS):
+            if wanted(head, path):
                 return _rest(descriptor, head, path, status.st_size)
             return head
         except OSError as error:

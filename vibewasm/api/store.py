@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeVar
 
-    from ..extern_types import ExternType
     from ..instances.builtins import Builtins
     from ..instances.references import References
     from ..wasi import WasiConfig
@@ -56,27 +55,6 @@ if TYPE_CHECKING:
     from .table import Table
 
     Result = TypeVar("Result")
-
-
-class Extern:
-    """What modules import and export: a :class:`Func`, :class:`Table`, :class:`Memory` or :class:`Global`."""
-
-    __slots__ = ()
-
-    #: The kind's number in the binary format.
-    _kind: int
-
-    __reduce_ex__ = not_copied
-
-    if TYPE_CHECKING:
-
-        @property
-        def store(self) -> Store:
-            """The store that it belongs to."""
-
-        @property
-        def type(self) -> ExternType:
-            """Its type."""
 
 
 class Store:
@@ -294,6 +272,11 @@ class Store:
             raise WasmError("a store cannot be closed while a call is active in it")
         # First of all, so that no code can meet a memory that is gone.
         self._closed = True
+        if self._engine._cache is not None:
+            from .code_cache import save
+
+            for instance in self._instances:
+                save(instance._module)
         self._state[:] = [None, None, 0, None]
         self._by_context.clear()
         self._instances.clear()

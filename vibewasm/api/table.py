@@ -8,7 +8,8 @@ from ..errors import LinkError, WasmError
 from ..extern_types import Limits, TableType
 from ..runtime.blocks import Block
 from ..runtime.context import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
-from .store import Extern, Store
+from .extern import Extern
+from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

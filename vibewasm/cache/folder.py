@@ -44,7 +44,6 @@ _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_C
 _TYPE = 0o170000
 _REGULAR = 0o100000
 _OTHERS = 0o077
-_OTHERS_WRITE = 0o022
 
 
 def default_path() -> str | None:
@@ -235,7 +234,7 @@ def _whole(opened: int, status: os.stat_result) -> bytes | None:
     """All of an open file; ``None`` if it is not to be trusted, or has become shorter or longer meanwhile."""
     if (
         status.st_mode & _TYPE != _REGULAR
-        or status.st_mode & _OTHERS_WRITE
+        or status.st_mode & _OTHERS
         or status.st_uid != os.geteuid()
         or status.st_nlink != 1
     ):

@@ -84,18 +84,19 @@ def extensions() -> int:
     Raises:
         WasmError: the environment says something else, or executable memory cannot be had.
     """
+    if "extensions" in _ones:
+        found: int = _ones["extensions"]
+        return found
     from os import environ
 
     from ..runtime.ffi import CFUNCTYPE, c_uint64
 
     chosen = environ.get("VIBEWASM_CPU", "native")
-    if chosen == "baseline":
-        return 0
-    if chosen != "native":
+    if chosen not in ("baseline", "native"):
         raise WasmError(f"VIBEWASM_CPU is {chosen!r}; it has to be 'native' or 'baseline'")
-    code = stubs.extensions()
-    result: int = CFUNCTYPE(c_uint64)(stub_memory().publish(code))() if code else 0
-    return result
+    code = stubs.extensions() if chosen == "native" else b""
+    _ones["extensions"] = found = CFUNCTYPE(c_uint64)(stub_memory().publish(code))() if code else 0
+    return found
 
 
 def adapters() -> Adapters:

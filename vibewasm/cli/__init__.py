@@ -20,12 +20,14 @@ __all__ = ["main"]
 #: Commands and what ``vibewasm --help`` says of each; a test keeps the summaries equal to the commands' own.
 COMMANDS = {
     "run": "run a WASI program, or call one export with --invoke",
+    "compile": "compile a whole module to machine code, to be run later",
     "validate": "check modules, function bodies included",
     "inspect": "show what a module imports, exports and consists of",
     "disasm": "show the machine code that functions become",
     "explore": "serve a page that shows the machine code of what is typed",
     "wat2wasm": "make a binary module of text",
     "wasm2wat": "show a binary module as text",
+    "cache": "show what is kept of compiled code; clean or limit it",
 }
 
 #: Exit codes that are not the program's own; docs/cli.md explains them.
@@ -136,6 +138,10 @@ def _load(name: str) -> Command:
         from . import wasm2wat
 
         return wasm2wat.COMMAND
+    if name == "cache":
+        from . import cache
+
+        return cache.COMMAND
     from . import disasm
 
     return disasm.COMMAND

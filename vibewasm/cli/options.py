@@ -164,6 +164,8 @@ def _decimal(text: str) -> int | None:
     return int(digits or "0") if len(digits) <= 100 else 10**100
 
 
+#: Short names of options.
+_SHORT = {"-h": "--help", "-o": "--output"}
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -182,8 +184,7 @@ def parse(command: Command, words: list[str]) -> Arguments:
         if word == "--":
             given.operands += words[index:]
             break
-        if word == "-h":
-            word = "--help"
+        word = _SHORT.get(word, word)
         if not word.startswith("-") or word == "-":
             given.operands.append(word)
             if command.program:
@@ -239,7 +240,7 @@ def _looks_like_a_file(word: str) -> bool:
 
 def help_text(command: Command) -> str:
     """The text of ``vibewasm COMMAND --help``."""
-    lines = [f"usage: vibewasm {command.name} [OPTIONS] {command.operands}", ""]
+    lines = [f"usage: vibewasm {command.name} [OPTIONS] {command.operands}".rstrip(), ""]
     lines += [command.summary[0].upper() + command.summary[1:] + ".", "", "options:"]
     heads = [f"{option.name} {option.value}".rstrip() for option in command.options]
     width = max(map(len, heads)) + 2

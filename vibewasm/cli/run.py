@@ -11,6 +11,7 @@ from vibewasm.api.linker import Linker
 from vibewasm.api.module import Module
 from vibewasm.api.store import Store
 from vibewasm.errors import Interrupted, LinkError, WasmError
+from vibewasm.lookalikes import PRECOMPILED
 from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
@@ -43,13 +44,20 @@ def _run(arguments: Arguments) -> int:
     profile = arguments.choice("--profile", ("perfmap", "jitdump"))
     debug = arguments.choice("--debug", ("gdb",))
     preopens, environment = _preopens(arguments), _environment(arguments)
-    data = load(path)
+    data = load(path, precompiled=arguments.flag("--allow-precompiled"))
 
     try:
         mode = "eager" if arguments.flag("--eager") else "lazy"
-        config = Config(compilation=mode, fuel=fuel is not None, max_memory=limit, profile=profile, debug=debug)
+        config = Config(
+            compilation=mode,
+            fuel=fuel is not None,
+            max_memory=limit,
+            profile=profile,
+            debug=debug,
+            cache=not arguments.flag("--no-cache"),
+        )
         engine = Engine(config)
-        module = Module(engine, data)
+        module = (Module.deserialize if data.startswith(PRECOMPILED) else Module)(engine, data)
         values = _invocation(arguments, module, invoke, words) if invoke is not None else []
         if invoke is None:
             _check_command(path, module)
@@ -209,7 +217,9 @@ COMMAND = Command(
             "let memories grow no further; K, M and G are understood",
             wants="a number of bytes",
         ),
+        Option("--allow-precompiled", "", "FILE may be of vibewasm compile: machine code, free as any program"),
         Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
+        Option("--no-cache", "", "neither use nor keep machine code on disk; see vibewasm cache"),
         Option("--eager", "", "compile everything first, not each function at its first call"),
         Option("--profile", "NAME", "write functions' names for perf: perfmap or jitdump", wants="perfmap or jitdump"),
         Option("--debug", "NAME", "tell a debugger of functions: gdb", wants="gdb"),

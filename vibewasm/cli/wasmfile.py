@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
-from vibewasm.lookalikes import MAGIC, describe
+from vibewasm.lookalikes import MAGIC, PRECOMPILED, describe
 from vibewasm.names import escaped, hint
 
 from .options import CommandError
 
 
-def load(path: str) -> bytes:
-    """The bytes of the module at ``path`` (``-``: standard input), which may be text. Raises :class:`CommandError`."""
+def load(path: str, precompiled: bool = False) -> bytes:
+    """The bytes of the module at ``path`` (``-``: standard input), which may be text, or with ``precompiled`` of a
+    precompiled one. Raises :class:`CommandError`.
+    """
     data = read(path)
     name = shown(path)
-    if data[:4] == MAGIC:
+    if data[:4] == MAGIC or (precompiled and data.startswith(PRECOMPILED)):
         return data
     from vibewasm.api.source import is_text
 
