@@ -330,6 +330,26 @@ def test_a_body_longer_than_functions_may_be_is_refused() -> None:
             assert [*unpack(pack(info), info.data).bodies] == info.bodies
 
 
+def test_types_that_leave_codes_over_are_refused() -> None:
+    data = wat2wasm("(module (type (func (param i32))))")
+    image = pack(decode(data))
+    words = len(decode(data).sections) * 4
+    assert unpack(_with(image, 2, words, 1), data).types == [FuncType(["i32"], [])]
+    with pytest.raises(Damaged, match="types are not as long"):
+        unpack(_with(image, 2, words, 0), data)
+
+
+def test_elements_that_are_left_over_are_refused() -> None:
+    info = decode(wat2wasm("(module (table 1 funcref) (func) (elem func 0 0 0))"))
+    image = pack(info)
+    sections = len(info.sections)
+    # Names, types (two counts, one index), a function, where the table lies; then the segment's table and offset.
+    length = 4 * (sections + 3 + 1 + 1 + 2)
+    assert image[HEADER + 16 + length] == 3
+    with pytest.raises(Damaged, match="elements are not as many"):
+        unpack(_with(image, 2, length, 2), info.data)
+
+
 def _with(image: bytes, part: int, at: int, value: int) -> bytes:
     """An image with another byte in one of its parts: 0 is the header, then come quads, words, ranges, bytes, text."""
     counts = memoryview(image)[:HEADER].cast("I").tolist()[5:]
