@@ -235,6 +235,18 @@ def test_unknown_imports_that_are_no_functions_stay_unknown() -> None:
         linker.instantiate(vw.Store(engine), module)
 
 
+def test_a_stub_for_a_function_is_no_memory_of_the_same_name() -> None:
+    m = ModuleBuilder()
+    m.import_func("env", "both")
+    m.import_memory("env", "both", 1)
+    engine = vw.Engine()
+    module = vw.Module(engine, m.build())
+    linker = vw.Linker(engine)
+    linker.define_unknown_imports_as_zero(module)
+    with pytest.raises(vw.LinkError, match="it is a stub for functions, not a memory 1"):
+        linker.instantiate(vw.Store(engine), module)
+
+
 def test_parts_of_different_engines_do_not_go_together() -> None:
     one, other = vw.Engine(), vw.Engine()
     module = vw.Module(one, adder())

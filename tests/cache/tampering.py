@@ -178,7 +178,7 @@ def use(info: ModuleInfo) -> None:
 
 def _module(engine: Engine, info: ModuleInfo) -> Module:
     """The module, with this in place of what decoding would find."""
-    with patch("vibewasm.api.module.decode", lambda data: info):
+    with patch("vibewasm.binary.decoder.decode", lambda data: info):
         return Module(engine, info.data)
 
 

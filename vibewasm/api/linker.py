@@ -240,7 +240,8 @@ class Linker:
         if isinstance(item, _Typed):
             return Func(store, item.type, item.function, name=label)
         if isinstance(item, _Zeros):
-            assert isinstance(type_, FuncType)
+            if not isinstance(type_, FuncType):
+                raise LinkError(f"incompatible import type: {_shown(*key)}: it is a stub for functions, not a {type_}")
             return Func(store, type_, _zeros(type_), name=label)
         if isinstance(item, (int, float)):
             if isinstance(type_, GlobalType) and not type_.mutable:

@@ -83,7 +83,6 @@ EXPRESSIONS = 4
 OTHER = 1 << 31
 
 _MASK32 = 0xFFFF_FFFF
-_CONSTANTS = {I32_CONST: I32, I64_CONST: I64, F32_CONST: F32, F64_CONST: F64}
 
 
 class Damaged(ValueError):
@@ -177,7 +176,7 @@ class _Unpacking:
     """
 
     __slots__ = (
-        "_bytes", "_counts", "_exprs", "_names", "_quads", "_ranges", "_results", "_total", "_words", "info"
+        "_bytes", "_counts", "_exprs", "_names", "_quads", "_ranges", "_refers", "_results", "_total", "_words", "info"
     )  # fmt: skip
 
     def __init__(self, view: memoryview, data: bytes, features: frozenset[str]) -> None:
@@ -187,9 +186,8 @@ class _Unpacking:
         magic, length, start, start_position, data_count, *counts = view[:HEADER].cast("I").tolist()
         if magic != MAGIC or length != total or total >= TOO_LONG:
             raise Damaged("not the image of this module")
-        for count, most in zip(counts, _MOST, strict=True):
-            if count > most:
-                raise Damaged("more of something than is supported")
+        if any(map(int.__gt__, counts, _MOST)):
+            raise Damaged("more of something than is supported")
         self._counts = n = dict(zip(COUNTS, counts, strict=True))
         quads, words, ranges, bytes_ = sizes(n)
         words_at = HEADER + 8 * quads
@@ -266,14 +264,11 @@ class _Unpacking:
         # It does what users of the list do with it.
         info.bodies = Bodies(starts, ends)  # type: ignore[assignment]
         if n["bodies"]:
-            lanes = _check_ranges((starts, ends), self._total)
-            size = n["bodies"]
-            tops = _lanes(OTHER, size)
-            lengths = lanes[1] - lanes[0]
-            if (lengths | tops) - _lanes(2, size) & tops != tops:
-                raise Damaged("a function body is too short")
-            if (_lanes(support.MAX_FUNCTION_SIZE, size) | tops) - lengths & tops != tops:
-                raise Damaged("a function body is too long")
+            tops, (first, last) = _check_ranges((starts, ends), self._total)
+            lengths = last - first
+            shortest, longest = _lanes(2, n["bodies"]), _lanes(support.MAX_FUNCTION_SIZE, n["bodies"])
+            if (lengths | tops) - shortest & tops != tops or (longest | tops) - lengths & tops != tops:
+                raise Damaged("a function body is too short or too long")
         info.start = None
         info.start_position = start_position
         if start_position > self._total:
@@ -354,16 +349,16 @@ class _Unpacking:
         """Constant expressions, and the type of the value of each."""
         n, words = self._counts, self._words
         offsets, lengths = words(n["expressions"]), words(n["expressions"])
-        operations = iter([*zip(self._bytes(n["operations"]), self._quads(n["operations"]), strict=True)])
+        opcodes = self._bytes(n["operations"])
+        self._refers = REF_FUNC in opcodes
+        operations = iter([*zip(opcodes, self._quads(n["operations"]), strict=True)])
         if sum(lengths) != n["operations"] or (offsets and max(offsets) > self._total):
             raise Damaged("expressions are not as long as stated, or lie outside of the module")
         self._exprs: list[ConstExpr] = []
         self._results: list[int] = []
         for offset, length in zip(offsets, lengths, strict=True):
-            ops: list[tuple[int, int]] = []
             stack: list[int] = []
-            for _ in range(length):
-                ops.append(self._operation(*next(operations), stack))
+            ops = [self._operation(*next(operations), stack) for _ in range(length)]
             if len(stack) != 1:
                 raise Damaged("an expression has not one value")
             self._exprs.append(ConstExpr(ops, offset))
@@ -372,15 +367,20 @@ class _Unpacking:
     def _operation(self, opcode: int, value: int, stack: list[int]) -> tuple[int, int]:
         """Check a constant instruction, and do to the stack of types what it does to values."""
         info = self.info
-        if opcode == I32_CONST or opcode == I64_CONST:
+        if opcode == I32_CONST:
             value -= value >> 63 << 64
-            if opcode == I32_CONST and not -OTHER <= value < OTHER:
+            if not -(1 << 31) <= value < 1 << 31:
                 raise Damaged("an i32.const of more than 32 bits")
-            stack.append(_CONSTANTS[opcode])
-        elif opcode == F32_CONST or opcode == F64_CONST:
-            if opcode == F32_CONST and value > _MASK32:
+            stack.append(I32)
+        elif opcode == I64_CONST:
+            value -= value >> 63 << 64
+            stack.append(I64)
+        elif opcode == F64_CONST:
+            stack.append(F64)
+        elif opcode == F32_CONST:
+            if value > _MASK32:
                 raise Damaged("an f32.const of more than 32 bits")
-            stack.append(_CONSTANTS[opcode])
+            stack.append(F32)
         elif opcode == REF_FUNC:
             if value >= len(info.func_type_indices):
                 raise Damaged("a reference to a function that is not there")
@@ -475,19 +475,18 @@ class _Unpacking:
         """What :func:`vibewasm.binary.validate.validate_module` does for ``ref.func`` in bodies."""
         info = self.info
         declared = [index for kind, index in zip(kinds, indices, strict=True) if kind == FUNC]
-        for expr in info.global_inits:
-            declared += [value for opcode, value in expr.ops if opcode == REF_FUNC]
+        if self._refers:
+            for expr in info.global_inits:
+                declared += [value for opcode, value in expr.ops if opcode == REF_FUNC]
         for element in info.elements:
             if element.funcs is not None:
                 declared += element.funcs
-            else:
+            elif self._refers:
                 for expr in element.exprs or ():
                     declared += [value for opcode, value in expr.ops if opcode == REF_FUNC]
-        refs = dict(zip(declared, range(len(declared)), strict=True))
-        if len(refs) < len(declared):
-            # Some occur twice. The first time counts.
-            refs = dict(zip(dict.fromkeys(declared), range(len(refs)), strict=True))
-        info.declared_refs = refs
+        # Where one occurs more than once, the first time counts.
+        refs = dict.fromkeys(declared)
+        info.declared_refs = dict(zip(refs, range(len(refs)), strict=True))
 
     def _read_datas(self) -> None:
         info, n = self.info, self._counts
@@ -495,18 +494,18 @@ class _Unpacking:
         offsets, positions, starts, ends = [self._ranges(count) for _ in range(4)]
         indices, memories, exprs = [self._words(n["other datas"]) for _ in range(3)]
         flags = self._bytes(n["other datas"])
+        tops, _ = _check_ranges((positions, starts, ends), self._total)
         others = {}
         # In which places the offset has its highest bit set.
-        marks = bytearray(4 * count)
+        marks = bytearray(4 * count if indices else 0)
         for index, flag, memory, expr in zip(indices, flags, memories, exprs, strict=True):
             mode = MODES[:2][flag]
             others[index] = mode, memory, self._offset(mode, expr, memory, info.memories)
             marks[4 * index + 3] = OTHER >> 24
-        if int.from_bytes(offsets, "little") & _lanes(OTHER, count) != int.from_bytes(marks, "little"):
+        if int.from_bytes(offsets, "little") & tops != int.from_bytes(marks, "little"):
             raise Damaged("offsets of data segments are missing")
         if len(others) < count and (not info.memories or info.memories[0].limits.is64):
             raise Damaged("data segments for a memory that is not there, or has other addresses")
-        _check_ranges((positions, starts, ends), self._total)
 
         def make() -> list[Data]:
             datas = []
@@ -578,14 +577,14 @@ def _lanes(number: int, count: int) -> int:
     return int.from_bytes(number.to_bytes(4, "little") * count, "little")
 
 
-def _check_ranges(columns: Sequence[memoryview], total: int) -> list[int]:
+def _check_ranges(columns: Sequence[memoryview], total: int) -> tuple[int, list[int]]:
     """Check that numbers never get smaller, neither in a row nor from the end of a row to the next row, and stay within
-    the module; return each column as one integer.
+    the module; return the highest bits of 32-bit numbers, and each column, as integers.
     """
     numbers = [int.from_bytes(column, "little") for column in columns]
     count = len(columns[0])
     if not count:
-        return numbers
+        return 0, numbers
     # Each number is less than 2**31, and what is to be at least as large has this bit added: if it remains when one is
     # subtracted from the other, it was at least as large, and nothing was borrowed from the next lane.
     tops = _lanes(OTHER, count)
@@ -593,4 +592,4 @@ def _check_ranges(columns: Sequence[memoryview], total: int) -> list[int]:
     for number, next_ in zip(numbers, follows, strict=True):
         if number & tops or (next_ | tops) - number & tops != tops:
             raise Damaged("ranges are out of order")
-    return numbers
+    return tops, numbers
