@@ -39,9 +39,8 @@ def test_only_those_who_allow_it_run_it(hello: Path) -> None:
     assert (outcome.returncode, outcome.stdout.decode()) == (0, HELLO)
     # What is allowed is not asked for.
     assert command("run", "--allow-precompiled", hello).stdout.decode() == HELLO
-    line: list[str | Path]
-    for line in (["run", made], ["validate", made], ["inspect", made], ["wasm2wat", made], ["compile", made]):
-        outcome = command(*line)
+    for name in ("run", "validate", "inspect", "wasm2wat", "compile"):
+        outcome = command(name, made)
         assert outcome.returncode == 1
         assert b"precompiled module (machine code)" in outcome.stderr, outcome.stderr
 
