@@ -304,6 +304,8 @@ WRONG: list[tuple[str, Callable[[ModuleInfo], object]]] = [
 @pytest.mark.parametrize(("message", "spoil"), WRONG, ids=[f"{at}-{wrong[0]}" for at, wrong in enumerate(WRONG)])
 def test_what_no_module_says_is_refused(message: str, spoil: Callable[[ModuleInfo], object]) -> None:
     info = decode(EVERYTHING)
+    # Plain lists, which can be changed.
+    _set(info, bodies=[*info.bodies], datas=[*info.datas])
     spoil(info)
     with pytest.raises(Damaged, match=message):
         unpack(pack(info), EVERYTHING)
