@@ -190,10 +190,8 @@ def test_reading_an_image_loads_no_decoder() -> None:
     assert loaded <= {
         f"vibewasm.{name}"
         for name in (
-            "cache.container",
-            "lookalikes",
-            "binary binary.module_info binary.support bundle bundled cache cache.image constant_opcodes errors "
-            "extern_types types"
+            "binary binary.module_info binary.support bundle bundled bundled_command cache cache.container "
+            "cache.image constant_opcodes errors extern_types lookalikes types"
         ).split()
     }
 
