@@ -8,7 +8,6 @@ from ..abi import FIRST_BUILTIN
 from ..calls.area import AREA_CELLS, DUE, Area, FastPlaces, current
 from ..calls.process import adapters
 from ..errors import Interrupted, WasmError, not_copied
-from ..runtime import faults
 from ..runtime.blocks import Block
 from ..runtime.calls import (
     LazyCallback,
@@ -33,6 +32,7 @@ from ..runtime.context import (
     TRAP_STACK_OVERFLOW,
     StoreBlock,
 )
+from ..runtime.faults import is_enabled, notice, seen
 from ..runtime.ffi import c_uint64
 from ..types import FUNCREF
 from .engine import Engine
@@ -191,8 +191,6 @@ class Store:
 
     def _install_callbacks(self) -> None:
         cells = self._cells
-        by_context = self._by_context
-        reasons = self._reasons
         heard = self._block.heard
 
         # Such a callback can fail before its first line, so it says last that all is well; see calls.callbacks.
@@ -200,7 +198,7 @@ class Store:
             try:
                 watch_swallowed()
                 if defined < FIRST_BUILTIN:
-                    address = by_context[context]._compile(defined)
+                    address = self._by_context[context]._compile(defined)
                 else:
                     assert self._builtins is not None
                     address = self._builtins.make(self, defined - FIRST_BUILTIN)
@@ -215,7 +213,9 @@ class Store:
             # That Python code runs here is the chance of a signal's handler, in the main thread.
             try:
                 heard(word)
-                if reasons:
+                if is_enabled() is not seen[0]:
+                    notice()
+                if self._reasons:
                     self._pending = self._interrupted()
                 else:
                     cells[CELL_FAILED] = 0
@@ -594,7 +594,7 @@ class Store:
     def _refresh_guards(self) -> None:
         """Before code may fault or fail: make sure that our handlers are the ones that are asked first."""
         try:
-            faults.ensure_on_top()
+            notice()
         except RuntimeError as error:
             raise WasmError(str(error)) from None
         watch_swallowed()

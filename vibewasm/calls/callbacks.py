@@ -20,6 +20,7 @@ from ..errors import ReferenceLimit, WasmError
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
 from ..runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE, TRAP_TOO_MANY_REFERENCES
+from ..runtime.faults import is_enabled, notice, seen
 from ..runtime.ffi import CFUNCTYPE
 from ..types import EXTERNREF, F32, F64, I32, I64, V128
 from .process import adapters
@@ -97,6 +98,8 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
                 view[at >> shift] = result
             except (TypeError, ValueError, OverflowError):
                 convert(at, result)
+            if is_enabled() is not seen[0]:
+                notice()
             cells[CELL_FAILED] = 0
         except BaseException as error:
             # A call into wasm from within may have cleared it.
@@ -215,6 +218,8 @@ def _alike(
                 view[at] = result
             except (TypeError, ValueError, OverflowError):
                 convert(at << shift, result)
+            if is_enabled() is not seen[0]:
+                notice()
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
@@ -228,6 +233,8 @@ def _alike(
                 view[at] = result
             except (TypeError, ValueError, OverflowError):
                 convert(at << shift, result)
+            if is_enabled() is not seen[0]:
+                notice()
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
@@ -244,6 +251,8 @@ def _without_result(
     def host_call() -> None:
         try:
             function(*read(stack, cells[CELL_STACK_TOP] - base))
+            if is_enabled() is not seen[0]:
+                notice()
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
@@ -260,7 +269,10 @@ def _with_results(
     def host_call() -> None:
         try:
             at = cells[CELL_STACK_TOP] - base
-            cells[CELL_FAILED] = write(at, function(*read(stack, at)))
+            failed = write(at, function(*read(stack, at)))
+            if is_enabled() is not seen[0]:
+                notice()
+            cells[CELL_FAILED] = failed
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
             store._pending = explain(error)
@@ -328,6 +340,8 @@ def raw_callback(store: Store, type: FuncType, function: Callable[..., int | Non
             result = function(view, *unpack(stack, at))
             if results:
                 words[at >> 3] = (result or 0) & 0xFFFF_FFFF_FFFF_FFFF
+            if is_enabled() is not seen[0]:
+                notice()
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
