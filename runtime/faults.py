@@ -9,8 +9,9 @@ an interpreter has ended, its handler has nothing in its table and passes everyt
 
 Whoever installs a handler after ours gets faults first, and would report a trap as a crash. So ours is put on top
 again (:meth:`_Signal.ensure`): at once where Python installed it, by functions around those of ``signal`` and
-``faulthandler`` (:func:`_wrap_installers`); else when the next instance is made, and by :mod:`.watcher` while wasm code
-runs.
+``faulthandler`` (:func:`_wrap_installers`); at the next call, or at the end of a callback, where faulthandler is not as
+it was (:func:`notice`), which somebody may have kept the functions of, or another interpreter has turned on, as there
+is one faulthandler in a process; else when the next instance is made, and by :mod:`.watcher` while wasm code runs.
 
 That must not make a circle, since the newer handler may call or restore the one that it replaced, which is ours. So the
 handler has several entries, the *levels*, each with a "previous" cell of its own: level 1 passes on to the newer
@@ -25,6 +26,12 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # what signal is made of; it is there from the start
 import _thread
 from sys import is_finalizing, platform
+
+try:
+    from faulthandler import is_enabled as is_enabled
+except ImportError:
+    # Not every build of Python has it. This is as quick, and says False.
+    is_enabled = bool
 
 from ..abi import (
     CHUNK_COUNT,
@@ -388,7 +395,7 @@ def install(make: HandlerMaker, memory: CodeMemory, contexts: dict[str, tuple[tu
             _handlers.append(handler)
             _guards.append(_Guard(handler))
             _wrap_installers()
-    ensure_on_top()
+    notice()
 
 
 def ensure_on_top() -> None:
@@ -400,6 +407,22 @@ def ensure_on_top() -> None:
     with _lock:
         for signal in _signals:
             signal.ensure()
+
+
+#: What :func:`is_enabled` said when our handler was on top. Calls and callbacks compare it, which costs no system call,
+#: and have :func:`notice` called where it says something else.
+seen = [False]
+
+
+def notice() -> None:
+    """As :func:`ensure_on_top`, because faulthandler has been enabled or disabled.
+
+    Raises:
+        UnsupportedPlatform: the system forbids to look, or to install a handler.
+    """
+    now = is_enabled()
+    ensure_on_top()
+    seen[0] = now
 
 
 def look_again() -> None:
@@ -483,10 +506,11 @@ def _after_enabling(done: bool, *_: Any) -> None:
     with _lock:
         for signal in _signals:
             signal.ensure_above_faulthandler()
+        seen[0] = is_enabled()
 
 
 def _after_disabling(done: bool, *_: Any) -> None:
-    ensure_on_top()
+    notice()
 
 
 def _after_signal(done: bool, signal: Any = 0, *_: Any) -> None:

@@ -90,6 +90,11 @@ class Frame:
 class Trap(WasmError):
     """Execution ended abnormally (specification, "Traps").
 
+    Some traps are faults of the processor, whose signals (SIGSEGV, SIGBUS, SIGILL, SIGFPE) vibewasm handles, and passes
+    on where they are none. A handler that C code of the process installs gets them until vibewasm notices, when
+    something is instantiated and within 100 ms of a running call. What Python installs is noticed before the next
+    call; docs/design.md, "Signals", names the two exceptions.
+
     Attributes:
         message: the official suite's words, such as ``"integer divide by zero"``.
         code: one of the codes in :data:`TRAPS`, such as ``"integer_divide_by_zero"``.

@@ -99,6 +99,36 @@ def test_fault_signals_act_as_before_when_a_subinterpreter_is_gone(number: int, 
     assert (done.stdout, done.stderr, done.returncode) == ("sending\n", "", -number)
 
 
+@pytest.mark.parametrize("uses", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_faulthandler_that_a_subinterpreter_enables_gets_no_trap(uses: bool, first: bool) -> None:
+    use = "exec(USE)"
+    source = f"""
+{use if first else ""}
+interpreter = create(False)
+def run(code):
+    failed = execute(interpreter, code)
+    if failed: raise SystemExit(str(failed))
+if {uses}: run(USE)
+{"" if first else use}
+for _ in range(3):
+    for change in ("enable", "disable"):
+        run(f"import faulthandler; faulthandler.{{change}}()")
+        traps()
+        if {uses}: run("traps()")
+        traps()
+        exports.count(1000)
+interpreters.destroy(interpreter)
+traps()
+import faulthandler
+faulthandler.enable()
+traps()
+print("end")
+"""
+    done = python(SETUP + source)
+    assert (done.stdout, done.stderr, done.returncode) == ("end\n", "", 0)
+
+
 def test_ctrl_c_and_python_handlers_act_as_before_when_a_subinterpreter_is_gone() -> None:
     source = """
 come_and_go()

@@ -395,6 +395,98 @@ for _ in range(2):
     assert says(source) == "memory_out_of_bounds\n" * 2
 
 
+#: Ways of calling a function that traps, each a path of its own.
+TRAPPING = '''
+ways = vw.instantiate("""(module (memory 1)
+  (func $trap i32.const -1 i32.load drop)
+  (func (export "0") call $trap) (func (export "1") (param i32) call $trap)
+  (func (export "2") (param f64 i32) call $trap) (func (export "3") (param i32 i64 i32) call $trap)
+  (func (export "4") (param i32 i32 i32 i32) call $trap) (func (export "5") (param i32 i32 i32 i32 i32) call $trap)
+  (func (export "references") (param externref) call $trap))""").exports
+def trap(f, *arguments):
+    try:
+        f(*arguments)
+    except vw.Trap:
+        return
+    raise AssertionError(f)
+calls = [
+    *[lambda n=n: ways[str(n)](*[1] * n) for n in range(6)],
+    *[lambda n=n: ways[str(n)].call_raw([1] * n) for n in range(6)],
+    lambda: ways.references("x"),
+]
+for call in calls:
+    trap(call)
+'''
+
+
+@pytest.mark.parametrize("before", ["", "enable()\n"])
+def test_functions_of_faulthandler_that_were_kept_from_before_are_noticed_at_the_next_call(before: str) -> None:
+    source = """
+def within(number):
+    trap(call)
+    change()
+    trap(call)
+    return number
+on_host = within
+for call in calls:
+    for change in (enable, disable):
+        change()
+        trap(call)
+    for change in (enable, disable):
+        exports.hosts(1)
+traps()
+print("end", flush=True)
+enable()
+CRASH()
+"""
+    done = python("from faulthandler import disable, enable\n" + before + SETUP + TRAPPING + source)
+    assert (done.stdout, done.returncode) == ("end\n", -signal.SIGSEGV)
+    assert done.stderr.count("Fatal Python error: Segmentation fault") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "back"),
+    [
+        ("enable()", "disable()"),
+        ("disable()", "enable()"),
+        ("install(signal.SIGSEGV, lambda *_: None)", ""),
+    ],
+)
+def test_what_a_host_function_does_with_functions_from_before_is_noticed_after_it(change: str, back: str) -> None:
+    source = f'''
+TEXT = """(module (import "e" "f" (func $f (param %s) (result %s))) (memory 1)
+    (func (export "f") (call $f %s) %s i32.const -1 i32.load drop))"""
+values = {{"i32": 1, "i64": 1, "f64": 1.0, "externref": "x", "i32 i32": (1, 2), "": None}}
+def host(*_):
+    {change}
+    return values[result]
+for param in ("i32", "i64", "i32 f64 i32", "externref", "i32 i32", ""):
+    for result in values:
+        types = param.split()
+        given = " ".join("(ref.null extern)" if type == "externref" else "(" + type + ".const 0)" for type in types)
+        drops = "drop " * len(result.split())
+        text = TEXT % (param, result, given, drops)
+        host_exports = vw.instantiate(text, {{"e": {{"f": host}}}}).exports
+        {back}
+        trap(host_exports.f)
+print("end")
+'''
+    first = "from faulthandler import disable, enable\nfrom signal import signal as install\n"
+    done = python(first + SETUP + TRAPPING + source)
+    assert (done.stdout, done.stderr, done.returncode) == ("end\n", "", 0)
+
+
+def test_faulthandler_that_is_enabled_while_code_runs_gets_no_trap_soon_after() -> None:
+    source = """
+soon(enable)
+soon(lambda: exports.memory.__setitem__(0, 1), 1.0)
+trap(exports.wait_and_trap)
+print("end")
+"""
+    done = python("from faulthandler import enable\n" + SETUP + TRAPPING + source)
+    assert (done.stdout, done.stderr, done.returncode) == ("end\n", "", 0)
+
+
 def test_functions_that_install_handlers_look_as_they_did() -> None:
     source = """
 import inspect

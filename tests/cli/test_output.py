@@ -251,6 +251,50 @@ def test_an_interruption_leaves_the_old_file_and_nothing_else(
     assert only(folder, "out")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_python_drops_leaves_the_old_file_and_nothing_else(
+    writer: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("out").write_bytes(OLD)
+
+    class Interrupted:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def interrupt(*_: object) -> None:
+        Interrupted()
+
+    monkeypatch.setattr(output, "_keep_mode", interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(line(writer, "out")) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (folder / "out").read_bytes() == OLD
+    assert only(folder, "out")
+
+
+def test_a_second_interruption_leaves_nothing_either(
+    writer: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = os.unlink
+    more = [KeyboardInterrupt]
+
+    def interrupted(path: str) -> None:
+        if more:
+            raise more.pop()
+        unlink(path)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", stop)
+    monkeypatch.setattr(os, "unlink", interrupted)
+    assert main(line(writer, "out")) == 130
+    assert only(folder)
+
+
 def test_ctrl_c_leaves_the_old_file_and_nothing_else(writer: str, folder: Path) -> None:
     if writer in ("wat2wasm", "wasm2wat", "disasm summary"):
         pytest.skip("what it writes is there all at once; the other tests interrupt it at each step")
@@ -258,7 +302,8 @@ def test_ctrl_c_leaves_the_old_file_and_nothing_else(writer: str, folder: Path) 
     (folder / "in.wasm").write_bytes(wat2wasm(functions))
     Path("out").write_bytes(OLD)
     words, variables = prepared(*line(writer, "out"))
-    process = subprocess.Popen(words, env=variables)
+    # What runs the tests in the background may have it ignored, which children inherit.
+    process = subprocess.Popen(words, env=variables, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         until = time.monotonic() + 60
         while only(folder, "out") and process.poll() is None and time.monotonic() < until:

@@ -9,6 +9,7 @@ from ..calls.process import adapters
 from ..calls.values import MASK32, cell_count, from_bits, from_cells, prefixed, signature, to_cells
 from ..errors import ReferenceLimit, WasmError
 from ..runtime.calls import argument
+from ..runtime.faults import is_enabled, seen
 from ..types import F32, FUNCREF, I32, V128, FuncType, type_name
 from .extern import Extern
 from .store import Store
@@ -321,6 +322,8 @@ class Func(Extern):
         Raises:
             WasmError: the store is closed, or runs in another thread.
         """
+        if is_enabled() is not seen[0]:
+            self._store._refresh_guards()
         state = self._store._state
         token = current.token
         while state[1] is not token or state[0] is DUE:

@@ -16,7 +16,6 @@ from ..abi import (
 from ..calls.area import AREA_CELLS, DUE, Area, FastPlaces, current
 from ..calls.process import adapters
 from ..errors import Interrupted, WasmError, not_copied
-from ..runtime import faults
 from ..runtime.blocks import Block
 from ..runtime.calls import (
     LazyCallback,
@@ -28,6 +27,7 @@ from ..runtime.calls import (
     watch_swallowed,
 )
 from ..runtime.context import CELL_FAILED, CELL_LAZY, CELL_POLL, CELL_REAL_LIMIT, CELL_THREAD, StoreBlock
+from ..runtime.faults import is_enabled, notice, seen
 from ..runtime.ffi import c_uint64
 from ..types import FUNCREF
 from .engine import Engine
@@ -164,8 +164,6 @@ class Store:
 
     def _install_callbacks(self) -> None:
         cells = self._cells
-        by_context = self._by_context
-        reasons = self._reasons
         heard = self._block.heard
 
         # Such a callback can fail before its first line, so it says last that all is well; see calls.callbacks.
@@ -173,7 +171,7 @@ class Store:
             try:
                 watch_swallowed()
                 if defined < FIRST_BUILTIN:
-                    address = by_context[context]._compile(defined)
+                    address = self._by_context[context]._compile(defined)
                 else:
                     assert self._builtins is not None
                     address = self._builtins.make(self, defined - FIRST_BUILTIN)
@@ -188,7 +186,9 @@ class Store:
             # That Python code runs here is the chance of a signal's handler, in the main thread.
             try:
                 heard(word)
-                if reasons:
+                if is_enabled() is not seen[0]:
+                    notice()
+                if self._reasons:
                     self._pending = self._interrupted()
                 else:
                     cells[CELL_FAILED] = 0
@@ -572,7 +572,7 @@ class Store:
     def _refresh_guards(self) -> None:
         """Before code may fault or fail: make sure that our handlers are the ones that are asked first."""
         try:
-            faults.ensure_on_top()
+            notice()
         except RuntimeError as error:
             raise WasmError(str(error)) from None
         watch_swallowed()

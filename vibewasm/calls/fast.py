@@ -4,12 +4,14 @@ Such a call has to cost little more than a bare ctypes call (``python -m benchma
 before is: the adapter's arguments are ready-made objects, parameters and results lie in cells that belong to the
 signature, and each has a view that converts and checks it in C. The cells are free because the right to make a fast
 call is taken away while one is active: a call from within, or from another thread, finds that it has not got it and
-goes the general way (:meth:`Func._call_general`).
+goes the general way (:meth:`Func._call_general`). So does a call where faulthandler is not what it was, since our
+handler of faults may not be on top then.
 """
 
 from __future__ import annotations
 
 from ..runtime.calls import argument
+from ..runtime.faults import is_enabled, seen
 from ..types import F64
 from .area import DUE, current
 from .values import signature
@@ -103,7 +105,7 @@ def _call_0(
 
     def call(*rest: Any) -> Any:
         token = current.token
-        if state[0] is not token or rest:
+        if state[0] is not token or rest or is_enabled() is not seen[0]:
             return general(*rest)
         state[0] = None
         try:
@@ -133,7 +135,7 @@ def _call_1(
 
     def call(a: Any = _MISSING, /, *rest: Any) -> Any:
         token = current.token
-        if state[0] is not token or rest:
+        if state[0] is not token or rest or is_enabled() is not seen[0]:
             return general(a, *rest)
         state[0] = None
         try:
@@ -167,7 +169,7 @@ def _call_2(
 
     def call(a: Any = _MISSING, b: Any = _MISSING, /, *rest: Any) -> Any:
         token = current.token
-        if state[0] is not token or rest:
+        if state[0] is not token or rest or is_enabled() is not seen[0]:
             return general(a, b, *rest)
         state[0] = None
         try:
@@ -202,7 +204,7 @@ def _call_3(
 
     def call(a: Any = _MISSING, b: Any = _MISSING, c: Any = _MISSING, /, *rest: Any) -> Any:
         token = current.token
-        if state[0] is not token or rest:
+        if state[0] is not token or rest or is_enabled() is not seen[0]:
             return general(a, b, c, *rest)
         state[0] = None
         try:
@@ -238,7 +240,7 @@ def _call_4(
 
     def call(a: Any = _MISSING, b: Any = _MISSING, c: Any = _MISSING, d: Any = _MISSING, /, *rest: Any) -> Any:
         token = current.token
-        if state[0] is not token or rest:
+        if state[0] is not token or rest or is_enabled() is not seen[0]:
             return general(a, b, c, d, *rest)
         state[0] = None
         try:

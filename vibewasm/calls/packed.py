@@ -10,6 +10,7 @@ from struct import Struct
 from struct import error as struct_error
 
 from ..runtime.calls import argument
+from ..runtime.faults import is_enabled, seen
 from .area import AREA_CELLS, current
 from .values import NUMBER_FORMATS, signature
 
@@ -48,7 +49,7 @@ def call_many(func: Func) -> Callable[..., Any]:
 
     def call(*arguments: Any) -> Any:
         token = current.token
-        if state[0] is not token:
+        if state[0] is not token or is_enabled() is not seen[0]:
             return general(*arguments)
         state[0] = None
         try:

@@ -7,6 +7,7 @@ directly. No command writes over what it reads.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what signal is made of; it is there from the start
 import errno
 import os
 import stat
@@ -19,6 +20,7 @@ from .options import CommandError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
     from typing import BinaryIO, TextIO
 
 #: As many links as Linux follows for one path (path_resolution(7)).
@@ -95,6 +97,7 @@ def _replace(path: str, there: os.stat_result | None, produce: Callable[[BinaryI
         raise PermissionError(errno.EACCES, "Permission denied")
     aside = os.path.join(os.path.dirname(target), f".vibewasm-{os.urandom(12).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    dropped = _Interruptions()
     try:
         try:
             opened = os.open(aside, flags, 0o666)
@@ -105,14 +108,55 @@ def _replace(path: str, there: os.stat_result | None, produce: Callable[[BinaryI
             if there is not None:
                 _keep_mode(opened, there)
             produce(file)
+        dropped.check()
         os.replace(aside, target)
     except BaseException:
         # Also for Ctrl-C, wherever it comes: the name was known before there was a file.
         try:
-            os.unlink(aside)
-        except FileNotFoundError:
-            pass  # it was never made, or is in place already
+            _remove(aside)
+        except KeyboardInterrupt:
+            # A second one, which came just here.
+            _remove(aside)
         raise
+    finally:
+        dropped.end()
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass  # it was never made, or is in place already
+
+
+class _Interruptions:
+    """Whether Ctrl-C came, even where Python drops the exception that it raises: in finalisers and callbacks of weak
+    references, such as that which importlib has of each module that is being imported.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+        self._set = False
+        if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+            try:
+                _signal.signal(_signal.SIGINT, self._note)
+                self._set = True
+            except ValueError:
+                pass  # not the main thread, where no signal is handled
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._came = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise ``KeyboardInterrupt`` if one was raised that is not on its way."""
+        if self._came:
+            raise KeyboardInterrupt
+
+    def end(self) -> None:
+        """Let Ctrl-C do what it did before."""
+        if self._set:
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
 
 def _keep_mode(opened: int, there: os.stat_result) -> None:
