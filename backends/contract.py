@@ -281,6 +281,15 @@ class Processor(Protocol):
     FLOAT_MODE: int
     #: ``e_machine`` of ELF files for this processor.
     ELF_MACHINE: int
+    #: Code of a function that does nothing.
+    RETURN: bytes
+    #: DWARF's number of the return address.
+    DWARF_RETURN: int
+    #: How a caller is found at a function's first instruction, as DWARF's call frame instructions with offsets that
+    #: count by -8.
+    CFA_AT_ENTRY: bytes
+    #: What the instructions that make a frame change of that, as such instructions.
+    CFA_STEPS: bytes
     #: Numbers of the system calls that the runtime makes by number.
     CALL_NUMBERS: dict[str, int]
     #: By operating system, offsets in ``ucontext_t`` of the general registers and of the program counter.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
@@ -122,6 +123,12 @@ def test_the_space_between_functions_traps(target: str, architecture: int, mode:
     decoder = capstone.Cs(architecture, mode)
     assert {instruction.mnemonic for instruction in decoder.disasm(space, 0)} == {trap}
     assert sum(instruction.size for instruction in decoder.disasm(space, 0)) == len(space)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_function_that_does_nothing_is_the_encoders_return(target: str) -> None:
+    asm = import_module(f"vibewasm.backends.{target}.asm")
+    assert backend(target).processor.RETURN == asm.ret()
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -68,9 +68,9 @@ class Engine:
         if self.config.profile or self.config.debug:
             from ..runtime.observers import observer
 
-            machine = backend(self.target).processor.ELF_MACHINE
+            processor = backend(self.target).processor
             self._observers = tuple(
-                [observer(name, machine) for name in (self.config.profile, self.config.debug) if name]
+                [observer(name, processor) for name in (self.config.profile, self.config.debug) if name]
             )
 
     @property
