@@ -9,8 +9,9 @@ i64.
 from __future__ import annotations
 
 from ..errors import DecodeError, ValidationError
-from ..opcodes import BY_CODE, CODE, PREFIXES, codes_with, has_signature, prefixed, signature, spelled
+from ..opcodes import BY_CODE, CODE, codes_with, has_signature, signature, spelled
 from ..types import FUNCREF, type_name
+from . import leb128
 from .leb128 import signed, u32
 from .value_types import heap_type
 
@@ -106,9 +107,7 @@ def _not_constant(data: bytes, pos: int) -> DecodeError | ValidationError:
     """The error for an opcode that is not read here."""
     from ..later import TITLES, may_be_constant, not_in_table, proposal_of
 
-    opcode = data[pos]
-    if opcode in PREFIXES:
-        opcode = prefixed(opcode, u32(data, pos + 1)[0])
+    opcode, _ = leb128.opcode(data, pos)
     row = BY_CODE.get(opcode)
     if row is None:
         why, malformed = not_in_table(opcode)
