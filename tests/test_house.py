@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "compiler": {"binary", "backends"},
     "calls": {"backends", "runtime"},
     "instances": {"backends", "binary", "calls", "runtime"},
-    "disasm": {"backends", "backends.x86_64", "binary", "compiler", "instances", "wat"},
+    "disasm": {"backends", "backends.x86_64", "binary", "compiler", "wat"},
     "api": {"backends", "binary", "calls", "compiler", "disasm", "instances", "runtime", "wasi", "wat"},
     "disasm.explorer": {"api", "backends", "disasm", "wat"},
     "cli": {"api", "backends", "disasm", "disasm.explorer", "wasi", "wat"},

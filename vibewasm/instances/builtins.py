@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from ..abi import FIRST_BUILTIN
+from ..abi import BUILTINS, FIRST_BUILTIN
 from ..backends import backend
 from ..calls.process import HOST, adapters, stub_memory, stubs
 from ..runtime.blocks import Block
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
     from ..api.store import Store
 
-#: By number: signature of the instruction's immediates and operands, then the function of :mod:`.bulk` that does it.
-#: One with a result returns it, the others a trap's number. The compiler emits these numbers.
-BUILTINS = (
-    ("ii:i", "memory_grow"),
-    ("iiiii:", "memory_init"),
-    ("i:", "data_drop"),
-    ("iiiii:", "table_init"),
-    ("i:", "elem_drop"),
-    ("iiiii:", "table_copy"),
-    ("iiri:", "table_fill"),
-    ("iri:i", "table_grow"),
-)
+#: Signature of the immediates and operands of each instruction that is a builtin. :mod:`.bulk` has a function for each,
+#: named with an underscore for the dot; one with a result returns it, the others a trap's number.
+SIGNATURES = {
+    "memory.grow": "ii:i",
+    "memory.init": "iiiii:",
+    "data.drop": "i:",
+    "table.init": "iiiii:",
+    "elem.drop": "i:",
+    "table.copy": "iiiii:",
+    "table.fill": "iiri:",
+    "table.grow": "iri:i",
+}
 
 _FORMATS = {"i": "I4x", "r": "Q"}
 
@@ -78,8 +78,9 @@ class Builtins:
         """Make a builtin, and return the address of code that calls it with the arguments where they are."""
         from . import bulk
 
-        signature, name = BUILTINS[number]
-        operation = getattr(bulk, name)
+        name = BUILTINS[number]
+        signature = SIGNATURES[name]
+        operation = getattr(bulk, name.replace(".", "_"))
         callback = self._callbacks.get(number)
         if callback is None:
             callback = native_callback(HostCallback, _callback(store, signature, operation), store)
