@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .calls import EnterFunction
 from .context import (
-    CELL_COPY,
-    CELL_FILL,
     CELL_FLOAT_MODE,
     CELL_LAZY_COMMON,
+    CELL_MEMORY_COPY,
+    CELL_MEMORY_FILL,
     CELL_POLL_STUB,
     CELL_UNWIND,
 )
@@ -105,7 +105,7 @@ class Adapters:
         if not bulk:
             stubs = self._stubs
             publish = self._memory.publish
-            bulk = [(CELL_COPY, publish(stubs.memory_copy())), (CELL_FILL, publish(stubs.memory_fill()))]
+            bulk = [(CELL_MEMORY_COPY, publish(stubs.memory_copy())), (CELL_MEMORY_FILL, publish(stubs.memory_fill()))]
             self._bulk = bulk
         for cell, address in bulk:
             block.cells[cell] = address

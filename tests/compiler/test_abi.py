@@ -67,7 +67,14 @@ def test_cells_of_a_block_are_apart() -> None:
 
 def test_the_layout_begins_behind_the_header() -> None:
     assert ContextLayout(decode(b"\0asm\x01\0\0\0")).memories == abi.CTX_HEADER
-    assert context.CELL_TRAP * 8 == abi.STORE_TRAP
+
+
+def test_cells_of_the_store_block_have_the_names_of_their_offsets() -> None:
+    cells = {name: value for name, value in vars(context).items() if name.startswith("CELL_")}
+    assert len(cells) > 20
+    assert {name: 8 * value for name, value in cells.items()} == {
+        name: getattr(abi, name.replace("CELL_", "STORE_", 1)) for name in cells
+    }
 
 
 def test_the_store_has_the_builtins_that_code_calls_by_number() -> None:

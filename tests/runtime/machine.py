@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.native import EMULATED
+from vibewasm import abi
+from vibewasm.abi import HOST_FAILURE
 from vibewasm.backends import backend
 from vibewasm.calls import process
 from vibewasm.calls.process import HOST
@@ -21,7 +23,7 @@ from vibewasm.runtime import calls, context, faults
 from vibewasm.runtime.adapters import Adapters
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.code_memory import CodeMemory
-from vibewasm.runtime.context import HOST_FAILURE, StoreBlock
+from vibewasm.runtime.context import StoreBlock
 from vibewasm.runtime.linear_memory import LinearMemory
 from vibewasm.runtime.trap_record import TrapRecord
 
@@ -117,7 +119,7 @@ class Machine:
 
     def context(self, memory: LinearMemory | None) -> Block:
         """A context of the store, with room for 8 cells behind the header."""
-        block = Block(context.CTX_HEADER + 64)
+        block = Block(abi.CTX_HEADER + 64)
         block.cells[0] = self.block.address
         if memory is not None:
             block.cells[1] = memory.base
@@ -146,7 +148,7 @@ class Machine:
 
     def record(self, code: int, ctx: Block, callback: int = 0) -> Block:
         """A function record."""
-        block = Block(context.RECORD_SIZE)
+        block = Block(abi.RECORD_SIZE)
         block.cells[0] = code
         block.cells[1] = ctx.address
         block.cells[3] = callback

@@ -162,7 +162,7 @@ def test_parameters_and_results_travel_between_wasm_and_a_host_function(
     assert m.call(record, f"{params}:{results}", *cells) == pick_cells(params, picks, cells)
     assert got == [tuple(seen(params, cells))]
     assert m.callers[-1] == m.ctx.address
-    assert m.cells[context.CELL_STACK_TOP] == m.block.stack_base
+    assert m.cells[context.CELL_CELLS_TOP] == m.block.stack_base
     assert m.cells[context.CELL_SAVED_SP] == m.cells[context.CELL_EXIT_FP] == 0
 
 

@@ -198,7 +198,7 @@ def test_store_blocks_are_reused_zeroed_once_nobody_has_a_view() -> None:
     again = StoreBlock()
     assert again.address == address
     assert again.cells[context.CELL_FUEL] == 0
-    assert again.cells[context.CELL_STACK_TOP] == again.stack_base
+    assert again.cells[context.CELL_CELLS_TOP] == again.stack_base
 
 
 def test_the_parts_of_the_store_block_do_not_overlap() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.native import runs_on
+from vibewasm import abi
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import RAX, RBP, RBX, RCX, RDI, RSP
 from vibewasm.runtime import context
@@ -111,7 +112,7 @@ def destroy_all(m: Machine, value: int = 0) -> int:
         code += asm.mov_rr(1, reg, RAX)
     for x in range(16):
         code += asm.movd_to_xmm(1, x, RAX)
-    code += asm.mov_ri(RAX, m.block.address) + asm.mov_mi(1, RAX, context.STORE_FAILED, 0)
+    code += asm.mov_ri(RAX, m.block.address) + asm.mov_mi(1, RAX, abi.STORE_FAILED, 0)
     return m.stub_code.publish(code + asm.mov_ri(RAX, value) + asm.ret())
 
 

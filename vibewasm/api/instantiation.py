@@ -4,11 +4,11 @@ does when the imports are there and have been checked.
 
 from __future__ import annotations
 
+from ..abi import RECORD_SIZE
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..calls.process import adapters
 from ..instances.context import fill
 from ..runtime.blocks import Block
-from ..runtime.context import RECORD_SIZE
 from .engine import Engine, default_engine
 from .func import Func
 from .instance import Exports, Instance

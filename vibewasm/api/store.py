@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from _thread import get_ident
 
-from ..abi import FIRST_BUILTIN
+from ..abi import (
+    CTX_HEADER,
+    FIRST_BUILTIN,
+    HOST_FAILURE,
+    RECORD_CTX,
+    RECORD_TYPE,
+    TRAP_INTERRUPTED,
+    TRAP_STACK_OVERFLOW,
+)
 from ..calls.area import AREA_CELLS, DUE, Area, FastPlaces, current
 from ..calls.process import adapters
 from ..errors import Interrupted, WasmError, not_copied
@@ -19,20 +27,7 @@ from ..runtime.calls import (
     stack_limit,
     watch_swallowed,
 )
-from ..runtime.context import (
-    CELL_FAILED,
-    CELL_LAZY,
-    CELL_POLL,
-    CELL_REAL_LIMIT,
-    CELL_THREAD,
-    CTX_HEADER,
-    HOST_FAILURE,
-    RECORD_CTX,
-    RECORD_TYPE,
-    TRAP_INTERRUPTED,
-    TRAP_STACK_OVERFLOW,
-    StoreBlock,
-)
+from ..runtime.context import CELL_FAILED, CELL_LAZY, CELL_POLL, CELL_REAL_LIMIT, CELL_THREAD, StoreBlock
 from ..runtime.ffi import c_uint64
 from ..types import FUNCREF
 from .engine import Engine

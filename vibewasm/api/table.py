@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from ..abi import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
 from ..binary.module_info import TABLE
 from ..calls.values import from_bits, prefixed, to_bits
 from ..errors import LinkError, WasmError
 from ..extern_types import Limits, TableType
 from ..runtime.blocks import Block
-from ..runtime.context import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
 from .store import Extern, Store
 
 TYPE_CHECKING = False

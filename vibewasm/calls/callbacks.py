@@ -16,10 +16,11 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as struct_error
 
+from ..abi import HOST_FAILURE, RECORD_SIZE, TRAP_TOO_MANY_REFERENCES
 from ..errors import ReferenceLimit, WasmError
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
-from ..runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE, TRAP_TOO_MANY_REFERENCES
+from ..runtime.context import CELL_CELLS_TOP, CELL_FAILED
 from ..runtime.ffi import CFUNCTYPE
 from ..types import EXTERNREF, F32, F64, I32, I64, V128
 from .process import adapters
@@ -91,7 +92,7 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
 
     def host_call() -> None:
         try:
-            at = cells[CELL_STACK_TOP] - base
+            at = cells[CELL_CELLS_TOP] - base
             result = function(*read(stack, at))
             try:
                 view[at >> shift] = result
@@ -202,7 +203,7 @@ def _alike(
 
     def host_call_1() -> None:
         try:
-            at = cells[CELL_STACK_TOP] - base >> shift
+            at = cells[CELL_CELLS_TOP] - base >> shift
             result = function(source[at])
             try:
                 view[at] = result
@@ -215,7 +216,7 @@ def _alike(
 
     def host_call_2() -> None:
         try:
-            at = cells[CELL_STACK_TOP] - base >> shift
+            at = cells[CELL_CELLS_TOP] - base >> shift
             result = function(source[at], source[at + step])
             try:
                 view[at] = result
@@ -236,7 +237,7 @@ def _without_result(
 
     def host_call() -> None:
         try:
-            function(*read(stack, cells[CELL_STACK_TOP] - base))
+            function(*read(stack, cells[CELL_CELLS_TOP] - base))
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
@@ -252,7 +253,7 @@ def _with_results(
 
     def host_call() -> None:
         try:
-            at = cells[CELL_STACK_TOP] - base
+            at = cells[CELL_CELLS_TOP] - base
             cells[CELL_FAILED] = write(at, function(*read(stack, at)))
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE

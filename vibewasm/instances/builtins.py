@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from struct import Struct
 
-from ..abi import BUILTINS, FIRST_BUILTIN
+from ..abi import BUILTINS, FIRST_BUILTIN, HOST_FAILURE, RECORD_SIZE
 from ..backends import backend
 from ..calls.process import HOST, adapters, stub_memory, stubs
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
-from ..runtime.context import CELL_BUILTINS, CELL_FAILED, HOST_FAILURE, RECORD_SIZE
+from ..runtime.context import CELL_BUILTINS, CELL_FAILED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
