@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..abi import MAX_PAGES, MEMORY_BASE, MEMORY_DESCRIPTOR_SIZE, MEMORY_RESERVED, MEMORY_SIZE, PAGE_SIZE
 from . import faults, system
 from .blocks import Block
 
@@ -9,12 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
 
-PAGE_SIZE = 0x10000
-MAX_PAGES = 0x10000
 #: A 32-bit index plus a 32-bit offset plus the 16 bytes of the largest access stay below this.
 GUARDED_RESERVATION = (8 << 30) + PAGE_SIZE
 
-_BASE, _SIZE, _RESERVED = range(3)
+_BASE, _SIZE, _RESERVED = MEMORY_BASE // 8, MEMORY_SIZE // 8, MEMORY_RESERVED // 8
 
 
 class LinearMemory:
@@ -61,7 +60,7 @@ class LinearMemory:
         self.reserved = len(self._reservation)
         self.base = base = system.address_of(self._reservation)
         system.forbid(base + size, self.reserved - size)
-        block = Block(32)
+        block = Block(MEMORY_DESCRIPTOR_SIZE)
         self._cells = block.cells
         self.descriptor = block.address
         self._cells[_BASE] = base

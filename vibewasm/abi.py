@@ -23,6 +23,10 @@ RECORD_INDEX = 20
 RECORD_CALLBACK = 24
 RECORD_SIZE = 32
 
+#: Bytes of a page of linear memory, and how many a memory has at most whose addresses have 32 bits.
+PAGE_SIZE = 0x10000
+MAX_PAGES = 0x10000
+
 #: Memory descriptor: base, present size in bytes, reserved bytes.
 MEMORY_BASE = 0
 MEMORY_SIZE = 8

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-#: How every binary module starts; the version follows (core specification, "Modules").
-MAGIC = b"\0asm"
+from .types import MAGIC
 
 #: First bytes, what such a file is, and what to do about it.
 _SIGNATURES: list[tuple[bytes, str, str]] = [

@@ -182,8 +182,7 @@ def test_items_of_nothing_but_ref_func_are_function_indices(indices: list[int]) 
     m.elem(indices, as_exprs=True)
     m.elem(indices)
     as_exprs, plain = decode(m.build()).elements
-    assert as_exprs.items_are_funcs
-    assert as_exprs.items == plain.items == indices
+    assert as_exprs.funcs == plain.funcs == indices
 
 
 @given(segments=st.lists(st.tuples(st.binary(max_size=300), st.none() | st.integers(0, 2**31 - 1)), max_size=5))

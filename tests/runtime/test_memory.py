@@ -11,11 +11,12 @@ from itertools import pairwise
 import pytest
 
 from tests.native import not_emulated
+from vibewasm.abi import PAGE_SIZE
 from vibewasm.runtime import context, system
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.code_memory import CodeMemory
 from vibewasm.runtime.context import StoreBlock
-from vibewasm.runtime.linear_memory import GUARDED_RESERVATION, PAGE_SIZE, LinearMemory
+from vibewasm.runtime.linear_memory import GUARDED_RESERVATION, LinearMemory
 
 from .machine import python
 

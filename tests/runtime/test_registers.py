@@ -12,7 +12,7 @@ from vibewasm.runtime import context
 from vibewasm.runtime.blocks import Block
 
 from .machine import Machine
-from .x86_64 import PROLOGUE, call_record
+from .x86_64 import CALL_RAX, PROLOGUE, call_record
 
 pytestmark = runs_on("x86_64")
 
@@ -145,7 +145,7 @@ def test_pinned_registers_survive_a_host_function_that_destroys_all_it_may(machi
 def test_pinned_registers_survive_a_poll_callback_that_destroys_all_it_may(machine: Machine) -> None:
     m = machine
     m.cells[context.CELL_POLL] = destroy_all(m)
-    m.call(keeps_pinned(m, asm.mov_ri(RAX, m.cells[context.CELL_POLL_STUB]) + asm.call_r(RAX)), ":")
+    m.call(keeps_pinned(m, asm.mov_ri(RAX, m.cells[context.CELL_POLL_STUB]) + CALL_RAX), ":")
 
 
 def test_all_temporaries_survive_a_poll_callback_that_destroys_all_it_may(machine: Machine) -> None:

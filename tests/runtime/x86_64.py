@@ -23,8 +23,10 @@ FRAME_ABOVE_STACK = 16
 #: Registers that hold anything.
 SPARE = tuple(reg for reg in range(14) if reg not in (RSP, RBP))
 
-#: No instruction, and no trap either.
-ILLEGAL = asm.ud2()
+#: No instruction, and no trap either: ``ud2``.
+ILLEGAL = b"\x0f\x0b"
+#: ``call rax``, which the engine has no use for.
+CALL_RAX = b"\xff\xd0"
 
 
 def trap(number: int) -> bytes:
@@ -94,7 +96,7 @@ def farthest_access() -> bytes:
 def c_call(function: int, *arguments: int) -> bytes:
     """Wasm code that calls a function of the C library, out of order, to make something happen exactly here."""
     code = b"".join(asm.mov_ri(reg, value) for reg, value in zip((RDI, RSI), arguments, strict=False))
-    return code + asm.mov_ri(RAX, function) + asm.call_r(RAX)
+    return code + asm.mov_ri(RAX, function) + CALL_RAX
 
 
 def call_record(record: Block) -> bytes:

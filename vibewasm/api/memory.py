@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..abi import MAX_PAGES, PAGE_SIZE
 from ..binary.module_info import MEMORY
 from ..errors import LinkError, WasmError
 from ..extern_types import Limits, MemoryType
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from ..runtime.linear_memory import LinearMemory
-
-PAGE_SIZE = 0x10000
-#: Pages of a memory whose addresses have 32 bits, at most.
-MAX_PAGES = 0x10000
 
 
 class Memory(Extern):

@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 
 from ..errors import DecodeError
+from ..types import MAGIC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 #: Bytes that a module has at most here, as in web browsers (JavaScript interface, "Implementation-defined Limits").
 MAX_SIZE = 1 << 30
 
-_MAGIC = b"\0asm"
 _TEXT_STARTS = (b"(", b";;")
 #: What white space is in the text format, and the byte order mark that editors put before it.
 _SPACE = b" \t\r\n"
@@ -69,7 +69,7 @@ def read(source: Source) -> bytes:
     data = _buffer(source)
     if data is None:
         _refuse("a module is made from", "bytes, a path or text", source)
-    if data[:4] == _MAGIC or len(data) < 4:
+    if data[:4] == MAGIC or len(data) < 4:
         return data
     if is_text(data):
         return from_text(data)
@@ -100,7 +100,7 @@ def from_text(text: Buffer | str) -> bytes:
     data = None if hasattr(type(text), "__fspath__") else _buffer(text)
     if data is None:
         _refuse("Module.from_text takes", "text: a str or UTF-8 bytes", text)
-    if data[:4] == _MAGIC:
+    if data[:4] == MAGIC:
         raise TypeError(
             "Module.from_text takes text, and these bytes are a binary module: Module(engine, data) takes both"
         )
@@ -149,7 +149,7 @@ def _buffer(source: object) -> bytes | None:
 
 def _from_path(path: str, missing: str) -> bytes:
     data = _contents(path, missing)
-    if data[:4] == _MAGIC:
+    if data[:4] == MAGIC:
         return data
     # In messages control characters are escaped.
     name = path if path.isprintable() else repr(path)[1:-1]
@@ -195,7 +195,7 @@ def _contents(path: str, missing: str) -> bytes:
         try:
             head = os.read(descriptor, _HEAD)
             # What is no module is not read to its end, which may be far.
-            if head[:4] == _MAGIC or path.endswith(".wat") or _first_word(head, cut=True) in (None, *_KEYWORDS):
+            if head[:4] == MAGIC or path.endswith(".wat") or _first_word(head, cut=True) in (None, *_KEYWORDS):
                 return _rest(descriptor, head, path, status.st_size)
             return head
         except OSError as error:

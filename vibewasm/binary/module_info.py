@@ -124,11 +124,6 @@ class Element:
         self.position = position
 
     @property
-    def items_are_funcs(self) -> bool:
-        """Whether ``items`` are function indices rather than constant expressions."""
-        return self.funcs is not None
-
-    @property
     def items(self) -> list[int] | list[ConstExpr]:
         """The items, of either kind."""
         return self.funcs if self.funcs is not None else self.exprs or []
@@ -275,8 +270,3 @@ class ModuleInfo:
     def local_names(self) -> dict[int, dict[int, str]]:
         """Names of locals in the name section, by function index and local index."""
         return self.names.within("local")
-
-    @property
-    def global_names(self) -> dict[int, str]:
-        """Names of globals in the name section, by global index."""
-        return self.names.of("global")

@@ -111,34 +111,9 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _load(name: str) -> Command:
-    """Import one command's module, and no other."""
-    if name == "run":
-        from . import run
-
-        return run.COMMAND
-    if name == "validate":
-        from . import validate
-
-        return validate.COMMAND
-    if name == "inspect":
-        from . import inspect
-
-        return inspect.COMMAND
-    if name == "explore":
-        from . import explore
-
-        return explore.COMMAND
-    if name == "wat2wasm":
-        from . import wat2wasm
-
-        return wat2wasm.COMMAND
-    if name == "wasm2wat":
-        from . import wasm2wat
-
-        return wasm2wat.COMMAND
-    from . import disasm
-
-    return disasm.COMMAND
+    """Import one command's module, which has the command's name, and no other."""
+    command: Command = __import__(f"{__name__}.{name}", fromlist=("COMMAND",)).COMMAND
+    return command
 
 
 def _after_a_command(option: str, words: list[str]) -> str:

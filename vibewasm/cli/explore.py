@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vibewasm.lookalikes import MAGIC
+from vibewasm.types import MAGIC
 
 from .options import Arguments, Command, CommandError, Option
 from .wasmfile import read, refused, shown

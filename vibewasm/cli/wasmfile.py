@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from vibewasm.lookalikes import MAGIC, describe
+from vibewasm.lookalikes import describe
 from vibewasm.names import escaped, hint
+from vibewasm.types import MAGIC
 
 from .options import CommandError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from vibewasm.lookalikes import MAGIC
+from vibewasm.types import MAGIC
 
 from .options import Arguments, Command, CommandError, Option
 from .output import write_bytes
