@@ -1,7 +1,7 @@
 """From a keystroke in ``vibewasm explore`` to the machine code of both targets on the screen, in a real Chromium.
 
 Keys go through the browser's own input; the time is from the key event's timestamp to the first frame that the browser
-draws behind the page's update. The module has 100 lines.
+draws after the page's update. The module has 100 lines.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def test_cells_of_a_block_are_apart() -> None:
     assert abi.STORE_RESULTS + 16 * abi.MAX_RESULTS <= abi.STORE_CELLS
 
 
-def test_the_layout_begins_behind_the_header() -> None:
+def test_the_layout_begins_after_the_header() -> None:
     assert ContextLayout(decode(b"\0asm\x01\0\0\0")).memories == abi.CTX_HEADER
 
 

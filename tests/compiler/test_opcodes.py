@@ -239,7 +239,7 @@ def test_where_control_can_leave_or_enter_is_a_boundary_of_fuel() -> None:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=example.name_of)
-def test_code_is_dead_exactly_behind_what_leaves(row: Row) -> None:
+def test_code_is_dead_exactly_after_what_leaves(row: Row) -> None:
     # Two f64 are on no stack here, so that only dead code can add them.
     if "ends" in row[6].split():
         return

@@ -118,7 +118,7 @@ class Machine:
         self.cells[context.CELL_POLL] = self.callback(calls.PollCallback, self._poll)
 
     def context(self, memory: LinearMemory | None) -> Block:
-        """A context of the store, with room for 8 cells behind the header."""
+        """A context of the store, with room for 8 cells after the header."""
         block = Block(abi.CTX_HEADER + 64)
         block.cells[0] = self.block.address
         if memory is not None:

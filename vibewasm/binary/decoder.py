@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["decode"]
 
 _VERSION = b"\1\0\0\0"
-#: Behind the version, which is 13 as long as the component model is not finished, a component has layer 1.
+#: After the version, which is 13 as long as the component model is not finished, a component has layer 1.
 _COMPONENT_LAYER = b"\1\0"
 
 _CUSTOM = 0

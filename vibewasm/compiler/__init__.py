@@ -41,7 +41,7 @@ __all__ = ["Compiler", "load_all"]
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
-#: Behind a body: reading ahead meets ``unreachable``, which notices that it is outside.
+#: After a body: reading ahead meets ``unreachable``, which notices that it is outside.
 _PADDING = b"\0" * 16
 
 

@@ -142,14 +142,14 @@ def load_all() -> None:
 def _find(c: Compilation, pc: int) -> int:
     """Stands for each handler until its first use: finds the real one, and gives it its own place."""
     code = c.code[pc - 1]
-    handler = _behind_prefix if code in PREFIXES else handler_of(code)
+    handler = _after_prefix if code in PREFIXES else handler_of(code)
     if handler is None:
         raise immediates.illegal_opcode(code)
     HANDLERS[code] = handler
     return handler(c, pc)
 
 
-def _behind_prefix(c: Compilation, pc: int) -> int:
+def _after_prefix(c: Compilation, pc: int) -> int:
     """The instructions after a prefix."""
     pc, code = immediates.read_opcode(c, pc - 1)
     handler = _prefixed.get(code)
