@@ -47,7 +47,7 @@ def refused(name: str, error: Exception) -> CommandError:
     feature = getattr(error, "feature", None)
     advice = ""
     if feature is not None:
-        from vibewasm.later import advice_without
+        from vibewasm.proposals import advice_without
 
         advice = f"\n{advice_without(feature)}"
     return CommandError(f"{name}: {error}{advice}")
