@@ -8,7 +8,7 @@ from .. import choices
 from ..assembly import signed
 from ..operand import CONSTANT, F32, F64, FLAGS, I32, I64, Operand, flags
 from .addresses import add
-from .asm import mov_ri, mov_rr
+from .asm import ADD, alu_ri, mov_ri, mov_rr
 from .control import tested
 from .encoding import arithmetic_immediate, logical_immediate, word
 from .integers import RULES
@@ -25,6 +25,8 @@ _ADDEND, _NEGATIVE, _LOGICAL, _COUNT, _OTHER = (
     (Operand(CONSTANT, I32, value=value & 0xFFFF_FFFF), Operand(CONSTANT, I64, value=value & 0xFFFF_FFFF_FFFF_FFFF))
     for value in (0x123, -0x123, 0xFF, 3, 0x1234_5679)
 )
+#: ``add`` of a number, which is left out, to the memory's base, with the result in the first scratch.
+_ADD_TO_BASE = int.from_bytes(alu_ri(ADD, 1, SCRATCH, MEMORY_BASE, 0), "little")
 #: Stands for whatever is stored by way of the second scratch, by type.
 _STORED_STAND_INS = tuple(Operand(CONSTANT, type_, value=1) for type_ in (I32, I64, F32, F64))
 
@@ -113,7 +115,7 @@ class Target(choices.Choices):
     #: 2 instructions that put the offset there; see :mod:`.memory`.
     SHORT_DISPLACEMENTS: tuple[tuple[int, bytes], ...] = (
         (0, b""),
-        *((1, word(0x9100_0000 | n << 10 | MEMORY_BASE << 5 | SCRATCH)) for n in range(1, 128)),
+        *((1, word(_ADD_TO_BASE | arithmetic_immediate(n))) for n in range(1, 128)),
     )
 
     def displacement(self, offset: int) -> tuple[int, bytes]:
