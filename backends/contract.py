@@ -457,9 +457,9 @@ class Target(Protocol):
             :attr:`IMMEDIATE_GROUPS`. ``None`` and nothing if the constant needs a choice of its own.
         """
 
-    def stored(self, name: str, constant: Operand) -> tuple[Operand, bytes]:
-        """A constant that ``name`` stores: the stand-in that a memoised choice is made for, or the constant itself, and
-        the bytes that go after the displacement.
+    def stored(self, size: int, constant: Operand) -> tuple[Operand, bytes]:
+        """A constant of which ``size`` bytes are stored: the stand-in that a memoised choice is made for, or the
+        constant itself, and the bytes that go after the displacement.
         """
 
     def displacement(self, offset: int) -> tuple[int, bytes]:
