@@ -295,6 +295,9 @@ def core_barrier() -> None:
 # -- signals -----------------------------------------------------------------------------------------------------------
 
 
+_WHY_SIGACTION = "faults that are traps of wasm code come to vibewasm by it"
+
+
 class Disposition:
     """What happens at a signal: ``struct sigaction``.
 
@@ -320,8 +323,25 @@ def disposition(signal: int) -> Disposition:
     """
     raw = bytearray(SIGACTION_SIZE)
     if sigaction(signal, None, address_of(raw)):
-        raise _refused("sigaction()", "faults that are traps of wasm code come to vibewasm by it")
+        raise _refused("sigaction()", _WHY_SIGACTION)
     return Disposition(raw)
+
+
+def handler_reader(signal: int) -> Callable[[], int]:
+    """A function that tells the address of the handler of ``signal`` at present, for one thread at a time.
+
+    It takes a fifth of the time of :func:`disposition`, whose error it raises.
+    """
+    raw = bytearray(SIGACTION_SIZE)
+    cells = memoryview(raw).cast("Q")
+    there = address_of(raw)
+
+    def read() -> int:
+        if sigaction(signal, None, there):
+            raise _refused("sigaction()", _WHY_SIGACTION)
+        return cells[0]
+
+    return read
 
 
 def set_handler(signal: int, handler: int, flags: int) -> Disposition:
@@ -335,7 +355,7 @@ def set_handler(signal: int, handler: int, flags: int) -> Disposition:
     raw[:8] = handler.to_bytes(8, "little")
     raw[SIGACTION_FLAGS : SIGACTION_FLAGS + 4] = flags.to_bytes(4, "little")
     if sigaction(signal, address_of(raw), address_of(old)):
-        raise _refused("sigaction()", "faults that are traps of wasm code come to vibewasm by it")
+        raise _refused("sigaction()", _WHY_SIGACTION)
     return Disposition(old)
 
 
