@@ -43,7 +43,7 @@ from ..abi import (
     STORE_UNWIND,
 )
 from . import system
-from .ffi import Array, addressof, c_char
+from .ffi import Array, addressof, c_char, untrack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ watched = [False]
 
 class _Memory(Array):  # type: ignore[type-arg]  # what a C type is made of says it
     """The bytes of a block. Views keep it alive; when the last has gone the block goes back to the pool."""
+
+    __slots__ = ()
 
     _type_ = c_char
     _length_ = STORE_SIZE
@@ -173,7 +175,9 @@ class StoreBlock:
         except IndexError:
             address = _new_block()
         # Another block may take the address as soon as nothing refers to this object any more.
-        whole = memoryview(_Memory.from_address(address)).cast("B")
+        memory = _Memory.from_address(address)
+        untrack(memory)
+        whole = memoryview(memory).cast("B")
         self.address = address
         self.cells = cells = whole.cast("Q")
         self.stack = whole[STORE_CELLS:STORE_SIZE]

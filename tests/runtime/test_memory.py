@@ -186,6 +186,34 @@ def test_a_block_that_cannot_be_had_is_a_memory_error() -> None:
 # -- the store block ---------------------------------------------------------------------------------------------------
 
 
+def test_a_store_block_that_a_finaliser_may_still_use_is_not_given_to_another() -> None:
+    import gc
+
+    class Late:
+        """The collector finalises what is in a cycle with it as well, in an order of its own."""
+
+        def __init__(self, before: StoreBlock) -> None:
+            self.before = before
+            self.itself = self
+            self.after = StoreBlock()
+
+        def __del__(self) -> None:
+            others = [StoreBlock() for _ in range(3)]
+            shared.extend({self.before.address, self.after.address} & {block.address for block in others})
+            ran.append(True)
+
+    shared: list[int] = []
+    ran: list[bool] = []
+    late = Late(StoreBlock())
+    addresses = {late.before.address, late.after.address}
+    del late
+    gc.collect()
+    assert (ran, shared) == ([True], [])
+    # And then it is.
+    blocks = [StoreBlock() for _ in range(5)]
+    assert addresses <= {block.address for block in blocks}
+
+
 def test_store_blocks_are_reused_zeroed_once_nobody_has_a_view() -> None:
     block = StoreBlock()
     address = block.address
