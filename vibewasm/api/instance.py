@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from typing import Any, Never, NoReturn
 
     from ..binary.module_info import Element
-    from ..runtime.blocks import Block
     from .func import Func
     from .global_ import Global
     from .memory import Memory
@@ -31,16 +30,14 @@ class Instance:
     __slots__ = (
         "_address",
         "_cells",
-        "_context",
-        "_datas",
+        "_dropped_datas",
         "_elements",
+        "_first_record",
         "_globals",
         "_imported_funcs",
         "_memories",
         "_module",
-        "_records",
         "_records_address",
-        "_records_block",
         "_store",
         "_tables",
         "exports",
@@ -70,23 +67,23 @@ class Instance:
         return self._module
 
     # Filled in by vibewasm.api.instantiation, which makes instances.
-    #: The context: the block of memory that machine code reads, its address, and a view of its 8-byte cells.
-    _context: Block
+    #: Address of the context, which machine code reads, and a view of its 8-byte cells, and of the records after them.
     _address: int
     _cells: memoryview
-    #: Records of the functions that may be referred to, 4 cells each, by dense index; those of imports are not here.
-    _records_block: Block
+    #: Records of the functions that may be referred to, 4 cells each, by dense index; those of imports are not here:
+    #: index of the first cell, and its address.
+    _first_record: int
     _records_address: int
-    _records: memoryview
     #: Imported functions, then memories, tables and globals by index. Globals of the instance itself are made when
     #: asked for.
     _imported_funcs: list[Func]
     _memories: list[Memory]
     _tables: list[Table]
     _globals: list[Global | None]
-    #: Segments as they are now: an empty one has been dropped, or has done its work at instantiation.
+    #: Element segments as they are now: ``None`` has been dropped, or has done its work at instantiation.
     _elements: list[Element | None]
-    _datas: list[memoryview]
+    #: By data segment, 1 where it has been dropped, or has done its work.
+    _dropped_datas: bytearray
 
     def _code_slot(self, defined: int) -> int:
         """Index of the call slot of a defined function in the cells of the context."""
@@ -99,7 +96,7 @@ class Instance:
         self._cells[self._code_slot(defined)] = address
         dense = module.info.declared_refs.get(module.info.imported_funcs + defined)
         if dense is not None:
-            self._records[4 * dense] = address
+            self._cells[self._first_record + 4 * dense] = address
         return address
 
     def _record(self, index: int) -> int:

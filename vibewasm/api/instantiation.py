@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..calls.process import adapters
-from ..instances.context import fill
 from ..runtime.blocks import Block
 from ..runtime.context import RECORD_SIZE
 from .engine import Engine, default_engine
@@ -133,29 +132,16 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     instance._memories = imported[MEMORY]
     instance._globals = imported[GLOBAL] + [None] * len(info.global_inits)
     _make_memories_and_tables(instance)
-    instance._elements = list(info.elements)
-    source = memoryview(info.data)
-    instance._datas = [source[data.start : data.end] for data in info.datas]
-    instance._context = context = Block(module.layout.size)
-    instance._address = context.address
-    instance._cells = context.cells
-    instance._records_block = Block(RECORD_SIZE * len(info.declared_refs))
-    instance._records_address = instance._records_block.address
-    instance._records = instance._records_block.cells
+    template = module._template or module._make_template()
+    template.lay_out(instance)
     instance.exports = Exports(instance)
-    fill(instance)
+    segments = template.segments
+    if segments is not None:
+        segments.begin(instance)
     # From here on code of the instance may run: through a table that is not its own even if what follows fails.
     store._add_instance(instance)
-    if info.global_inits or info.elements or info.datas:
-        # Modules without these need not wait for what they take.
-        from ..instances import segments
-
-        segments.initialize_globals(instance)
-        # Elements come before data, and each segment is checked when its turn comes (specification, "Instantiation").
-        for index, element in enumerate(info.elements):
-            segments.apply_element(instance, index, element)
-        for index, data in enumerate(info.datas):
-            segments.apply_data(instance, index, data)
+    if segments is not None:
+        segments.apply(instance)
     if info.start is not None:
         _start_function(instance, info.start)()
     return instance

@@ -11,7 +11,7 @@ from ..binary.decoder import decode
 from ..binary.module_info import FUNC, MEMORY, TABLE
 from ..calls.process import HOST
 from ..errors import WasmError, not_copied
-from ..instances.context import ContextLayout
+from ..instances.context import ContextLayout, Template
 from ..runtime.code_memory import CodeMemory
 from .engine import Engine
 
@@ -83,6 +83,7 @@ class Module:
         "_records",
         "_registrations",
         "_starts",
+        "_template",
     )
 
     __reduce_ex__ = not_copied
@@ -115,6 +116,8 @@ class Module:
         self._records: dict[int, Record] = {}
         #: What observers gave for the functions that they were told of.
         self._registrations: list[object] = []
+        #: What instances are copied from, once there is one.
+        self._template: Template | None = None
         self._lock = RLock()
         self._lock_owner = os.getpid()
         mode = engine.config.compilation
@@ -305,7 +308,17 @@ class Module:
                     if self.engine._observers:
                         self._announce([(defined, address, len(code))])
                     self._addresses[defined] = address
+                    if self._template is not None:
+                        self._template.compiled(defined, address)
         return address
+
+    def _make_template(self) -> Template:
+        """What instances are copied from, made at the first."""
+        # Nothing is compiled meanwhile, which the template would not know.
+        with self._guard():
+            if self._template is None:
+                self._template = Template(self)
+            return self._template
 
     def _announce(self, published: list[tuple[int, int, int]]) -> None:
         """Tell profilers and debuggers of defined functions: number, address and size of each."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 from ..errors import DecodeError, ValidationError
 from ..extern_types import GlobalType, Limits, MemoryType, TableType
 from ..types import FUNCREF
-from .const_expr import REF_FUNC, ConstExpr, read_const_expr
+from .const_expr import END, I32_CONST, REF_FUNC, ConstExpr, read_const_expr
 from .leb128 import u32, u64
-from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, Data, Element, Import, ModuleInfo
+from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, Data, DataSegments, Element, Import, ModuleInfo
 from .sections import UNEXPECTED_END, indices, read_count, read_name
 from .support import (
     MAX_DATA_SEGMENTS,
@@ -258,22 +258,69 @@ def data_count_section(info: ModuleInfo, pos: int, end: int) -> int:
 def data_section(info: ModuleInfo, pos: int, end: int) -> int:
     """Data segments, into ``datas``."""
     data = info.data
+    total = len(data)
     datas = info.datas
+    places, active = datas.places, datas.active
     count, pos = read_count(data, pos, end, MAX_DATA_SEGMENTS, "data segments")
     for _ in range(count):
         start = pos
-        flags, pos = u32(data, pos)
-        if flags > 2:
-            raise DecodeError(f"malformed data segment kind {flags}", start)
-        memory = 0
-        offset = None
-        if flags == 2:
-            memory, pos = u32(data, pos)
-        if flags != 1:
-            offset, pos = read_const_expr(data, pos, end)
-        size, first = u32(data, pos)
-        pos = first + size
-        if pos > len(data):
-            raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
-        datas.append(Data("passive" if flags == 1 else "active", memory, offset, first, pos, start))
+        # A hot loop: the usual segment, whose offset is a constant of up to four bytes, is read here.
+        if data[pos] == 0 and data[pos + 1] == I32_CONST:
+            word = int.from_bytes(data[pos + 2 : pos + 6], "little")
+            if not word & 0x80:
+                offset = word & 0x3F
+                sign = word & 0x40
+                pos += 3
+            elif not word & 0x8000:
+                offset = word & 0x7F | word >> 1 & 0x1F80
+                sign = word & 0x4000
+                pos += 4
+            elif not word & 0x80_0000:
+                offset = word & 0x7F | word >> 1 & 0x3F80 | word >> 2 & 0xF_C000
+                sign = word & 0x40_0000
+                pos += 5
+            elif not word & 0x8000_0000:
+                offset = word & 0x7F | word >> 1 & 0x3F80 | word >> 2 & 0x1F_C000 | word >> 3 & 0x7E0_0000
+                sign = word & 0x4000_0000
+                pos += 6
+            else:
+                sign = 1
+            if not sign and pos < end and data[pos] == END:
+                size = data[pos + 1]
+                if size < 0x80:
+                    first = pos + 2
+                else:
+                    size, first = u32(data, pos + 1)
+                pos = first + size
+                if pos > total:
+                    raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
+                places += (offset, first, pos, start)
+                active.append(1)
+                continue
+            pos = start
+        pos = _data_segment(info, datas, start, end)
+    return pos
+
+
+def _data_segment(info: ModuleInfo, datas: DataSegments, start: int, end: int) -> int:
+    """Read a data segment of any form."""
+    data = info.data
+    flags, pos = u32(data, start)
+    if flags > 2:
+        raise DecodeError(f"malformed data segment kind {flags}", start)
+    memory = 0
+    offset = None
+    if flags == 2:
+        memory, pos = u32(data, pos)
+    if flags != 1:
+        offset, pos = read_const_expr(data, pos, end)
+    size, first = u32(data, pos)
+    pos = first + size
+    if pos > len(data):
+        raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
+    if offset is None:
+        datas.places += (datas.PASSIVE, first, pos, start)
+        datas.active.append(0)
+    else:
+        datas.append(Data("active", memory, offset, first, pos, start))
     return pos

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..extern_types import GlobalType, MemoryType, TableType
     from ..types import FuncType
     from .const_expr import ConstExpr
@@ -162,6 +164,64 @@ class Data:
         return f"Data({self.mode!r}, memory={self.memory}, {self.end - self.start} bytes at {self.start:#x})"
 
 
+class DataSegments:
+    """The data segments of a module, in their order. Tools that pack memories make tens of thousands of them, so the
+    usual ones are kept as numbers, and are made into :class:`Data` when they are asked for.
+
+    Attributes:
+        places: four numbers a segment. Of one that is copied to an ``i32.const`` of memory 0: the unsigned offset
+            there, start and end of its bytes in the module, and where the segment lies. Of a passive one the offset is
+            PASSIVE, of others it is -1.
+        active: by segment, 1 where it is active.
+    """
+
+    __slots__ = ("_others", "active", "places")
+
+    PASSIVE = -2
+
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self.active = bytearray()
+        self._others: dict[int, Data] = {}
+
+    def append(self, segment: Data) -> None:
+        """Add an active segment whose place has to be computed, or that is for another memory."""
+        self._others[len(self)] = segment
+        self.places += (-1, segment.start, segment.end, segment.position)
+        self.active.append(1)
+
+    def extent(self, index: int) -> tuple[int, int]:
+        """Start and end of a segment's bytes in the module."""
+        return self.places[4 * index + 1], self.places[4 * index + 2]
+
+    @property
+    def others(self) -> list[Data]:
+        """The active ones whose place has to be computed, or that are for another memory."""
+        return [*self._others.values()]
+
+    def __len__(self) -> int:
+        return len(self.places) >> 2
+
+    def __getitem__(self, index: int) -> Data:
+        if not 0 <= index < len(self):
+            raise IndexError(f"there is no data segment {index}")
+        offset, start, end, position = self.places[4 * index : 4 * index + 4]
+        if offset == self.PASSIVE:
+            return Data("passive", 0, None, start, end, position)
+        if offset < 0:
+            return self._others[index]
+        from .const_expr import I32_CONST, ConstExpr
+
+        signed = offset - (offset >> 31 << 32)
+        return Data("active", 0, ConstExpr([(I32_CONST, signed)], position + 1), start, end, position)
+
+    def __iter__(self) -> Iterator[Data]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<DataSegments: {len(self)}>"
+
+
 class ModuleInfo:
     """A decoded module.
 
@@ -236,7 +296,7 @@ class ModuleInfo:
         self.start: int | None = None
         self.start_position = 0
         self.elements: list[Element] = []
-        self.datas: list[Data] = []
+        self.datas = DataSegments()
         self.data_count: int | None = None
         self.bodies: list[tuple[int, int]] = []
         self.declared_refs: dict[int, int] = {}
