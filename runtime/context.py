@@ -22,6 +22,7 @@ from ..abi import (
     STORE_FRAME_COUNT,
     STORE_FRAMES,
     STORE_FUEL,
+    STORE_HOST_CONTEXT,
     STORE_INTERRUPT,
     STORE_LAZY,
     STORE_LAZY_COMMON,
@@ -76,6 +77,7 @@ CELL_STACK_END = STORE_CELLS_END // 8
 CELL_FLOAT_MODE = STORE_FLOAT_MODE // 8
 CELL_THREAD = STORE_THREAD // 8
 CELL_UNWATCHED = STORE_UNWATCHED // 8
+CELL_HOST_CONTEXT = STORE_HOST_CONTEXT // 8
 CELL_RESULTS = STORE_RESULTS // 8
 
 _ALL_ONES = (1 << 64) - 1
@@ -158,8 +160,7 @@ class StoreBlock:
     Attributes:
         address: of the first byte; the first cell of every context of the store holds it.
         cells: all of it, as unsigned 64-bit cells.
-        stack: the cells of host calls, as bytes: ``argv`` of a callback lies there at ``argv - stack_base``.
-        stack_base: address of the first byte of ``stack``.
+        stack_base: address of the first byte of :attr:`stack`.
 
     Raises:
         OSError: there is no room for it.
@@ -167,7 +168,7 @@ class StoreBlock:
     The memory lives as long as the object or one of its views.
     """
 
-    __slots__ = ("address", "cells", "stack", "stack_base")
+    __slots__ = ("address", "cells", "stack_base")
 
     def __init__(self) -> None:
         try:
@@ -177,15 +178,19 @@ class StoreBlock:
         # Another block may take the address as soon as nothing refers to this object any more.
         memory = _Memory.from_address(address)
         untrack(memory)
-        whole = memoryview(memory).cast("B")
         self.address = address
-        self.cells = cells = whole.cast("Q")
-        self.stack = whole[STORE_CELLS:STORE_SIZE]
+        self.cells = cells = memoryview(memory).cast("B").cast("Q")
         self.stack_base = address + STORE_CELLS
         cells[:_HEADER_CELLS] = _ZEROS
         cells[CELL_STACK_TOP] = self.stack_base
         cells[CELL_STACK_END] = address + STORE_SIZE
         cells[CELL_INTERRUPT] = INTERRUPT_WATCH
+        cells[CELL_HOST_CONTEXT] = address
+
+    @property
+    def stack(self) -> memoryview:
+        """The cells of host calls, as bytes: ``argv`` of a callback lies there at ``argv - stack_base``."""
+        return self.cells[STORE_CELLS // 8 :].cast("B")
 
     @property
     def fuel(self) -> int:

@@ -16,7 +16,7 @@ from .store import Extern, Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Never
 
     from ..wasi import WasiConfig
@@ -149,19 +149,36 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
 
 def _make_memories_and_tables(instance: Instance) -> None:
     """Make those that the module defines, after those that it imports."""
-    store, info = instance.store, instance.module.info
+    store, info = instance._store, instance._module.info
     for memory_type in info.memories[info.imported_memories :]:
-        from .memory import Memory
-
-        instance._memories.append(Memory(store, memory_type))
+        instance._memories.append(_late("Memory")(store, memory_type))
     if instance._memories:
         adapters().install_bulk(store._block)
     for table_type in info.tables[info.imported_tables :]:
-        from .table import Table
-
-        instance._tables.append(Table(store, table_type))
+        instance._tables.append(_late("Table")(store, table_type))
     if info.memories or info.tables or info.datas or info.elements:
-        store._install_builtins()
+        _late("builtins")(store._block)
+
+
+#: What only some modules need, by name, once one of them has been met. Importing it again and again takes a while.
+_loaded: dict[str, Callable[..., Any]] = {}
+
+
+def _late(name: str) -> Callable[..., Any]:
+    if name not in _loaded:
+        if name == "Memory":
+            from .memory import Memory
+
+            _loaded[name] = Memory
+        elif name == "Table":
+            from .table import Table
+
+            _loaded[name] = Table
+        else:
+            from ..instances.builtins import install
+
+            _loaded[name] = install
+    return _loaded[name]
 
 
 def _start_function(instance: Instance, index: int) -> Func:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..binary.module_info import MEMORY
 from ..errors import LinkError, WasmError
 from ..extern_types import Limits, MemoryType
+from ..runtime.linear_memory import LinearMemory
 from .store import Extern, Store
 
 TYPE_CHECKING = False
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from typing import Any, overload
 
     from typing_extensions import Buffer
-
-    from ..runtime.linear_memory import LinearMemory
 
 PAGE_SIZE = 0x10000
 #: Pages of a memory whose addresses have 32 bits, at most.
@@ -348,8 +347,6 @@ def _new_linear_memory(store: Store, minimum: int, maximum: int | None) -> Linea
     Raises:
     LinkError: there is no room for it.
     """
-    from ..runtime.linear_memory import LinearMemory
-
     guarded = not store.engine.explicit_bounds
     try:
         return LinearMemory(minimum, maximum, guarded)

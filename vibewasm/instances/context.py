@@ -146,15 +146,14 @@ class Template:
         segments: what instances do with globals' first values and with segments; ``None`` where there are none.
     """
 
-    __slots__ = ("_cells", "_image", "_module", "_record", "_refs", "_size", "segments")
+    __slots__ = ("_cells", "_module", "_record", "_refs", "_size", "segments")
 
     def __init__(self, module: Module) -> None:
         info, layout = module.info, module.layout
         self._module = module
         records = len(info.declared_refs)
         self._size = size = layout.size + RECORD_SIZE * records
-        self._image = image = bytearray(size)
-        self._cells = cells = memoryview(image).cast("Q")
+        self._cells = cells = memoryview(bytearray(size)).cast("Q")
         #: Index of the cell where records begin.
         self._record = layout.size >> 3
         self._refs = Pointers(info, info.declared_refs) if records else None
@@ -194,9 +193,9 @@ class Template:
         written.
         """
         block = Block(self._size)
-        block.bytes[: self._size] = self._image
         context = block.address
         cells = block.cells
+        cells[:] = self._cells
         instance._address = context
         instance._cells = cells
         instance._first_record = first = self._record
