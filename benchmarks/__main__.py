@@ -1,4 +1,4 @@
-"""``python -m benchmarks run|compile|cross|start|calls|explore``, from the project's root."""
+"""``python -m benchmarks run|compile|cross|start|calls|instantiate|explore``, from the project's root."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from . import calls, compile, cross, explore, run, start
+from . import calls, compile, cross, explore, instantiate, run, start
 
 #: Each benchmark and how many rounds it takes by default.
 BENCHMARKS = {
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "cross": (cross.measure, 9),
     "start": (start.measure, 60),
     "calls": (calls.measure, 9),
+    "instantiate": (instantiate.measure, 25),
     "explore": (explore.measure, 40),
 }
 

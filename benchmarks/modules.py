@@ -1,4 +1,4 @@
-"""Two small modules."""
+"""Small modules."""
 
 from __future__ import annotations
 
@@ -20,6 +20,23 @@ def _call_loop() -> bytes:
     module.func(["i32"], [], b"\x03\x40" + work + count_down + b"\x0d\x00\x0b", export="loop")  # loop ... br_if 0 end
     return module.build()
 
+
+def plugin(count: int) -> bytes:
+    """A module with a page of memory, a data segment, and a table of ``count`` functions, all of them exported."""
+    module = ModuleBuilder()
+    module.memory(1, export="memory")
+    module.table(count, export="table")
+    functions = [
+        module.func(["i32"], ["i32"], local_get(0) + i32_const(number) + b"\x6a", export=f"f{number}")
+        for number in range(count)
+    ]
+    module.elem(functions, 0)
+    module.data(b"hello", 16)
+    return module.build()
+
+
+#: Has nothing.
+EMPTY = ModuleBuilder().build()
 
 #: Exports ``add (i32, i32) -> i32``.
 ADD = _add()

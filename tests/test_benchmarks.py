@@ -40,7 +40,7 @@ def test_a_report_says_whether_a_bar_is_met() -> None:
     assert text.endswith("c: 0.700")
 
 
-@pytest.mark.parametrize("name", ["start", "calls"])
+@pytest.mark.parametrize("name", ["start", "calls", "instantiate"])
 def test_a_benchmark_runs(project: Path, name: str) -> None:
     line = [sys.executable, "-m", "benchmarks", name, "--rounds", "1", "--json"]
     output = subprocess.run(line, cwd=project, capture_output=True, check=True, timeout=120).stdout
