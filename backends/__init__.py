@@ -5,8 +5,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
-    from .contract import BuiltinStubs, Calls, Control, Frames, Stubs, Target
+    from .contract import Calls, Control, Frames, Processor, Stubs, Target
 
 #: The processors that code can be made for, by the names that the operating system has for them.
 TARGETS = ("x86_64", "aarch64")
@@ -21,8 +22,8 @@ class Backend:
 
     Attributes:
         name: one of :data:`TARGETS`.
-        run_code: runs machine code of ``u64 f(void)`` and returns its result, so that the processor can be asked for
-            its extensions: set by the engine where this is the processor of this process.
+        ask: asks the processor for its extensions, which come as bits, see :meth:`.contract.Stubs.extensions`; set by
+            the engine where this is the processor of this process.
     """
 
     target: Target
@@ -30,11 +31,13 @@ class Backend:
     frames: Frames
     calls: Calls
     stubs: Stubs
-    builtin_stubs: BuiltinStubs
+    processor: Processor
+    #: What tools/built_stubs.py writes, in a wheel.
+    built_stubs: ModuleType
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.run_code: Callable[[bytes], int] | None = None
+        self.ask: Callable[[], int] | None = None
 
     def __getattr__(self, name: str) -> object:
         if name not in Backend.__annotations__:

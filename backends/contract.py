@@ -272,12 +272,8 @@ class Calls(Protocol):
         """The reverse: code that puts results from slots to where a caller expects several."""
 
 
-class Stubs(Protocol):
-    """Code between Python and wasm functions.
-
-    Signatures are strings of letters, see :mod:`.convention`. Where a backtrace looks, frames of stubs are like frames
-    of wasm functions.
-    """
+class Processor(Protocol):
+    """What the runtime has to know of the processor and of operating systems on it."""
 
     #: Bytes from one lazy entry to the next.
     LAZY_ENTRY_SIZE: int
@@ -285,10 +281,27 @@ class Stubs(Protocol):
     FLOAT_MODE: int
     #: ``e_machine`` of ELF files for this processor.
     ELF_MACHINE: int
+    #: Code of a function that does nothing.
+    RETURN: bytes
+    #: DWARF's number of the return address.
+    DWARF_RETURN: int
+    #: How a caller is found at a function's first instruction, as DWARF's call frame instructions with offsets that
+    #: count by -8.
+    CFA_AT_ENTRY: bytes
+    #: What the instructions that make a frame change of that, as such instructions.
+    CFA_STEPS: bytes
     #: Numbers of the system calls that the runtime makes by number.
     CALL_NUMBERS: dict[str, int]
     #: By operating system, offsets in ``ucontext_t`` of the general registers and of the program counter.
     SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]]
+
+
+class Stubs(Protocol):
+    """Code between Python and wasm functions.
+
+    Signatures are strings of letters, see :mod:`.convention`. Where a backtrace looks, frames of stubs are like frames
+    of wasm functions.
+    """
 
     def enter(self, signature: str) -> bytes:
         """From the host to a wasm function, by the C ABI: ``u64 f(record *, size_t argc, cell *argv)``.
@@ -328,25 +341,28 @@ class Stubs(Protocol):
     def memory_fill(self) -> bytes:
         """The stub of ``memory.fill``. It traps before it writes anything, or not at all."""
 
-    def instruction_cache(self) -> bytes | None:
-        """What makes written code visible to instruction fetches: code of ``void f(address written to, address
-        executed from, size)``. ``None`` where fetches see what was written.
+    def builtin_call(self, number: int) -> bytes:
+        """What the entry of a builtin in a lazy table leads to: code that jumps to the code of the builtin's record
+        with everything where a call through that record has it.
         """
 
-    def fault_handler(self, table: int, previous: int, context: SignalContext) -> bytes:
-        """The handler of the signals that traps and interruptions arrive as.
+    def instruction_cache(self) -> bytes:
+        """What makes written code visible to instruction fetches: code of ``void f(address written to, address
+        executed from, size)``. Nothing where fetches see what was written.
+        """
+
+    def extensions(self) -> bytes:
+        """Code of ``u64 f(void)`` that asks the processor for its extensions, one bit each. Nothing where no code
+        depends on them.
+        """
+
+    def fault_handler(self, context: SignalContext) -> bytes:
+        """The handler of the signals that traps and interruptions arrive as. It begins with the entries of
+        :mod:`.abi`'s fault levels; the address of its level's cells has to be written to each.
 
         Args:
-            table, previous: addresses of the fault table, and of what handled signals before; see :mod:`.abi`.
             context: where the operating system keeps what was interrupted.
         """
-
-
-class BuiltinStubs(Protocol):
-    """Entries of builtins."""
-
-    def builtin_call(self, number: int) -> bytes:
-        """Jump to a builtin of the store that the caller's context belongs to, as a call through its record does."""
 
 
 class Target(Protocol):

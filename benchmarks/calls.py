@@ -14,7 +14,8 @@ from typing import Any
 
 from .modules import ADD, CALL_LOOP
 from .peers import require_wasmtime
-from .report import Figure, Report, median, take_turns
+from .report import Figure, Report
+from .session import Session
 
 BARS = {"Python to wasm": 2.5, "wasm to Python": 2.0}
 
@@ -22,18 +23,18 @@ BARS = {"Python to wasm": 2.5, "wasm to Python": 2.0}
 _CALLS = 20_000
 
 
-def measure(rounds: int, peers: bool) -> Report:
-    """Medians over ``rounds``, in seconds a call."""
+def measure(session: Session) -> Report:
+    """Medians, in seconds a call."""
     out = {"vibewasm": _python_to_wasm(), "ctypes": _python_to_native()}
     back = {"vibewasm": _wasm_to_python(), "ctypes": _native_to_python()}
-    if peers:
+    if session.peers:
         require_wasmtime()
         out["wasmtime-py"], back["wasmtime-py"] = _wasmtime_calls()
-    report = Report("calls", [*out, "ratio"])
-    for name, sides in (("Python to wasm", out), ("wasm to Python", back)):
-        times = {side: median(values) / _CALLS for side, values in take_turns(sides, rounds).items()}
+    report = Report("calls", [*out, "ratio"], reference="ctypes")
+    for name, sides in session.progress.each([("Python to wasm", out), ("wasm to Python", back)]):
+        times = {side: value / _CALLS for side, value in session.medians(sides, name).items()}
+        report.compare(name, times)
         ratio = times["vibewasm"] / times["ctypes"]
-        report.rows.append((name, [*times.values(), ratio]))
         report.figures.append(Figure(f"{name}, to bare ctypes", ratio, BARS[name]))
     return report
 

@@ -1,4 +1,4 @@
-"""Compile time of one large module (SQLite), eagerly, on one thread, against wasmtime's two compilers.
+"""Compile time of whole modules, eagerly, on one thread, against wasmtime's two compilers.
 
 Each measurement is a child process of its own, and the children of the three sides take turns. A child reads the file
 and imports its engine first, then times compiling the whole module three times, with a fresh engine each. The first
@@ -12,10 +12,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from .peers import ROOT, programs, require_wasmtime
-from .report import Figure, Report, median, take_turns
+from .peers import ROOT, child_environment, require_wasmtime
+from .processes import Program, sqlite, tools
+from .report import Figure, Report, geometric_mean, median
+from .session import Session
 
-BARS = {"cranelift": 0.5, "winch": 2.5}
+BARS = {"cranelift": 0.45, "winch": 2.2}
+BARS_OF_SQLITE = {"cranelift": 0.38, "winch": 2.3}
 
 _TIMING = """
 import json, sys
@@ -41,29 +44,33 @@ make = lambda: wasmtime_engine({strategy!r})
 """
 
 
-def measure(rounds: int, peers: bool) -> Report:
-    """Medians of ``rounds`` child processes a side. ``peers`` changes nothing: both are always shown."""
+def measure(session: Session) -> Report:
+    """Medians of child processes. ``peers`` changes nothing: both are always shown."""
     require_wasmtime()
-    file = str(programs() / "sqlite3" / "sqlite3.wasm")
-    warm: dict[str, list[float]] = {"vibewasm": [], "cranelift": [], "winch": []}
-
-    def child(side: str, prelude: str) -> Callable[[], float]:
-        def run() -> float:
-            command = [sys.executable, "-c", prelude + _TIMING, file]
-            output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
-            cold, *rest = json.loads(output)
-            warm[side].append(median(rest))
-            return float(cold)
-
-        return run
-
-    sides = {"vibewasm": child("vibewasm", _OURS)}
-    sides |= {side: child(side, _PEER.format(strategy=side)) for side in BARS}
-    colds = {side: median(values) for side, values in take_turns(sides, rounds).items()}
-    warms = {side: median(values) for side, values in warm.items()}
-    report = Report("compile", ["cold", "warm"])
-    report.rows = [(side, [colds[side], warms[side]]) for side in sides]
+    report = Report("compile", ["vibewasm", *BARS, *(f"{side} ratio" for side in BARS)], reference="cranelift")
+    small = tools()
+    for program in session.progress.each([sqlite(), *small]):
+        warm: dict[str, list[float]] = {}
+        sides = {"vibewasm": _child("vibewasm", _OURS, program, warm)}
+        sides |= {side: _child(side, _PEER.format(strategy=side), program, warm) for side in BARS}
+        report.compare(program.name, session.medians(sides, program.name))
+        if program not in small:
+            report.compare(f"{program.name}, warm", {side: median(values) for side, values in warm.items()})
     for side, bar in BARS.items():
-        report.figures.append(Figure(f"cold, to {side}", colds["vibewasm"] / colds[side], bar))
-        report.figures.append(Figure(f"warm, to {side}", warms["vibewasm"] / warms[side], None))
+        mean = geometric_mean(report.column(f"{side} ratio", [program.name for program in small]))
+        report.figures.append(Figure(f"cold, geometric mean but for sqlite3, to {side}", mean, bar))
+        cold, again = report.column(f"{side} ratio", ["sqlite3", "sqlite3, warm"])
+        report.figures.append(Figure(f"cold, sqlite3, to {side}", cold, BARS_OF_SQLITE[side]))
+        report.figures.append(Figure(f"warm, sqlite3, to {side}", again, None))
     return report
+
+
+def _child(side: str, prelude: str, program: Program, warm: dict[str, list[float]]) -> Callable[[], float]:
+    def run() -> float:
+        command = [sys.executable, "-c", prelude + _TIMING, str(program.file)]
+        output = subprocess.run(command, cwd=ROOT, env=child_environment(), check=True, capture_output=True).stdout
+        cold, *rest = json.loads(output)
+        warm.setdefault(side, []).append(median(rest))
+        return float(cold)
+
+    return run

@@ -11,12 +11,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from .peers import ROOT, programs
-from .report import Figure, Report, median, take_turns
+from .peers import ROOT, child_environment, programs
+from .report import Figure, Report
+from .session import Session
 
 BAR_OF_TIME = 1.15
 BAR_OF_SIZE = 1.25
-TARGETS = ("x86_64", "aarch64")
+TARGETS = ("aarch64", "x86_64")
 
 _CHILD = """
 import json, sys
@@ -31,26 +32,25 @@ print(json.dumps([took, sum(len(module.compiler.compile(defined)) for defined in
 """
 
 
-def measure(rounds: int, peers: bool) -> Report:
-    """Medians of ``rounds`` child processes a target. ``peers`` changes nothing."""
+def measure(session: Session) -> Report:
+    """Medians of child processes. ``peers`` changes nothing."""
     file = str(programs() / "sqlite3" / "sqlite3.wasm")
     sizes: dict[str, int] = {}
 
     def child(target: str) -> Callable[[], float]:
         def run() -> float:
             command = [sys.executable, "-c", _CHILD, file, target]
-            output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
+            output = subprocess.run(command, cwd=ROOT, env=child_environment(), check=True, capture_output=True).stdout
             took, sizes[target] = json.loads(output)
             return float(took)
 
         run()
         return run
 
-    times = {target: median(values) for target, values in take_turns({t: child(t) for t in TARGETS}, rounds).items()}
-    report = Report("cross", ["compiled in"])
-    report.rows = [(target, [times[target]]) for target in TARGETS]
+    report = Report("cross", [*TARGETS, "ratio"], reference="x86_64")
+    report.compare("sqlite3", session.medians({target: child(target) for target in TARGETS}))
     report.figures = [
-        Figure("compile time, aarch64 to x86_64", times["aarch64"] / times["x86_64"], BAR_OF_TIME),
+        Figure("compile time, aarch64 to x86_64", report.column("ratio")[0], BAR_OF_TIME),
         Figure("code size, aarch64 to x86_64", sizes["aarch64"] / sizes["x86_64"], BAR_OF_SIZE),
     ]
     return report

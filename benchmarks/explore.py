@@ -1,18 +1,19 @@
 """From a keystroke in ``vibewasm explore`` to the machine code of both targets on the screen, in a real Chromium.
 
 Keys go through the browser's own input; the time is from the key event's timestamp to the first frame that the browser
-draws behind the page's update. The module has 100 lines.
+draws after the page's update. The module has 100 lines.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+from .peers import MissingError
 from .report import Figure, Report, median
+from .session import Session
 
 #: Seconds.
 BAR = 0.15
@@ -60,8 +61,8 @@ look();
 """
 
 
-def measure(rounds: int, peers: bool) -> Report:
-    """Medians over ``rounds`` keystrokes. ``peers`` changes nothing."""
+def measure(session: Session) -> Report:
+    """The median of keystrokes. ``peers`` changes nothing."""
     from tests.chromium import NoBrowserError, chromium
     from vibewasm.disasm.explorer.server import ExploreServer
 
@@ -74,17 +75,18 @@ def measure(rounds: int, peers: bool) -> Report:
                 end = time.monotonic() + 20
                 while "sum8" not in browser.execute_script(_SHOWN):
                     if time.monotonic() > end:
-                        sys.exit("benchmarks: the explorer does not show the module")
+                        raise RuntimeError("the explorer does not show the module")
                     time.sleep(0.05)
                 times = []
-                for number in range(rounds):
+                for number in range(session.rounds):
+                    session.progress.say("keystrokes", number, session.rounds)
                     # A digit of a constant comes and goes.
                     browser.find_element("css selector", "#editor").send_keys("\b" if number % 2 else "7")
                     times.append(browser.execute_async_script(_WAIT) / 1000)
                     if ("i32.const 147" in browser.execute_script(_SHOWN)) != (number % 2 == 0):
-                        sys.exit("benchmarks: the explorer does not show what was typed")
+                        raise RuntimeError("the explorer does not show what was typed")
         except NoBrowserError as missing:
-            sys.exit(f"benchmarks: {missing}")
+            raise MissingError(str(missing)) from None
         finally:
             server.shutdown()
     report = Report("explore", ["median", "longest"])

@@ -21,21 +21,18 @@ def _call_loop() -> bytes:
     return module.build()
 
 
-def plugin(count: int) -> bytes:
-    """A module with a page of memory, a data segment, and a table of ``count`` functions, all of them exported."""
+def table_of(count: int) -> bytes:
+    """A module with a page of memory and that many functions, all of them in a table."""
     module = ModuleBuilder()
     module.memory(1, export="memory")
-    module.table(count, export="table")
-    functions = [
-        module.func(["i32"], ["i32"], local_get(0) + i32_const(number) + b"\x6a", export=f"f{number}")
-        for number in range(count)
-    ]
-    module.elem(functions, 0)
-    module.data(b"hello", 16)
+    module.table(count)
+    functions = [module.func(["i32"], ["i32"], local_get(0) + i32_const(number) + b"\x6a") for number in range(count)]
+    module.elem(functions)
+    module.export("last", 0, functions[-1])
     return module.build()
 
 
-#: Has nothing.
+#: A module with nothing in it.
 EMPTY = ModuleBuilder().build()
 
 #: Exports ``add (i32, i32) -> i32``.

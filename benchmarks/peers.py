@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import sys
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import wasmtime
 
-#: The project's root: child processes run there, so that they import this vibewasm.
+#: The project's root: child processes that are not installed run there, so that they import this vibewasm.
 ROOT = Path(__file__).resolve().parent.parent
 
 #: ``wasmtime_strategy_t`` of wasmtime's C API. Its Python binding does not offer Winch in ``Config.strategy``.
-_STRATEGIES = {"cranelift": 1, "winch": 2}
+STRATEGIES = {"cranelift": 1, "winch": 2}
+
+#: Options by which Node compiles with one of its compilers alone.
+NODE_OPTIONS = {"liftoff": "--liftoff-only", "turbofan": "--no-liftoff"}
+
+#: What sides are called in documents.
+TITLES = {
+    "cranelift": "wasmtime-py, Cranelift",
+    "winch": "wasmtime-py, Winch",
+    "serialized": "wasmtime-py, serialized file",
+    "liftoff": "Node, Liftoff",
+    "turbofan": "Node, TurboFan",
+    "ctypes": "bare ctypes",
+    "vibewasm, warm": "vibewasm, filled cache",
+}
+
+
+class MissingError(Exception):
+    """What a benchmark needs is not here; the message says what, and where to get it."""
 
 
 def require_wasmtime() -> None:
-    """End the process with a clear message where the peer is not installed."""
-    try:
-        import wasmtime  # noqa: F401  (only whether it is there)
-    except ImportError:
-        sys.exit("benchmarks: wasmtime is not installed: pip install 'vibewasm[test]'")
+    """Raises :class:`MissingError` where the peer is not installed."""
+    if importlib.util.find_spec("wasmtime") is None:
+        raise MissingError("wasmtime is not installed: pip install 'vibewasm[test]'")
 
 
 def wasmtime_engine(strategy: str) -> wasmtime.Engine:
@@ -32,13 +50,48 @@ def wasmtime_engine(strategy: str) -> wasmtime.Engine:
 
     config = wasmtime.Config()
     config.parallel_compilation = False
-    wasmtime_config_strategy_set(config.ptr(), _STRATEGIES[strategy])
+    wasmtime_config_strategy_set(config.ptr(), STRATEGIES[strategy])
     return wasmtime.Engine(config)
 
 
+def node() -> str | None:
+    """The command of Node, if there is one that has ``node:wasi``."""
+    command = shutil.which("node")
+    if command is None:
+        return None
+    probe = subprocess.run([command, "--no-warnings", "-e", "require('node:wasi')"], capture_output=True, check=False)
+    return None if probe.returncode else command
+
+
 def programs() -> Path:
-    """The folder of benchmark programs; ends the process with a clear message where it is missing."""
+    """The folder of benchmark programs; raises :class:`MissingError` where it is missing."""
     folder = Path(os.environ.get("VIBEWASM_SHARED") or ROOT.parent / "shared") / "programs"
     if not folder.is_dir():
-        sys.exit(f"benchmarks: no {folder}; set VIBEWASM_SHARED to the folder that holds programs/")
+        raise MissingError(f"no {folder}; set VIBEWASM_SHARED to the folder that holds programs/")
     return folder
+
+
+def cpython(path: str | None) -> Path | None:
+    """CPython for WASI: the file ``path``, or the one ``python*.wasm`` somewhere in that folder.
+
+    Without a path, what the environment variable VIBEWASM_CPYTHON names; without that, there is none. Raises
+    :class:`MissingError` where a name leads to no such file.
+    """
+    path = path or os.environ.get("VIBEWASM_CPYTHON")
+    if not path:
+        return None
+    there = Path(path).resolve()
+    found = [there] if there.is_file() else sorted(there.rglob("python*.wasm"))
+    if len(found) != 1:
+        raise MissingError(f"{path}: neither a file nor a folder with one python*.wasm in it")
+    return found[0]
+
+
+def child_environment(**more: str) -> dict[str, str]:
+    """A child process's environment: ours without what is set for Python, Node and vibewasm's cache, and with ``more``.
+
+    PYTHONDONTWRITEBYTECODE alone would make every start compile all modules again. VIBEWASM_CPU is passed on: it says
+    what is to be measured.
+    """
+    ours = ("PYTHON", "NODE_", "VIBEWASM_CACHE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more

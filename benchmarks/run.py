@@ -13,7 +13,8 @@ from pathlib import Path
 from time import perf_counter
 
 from .peers import programs, require_wasmtime, wasmtime_engine
-from .report import Figure, Report, geometric_mean, median, take_turns
+from .report import Figure, Report, geometric_mean
+from .session import Session
 
 PROGRAMS = {
     "shootout-sieve": "shootout/shootout-sieve.wasm",
@@ -40,23 +41,22 @@ class Stopwatch:
         self.total += perf_counter() - self._started
 
 
-def measure(rounds: int, peers: bool) -> Report:
-    """Medians of ``rounds`` runs; with ``peers`` Cranelift, the optimising compiler, is shown too."""
+def measure(session: Session) -> Report:
+    """Medians of runs; with ``peers`` Cranelift, the optimising compiler, is shown too."""
     require_wasmtime()
-    names = ["vibewasm", "winch"] + (["cranelift"] if peers else [])
-    report = Report("run", [*names, "ratio"] + (["cranelift ratio"] if peers else []))
-    for name, path in PROGRAMS.items():
+    strategies = ["winch"] + (["cranelift"] if session.peers else [])
+    ratios = [f"{strategy} ratio" for strategy in strategies]
+    report = Report("run", ["vibewasm", *strategies, *ratios], reference="winch")
+    for name, path in session.progress.each(PROGRAMS.items()):
         file = programs() / path
         sides = {"vibewasm": _ours(file)}
-        for strategy in names[1:]:
+        for strategy in strategies:
             sides[strategy] = _wasmtime(file, strategy)
-        times = {side: median(values) for side, values in take_turns(sides, rounds).items()}
-        cells = [times[side] for side in names] + [times["vibewasm"] / times[side] for side in names[1:]]
-        report.rows.append((name, cells))
-    for offset, strategy in enumerate(names[1:]):
-        ratios = [cells[len(names) + offset] for _, cells in report.rows]
+        report.compare(name, session.medians(sides, name))
+    for strategy in strategies:
+        mean = geometric_mean(report.column(f"{strategy} ratio"))
         bar = BAR if strategy == "winch" else None
-        report.figures.append(Figure(f"geometric mean, to {strategy}", geometric_mean(ratios), bar))
+        report.figures.append(Figure(f"geometric mean, to {strategy}", mean, bar))
     return report
 
 

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from time import perf_counter
 
 from .modules import ADD
-from .peers import ROOT, require_wasmtime
-from .report import Figure, Report, median, take_turns
+from .peers import ROOT, child_environment, require_wasmtime
+from .report import Figure, Report
+from .session import Session
 
-BAR = 0.45
+BAR = 0.40
 
 _OURS = """
 import vibewasm
@@ -29,14 +30,15 @@ assert instance.exports(store)["add"](store, 2, 3) == 5
 """
 
 
-def measure(rounds: int, peers: bool) -> Report:
-    """Medians of ``rounds`` processes a side. ``peers`` changes nothing."""
+def measure(session: Session) -> Report:
+    """Medians of processes. ``peers`` changes nothing."""
     require_wasmtime()
+    environment = child_environment()
 
     def child(code: str) -> Callable[[], float]:
         def run() -> float:
             start = perf_counter()
-            subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+            subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
             return perf_counter() - start
 
         run()
@@ -47,8 +49,7 @@ def measure(rounds: int, peers: bool) -> Report:
         "wasmtime-py": child(_PEER.format(data=ADD)),
         "bare interpreter": child("pass"),
     }
-    times = {side: median(values) for side, values in take_turns(sides, rounds).items()}
-    report = Report("start", ["process"])
-    report.rows = [(side, [value]) for side, value in times.items()]
-    report.figures = [Figure("vibewasm to wasmtime-py", times["vibewasm"] / times["wasmtime-py"], BAR)]
+    report = Report("start", [*sides, "ratio"], reference="wasmtime-py")
+    report.compare("import, compile, call add", session.medians(sides))
+    report.figures = [Figure("vibewasm to wasmtime-py", report.column("ratio")[0], BAR)]
     return report

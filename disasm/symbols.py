@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from vibewasm import abi
 from vibewasm.binary.module_info import KIND_NAMES
-from vibewasm.instances.builtins import BUILTINS
 from vibewasm.wat.code_writer import CodeWriter
 from vibewasm.wat.quoting import identifiers
 
@@ -38,10 +37,7 @@ _FIELDS: dict[str, dict[int, tuple[str, str]]] = {
         abi.STORE_MEMORY_COPY: ("memory.copy", "code"),
         abi.STORE_MEMORY_FILL: ("memory.fill", "code"),
         abi.STORE_FLOAT_MODE: ("floating-point mode", ""),
-        **{
-            abi.STORE_BUILTINS + 8 * number: (name.replace("_", ".", 1), "record")
-            for number, (_, name) in enumerate(BUILTINS)
-        },
+        **{abi.STORE_BUILTINS + 8 * number: (name, "record") for number, name in enumerate(abi.BUILTINS)},
     },
     "record": {
         abi.RECORD_CODE: ("{}", "code"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .calls import EnterFunction
 from .context import (
-    CELL_COPY,
-    CELL_FILL,
     CELL_FLOAT_MODE,
     CELL_LAZY_COMMON,
+    CELL_MEMORY_COPY,
+    CELL_MEMORY_FILL,
     CELL_POLL_STUB,
     CELL_UNWIND,
 )
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from .code_memory import CodeMemory
     from .context import StoreBlock
 
-    class Stubs(Protocol):
-        """What a backend's ``stubs`` module offers here."""
+    class Processor(Protocol):
+        """What a backend's ``processor`` module offers here."""
 
         LAZY_ENTRY_SIZE: int
         FLOAT_MODE: int
+
+    class Stubs(Protocol):
+        """What a backend's ``stubs`` module offers here."""
 
         def enter(self, signature: str) -> bytes:
             """Host to wasm."""
@@ -52,8 +55,8 @@ if TYPE_CHECKING:
 
 
 #: Lazy entries are made by the piece of so many, but for the first piece, since most modules are small.
-_FIRST_LAZY = 32
-_LAZY = 1024
+FIRST_LAZY = 32
+LAZY = 1024
 
 
 class Adapters:
@@ -61,14 +64,16 @@ class Adapters:
 
     Args:
         memory: where to publish; made with ``traps=False``, since no fault in a stub is a trap.
-        stubs: the backend's ``stubs`` module.
+        stubs: the backend's ``stubs`` module, or what answers like it.
+        processor: the backend's ``processor`` module.
     """
 
-    __slots__ = ("_bulk", "_enter", "_fixed", "_lazy", "_lazy_tables", "_leave", "_memory", "_stubs")
+    __slots__ = ("_bulk", "_enter", "_fixed", "_lazy", "_lazy_tables", "_leave", "_memory", "_processor", "_stubs")
 
-    def __init__(self, memory: CodeMemory, stubs: Stubs) -> None:
+    def __init__(self, memory: CodeMemory, stubs: Stubs, processor: Processor) -> None:
         self._memory = memory
         self._stubs = stubs
+        self._processor = processor
         self._enter: dict[str, Callable[..., int]] = {}
         self._leave: dict[str, int] = {}
         self._lazy: list[int] = []
@@ -84,7 +89,7 @@ class Adapters:
             stubs = self._stubs
             publish = self._memory.publish
             fixed = [
-                (CELL_FLOAT_MODE, stubs.FLOAT_MODE),
+                (CELL_FLOAT_MODE, self._processor.FLOAT_MODE),
                 (CELL_UNWIND, publish(stubs.unwind())),
                 (CELL_LAZY_COMMON, publish(stubs.lazy_common())),
                 (CELL_POLL_STUB, publish(stubs.poll())),
@@ -100,7 +105,7 @@ class Adapters:
         if not bulk:
             stubs = self._stubs
             publish = self._memory.publish
-            bulk = [(CELL_COPY, publish(stubs.memory_copy())), (CELL_FILL, publish(stubs.memory_fill()))]
+            bulk = [(CELL_MEMORY_COPY, publish(stubs.memory_copy())), (CELL_MEMORY_FILL, publish(stubs.memory_fill()))]
             self._bulk = bulk
         for cell, address in bulk:
             block.cells[cell] = address
@@ -129,11 +134,11 @@ class Adapters:
         lazy = self._lazy
         while len(lazy) <= defined:
             first = len(lazy)
-            count = _FIRST_LAZY if first == 0 else _LAZY
+            count = FIRST_LAZY if first == 0 else LAZY
             base = self._lazy_tables.get(first)
             if base is None:
                 base = self._lazy_tables.setdefault(first, self._memory.publish(self._stubs.lazy_table(first, count)))
-            size = self._stubs.LAZY_ENTRY_SIZE
+            size = self._processor.LAZY_ENTRY_SIZE
             # One step, which puts the same there if another thread has come first.
             lazy[first : first + count] = range(base, base + count * size, size)
         return lazy[defined]

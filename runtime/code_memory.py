@@ -112,7 +112,7 @@ class CodeMemory:
         self._lock = _thread.RLock()
         self._arena: _Arena | None = None
 
-    def publish(self, code: bytes | bytearray) -> int:
+    def publish(self, code: bytes | bytearray | memoryview) -> int:
         """Make code executable; may be called in several threads at once.
 
         Returns:
@@ -161,6 +161,14 @@ class CodeMemory:
     def ranges(self) -> list[tuple[int, int]]:
         """Address and size of each stretch of memory that code is in or will be."""
         return [(arena.executable, arena.size) for arena in self._arenas]
+
+    def read(self, address: int, size: int) -> bytes:
+        """What was published, from an address on."""
+        for arena in self._arenas:
+            start = address - arena.executable
+            if 0 <= start and start + size <= arena.used:
+                return bytes(arena.view[start : start + size])
+        raise ValueError(f"there is no code at {address:#x}")
 
     def contains(self, address: int) -> bool:
         """Whether ``address`` lies in this memory."""

@@ -10,6 +10,21 @@ from struct import pack
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Protocol
+
+    class Processor(Protocol):
+        """What files for a processor say of it."""
+
+        #: ``e_machine``.
+        ELF_MACHINE: int
+        #: Code of a function that does nothing.
+        RETURN: bytes
+        #: DWARF's number of the return address.
+        DWARF_RETURN: int
+        #: Call frame instructions that hold at a function's start, and what the instructions that make a frame change.
+        CFA_AT_ENTRY: bytes
+        CFA_STEPS: bytes
+
 
 _ET_EXEC, _ET_DYN = 2, 3
 _SHT_PROGBITS, _SHT_SYMTAB, _SHT_STRTAB, _SHT_HASH, _SHT_DYNAMIC, _SHT_NOBITS, _SHT_DYNSYM = 1, 2, 3, 5, 6, 8, 11
@@ -17,11 +32,6 @@ _WRITE, _ALLOC, _EXEC = 1, 2, 4
 _GLOBAL_OBJECT, _GLOBAL_FUNC = 0x11, 0x12
 _HEADER_SIZE, _PROGRAM_HEADER_SIZE, _SECTION_HEADER_SIZE, _SYMBOL_SIZE = 64, 56, 64, 24
 
-_EM_X86_64, _EM_AARCH64 = 62, 183
-#: ``ret``, by machine.
-_RETURN = {_EM_X86_64: b"\xc3", _EM_AARCH64: b"\xc0\x03\x5f\xd6"}
-#: DWARF's numbers of the frame pointer, the stack pointer and the return address, by machine (psABI supplements).
-_DWARF_REGISTERS = {_EM_X86_64: (6, 7, 16), _EM_AARCH64: (29, 31, 30)}
 #: Pages are no larger than this on any system.
 _PAGE = 0x10000
 
@@ -84,11 +94,11 @@ def _symbol(name: int, info: int, section: int, value: int, size: int) -> bytes:
     return pack("<IBBHQQ", name, info, 0, section, value, size)
 
 
-def functions_object(machine: int, functions: Sequence[tuple[str, int, int]]) -> bytes:
+def functions_object(processor: Processor, functions: Sequence[tuple[str, int, int]]) -> bytes:
     """A description of functions that are in memory already: their names, and how to find their callers.
 
     Args:
-        machine: the processor's ``e_machine``.
+        processor: whose code they are.
         functions: name, address and size of each.
     """
     start = min(address for _, address, _ in functions)
@@ -99,7 +109,7 @@ def functions_object(machine: int, functions: Sequence[tuple[str, int, int]]) ->
         symbols += _symbol(place, _GLOBAL_FUNC, 1, address, size)
     sections = [
         _Section(".text", _SHT_NOBITS, _ALLOC | _EXEC, start, b"", size=end - start, align=16),
-        _Section(".debug_frame", _SHT_PROGBITS, 0, 0, frames(machine, functions)),
+        _Section(".debug_frame", _SHT_PROGBITS, 0, 0, frames(processor, functions)),
         _Section(".symtab", _SHT_SYMTAB, 0, 0, symbols).table(4, 1, _SYMBOL_SIZE),
         _Section(".strtab", _SHT_STRTAB, 0, 0, strings, align=1),
     ]
@@ -111,30 +121,18 @@ def functions_object(machine: int, functions: Sequence[tuple[str, int, int]]) ->
         section.offset = _HEADER_SIZE + len(body)
         body += section.contents
     body += bytes(-len(body) % 8)
-    head = _header(_ET_EXEC, machine, 0, _HEADER_SIZE + len(body), len(sections) + 1)
+    head = _header(_ET_EXEC, processor.ELF_MACHINE, 0, _HEADER_SIZE + len(body), len(sections) + 1)
     return head + body + _section_headers(sections, name_places)
 
 
-def frames(machine: int, functions: Sequence[tuple[str, int, int]]) -> bytes:
-    """Call frame information, as ``.debug_frame`` has it: every function keeps a chain of frame pointers.
-
-    The frame pointer points at the caller's, and the return address lies 8 bytes above. On x86-64 the first
-    instructions, ``push rbp; mov rbp, rsp``, are told apart; elsewhere a frame counts as made from the start.
-    """
-    frame, stack, back = _DWARF_REGISTERS[machine]
-    # DW_CFA_def_cfa register offset; DW_CFA_offset register n: saved at the frame's address plus n times -8.
-    made = bytes((0x0C, frame, 16, 0x80 | frame, 2, 0x80 | back, 1))
-    if machine == _EM_X86_64:
-        at_entry = bytes((0x0C, stack, 8, 0x80 | back, 1))
-        # After the 1 byte of push: 16 bytes from the stack pointer; after the 3 bytes of mov: from the frame pointer.
-        steps = bytes((0x41, 0x0E, 16, 0x80 | frame, 2, 0x43, 0x0D, frame))
-    else:
-        at_entry, steps = made, b""
+def frames(processor: Processor, functions: Sequence[tuple[str, int, int]]) -> bytes:
+    """Call frame information, as ``.debug_frame`` has it: every function keeps a chain of frame pointers."""
     # Version 4, no augmentation, 8-byte addresses, no segments, code alignment 1, data alignment -8 (as SLEB128).
-    information = pack("<IBBBBBB", 0xFFFFFFFF, 4, 0, 8, 0, 1, 0x78) + bytes((back,)) + at_entry
+    information = pack("<IBBBBBB", 0xFFFFFFFF, 4, 0, 8, 0, 1, 0x78) + bytes((processor.DWARF_RETURN,))
+    information += processor.CFA_AT_ENTRY
     data = _padded(information)
     for _, address, size in functions:
-        data += _padded(pack("<IQQ", 0, address, size) + steps)
+        data += _padded(pack("<IQQ", 0, address, size) + processor.CFA_STEPS)
     return data
 
 
@@ -144,7 +142,7 @@ def _padded(contents: bytes) -> bytes:
     return pack("<I", len(contents)) + contents
 
 
-def shared_object(machine: int, function: str, variable: str, contents: bytes) -> bytes:
+def shared_object(processor: Processor, function: str, variable: str, contents: bytes) -> bytes:
     """A shared object with one function, which only returns, and one variable, for the dynamic linker to load."""
     strings, (function_name, variable_name, own_name) = _strings([function, variable, "vibewasm"])
     # One segment to read and execute, on the first page, and one to write, on the next.
@@ -156,9 +154,9 @@ def shared_object(machine: int, function: str, variable: str, contents: bytes) -
         segment.extend(contents)
         return at
 
-    text_at = place(_RETURN[machine], 16)
+    text_at = place(processor.RETURN, 16)
     symbols = bytes(_SYMBOL_SIZE)
-    symbols += _symbol(function_name, _GLOBAL_FUNC, 1, text_at, len(_RETURN[machine]))
+    symbols += _symbol(function_name, _GLOBAL_FUNC, 1, text_at, len(processor.RETURN))
     symbols += _symbol(variable_name, _GLOBAL_OBJECT, 6, _PAGE, len(contents))
     symbols_at = place(symbols)
     strings_at = place(strings)
@@ -174,7 +172,7 @@ def shared_object(machine: int, function: str, variable: str, contents: bytes) -
     )
     data = contents + bytes(dynamic_at - _PAGE - len(contents)) + dynamic
     sections = [
-        _Section(".text", _SHT_PROGBITS, _ALLOC | _EXEC, text_at, _RETURN[machine], align=16),
+        _Section(".text", _SHT_PROGBITS, _ALLOC | _EXEC, text_at, processor.RETURN, align=16),
         _Section(".dynsym", _SHT_DYNSYM, _ALLOC, symbols_at, symbols).table(3, 1, _SYMBOL_SIZE),
         _Section(".dynstr", _SHT_STRTAB, _ALLOC, strings_at, strings, align=1),
         _Section(".hash", _SHT_HASH, _ALLOC, hash_at, hash_table).table(2, 0, 4),
@@ -195,7 +193,7 @@ def shared_object(machine: int, function: str, variable: str, contents: bytes) -
     # PT_LOAD twice, and PT_DYNAMIC; flags are read 4, write 2, execute 1.
     programs = program(1, 5, 0, size, _PAGE) + program(1, 6, _PAGE, len(data), _PAGE)
     programs += program(2, 6, dynamic_at, len(dynamic), 8)
-    head = _header(_ET_DYN, machine, 3, last.offset + len(tail), len(sections) + 1)
+    head = _header(_ET_DYN, processor.ELF_MACHINE, 3, last.offset + len(tail), len(sections) + 1)
     segment[: len(head) + len(programs)] = head + programs
     first_page = bytes(segment) + bytes(_PAGE - size)
     return first_page + data + tail + _section_headers(sections, name_places)

@@ -35,6 +35,7 @@ from ..abi import (
     FAULT_ENTRY_PREVIOUS,
     FAULT_ENTRY_SIZE,
     FAULT_LEVEL_SIZE,
+    FAULT_LEVEL_TABLE,
     FAULT_LEVELS,
     FAULT_MARK,
     FAULT_RAISE,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from .code_memory import CodeMemory
     from .os_linux import SignalContext
 
-    HandlerMaker = Callable[[int, int, SignalContext], bytes]
+    HandlerMaker = Callable[[SignalContext], bytes]
     Cells = memoryview[int]
 
 _CHUNK_SLOTS = 63
@@ -174,7 +175,13 @@ class _Handler:
     def __init__(self, make: HandlerMaker, memory: CodeMemory, context: SignalContext) -> None:
         with _lock:
             self.cells, address = _for_ever(FAULT_LEVELS * FAULT_LEVEL_SIZE)
-        self.base = memory.publish(make(_fault_table()[1], address, context))
+        code = bytearray(make(context))
+        for level in range(FAULT_LEVELS):
+            start = level * FAULT_LEVEL_SIZE
+            self.cells[(start + FAULT_LEVEL_TABLE) // 8] = _fault_table()[1]
+            at = level * FAULT_ENTRY_SIZE + FAULT_ENTRY_PREVIOUS
+            code[at : at + 8] = (address + start).to_bytes(8, "little")
+        self.base = memory.publish(code)
         self.end = self.base + FAULT_LEVELS * FAULT_ENTRY_SIZE
 
 
@@ -367,9 +374,8 @@ def install(make: HandlerMaker, memory: CodeMemory, contexts: dict[str, tuple[tu
     """Install the handler that the backend makes; does nothing but :func:`ensure_on_top` if that was done before.
 
     Args:
-        make: takes the address of the fault table, the address of the cells for what handled signals before, and the
-            layout of a signal's context, and returns machine code that begins with one entry per level,
-            FAULT_ENTRY_SIZE bytes each.
+        make: takes the layout of a signal's context, and returns machine code that begins with one entry per level,
+            FAULT_ENTRY_SIZE bytes each, in which the address of the level's cells is missing.
         memory: where to publish it. It must stay mapped as long as the process: someone may keep an entry's address as
             the one to call next.
         contexts: by operating system, as ``sys.platform`` has it, where it keeps the general registers of what was

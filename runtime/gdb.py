@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .elf import Processor
     from .observers import Function
 
 _FUNCTION = "__jit_debug_register_code"
@@ -67,30 +68,30 @@ class Gdb:
     """Tells gdb of functions.
 
     Args:
-        machine: the processor's ``e_machine`` in ELF files.
+        processor: the processor of this process.
 
     Raises:
         OSError: the shared object with gdb's hooks cannot be loaded.
     """
 
-    def __init__(self, machine: int) -> None:
+    def __init__(self, processor: Processor) -> None:
         self._lock = _thread.allocate_lock()
         #: Entries to be taken from the list, and the files that they lead to. A registration may be collected at any
         #: moment, also while another one is being made.
         self._gone: list[tuple[_Entry, bytes]] = []
-        self._machine = machine
+        self._processor = processor
         version = (1).to_bytes(4, "little") + bytes(ctypes.sizeof(_Descriptor) - 4)
         # gdb reads the object through the name under which it was loaded, so that has to lead somewhere from outside.
         self._file = os.memfd_create("vibewasm-gdb", os.MFD_CLOEXEC)
         with open(self._file, "wb", closefd=False) as file:
-            file.write(shared_object(self._machine, _FUNCTION, _VARIABLE, version))
+            file.write(shared_object(processor, _FUNCTION, _VARIABLE, version))
         self._library = ctypes.CDLL(f"/proc/{os.getpid()}/fd/{self._file}")
         self._changed = self._library[_FUNCTION]
         self._descriptor = _Descriptor.in_dll(self._library, _VARIABLE)
 
     def published(self, functions: list[Function]) -> Registration:
         """Tell gdb of functions, until the registration is gone."""
-        object_ = functions_object(self._machine, functions)
+        object_ = functions_object(self._processor, functions)
         entry = _Entry(address=object_, size=len(object_))
         descriptor = self._descriptor
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _weakref import ref
 
+from ..abi import MAX_PAGES, MEMORY_BASE, MEMORY_DESCRIPTOR_SIZE, MEMORY_RESERVED, MEMORY_SIZE, PAGE_SIZE
 from . import reservations, system
 from .blocks import Block
 from .ffi import addressof
@@ -14,11 +15,9 @@ if TYPE_CHECKING:
 
     from .reservations import Reservation
 
-PAGE_SIZE = 0x10000
-MAX_PAGES = 0x10000
 GUARDED_RESERVATION = reservations.SIZE
 
-_BASE, _SIZE, _RESERVED = range(3)
+_BASE, _SIZE, _RESERVED = MEMORY_BASE // 8, MEMORY_SIZE // 8, MEMORY_RESERVED // 8
 
 
 class LinearMemory:
@@ -71,7 +70,7 @@ class LinearMemory:
             self.reserved = len(mapped)
             self.base = base = system.address_of(mapped)
             system.forbid(base + size, self.reserved - size)
-        block = Block(32)
+        block = Block(MEMORY_DESCRIPTOR_SIZE)
         self._cells = block.cells
         self.descriptor = block.address
         self._cells[_BASE] = base

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from .code_memory import CodeMemory
+    from .elf import Processor
 
     class Observer(Protocol):
         """Is told of machine code; may be called in several threads at once."""
@@ -112,9 +113,9 @@ class JitDump(_FileOfProcess):
     _MAGIC = 0x4A695444
     _CODE_LOAD = 0
 
-    def __init__(self, machine: int) -> None:
+    def __init__(self, processor: Processor) -> None:
         super().__init__()
-        self._machine = machine
+        self._machine = processor.ELF_MACHINE
         self._count = 0
         self._mapping: object = None
 
@@ -145,31 +146,31 @@ def _one_line(name: str) -> str:
     return "".join([character if character.isprintable() else "?" for character in name])
 
 
-def _perfmap(machine: int) -> Observer:
+def _perfmap(processor: Processor) -> Observer:
     return PerfMap()
 
 
-def _gdb(machine: int) -> Observer:
+def _gdb(processor: Processor) -> Observer:
     from .gdb import Gdb
 
-    return Gdb(machine)
+    return Gdb(processor)
 
 
-_MAKERS: dict[str, Callable[[int], Observer]] = {"perfmap": _perfmap, "jitdump": JitDump, "gdb": _gdb}
+_MAKERS: dict[str, Callable[[Processor], Observer]] = {"perfmap": _perfmap, "jitdump": JitDump, "gdb": _gdb}
 _observers: dict[str, Observer] = {}
 
 
-def observer(name: str, machine: int) -> Observer:
+def observer(name: str, processor: Processor) -> Observer:
     """The observer of that name, one for the whole process: "perfmap", "jitdump" or "gdb".
 
     Args:
         name: of the observer.
-        machine: the processor's ``e_machine`` in ELF files.
+        processor: the processor of this process, which all code is for.
     """
     found = _observers.get(name)
     if found is None:
         # setdefault is atomic, so that two threads get the same one.
-        found = _observers.setdefault(name, _MAKERS[name](machine))
+        found = _observers.setdefault(name, _MAKERS[name](processor))
     return found
 
 

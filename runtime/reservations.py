@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from sys import is_finalizing
 
+from ..abi import PAGE_SIZE
 from . import faults, system
 from .ffi import Array, addressof, c_char, untrack
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: A 32-bit index plus a 32-bit offset plus the 16 bytes of the largest access stay below this.
-SIZE = (8 << 30) + 0x10000
+SIZE = (8 << 30) + PAGE_SIZE
 #: So many reservations are kept. Stores wait for the collector, which finds some tens of them at a time.
 MOST_KEPT = 48
 #: A memory of at most so many bytes is zeroed in place, and keeps its pages; the pages of a larger one are given back.

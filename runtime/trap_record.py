@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..abi import MAX_REGISTERS
 from .context import (
     CELL_FAULT_ADDRESS,
     CELL_FRAME_COUNT,
@@ -10,7 +11,6 @@ from .context import (
     CELL_SIGNAL,
     CELL_TRAP,
     CELL_TRAP_PC,
-    MAX_REGISTERS,
 )
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run Python for arm64 under emulation: ``python tools/arm64.py -m tests.spec --mode all``.
 
-What stands behind this command is what the emulated Python gets as its arguments; it runs in the present folder. The
+What stands after this command is what the emulated Python gets as its arguments; it runs in the present folder. The
 first run sets everything up in a cache folder: Debian's or Ubuntu's own Python for arm64 with its libraries (15 MB),
 and pytest, hypothesis and capstone from wheels. Nothing on this machine is changed and nothing needs root: apt works
 with state of its own, and packages are only unpacked.

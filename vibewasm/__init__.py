@@ -123,6 +123,9 @@ def load(make: Callable[..., Result], *arguments: object) -> Result:
     collecting = gc.isenabled()
     gc.disable()
     try:
+        from . import bundle
+
+        bundle.install()
         return make(*arguments)
     finally:
         if collecting:

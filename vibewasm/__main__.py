@@ -4,7 +4,51 @@ from __future__ import annotations
 
 import sys
 
-from .cli import main
+from . import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+
+def main() -> int:
+    """Run the command line of this process and return its exit code."""
+    return load(_command_line)()
+
+
+def _command_line() -> Callable[[], int]:
+    from .cli import main
+
+    return main
+
+
+def script() -> NoReturn:
+    """Run the command line of this process, and end the process.
+
+    The interpreter would first take apart all that the process has made, one object after the other, which takes longer
+    than compiling a small program; the system takes it all back at once. What is to happen at an end happens before:
+    the exit functions, and what the standard streams still hold is written.
+    """
+    code = main()
+    # Who debugs, traces or profiles has things to do afterwards, and threads are waited for.
+    watched = sys.flags.inspect or sys.gettrace() is not None or sys.getprofile() is not None
+    if watched or "threading" in sys.modules:
+        sys.exit(code)
+    import atexit
+    import os
+
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            # A process may be started without them.
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        # The interpreter says what it says of this.
+        sys.exit(code)
+    os._exit(code)
+
 
 if __name__ == "__main__":
     sys.exit(main())

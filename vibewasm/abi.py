@@ -23,6 +23,10 @@ RECORD_INDEX = 20
 RECORD_CALLBACK = 24
 RECORD_SIZE = 32
 
+#: Bytes of a page of linear memory, and how many a memory has at most whose addresses have 32 bits.
+PAGE_SIZE = 0x10000
+MAX_PAGES = 0x10000
+
 #: Memory descriptor: base, present size in bytes, reserved bytes.
 MEMORY_BASE = 0
 MEMORY_SIZE = 8
@@ -141,6 +145,8 @@ FAULT_TABLE_SIZE = 32
 FAULT_LEVELS = 8
 FAULT_SIGNALS = 16
 FAULT_LEVEL_SIZE = 16 * FAULT_SIGNALS
+#: There is no signal 0: in its place a level has the address of the fault table.
+FAULT_LEVEL_TABLE = 0
 #: The handler begins with an entry per level, so many bytes apart. At the end of an entry stand the address of what
 #: the level passes on to, and a mark: by these the handlers of several interpreters of a process know each other.
 FAULT_ENTRY_SIZE = 48

@@ -24,7 +24,6 @@ _INSTEAD_OF_A_COPY = {
     "Instance": "instantiate its module again, in the same store or in another one",
     "Linker": "make another with Linker(engine), and define the imports in it",
     "Memory": "memory[:] is a copy of its bytes, which can be written to another Memory",
-    "Module": "share it between threads and stores, or keep the bytes that it was made from and make another",
     "Store": "make another with Store(engine), and instantiate the modules in it",
     "Table": "list(table) is a copy of its elements, which can be put in another Table",
 }
@@ -142,6 +141,7 @@ def unknown_keywords(where: str, given: Iterable[str], known: Iterable[str]) -> 
 def misfit(error: TypeError, function: Callable[..., object], count: int, label: str) -> TypeError:
     """What an error becomes that the call of a Python function with ``count`` arguments raised, without coming to the
     function's first line: one that names the import, if it is because the function does not take so many arguments.
+    ``label`` is how messages have the import, its names escaped.
     """
     import inspect
 

@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn, SupportsIndex
 
+    from .extern_types import ImportType
+
 __all__ = [
     "DecodeError",
     "Interrupted",
@@ -20,6 +22,20 @@ __all__ = [
     "ValidationError",
     "WasmError",
 ]
+
+
+def check(item: object, attribute: str, value: object, kind: type, optional: bool = False) -> None:
+    """Raise ``TypeError`` if an exception's attribute is given as something that its text cannot be made of.
+
+    Args:
+        kind: int or str.
+        optional: ``None`` will do as well.
+    """
+    if not isinstance(value, kind) and not (optional and value is None):
+        from .arguments import wrong
+
+        article = "an" if kind is int else "a"
+        raise wrong(type(item).__name__, attribute, f"{article} {kind.__name__}{' or None' if optional else ''}", value)
 
 
 class WasmError(Exception):
@@ -30,6 +46,7 @@ class WasmError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
+        check(self, "message", message, str)
         super().__init__(message)
         self.message = message
 
@@ -47,6 +64,7 @@ class DecodeError(WasmError):
 
     def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
+        check(self, "offset", offset, int)
         self.args = (message, offset)
         self.offset = offset
 
@@ -75,6 +93,10 @@ class ValidationError(WasmError):
         feature: str | None = None,
     ) -> None:
         super().__init__(message)
+        check(self, "offset", offset, int, optional=True)
+        check(self, "func_index", func_index, int, optional=True)
+        check(self, "func_name", func_name, str, optional=True)
+        check(self, "feature", feature, str, optional=True)
         self.args = (message, offset, func_index, func_name, feature)
         self.offset = offset
         self.func_index = func_index
@@ -95,7 +117,19 @@ class ValidationError(WasmError):
 
 
 class LinkError(WasmError):
-    """An import is missing or has another type than the module wants (specification, "Instantiation")."""
+    """An import is missing or has another type than the module wants (specification, "Instantiation").
+
+    Attributes:
+        message: what is wrong.
+        missing: the imports that nothing is defined for, if that is why.
+        limit: the attribute of :class:`Store` that allows no more, as ``"max_memory"``, if that is why; the message
+            names it as ``Store.max_memory``.
+    """
+
+    def __init__(self, message: str = "", missing: tuple[ImportType, ...] = (), limit: str | None = None) -> None:
+        super().__init__(message)
+        self.missing = missing
+        self.limit = limit
 
 
 class Interrupted(WasmError):

@@ -56,7 +56,7 @@ _OPCODES = {
 }
 
 #: Opcodes after a prefix: the prefix, and the first and the last of a stretch.
-_BEHIND_PREFIXES = (
+_AFTER_PREFIXES = (
     (0xFB, 0x00, 0x1E, "gc"),
     (0xFB, 0x20, 0x26, "custom-descriptors"),
     (0xFB, 0x80, 0xB7, "stringref"),
@@ -158,7 +158,7 @@ def proposal_of(code: int) -> str | None:
         return _OPCODES.get(code)
     if prefix == 0xFD and sub in _FREE_OF_SIMD:
         return None
-    for known, first, last, feature in _BEHIND_PREFIXES:
+    for known, first, last, feature in _AFTER_PREFIXES:
         if prefix == known and first <= sub <= last:
             return feature
     return None

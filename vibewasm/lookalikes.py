@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-#: How every binary module starts; the version follows (core specification, "Modules").
-MAGIC = b"\0asm"
+from .types import MAGIC
+
+#: How a file of machine code begins that this engine has made; see :mod:`vibewasm.cache.container`.
+PRECOMPILED = b"\0vwcode"
 
 #: First bytes, what such a file is, and what to do about it.
 _SIGNATURES: list[tuple[bytes, str, str]] = [
+    (
+        PRECOMPILED,
+        "a precompiled module (machine code)",
+        "if you made it yourself: Module.deserialize_file, or vibewasm run --allow-precompiled",
+    ),
     (b"\x7fELF", "an ELF file (native code)", "compile the program for a WebAssembly target such as wasm32-wasi"),
     (b"MZ", "a Windows executable", "compile the program for a WebAssembly target such as wasm32-wasi"),
     (b"\xcf\xfa\xed\xfe", "a Mach-O file (native code)", "compile the program for a WebAssembly target"),

@@ -22,6 +22,7 @@ Kinds of immediates: ``block`` (block type), ``label``, ``labels`` (a vector and
 
 from __future__ import annotations
 
+from .constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
 from .types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
 
 #: Letters of value types in signatures; ``a`` is an address or a size of the memory that the instruction names.
@@ -98,7 +99,7 @@ _CONTROL_AND_VARIABLES: list[Row] = [
     (0x20, "local.get", "local", "", None, "mvp", ""),
     (0x21, "local.set", "local", None, "", "mvp", ""),
     (0x22, "local.tee", "local", None, None, "mvp", ""),
-    (0x23, "global.get", "global", "", None, "mvp", "constant"),
+    (GLOBAL_GET, "global.get", "global", "", None, "mvp", "constant"),
     (0x24, "global.set", "global", None, "", "mvp", ""),
     (0x25, "table.get", "table", "i", None, "reference-types", ""),
     (0x26, "table.set", "table", None, "", "reference-types", ""),
@@ -107,16 +108,16 @@ _CONTROL_AND_VARIABLES: list[Row] = [
 _MEMORY_AND_CONSTANTS: list[Row] = [
     (0x3F, "memory.size", "memory", "", "a", "mvp", ""),
     (0x40, "memory.grow", "memory", "a", "a", "mvp", ""),
-    (0x41, "i32.const", "i32", "", "i", "mvp", "constant"),
-    (0x42, "i64.const", "i64", "", "l", "mvp", "constant"),
-    (0x43, "f32.const", "f32", "", "f", "mvp", "constant"),
-    (0x44, "f64.const", "f64", "", "d", "mvp", "constant"),
+    (I32_CONST, "i32.const", "i32", "", "i", "mvp", "constant"),
+    (I64_CONST, "i64.const", "i64", "", "l", "mvp", "constant"),
+    (F32_CONST, "f32.const", "f32", "", "f", "mvp", "constant"),
+    (F64_CONST, "f64.const", "f64", "", "d", "mvp", "constant"),
 ]
 
 _REFERENCES: list[Row] = [
-    (0xD0, "ref.null", "heap", "", None, "reference-types", "constant"),
+    (REF_NULL, "ref.null", "heap", "", None, "reference-types", "constant"),
     (0xD1, "ref.is_null", "", None, "i", "reference-types", ""),
-    (0xD2, "ref.func", "func", "", "c", "reference-types", "constant"),
+    (REF_FUNC, "ref.func", "func", "", "c", "reference-types", "constant"),
 ]
 
 

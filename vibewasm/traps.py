@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import abi
-from .errors import WasmError
+from .errors import WasmError, check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class Frame:
         module_name: str | None = None,
         wasm_offset: int | None = None,
     ) -> None:
+        check(self, "func_index", func_index, int)
+        check(self, "func_name", func_name, str, optional=True)
+        check(self, "module_name", module_name, str, optional=True)
+        check(self, "wasm_offset", wasm_offset, int, optional=True)
         self.func_index = func_index
         self.func_name = func_name
         self.module_name = module_name
@@ -94,9 +98,22 @@ class Trap(WasmError):
 
     def __init__(self, message: str, code: str, frames: Sequence[Frame] = ()) -> None:
         super().__init__(message)
-        self.args = (message, code, tuple(frames))
+        check(self, "code", code, str)
+        given: object = frames
+        if isinstance(given, str) or not hasattr(type(given), "__iter__"):
+            raise self._wrong("frames", "a sequence of Frame objects", frames)
+        frames = tuple(frames)
+        for index, frame in enumerate(frames):
+            if not isinstance(frame, Frame):
+                raise self._wrong(f"frames[{index}]", "a Frame", frame)
+        self.args = (message, code, frames)
         self.code = code
-        self.frames = tuple(frames)
+        self.frames = frames
+
+    def _wrong(self, parameter: str, expected: str, given: object) -> TypeError:
+        from .arguments import wrong
+
+        return wrong(type(self).__name__, parameter, expected, given)
 
     def __str__(self) -> str:
         lines = [self.message, *(f"  at {frame}" for frame in self.frames[:_FRAMES_SHOWN])]
@@ -122,6 +139,7 @@ class ExitTrap(WasmError):
     """
 
     def __init__(self, code: int) -> None:
+        check(self, "code", code, int)
         super().__init__(f"exited with code {code}")
         self.args = (code,)
         self.code = code

@@ -35,6 +35,8 @@ V128 = 4
 FUNCREF = 5
 EXTERNREF = 6
 
+#: How every binary module starts; the version follows (specification, "Binary Format / Modules").
+MAGIC = b"\0asm"
 #: In place of a block's type, the byte that says: no parameters and no results.
 EMPTY_BLOCK_TYPE = 0x40
 #: The codes of value types by their byte in the binary format.

@@ -23,39 +23,28 @@ _LARGEST_TRAP = abi.HOST_FAILURE - 1
 #: The upper six bits of an unconditional jump.
 _JUMP = 0b000101
 
-#: Where the operating system, by its name in ``sys.platform``, keeps what a signal has interrupted: offsets in
-#: ``ucontext_t`` of the general registers, by hardware number, and of the program counter. On Linux: x0 ... x30, sp,
-#: and pc (sys/ucontext.h of both C libraries, arch/arm64/include/uapi/asm/sigcontext.h).
-SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]] = {
-    "linux": ((*range(184, 184 + 31 * 8, 8), 432), 440),
-}
 
-
-def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
+def fault_handler(context: SignalContext) -> bytes:
     """The handler for faults.
 
     Args:
-        table: address of the fault table.
-        previous: address of what handled signals before, by level and signal.
         context: the layout of a signal's context.
 
     Returns:
-        machine code that begins with one entry per level, FAULT_ENTRY_SIZE bytes apart.
+        machine code that begins with one entry per level, FAULT_ENTRY_SIZE bytes apart; whoever publishes it writes the
+        address of the level's cells to FAULT_ENTRY_PREVIOUS of each.
     """
     a = Assembler()
     for level in range(abi.FAULT_LEVELS):
         start = level * abi.FAULT_ENTRY_SIZE
-        level_previous = previous + level * abi.FAULT_LEVEL_SIZE
-        a.emit(asm.mov_ri(X9, level_previous))
+        a.emit(asm.adr(X9, abi.FAULT_ENTRY_PREVIOUS), asm.access(asm.LDR_X, X9, X9, 0))
         a.b("handle")
-        a.emit(
-            asm.nop() * ((start + abi.FAULT_ENTRY_PREVIOUS - len(a.code)) // 4), level_previous.to_bytes(8, "little")
-        )
+        a.emit(asm.nop() * ((start + abi.FAULT_ENTRY_PREVIOUS - len(a.code)) // 4), bytes(8))
         a.emit(abi.FAULT_MARK)
 
     # x0 is the signal's number, x1 siginfo_t and x2 ucontext_t: they stay, for the one who handled the signal before.
     a.bind("handle")
-    a.emit(asm.mov_ri(X10, table))
+    a.emit(asm.access(asm.LDR_X, X10, X9, abi.FAULT_LEVEL_TABLE))
     # si_code is 1 or 2 for what the processor found; 0 and less is another process or raise(), 0x80 the kernel.
     a.emit(asm.access(asm.LDR_W, X11, X1, context.code), asm.alu_ri(asm.SUB, 0, X11, X11, 1), asm.cmp_ri(0, X11, 1))
     a.b_cond(asm.CC_HI, "pass on")

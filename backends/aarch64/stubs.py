@@ -15,8 +15,9 @@ from ..convention import cells, signature_results
 from . import asm, signatures
 from .addresses import add
 from .control import Assembler, raise_trap
-from .fault_handler import SIGNAL_CONTEXTS, fault_handler
+from .fault_handler import fault_handler
 from .frames import CONTEXT_SLOT
+from .processor import LAZY_ENTRY_SIZE
 from .regs import (
     CALLEE,
     CONTEXT,
@@ -48,19 +49,6 @@ from .regs import (
     X25,
     X26,
 )
-
-#: The floating-point mode of wasm code: round to nearest, subnormals as they are, no trap. FPCR enables exceptions by
-#: ones.
-FLOAT_MODE = 0
-
-#: Numbers of system calls of Linux (include/uapi/asm-generic/unistd.h).
-CALL_NUMBERS = {"membarrier": 283, "rt_sigprocmask": 135}
-
-#: ``e_machine`` of ELF files for this processor.
-ELF_MACHINE = 183
-
-#: Bytes from one lazy entry to the next.
-LAZY_ENTRY_SIZE = 8
 
 #: The frame of ``enter``, by offsets from x29, the same for all signatures: ``unwind`` returns from any of them. It
 #: keeps what AAPCS64 has a function preserve: x19 to x28, and the lower halves of v8 to v15.
@@ -476,13 +464,22 @@ def memory_fill() -> bytes:
     return bulk.memory_fill()
 
 
+def extensions() -> bytes:
+    """Nothing: no code here depends on the processor's extensions."""
+    return b""
+
+
+def builtin_call(number: int) -> bytes:
+    """The way to builtin ``number``, see :mod:`.builtin_stubs`."""
+    from . import builtin_stubs  # few modules use builtins
+
+    return builtin_stubs.builtin_call(number)
+
+
 __all__ = [
-    "CALL_NUMBERS",
-    "ELF_MACHINE",
-    "FLOAT_MODE",
-    "LAZY_ENTRY_SIZE",
-    "SIGNAL_CONTEXTS",
+    "builtin_call",
     "enter",
+    "extensions",
     "fault_handler",
     "instruction_cache",
     "lazy_common",

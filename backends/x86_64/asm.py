@@ -262,11 +262,6 @@ def call_rel32(rel: int) -> bytes:
     return b"\xe8" + imm32(rel)
 
 
-def call_r(target: int) -> bytes:
-    """CALL r/m64 (FF /2)."""
-    return reg_reg(b"", 0, b"\xff", 2, target)
-
-
 def call_m(base: int, disp: int) -> bytes:
     """CALL m64 (FF /2)."""
     return reg_mem(b"", 0, b"\xff", 2, base, disp)
@@ -327,11 +322,6 @@ def ud1(code: int) -> bytes:
     if code & -128:
         raise ValueError(f"{code} is no trap code from 0 to 127")
     return b"\x0f\xb9\x40" + bytes((code,))
-
-
-def ud2() -> bytes:
-    """UD2 (0F 0B)."""
-    return b"\x0f\x0b"
 
 
 def cld() -> bytes:

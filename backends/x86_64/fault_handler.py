@@ -22,38 +22,29 @@ _UD1 = int.from_bytes(asm.ud1(0)[:3], "little")
 _JMP_REL8 = 0xEB
 _JMP_REL32 = 0xE9
 
-#: Where the operating system, by its name in ``sys.platform``, keeps what a signal has interrupted: offsets in
-#: ``ucontext_t`` of the general registers, by hardware number, and of the program counter. On Linux: rax rcx rdx rbx
-#: rsp rbp rsi rdi r8 ... r15, and rip (sys/ucontext.h of both C libraries, arch/x86/include/uapi/asm/sigcontext.h).
-SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]] = {
-    "linux": ((144, 152, 136, 128, 160, 120, 112, 104, 40, 48, 56, 64, 72, 80, 88, 96), 168),
-}
 
-
-def fault_handler(table: int, previous: int, context: SignalContext) -> bytes:
+def fault_handler(context: SignalContext) -> bytes:
     """The handler for faults.
 
     Args:
-        table: address of the fault table.
-        previous: address of what handled signals before, by level and signal.
         context: the layout of a signal's context.
 
     Returns:
-        machine code that begins with one entry per level, FAULT_ENTRY_SIZE bytes apart.
+        machine code that begins with one entry per level, FAULT_ENTRY_SIZE bytes apart; whoever publishes it writes the
+        address of the level's cells to FAULT_ENTRY_PREVIOUS of each.
     """
     a = Assembler()
     for level in range(abi.FAULT_LEVELS):
         start = level * abi.FAULT_ENTRY_SIZE
-        level_previous = previous + level * abi.FAULT_LEVEL_SIZE
-        a.emit(asm.mov_ri(R11, level_previous))
+        a.emit(asm.lea_rip(R11, abi.FAULT_ENTRY_PREVIOUS - len(asm.lea_rip(R11, 0))), asm.mov_rm(1, R11, R11, 0))
         a.jmp("handle")
-        a.emit(asm.nop(start + abi.FAULT_ENTRY_PREVIOUS - len(a.code)), level_previous.to_bytes(8, "little"))
+        a.emit(asm.nop(start + abi.FAULT_ENTRY_PREVIOUS - len(a.code)), bytes(8))
         a.emit(abi.FAULT_MARK)
 
     # rdi is the signal's number, rsi siginfo_t and rdx ucontext_t: they stay, for the one who handled the signal
     # before.
     a.bind("handle")
-    a.emit(asm.mov_ri(R10, table))
+    a.emit(asm.mov_rm(1, R10, R11, abi.FAULT_LEVEL_TABLE))
     # si_code is 1 or 2 for what the processor found; 0 and less is another process or raise(), 0x80 an address that
     # is none.
     a.emit(

@@ -19,8 +19,8 @@ def __getattr__(name: str) -> bool:
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # Where this is not the processor of this process, code is made for any x86-64-v2 processor.
-    run_code = backend("x86_64").run_code
-    found = run_code(cpuid_code()) if run_code is not None else 0
+    ask = backend("x86_64").ask
+    found = ask() if ask is not None else 0
     configure(bool(found & 1), bool(found & 2), bool(found & 4))
     return bool(globals()[name])
 

@@ -14,7 +14,8 @@ from ... import abi
 from ..convention import cells, signature_results
 from . import asm, signatures
 from .control import Assembler, raise_trap
-from .fault_handler import SIGNAL_CONTEXTS, fault_handler
+from .fault_handler import fault_handler
+from .processor import LAZY_ENTRY_SIZE
 from .regs import (
     CONTEXT,
     MEMORY_BASE,
@@ -34,19 +35,6 @@ from .regs import (
     RSI,
     RSP,
 )
-
-#: The floating-point mode of wasm code: round to nearest, subnormals as they are, no trap. MXCSR masks exceptions by
-#: ones.
-FLOAT_MODE = 0x1F80
-
-#: Numbers of system calls of Linux (arch/x86/entry/syscalls/syscall_64.tbl).
-CALL_NUMBERS = {"membarrier": 324, "rt_sigprocmask": 14}
-
-#: ``e_machine`` of ELF files for this processor.
-ELF_MACHINE = 62
-
-#: Bytes from one lazy entry to the next.
-LAZY_ENTRY_SIZE = 5
 
 #: The frame of ``enter``, by offsets from rbp, the same for all signatures: ``unwind`` returns from any of them.
 _ENTER_RBX = -16
@@ -413,8 +401,23 @@ def lazy_common() -> bytes:
     return a.finish()
 
 
-def instruction_cache() -> None:
+def instruction_cache() -> bytes:
     """Nothing: instruction fetches see what was written (Intel SDM volume 3, "Self-Modifying Code")."""
+    return b""
+
+
+def extensions() -> bytes:
+    """Machine code of ``u64 f(void)``: which extensions the processor has, see :mod:`.features`."""
+    from . import features  # asked once in a process
+
+    return features.cpuid_code()
+
+
+def builtin_call(number: int) -> bytes:
+    """The way to builtin ``number``, see :mod:`.builtin_stubs`."""
+    from . import builtin_stubs  # few modules use builtins
+
+    return builtin_stubs.builtin_call(number)
 
 
 def memory_copy() -> bytes:
@@ -432,12 +435,9 @@ def memory_fill() -> bytes:
 
 
 __all__ = [
-    "CALL_NUMBERS",
-    "ELF_MACHINE",
-    "FLOAT_MODE",
-    "LAZY_ENTRY_SIZE",
-    "SIGNAL_CONTEXTS",
+    "builtin_call",
     "enter",
+    "extensions",
     "fault_handler",
     "instruction_cache",
     "lazy_common",

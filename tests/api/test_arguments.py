@@ -21,6 +21,29 @@ api: Any = vw
 
 FAULTS: list[tuple[Callable[[], object], str]] = [
     (lambda: api.Store(3), "Store: engine has to be an Engine, not int 3"),
+    (lambda: api.Config(1), "Config: settings are given by name, as in Config(fuel=True), not int 1"),
+    (lambda: api.Config(vw.Config()), "Config: settings are given by name, as in Config(fuel=True), not Config"),
+    (
+        lambda: api.Module.func_name(MODULE, bytearray(b"x")),
+        "Module.func_name: index has to be the index of a function, an int, not bytearray",
+    ),
+    (lambda: MODULE.func_name(True), "Module.func_name: index has to be the index of a function, an int, not bool"),
+    (lambda: api.WasmError(3), "WasmError: message has to be a str, not int 3"),
+    (lambda: api.LinkError(None), "LinkError: message has to be a str, not None"),
+    (lambda: api.Interrupted(b"x"), "Interrupted: message has to be a str, not bytes b'x'"),
+    (lambda: api.DecodeError("x", "y"), "DecodeError: offset has to be an int, not str 'y'"),
+    (lambda: api.ValidationError("x", "y"), "ValidationError: offset has to be an int or None, not str 'y'"),
+    (lambda: api.ValidationError("x", 1, "y"), "ValidationError: func_index has to be an int or None, not str 'y'"),
+    (lambda: api.ValidationError("x", 1, 1, 3), "ValidationError: func_name has to be a str or None, not int 3"),
+    (lambda: api.WatError("x", 1, 2, 3, 5), "WatError: source_line has to be a str, not int 5"),
+    (lambda: api.Trap("x", 1, ()), "Trap: code has to be a str, not int 1"),
+    (lambda: api.Trap("x", "y", 3), "Trap: frames has to be a sequence of Frame objects, not int 3"),
+    (lambda: api.Trap("x", "y", "z"), "Trap: frames has to be a sequence of Frame objects, not str 'z'"),
+    (lambda: api.OutOfFuel("x", "y", 3), "OutOfFuel: frames has to be a sequence of Frame objects, not int 3"),
+    (lambda: api.OutOfFuel("x", "y", [None]), "OutOfFuel: frames[0] has to be a Frame, not None"),
+    (lambda: api.Frame(1, 2), "Frame: func_name has to be a str or None, not int 2"),
+    (lambda: api.Frame("x"), "Frame: func_index has to be an int, not str 'x'"),
+    (lambda: api.ExitTrap("x"), "ExitTrap: code has to be an int, not str 'x'"),
     (lambda: api.Store(None), "Store: engine has to be an Engine, not None"),
     (lambda: api.Store(vw.Config()), "Store: engine has to be an Engine, not Config (Engine(config) makes one)"),
     (lambda: api.Store(vw.Engine), "Store: engine has to be an Engine, not the class Engine (make one: Engine(...))"),
@@ -106,7 +129,7 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
     (lambda: api.Limits(1, maximun=2), "Limits has no parameter 'maximun'; did you mean 'maximum'?"),
     (lambda: api.GlobalType("i32", mutabel=True), "GlobalType has no parameter 'mutabel'; did you mean 'mutable'?"),
     (lambda: api.Config(feul=True), "Config has no parameter 'feul'; did you mean 'fuel'?"),
-    (lambda: api.Config(zzz=True), "Config has no parameter 'zzz'; there are checked, compilation, "),
+    (lambda: api.Config(zzz=True), "Config has no parameter 'zzz'; there are cache, checked, compilation, "),
     (lambda: api.WasiConfig(envs={}), "WasiConfig has no parameter 'envs'; did you mean 'env'"),
     (
         lambda: api.Linker(ENGINE, allow_shadow=True),
@@ -206,6 +229,7 @@ SETTINGS: dict[str, tuple[list[object], list[object]]] = {
     "max_references": ([1.5, math.nan, "1", True, None], [-1]),
     "profile": ([True, 3, []], ["perf", "", "x" * 1000]),
     "debug": ([True, 3, []], ["lldb", ""]),
+    "cache": ([3, None, b"folder", "", []], []),
 }
 
 

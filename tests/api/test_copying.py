@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +25,6 @@ def objects() -> dict[str, tuple[Any, str]]:
     return {
         "Store": (store, r"make another with Store\(engine\)"),
         "Engine": (store.engine, r"make another with Engine\(engine\.config\)"),
-        "Module": (instance.module, "keep the bytes that it was made from"),
         "Instance": (instance, "instantiate its module again"),
         "Exports": (e, "instantiate the module again"),
         "Func": (e.f, "share the object itself"),
@@ -82,6 +85,51 @@ def test_types_and_settings_are_copied_and_pickled() -> None:
         vw.ImportType("a", "b", vw.FuncType()),
         vw.ExportType("a", vw.MemoryType(limits)),
     ):
-        assert copy.copy(item) == copy.deepcopy(item) == pickle.loads(pickle.dumps(item)) == item
+        assert copy.copy(item) == copy.deepcopy(item) == item
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            assert pickle.loads(pickle.dumps(item, protocol)) == item
     config = vw.Config(fuel=True, max_memory=65536)
     assert repr(copy.copy(config)) == repr(copy.deepcopy(config)) == repr(pickle.loads(pickle.dumps(config)))
+    wasi = vw.WasiConfig(["a", b"b"], {"X": "1"}, {"/": "."}, b"in", "out")
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert repr(pickle.loads(pickle.dumps(config, protocol))) == repr(config)
+        assert repr(pickle.loads(pickle.dumps(wasi, protocol))) == repr(wasi)
+        assert pickle.loads(pickle.dumps(wasi, protocol)).env == wasi.env
+    assert repr(copy.copy(wasi)) == repr(copy.deepcopy(wasi)) == repr(wasi)
+
+
+def test_a_copy_of_a_module_is_the_module() -> None:
+    module = vw.instantiate("(module)").module
+    assert copy.copy(module) is module
+    assert copy.deepcopy([module])[0] is module
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickled_module_is_its_bytes_and_settings(protocol: int) -> None:
+    engine = vw.Engine(vw.Config(fuel=True))
+    module = vw.Module(engine, '(module (func (export "f") (result i32) (i32.const 7)))')
+    pickled = pickle.dumps(module, protocol)
+    assert module.info.data in pickled or protocol < 3
+    first, second = pickle.loads(pickled), pickle.loads(pickled)
+    assert first.engine is second.engine is not engine
+    assert first.engine.config == engine.config
+    assert vw.instantiate(first, fuel=100).exports.f() == 7
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_modules_go_to_processes(method: str, project: Path, tmp_path: Path) -> None:
+    # A program of its own: processes that are spawned import the one that has started them.
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import multiprocessing\n"
+        "import vibewasm\n"
+        "def call(module, number):\n"
+        "    return vibewasm.instantiate(module).exports.f(number)\n"
+        "if __name__ == '__main__':\n"
+        "    text = '(module (func (export \"f\") (param i32) (result i32) (local.get 0)))'\n"
+        "    module = vibewasm.Module(vibewasm.Engine(), text)\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(2) as pool:\n"
+        "        assert pool.starmap(call, [(module, number) for number in range(20)]) == list(range(20))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(project)}
+    subprocess.run([sys.executable, str(program)], env=environment, check=True, timeout=60)

@@ -332,7 +332,7 @@ def test_a_host_function_may_grow_memory_that_its_caller_uses() -> None:
     m = ModuleBuilder()
     host = m.import_func("env", "host")
     m.memory(1, export="memory")
-    # Store behind the first page after the call.
+    # Store beyond the first page after the call.
     m.func([], ["i32"], call(host) + i32_const(70000) + i32_const(7) + b"\x36\x02\x00\x3f\x00", export="f")
     instance: vw.Instance = instance_of(m, {"env": {"host": lambda: instance.exports.memory.grow(1)}})
     assert instance.exports.f() == 2

@@ -116,6 +116,9 @@ def test_all_missing_imports_are_listed_with_what_is_near() -> None:
         instance_of(importer(), {"enw": {"f": print}, "Env": {"g": 1}})
     message = str(caught.value)
     assert message.startswith("unknown import: 4 are missing\n")
+    assert [(wanted.module, wanted.name) for wanted in caught.value.missing] == [
+        ("env", name) for name in ("f", "t", "m", "g")
+    ]
     assert "\n  env.f ((i32) -> i32); did you mean 'enw.f'" in message
     assert "\n  env.g (global i32); did you mean 'Env.g'" in message
     m = ModuleBuilder()
@@ -229,6 +232,18 @@ def test_unknown_imports_that_are_no_functions_stay_unknown() -> None:
     linker = vw.Linker(engine)
     linker.define_unknown_imports_as_zero(module)
     with pytest.raises(vw.LinkError, match=r"unknown import: env.memory \(memory 1\)"):
+        linker.instantiate(vw.Store(engine), module)
+
+
+def test_a_stub_for_a_function_is_no_memory_of_the_same_name() -> None:
+    m = ModuleBuilder()
+    m.import_func("env", "both")
+    m.import_memory("env", "both", 1)
+    engine = vw.Engine()
+    module = vw.Module(engine, m.build())
+    linker = vw.Linker(engine)
+    linker.define_unknown_imports_as_zero(module)
+    with pytest.raises(vw.LinkError, match="it is a stub for functions, not a memory 1"):
         linker.instantiate(vw.Store(engine), module)
 
 

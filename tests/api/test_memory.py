@@ -145,8 +145,11 @@ def test_a_store_limits_its_memories_together() -> None:
     assert first.grow(2) == 1
     with pytest.raises(vw.WasmError, match=r"Store\.max_memory is 262144 bytes, of which 262144 are in use"):
         second.grow(1)
-    with pytest.raises(vw.LinkError, match=r"a memory of 1 page \(65536 bytes\) is more than Store.max_memory allows"):
+    with pytest.raises(
+        vw.LinkError, match=r"a memory of 1 page \(65536 bytes\) is more than Store.max_memory allows"
+    ) as caught:
         vw.Memory(limited, vw.MemoryType(vw.Limits(1)))
+    assert caught.value.limit == "max_memory"
     limited.max_memory = None
     assert second.grow(1) == 1
 

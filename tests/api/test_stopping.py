@@ -249,6 +249,120 @@ def test_a_deadline_reaches_a_wasi_program_that_sleeps() -> None:
         instance.exports.sleep()
 
 
+def test_a_deadline_that_is_used_again_at_once_has_all_of_its_time() -> None:
+    f = spinner()
+    deadline = f.store.deadline(0.3)
+    for _ in range(5):
+        with deadline:
+            time.sleep(0.2)
+        # The thread of the first use may not have noticed its end yet.
+        began = time.monotonic()
+        with deadline, pytest.raises(vw.Interrupted):
+            f.exports.spin()
+        assert time.monotonic() - began > 0.28
+
+
+def in_child(action: Callable[[], object]) -> int:
+    """The exit code of a forked child: 0 if the action returns, 1 if it raises, -9 if it takes too long."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            action()
+            code = 0
+        finally:
+            os._exit(code)
+    return ended(child)
+
+
+def ended(child: int) -> int:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("entered_by", ["this thread", "another thread"])
+def test_a_deadline_stops_the_loop_of_a_child_that_a_callback_has_forked(entered_by: str) -> None:
+    children: list[int] = []
+    m = ModuleBuilder()
+    m.import_func("e", "fork", [], [])
+    m.func([], [], call(0) + FOREVER, export="f")
+    instance = instance_of(m, {"e": {"fork": lambda: children.append(os.fork())}})
+    stopped: list[str] = []
+
+    def run() -> None:
+        try:
+            instance.exports.f()
+        except vw.Interrupted as error:
+            stopped.append(str(error))
+        if children == [0]:
+            os._exit(7 if stopped == ["stopped by a deadline of 0.5 seconds"] else 1)
+
+    began = time.monotonic()
+    with instance.store.deadline(0.5):
+        if entered_by == "this thread":
+            run()
+        else:
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join()
+    assert stopped == ["stopped by a deadline of 0.5 seconds"]
+    assert time.monotonic() - began > 0.45
+    assert ended(children[0]) == 7
+
+
+def test_a_deadline_holds_for_a_fork_in_its_block_and_ends_with_the_block() -> None:
+    f = spinner()
+
+    def stopped() -> None:
+        with pytest.raises(vw.Interrupted, match=r"deadline of 0\.3 seconds"):
+            f.exports.spin()
+
+    with f.store.deadline(0.3):
+        assert in_child(stopped) == 0
+        # The time of the child was this process's too.
+        with pytest.raises(vw.Interrupted):
+            f.exports.spin()
+        assert in_child(stopped) == 0
+    with f.store.deadline(0.3) as deadline:
+
+        def leave() -> None:
+            deadline.__exit__(None, None, None)
+            time.sleep(0.5)
+            assert f.exports.add(1, 2) == 3
+            assert threading.active_count() == 1
+
+        assert in_child(leave) == 0
+
+
+def test_a_child_without_threads_does_not_run_code_without_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vibewasm.api import deadline
+
+    f = spinner()
+
+    def none(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    def stopped() -> None:
+        with pytest.raises(vw.Interrupted, match="which a forked process cannot keep"):
+            f.exports.spin()
+
+    with f.store.deadline(600):
+        monkeypatch.setattr(deadline, "start_new_thread", none)
+        assert in_child(stopped) == 0
+        assert f.exports.add(1, 2) == 3
+    with pytest.raises(RuntimeError, match="can't start new thread"), f.store.deadline(1):
+        pass
+    monkeypatch.undo()
+    with f.store.deadline(600):
+        assert f.exports.add(1, 2) == 3
+
+
 def test_a_handler_of_ctrl_c_that_does_not_raise_lets_the_loop_go_on() -> None:
     instance = spinner()
     hits: list[int] = []

@@ -50,11 +50,11 @@ NAMES = {
 #: What may be loaded to instantiate a small module and call it. Each module takes as long as compiling fifty
 #: instructions, and a fast start is what the engine is for: add what cannot wait until it is met.
 STARTED_WITH = """
-    abi errors opcodes types
-    api api.config api.engine api.func api.instance api.instantiation api.module api.store
+    abi bundle bundled bundled_compiler constant_opcodes errors opcodes types
+    api api.config api.engine api.extern api.func api.instance api.instantiation api.module api.store
     backends backends.assembly backends.choices backends.convention backends.operand
     binary binary.decoder binary.leb128 binary.module_info binary.sections binary.support binary.validate
-    calls calls.area calls.fast calls.process calls.values
+    calls calls.area calls.fast calls.process calls.stubs calls.values
     compiler compiler.choices compiler.environment compiler.instructions compiler.instructions.blocks compiler.locals
     compiler.loop compiler.operand_stack compiler.state
     instances instances.context
@@ -64,7 +64,8 @@ STARTED_WITH = """
 #: The same of the backend that runs. What another backend loads is not counted here.
 STARTED_WITH_OF = {
     "x86_64": """
-        asm asm_mov control encoding fault_handler frames integers regs selection signatures stubs target
+        asm asm_mov control encoding fault_handler frames integers processor regs selection signatures stubs
+        target
     """.split(),
 }
 #: The same of the standard library, with what these load in turn.

@@ -79,8 +79,9 @@ def test_growing_a_table_that_fails_says_why() -> None:
         table(1).grow(10_000_000)
     with pytest.raises(ValueError, match="cannot shrink"):
         table(1).grow(-1)
-    with pytest.raises(vw.LinkError, match=r"more than Store.max_table_elements allows: 10$"):
+    with pytest.raises(vw.LinkError, match=r"more than Store.max_table_elements allows: 10$") as caught:
         vw.Table(store(max_table_elements=10), vw.TableType("funcref", vw.Limits(11)))
+    assert caught.value.limit == "max_table_elements"
 
 
 def bulk_tables(config: vw.Config | None = None) -> Any:

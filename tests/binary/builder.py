@@ -216,7 +216,7 @@ class ModuleBuilder:
     # -- the rest -------------------------------------------------------------------------------------------------
 
     def custom(self, title: str, contents: bytes = b"") -> None:
-        """A custom section, behind all other sections."""
+        """A custom section, after all other sections."""
         self._customs.append(custom(title, contents))
 
     def name(self, text: str) -> None:

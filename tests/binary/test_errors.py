@@ -33,6 +33,7 @@ CASES: list[tuple[WasmError, str]] = [
         "SIMD is not supported yet (at byte offset 0x1f)",
     ),
     (LinkError("no such import"), "no such import"),
+    (LinkError("too large", (vibewasm.ImportType("m", "f", vibewasm.FuncType([], [])),), "max_memory"), "too large"),
     (Trap("unreachable", "unreachable"), "unreachable"),
     (
         Trap("integer overflow", "integer_overflow", FRAMES),
@@ -98,6 +99,12 @@ def test_what_no_proposal_makes_valid_names_none(text: str) -> None:
     with pytest.raises(ValidationError) as caught:
         vibewasm.Module.validate(vibewasm.Engine(), wat2wasm(text))
     assert caught.value.feature is None
+
+
+def test_a_byte_that_is_no_type_is_called_by_what_should_be_there() -> None:
+    for source, words in ((body("02410b"), "block type 0x41"), (body("", "010141"), "value type 0x41")):
+        with pytest.raises(DecodeError, match=f"^malformed {words} "):
+            vibewasm.Module.validate(vibewasm.Engine(), source)
 
 
 def test_long_backtraces_are_cut_in_text_only() -> None:

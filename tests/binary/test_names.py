@@ -38,8 +38,7 @@ def test_names_round_trip(names: dict[int, str], locals: dict[int, dict[int, str
     assert info.name == title
     assert info.func_names == names
     assert info.local_names == inner_names
-    assert info.global_names == names
-    for kind in ("type", "table", "memory", "elem", "data", "tag"):
+    for kind in ("global", "type", "table", "memory", "elem", "data", "tag"):
         assert info.names.of(kind) == names
     assert info.names.within("label") == info.names.within("field") == inner_names
     assert len(info.names.kinds) == 12

@@ -185,8 +185,7 @@ def test_items_of_nothing_but_ref_func_are_function_indices(indices: list[int]) 
     m.elem(indices, as_exprs=True)
     m.elem(indices)
     as_exprs, plain = decode(m.build()).elements
-    assert as_exprs.items_are_funcs
-    assert as_exprs.items == plain.items == indices
+    assert as_exprs.funcs == plain.funcs == indices
 
 
 @given(segments=st.lists(st.tuples(st.binary(max_size=300), st.none() | st.integers(0, 2**31 - 1)), max_size=5))
@@ -211,7 +210,7 @@ def read_datas(wasm: bytes) -> object:
     found = []
     for index, data in enumerate(info.datas):
         offset = data.offset and (data.offset.ops, data.offset.offset)
-        assert info.datas.extent(index) == (data.start, data.end)
+        assert (info.datas.starts[index], info.datas.ends[index]) == (data.start, data.end)
         assert info.datas.active[index] == (data.mode == "active")
         found.append((data.mode, data.memory, offset, data.start, data.end, data.position))
     return found

@@ -24,4 +24,5 @@ def prepared(*words: str | Path) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment for it, for a test that starts the process by itself."""
     # The project's root comes first, so that this vibewasm is tested, installed or not.
     path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH")]))
-    return [sys.executable, "-m", "vibewasm", *map(str, words)], os.environ | {"PYTHONPATH": path}
+    script = PROJECT_ROOT / "scripts" / "vibewasm"
+    return [sys.executable, str(script), *map(str, words)], os.environ | {"PYTHONPATH": path}

@@ -11,7 +11,9 @@ import pytest
 
 import vibewasm
 from tests.binary.encode import name, section
-from vibewasm.cli import main
+from vibewasm.binary.decoder import decode
+from vibewasm.cli import COMMANDS as NAMES
+from vibewasm.cli import _load, main
 from vibewasm.names import escaped
 from vibewasm.wat import wasm2wat, wat2wasm
 
@@ -49,6 +51,13 @@ def binary(body: str = "unreachable", *, imports: bool = False) -> bytes:
     return wat2wasm(text(body, imports=imports), names=True) + section(0, own)
 
 
+def malformed() -> bytes:
+    """A module whose first function has a byte that is no instruction."""
+    module = bytearray(binary())
+    module[decode(bytes(module)).bodies[0][1] - 2] = 0xFF
+    return bytes(module)
+
+
 def assert_harmless(shown: str) -> None:
     assert [character for character in shown if not character.isprintable() and character != "\n"] == []
     assert [line for line in shown.split("\n") if line.lstrip().startswith(FORGED)] == []
@@ -61,8 +70,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "good.wasm": binary(),
         "imports.wasm": binary(imports=True),
         "invalid.wasm": binary("i64.eqz"),
+        "malformed.wasm": malformed(),
         "twice.wasm": wat2wasm(f'(func) (export {quoted("x")} (func 0)) (export {quoted("x")} (func 0))'),
         "unknown.wasm": wat2wasm(f'(export {quoted("x")} (func 0))'),
+        "float.wasm": wat2wasm('(func (export "float") (param f32))'),
         "good.wat": text().encode(),
         # The characters themselves: in a comment on the line of the fault, and in a token at fault.
         "comment.wat": f"(module (; {CONTROLS.replace(chr(13), '')} ;) (fun)) ;; \u202e\x1b".encode(),
@@ -78,6 +89,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 COMMANDS = [
     (0, "validate", "good.wasm"),
     (1, "validate", "invalid.wasm"),
+    (1, "validate", "malformed.wasm"),
     (1, "validate", "twice.wasm"),
     (1, "validate", "unknown.wasm"),
     (1, "validate", "comment.wat"),
@@ -92,6 +104,8 @@ COMMANDS = [
     (1, "run", "imports.wasm"),
     (1, "run", "--invoke", hostile("f"), "imports.wasm", "0"),
     (1, "run", "--invoke", hostile("f"), "invalid.wasm", "1"),
+    (1, "run", "--invoke", hostile("f"), "malformed.wasm", "1"),
+    (1, "run", "--eager", "--invoke", hostile("f"), "malformed.wasm", "1"),
     (134, "run", "--invoke", hostile("f"), "good.wasm", "1"),
     (134, "run", "--invoke", hostile("s"), "good.wasm", "0"),
     (2, "run", "--invoke", hostile("g"), "good.wasm"),
@@ -109,6 +123,7 @@ COMMANDS = [
     (0, "disasm", "good.wasm", "--func", hostile("f")),
     (2, "disasm", "good.wasm", "--func", hostile("x")),
     (1, "disasm", "invalid.wasm"),
+    (1, "disasm", "malformed.wasm"),
 ]
 
 
@@ -134,6 +149,49 @@ def test_no_command_lets_the_name_of_a_file_at_the_terminal(
     for path in (bad, tmp_path / hostile("missing"), tmp_path, tmp_path / hostile("folder") / "x.wasm"):
         assert main([command, str(path)]) == 1
         assert_harmless(capfd.readouterr().err)
+
+
+#: Command lines that are wrong, in each place where a word may stand, and are told so.
+WORDS = [
+    *(
+        [name, *option]
+        for name in NAMES
+        for known in _load(name).options
+        if known.value and known.name != "--output"
+        for option in (
+            [known.name, hostile("v"), "good.wasm"],
+            [known.name, hostile("v")],
+            [f"{known.name}={hostile('v')}", "good.wasm"],
+            [known.name, *[hostile("v")] * len(known.value.split()), "good.wasm"],
+        )
+        # Nothing is wrong with a variable.
+        if (name, known.name) != ("run", "--env")
+    ),
+    *([name, hostile("--x"), "good.wasm"] for name in NAMES),
+    *([name, "good.wasm", hostile("w"), hostile("w")] for name in NAMES if name not in ("run", "validate")),
+    [hostile("unknown")],
+    [hostile("--unknown")],
+    [hostile("unknown") + ".wasm"],
+    ["run", "--dir", f"{hostile('d')}::{hostile('g')}", "good.wasm"],
+    ["run", "--dir", "folder", "--dir", f"folder::{hostile('g')}", "--dir", f"folder::{hostile('g')}", "good.wasm"],
+    ["run", "--env", f"={hostile('e')}", "good.wasm"],
+    # What int() and float() take for white space.
+    *(["run", "--invoke", hostile("f"), "good.wasm", f"{space}{2**64}"] for space in "\x0b\x1c\x85\u2028\n"),
+    *(["run", "--invoke", "float", "float.wasm", f"{space}1e39"] for space in "\x0b\x1c\x85\u2028\n"),
+]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=ascii)
+def test_no_command_echoes_what_commands_the_terminal(
+    words: list[str], files: dict[str, str], capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    if words[0] == "disasm":
+        pytest.importorskip("capstone")
+    line = [files.get(word, word).replace("folder", str(tmp_path), 1) for word in words]
+    assert main(line) in (1, 2)
+    out, err = capfd.readouterr()
+    assert out + err
+    assert_harmless(out + err)
 
 
 def test_the_explorer_is_told_of_names_that_print() -> None:
@@ -183,6 +241,9 @@ def messages() -> list[str]:
     store = vibewasm.Store(vibewasm.Engine())
     module = vibewasm.Module(store.engine, binary())
     importing = vibewasm.Module(store.engine, binary(imports=True))
+    passing = vibewasm.Module(
+        store.engine, f'(import {quoted("im")} {quoted("if")} (func)) (func (export "x") (call 0))'
+    )
     instance = linked(store, module)
     function = instance.exports[hostile("f")]
     found = [repr(item) for item in (store, module, instance, instance.exports, *instance.exports.values())]
@@ -198,6 +259,12 @@ def messages() -> list[str]:
         lambda: setattr(instance.exports, hostile("x"), 1),
         lambda: instance.exports[hostile("x")],
         lambda: host(),
+        lambda: vibewasm.Func(store, vibewasm.FuncType([], []), lambda number: None, name=hostile("h"))(),
+        lambda: linked(store, passing, lambda number: None).exports["x"](),
+        lambda: linked(store, passing, min).exports["x"](),
+        lambda: vibewasm.Linker(store.engine).define(hostile("im"), hostile("if"), None),  # type: ignore[arg-type]
+        lambda: vibewasm.Linker(store.engine).define(hostile("im"), hostile("if"), 1, vibewasm.FuncType([], [])),
+        lambda: vibewasm.Module.validate(store.engine, malformed()),
         lambda: wrong(1),
         lambda: host.disassemble(),
         lambda: linked(store, importing),
@@ -233,6 +300,33 @@ def define_twice(store: vibewasm.Store, name: str) -> None:
 def test_no_representation_and_no_message_has_what_does_not_print() -> None:
     for message in messages():
         assert_harmless(message)
+
+
+@pytest.mark.parametrize("byte", [0x00, 0x0B, 0x41, 0x7F, 0x80, 0xFF])
+def test_no_module_that_a_byte_makes_bad_puts_a_name_in_a_message(byte: int) -> None:
+    engine = vibewasm.Engine()
+    good = binary(imports=True)
+    refused = 0
+    for place in range(8, len(good)):
+        try:
+            vibewasm.Module.validate(engine, good[:place] + bytes([byte]) + good[place + 1 :])
+        except vibewasm.WasmError as error:
+            refused += 1
+            assert_harmless(f"{error} {error.args!r}")
+    assert refused > 100
+
+
+def test_the_path_of_a_bad_file_is_shown_escaped(tmp_path: Path) -> None:
+    for file, content in ((hostile("x"), b"?"), (hostile("x") + ".wat", b"(module (fun))")):
+        bad = tmp_path / file
+        bad.write_bytes(content)
+        with pytest.raises(vibewasm.DecodeError) as caught:
+            vibewasm.Module(vibewasm.Engine(), bad)
+        assert_harmless("\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())]))
+    for path in (tmp_path / hostile("missing"), tmp_path / hostile("folder") / "x"):
+        with pytest.raises(OSError) as missing:  # noqa: PT011  (of many kinds; what counts is their words)
+            vibewasm.Module(vibewasm.Engine(), path)
+        assert_harmless(str(missing.value))
 
 
 @pytest.mark.parametrize("profile", ["perfmap", "jitdump"])

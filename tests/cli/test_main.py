@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import os
+import resource
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 import vibewasm
+from tests.binary.encode import section
+from vibewasm.api import source
 from vibewasm.cli import main
 from vibewasm.lookalikes import describe
 from vibewasm.names import escaped
 
 from . import modules
-from .command import prepared
+from .command import command, prepared
 
 Capture = pytest.CaptureFixture[str]
 
@@ -122,6 +129,112 @@ def test_a_bad_file_ends_with_1(name: str, tmp_path: Path, capsys: Capture) -> N
     assert "component" in capsys.readouterr().err
 
 
+READERS = ["run", "validate", "inspect", "disasm", "wasm2wat", "wat2wasm", "explore"]
+
+
+@pytest.mark.parametrize("stdin", [True, False])
+@pytest.mark.parametrize("name", READERS)
+def test_what_has_no_end_is_refused_by_its_beginning(name: str, stdin: bool) -> None:
+    words, variables = prepared(name, "-" if stdin else "/dev/zero")
+    with open("/dev/zero", "rb") as file:
+        done = subprocess.run(
+            words, stdin=file, capture_output=True, env=variables, timeout=60, preexec_fn=_little_memory, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"vibewasm: " + (b"standard input" if stdin else b"/dev/zero"))
+    assert b"memory" not in done.stderr
+
+
+def _little_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
+
+
+@pytest.mark.parametrize("kind", ["binary", "text", "space"])
+def test_what_begins_well_is_read_to_the_bound_and_no_further(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(source, "MAX_SIZE", 100_000)
+    piece = {"binary": b"\0asm\1\0\0\0" + b"\0" * 992, "text": b"(;" * 500, "space": b" " * 1000}[kind]
+    path = tmp_path / "endless"
+    os.mkfifo(path)
+    broken = []
+
+    def write() -> None:
+        with open(path, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(piece)
+            except BrokenPipeError:
+                broken.append(True)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert main(["validate", str(path)]) == 1
+    writer.join(60)
+    assert broken
+    assert capsys.readouterr().err == (
+        f"vibewasm: cannot read {path}: a module has at most 100000 bytes, and this file has more\n"
+    )
+
+
+def test_a_large_file_is_not_read(tmp_path: Path, capsys: Capture) -> None:
+    large = tmp_path / "large.wasm"
+    large.write_bytes(b"\0asm\1\0\0\0")
+    os.truncate(large, 3 << 30)
+    done = command("validate", large)
+    assert (done.returncode, done.stderr) == (1, (
+        f"vibewasm: cannot read {large}: a module has at most 1073741824 bytes, and this file has more\n"
+    ).encode())  # fmt: skip
+
+
+def test_too_little_memory_for_a_file_is_a_sentence(tmp_path: Path) -> None:
+    large = tmp_path / "large.wasm"
+    large.write_bytes(b"\0asm\1\0\0\0")
+    os.truncate(large, 1 << 30)
+    words, variables = prepared("validate", large)
+    done = subprocess.run(words, capture_output=True, env=variables, timeout=60, preexec_fn=_little_memory, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"vibewasm: cannot read {large}: there is not enough memory for all of it\n".encode()
+
+
+def test_too_little_memory_for_the_work_is_a_sentence(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object, **__: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr("vibewasm.cli.wat2wasm.assemble", read)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"(module)")))
+    assert main(["wat2wasm", "-"]) == 1
+    assert capsys.readouterr().err.startswith("vibewasm: there is not enough memory; ")
+
+
+@pytest.mark.parametrize("way", ["FIFO", "pipe", "standard input", "/dev/stdin"])
+def test_a_pipe_is_read_to_its_end(way: str, tmp_path: Path) -> None:
+    module = modules.library() + section(0, b"\x03big" + bytes(100_000))
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    reader, writer = os.pipe()
+    place = {"FIFO": str(path), "pipe": f"/dev/fd/{reader}", "standard input": "-", "/dev/stdin": "/dev/stdin"}[way]
+    words, variables = prepared("validate", place)
+    process = subprocess.Popen(words, stdin=reader, pass_fds=[reader], env=variables, stdout=subprocess.PIPE)
+    os.close(reader)
+    if way == "FIFO":
+        os.close(writer)
+        writer = os.open(path, os.O_WRONLY)
+    with open(writer, "wb", buffering=0) as file:
+        for start in range(0, len(module), 30_000):
+            file.write(module[start : start + 30_000])
+            time.sleep(0.02)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out.endswith(b": valid\n")
+
+
+def test_without_a_standard_input_it_is_said(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["validate", "-"]) == 1
+    assert capsys.readouterr().err == "vibewasm: there is no standard input to read; name a file\n"
+
+
 @pytest.mark.parametrize("name", ["run", "validate", "inspect", "disasm"])
 def test_what_needs_an_unbuilt_proposal_is_told_what_to_do(name: str, tmp_path: Path, capsys: Capture) -> None:
     binary, text = tmp_path / "module.wasm", tmp_path / "module.wat"
@@ -171,3 +284,22 @@ def test_run_does_not_import_what_is_dear(tmp_path: Path) -> None:
     _, environment = prepared()
     output = subprocess.run(line, env=environment, capture_output=True, check=True, text=True).stdout
     assert output == "3\n[]\n"
+
+
+@pytest.mark.parametrize("how", [["-m", "vibewasm"], ["scripts/vibewasm"]], ids=["module", "script"])
+def test_the_end_of_the_process_leaves_nothing_undone(project: Path, tmp_path: Path, how: list[str]) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, sys\natexit.register(lambda: sys.stdout.write('at exit'))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(project)])}
+    for words, code, said in ((["--version"], 0, f"vibewasm {vibewasm.__version__}\n"), (["run"], 2, "")):
+        line = [sys.executable, *how, *words]
+        outcome = subprocess.run(line, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        assert (outcome.returncode, outcome.stdout) == (code, said + "at exit")
+
+
+@pytest.mark.parametrize("how", [["-m", "vibewasm"], ["scripts/vibewasm"]], ids=["module", "script"])
+def test_a_profiler_of_the_process_gets_its_turn(project: Path, how: list[str]) -> None:
+    line = [sys.executable, "-m", "cProfile", *how, "--version"]
+    outcome = subprocess.run(line, cwd=project, capture_output=True, text=True, check=True)
+    assert "function calls" in outcome.stdout

@@ -1,4 +1,4 @@
-"""What machine code relies on is said once, in ``backends/abi.py``; everything else that says it says the same."""
+"""What machine code relies on is said once, in ``vibewasm/abi.py``; everything else that says it says the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.compiler.test_opcodes import compile_
 from vibewasm import abi
 from vibewasm.binary.decoder import decode
-from vibewasm.instances.builtins import BUILTINS
+from vibewasm.instances.builtins import SIGNATURES
 from vibewasm.instances.context import ContextLayout
 from vibewasm.opcodes import CODE
 from vibewasm.runtime import context
@@ -45,7 +45,7 @@ def test_the_document_says_what_users_are_told_of_each_trap() -> None:
 
 def test_every_trap_number_has_a_name_a_code_and_a_message() -> None:
     numbers = [value for name, value in vars(abi).items() if re.fullmatch(r"TRAP_[A-Z_]+", name)]
-    assert sorted(numbers) == sorted(TRAPS), "give the number a name in backends/abi.py and a row in vibewasm/traps.py"
+    assert sorted(numbers) == sorted(TRAPS), "give the number a name in vibewasm/abi.py and a row in vibewasm/traps.py"
     assert len(set(numbers)) == len(numbers) == len(TRAP_NUMBERS)
     # One byte of an instruction has it, beside what a failed callback leaves.
     assert all(0 < number < abi.HOST_FAILURE for number in numbers)
@@ -66,13 +66,20 @@ def test_cells_of_a_block_are_apart() -> None:
     assert abi.STORE_RESULTS + 16 * abi.MAX_RESULTS <= abi.STORE_CELLS
 
 
-def test_the_layout_begins_behind_the_header() -> None:
+def test_the_layout_begins_after_the_header() -> None:
     assert ContextLayout(decode(b"\0asm\x01\0\0\0")).memories == abi.CTX_HEADER
-    assert context.CELL_TRAP * 8 == abi.STORE_TRAP
+
+
+def test_cells_of_the_store_block_have_the_names_of_their_offsets() -> None:
+    cells = {name: value for name, value in vars(context).items() if name.startswith("CELL_")}
+    assert len(cells) > 20
+    assert {name: 8 * value for name, value in cells.items()} == {
+        name: getattr(abi, name.replace("CELL_", "STORE_", 1)) for name in cells
+    }
 
 
 def test_the_store_has_the_builtins_that_code_calls_by_number() -> None:
-    assert tuple(name.replace("_", ".", 1) for _, name in BUILTINS) == abi.BUILTINS
+    assert SIGNATURES.keys() == set(abi.BUILTINS)
     assert len(abi.BUILTINS) <= abi.STORE_BUILTIN_COUNT
     assert set(abi.BUILTINS) <= CODE.keys()
 

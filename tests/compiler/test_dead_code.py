@@ -130,7 +130,7 @@ def test_bytes_that_are_no_instruction(code: int) -> None:
 
 @pytest.mark.parametrize("sub", NO_SUBS, ids=hex)
 @pytest.mark.parametrize("prefix", sorted(PREFIXES), ids=hex)
-def test_what_is_behind_a_prefix_is_named_as_it_was_written(prefix: int, sub: int) -> None:
+def test_what_is_after_a_prefix_is_named_as_it_was_written(prefix: int, sub: int) -> None:
     written = opcode_bytes(prefixed(prefix, sub))
     message = compare(written + bytes((END,)))
     assert f"opcode {written.hex(' ')}" in message
@@ -139,7 +139,7 @@ def test_what_is_behind_a_prefix_is_named_as_it_was_written(prefix: int, sub: in
         assert message.startswith(f"illegal opcode {written.hex(' ')}")
 
 
-def test_a_number_behind_a_prefix_that_is_malformed() -> None:
+def test_a_number_after_a_prefix_that_is_malformed() -> None:
     for prefix in PREFIXES:
         assert compare(bytes((prefix,)) + b"\x80" * 5 + b"\0").startswith("integer representation too long")
         assert compare(bytes((prefix,)) + b"\xff" * 4 + b"\x1f").startswith("integer too large")

@@ -14,9 +14,9 @@ from vibewasm.backends.operand import I32, Operand, flags, frame_local, register
 from vibewasm.compiler.modes.checking import Discipline
 from vibewasm.compiler.state import Compilation
 
-#: local.get 0, local.get 1, i32.add, local.get 0, i32.mul, end: behind the addition a temporary holds the sum.
+#: local.get 0, local.get 1, i32.add, local.get 0, i32.mul, end: after the addition a temporary holds the sum.
 BODY = bytes.fromhex("2000 2001 6a 2000 6c".replace(" ", ""))
-BEHIND_ADDITION = 5
+AFTER_ADDITION = 5
 
 
 def compile_module(target: str, checked: bool = True) -> Module:
@@ -73,7 +73,7 @@ def test_a_broken_rule_is_found(name: str, target: str, monkeypatch: pytest.Monk
     verify = Discipline.verify
 
     def broken(self: Discipline, pc: int) -> None:
-        if pc == BEHIND_ADDITION:
+        if pc == AFTER_ADDITION:
             break_it(self._c)
         verify(self, pc)
 

@@ -18,7 +18,7 @@ from tests.binary.builder import ModuleBuilder
 from tests.compiler import example
 from tests.fuzz import instructions as fuzz_instructions
 from vibewasm import Config, Engine, Module
-from vibewasm.backends import TARGETS
+from vibewasm.backends import TARGETS, backend
 from vibewasm.binary.const_expr import CONSTANT
 from vibewasm.compiler import instructions
 from vibewasm.compiler.immediates import CHECKED_KINDS
@@ -152,6 +152,17 @@ def test_a_row_alone_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "'i32.toy' is not said: give its operands" in immediate or "'toy'" in immediate
 
 
+@pytest.mark.parametrize("name", ["i32.rotl", "i64.lt_u", "f64.add"])
+def test_a_backend_may_take_any_instruction_with_two_operands_together_with_the_next(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = BY_CODE[CODE[name]]
+    used = example.pushed(example.operands_of(row)) + example.encoded(row) + _UNREACHABLE
+    alone = compile_(example.module(used), target="aarch64")
+    monkeypatch.setattr(backend("aarch64").target, "FUSED", frozenset((name,)))
+    assert compile_(example.module(used), target="aarch64") == alone
+
+
 def test_a_row_without_text_and_machine_code_is_told_where_they_go(monkeypatch: pytest.MonkeyPatch) -> None:
     row = plant((UNUSED, "i32.toy", "toy", "ii", "i", "toys", ""), monkeypatch)
     monkeypatch.setitem(example.IMMEDIATES, "toy", 0)
@@ -228,7 +239,7 @@ def test_where_control_can_leave_or_enter_is_a_boundary_of_fuel() -> None:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=example.name_of)
-def test_code_is_dead_exactly_behind_what_leaves(row: Row) -> None:
+def test_code_is_dead_exactly_after_what_leaves(row: Row) -> None:
     # Two f64 are on no stack here, so that only dead code can add them.
     if "ends" in row[6].split():
         return
@@ -285,7 +296,13 @@ READERS = [
     *(PACKAGE / "compiler").rglob("*.py"),
     *(
         PACKAGE / name
-        for name in ("instances/constants.py", "binary/const_expr.py", "wat/code_reader.py", "wat/code_writer.py")
+        for name in (
+            "instances/constants.py",
+            "instances/arithmetic.py",
+            "binary/const_expr.py",
+            "wat/code_reader.py",
+            "wat/code_writer.py",
+        )
     ),
     *(PACKAGE / name for name in ("wat/words.py", "wat/source_map.py")),
 ]

@@ -152,7 +152,7 @@ def _variables(grid: _Grid, type_: int) -> list[Item]:
     one = bytes([type_])
     two = bytes([type_, type_])
     rng = grid.rng
-    # A local behind the parameters: whether it is pinned depends on the reads in front.
+    # A local after the parameters: whether it is pinned depends on the reads in front.
     reads = rng.choice([0, 3])
     set_ = (_i(LOCAL_SET, 999), _i(LOCAL_GET, 999))
     hot = (_i(LOCAL_GET, 999), _i(DROP)) * reads
@@ -186,7 +186,7 @@ def _variables(grid: _Grid, type_: int) -> list[Item]:
     ]  # fmt: skip
     if type_ in NUMBERS:
         items.append(Item("select", two + b"\x7f", one, (_i(SELECT),), (), True))
-        # The comparison's own operands come behind the two that it chooses from.
+        # The comparison's own operands come after the two that it chooses from.
         compared = two + comparison.operands
         items.append(Item("select by comparison", compared, one, _conditional(comparison, _i(SELECT))))
         items.append(

@@ -95,7 +95,7 @@ def why_unreachable(place: Place) -> str | None:
     if place.location == "flags":
         if (place.code, place.operand) in _FROM_FLAGS:
             return None
-        return "an outcome stays in the flags only for br_if, if, select or i32.eqz right behind it"
+        return "an outcome stays in the flags only for br_if, if, select or i32.eqz right after it"
     return None
 
 

@@ -322,7 +322,7 @@ FAULTS = [
     ),
     Fault(
         "call-indirect-bound",
-        "a call of the element behind the last one",
+        "a call of the element after the last one",
         _CALLS,
         "    bound += asm.jcc_rel32(asm.CC_AE, 0)\n",
         "    bound += asm.jcc_rel32(asm.CC_A, 0)\n",
@@ -351,7 +351,7 @@ FAULTS = [
     ),
     Fault(
         "table-bound",
-        "table.get and table.set of the element behind the last one",
+        "table.get and table.set of the element after the last one",
         _MEMORY,
         "    s.code += asm.jcc_rel8(asm.CC_B, 4)\n",
         "    s.code += asm.jcc_rel8(asm.CC_BE, 4)\n",

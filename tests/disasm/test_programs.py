@@ -37,7 +37,7 @@ def test_every_byte_of_a_program_is_read(path: Path, target: str) -> None:
     for listing in module.disassemble(*wanted):
         assert listing.code == plain.compile(listing.index - imported)
         assert b"".join(item.bytes for group in listing.groups for item in group.machine) == listing.code
-        # Instructions in groups of the body stand in the order of addresses, behind the prologue.
+        # Instructions in groups of the body stand in the order of addresses, after the prologue.
         addresses = [item.address for group in listing.groups for item in group.machine]
         assert addresses == sorted(addresses)
         starts = set()

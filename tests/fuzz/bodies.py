@@ -163,7 +163,7 @@ class BodyWriter(Expressions):
         return None
 
     def leave(self, depth: int) -> None:
-        """Something behind which nothing is reached."""
+        """Something after which nothing is reached."""
         kind = self.rng.randrange(16)
         if kind == 0:
             return self.emit(UNREACHABLE)

@@ -59,7 +59,7 @@ def sleb(value: int) -> bytes:
 
 
 def read_uleb(data: bytes, position: int) -> tuple[int, int]:
-    """The unsigned number at `position` and the position behind it; raises `NotParsed`."""
+    """The unsigned number at `position` and the position after it; raises `NotParsed`."""
     value = shift = 0
     while True:
         if position >= len(data) or shift > 63:
@@ -73,14 +73,14 @@ def read_uleb(data: bytes, position: int) -> tuple[int, int]:
 
 
 def read_sleb(data: bytes, position: int) -> tuple[int, int]:
-    """The signed number at `position` and the position behind it; raises `NotParsed`."""
+    """The signed number at `position` and the position after it; raises `NotParsed`."""
     value, after = read_uleb(data, position)
     bits = 7 * (after - position)
     return (value - (1 << bits) if value >> (bits - 1) else value), after
 
 
 def read_expression(data: bytes, position: int = 0) -> tuple[list[Instruction], int]:
-    """The instructions from `position` to the `end` that closes the expression, and the position behind it."""
+    """The instructions from `position` to the `end` that closes the expression, and the position after it."""
     instructions: list[Instruction] = []
     depth = 1
     while depth:
@@ -94,7 +94,7 @@ def read_expression(data: bytes, position: int = 0) -> tuple[list[Instruction], 
 
 
 def read_instruction(data: bytes, position: int) -> tuple[Instruction, int]:
-    """The instruction at `position` and the position behind it; raises `NotParsed`."""
+    """The instruction at `position` and the position after it; raises `NotParsed`."""
     if position >= len(data):
         raise NotParsed("an expression without end")
     code = data[position]
@@ -182,5 +182,5 @@ def read_body(data: bytes) -> Body:
         position += 1
     instructions, position = read_expression(data, position)
     if position != len(data):
-        raise NotParsed("bytes behind the end of a body")
+        raise NotParsed("bytes after the end of a body")
     return Body(tuple(runs), tuple(instructions))

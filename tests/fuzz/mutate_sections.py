@@ -214,5 +214,5 @@ def change_any_byte(data: bytes, rng: Random) -> bytes:
 
 
 def append_bytes(data: bytes, rng: Random) -> bytes:
-    """Bytes behind the end."""
+    """Bytes after the end."""
     return data + rng.randbytes(rng.randrange(1, 12))

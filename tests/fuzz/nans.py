@@ -37,7 +37,7 @@ def depends_on_nans(peer: Peer, data: bytes, planned: list[Step]) -> bool:
 
 
 def with_nans(data: bytes, nans: dict[int, int]) -> bytes:
-    """The module with ``x == x ? x : nan`` behind each instruction that may make a NaN; raises `NotParsed`."""
+    """The module with ``x == x ? x : nan`` after each instruction that may make a NaN; raises `NotParsed`."""
     parts = read_parts(data)
     index = Index(parts)
     changed = parts.copy()
@@ -51,19 +51,19 @@ def with_nans(data: bytes, nans: dict[int, int]) -> bytes:
 def _with_nans(body: Body, params: int, nans: dict[int, int]) -> Body:
     first = params + sum(count for count, _ in body.locals)
     temporaries = {F32: first, F64: first + 1}
-    behind = {type_: _behind(type_, local, nans[type_]) for type_, local in temporaries.items()}
+    after = {type_: _after(type_, local, nans[type_]) for type_, local in temporaries.items()}
     out: list[Instruction] = []
     found = False
     for instruction in body.instructions:
         out.append(instruction)
         op = BY_CODE.get(instruction.code)
         if op is not None and op.makes_nan:
-            out += behind[op.results[0]]
+            out += after[op.results[0]]
             found = True
     return Body((*body.locals, (1, F32), (1, F64)), tuple(out)) if found else body
 
 
-def _behind(type_: int, local: int, nan: int) -> tuple[Instruction, ...]:
+def _after(type_: int, local: int, nan: int) -> tuple[Instruction, ...]:
     read = Instruction(LOCAL_GET, (local,))
     return (
         Instruction(LOCAL_TEE, (local,)),

@@ -104,7 +104,7 @@ def _items(payload: bytes, id_: int, reader: Callable[[bytes, int], int]) -> lis
         item = payload[start:position]
         items.append(item[read_uleb(item, 0)[1] :] if id_ == CODE else item)
     if position != len(payload):
-        raise NotParsed("bytes behind the last item of a section")
+        raise NotParsed("bytes after the last item of a section")
     return items
 
 

@@ -198,7 +198,7 @@ def _wrapped(item: Any) -> Any:
 
 
 def _identity(func: wt.Func) -> int:
-    """What is the same for the same function: the pointer behind its store's number in ``wasmtime_func_t``."""
+    """What is the same for the same function: the pointer after its store's number in ``wasmtime_func_t``."""
     return int.from_bytes(ctypes.string_at(ctypes.addressof(func._func) + 8, 8), "little")
 
 

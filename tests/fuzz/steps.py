@@ -62,7 +62,7 @@ class State(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Results of instantiation and of each step as far as they were run, and the state behind the last."""
+    """Results of instantiation and of each step as far as they were run, and the state after the last."""
 
     results: list[Result]
     state: State | None

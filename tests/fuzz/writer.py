@@ -63,7 +63,7 @@ class Writer:
         self.by_type: dict[int, list[int]] = {}
         for index, type_ in enumerate(self.locals):
             self.by_type.setdefault(type_, []).append(index)
-        # Types of locals behind the others: loop counters and multi-value results.
+        # Types of locals after the others: loop counters and multi-value results.
         self.scratch: list[int] = []
         self.out: list[Instruction] = []
         # Outermost first.
@@ -73,7 +73,7 @@ class Writer:
         self.calls = self.rng.random() < 0.7
 
     def body(self) -> Body:
-        """What has been written, behind declarations of locals in runs."""
+        """What has been written, after declarations of locals in runs."""
         runs: list[tuple[int, int]] = []
         for type_ in self.locals[len(self.signature.params) :] + bytes(self.scratch):
             if runs and runs[-1][1] == type_ and self.rng.random() < 0.9:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from vibewasm import abi
 from vibewasm.backends.aarch64 import asm
-from vibewasm.runtime import context
 from vibewasm.runtime.blocks import Block
 
 #: Makes and leaves a frame: the context at [x29+16].
@@ -73,7 +73,7 @@ def load_parameter() -> bytes:
 
 def compare_with_type_of_null() -> bytes:
     """Read the type of the null record, as an indirect call does."""
-    return asm.mov_ri(8, 0) + asm.access(asm.LDR_W, 16, 8, context.RECORD_TYPE)
+    return asm.mov_ri(8, 0) + asm.access(asm.LDR_W, 16, 8, abi.RECORD_TYPE)
 
 
 def accesses(offset: int) -> tuple[bytes, ...]:
@@ -106,7 +106,7 @@ def call_record(record: Block) -> bytes:
 
 def failing_callback(store: int, number: int) -> bytes:
     """A callback in C code that leaves the number of a trap in the "failed" cell."""
-    return asm.mov_ri(0, store) + asm.mov_ri(1, number) + asm.access(asm.STR_X, 1, 0, context.STORE_FAILED) + asm.ret()
+    return asm.mov_ri(0, store) + asm.mov_ri(1, number) + asm.access(asm.STR_X, 1, 0, abi.STORE_FAILED) + asm.ret()
 
 
 def stack_pointer() -> bytes:
@@ -124,8 +124,8 @@ def _check_limit(jump_back: bool) -> bytes:
 
 def endless_loop() -> bytes:
     """for (;;) { poll as compiled code does; count in x9 }"""
-    loop = asm.access(asm.LDR_X, 16, 28, 0) + asm.access(asm.LDR_W, 17, 16, context.STORE_INTERRUPT)
-    loop += asm.cbz(0, 17, 12) + asm.access(asm.LDR_X, 16, 16, context.STORE_POLL_STUB) + asm.blr(16)
+    loop = asm.access(asm.LDR_X, 16, 28, 0) + asm.access(asm.LDR_W, 17, 16, abi.STORE_INTERRUPT)
+    loop += asm.cbz(0, 17, 12) + asm.access(asm.LDR_X, 16, 16, abi.STORE_POLL_STUB) + asm.blr(16)
     loop += asm.alu_ri(asm.ADD, 1, 9, 9, 1)
     return loop + asm.b(-len(loop))
 

@@ -14,13 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.native import EMULATED
+from vibewasm import abi
+from vibewasm.abi import HOST_FAILURE
 from vibewasm.backends import backend
 from vibewasm.calls import process
+from vibewasm.calls.process import HOST
 from vibewasm.runtime import calls, context, faults
 from vibewasm.runtime.adapters import Adapters
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.code_memory import CodeMemory
-from vibewasm.runtime.context import HOST_FAILURE, StoreBlock
+from vibewasm.runtime.context import StoreBlock
 from vibewasm.runtime.linear_memory import LinearMemory
 from vibewasm.runtime.trap_record import TrapRecord
 
@@ -90,10 +93,12 @@ class Machine:
     """
 
     def __init__(self, pages: int = 1, guarded: bool = True, watched: bool = False) -> None:
-        faults.install(stubs.fault_handler, CodeMemory(1, traps=False, permanent=True), stubs.SIGNAL_CONTEXTS)
+        faults.install(
+            stubs.fault_handler, CodeMemory(1, traps=False, permanent=True), backend(HOST).processor.SIGNAL_CONTEXTS
+        )
         self.code = CodeMemory()
         self.stub_code = CodeMemory(traps=False)
-        self.adapters = Adapters(self.stub_code, stubs)
+        self.adapters = Adapters(self.stub_code, stubs, backend(HOST).processor)
         self.block = StoreBlock()
         self.cells = self.block.cells
         self.watched = watched
@@ -113,8 +118,8 @@ class Machine:
         self.cells[context.CELL_POLL] = self.callback(calls.PollCallback, self._poll)
 
     def context(self, memory: LinearMemory | None) -> Block:
-        """A context of the store, with room for 8 cells behind the header."""
-        block = Block(context.CTX_HEADER + 64)
+        """A context of the store, with room for 8 cells after the header."""
+        block = Block(abi.CTX_HEADER + 64)
         block.cells[0] = self.block.address
         if memory is not None:
             block.cells[1] = memory.base
@@ -143,7 +148,7 @@ class Machine:
 
     def record(self, code: int, ctx: Block, callback: int = 0) -> Block:
         """A function record."""
-        block = Block(context.RECORD_SIZE)
+        block = Block(abi.RECORD_SIZE)
         block.cells[0] = code
         block.cells[1] = ctx.address
         block.cells[3] = callback

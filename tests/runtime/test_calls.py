@@ -18,7 +18,7 @@ from vibewasm.runtime import calls, context
 from vibewasm.runtime.blocks import Block
 
 from .machine import Machine, TrapError, cell_count, places, result_places
-from .x86_64 import PROLOGUE, call_record
+from .x86_64 import CALL_RAX, PROLOGUE, call_record
 
 pytestmark = runs_on("x86_64")
 
@@ -162,7 +162,7 @@ def test_parameters_and_results_travel_between_wasm_and_a_host_function(
     assert m.call(record, f"{params}:{results}", *cells) == pick_cells(params, picks, cells)
     assert got == [tuple(seen(params, cells))]
     assert m.callers[-1] == m.ctx.address
-    assert m.cells[context.CELL_STACK_TOP] == m.block.stack_base
+    assert m.cells[context.CELL_CELLS_TOP] == m.block.stack_base
     assert m.cells[context.CELL_SAVED_SP] == m.cells[context.CELL_EXIT_FP] == 0
 
 
@@ -203,7 +203,7 @@ def test_enter_preserves_what_the_c_abi_says_and_loads_the_pinned_registers(mach
     code = asm.push_r(RBP) + asm.mov_rr(1, RBP, RSP) + b"".join(asm.push_r(reg) for reg in saved) + asm.push_r(RAX)
     for reg in saved:
         code += asm.mov_ri(reg, 0x1234_5678_0000_0000 + reg)
-    code += asm.mov_ri(RAX, adapter) + asm.call_r(RAX)
+    code += asm.mov_ri(RAX, adapter) + CALL_RAX
     for reg in saved:
         code += asm.mov_ri(RCX, 0x1234_5678_0000_0000 + reg) + asm.alu_rr(asm.SUB, 1, RCX, reg)
         code += asm.alu_rr(asm.OR, 1, RAX, RCX)

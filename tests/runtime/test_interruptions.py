@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from vibewasm import abi
 from vibewasm.runtime import calls, context
 from vibewasm.runtime.blocks import Block
 
@@ -58,7 +59,7 @@ def test_another_thread_can_interrupt(machine: Machine, make: Callable[[Machine]
     finally:
         stopped.set()
         thread.join()
-    assert m.polls == [context.INTERRUPT_REQUEST] * 3
+    assert m.polls == [abi.INTERRUPT_REQUEST] * 3
 
 
 def test_many_interruptions_do_not_look_like_an_exhausted_stack(machine: Machine) -> None:
@@ -95,7 +96,7 @@ def test_the_stack_is_checked_again_after_an_interruption(machine: Machine, monk
     with pytest.raises(TrapError) as caught:
         machine.call(exponential(machine), "l:", 0)
     assert caught.value.number == 9
-    assert machine.polls == [context.INTERRUPT_REQUEST]
+    assert machine.polls == [abi.INTERRUPT_REQUEST]
 
 
 def test_recursion_without_end_still_exhausts_the_stack_after_an_interruption(machine: Machine) -> None:
@@ -103,7 +104,7 @@ def test_recursion_without_end_still_exhausts_the_stack_after_an_interruption(ma
     with pytest.raises(TrapError) as caught:
         machine.call(endless(machine), ":")
     assert caught.value.number == 9
-    assert machine.polls == [context.INTERRUPT_REQUEST]
+    assert machine.polls == [abi.INTERRUPT_REQUEST]
 
 
 def test_a_raised_limit_alone_is_no_exhausted_stack(machine: Machine) -> None:
@@ -132,7 +133,7 @@ def test_an_interruption_at_a_check_that_cannot_be_resumed_is_a_trap(machine: Ma
 def test_an_interruption_while_idle_reaches_the_next_call(machine: Machine) -> None:
     machine.block.interrupt()
     machine.call(machine.wrapped(native.call_record(machine.host(":", lambda: None))), ":")
-    assert machine.polls == [context.INTERRUPT_REQUEST]
+    assert machine.polls == [abi.INTERRUPT_REQUEST]
 
 
 @pytest.mark.parametrize("make", [endless_loop, exponential])
@@ -167,9 +168,9 @@ def test_a_sigint_handler_that_does_not_raise_lets_the_call_go_on() -> None:
         thread.start()
         with pytest.raises(LookupError):
             m.call(endless_loop(m), ":")
-        assert m.polls[0] == context.INTERRUPT_WATCH
+        assert m.polls[0] == abi.INTERRUPT_WATCH
         # On a busy machine the watcher may have ended and been started again.
-        assert all(word & (context.INTERRUPT_SIGNAL | context.INTERRUPT_WATCH) for word in m.polls)
+        assert all(word & (abi.INTERRUPT_SIGNAL | abi.INTERRUPT_WATCH) for word in m.polls)
     finally:
         stopped.set()
         thread.join()

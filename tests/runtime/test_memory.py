@@ -11,11 +11,12 @@ from itertools import pairwise
 import pytest
 
 from tests.native import not_emulated
+from vibewasm.abi import PAGE_SIZE
 from vibewasm.runtime import context, system
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.code_memory import CodeMemory
 from vibewasm.runtime.context import StoreBlock
-from vibewasm.runtime.linear_memory import GUARDED_RESERVATION, PAGE_SIZE, LinearMemory
+from vibewasm.runtime.linear_memory import GUARDED_RESERVATION, LinearMemory
 
 from .machine import python
 
@@ -319,7 +320,7 @@ def test_a_store_block_that_a_finaliser_may_still_use_is_not_given_to_another() 
     gc.collect()
     assert (ran, shared) == ([True], [])
     # And then it is.
-    blocks = [StoreBlock() for _ in range(5)]
+    blocks = [StoreBlock() for _ in range(len(context._pool))]
     assert addresses <= {block.address for block in blocks}
 
 
@@ -335,7 +336,7 @@ def test_store_blocks_are_reused_zeroed_once_nobody_has_a_view() -> None:
     again = StoreBlock()
     assert again.address == address
     assert again.cells[context.CELL_FUEL] == 0
-    assert again.cells[context.CELL_STACK_TOP] == again.stack_base
+    assert again.cells[context.CELL_CELLS_TOP] == again.stack_base
 
 
 def test_the_parts_of_the_store_block_do_not_overlap() -> None:

@@ -32,7 +32,7 @@ def test_activations_nest(machine: Machine) -> None:
     assert len(depths) == 21
     assert depths == sorted(depths, reverse=True)
     assert m.cells[context.CELL_SAVED_SP] == m.cells[context.CELL_EXIT_FP] == 0
-    assert m.cells[context.CELL_STACK_TOP] == m.block.stack_base
+    assert m.cells[context.CELL_CELLS_TOP] == m.block.stack_base
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 7])
@@ -55,7 +55,7 @@ def test_an_exception_comes_out_unchanged_with_its_traceback(machine: Machine, d
     assert caught.value is original
     assert sum(entry.name == "host" for entry in caught.traceback) == depth + 1
     assert m.cells[context.CELL_SAVED_SP] == m.cells[context.CELL_EXIT_FP] == 0
-    assert m.cells[context.CELL_STACK_TOP] == m.block.stack_base
+    assert m.cells[context.CELL_CELLS_TOP] == m.block.stack_base
     assert m.call(m.wrapped(native.set_result(5)), ":l") == [5]
 
 

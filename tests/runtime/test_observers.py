@@ -14,7 +14,7 @@ import pytest
 
 import vibewasm
 from tests.native import not_emulated
-from vibewasm.backends import backend
+from vibewasm.backends import TARGETS, backend
 from vibewasm.calls.process import HOST
 from vibewasm.runtime.elf import frames, functions_object, shared_object
 
@@ -208,7 +208,7 @@ def test_functions_are_forgotten_with_their_module() -> None:
     from vibewasm.runtime.gdb import Gdb
     from vibewasm.runtime.observers import observer
 
-    gdb = observer("gdb", backend(HOST).stubs.ELF_MACHINE)
+    gdb = observer("gdb", backend(HOST).processor)
     assert isinstance(gdb, Gdb)
 
     def count() -> int:
@@ -228,14 +228,15 @@ def test_functions_are_forgotten_with_their_module() -> None:
     assert count() == before
 
 
-@pytest.mark.parametrize("machine", [62, 183])
-def test_elf_files_are_well_formed(machine: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", TARGETS)
+def test_elf_files_are_well_formed(target: str, tmp_path: Path) -> None:
+    processor = backend(target).processor
     if not shutil.which("readelf"):
         pytest.skip("readelf (binutils) is not installed")
     functions = [("first", 0x1000, 16), ("second one", 0x1010, 32)]
     files = {
-        "functions": functions_object(machine, functions),
-        "object": shared_object(machine, "__jit_debug_register_code", "__jit_debug_descriptor", bytes(24)),
+        "functions": functions_object(processor, functions),
+        "object": shared_object(processor, "__jit_debug_register_code", "__jit_debug_descriptor", bytes(24)),
     }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
@@ -248,4 +249,4 @@ def test_elf_files_are_well_formed(machine: int, tmp_path: Path) -> None:
     assert "__jit_debug_descriptor" in run(["readelf", "--dyn-syms", "-W", "object"], tmp_path).stdout
     unwinding = run(["readelf", "--debug-dump=frames", "-W", "functions"], tmp_path)
     assert "0000000000001010..0000000000001030" in unwinding.stdout
-    assert len(frames(machine, functions)) % 8 == 0
+    assert len(frames(processor, functions)) % 8 == 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.native import runs_on
+from vibewasm import abi
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import RAX, RBP, RBX, RCX, RDI, RSP
 from vibewasm.runtime import context
 from vibewasm.runtime.blocks import Block
 
 from .machine import Machine
-from .x86_64 import PROLOGUE, call_record
+from .x86_64 import CALL_RAX, PROLOGUE, call_record
 
 pytestmark = runs_on("x86_64")
 
@@ -111,7 +112,7 @@ def destroy_all(m: Machine, value: int = 0) -> int:
         code += asm.mov_rr(1, reg, RAX)
     for x in range(16):
         code += asm.movd_to_xmm(1, x, RAX)
-    code += asm.mov_ri(RAX, m.block.address) + asm.mov_mi(1, RAX, context.STORE_FAILED, 0)
+    code += asm.mov_ri(RAX, m.block.address) + asm.mov_mi(1, RAX, abi.STORE_FAILED, 0)
     return m.stub_code.publish(code + asm.mov_ri(RAX, value) + asm.ret())
 
 
@@ -144,7 +145,7 @@ def test_pinned_registers_survive_a_host_function_that_destroys_all_it_may(machi
 def test_pinned_registers_survive_a_poll_callback_that_destroys_all_it_may(machine: Machine) -> None:
     m = machine
     m.cells[context.CELL_POLL] = destroy_all(m)
-    m.call(keeps_pinned(m, asm.mov_ri(RAX, m.cells[context.CELL_POLL_STUB]) + asm.call_r(RAX)), ":")
+    m.call(keeps_pinned(m, asm.mov_ri(RAX, m.cells[context.CELL_POLL_STUB]) + CALL_RAX), ":")
 
 
 def test_all_temporaries_survive_a_poll_callback_that_destroys_all_it_may(machine: Machine) -> None:

@@ -173,12 +173,12 @@ def test_a_host_function_is_not_called_without_room_for_it(machine: Machine) -> 
 def test_the_cell_stack_has_an_end(machine: Machine) -> None:
     host = machine.host("l:l", lambda a: [a])
     record = machine.wrapped(native.call_record(host))
-    end = machine.cells[context.CELL_STACK_END]
+    end = machine.cells[context.CELL_CELLS_END]
     try:
-        machine.cells[context.CELL_STACK_END] = machine.block.stack_base + 8
+        machine.cells[context.CELL_CELLS_END] = machine.block.stack_base + 8
         assert trap_of(machine, record, "l:l", 1).number == 9
     finally:
-        machine.cells[context.CELL_STACK_END] = end
+        machine.cells[context.CELL_CELLS_END] = end
     assert machine.call(record, "l:l", 1) == [1]
 
 
@@ -259,15 +259,15 @@ def bulk_machine() -> Machine:
     if not _machines:
         m = Machine()
         _machines.append(m)
-        COPY.append(bulk(m, context.CELL_COPY))
-        FILL.append(bulk(m, context.CELL_FILL))
+        COPY.append(bulk(m, context.CELL_MEMORY_COPY))
+        FILL.append(bulk(m, context.CELL_MEMORY_FILL))
         m.memory.view()[:] = bytes((k * 7 + k // 256) & 255 for k in range(0x10000))
     return _machines[0]
 
 
 def test_large_copies_and_fills_move_everything() -> None:
     m = Machine(pages=100)
-    copy, fill = bulk(m, context.CELL_COPY), bulk(m, context.CELL_FILL)
+    copy, fill = bulk(m, context.CELL_MEMORY_COPY), bulk(m, context.CELL_MEMORY_FILL)
     view = m.memory.view()
     view[:] = bytes(range(256)) * (len(view) // 256)
     model = bytearray(view)
@@ -281,7 +281,7 @@ def test_large_copies_and_fills_move_everything() -> None:
     assert view == model
 
 
-@pytest.mark.parametrize("cell", [context.CELL_COPY, context.CELL_FILL])
+@pytest.mark.parametrize("cell", [context.CELL_MEMORY_COPY, context.CELL_MEMORY_FILL])
 def test_long_bulk_operations_can_be_interrupted_and_go_on(cell: int) -> None:
     m = Machine(pages=100)
     record = bulk(m, cell)
@@ -301,7 +301,7 @@ def test_long_bulk_operations_can_be_interrupted_and_go_on(cell: int) -> None:
         m.block.interrupt()
         m.call(record, "iii:l", d, s, n)
         assert len(rounds) == 3
-        model[d : d + n] = model[s : s + n] if cell == context.CELL_COPY else bytes([s]) * n
+        model[d : d + n] = model[s : s + n] if cell == context.CELL_MEMORY_COPY else bytes([s]) * n
         assert view == model
 
     def fail() -> None:
@@ -317,7 +317,7 @@ def test_long_bulk_operations_can_be_interrupted_and_go_on(cell: int) -> None:
 
 
 def test_bounds_of_bulk_operations_are_exact(machine: Machine) -> None:
-    copy, fill = bulk(machine, context.CELL_COPY), bulk(machine, context.CELL_FILL)
+    copy, fill = bulk(machine, context.CELL_MEMORY_COPY), bulk(machine, context.CELL_MEMORY_FILL)
     end = 0x10000
     most = 0xFFFF_FFFF
     for d, s, n, good in (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from vibewasm import abi
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import R8, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP
-from vibewasm.runtime import context
 from vibewasm.runtime.blocks import Block
 
 #: Makes and leaves a frame: the context at [rbp-8], the stack pointer aligned.
@@ -23,8 +23,10 @@ FRAME_ABOVE_STACK = 16
 #: Registers that hold anything.
 SPARE = tuple(reg for reg in range(14) if reg not in (RSP, RBP))
 
-#: No instruction, and no trap either.
-ILLEGAL = asm.ud2()
+#: No instruction, and no trap either: ``ud2``.
+ILLEGAL = b"\x0f\x0b"
+#: ``call rax``, which the engine has no use for.
+CALL_RAX = b"\xff\xd0"
 
 
 def trap(number: int) -> bytes:
@@ -74,7 +76,7 @@ def load_parameter() -> bytes:
 
 def compare_with_type_of_null() -> bytes:
     """Read the type of the null record, as an indirect call does."""
-    return asm.zero(RAX) + asm.alu_rm(asm.CMP, 0, RCX, RAX, context.RECORD_TYPE)
+    return asm.zero(RAX) + asm.alu_rm(asm.CMP, 0, RCX, RAX, abi.RECORD_TYPE)
 
 
 def accesses(offset: int) -> tuple[bytes, ...]:
@@ -94,7 +96,7 @@ def farthest_access() -> bytes:
 def c_call(function: int, *arguments: int) -> bytes:
     """Wasm code that calls a function of the C library, out of order, to make something happen exactly here."""
     code = b"".join(asm.mov_ri(reg, value) for reg, value in zip((RDI, RSI), arguments, strict=False))
-    return code + asm.mov_ri(RAX, function) + asm.call_r(RAX)
+    return code + asm.mov_ri(RAX, function) + CALL_RAX
 
 
 def call_record(record: Block) -> bytes:
@@ -105,7 +107,7 @@ def call_record(record: Block) -> bytes:
 
 def failing_callback(store: int, number: int) -> bytes:
     """A callback in C code that leaves the number of a trap in the "failed" cell."""
-    return asm.mov_ri(RAX, store) + asm.mov_mi(1, RAX, context.STORE_FAILED, number) + asm.ret()
+    return asm.mov_ri(RAX, store) + asm.mov_mi(1, RAX, abi.STORE_FAILED, number) + asm.ret()
 
 
 def stack_pointer() -> bytes:
@@ -116,7 +118,7 @@ def stack_pointer() -> bytes:
 def endless_loop() -> bytes:
     """for (;;) { poll as compiled code does; count in rbx }"""
     load = asm.mov_rm(1, RAX, R14, 0)
-    poll = asm.call_m(RAX, context.STORE_POLL_STUB)
+    poll = asm.call_m(RAX, abi.STORE_POLL_STUB)
     loop = load + asm.alu_mi(asm.CMP, 0, RAX, 8, 0) + asm.jcc_rel8(asm.CC_E, len(poll)) + poll
     loop += asm.alu_ri(asm.ADD, 1, RBX, 1)
     return loop + asm.jmp_rel8(-len(loop) - 2)

@@ -44,7 +44,7 @@ def test_a_large_directory_is_read_in_pieces_of_any_size(program: Program, folde
     assert sorted(program.names(ROOT, size)) == sorted([b".", b".."] + [name.encode() for name in names])
 
 
-def test_a_cookie_continues_behind_its_entry(program: Program, folder: Path) -> None:
+def test_a_cookie_continues_after_its_entry(program: Program, folder: Path) -> None:
     for name in "abc":
         (folder / name).touch()
     entries, _ = program.readdir(ROOT)

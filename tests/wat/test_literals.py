@@ -78,7 +78,7 @@ def test_decimals_are_rounded_to_nearest(digits: int, point: int, exponent: int,
 
 @given(st.integers(0, 0x7F7F_FFFE), st.sampled_from(["", "1", "0" * 900 + "1"]))
 def test_ties_of_f32_go_to_even_and_a_digit_more_breaks_them(bits: int, more: str) -> None:
-    # Halfway between two neighbours, written out in full; a double cannot hold what is added far behind it.
+    # Halfway between two neighbours, written out in full; a double cannot hold what is added far after it.
     halfway = (Fraction(value_of(bits, 32)) + Fraction(value_of(bits + 1, 32))) / 2
     places = max(0, halfway.denominator.bit_length() - 1)
     digits = str(halfway.numerator * 10**places // halfway.denominator).rjust(places + 1, "0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.binary.encode import custom, name, section, unsigned, vector
 from tests.wat.sections import sections
 from vibewasm.errors import DecodeError
 from vibewasm.wat import wasm2wat, wat2wasm
@@ -62,6 +63,40 @@ def test_names_that_are_no_plain_identifiers_are_quoted_and_equal_ones_told_apar
     heads = [line.split(" (type")[0].strip() for line in wasm2wat(twice).splitlines() if "(func $" in line]
     assert heads == ['(func $"a b"', "(func $c", "(func $c.1", '(func $"ä"']
     assert sections(wat2wasm(wasm2wat(twice))) == sections(module)
+
+
+#: Kinds of things in the order of their subsections of names, from 4 on.
+KINDS = ("type", "table", "memory", "global", "elem", "data")
+#: References to one thing of each kind that there is, and to the next one, which there is not.
+BEYOND = """(module
+  (type (func (param i32))) (type (struct (field i32)))
+  (import "m" "f" (func (type 9))) (import "m" "t" (table 1 funcref)) (import "m" "g" (global i32))
+  (func (type 0) (local i64)
+    local.get 0 local.set 1 local.get 2 local.set 3 local.tee 4 global.get 0 global.set 1
+    call 1 call 2 call_indirect 1 (type 2) table.get 0 table.set 1 block (type 2) end
+    elem.drop 0 elem.drop 1 data.drop 0 data.drop 1 table.init 1 1 memory.init 1 ref.func 2)
+  (func (type 2) local.get 0)
+  (memory 1)
+  (export "f" (func 3)) (export "g" (global 1)) (export "t" (table 1)) (export "m" (memory 1)) (start 3)
+  (elem (table 1) (offset (global.get 1)) func 0 3) (data (memory 1) (offset (i32.const 0)) ""))"""
+
+
+def test_what_does_not_exist_is_not_written_by_the_name_that_it_has_all_the_same() -> None:
+    def names(kind: str) -> bytes:
+        return vector([unsigned(index) + name(f"{kind}{index}") for index in range(20)])
+
+    module = wat2wasm(BEYOND)
+    of = section(2, vector([unsigned(index) + names("local") for index in range(20)]))
+    of += b"".join(section(4 + place, names(kind)) for place, kind in enumerate(KINDS))
+    of += section(1, names("func")) + section(10, vector([unsigned(1) + names("field")]))
+    text = wasm2wat(module + custom("name", of))
+    assert sections(wat2wasm(text)) == sections(module)
+    assert wasm2wat(wat2wasm(text, names=True)) == text
+    # What exists has its name.
+    assert {word.strip("()") for word in text.split() if word.startswith("$")} == {
+        "$type0", "$type1", "$func0", "$func1", "$func2", "$table0", "$memory0", "$global0", "$elem0", "$data0",
+        "$local0", "$local1", "$field0",
+    }  # fmt: skip
 
 
 def test_deep_nesting_is_written_in_linear_space() -> None:

@@ -6,6 +6,7 @@ from ..backends import TARGETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
     from typing import Any, Never, NoReturn, Self
 
@@ -48,6 +49,10 @@ class Config:
             :attr:`vibewasm.Store.max_references` starts with this.
         profile: let perf see functions by name: ``"perfmap"`` writes ``/tmp/perf-PID.map``, ``"jitdump"`` writes
             ``jit-PID.dump`` for ``perf inject --jit``, with the code in it. ``None`` for neither.
+        cache: keep machine code on disk, and begin with what an earlier process has kept there: ``True`` in the user's
+            folder for caches (or where the environment variable ``VIBEWASM_CACHE`` says, which may be ``off``), a path
+            in that folder, ``False`` nowhere. See ``docs/cache.md`` for what is trusted. Nothing is kept for another
+            processor, nor with ``profile`` or ``debug``.
         debug: ``"gdb"`` tells gdb of functions, so that backtraces show them by name; ``None`` does not.
 
     Raises:
@@ -57,6 +62,7 @@ class Config:
     """
 
     __slots__ = (
+        "cache",
         "checked",
         "compilation",
         "debug",
@@ -69,6 +75,7 @@ class Config:
         "target",
     )
 
+    cache: bool | str
     checked: bool
     compilation: str
     debug: str | None
@@ -82,7 +89,7 @@ class Config:
 
     def __init__(
         self,
-        *,
+        *positional: Never,
         compilation: str = "lazy",
         checked: bool = False,
         fuel: bool = False,
@@ -93,8 +100,13 @@ class Config:
         max_references: int = DEFAULT_MAX_REFERENCES,
         profile: str | None = None,
         debug: str | None = None,
+        cache: bool | str | os.PathLike[str] = False,
         **unknown: Never,
     ) -> None:
+        if positional:
+            from ..arguments import shown
+
+            raise TypeError(f"Config: settings are given by name, as in Config(fuel=True), not {shown(positional[0])}")
         if unknown:
             from ..arguments import unknown_keywords
 
@@ -119,6 +131,7 @@ class Config:
         put(self, "max_references", limit("Config", "max_references", "a number of objects", max_references))
         put(self, "profile", _choice("profile", profile, PROFILES))
         put(self, "debug", _choice("debug", debug, DEBUGGERS))
+        put(self, "cache", cache if cache is True or cache is False else _folder(cache))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a Config cannot be changed; make another: Config(...)")
@@ -166,6 +179,18 @@ def _flag(setting: str, value: object) -> bool:
 
         raise wrong("Config", setting, "True or False", value)
     return value
+
+
+def _folder(value: object) -> str:
+    import os
+
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str) or not path:
+        from ..arguments import wrong
+
+        raise wrong("Config", "cache", "True, False or the path of a folder", value)
+    # The working directory may be another one when an engine is made.
+    return os.path.abspath(path)
 
 
 def limit(where: str, setting: str, what: str, value: object) -> int:

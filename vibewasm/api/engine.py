@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..runtime.observers import Observer
     from ..types import FuncType
+    from .code_cache import CodeCache
 
 
 class Engine:
@@ -30,6 +31,7 @@ class Engine:
     """
 
     __slots__ = (
+        "_cache",
         "_config",
         "_explicit_bounds",
         "_new_type_ids",
@@ -56,6 +58,12 @@ class Engine:
             advice = "Config(**settings) makes one" if isinstance(config, dict) else ""
             raise wrong("Engine", "config", "a Config", config, advice)
         self._config = config
+        self._cache: CodeCache | None = None
+        if config.cache and config.target in (None, HOST) and not config.profile and not config.debug:
+            # Before code runs in this process: the first code that does so may be kept, too.
+            from .code_cache import code_cache
+
+            self._cache = code_cache(self, config)
         self._target = self._checked_target()
         self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
         #: Numbers for types to come: machine code compares 32 bits.
@@ -68,9 +76,9 @@ class Engine:
         if self.config.profile or self.config.debug:
             from ..runtime.observers import observer
 
-            machine = backend(self.target).stubs.ELF_MACHINE
+            processor = backend(self.target).processor
             self._observers = tuple(
-                [observer(name, machine) for name in (self.config.profile, self.config.debug) if name]
+                [observer(name, processor) for name in (self.config.profile, self.config.debug) if name]
             )
 
     @property

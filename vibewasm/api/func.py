@@ -10,7 +10,8 @@ from ..calls.values import MASK32, cell_count, from_bits, from_cells, prefixed, 
 from ..errors import ReferenceLimit, WasmError
 from ..runtime.calls import argument
 from ..types import F32, FUNCREF, I32, V128, FuncType, type_name
-from .store import Extern, Store
+from .extern import Extern
+from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

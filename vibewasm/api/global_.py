@@ -7,7 +7,8 @@ from ..calls.values import MASK64, from_bits, prefixed, to_bits
 from ..extern_types import GlobalType
 from ..runtime.ffi import addressof, c_uint64
 from ..types import V128
-from .store import Extern, Store
+from .extern import Extern
+from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from typing import Any, Never, NoReturn
 
     from ..binary.module_info import Element
+    from .extern import Extern
     from .func import Func
     from .global_ import Global
     from .memory import Memory
     from .module import Module
-    from .store import Extern, Store
+    from .store import Store
     from .table import Table
 
 

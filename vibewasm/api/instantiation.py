@@ -4,15 +4,16 @@ does when the imports are there and have been checked.
 
 from __future__ import annotations
 
+from ..abi import RECORD_SIZE
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..calls.process import adapters
 from ..runtime.blocks import Block
-from ..runtime.context import RECORD_SIZE
 from .engine import Engine, default_engine
+from .extern import Extern
 from .func import Func
 from .instance import Exports, Instance
 from .module import Module
-from .store import Extern, Store
+from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

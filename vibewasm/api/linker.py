@@ -7,11 +7,12 @@ from ..errors import LinkError, not_copied
 from ..extern_types import GlobalType, MemoryType, TableType
 from ..types import FuncType
 from .engine import Engine
+from .extern import Extern
 from .func import Func
 from .instance import Exports, Instance
 from .instantiation import make_instance
 from .module import Module
-from .store import Extern, Store
+from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,12 +106,12 @@ class Linker:
             raise _wrong(".define", "type", "a FuncType", type)
         plain = callable(item) and not isinstance(item, Func)
         if type is not None and not plain:
-            raise TypeError(f"{module}.{name}: only a Python function is given a type")
+            raise TypeError(f"{_shown(module, name)}: only a Python function is given a type")
         if not plain and not isinstance(item, (Extern, int, float)):
             given: object = item
             advice = "; define_instance defines its exports" if isinstance(given, (Instance, Exports)) else ""
             raise TypeError(
-                f"{module}.{name}: an import is a function, Func, Memory, Table, Global or number, not "
+                f"{_shown(module, name)}: an import is a function, Func, Memory, Table, Global or number, not "
                 f"{_class(item)}{advice}"
             )
         self._define(module, name, _Typed(item, type) if type is not None else item)  # type: ignore[arg-type]  # it is plain
@@ -186,8 +187,8 @@ class Linker:
 
         Raises:
             TypeError: an argument is of another type, or missing.
-            LinkError: imports are missing (the message lists them all) or have the wrong type, or a memory or table is
-                too large for this store.
+            LinkError: imports are missing (:attr:`LinkError.missing` lists them) or have the wrong type, or a memory or
+                table is too large for this store.
             Trap: a segment does not fit, or the start function trapped. What was written before stays written.
             WasmError: store, linker and module are not of one engine; or the store is closed, or runs in another
                 thread.
@@ -223,7 +224,7 @@ class Linker:
                 raise LinkError(f"incompatible import type: {_shown(wanted.module, wanted.name)}: {why}")
             externs.append(extern)
         if missing:
-            raise LinkError(self._missing(missing))
+            raise LinkError(self._missing(missing), missing=tuple(missing))
         return externs
 
     def _resolve(self, store: Store, wanted: ImportType) -> Extern | None:
@@ -239,7 +240,8 @@ class Linker:
         if isinstance(item, _Typed):
             return Func(store, item.type, item.function, name=label)
         if isinstance(item, _Zeros):
-            assert isinstance(type_, FuncType)
+            if not isinstance(type_, FuncType):
+                raise LinkError(f"incompatible import type: {_shown(*key)}: it is a stub for functions, not a {type_}")
             return Func(store, type_, _zeros(type_), name=label)
         if isinstance(item, (int, float)):
             if isinstance(type_, GlobalType) and not type_.mutable:

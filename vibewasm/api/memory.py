@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from ..abi import MAX_PAGES, PAGE_SIZE
 from ..binary.module_info import MEMORY
 from ..errors import LinkError, WasmError
 from ..extern_types import Limits, MemoryType
 from ..runtime.linear_memory import LinearMemory
-from .store import Extern, Store
+from .extern import Extern
+from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, overload
 
     from typing_extensions import Buffer
-
-PAGE_SIZE = 0x10000
-#: Pages of a memory whose addresses have 32 bits, at most.
-MAX_PAGES = 0x10000
 
 
 class Memory(Extern):
@@ -58,7 +56,8 @@ class Memory(Extern):
         if store.max_memory is not None and store._memory_used + wanted > store.max_memory:
             raise LinkError(
                 f"a memory of {_pages(limits.minimum)} ({wanted} bytes) is more than Store.max_memory allows: "
-                f"{store.max_memory} bytes, of which {store._memory_used} are in use"
+                f"{store.max_memory} bytes, of which {store._memory_used} are in use",
+                limit="max_memory",
             )
         self._store = store
         self._limits = limits

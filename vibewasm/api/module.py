@@ -7,16 +7,16 @@ from _thread import RLock
 
 from .. import load
 from ..backends import TARGETS, backend
-from ..binary.decoder import decode
 from ..binary.module_info import FUNC, MEMORY, TABLE
 from ..calls.process import HOST
-from ..errors import WasmError, not_copied
+from ..errors import WasmError
 from ..instances.context import ContextLayout, Template
 from ..runtime.code_memory import CodeMemory
 from .engine import Engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
     from typing_extensions import Buffer
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..compiler.modes.recording import Record
     from ..disasm.model import ModuleListing
     from ..extern_types import ExportType, ExternType, ImportType
+    from .code_cache import KeptModule
+    from .config import Config
     from .source import Source
 
 
@@ -53,6 +55,9 @@ class Module:
     """A WebAssembly module in binary form. It may be instantiated any number of times, in any stores of its engine,
     by any thread.
 
+    It can be pickled, which keeps its bytes and its engine's settings: all modules that a process unpickles share one
+    engine for each :class:`Config`. Nothing of it can be changed, so a copy is the module itself.
+
     Making one decodes it and validates everything but function bodies; those are checked and compiled at their first
     call, unless the engine's :attr:`Config.compilation` says otherwise.
 
@@ -77,6 +82,7 @@ class Module:
         "_export_index",
         "_exported_names",
         "_info",
+        "_kept",
         "_layout",
         "_lock",
         "_lock_owner",
@@ -85,8 +91,6 @@ class Module:
         "_starts",
         "_template",
     )
-
-    __reduce_ex__ = not_copied
 
     def __init__(self, engine: Engine, source: Source) -> None:
         given: object = source
@@ -98,19 +102,37 @@ class Module:
             from ..arguments import wrong
 
             raise wrong("Module", "engine", "an Engine", engine)
-        self._engine = engine
         if type(source) is not bytes or source[:4] != b"\0asm":
             from .source import read
 
             source = read(source)
-        self._info = decode(source)
-        self._layout = ContextLayout(self.info)
-        self._export_index = {export.name: export for export in self.info.exports}
+        cache = engine._cache
+        kept = None if cache is None else cache.find(source)
+        if kept is not None and kept.info is not None:
+            self._begin(engine, kept.info, kept)
+            self._take(kept.code, kept.functions)
+        else:
+            from ..binary.decoder import decode
+
+            self._begin(engine, decode(source), kept)
+        mode = engine.config.compilation
+        if mode == "eager":
+            self._compile_all()
+        elif mode == "lazy-translation":
+            self._validate_all()
+
+    def _begin(self, engine: Engine, info: ModuleInfo, kept: KeptModule | None) -> None:
+        """Become the module that ``info`` describes, of which nothing is compiled yet."""
+        self._engine = engine
+        self._info = info
+        self._kept = kept
+        self._layout = ContextLayout(info)
+        self._export_index = {export.name: export for export in info.exports}
         self._exported_names: dict[int, str] | None = None
         self._compiler: Compiler | None = None
         self._code: CodeMemory | None = None
         #: Address of each defined function's machine code, 0 before it is compiled.
-        self._addresses = [0] * len(self.info.bodies)
+        self._addresses = [0] * len(info.bodies)
         #: (address, defined function) in the order of addresses, of what was compiled when it was last needed.
         self._starts: list[tuple[int, int]] = []
         self._records: dict[int, Record] = {}
@@ -120,11 +142,13 @@ class Module:
         self._template: Template | None = None
         self._lock = RLock()
         self._lock_owner = os.getpid()
-        mode = engine.config.compilation
-        if mode == "eager":
-            self._compile_all()
-        elif mode == "lazy-translation":
-            self._validate_all()
+
+    def _take(self, code: memoryview, functions: list[tuple[int, int, int]]) -> None:
+        """Take over machine code: of each function its number, and where in ``code`` it begins and how long it is."""
+        if functions:
+            base = self._publish(code)
+            for defined, offset, _ in functions:
+                self._addresses[defined] = base + offset
 
     @property
     def engine(self) -> Engine:
@@ -179,6 +203,70 @@ class Module:
         if engine.config.compilation == "lazy":
             module._validate_all()
 
+    # -- ahead of time ----------------------------------------------------------------------------------------------
+
+    def __reduce__(self) -> tuple[Callable[[bytes, Config], Module], tuple[bytes, Config]]:
+        # Not its machine code: unpickling is to be as safe as compiling. A code cache has it where there is one.
+        return _unpickled, (self.info.data, self.engine.config)
+
+    def __copy__(self) -> Self:
+        # Nothing of it can be changed.
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def serialize(self) -> bytes:
+        """The module with the machine code of all its functions, for :meth:`deserialize`.
+
+        It is machine code for the engine's target, so whoever can change it can do in a process that takes it what they
+        like. It fits this version of vibewasm and these settings only.
+
+        Raises:
+            DecodeError, ValidationError: a function's body is malformed or invalid.
+        """
+        from .precompiled import serialized
+
+        with self._guard():
+            # Also what is compiled already: that gives the same bytes.
+            codes = [self.compiler.compile(defined) for defined in range(len(self._addresses))]
+        return serialized(self.engine, self.info, codes)
+
+    @classmethod
+    def deserialize(cls, engine: Engine, data: Buffer) -> Self:
+        """The module that :meth:`serialize` has given. Nothing is compiled and nothing validated: take it from those
+        only whom you would let run native programs here.
+
+        Raises:
+            TypeError: ``data`` is not like bytes.
+            WasmError: it is no such thing, it is damaged, or it was made by another version, for another processor or
+                with other settings than the engine's.
+        """
+        if not isinstance(engine, Engine):
+            from ..arguments import wrong
+
+            raise wrong("Module.deserialize", "engine", "an Engine", engine)
+        from .precompiled import deserialized
+        from .source import from_precompiled
+
+        info, code, functions = deserialized(engine, from_precompiled(data))
+        module = cls.__new__(cls)
+        module._begin(engine, info, None)
+        if engine.target == HOST:
+            module._take(code, functions)
+        return module
+
+    @classmethod
+    def deserialize_file(cls, engine: Engine, path: str | os.PathLike[str]) -> Self:
+        """The module in a file that holds what :meth:`serialize` has given, such as ``vibewasm compile`` makes.
+
+        Raises:
+            TypeError, OSError, WasmError: as :meth:`deserialize` and reading a file do.
+        """
+        from .source import from_precompiled_file
+
+        return cls.deserialize(engine, from_precompiled_file(path))
+
     @property
     def name(self) -> str | None:
         """The module's name in its name section, if it has one."""
@@ -211,7 +299,15 @@ class Module:
         return info.memories[index] if kind == MEMORY else info.globals[index]
 
     def func_name(self, index: int) -> str | None:
-        """The name of function ``index``: from the name section, else of an export."""
+        """The name of function ``index``, imports counted: from the name section, else of an export; or ``None``.
+
+        Raises:
+            TypeError: ``index`` is no int.
+        """
+        if type(index) is not int:
+            from ..arguments import whole
+
+            index = whole("Module.func_name", "index", "the index of a function", index)
         name = self.info.func_names.get(index)
         if name is not None:
             return name
@@ -290,7 +386,7 @@ class Module:
             self._lock_owner = os.getpid()
         return self._lock
 
-    def _publish(self, code: bytes | bytearray) -> int:
+    def _publish(self, code: bytes | bytearray | memoryview) -> int:
         memory = self._code
         if memory is None:
             memory = self._code = CodeMemory(anonymous=self.engine.config.profile == "perfmap", failure=WasmError)
@@ -310,6 +406,8 @@ class Module:
                     self._addresses[defined] = address
                     if self._template is not None:
                         self._template.compiled(defined, address)
+                    if self._kept is not None:
+                        self._kept.compiled(self, defined, len(code))
         return address
 
     def _make_template(self) -> Template:
@@ -319,6 +417,11 @@ class Module:
             if self._template is None:
                 self._template = Template(self)
             return self._template
+
+    def _code_of(self, defined: int, size: int) -> bytes:
+        """The machine code of a function that was compiled, ``size`` bytes long."""
+        assert self._code is not None
+        return self._code.read(self._addresses[defined], size)
 
     def _announce(self, published: list[tuple[int, int, int]]) -> None:
         """Tell profilers and debuggers of defined functions: number, address and size of each."""
@@ -349,28 +452,35 @@ class Module:
                 gc.enable()
 
     def _compile_each(self) -> None:
+        missing = [defined for defined, address in enumerate(self._addresses) if not address]
+        if not missing:
+            return
         compile = self.compiler.compile
         control = backend(self.engine.target).control
         blob = bytearray()
         offsets = []
-        for defined in range(len(self._addresses)):
+        for defined in missing:
             offsets.append(len(blob))
             blob += compile(defined)
             blob += control.FILLER * (-len(blob) & control.FUNCTION_ALIGNMENT - 1)
-        if blob and self.engine.target == HOST:
+        if self.engine.target == HOST:
             base = self._publish(blob)
-            self._addresses[:] = [base + offset for offset in offsets]
+            placed = list(zip(missing, offsets, [*offsets[1:], len(blob)], strict=True))
+            for defined, start, _ in placed:
+                self._addresses[defined] = base + start
             if self.engine._observers:
-                ends = [*offsets[1:], len(blob)]
-                self._announce(
-                    [(j, base + start, end - start) for j, (start, end) in enumerate(zip(offsets, ends, strict=True))]
-                )
+                self._announce([(defined, base + start, end - start) for defined, start, end in placed])
+            if self._kept is not None:
+                for defined, start, end in placed:
+                    self._kept.compiled(self, defined, end - start)
 
     def _validate_all(self) -> None:
         with self._guard():
             validate = self.compiler.validate
-            for defined in range(len(self._addresses)):
-                validate(defined)
+            for defined, address in enumerate(self._addresses):
+                # What was compiled is valid.
+                if not address:
+                    validate(defined)
 
     # -- from machine code back to wasm -----------------------------------------------------------------------------
 
@@ -391,6 +501,18 @@ class Module:
             if pc - start >= len(record.code):
                 return None
             return self.info.imported_funcs + defined, record.wasm_offset(pc - start)
+
+
+#: The engines of unpickled modules, by their settings: a process has one of each.
+_engines: dict[Config, Engine] = {}
+
+
+def _unpickled(data: bytes, config: Config) -> Module:
+    """The module that was pickled, which belongs to this process's engine for unpickled modules of these settings."""
+    engine = _engines.get(config)
+    if engine is None:
+        engine = _engines.setdefault(config, Engine(config))
+    return Module(engine, data)
 
 
 if not TYPE_CHECKING:

@@ -22,9 +22,11 @@ from __future__ import annotations
 import os
 
 from ..errors import DecodeError
+from ..types import MAGIC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from typing_extensions import Buffer
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 #: Bytes that a module has at most here, as in web browsers (JavaScript interface, "Implementation-defined Limits").
 MAX_SIZE = 1 << 30
 
-_MAGIC = b"\0asm"
 _TEXT_STARTS = (b"(", b";;")
 #: What white space is in the text format, and the byte order mark that editors put before it.
 _SPACE = b" \t\r\n"
@@ -45,7 +46,7 @@ _KEYWORDS = frozenset(
     b"component data elem export func global import memory module rec start table tag type".split(),
 )
 #: Bytes of a file that are read first, to see whether the rest is wanted.
-_HEAD = 1 << 13
+HEAD = 1 << 13
 _CHUNK = 1 << 20
 #: Characters that are shown of a path that leads to no file: it may be no path at all.
 _LONGEST = 80
@@ -69,7 +70,7 @@ def read(source: Source) -> bytes:
     data = _buffer(source)
     if data is None:
         _refuse("a module is made from", "bytes, a path or text", source)
-    if data[:4] == _MAGIC or len(data) < 4:
+    if data[:4] == MAGIC or len(data) < 4:
         return data
     if is_text(data):
         return from_text(data)
@@ -100,7 +101,7 @@ def from_text(text: Buffer | str) -> bytes:
     data = None if hasattr(type(text), "__fspath__") else _buffer(text)
     if data is None:
         _refuse("Module.from_text takes", "text: a str or UTF-8 bytes", text)
-    if data[:4] == _MAGIC:
+    if data[:4] == MAGIC:
         raise TypeError(
             "Module.from_text takes text, and these bytes are a binary module: Module(engine, data) takes both"
         )
@@ -117,6 +118,32 @@ def from_file(path: str | os.PathLike[str]) -> bytes:
     if not isinstance(path, str) and not hasattr(type(path), "__fspath__"):
         _refuse("Module.from_file takes", "a path: a str or an os.PathLike", path)
     return _from_path(os.fsdecode(path), "there is no such file")
+
+
+def from_precompiled(data: Buffer) -> bytes:
+    """The bytes of a precompiled module, which may be none.
+
+    Raises:
+        TypeError: ``data`` is not like bytes.
+    """
+    found = None if isinstance(data, str) or hasattr(type(data), "__fspath__") else _buffer(data)
+    if found is None:
+        _refuse("Module.deserialize takes", "what Module.serialize gave (deserialize_file takes a path)", data)
+    return found
+
+
+def from_precompiled_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file that may hold a precompiled module, or the first of one that does not.
+
+    Raises:
+        TypeError: it is no path.
+        OSError: there is no such file, it is no regular file, or it cannot be read.
+    """
+    if not isinstance(path, str) and not hasattr(type(path), "__fspath__"):
+        _refuse("Module.deserialize_file takes", "a path: a str or an os.PathLike", path)
+    from ..lookalikes import PRECOMPILED
+
+    return _contents(os.fsdecode(path), "there is no such file", lambda head, path: head.startswith(PRECOMPILED))
 
 
 def _refuse(what: str, expected: str, given: object) -> NoReturn:
@@ -149,12 +176,10 @@ def _buffer(source: object) -> bytes | None:
 
 def _from_path(path: str, missing: str) -> bytes:
     data = _contents(path, missing)
-    if data[:4] == _MAGIC:
+    if data[:4] == MAGIC:
         return data
-    # In messages control characters are escaped.
-    name = path if path.isprintable() else repr(path)[1:-1]
     if path.endswith(".wat") or _first_word(data) in _KEYWORDS:
-        return _assemble(data.removeprefix(_MARK), name)
+        return _assemble(data.removeprefix(_MARK), path)
     if len(data) < 4:
         # The decoder says that it is cut off.
         return data
@@ -164,11 +189,17 @@ def _from_path(path: str, missing: str) -> bytes:
         from ..lookalikes import describe
 
         kind = describe(data)
-    raise DecodeError(f"magic header not detected: {name}: {kind}", 0)
+    from ..names import escaped  # only what goes wrong needs it
+
+    raise DecodeError(f"magic header not detected: {escaped(path)}: {kind}", 0)
 
 
-def _contents(path: str, missing: str) -> bytes:
-    """All of a module's file, or the beginning of one that is no module."""
+def _may_be_module(head: bytes, path: str) -> bool:
+    return head[:4] == MAGIC or path.endswith(".wat") or _first_word(head, cut=True) in (None, *_KEYWORDS)
+
+
+def _contents(path: str, missing: str, wanted: Callable[[bytes, str], bool] = _may_be_module) -> bytes:
+    """All of a file whose beginning is wanted, or the beginning of another one."""
     from stat import S_ISREG
 
     try:
@@ -193,10 +224,10 @@ def _contents(path: str, missing: str) -> bytes:
         if not S_ISREG(status.st_mode):
             _refuse_kind(status.st_mode, path)
         try:
-            head = os.read(descriptor, _HEAD)
+            head = os.read(descriptor, HEAD)
             # What is no module is not read to its end, which may be far.
-            if head[:4] == _MAGIC or path.endswith(".wat") or _first_word(head, cut=True) in (None, *_KEYWORDS):
-                return _rest(descriptor, head, path, status.st_size)
+            if wanted(head, path):
+                return rest(lambda size: os.read(descriptor, size), head, path, status.st_size)
             return head
         except OSError as error:
             error.filename = path
@@ -205,10 +236,20 @@ def _contents(path: str, missing: str) -> bytes:
         os.close(descriptor)
 
 
-def _rest(descriptor: int, head: bytes, path: str, size: int) -> bytes:
+def rest(read: Callable[[int], bytes], head: bytes, path: str, size: int) -> bytes:
+    """All of a file, in pieces.
+
+    Args:
+        read: reads the next bytes, at most so many, of what comes after ``head``; none at the end.
+        path: for the message.
+        size: how many bytes there are, as far as it is known.
+
+    Raises:
+        OSError: reading fails, or there are more than :data:`MAX_SIZE` bytes.
+    """
     data = bytearray(head)
     # Some files have more than the system says, as those of /proc.
-    while size <= MAX_SIZE and (chunk := os.read(descriptor, _CHUNK)):
+    while size <= MAX_SIZE and (chunk := read(_CHUNK)):
         data += chunk
         size = max(size, len(data))
     if size > MAX_SIZE:
@@ -313,5 +354,7 @@ def _assemble(text: str | bytes, path: str = "") -> bytes:
         return wat2wasm(text, names=True)
     except WatError as error:
         if path:
-            error.add_note(f"in {path}")
+            from ..names import escaped
+
+            error.add_note(f"in {escaped(path)}")
         raise

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from _thread import get_ident
 
-from ..abi import FIRST_BUILTIN
+from ..abi import (
+    FIRST_BUILTIN,
+    HOST_FAILURE,
+    RECORD_CTX,
+    RECORD_TYPE,
+    TRAP_INTERRUPTED,
+    TRAP_STACK_OVERFLOW,
+)
 from ..calls.area import AREA_CELLS, DUE, Area, FastPlaces, current
 from ..calls.process import adapters
 from ..errors import Interrupted, WasmError, not_copied
@@ -18,19 +25,7 @@ from ..runtime.calls import (
     stack_limit,
     watch_swallowed,
 )
-from ..runtime.context import (
-    CELL_FAILED,
-    CELL_LAZY,
-    CELL_POLL,
-    CELL_REAL_LIMIT,
-    CELL_THREAD,
-    HOST_FAILURE,
-    RECORD_CTX,
-    RECORD_TYPE,
-    TRAP_INTERRUPTED,
-    TRAP_STACK_OVERFLOW,
-    StoreBlock,
-)
+from ..runtime.context import CELL_FAILED, CELL_LAZY, CELL_POLL, CELL_REAL_LIMIT, CELL_THREAD, StoreBlock
 from ..runtime.ffi import c_uint64
 from ..types import FUNCREF
 from .engine import Engine
@@ -41,7 +36,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeVar
 
-    from ..extern_types import ExternType
     from ..instances.builtins import Builtins
     from ..instances.references import References
     from ..wasi import WasiConfig
@@ -54,27 +48,6 @@ if TYPE_CHECKING:
     from .table import Table
 
     Result = TypeVar("Result")
-
-
-class Extern:
-    """What modules import and export: a :class:`Func`, :class:`Table`, :class:`Memory` or :class:`Global`."""
-
-    __slots__ = ()
-
-    #: The kind's number in the binary format.
-    _kind: int
-
-    __reduce_ex__ = not_copied
-
-    if TYPE_CHECKING:
-
-        @property
-        def store(self) -> Store:
-            """The store that it belongs to."""
-
-        @property
-        def type(self) -> ExternType:
-            """Its type."""
 
 
 class Store:
@@ -287,6 +260,11 @@ class Store:
             raise WasmError("a store cannot be closed while a call is active in it")
         # First of all, so that no code can meet a memory that is gone.
         self._closed = True
+        if self._engine._cache is not None:
+            from .code_cache import save
+
+            for instance in self._instances:
+                save(instance._module)
         self._state[:] = [None, None, 0, None]
         self._by_context.clear()
         self._instances.clear()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from ..abi import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
 from ..binary.module_info import TABLE
 from ..calls.values import from_bits, prefixed, to_bits
 from ..errors import LinkError, WasmError
 from ..extern_types import Limits, TableType
 from ..runtime.blocks import Block
-from ..runtime.context import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
-from .store import Extern, Store
+from .extern import Extern
+from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Table(Extern):
             raise LinkError(f"a table has at most {MAX_ELEMENTS} elements, not {type.limits}")
         if size > store.max_table_elements:
             raise LinkError(
-                f"a table of {size} elements is more than Store.max_table_elements allows: {store.max_table_elements}"
+                f"a table of {size} elements is more than Store.max_table_elements allows: {store.max_table_elements}",
+                limit="max_table_elements",
             )
         self._store = store
         self._type = type

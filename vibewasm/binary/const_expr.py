@@ -8,10 +8,13 @@ i64.
 
 from __future__ import annotations
 
+from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
 from ..errors import DecodeError, ValidationError
-from ..opcodes import BY_CODE, CODE, PREFIXES, codes_with, has_signature, prefixed, signature, spelled
+from ..opcodes import BY_CODE, CODE, codes_with, has_signature, signature, spelled
 from ..types import FUNCREF, type_name
+from . import leb128
 from .leb128 import signed, u32
+from .module_info import ConstExpr
 from .value_types import heap_type
 
 TYPE_CHECKING = False
@@ -19,13 +22,6 @@ if TYPE_CHECKING:
     from .module_info import ModuleInfo
 
 END = CODE["end"]
-GLOBAL_GET, REF_NULL, REF_FUNC = CODE["global.get"], CODE["ref.null"], CODE["ref.func"]
-I32_CONST, I64_CONST, F32_CONST, F64_CONST = (
-    CODE["i32.const"],
-    CODE["i64.const"],
-    CODE["f32.const"],
-    CODE["f64.const"],
-)
 
 #: The constant instructions, of which this reads all that there are.
 CONSTANT = codes_with("constant")
@@ -33,32 +29,6 @@ CONSTANT = codes_with("constant")
 _CONSTANTS = {code: signature(code)[1][0] for code in (I32_CONST, I64_CONST, F32_CONST, F64_CONST)}
 #: The type of operands and result of ``add``, ``sub`` and ``mul``.
 ARITHMETIC = {code: signature(code)[1][0] for code in CONSTANT if has_signature(code) and len(signature(code)[0]) == 2}
-
-
-class ConstExpr:
-    """A constant expression.
-
-    Attributes:
-        ops: ``(opcode, immediate)`` in the order of evaluation on a stack, without the ``end``. Immediates: signed ints
-            of ``i32.const`` and ``i64.const``, bits of ``f32.const`` and ``f64.const``, the type code of ``ref.null``,
-            the index of ``ref.func`` and ``global.get``, 0 of arithmetic.
-        offset: where it lies in the module.
-    """
-
-    __slots__ = ("offset", "ops")
-
-    def __init__(self, ops: list[tuple[int, int]], offset: int) -> None:
-        self.ops = ops
-        self.offset = offset
-
-    def declare_refs(self, refs: dict[int, int]) -> None:
-        """Number the functions that ``ref.func`` names here and that have no number in ``refs`` yet."""
-        for opcode, value in self.ops:
-            if opcode == REF_FUNC:
-                refs.setdefault(value, len(refs))
-
-    def __repr__(self) -> str:
-        return f"ConstExpr({self.ops!r}, {self.offset:#x})"
 
 
 def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
@@ -106,9 +76,7 @@ def _not_constant(data: bytes, pos: int) -> DecodeError | ValidationError:
     """The error for an opcode that is not read here."""
     from ..later import TITLES, may_be_constant, not_in_table, proposal_of
 
-    opcode = data[pos]
-    if opcode in PREFIXES:
-        opcode = prefixed(opcode, u32(data, pos + 1)[0])
+    opcode, _ = leb128.opcode(data, pos)
     row = BY_CODE.get(opcode)
     if row is None:
         why, malformed = not_in_table(opcode)
@@ -160,6 +128,13 @@ def check_const_expr(info: ModuleInfo, expr: ConstExpr, expected: int, visible_g
             f"type mismatch: constant expression of type [{found}] where [{type_name(expected)}] is expected",
             expr.offset,
         )
+
+
+def declare_refs(expr: ConstExpr, refs: dict[int, int]) -> None:
+    """Number the functions that ``ref.func`` names in an expression and that have no number in ``refs`` yet."""
+    for opcode, value in expr.ops:
+        if opcode == REF_FUNC:
+            refs.setdefault(value, len(refs))
 
 
 def _global_type(info: ModuleInfo, index: int, expr: ConstExpr, visible: int) -> int:

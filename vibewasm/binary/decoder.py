@@ -7,6 +7,7 @@ What a section holds is read in :mod:`vibewasm.binary.sections` and :mod:`vibewa
 from __future__ import annotations
 
 from ..errors import DecodeError
+from ..types import MAGIC
 from . import sections
 from .leb128 import u32
 from .module_info import ModuleInfo, Section
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["decode"]
 
-_MAGIC = b"\0asm"
 _VERSION = b"\1\0\0\0"
-#: Behind the version, which is 13 as long as the component model is not finished, a component has layer 1.
+#: After the version, which is 13 as long as the component model is not finished, a component has layer 1.
 _COMPONENT_LAYER = b"\1\0"
 
 _CUSTOM = 0
@@ -88,7 +88,7 @@ def decode(data: bytes, features: frozenset[str] = BUILT) -> ModuleInfo:
 def check_header(data: bytes) -> None:
     """Check magic number and version. Raises :class:`DecodeError`."""
     magic = data[:4]
-    if magic != _MAGIC:
+    if magic != MAGIC:
         if len(magic) < 4:
             raise DecodeError("unexpected end: a module begins with eight bytes", len(data))
         from ..lookalikes import describe

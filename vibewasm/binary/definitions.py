@@ -5,12 +5,13 @@ They are loaded when a module has one of these sections, since the smallest modu
 
 from __future__ import annotations
 
+from ..constant_opcodes import I32_CONST, REF_FUNC
 from ..errors import DecodeError, ValidationError
 from ..extern_types import GlobalType, Limits, MemoryType, TableType
 from ..types import FUNCREF
-from .const_expr import END, I32_CONST, REF_FUNC, ConstExpr, read_const_expr
+from .const_expr import END, read_const_expr
 from .leb128 import u32, u64
-from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, Data, DataSegments, Element, Import, ModuleInfo
+from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, ConstExpr, Data, DataSegments, Element, Import, ModuleInfo
 from .sections import UNEXPECTED_END, indices, read_count, read_name
 from .support import (
     MAX_DATA_SEGMENTS,
@@ -259,10 +260,12 @@ def data_section(info: ModuleInfo, pos: int, end: int) -> int:
     """Data segments, into ``datas``."""
     data = info.data
     total = len(data)
-    datas = info.datas
-    places, active = datas.places, datas.active
+    #: Four numbers a segment.
+    places: list[int] = []
+    others: dict[int, Data] = {}
+    passive: list[int] = []
     count, pos = read_count(data, pos, end, MAX_DATA_SEGMENTS, "data segments")
-    for _ in range(count):
+    for index in range(count):
         start = pos
         # A hot loop: the usual segment, whose offset is a constant of up to four bytes, is read here.
         if data[pos] == 0 and data[pos + 1] == I32_CONST:
@@ -294,17 +297,21 @@ def data_section(info: ModuleInfo, pos: int, end: int) -> int:
                 pos = first + size
                 if pos > total:
                     raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
-                places += (offset, first, pos, start)
-                active.append(1)
+                places += (offset, start, first, pos)
                 continue
-            pos = start
-        pos = _data_segment(info, datas, start, end)
+        segment = _data_segment(data, start, end)
+        if segment.offset is None:
+            passive.append(index)
+        else:
+            others[index] = segment
+        pos = segment.end
+        places += (DataSegments.OTHER, start, segment.start, pos)
+    info.datas = DataSegments(places[::4], places[1::4], places[2::4], places[3::4], others, passive)
     return pos
 
 
-def _data_segment(info: ModuleInfo, datas: DataSegments, start: int, end: int) -> int:
+def _data_segment(data: bytes, start: int, end: int) -> Data:
     """Read a data segment of any form."""
-    data = info.data
     flags, pos = u32(data, start)
     if flags > 2:
         raise DecodeError(f"malformed data segment kind {flags}", start)
@@ -318,9 +325,4 @@ def _data_segment(info: ModuleInfo, datas: DataSegments, start: int, end: int) -
     pos = first + size
     if pos > len(data):
         raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
-    if offset is None:
-        datas.places += (datas.PASSIVE, first, pos, start)
-        datas.active.append(0)
-    else:
-        datas.append(Data("active", memory, offset, first, pos, start))
-    return pos
+    return Data("passive" if flags == 1 else "active", memory, offset, first, pos, start)

@@ -8,6 +8,7 @@ need no checks of their own. Hot loops read one-byte integers themselves and cal
 from __future__ import annotations
 
 from ..errors import DecodeError
+from ..opcodes import PREFIXES, prefixed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,21 @@ def u32(data: bytes, pos: int) -> tuple[int, int]:
     if byte > 0x0F:
         raise DecodeError(_too_long(5) if byte >= 0x80 else "integer too large for 32 bits", pos + 4)
     return result | byte << 28, pos + 5
+
+
+def opcode(data: bytes, pos: int) -> tuple[int, int]:
+    """An instruction's opcode, as the table has it: a byte, or a prefix and an unsigned integer after it.
+
+    A function's body has a reader of its own (:func:`vibewasm.compiler.immediates.read_opcode`), which minds its end.
+
+    Raises:
+        DecodeError: the integer is none.
+    """
+    byte = data[pos]
+    if byte not in PREFIXES:
+        return byte, pos + 1
+    number, pos = u32(data, pos + 1)
+    return prefixed(byte, number), pos
 
 
 def u64(data: bytes, pos: int) -> tuple[int, int]:

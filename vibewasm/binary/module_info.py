@@ -8,7 +8,6 @@ if TYPE_CHECKING:
 
     from ..extern_types import GlobalType, MemoryType, TableType
     from ..types import FuncType
-    from .const_expr import ConstExpr
     from .names import Names
 
 #: Kinds of imports and exports, as in the binary format.
@@ -92,6 +91,26 @@ class Export:
         return f"Export({self.name!r}, {self.kind}, {self.index})"
 
 
+class ConstExpr:
+    """A constant expression.
+
+    Attributes:
+        ops: ``(opcode, immediate)`` in the order of evaluation on a stack, without the ``end``. Immediates: signed ints
+            of ``i32.const`` and ``i64.const``, bits of ``f32.const`` and ``f64.const``, the type code of ``ref.null``,
+            the index of ``ref.func`` and ``global.get``, 0 of arithmetic.
+        offset: where it lies in the module.
+    """
+
+    __slots__ = ("offset", "ops")
+
+    def __init__(self, ops: list[tuple[int, int]], offset: int) -> None:
+        self.ops = ops
+        self.offset = offset
+
+    def __repr__(self) -> str:
+        return f"ConstExpr({self.ops!r}, {self.offset:#x})"
+
+
 class Element:
     """One element segment. It has either ``funcs`` or ``exprs``.
 
@@ -124,11 +143,6 @@ class Element:
         self.funcs = funcs
         self.exprs = exprs
         self.position = position
-
-    @property
-    def items_are_funcs(self) -> bool:
-        """Whether ``items`` are function indices rather than constant expressions."""
-        return self.funcs is not None
 
     @property
     def items(self) -> list[int] | list[ConstExpr]:
@@ -168,58 +182,62 @@ class DataSegments:
     """The data segments of a module, in their order. Tools that pack memories make tens of thousands of them, so the
     usual ones are kept as numbers, and are made into :class:`Data` when they are asked for.
 
+    Args:
+        offsets: by segment, where a usual one is copied to: an ``i32.const`` from 0 to 2**31 - 1 in memory 0, in an
+            expression that begins at the segment's second byte. Of others OTHER or more.
+        positions: where each lies in the module.
+        starts, ends: range of the bytes of each in the module.
+        others: the active ones that are not usual, by index.
+        passive: indices of the passive ones.
+
     Attributes:
-        places: four numbers a segment. Of one that is copied to an ``i32.const`` of memory 0: the unsigned offset
-            there, start and end of its bytes in the module, and where the segment lies. Of a passive one the offset is
-            PASSIVE, of others it is -1.
+        offsets, positions, starts, ends, others: as given.
         active: by segment, 1 where it is active.
     """
 
-    __slots__ = ("_others", "active", "places")
+    __slots__ = ("active", "ends", "offsets", "others", "positions", "starts")
 
-    PASSIVE = -2
+    OTHER = 1 << 31
 
-    def __init__(self) -> None:
-        self.places: list[int] = []
-        self.active = bytearray()
-        self._others: dict[int, Data] = {}
-
-    def append(self, segment: Data) -> None:
-        """Add an active segment whose place has to be computed, or that is for another memory."""
-        self._others[len(self)] = segment
-        self.places += (-1, segment.start, segment.end, segment.position)
-        self.active.append(1)
-
-    def extent(self, index: int) -> tuple[int, int]:
-        """Start and end of a segment's bytes in the module."""
-        return self.places[4 * index + 1], self.places[4 * index + 2]
-
-    @property
-    def others(self) -> list[Data]:
-        """The active ones whose place has to be computed, or that are for another memory."""
-        return [*self._others.values()]
+    def __init__(
+        self,
+        offsets: list[int],
+        positions: list[int],
+        starts: list[int],
+        ends: list[int],
+        others: dict[int, Data],
+        passive: list[int],
+    ) -> None:
+        self.offsets = offsets
+        self.positions = positions
+        self.starts = starts
+        self.ends = ends
+        self.others = others
+        active = bytearray(b"\1") * len(offsets)
+        for index in passive:
+            active[index] = 0
+        self.active = bytes(active)
 
     def __len__(self) -> int:
-        return len(self.places) >> 2
+        return len(self.offsets)
 
     def __getitem__(self, index: int) -> Data:
-        if not 0 <= index < len(self):
-            raise IndexError(f"there is no data segment {index}")
-        offset, start, end, position = self.places[4 * index : 4 * index + 4]
-        if offset == self.PASSIVE:
-            return Data("passive", 0, None, start, end, position)
-        if offset < 0:
-            return self._others[index]
-        from .const_expr import I32_CONST, ConstExpr
+        offset, start, end, position = self.offsets[index], self.starts[index], self.ends[index], self.positions[index]
+        if offset < self.OTHER:
+            from ..constant_opcodes import I32_CONST
 
-        signed = offset - (offset >> 31 << 32)
-        return Data("active", 0, ConstExpr([(I32_CONST, signed)], position + 1), start, end, position)
+            return Data("active", 0, ConstExpr([(I32_CONST, offset)], position + 1), start, end, position)
+        return self.others.get(index) or Data("passive", 0, None, start, end, position)
 
     def __iter__(self) -> Iterator[Data]:
         return map(self.__getitem__, range(len(self)))
 
     def __repr__(self) -> str:
         return f"<DataSegments: {len(self)}>"
+
+
+#: What nobody changes.
+NO_DATA = DataSegments([], [], [], [], {}, [])
 
 
 class ModuleInfo:
@@ -296,7 +314,7 @@ class ModuleInfo:
         self.start: int | None = None
         self.start_position = 0
         self.elements: list[Element] = []
-        self.datas = DataSegments()
+        self.datas = NO_DATA
         self.data_count: int | None = None
         self.bodies: list[tuple[int, int]] = []
         self.declared_refs: dict[int, int] = {}
@@ -335,8 +353,3 @@ class ModuleInfo:
     def local_names(self) -> dict[int, dict[int, str]]:
         """Names of locals in the name section, by function index and local index."""
         return self.names.within("local")
-
-    @property
-    def global_names(self) -> dict[int, str]:
-        """Names of globals in the name section, by global index."""
-        return self.names.of("global")

@@ -207,7 +207,7 @@ def _check_datas(info: ModuleInfo) -> None:
     datas = info.datas
     memory_is_usual = bool(info.memories) and not info.memories[0].limits.is64
     # Then the usual segments are valid.
-    for segment in datas.others if memory_is_usual else datas:
+    for segment in datas.others.values() if memory_is_usual else datas:
         if segment.offset is not None:
             if segment.memory >= len(info.memories):
                 raise ValidationError(f"unknown memory {segment.memory}", segment.position)
@@ -221,11 +221,15 @@ def _declared_refs(info: ModuleInfo) -> dict[int, int]:
     for export in info.exports:
         if export.kind == FUNC:
             refs.setdefault(export.index, len(refs))
+    if not info.global_inits and not info.elements:
+        return refs
+    from .const_expr import declare_refs
+
     for expr in info.global_inits:
-        expr.declare_refs(refs)
+        declare_refs(expr, refs)
     for segment in info.elements:
         for index in segment.funcs or ():
             refs.setdefault(index, len(refs))
         for expr in segment.exprs or ():
-            expr.declare_refs(refs)
+            declare_refs(expr, refs)
     return refs

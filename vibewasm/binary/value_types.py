@@ -35,8 +35,14 @@ _LATER_HEAP_TYPES = {byte: (feature, word) for word, (byte, feature) in HEAP_TYP
 _REFERENCES = frozenset((*_ABSTRACT, *_LATER_HEAP_TYPES, MAYBE_NULL, NOT_NULL))
 
 
-def value_type(data: Sequence[int], pos: int, features: frozenset[str]) -> tuple[int, int]:
+def value_type(data: Sequence[int], pos: int, features: frozenset[str], what: str = "value type") -> tuple[int, int]:
     """The engine's code of a value type.
+
+    Args:
+        data: the module, or a function's body.
+        pos: where the type begins.
+        features: proposals that are on.
+        what: how an error calls what should be here.
 
     Raises:
         DecodeError: no value type begins with this byte.
@@ -52,7 +58,7 @@ def value_type(data: Sequence[int], pos: int, features: frozenset[str]) -> tuple
         return V128, pos + 1
     if byte in _REFERENCES:
         return reference_type(data, pos)
-    raise _unknown("value type", byte, pos)
+    raise _unknown(what, byte, pos)
 
 
 def reference_type(data: Sequence[int], pos: int) -> tuple[int, int]:

@@ -16,11 +16,11 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as struct_error
 
-from ..abi import STORE_HOST_CONTEXT
+from ..abi import HOST_FAILURE, RECORD_SIZE, STORE_HOST_CONTEXT, TRAP_TOO_MANY_REFERENCES
 from ..errors import ReferenceLimit, WasmError
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
-from ..runtime.context import CELL_FAILED, CELL_STACK_TOP, HOST_FAILURE, RECORD_SIZE, TRAP_TOO_MANY_REFERENCES
+from ..runtime.context import CELL_CELLS_TOP, CELL_FAILED
 from ..runtime.ffi import CFUNCTYPE
 from ..types import EXTERNREF, F32, F64, I32, I64, V128
 from .process import adapters
@@ -92,7 +92,7 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
 
     def host_call() -> None:
         try:
-            at = cells[CELL_STACK_TOP] - base
+            at = cells[CELL_CELLS_TOP] - base
             result = function(*read(stack, at))
             try:
                 view[at >> shift] = result
@@ -120,9 +120,16 @@ def _explainer(function: Callable[..., Any], type: FuncType, name: str) -> Expla
             return error
         from ..arguments import misfit
 
-        return misfit(error, function, len(type.params), f"{name}{type}")
+        return misfit(error, function, len(type.params), _label(name, type))
 
     return explain
+
+
+def _label(name: str, type: FuncType) -> str:
+    """A host function as messages have it: its name may be that of a module's import."""
+    from ..names import escaped  # only what goes wrong needs it
+
+    return f"{escaped(name)}{type}"
 
 
 def _reader(store: Store, params: tuple[int, ...]) -> Reader:
@@ -203,7 +210,7 @@ def _alike(
 
     def host_call_1() -> None:
         try:
-            at = cells[CELL_STACK_TOP] - base >> shift
+            at = cells[CELL_CELLS_TOP] - base >> shift
             result = function(source[at])
             try:
                 view[at] = result
@@ -216,7 +223,7 @@ def _alike(
 
     def host_call_2() -> None:
         try:
-            at = cells[CELL_STACK_TOP] - base >> shift
+            at = cells[CELL_CELLS_TOP] - base >> shift
             result = function(source[at], source[at + step])
             try:
                 view[at] = result
@@ -237,7 +244,7 @@ def _without_result(
 
     def host_call() -> None:
         try:
-            function(*read(stack, cells[CELL_STACK_TOP] - base))
+            function(*read(stack, cells[CELL_CELLS_TOP] - base))
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
@@ -253,7 +260,7 @@ def _with_results(
 
     def host_call() -> None:
         try:
-            at = cells[CELL_STACK_TOP] - base
+            at = cells[CELL_CELLS_TOP] - base
             cells[CELL_FAILED] = write(at, function(*read(stack, at)))
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
@@ -269,24 +276,22 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
     codes = type.result_codes
     stack = store._block.stack
 
-    def label() -> str:
-        from ..names import escaped  # only what goes wrong needs it
-
-        return f"{escaped(name)}{type}"
+    def problem(what: str) -> TypeError:
+        return TypeError(f"{_label(name, type)} has {len(codes)} results, and the Python function returned {what}")
 
     def convert(at: int, result: object) -> int:
         if len(codes) == 1:
             values: Any = (result,)
         elif isinstance(result, (str, bytes)) or not hasattr(result, "__iter__"):
-            raise TypeError(f"{label()} has {len(codes)} results, and the Python function returned {_shown(result)}")
+            raise problem(_shown(result))
         else:
             values = tuple(result)
             if len(values) != len(codes):
-                raise TypeError(f"{label()} has {len(codes)} results, and the Python function returned {len(values)}")
+                raise problem(str(len(values)))
         try:
             bits = to_cells(store, codes, values)
         except (TypeError, OverflowError, ValueError) as error:
-            raise prefixed(f"{label()}: result", error) from None
+            raise prefixed(f"{_label(name, type)}: result", error) from None
         for cell in bits:
             stack[at : at + 8] = cell.to_bytes(8, "little")
             at += 8

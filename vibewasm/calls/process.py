@@ -6,16 +6,23 @@ from os import uname
 
 from ..backends import TARGETS, backend
 from ..errors import WasmError
+from .stubs import KnownStubs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..backends.contract import Stubs
     from ..runtime.adapters import Adapters
     from ..runtime.code_memory import CodeMemory
 
 #: The processor that this process runs on.
 HOST = uname().machine
+
+#: The machine code of stubs and adapters.
+known_stubs = KnownStubs(HOST)
+#: The same, as what it stands for.
+stubs: Stubs = known_stubs  # type: ignore[assignment]  # whose methods the backend makes
 
 #: What the process has one of, by name, once it was asked for. Two threads may make the first one at the same time, but
 #: ``setdefault`` is atomic: both go on with the same, and the other one is dropped before anything refers to it.
@@ -41,14 +48,13 @@ def prepare() -> None:
         check()
     except RuntimeError as error:
         raise WasmError(str(error)) from None
-    host = backend(HOST)
-    system.call_numbers.update(host.stubs.CALL_NUMBERS)
-    maintenance = host.stubs.instruction_cache()
-    if maintenance is not None:
+    system.call_numbers.update(backend(HOST).processor.CALL_NUMBERS)
+    maintenance = stubs.instruction_cache()
+    if maintenance:
         from ..runtime.instruction_cache import maintain
 
         maintain(maintenance)
-    host.run_code = run_code
+    backend(HOST).ask = extensions
     _ones["prepared"] = True
 
 
@@ -64,29 +70,33 @@ def stub_memory() -> CodeMemory:
         memory = _ones.setdefault("memory", CodeMemory(traps=False, permanent=True, failure=WasmError))
         # Nobody may run code from here before the handler is there, so each thread sees to it.
         try:
-            stubs = backend(HOST).stubs
-            faults.install(stubs.fault_handler, memory, stubs.SIGNAL_CONTEXTS)
+            faults.install(stubs.fault_handler, memory, backend(HOST).processor.SIGNAL_CONTEXTS)
         except (OSError, RuntimeError) as error:
             raise WasmError(str(error)) from None
         _shared_memory = memory
     return _shared_memory
 
 
-def run_code(code: bytes) -> int:
-    """The result of machine code of ``u64 f(void)`` that asks the processor for its extensions, or 0 where the
-    environment says to use none: ``VIBEWASM_CPU=baseline``.
+def extensions() -> int:
+    """Which extensions the processor has that code may use, as bits of the backend's, or 0 where the environment says
+    to use none: ``VIBEWASM_CPU=baseline``.
+
+    Raises:
+        WasmError: the environment says something else, or executable memory cannot be had.
     """
+    if "extensions" in _ones:
+        found: int = _ones["extensions"]
+        return found
     from os import environ
 
     from ..runtime.ffi import CFUNCTYPE, c_uint64
 
     chosen = environ.get("VIBEWASM_CPU", "native")
-    if chosen == "baseline":
-        return 0
-    if chosen != "native":
+    if chosen not in ("baseline", "native"):
         raise WasmError(f"VIBEWASM_CPU is {chosen!r}; it has to be 'native' or 'baseline'")
-    result: int = CFUNCTYPE(c_uint64)(stub_memory().publish(code))()
-    return result
+    code = stubs.extensions() if chosen == "native" else b""
+    _ones["extensions"] = found = CFUNCTYPE(c_uint64)(stub_memory().publish(code))() if code else 0
+    return found
 
 
 def adapters() -> Adapters:
@@ -95,5 +105,5 @@ def adapters() -> Adapters:
     if _shared_adapters is None:
         from ..runtime.adapters import Adapters
 
-        _shared_adapters = _ones.setdefault("adapters", Adapters(stub_memory(), backend(HOST).stubs))
+        _shared_adapters = _ones.setdefault("adapters", Adapters(stub_memory(), stubs, backend(HOST).processor))
     return _shared_adapters

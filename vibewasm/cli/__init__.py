@@ -10,6 +10,7 @@ import io
 import os
 import sys
 
+from vibewasm import load
 from vibewasm.names import escaped, hint
 
 from .options import Command, CommandError, UsageError, help_text, parse
@@ -19,12 +20,14 @@ __all__ = ["main"]
 #: Commands and what ``vibewasm --help`` says of each; a test keeps the summaries equal to the commands' own.
 COMMANDS = {
     "run": "run a WASI program, or call one export with --invoke",
+    "compile": "compile a whole module to machine code, to be run later",
     "validate": "check modules, function bodies included",
     "inspect": "show what a module imports, exports and consists of",
     "disasm": "show the machine code that functions become",
     "explore": "serve a page that shows the machine code of what is typed",
     "wat2wasm": "make a binary module of text",
     "wasm2wat": "show a binary module as text",
+    "cache": "show what is kept of compiled code; clean or limit it",
 }
 
 #: Exit codes that are not the program's own; docs/cli.md explains them.
@@ -54,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(EXIT_FAILURE, f"vibewasm: {error}")
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except MemoryError:
+        return _fail(EXIT_FAILURE, "vibewasm: there is not enough memory; free some, or raise the limit (ulimit -v)")
     except OSError as error:
         _discard_output()
         if isinstance(error, BrokenPipeError):
@@ -101,7 +106,7 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if name not in COMMANDS:
         raise UsageError(_unknown(name, arguments[1:]))
-    command = _load(name)
+    command = load(_load, name)
     given = parse(command, arguments[1:])
     if given.flag("--help"):
         print(help_text(command), end="")
@@ -110,34 +115,9 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _load(name: str) -> Command:
-    """Import one command's module, and no other."""
-    if name == "run":
-        from . import run
-
-        return run.COMMAND
-    if name == "validate":
-        from . import validate
-
-        return validate.COMMAND
-    if name == "inspect":
-        from . import inspect
-
-        return inspect.COMMAND
-    if name == "explore":
-        from . import explore
-
-        return explore.COMMAND
-    if name == "wat2wasm":
-        from . import wat2wasm
-
-        return wat2wasm.COMMAND
-    if name == "wasm2wat":
-        from . import wasm2wat
-
-        return wasm2wat.COMMAND
-    from . import disasm
-
-    return disasm.COMMAND
+    """Import one command's module, which has the command's name, and no other."""
+    command: Command = __import__(f"{__name__}.{name}", fromlist=("COMMAND",)).COMMAND
+    return command
 
 
 def _after_a_command(option: str, words: list[str]) -> str:

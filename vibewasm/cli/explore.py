@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vibewasm.lookalikes import MAGIC
+from vibewasm.lookalikes import describe
+from vibewasm.types import MAGIC
 
 from .options import Arguments, Command, CommandError, Option
 from .wasmfile import read, refused, shown
@@ -44,7 +45,9 @@ def _text(path: str) -> str:
     from vibewasm.errors import WasmError
     from vibewasm.wat import wasm2wat
 
-    data = read(path)
+    data = read(path, text=True)
+    if data[:1] == b"\0" and data[:4] != MAGIC:
+        raise CommandError(f"{shown(path)} is not a WebAssembly module: {describe(data)}")
     try:
         return wasm2wat(data) if data[:4] == MAGIC else data.decode()
     except (WasmError, UnicodeDecodeError) as error:

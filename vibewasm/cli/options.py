@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from vibewasm.names import hint
+from vibewasm.names import escaped, hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,6 +164,8 @@ def _decimal(text: str) -> int | None:
     return int(digits or "0") if len(digits) <= 100 else 10**100
 
 
+#: Short names of options.
+_SHORT = {"-h": "--help", "-o": "--output"}
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -182,8 +184,7 @@ def parse(command: Command, words: list[str]) -> Arguments:
         if word == "--":
             given.operands += words[index:]
             break
-        if word == "-h":
-            word = "--help"
+        word = _SHORT.get(word, word)
         if not word.startswith("-") or word == "-":
             given.operands.append(word)
             if command.program:
@@ -193,7 +194,7 @@ def parse(command: Command, words: list[str]) -> Arguments:
         name, equals, value = word.partition("=")
         option = options.get(name)
         if option is None:
-            raise given.error(f"unknown option {name}{hint(name, options)}")
+            raise given.error(f"unknown option {escaped(name)}{hint(name, options)}")
         values = given.values.setdefault(name, [])
         if values and option.value and not option.repeat:
             raise given.error(f"{name} may be given once only")
@@ -239,7 +240,7 @@ def _looks_like_a_file(word: str) -> bool:
 
 def help_text(command: Command) -> str:
     """The text of ``vibewasm COMMAND --help``."""
-    lines = [f"usage: vibewasm {command.name} [OPTIONS] {command.operands}", ""]
+    lines = [f"usage: vibewasm {command.name} [OPTIONS] {command.operands}".rstrip(), ""]
     lines += [command.summary[0].upper() + command.summary[1:] + ".", "", "options:"]
     heads = [f"{option.name} {option.value}".rstrip() for option in command.options]
     width = max(map(len, heads)) + 2

@@ -7,6 +7,7 @@ directly. No command writes over what it reads.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -91,7 +92,7 @@ def _replace(path: str, there: os.stat_result | None, produce: Callable[[BinaryI
     """Write a regular file aside and move it into place."""
     target = os.path.realpath(path)
     if there is not None and not os.access(target, os.W_OK, effective_ids=True):
-        raise PermissionError(13, "Permission denied")
+        raise PermissionError(errno.EACCES, "Permission denied")
     aside = os.path.join(os.path.dirname(target), f".vibewasm-{os.urandom(12).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -127,12 +128,14 @@ def _keep_mode(opened: int, there: os.stat_result) -> None:
 
 def _check_folder(path: str) -> None:
     if "\0" in path:
-        raise OSError(22, "a path has no NUL character")
+        raise OSError(errno.EINVAL, "a path has no NUL character")
     folder, name = os.path.split(path)
     if not name:
-        raise OSError(21 if folder else 2, "it names a folder, not a file" if folder else "the name is empty")
+        if folder:
+            raise IsADirectoryError(errno.EISDIR, "it names a folder, not a file")
+        raise FileNotFoundError(errno.ENOENT, "the name is empty")
     if folder and not os.path.isdir(folder):
-        raise OSError(2, f"there is no folder {escaped(folder)}")
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {escaped(folder)}")
 
 
 def _status(path: str) -> os.stat_result | None:
@@ -142,7 +145,7 @@ def _status(path: str) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(there.st_mode):
-        raise OSError(21, "it is a folder")
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
     return there
 
 

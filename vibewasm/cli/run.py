@@ -5,6 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
+from vibewasm.api.config import Config
+from vibewasm.api.engine import Engine
+from vibewasm.api.linker import Linker
+from vibewasm.api.module import Module
+from vibewasm.api.store import Store
+from vibewasm.errors import Interrupted, LinkError, WasmError
+from vibewasm.lookalikes import PRECOMPILED
 from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
@@ -13,7 +20,7 @@ from .wasmfile import load, refused, shown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vibewasm.api.instance import Instance
-    from vibewasm.api.module import Module
+    from vibewasm.extern_types import ImportType
     from vibewasm.types import ValType
 
 #: As coreutils' ``timeout`` has it, so that a script can tell "took too long" from "trapped".
@@ -38,20 +45,20 @@ def _run(arguments: Arguments) -> int:
     profile = arguments.choice("--profile", ("perfmap", "jitdump"))
     debug = arguments.choice("--debug", ("gdb",))
     preopens, environment = _preopens(arguments), _environment(arguments)
-    data = load(path)
-
-    from vibewasm.api.config import Config
-    from vibewasm.api.engine import Engine
-    from vibewasm.api.linker import Linker
-    from vibewasm.api.module import Module
-    from vibewasm.api.store import Store
-    from vibewasm.errors import Interrupted, LinkError, WasmError
+    data = load(path, precompiled=arguments.flag("--allow-precompiled"))
 
     try:
         mode = "eager" if arguments.flag("--eager") else "lazy"
-        config = Config(compilation=mode, fuel=fuel is not None, max_memory=limit, profile=profile, debug=debug)
+        config = Config(
+            compilation=mode,
+            fuel=fuel is not None,
+            max_memory=limit,
+            profile=profile,
+            debug=debug,
+            cache=not arguments.flag("--no-cache"),
+        )
         engine = Engine(config)
-        module = Module(engine, data)
+        module = (Module.deserialize if data.startswith(PRECOMPILED) else Module)(engine, data)
         values = _invocation(arguments, module, invoke, words) if invoke is not None else []
         if invoke is None:
             _check_command(path, module)
@@ -75,10 +82,13 @@ def _run(arguments: Arguments) -> int:
         print(f"vibewasm: {shown(path)}: stopped after {seconds:g} seconds (--timeout)", file=sys.stderr)
         return EXIT_TIMEOUT
     except LinkError as error:
-        missing = str(error).startswith("unknown import")
-        # The option is what the reader of this message can change.
-        text = str(error).replace("is more than Store.max_memory allows", "is more than --max-memory allows", 1)
-        raise CommandError(f"{shown(path)}: {text}" + (f"\n{_import_advice(module)}" if missing else "")) from error
+        text = str(error)
+        if error.missing:
+            text += f"\n{_import_advice(error.missing)}"
+        elif error.limit == "max_memory":
+            # The option is what the reader of this message can change.
+            text = text.replace("Store.max_memory", "--max-memory")
+        raise CommandError(f"{shown(path)}: {text}") from error
     except WasmError as error:
         from vibewasm.traps import ExitTrap, Trap
 
@@ -109,12 +119,11 @@ def _call(instance: Instance, module: Module, invoke: str | None, values: list[o
             print(format_value(str(type), value))
 
 
-def _import_advice(module: Module) -> str:
+def _import_advice(missing: tuple[ImportType, ...]) -> str:
     """What to do about missing imports. Stubs help only where functions are all that is missing."""
     from vibewasm.types import FuncType
 
-    # This command has no other memories, tables and globals: each that is imported is missing.
-    return _STUB_ADVICE if all(isinstance(item.type, FuncType) for item in module.imports) else _NO_STUB_ADVICE
+    return _STUB_ADVICE if all(isinstance(item.type, FuncType) for item in missing) else _NO_STUB_ADVICE
 
 
 def _functions(module: Module) -> dict[str, tuple[ValType, ...]]:
@@ -174,10 +183,10 @@ def _preopens(arguments: Arguments) -> dict[str, str]:
         host, separator, guest = text.partition("::")
         if not os.path.isdir(host):
             problem = "is not a directory" if os.path.exists(host) else "does not exist"
-            raise arguments.error(f"--dir {text}: {host!r} {problem}")
+            raise arguments.error(f"--dir {escaped(text)}: {host!r} {problem}")
         guest = guest if separator else host
         if guest in folders:
-            raise arguments.error(f"--dir {text}: the program sees {folders[guest]!r} as {guest!r} already")
+            raise arguments.error(f"--dir {escaped(text)}: the program sees {folders[guest]!r} as {guest!r} already")
         folders[guest] = host
     return folders
 
@@ -211,7 +220,9 @@ COMMAND = Command(
             "let memories grow no further; K, M and G are understood",
             wants="a number of bytes",
         ),
+        Option("--allow-precompiled", "", "FILE may be of vibewasm compile: machine code, free as any program"),
         Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
+        Option("--no-cache", "", "neither use nor keep machine code on disk; see vibewasm cache"),
         Option("--eager", "", "compile everything first, not each function at its first call"),
         Option("--profile", "NAME", "write functions' names for perf: perfmap or jitdump", wants="perfmap or jitdump"),
         Option("--debug", "NAME", "tell a debugger of functions: gdb", wants="gdb"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from vibewasm.names import escaped
+
 _BITS = {"i32": 32, "i64": 64}
 
 
@@ -32,7 +34,7 @@ def _parse_integer(type_name: str, text: str) -> int:
     except ValueError:
         raise ValueError(f"{text!r} is not a whole number, which {type_name} wants") from None
     if not -(1 << bits - 1) <= value < 1 << bits:
-        raise ValueError(f"{text} does not fit in {type_name}")
+        raise ValueError(f"{escaped(text)} does not fit in {type_name}")
     return value - (1 << bits) if value >> bits - 1 > 0 else value
 
 
@@ -45,7 +47,7 @@ def _parse_float(type_name: str, text: str) -> float:
         try:
             struct.pack("<f", value)
         except OverflowError:
-            raise ValueError(f"{text} does not fit in f32") from None
+            raise ValueError(f"{escaped(text)} does not fit in f32") from None
     return value
 
 

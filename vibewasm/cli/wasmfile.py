@@ -5,17 +5,24 @@ from __future__ import annotations
 import os
 import sys
 
-from vibewasm.lookalikes import MAGIC, describe
+from vibewasm.lookalikes import PRECOMPILED, describe
 from vibewasm.names import escaped, hint
+from vibewasm.types import MAGIC
 
 from .options import CommandError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
-def load(path: str) -> bytes:
-    """The bytes of the module at ``path`` (``-``: standard input), which may be text. Raises :class:`CommandError`."""
+
+def load(path: str, precompiled: bool = False) -> bytes:
+    """The bytes of the module at ``path`` (``-``: standard input), which may be text, or with ``precompiled`` of a
+    precompiled one. Raises :class:`CommandError`.
+    """
     data = read(path)
     name = shown(path)
-    if data[:4] == MAGIC:
+    if data[:4] == MAGIC or (precompiled and data.startswith(PRECOMPILED)):
         return data
     from vibewasm.api.source import is_text
 
@@ -52,24 +59,66 @@ def refused(name: str, error: Exception) -> CommandError:
     return CommandError(f"{name}: {error}{advice}")
 
 
-def read(path: str) -> bytes:
-    """The contents of the file at ``path`` (``-``: standard input). Raises :class:`CommandError`."""
-    if path == "-":
-        try:
-            data = sys.stdin.buffer.read()
-        except OSError as error:
-            raise CommandError(f"cannot read standard input: {error.strerror}") from None
-    else:
-        try:
+def read(path: str, *, text: bool = False) -> bytes:
+    """The contents of the file at ``path`` (``-``: standard input), which may be a pipe or a device too.
+
+    Where the beginning shows that this is no module, nor text, that is all that is read: it may have no end.
+
+    Args:
+        text: whatever is text is wanted, and not only what begins like the text of a module.
+
+    Raises:
+        CommandError: it cannot be read, or has more bytes than a module may have.
+    """
+    try:
+        if path != "-":
             with open(path, "rb") as file:
-                data = file.read()
-        except FileNotFoundError:
-            raise CommandError(_missing(path)) from None
-        except IsADirectoryError:
-            raise CommandError(f"{shown(path)} is a directory; name the .wasm file in it{_modules_in(path)}") from None
-        except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
-            raise CommandError(f"cannot read {shown(path)}: {getattr(error, 'strerror', None) or error}") from None
-    return data
+                return _contents(file, path, text)
+        if sys.stdin is None:
+            raise CommandError("there is no standard input to read; name a file")
+        return _contents(sys.stdin.buffer, "", text)
+    except FileNotFoundError:
+        raise CommandError(_missing(path)) from None
+    except IsADirectoryError:
+        raise CommandError(f"{shown(path)} is a directory; name the .wasm file in it{_modules_in(path)}") from None
+    except MemoryError:
+        raise CommandError(f"cannot read {shown(path)}: there is not enough memory for all of it") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path, or standard input is closed
+        raise CommandError(f"cannot read {shown(path)}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _contents(file: BinaryIO, path: str, text: bool) -> bytes:
+    from vibewasm.api.source import HEAD, is_text, rest
+
+    head: bytes | None = file.read(HEAD)
+    if head is None:
+        raise ValueError("it has nothing to read yet, and whoever opened it has asked not to wait (O_NONBLOCK)")
+    if len(head) < HEAD:
+        # That was all. A terminal would have to be told a second time.
+        return head
+    if head[:4] == MAGIC or is_text(head, path) or not head.strip() or (text and _begins_text(head)):
+        return rest(file.read, head, path, _size(file))
+    return head
+
+
+def _size(file: BinaryIO) -> int:
+    """How many bytes a file has; 0 where nobody knows before the end."""
+    try:
+        return os.fstat(file.fileno()).st_size
+    except OSError:
+        return 0  # standard input is replaced by something in memory
+
+
+def _begins_text(head: bytes) -> bool:
+    """Whether the beginning of a file is that of a text, as most devices' is not."""
+    import codecs
+
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    # No text of a module begins with this. Later it may occur, in a comment.
+    return not head.startswith(b"\0")
 
 
 def _missing(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from vibewasm.lookalikes import MAGIC
+from vibewasm.types import MAGIC
 
 from .options import Arguments, Command, CommandError, Option
 from .output import write_bytes
@@ -14,7 +14,7 @@ from .wasmfile import assemble, read, refused, shown
 def _wat2wasm(arguments: Arguments) -> int:
     path = arguments.operands[0]
     name = shown(path)
-    source = read(path)
+    source = read(path, text=True)
     if source[:4] == MAGIC:
         raise CommandError(f"{name} is a binary module already; vibewasm wasm2wat shows it as text")
     data = assemble(source, name, names=arguments.flag("--names"))

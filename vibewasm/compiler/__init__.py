@@ -41,7 +41,7 @@ __all__ = ["Compiler", "load_all"]
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
-#: Behind a body: reading ahead meets ``unreachable``, which notices that it is outside.
+#: After a body: reading ahead meets ``unreachable``, which notices that it is outside.
 _PADDING = b"\0" * 16
 
 
@@ -145,7 +145,9 @@ class Compiler:
     def _error(self, fault: BodyFault, offset: int, index: int) -> WasmError:
         name = self.info.func_names.get(index)
         if fault.malformed:
-            where = f" in function {index}" + (f" ({name})" if name else "")
+            from ..names import escaped  # only what is wrong needs it
+
+            where = f" in function {index}" + (f" <{escaped(name)}>" if name else "")
             return DecodeError(fault.message + where, offset)
         return ValidationError(fault.message, offset, index, name, fault.feature)
 

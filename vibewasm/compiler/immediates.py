@@ -167,10 +167,7 @@ def _value_type(c: Compilation, pc: int) -> tuple[int, int]:
 
 
 def _block_value_type(c: Compilation, pc: int) -> tuple[int, int]:
-    try:
-        return _value_type(c, pc)
-    except DecodeError as error:
-        raise DecodeError(error.message.replace("malformed value type", "malformed block type"), pc) from None
+    return value_types.value_type(c.code, pc, c.env.info.features, "block type")
 
 
 def _heap_type(c: Compilation, pc: int) -> tuple[int, int]:

@@ -126,11 +126,6 @@ def evict(c: Compilation, mask: int, free: int, keep: tuple[Operand, ...]) -> in
     return free
 
 
-def spill_registers(c: Compilation) -> None:
-    """Free all temporaries, as calls need it; what is above them survives a call where it is."""
-    c.free = evict(c, c.target.ALL_FREE, c.free, ())
-
-
 def sink_at(c: Compilation, pc: int, type_: int) -> Operand | None:
     """The pinned local that the instruction at ``pc`` assigns, if a result of the type can go straight there."""
     if c.code[pc] in (_LOCAL_SET, _LOCAL_TEE):

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from struct import Struct
 
-from ..abi import FIRST_BUILTIN
+from ..abi import BUILTINS, FIRST_BUILTIN, HOST_FAILURE, RECORD_SIZE
 from ..backends import backend
-from ..calls.process import HOST, adapters, stub_memory
+from ..calls.process import HOST, adapters, stub_memory, stubs
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
-from ..runtime.context import CELL_BUILTINS, CELL_FAILED, HOST_FAILURE, RECORD_SIZE
+from ..runtime.context import CELL_BUILTINS, CELL_FAILED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from ..api.store import Store
     from ..runtime.context import StoreBlock
 
-#: By number: signature of the instruction's immediates and operands, then the function of :mod:`.bulk` that does it.
-#: One with a result returns it, the others a trap's number. The compiler emits these numbers.
-BUILTINS = (
-    ("ii:i", "memory_grow"),
-    ("iiiii:", "memory_init"),
-    ("i:", "data_drop"),
-    ("iiiii:", "table_init"),
-    ("i:", "elem_drop"),
-    ("iiiii:", "table_copy"),
-    ("iiri:", "table_fill"),
-    ("iri:i", "table_grow"),
-)
+#: Signature of the immediates and operands of each instruction that is a builtin. :mod:`.bulk` has a function for each,
+#: named with an underscore for the dot; one with a result returns it, the others a trap's number.
+SIGNATURES = {
+    "memory.grow": "ii:i",
+    "memory.init": "iiiii:",
+    "data.drop": "i:",
+    "table.init": "iiiii:",
+    "elem.drop": "i:",
+    "table.copy": "iiiii:",
+    "table.fill": "iiri:",
+    "table.grow": "iri:i",
+}
 
 _FORMATS = {"i": "I4x", "r": "Q"}
 
@@ -63,10 +63,10 @@ class _Entries:
     __slots__ = ("calls", "lazy")
 
     def __init__(self) -> None:
-        stubs = backend(HOST).stubs
         base = stub_memory().publish(stubs.lazy_table(FIRST_BUILTIN, len(BUILTINS)))
         #: What the records are before a store calls one of them.
-        self.lazy = _Records([base + stubs.LAZY_ENTRY_SIZE * number for number in range(len(BUILTINS))])
+        size = backend(HOST).processor.LAZY_ENTRY_SIZE
+        self.lazy = _Records([base + size * number for number in range(len(BUILTINS))])
         #: By number, once made: what the lazy stub goes on to, which does not know the record.
         self.calls: dict[int, int] = {}
 
@@ -101,8 +101,9 @@ class Builtins:
         """Make a builtin, and return the address of code that calls it with the arguments where they are."""
         from . import bulk
 
-        signature, name = BUILTINS[number]
-        operation = getattr(bulk, name)
+        name = BUILTINS[number]
+        signature = SIGNATURES[name]
+        operation = getattr(bulk, name.replace(".", "_"))
         callback = self._callbacks.get(number)
         if callback is None:
             callback = native_callback(HostCallback, _callback(store, signature, operation), store)
@@ -113,7 +114,7 @@ class Builtins:
         calls = _entries().calls
         call = calls.get(number)
         if call is None:
-            call = calls[number] = stub_memory().publish(backend(HOST).builtin_stubs.builtin_call(number))
+            call = calls[number] = stub_memory().publish(stubs.builtin_call(number))
         return call
 
 

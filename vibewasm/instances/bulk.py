@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def memory_init(instance: Instance, memory: int, segment: int, target: int, start: int, count: int) -> int:
     """``memory.init``: copy from a data segment, which is empty once it has been dropped."""
     info = instance.module.info
-    first, end = (0, 0) if instance._dropped_datas[segment] else info.datas.extent(segment)
+    first = end = 0
+    if not instance._dropped_datas[segment]:
+        first, end = info.datas.starts[segment], info.datas.ends[segment]
     view = instance._memories[memory]._current()
     if start + count > end - first or target + count > len(view):
         return TRAP_MEMORY_OUT_OF_BOUNDS

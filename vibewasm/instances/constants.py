@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from ..binary.const_expr import ARITHMETIC, F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
 from ..calls.values import MASK32, MASK64
-from ..opcodes import CODE
-from ..types import I32
+from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..api.instance import Instance
-    from ..binary.const_expr import ConstExpr
-
-_ADD = (CODE["i32.add"], CODE["i64.add"])
-_SUB = (CODE["i32.sub"], CODE["i64.sub"])
-_MUL = (CODE["i32.mul"], CODE["i64.mul"])
+    from ..binary.module_info import ConstExpr
 
 
 def is_constant(expr: ConstExpr) -> bool:
@@ -28,12 +22,15 @@ def evaluate(instance: Instance | None, expr: ConstExpr) -> int:
     """
     if len(expr.ops) == 1:
         return _constant(instance, *expr.ops[0])
+    from ..binary.const_expr import ARITHMETIC
+    from .arithmetic import arithmetic
+
     stack: list[int] = []
     for opcode, immediate in expr.ops:
         if opcode in ARITHMETIC:
             b = stack.pop()
             a = stack.pop()
-            stack.append(_arithmetic(opcode, a, b))
+            stack.append(arithmetic(opcode, a, b))
         else:
             stack.append(_constant(instance, opcode, immediate))
     return stack.pop()
@@ -53,14 +50,3 @@ def _constant(instance: Instance | None, opcode: int, immediate: int) -> int:
         return instance._global(immediate).raw
     assert opcode == REF_FUNC
     return instance._record(immediate)
-
-
-def _arithmetic(opcode: int, a: int, b: int) -> int:
-    if opcode in _ADD:
-        value = a + b
-    elif opcode in _SUB:
-        value = a - b
-    else:
-        assert opcode in _MUL
-        value = a * b
-    return value & (MASK32 if ARITHMETIC[opcode] == I32 else MASK64)

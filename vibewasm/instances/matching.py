@@ -9,7 +9,7 @@ from ..types import FuncType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..api.store import Extern
+    from ..api.extern import Extern
     from ..extern_types import ExternType, Limits
 
 

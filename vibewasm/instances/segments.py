@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..abi import TRAP_MEMORY_OUT_OF_BOUNDS
-from ..binary.const_expr import REF_FUNC, REF_NULL
+from ..constant_opcodes import REF_FUNC, REF_NULL
 from ..traps import TRAPS, Trap
 from .bulk import table_init
 from .constants import evaluate, is_constant
@@ -13,8 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..api.instance import Instance
     from ..api.module import Module
-    from ..binary.const_expr import ConstExpr
-    from ..binary.module_info import Data, Element, ModuleInfo
+    from ..binary.module_info import ConstExpr, Data, Element, ModuleInfo
 
 #: Of a segment with more items than this, cells are not prepared.
 _MOST_PREPARED = 1 << 16
@@ -47,7 +46,7 @@ class Segments:
         self._elements: list[Element | None] = list(info.elements)
         if self._prepared is not None:
             self._elements = [element if element.mode == "passive" else None for element in info.elements]
-        self._dropped_datas = bytes(info.datas.active)
+        self._dropped_datas = info.datas.active
 
     def begin(self, instance: Instance) -> None:
         """Give the instance its segments, and globals their first values."""
@@ -141,15 +140,16 @@ def _apply_datas(instance: Instance) -> None:
     try:
         memory = instance._memories[0]._current() if instance._memories else memoryview(b"")
         size = len(memory)
-        each = iter(info.datas.places)
-        for index, (offset, start, end, _) in enumerate(zip(each, each, each, each, strict=True)):
-            if offset >= 0:
+        datas = info.datas
+        usual = datas.OTHER
+        for index, (offset, start, end) in enumerate(zip(datas.offsets, datas.starts, datas.ends, strict=True)):
+            if offset < usual:
                 after = offset + end - start
                 if after > size:
                     raise _does_not_fit(index, offset, after, size)
                 memory[offset:after] = data[start:end] if end - start < _LARGE else view[start:end]
-            elif offset != info.datas.PASSIVE:
-                _apply_data(instance, index, info.datas[index])
+            elif index in datas.others:
+                _apply_data(instance, index, datas.others[index])
     except BaseException as error:
         dropped = instance._dropped_datas
         for later in range(max(0, index), len(dropped)):

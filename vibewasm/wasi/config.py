@@ -96,6 +96,10 @@ class WasiConfig:
             pairs.append((encoded, os.fspath(host)))
         return pairs
 
+    def __getstate__(self) -> object:
+        # The default's. But protocols 0 and 1 of pickle want a class with slots to say that it means it.
+        return object.__getstate__(self)
+
     def __repr__(self) -> str:
         return "WasiConfig(" + ", ".join(f"{name}={_cut(name, getattr(self, name))}" for name in _SETTINGS) + ")"
 

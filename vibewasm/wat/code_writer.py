@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..binary.leb128 import opcode
 from ..errors import DecodeError, ValidationError
 from ..later import not_in_table
-from ..opcodes import BY_CODE, PREFIXES, codes_with, name_of, natural_alignment, prefixed
+from ..opcodes import BY_CODE, codes_with, name_of, natural_alignment
 from .binary_reader import BinaryReader
 from .quoting import float_text
 
@@ -104,9 +105,7 @@ class CodeWriter(BinaryReader):
 
     def _opcode(self) -> tuple[str, str]:
         start = self.position
-        code = self.byte()
-        if code in PREFIXES:
-            code = prefixed(code, self.u32())
+        code, self.position = opcode(self.data, start)
         row = BY_CODE.get(code)
         if row is None:
             why, malformed = not_in_table(code)

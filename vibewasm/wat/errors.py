@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import DecodeError
+from ..errors import DecodeError, check
 from ..names import escaped
 
 
@@ -18,6 +18,9 @@ class WatError(DecodeError):
 
     def __init__(self, message: str, offset: int, line: int, column: int, source_line: str) -> None:
         super().__init__(message, offset)
+        check(self, "line", line, int)
+        check(self, "column", column, int)
+        check(self, "source_line", source_line, str)
         self.args = (message, offset, line, column, source_line)
         self.line = line
         self.column = column

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ..opcodes import CODE, opcode_bytes
+from ..types import MAGIC
 from .code_reader import CodeReader
 from .cursor import Space
 from .encode import section, sized, unsigned, vector
 from .lexer import Tokens
 
-_MAGIC_AND_VERSION = b"\0asm\1\0\0\0"
+_MAGIC_AND_VERSION = MAGIC + b"\1\0\0\0"
 _PAGE_BITS = 16
 _I32_CONST, _I64_CONST = opcode_bytes(CODE["i32.const"]), opcode_bytes(CODE["i64.const"])
 _REF_FUNC, _REF_NULL = opcode_bytes(CODE["ref.func"]), opcode_bytes(CODE["ref.null"])

@@ -15,6 +15,8 @@ _KINDS = ("func", "table", "memory", "global", "tag")
 _ELEM_KIND = 0
 #: The order in which sections stand.
 _ORDER = (1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11)
+#: Sections that begin with how many they add to an index space.
+_COUNTED = {3: "func", 4: "table", 5: "memory", 6: "global", 9: "elem", 11: "data", 13: "tag"}
 #: As many locals as the engine lets a function have. A few bytes of module can ask for four billion, each a word here.
 _MOST_LOCALS = 50000
 
@@ -93,12 +95,28 @@ class ModuleWriter(CodeWriter):
             self.position = start
             if number == 0 and self.byte_string() == b"name":
                 names = Names(self.data, self.position, end)
+        counts = self._count(sections)
         for kind in self.names:
-            self.names[kind] = identifiers(names.of(kind))
+            self.names[kind] = _existing(names.of(kind), counts[kind])
         self.type_names = self.names["type"]
         self._all_local_names = names.within("local")
         self._field_names = names.within("field")
         return f" {identifiers({0: names.module})[0]}" if names.module else ""
+
+    def _count(self, sections: list[tuple[int, int, int]]) -> dict[str, int]:
+        """How many the module has of each index space: text that names one more cannot be read."""
+        # The sections that do not begin with the number are read for it; they are short.
+        other = ModuleWriter(self.data)
+        counts = other._counts
+        for number, start, _ in sections:
+            other.position = start
+            if number == 1:
+                other._type_section()
+            elif number == 2:
+                other._import_section()
+            elif number in _COUNTED:
+                counts[_COUNTED[number]] += other.u32()
+        return counts
 
     def _declare(self, kind: str) -> str:
         """What a definition is called: an identifier, or its index in a comment."""
@@ -262,21 +280,26 @@ class ModuleWriter(CodeWriter):
 
     def _function(self, type_: int) -> None:
         index = self._counts["func"]
-        names = self.local_names = identifiers(self._all_local_names.get(index, {}))
         head = f"(func {self._declare('func')} (type {self.type_index(type_)})"
         signature = self._signatures[type_] if type_ < len(self._signatures) else None
         params, results = signature or ([], [])
-        self._line(head + _named_clauses("param", params, names, 0) + _clause("result", results))
         locals_: list[str] = []
         for _ in range(self.u32()):
             count = self.u32()
             if len(locals_) + count > _MOST_LOCALS:
                 raise self.error(f"too many locals: more than {_MOST_LOCALS} are not written out")
             locals_ += [self.value_type()] * count
+        names = self.local_names = _existing(self._all_local_names.get(index, {}), len(params) + len(locals_))
+        self._line(head + _named_clauses("param", params, names, 0) + _clause("result", results))
         if locals_:
             self._line(" " + _named_clauses("local", locals_, names, len(params)))
         self._output += self.lines(2)
         self._output[-1] += ")"
+
+
+def _existing(names: dict[int, str], count: int) -> dict[int, str]:
+    """Identifiers of what exists: a name section may name more, and an invalid module refer to it."""
+    return identifiers({index: name for index, name in names.items() if index < count})
 
 
 def _clause(word: str, types: list[str]) -> str:

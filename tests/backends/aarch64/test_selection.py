@@ -174,11 +174,14 @@ def test_an_immediate_put_into_a_choice_gives_the_code_of_the_constant_itself(
             assert (head + middles[target.IMMEDIATE_GROUPS[a.reg]] + tail, result, after, tight) == whole
 
 
+def test_what_may_be_taken_together_is_what_there_are_rules_for() -> None:
+    assert target.FUSED == {first for first, _, _ in fused.RULES}
+
+
 @pytest.mark.parametrize(("first", "second", "by_constant"), fused.RULES)
 def test_instructions_taken_together_find_their_temporaries(first: str, second: str, by_constant: bool) -> None:
     rule = target.fusion(first, second, by_constant)
     assert rule is not None
-    assert first in target.FUSED
     type_ = I32 if first[1] == "3" else I64
     three = [places(type_, number)[:4] for number in range(3)]
     if second.endswith("const"):

@@ -13,6 +13,7 @@ import pytest
 from tests.native import runs_on
 from tests.runtime.machine import Machine, TrapError
 from tests.runtime.native import native
+from vibewasm import abi
 from vibewasm.backends.aarch64 import asm
 from vibewasm.backends.aarch64.regs import FLOAT_PINNED, PINNED
 from vibewasm.runtime import calls, context
@@ -75,7 +76,7 @@ def destroy() -> bytes:
 
 def callback(m: Machine, result: int = 0) -> int:
     """Address of a callback in C code that destroys what it may and reports success."""
-    code = asm.access(asm.LDR_X, 1, 0, context.CTX_STORE) + asm.access(asm.STR_X, 31, 1, context.STORE_FAILED)
+    code = asm.access(asm.LDR_X, 1, 0, abi.CTX_STORE) + asm.access(asm.STR_X, 31, 1, abi.STORE_FAILED)
     return m.stub_code.publish(code + destroy() + asm.mov_ri(0, result) + asm.ret())
 
 
@@ -83,8 +84,8 @@ def test_a_poll_keeps_all_registers(machine: Machine) -> None:
     m = machine
     before, after = values(), Block(_SIZE)
     m.cells[context.CELL_POLL] = callback(m)
-    poll = asm.access(asm.LDR_X, 16, 28, context.CTX_STORE)
-    poll += asm.access(asm.LDR_X, 16, 16, context.STORE_POLL_STUB) + asm.blr(16)
+    poll = asm.access(asm.LDR_X, 16, 28, abi.CTX_STORE)
+    poll += asm.access(asm.LDR_X, 16, 16, abi.STORE_POLL_STUB) + asm.blr(16)
     m.call(m.wrapped(transfer(True, before) + poll + transfer(False, after)), ":")
     kept(before, after, INTS, FLOATS)
 

@@ -93,13 +93,14 @@ TOPICS = {
     "branches": "unreachable br br_if br_table return",
     "parametric": "drop select select_t",
     "calls": "call call_indirect",
-    "fusion": "i32.shl i32.shr_s i32.shr_u i32.mul i64.shl i64.shr_s i64.shr_u i64.mul",
     "context_access": "i64.const f32.const f64.const global.get global.set table.get table.set table.size "
     "memory.size ref.null ref.is_null ref.func",
     "operations": "memory.grow memory.init data.drop memory.copy memory.fill "
     "table.init elem.drop table.copy table.fill table.grow",
 }
 _TOPIC_OF = {name: topic for topic, names in TOPICS.items() for name in names.split()}
+#: The module of what a backend may take together with the next instruction: the backend says which (``FUSED``).
+_FUSION = "fusion"
 #: Where the name of the function is not the instruction's with underscores for dots.
 _OWN_NAMES = {"if": "if_", "else": "else_", "return": "return_"}
 
@@ -113,10 +114,11 @@ def handler_of(code: int) -> Handler | None:
     topic = _TOPIC_OF.get("select_t" if immediates == "types" else name)
     if immediates == "memarg":
         topic, function = "context_access", "load" if results else "store"
-    elif topic == "fusion":
-        function = "with_next"
     elif topic is not None:
         function = "select_t" if immediates == "types" else _OWN_NAMES.get(name) or name.replace(".", "_")
+    elif code < 256 and KINDS[code] is BINARY:
+        # The loop handles these, but for those that the backend may take together with the next one.
+        topic, function = _FUSION, "with_next"
     elif code > 255 and not immediates and operands and results:
         # Its handler has to be told which instruction it is.
         unary = _load("context_access").unary
@@ -133,21 +135,21 @@ def _load(topic: str) -> Any:
 
 def load_all() -> None:
     """Load the modules of all topics, which else happens when the first instruction of each is met."""
-    for topic in TOPICS:
+    for topic in (*TOPICS, _FUSION):
         _load(topic)
 
 
 def _find(c: Compilation, pc: int) -> int:
     """Stands for each handler until its first use: finds the real one, and gives it its own place."""
     code = c.code[pc - 1]
-    handler = _behind_prefix if code in PREFIXES else handler_of(code)
+    handler = _after_prefix if code in PREFIXES else handler_of(code)
     if handler is None:
         raise immediates.illegal_opcode(code)
     HANDLERS[code] = handler
     return handler(c, pc)
 
 
-def _behind_prefix(c: Compilation, pc: int) -> int:
+def _after_prefix(c: Compilation, pc: int) -> int:
     """The instructions after a prefix."""
     pc, code = immediates.read_opcode(c, pc - 1)
     handler = _prefixed.get(code)

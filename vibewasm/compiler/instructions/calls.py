@@ -100,12 +100,12 @@ def _pass_one_by_one(c: Compilation, plan: Plan, index: Operand | None) -> bool:
         text += move
         held = index.bit
     # From the last to the first, since temporaries are given out in the order of parameters.
-    for moves, behind in planned:
+    for moves, later in planned:
         position -= 1
         argument = stack[position]
         move = moves[argument]
         bit = argument.bit
-        if move is None or bit & (behind | written):
+        if move is None or bit & (later | written):
             return False
         text += move
         held |= bit
@@ -167,10 +167,10 @@ def argument_plan(env: ModuleEnvironment, params: Types) -> Plan:
     if found is None:
         text, plan = env.calls.argument_plan(params)
         planned = []
-        behind = 0
+        later = 0
         for type_, reg, bit in plan if len(params) <= MANY_ARGUMENTS else ((NO_TYPE, 0, 0),):
-            planned.append((moves_to(env, type_, reg), behind))
-            behind |= bit
+            planned.append((moves_to(env, type_, reg), later))
+            later |= bit
         found = env.plans[params] = text, tuple(planned)
     return found
 
@@ -228,7 +228,7 @@ def call(c: Compilation, pc: int) -> int:
     # What _pass_one_by_one does, as a copy: a call of it here costs a percent of compiling.
     position = len(stack)
     held = clash = 0
-    for moves, behind in planned:
+    for moves, later in planned:
         position -= 1
         argument = stack[position]
         move = moves[argument]
@@ -239,7 +239,7 @@ def call(c: Compilation, pc: int) -> int:
         bit = argument.bit
         if bit:
             held |= bit
-            clash |= bit & behind
+            clash |= bit & later
     if clash:
         _pass_together(c, params, "call", None)
     else:

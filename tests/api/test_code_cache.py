@@ -1,0 +1,220 @@
+"""The code cache from the outside: the second process begins with what the first has kept, and nothing else changes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vibewasm as vw
+from vibewasm.api import code_cache
+from vibewasm.cache.folder import Folder
+
+TEXT = """(module
+  (memory (export "memory") 1) (table (export "table") 2 funcref) (global (export "g") (mut i32) (i32.const 5))
+  (elem (i32.const 0) $add $div) (data (i32.const 8) "kept")
+  (func $add (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func $div (export "div") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1)))
+  (func (export "ctz") (param i64) (result i64) (i64.ctz (local.get 0)))
+  (func (export "unused") (result f64) (f64.const 1.5)))"""
+
+
+def module_of(folder: Path, text: str = TEXT, **settings: Any) -> vw.Module:
+    return vw.Module(vw.Engine(vw.Config(cache=folder, **settings)), text)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.code"))
+
+
+def kept(module: vw.Module) -> set[int]:
+    """The functions that came from the cache."""
+    assert module._kept is not None
+    return {number for number, _, _ in module._kept.functions}
+
+
+def use(module: vw.Module, *names: str) -> None:
+    with vw.Store(module.engine) as store:
+        exports = vw.Linker(module.engine).instantiate(store, module).exports
+        for name in names:
+            function = exports[name]
+            function(*[6] * len(function.type.params))
+
+
+def test_what_was_compiled_is_there_in_the_next_process(tmp_path: Path) -> None:
+    first = module_of(tmp_path)
+    assert kept(first) == set()
+    use(first, "add", "ctz")
+    second = module_of(tmp_path)
+    assert kept(second) == {0, 2}
+    use(second, "add", "div")
+    assert kept(module_of(tmp_path)) == {0, 1, 2}
+
+
+def test_code_from_the_cache_is_what_compiling_gives(tmp_path: Path) -> None:
+    use(module_of(tmp_path), "add", "div", "ctz", "unused")
+    module = module_of(tmp_path)
+    assert module._kept is not None
+    for number, offset, size in module._kept.functions:
+        assert bytes(module._kept.code[offset : offset + size]) == module.compiler.compile(number)
+    assert len(module._kept.functions) == 4
+
+
+def test_a_module_from_the_cache_is_the_same_module(tmp_path: Path) -> None:
+    use(module_of(tmp_path), "add")
+    module = module_of(tmp_path)
+    exports = vw.instantiate(module).exports
+    assert (exports.add(2, 3), exports.ctz(8), exports.g.value, bytes(exports.memory[8:12])) == (5, 3, 5, b"kept")
+    assert exports.table[1](7, 2) == 3
+    with pytest.raises(vw.Trap, match="divide by zero") as caught:
+        exports.div(1, 0)
+    assert [frame.func_name for frame in caught.value.frames] == ["div"]
+    assert [str(item.type) for item in module.exports][3:] == [
+        str(item.type) for item in vw.Module(vw.Engine(), TEXT).exports
+    ][3:]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"checked": True}, {"fuel": True}, {"explicit_bounds": True}, {"cache": False}, {"profile": "jitdump"}]
+)
+def test_other_settings_have_code_of_their_own(
+    tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JITDUMPDIR", str(tmp_path))
+    use(module_of(tmp_path / "cache"), "add")
+    engine = vw.Engine(vw.Config(**{"cache": tmp_path / "cache"} | settings))
+    module = vw.Module(engine, TEXT)
+    assert module._kept is None or kept(module) == set()
+
+
+def test_eager_and_lazy_engines_share_code(tmp_path: Path) -> None:
+    use(module_of(tmp_path), "add")
+    eager = module_of(tmp_path, compilation="eager")
+    assert all(eager._addresses)
+    code_cache.save(eager)
+    again = module_of(tmp_path, compilation="eager")
+    assert kept(again) == {0, 1, 2, 3}
+    assert again._compiler is None
+    assert kept(module_of(tmp_path)) == {0, 1, 2, 3}
+
+
+def test_an_invalid_body_is_still_found(tmp_path: Path) -> None:
+    broken = '(module (func (export "good") (result i32) (i32.const 1)) (func (export "bad") (result i32)))'
+    module = module_of(tmp_path, broken)
+    use(module, "good")
+    again = module_of(tmp_path, broken)
+    assert kept(again) == {0}
+    with pytest.raises(vw.ValidationError):
+        use(again, "bad")
+    for mode in ("eager", "lazy-translation"):
+        with pytest.raises(vw.ValidationError):
+            module_of(tmp_path, broken, compilation=mode)
+
+
+def test_modules_of_one_name_and_path_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "module.wat"
+    engine = vw.Engine(vw.Config(cache=tmp_path / "cache"))
+    for number in (1, 2):
+        path.write_text(f'(module (func (export "f") (result i32) (i32.const {number})))')
+        module = vw.Module(engine, path)
+        assert vw.instantiate(module).exports.f() == number
+        code_cache.save(module)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "other key", "other kind"])
+def test_a_damaged_file_is_ignored_and_written_anew(tmp_path: Path, damage: str) -> None:
+    use(module_of(tmp_path), "add")
+    module = module_of(tmp_path)
+    assert module._kept is not None
+    name = module._kept.key.hex()
+    folder = Folder(str(tmp_path))
+    whole = folder.read(name)
+    assert whole is not None
+    middle = len(whole) // 2
+    folder.write(
+        name,
+        [
+            {
+                "cut": whole[:-1],
+                "flip": whole[:middle] + bytes([whole[middle] ^ 4]) + whole[middle + 1 :],
+                "empty": b"",
+                "other key": whole[:24] + bytes(32) + whole[56:],
+                "other kind": whole[:8] + b"\2" + whole[9:],
+            }[damage]
+        ],
+    )
+    again = module_of(tmp_path)
+    assert kept(again) == set()
+    use(again, "add")
+    assert folder.read(name) == whole
+
+
+def test_more_modules_than_are_remembered_are_all_kept(tmp_path: Path) -> None:
+    engine = vw.Engine(vw.Config(cache=tmp_path))
+    texts = [f'(module (func (export "f") (result i32) (i32.const {number})))' for number in range(40)]
+    modules = [vw.Module(engine, text) for text in texts]
+    for number, module in enumerate(modules):
+        assert vw.instantiate(module).exports.f() == number
+    assert len(code_cache._unsaved) <= 16
+    code_cache._save_all()
+    assert [kept(vw.Module(engine, text)) for text in texts] == [{0}] * 40
+
+
+PROGRAM = """
+import sys, vibewasm
+exports = vibewasm.instantiate({text!r}, config=vibewasm.Config(cache={folder!r})).exports
+assert exports.add(2, 3) == 5
+print(" ".join(name for name in sys.modules if name.startswith("vibewasm.")))
+"""
+
+
+def loaded(folder: Path, **environment: str) -> set[str]:
+    """The modules of a process that uses the cache, which ends without closing anything."""
+    engine = vw.Engine()
+    program = PROGRAM.format(text=vw.Module(engine, TEXT).info.data, folder=str(folder))
+    line = [sys.executable, "-c", program]
+    done = subprocess.run(line, env=os.environ | environment, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+    return set(done.stdout.split())
+
+
+def test_a_warm_start_loads_neither_compiler_nor_decoder_nor_backend(tmp_path: Path) -> None:
+    loaded(tmp_path / "cache")
+    names = loaded(tmp_path / "cache")
+    rooms = {name.split(".")[1] for name in names}
+    assert "compiler" not in rooms
+    assert {name for name in names if name.startswith("vibewasm.backends.")} == {
+        f"vibewasm.backends.{os.uname().machine}",
+        f"vibewasm.backends.{os.uname().machine}.processor",
+    }
+    assert not names & {"vibewasm.binary.decoder", "vibewasm.binary.sections", "vibewasm.opcodes"}
+
+
+def test_the_processors_extensions_are_part_of_the_key(tmp_path: Path) -> None:
+    loaded(tmp_path / "cache")
+    before = len(files(tmp_path / "cache"))
+    names = loaded(tmp_path / "cache", VIBEWASM_CPU="baseline")
+    if os.uname().machine == "x86_64":
+        assert "vibewasm.compiler" in names
+        assert len(files(tmp_path / "cache")) == before + 1
+
+
+def test_true_is_the_folder_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIBEWASM_CACHE", str(tmp_path / "chosen"))
+    module = vw.Module(vw.Engine(vw.Config(cache=True)), TEXT)
+    use(module, "add")
+    assert files(tmp_path / "chosen")
+    monkeypatch.setenv("VIBEWASM_CACHE", "off")
+    assert vw.Module(vw.Engine(vw.Config(cache=True)), TEXT)._kept is None
+
+
+def test_a_folder_that_cannot_be_used_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nothing")):
+        module = module_of(folder)
+        use(module, "add")
+        assert kept(module_of(folder)) == set()

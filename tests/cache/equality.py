@@ -1,0 +1,27 @@
+"""Decoded modules, compared by all that they say."""
+
+from __future__ import annotations
+
+from vibewasm.binary.module_info import ConstExpr, Data, DataSegments, Element, Export, Import, ModuleInfo, Section
+from vibewasm.cache.image import Bodies
+
+#: Objects without an ``==`` of their own.
+_PLAIN = (ConstExpr, Data, Element, Export, Import, Section)
+
+
+def facts(info: ModuleInfo) -> dict[str, object]:
+    """Everything that a module's attributes say, comparable, with which objects are shared among constant
+    expressions.
+    """
+    return {name: _plain(getattr(info, name)) for name in ModuleInfo.__slots__ if name != "_names"} | {
+        "items": [[id(items[0]) == id(item) for item in items] for items in (e.exprs or [] for e in info.elements)]
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, (list, Bodies, DataSegments)):
+        return [_plain(item) for item in value]
+    if isinstance(value, _PLAIN):
+        return type(value), [_plain(getattr(value, name)) for name in type(value).__slots__]
+    # Order counts in a dict, and 0 is not False here.
+    return (type(value), [*value.items()]) if isinstance(value, dict) else (type(value), value)

@@ -1,0 +1,31 @@
+"""Two writers, a reader and kills at random moments; ``python -m tests.cache.race`` does it as often as wanted."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from vibewasm.cache import writing
+
+from .race import race
+
+
+def test_writers_that_are_killed_do_no_harm() -> None:
+    assert race(30, 1).startswith("30 rounds: ")
+
+
+def test_a_writer_that_is_seen_writing_is_found(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The check of the check: files that are not written aside are seen before they are whole."""
+
+    def in_place(folder: int, file: str, views: list[memoryview], size: int) -> None:
+        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        with open(opened, "wb", buffering=0) as output:
+            for view in views:
+                output.write(view)
+
+    monkeypatch.setattr(writing, "_replace", in_place)
+    with pytest.raises(AssertionError, match=r"ended by itself|nobody wrote"):
+        race(500, 1)

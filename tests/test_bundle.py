@@ -1,0 +1,199 @@
+"""The code that one start leaves for the next: it is used, it is never stale, and nothing depends on it but time.
+
+Each test works on a copy of the package, in processes of its own that may write bytecode.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.modules import ADD
+
+#: Modules that find the others, and come from files: bundle, bundled and bundled_compiler.
+OWN = 3
+
+PROGRAM = """
+import sys, vibewasm
+assert vibewasm.instantiate({data!r}).exports.add(2, 3) == 5
+kept = sum(type(module.__loader__).__name__ == "_Kept" for module in list(sys.modules.values()))
+ours = sum(name.startswith("vibewasm.") for name in sys.modules)
+print(kept, ours)
+"""
+
+
+@pytest.fixture
+def package(project: Path, tmp_path: Path) -> Path:
+    """A copy of the package, whose files may be changed."""
+    target = tmp_path / "site" / "vibewasm"
+    shutil.copytree(project / "vibewasm", target, ignore=shutil.ignore_patterns("__pycache__"))
+    return target
+
+
+def python(package: Path, *words: str, **settings: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"PYTHONPATH": str(package.parent), **settings}
+    outcome = subprocess.run(
+        [sys.executable, *words],
+        cwd=package.parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stdout
+    return outcome.stdout
+
+
+def start(package: Path, program: str = PROGRAM.format(data=ADD), **settings: str) -> tuple[int, int]:
+    """Of how many modules the code had been kept, and how many were loaded."""
+    kept, ours = python(package, "-c", program, **settings).split()
+    return int(kept), int(ours)
+
+
+def bundle(package: Path) -> Path:
+    return package / "__pycache__" / f"bundled.{sys.implementation.cache_tag}.pyc"
+
+
+def test_the_second_start_loads_what_the_first_has_left(package: Path) -> None:
+    kept, ours = start(package)
+    assert kept == 0
+    kept, again = start(package)
+    assert again == ours
+    assert kept >= ours - OWN
+
+
+def test_it_is_written_when_there_is_more_to_keep_only(package: Path) -> None:
+    start(package)
+    first = bundle(package).stat()
+    start(package)
+    second = bundle(package).stat()
+    assert (first.st_ino, first.st_mtime_ns) == (second.st_ino, second.st_mtime_ns)
+    more = PROGRAM.format(data=ADD) + "vibewasm.Linker"
+    start(package, more)
+    assert bundle(package).stat().st_size > second.st_size
+    kept, ours = start(package, more)
+    assert kept >= ours - OWN
+    assert [file.name for file in bundle(package).parent.iterdir() if not file.name.endswith(".pyc")] == []
+
+
+def test_a_changed_module_is_loaded_from_its_file(package: Path) -> None:
+    start(package)
+    errors = package / "errors.py"
+    errors.write_text(errors.read_text() + "\nNEW = 'changed'\n")
+    program = PROGRAM.format(data=ADD) + "from vibewasm.errors import NEW"
+    kept, ours = start(package, program)
+    assert kept < ours - OWN
+    # Its whole group was dropped, and the others were loaded from it once more.
+    start(package, program)
+    kept, ours = start(package, program)
+    assert kept >= ours - OWN
+
+
+def test_a_module_that_is_gone_is_not_found(package: Path) -> None:
+    start(package)
+    (package / "api" / "instantiation.py").unlink()
+    said = python(
+        package, "-c", "import vibewasm\ntry: vibewasm.instantiate\nexcept ImportError as error: print(error)"
+    )
+    assert "vibewasm.api.instantiation" in said
+
+
+@pytest.mark.parametrize("how", ["-B", "PYTHONDONTWRITEBYTECODE", "read-only"])
+def test_where_python_may_write_no_bytecode_there_is_none(package: Path, how: str) -> None:
+    if how == "read-only":
+        if os.geteuid() == 0:
+            pytest.skip("root may write anywhere")
+        package.chmod(0o500)
+        start(package)
+        package.chmod(0o700)
+    elif how == "-B":
+        python(package, "-B", "-c", PROGRAM.format(data=ADD))
+    else:
+        start(package, PYTHONDONTWRITEBYTECODE="1")
+    assert not bundle(package).exists()
+
+
+def test_a_full_disk_leaves_no_halves(package: Path) -> None:
+    program = (
+        "import resource, vibewasm, vibewasm.bundled, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n" + PROGRAM.format(data=ADD)
+    )
+    start(package, program)
+    kept, ours = start(package)
+    assert kept == 0
+    assert kept < ours
+    left = {file.name for file in bundle(package).parent.iterdir()}
+    assert all(name.endswith(".pyc") for name in left)
+
+
+@pytest.mark.parametrize("damage", ["empty", "torn", "other"])
+def test_damage_does_not_matter(package: Path, damage: str) -> None:
+    start(package)
+    whole = bundle(package).read_bytes()
+    # Bytecode of another time of change is what Python ignores; a torn file it would refuse, whichever module's it is.
+    bundle(package).write_bytes({"empty": b"", "torn": whole[:10], "other": whole[:8] + b"abcd" + whole[12:]}[damage])
+    kept, ours = start(package)
+    assert kept < ours - OWN
+    start(package)
+    kept, ours = start(package)
+    assert kept >= ours - OWN
+
+
+def test_modules_know_their_files(package: Path) -> None:
+    program = (
+        "import inspect, sys, vibewasm\n"
+        "from vibewasm.api.store import Store\n"
+        "store = sys.modules['vibewasm.api.store']\n"
+        "assert inspect.getsource(Store).startswith('class Store')\n"
+        "assert store.__file__ == store.__spec__.origin == inspect.getfile(Store), store.__file__\n"
+        "assert store.__package__ == 'vibewasm.api' and vibewasm.api.store is store\n"
+        "assert list(vibewasm.runtime.__path__) == [vibewasm.runtime.__file__.rpartition('/')[0]]\n"
+        "assert vibewasm.runtime.__spec__.submodule_search_locations\n"
+        "assert store.__loader__.get_source('vibewasm.api.store')\n"
+        "import importlib; assert importlib.reload(vibewasm.errors) is vibewasm.errors\n"
+        "try: vibewasm.Store(3)\n"
+        "except TypeError as error:\n"
+        "    frame = error.__traceback__.tb_next.tb_frame\n"
+        "    assert frame.f_code.co_filename == store.__file__\n"
+    )
+    for _ in range(2):
+        python(package, "-c", "import vibewasm; vibewasm.instantiate\n" + program)
+
+
+def test_threads_may_load_at_the_same_time(package: Path) -> None:
+    start(package)
+    program = (
+        "import sys, threading; sys.setswitchinterval(1e-6)\n"
+        "import vibewasm\n"
+        "begun, failures = threading.Barrier(8), []\n"
+        "def use(name):\n"
+        "    begun.wait()\n"
+        "    try:\n"
+        "        getattr(vibewasm, name)\n"
+        f"        assert vibewasm.instantiate({ADD!r}).exports.add(2, 3) == 5\n"
+        "    except BaseException as error: failures.append(repr(error))\n"
+        "names = ['Store', 'Linker', 'instantiate', 'Func', 'Memory', 'Trap', 'Module', 'Engine']\n"
+        "threads = [threading.Thread(target=use, args=(name,)) for name in names]\n"
+        "[thread.start() for thread in threads]; [thread.join() for thread in threads]\n"
+        "assert not failures, failures\n"
+    )
+    for _ in range(5):
+        python(package, "-c", program)
+
+
+def test_the_command_line_starts_from_it(package: Path, project: Path) -> None:
+    hello = str(project / "examples" / "hello.wasm")
+    said = python(package, "-m", "vibewasm", "run", hello)
+    assert python(package, "-m", "vibewasm", "run", hello) == said
+    traced = python(package, "-X", "importtime", "-m", "vibewasm", "run", hello)
+    loaded = [line for line in traced.splitlines() if "vibewasm.wasi.streams" in line]
+    assert loaded == []

@@ -1,0 +1,97 @@
+"""Modules that are compiled ahead of time: machine code in a file, with the module that it belongs to.
+
+Such a file is a program for this processor. Whoever wrote it can do in this process what they like, so
+:meth:`vibewasm.Module.deserialize` is for files that one has made oneself. What is checked is that a file is whole, and
+was made by this version for such a processor and such settings.
+"""
+
+from __future__ import annotations
+
+from ..cache import code, image
+from ..cache.container import PRECOMPILED, Damaged, key_of, pack, unpack
+from ..cache.key import key
+from ..calls.process import HOST, extensions
+from ..errors import WasmError
+from ..lookalikes import PRECOMPILED as BEGINNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..binary.module_info import ModuleInfo
+    from .engine import Engine
+
+#: Settings that the code depends on.
+_SETTINGS = ("checked", "fuel", "explicit_bounds")
+
+
+def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes]) -> bytes:
+    """The file of a module, whose functions' code is ``codes``."""
+    facts = {"target": engine.target, "extensions": _extensions(engine)}
+    for setting in _SETTINGS:
+        facts[setting] = int(getattr(engine.config, setting))
+    facts["explicit_bounds"] = int(_explicit_bounds(engine, info))
+    text = "\n".join([f"{name} {value}" for name, value in facts.items()]).encode()
+    sections = (text, image.pack(info), code.pack_functions(enumerate(codes)), info.data)
+    return b"".join(pack(PRECOMPILED, key("precompiled"), sections))
+
+
+def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, list[tuple[int, int, int]]]:
+    """The module in a file, its code, and of each function number, offset and length.
+
+    Raises:
+        WasmError: it is no such file, it is damaged, or it was made for something else.
+    """
+    if data[:4] == b"\0asm":
+        raise WasmError("this is a module, not a precompiled one: Module(engine, source) takes it")
+    if not data.startswith(BEGINNING):
+        from ..lookalikes import describe
+
+        raise WasmError(f"this is no precompiled module: {describe(data)}")
+    try:
+        ours = key("precompiled")
+        if key_of(data, PRECOMPILED) != ours:
+            raise WasmError(
+                "this module was precompiled by another version of vibewasm; compile it again (vibewasm compile, "
+                "Module.serialize)"
+            )
+        text, packed_info, packed_code, module = unpack(data, PRECOMPILED, ours)
+        facts = dict([line.split(" ") for line in str(text, "utf-8").split("\n")])
+        info = image.unpack(packed_info, bytes(module))
+        _compare(engine, info, facts)
+        functions = code.unpack_functions(packed_code, len(info.func_type_indices) - info.imported_funcs)
+        if len(functions) != len(info.func_type_indices) - info.imported_funcs:
+            raise Damaged("functions are missing")
+    except (Damaged, ValueError) as problem:
+        raise WasmError(f"this precompiled module is damaged ({problem}); compile it again") from None
+    return info, packed_code, functions
+
+
+def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
+    """Raise :class:`WasmError` where code of a file is not for an engine."""
+    if facts.keys() != {"target", "extensions", *_SETTINGS}:
+        raise Damaged("it does not say what it was made for")
+    if facts["target"] != engine.target:
+        raise WasmError(f"this module was precompiled for {facts['target']}, and the engine is for {engine.target}")
+    missing = int(facts["extensions"]) & ~_extensions(engine)
+    if missing:
+        raise WasmError(
+            "this module was precompiled for a processor with extensions that this one has not, or that VIBEWASM_CPU "
+            "forbids; precompile it with VIBEWASM_CPU=baseline"
+        )
+    wanted = {setting: int(getattr(engine.config, setting)) for setting in _SETTINGS}
+    # Code that checks bounds works in every memory.
+    wanted["explicit_bounds"] = max(_explicit_bounds(engine, info), facts["explicit_bounds"] == "1")
+    for setting, value in wanted.items():
+        if facts[setting] != str(int(value)):
+            raise WasmError(
+                f"this module was precompiled with {setting}={facts[setting] == '1'}, and the engine has "
+                f"{setting}={bool(value)}"
+            )
+
+
+def _extensions(engine: Engine) -> int:
+    # What is compiled for another processor uses none: nobody can ask it.
+    return extensions() if engine.target == HOST else 0
+
+
+def _explicit_bounds(engine: Engine, info: ModuleInfo) -> bool:
+    return bool(info.memories) and engine.explicit_bounds

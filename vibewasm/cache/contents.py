@@ -1,0 +1,190 @@
+"""What is in the cache's folder: listing it, making room in it, cleaning it.
+
+Only two kinds of names are ours, whatever else somebody has put there: hexadecimal digits with the suffix of
+:mod:`.folder`, and the names under which :mod:`.writing` writes aside. No other file is looked at or touched.
+"""
+
+from __future__ import annotations
+
+import os
+from time import time
+
+from .folder import HOUR, LARGEST, SHARE, SUFFIX, Folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: What the name of a file has that is being written.
+ASIDE = ".new"
+
+#: Files that are kept at most, and names that are looked at before one is written, which takes bounded time so.
+MOST_FILES = 4096
+MOST_NAMES = 1 << 16
+#: Files that are removed at most before one is written.
+MOST_REMOVED = 1024
+
+_HEXADECIMAL = "0123456789abcdef"
+
+
+class Entry:
+    """One file: the name that it was written under, its size in bytes, and when it was last used.
+
+    That is in seconds since 1970, exact to an hour, and whatever the file says.
+    """
+
+    __slots__ = ("name", "size", "used")
+
+    def __init__(self, name: str, size: int, used: float) -> None:
+        self.name = name
+        self.size = size
+        self.used = used
+
+    def __repr__(self) -> str:
+        return f"Entry({self.name!r}, {self.size}, {self.used})"
+
+
+class Contents:
+    """What was found in an open folder.
+
+    ``entries`` has the files that are in place, ``aside`` those that are being written, or were when their writer was
+    killed. ``complete`` says whether all names were looked at.
+    """
+
+    __slots__ = ("aside", "complete", "entries")
+
+    def __init__(self, folder: int, most_files: int | None = None, most_names: int | None = None) -> None:
+        self.entries: list[Entry] = []
+        self.aside: list[Entry] = []
+        self.complete = True
+        with os.scandir(folder) as names:
+            for count, found in enumerate(names):
+                if count == most_names or len(self.entries) + len(self.aside) == most_files:
+                    self.complete = False
+                    break
+                file = found.name
+                if is_entry(file):
+                    name, kind = file[: -len(SUFFIX)], self.entries
+                elif is_aside(file):
+                    name, kind = file, self.aside
+                else:
+                    continue
+                try:
+                    if found.is_dir(follow_symlinks=False):
+                        continue
+                    status = found.stat(follow_symlinks=False)
+                except OSError:
+                    continue  # renamed or removed since
+                kind.append(Entry(name, status.st_size, status.st_mtime))
+
+    def least_used_first(self, now: float) -> list[Entry]:
+        """The entries in the order in which they are to go. Where a clock was wrong, times to come are among the times:
+        they go first, else they would never go.
+        """
+        return sorted(self.entries, key=lambda entry: (entry.used < now + HOUR, entry.used))
+
+
+def is_entry(file: str) -> bool:
+    """Whether a file of this name was written by us."""
+    return file.endswith(SUFFIX) and _is_hexadecimal(file[: -len(SUFFIX)])
+
+
+def is_aside(file: str) -> bool:
+    """Whether a file of this name is being written, or was."""
+    process, _, number = file.removesuffix(ASIDE).partition("-")
+    return file.endswith(ASIDE) and _is_hexadecimal(process) and _is_hexadecimal(number)
+
+
+def _is_hexadecimal(text: str) -> bool:
+    return bool(text) and not text.strip(_HEXADECIMAL)
+
+
+def entries(place: Folder) -> list[Entry]:
+    """What :meth:`.Folder.entries` says."""
+    found: list[Entry] = []
+    for folder in _open(place):
+        found = Contents(folder).entries
+    return sorted(found, key=lambda entry: (-entry.used, entry.name))
+
+
+def clear(place: Folder, older_than: float) -> tuple[int, int]:
+    """What :meth:`.Folder.clear` says."""
+    count = size = 0
+    now = time()
+    for folder in _open(place):
+        found = Contents(folder)
+        _remove_leftovers(folder, found, now if older_than else None)
+        for entry in found.entries:
+            # A time to come says nothing about when it was used.
+            if (not older_than or not -HOUR < now - entry.used < older_than) and _unlink(folder, entry.name + SUFFIX):
+                count += 1
+                size += entry.size
+    return count, size
+
+
+def _open(place: Folder) -> Iterator[int]:
+    """The folder's descriptor, once; nothing where the folder is not used."""
+    try:
+        folder = place.opened()
+    except OSError:
+        return
+    try:
+        yield folder
+    except OSError:
+        pass  # what has become of the folder meanwhile
+    finally:
+        os.close(folder)
+
+
+def make_room(folder: int, limit: int, name: str, size: int) -> bool:
+    """Let there be room for a file, which may take the place of another.
+
+    The least recently used files go, and what killed writers have left.
+
+    Returns:
+        Whether there is room. If not, it is that the folder holds very many files: some were removed, and the next one
+        who wants to write removes more.
+    """
+    if size > min(limit // SHARE, LARGEST):
+        return False
+    # Twice as many files as there may be: what several writers at once leave is seen.
+    found = Contents(folder, 2 * MOST_FILES, MOST_NAMES)
+    now = time()
+    kept = [entry for entry in found.least_used_first(now) if entry.name != name]
+    room = limit - size - _remove_leftovers(folder, found, now)
+    if room < 0:
+        return False
+    room -= sum([entry.size for entry in kept])
+    excess = len(kept) + 1 - MOST_FILES
+    removed = 0
+    while (room < 0 or removed < excess) and removed < min(MOST_REMOVED, len(kept)):
+        # Whether it was removed by us or by another writer, it is gone; what cannot be removed, cannot be replaced.
+        if not _unlink(folder, kept[removed].name + SUFFIX):
+            return False
+        room += kept[removed].size
+        removed += 1
+    return found.complete and room >= 0 and removed >= excess
+
+
+def _remove_leftovers(folder: int, found: Contents, now: float | None) -> int:
+    """Remove files aside that nobody writes any more, or all of them without a ``now``.
+
+    Returns how many bytes the others have.
+    """
+    left = 0
+    for number, entry in enumerate(found.aside):
+        old = now is None or not -HOUR < now - entry.used < HOUR
+        if not old or number >= MOST_REMOVED or not _unlink(folder, entry.name):
+            left += entry.size
+    return left
+
+
+def _unlink(folder: int, file: str) -> bool:
+    """Whether a file is gone."""
+    try:
+        os.unlink(file, dir_fd=folder)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""What machine code depends on, as digests: the module, this compiler, the processor, and settings."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+#: From this size on (bytes) OpenSSL's SHA-256 makes up for the time that loading it takes.
+_LARGE = 4 << 20
+
+_source: list[bytes] = []
+
+
+def source_digest() -> bytes:
+    """32 bytes that are other ones for every other source of this package. A wheel carries them; elsewhere the files
+    are read.
+    """
+    if not _source:
+        try:
+            from ..built import SOURCE_DIGEST  # type: ignore[import-not-found]  # a checkout has none
+        except ImportError:
+            from .source import digest_of_source
+
+            _source.append(digest_of_source(__file__.rpartition("/cache/")[0]))
+        else:
+            _source.append(bytes.fromhex(SOURCE_DIGEST))
+    return _source[0]
+
+
+def key(*parts: bytes | str | int) -> bytes:
+    """32 bytes for these parts, of which none can be mistaken for others, and this version of the source."""
+    from _blake2 import blake2b
+
+    made = blake2b(source_digest(), digest_size=32)
+    for part in parts:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        made.update(len(data).to_bytes(8, "little") + data)
+    digest: bytes = made.digest()
+    return digest
+
+
+def content_digest(data: bytes) -> bytes:
+    """32 bytes for a module's bytes: no two modules that anyone could find have the same."""
+    if len(data) < _LARGE:
+        from _blake2 import blake2b
+
+        digest: bytes = blake2b(data, digest_size=32).digest()
+    else:
+        digest = _sha256()(data).digest()
+    return digest
+
+
+def _sha256() -> Callable[[bytes], Any]:
+    # hashlib itself takes twice as long to load as hashing a large module does.
+    try:
+        from _hashlib import openssl_sha256
+    except ImportError:
+        from hashlib import sha256
+
+        return sha256
+    return openssl_sha256

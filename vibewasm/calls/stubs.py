@@ -1,0 +1,51 @@
+"""The stubs and adapters of this processor, as machine code: what the backend makes, or what is known already.
+
+All of them are functions of their arguments alone, so a process can begin with those that an earlier one has made, and
+then loads nothing of the backend that makes them.
+"""
+
+from __future__ import annotations
+
+from ..backends import backend
+
+
+class KnownStubs:
+    """What a backend has in its ``stubs``, see :class:`vibewasm.backends.contract.Stubs`: each made when it is first
+    asked for and not known.
+
+    Attributes:
+        kept: code by what was called, such as ``"enter ild:i"``.
+        made: how many of them the backend has made in this process.
+        built: those that the wheel carries, ``None`` before they are asked for.
+    """
+
+    def __init__(self, processor: str) -> None:
+        self._processor = processor
+        self.kept: dict[str, bytes] = {}
+        self.made = 0
+        self.built: dict[str, bytes] | None = None
+
+    def __getattr__(self, name: str) -> object:
+        def stub(*arguments: object) -> bytes:
+            # A signal's context has no other form in one process, nor on one operating system.
+            key = " ".join([name, *[str(item) for item in arguments if isinstance(item, (int, str))]])
+            code = self.kept.get(key)
+            if code is None:
+                built = self.built
+                if built is None:
+                    built = self.built = self._carried()
+                code = built.get(key)
+            if code is None:
+                code = self.kept[key] = getattr(backend(self._processor).stubs, name)(*arguments)
+                self.made += 1
+            return code
+
+        return stub
+
+    def _carried(self) -> dict[str, bytes]:
+        try:
+            carried: dict[str, bytes] = backend(self._processor).built_stubs.STUBS
+        except ModuleNotFoundError:
+            # A checkout.
+            return {}
+        return carried
