@@ -168,12 +168,13 @@ class Exports:
 
             raise wrong("Exports", "instance", "an Instance", instance)
         # A leading space keeps the names apart from those of exports, of which any is possible, and out of the way.
-        self.__dict__[" instance"] = instance
-        self.__dict__[" index"] = index = instance.module._export_index
-        for name in _METHODS:
-            if name in index:
+        attributes = self.__dict__
+        attributes[" instance"] = instance
+        attributes[" index"] = index = instance._module._export_index
+        if not _METHODS.isdisjoint(index):
+            for name in _METHODS & index.keys():
                 # An attribute of the object comes before one of its class.
-                self.__dict__[name] = self[name]
+                attributes[name] = self[name]
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -245,7 +246,7 @@ if not TYPE_CHECKING:
 
 
 #: Names that exports may have too.
-_METHODS = ("get", "items", "keys", "values")
+_METHODS = frozenset(("get", "items", "keys", "values"))
 
 
 def _missing(name: str, exports: Exports) -> str:

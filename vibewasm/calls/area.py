@@ -85,7 +85,7 @@ class FastPlaces:
     __slots__ = ("_area", "_places")
 
     def __init__(self) -> None:
-        self._area = Area(_FAST_CELLS)
+        self._area: Area | None = None
         self._places: dict[str, tuple[Area, int]] = {}
 
     def place(self, signature: str, size: int) -> tuple[Area, int]:
@@ -93,7 +93,7 @@ class FastPlaces:
         place = self._places.get(signature)
         if place is None:
             area = self._area
-            if area.used + size > _FAST_CELLS:
+            if area is None or area.used + size > _FAST_CELLS:
                 area = self._area = Area(max(size, _FAST_CELLS))
             place = self._places[signature] = (area, area.used)
             area.used += size
