@@ -292,7 +292,8 @@ class Processor(Protocol):
     CFA_STEPS: bytes
     #: Numbers of the system calls that the runtime makes by number.
     CALL_NUMBERS: dict[str, int]
-    #: By operating system, offsets in ``ucontext_t`` of the general registers and of the program counter.
+    #: Where the operating system, by its name in ``sys.platform``, keeps what a signal has interrupted: offsets in
+    #: ``ucontext_t`` of the general registers, by hardware number, and of the program counter.
     SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]]
 
 
@@ -313,27 +314,38 @@ class Stubs(Protocol):
     def leave(self, signature: str) -> bytes:
         """From a wasm function to the host: the code of a host function's record, called as wasm functions are.
 
-        It calls the record's callback by the C ABI as ``f(caller's context, argc, argv)``.
+        It calls the record's callback by the C ABI as ``f(caller's context, argc, argv)``. ``argv`` lies on the store's
+        cell stack; the callback reads parameters there and writes results from the first cell on. The stack pointer is
+        checked against the limit here, so that every callback has the reserve below it.
         """
 
     def unwind(self) -> bytes:
         """Give up the running activation: return the store's trap number from its ``enter``, and note the frames that
-        are left. The trap record is filled in but for these.
+        are left. The trap record is filled in but for these. Those frames hold nothing that needs cleaning up.
         """
 
     def poll(self) -> bytes:
-        """Call the poll callback as ``f(context, interrupt word, 0)``. Preserves all registers but the flags."""
+        """Call the poll callback as ``f(context, interrupt word, 0)``. Preserves all registers but the flags and the
+        scratches that belong to no one.
+
+        The word is cleared and the stack limit lowered to the real one before the call, so that what comes in during it
+        is seen. INTERRUPT_WATCH stays until the callback has done what it asks for.
+        """
 
     def lazy_table(self, first: int, count: int) -> bytes:
-        """Entries for the defined functions ``first`` to ``first + count - 1`` of any instance, which have the number
-        of their function compiled.
+        """Entries, LAZY_ENTRY_SIZE bytes each, for the defined functions ``first`` to ``first + count - 1`` of any
+        instance, which have the number of their function compiled.
 
         Raises:
             ValueError: more entries than one table can have, or none.
         """
 
     def lazy_common(self) -> bytes:
-        """What lazy entries share: have a function compiled, and call it with the same parameters."""
+        """What lazy entries share: have a function compiled, and jump to it, everything else being as at the call.
+
+        It calls the lazy callback as ``f(context of the function's instance, number, 0)``, which returns the code's
+        address.
+        """
 
     def memory_copy(self) -> bytes:
         """The stub of ``memory.copy``. It traps before it writes anything, or not at all."""
@@ -357,8 +369,9 @@ class Stubs(Protocol):
         """
 
     def fault_handler(self, context: SignalContext) -> bytes:
-        """The handler of the signals that traps and interruptions arrive as. It begins with the entries of
-        :mod:`.abi`'s fault levels; the address of its level's cells has to be written to each.
+        """The handler of the signals that traps and interruptions arrive as. It begins with one entry for each of
+        :mod:`.abi`'s fault levels, FAULT_ENTRY_SIZE bytes apart; whoever publishes it writes the address of the level's
+        cells to FAULT_ENTRY_PREVIOUS of each.
 
         Args:
             context: where the operating system keeps what was interrupted.
@@ -444,9 +457,9 @@ class Target(Protocol):
             :attr:`IMMEDIATE_GROUPS`. ``None`` and nothing if the constant needs a choice of its own.
         """
 
-    def stored(self, name: str, constant: Operand) -> tuple[Operand, bytes]:
-        """A constant that ``name`` stores: the stand-in that a memoised choice is made for, or the constant itself, and
-        the bytes that go after the displacement.
+    def stored(self, size: int, constant: Operand) -> tuple[Operand, bytes]:
+        """A constant of which ``size`` bytes are stored: the stand-in that a memoised choice is made for, or the
+        constant itself, and the bytes that go after the displacement.
         """
 
     def displacement(self, offset: int) -> tuple[int, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from tests.spec.summary import Summary
 hypothesis.settings.register_profile("emulated", deadline=None)
 if EMULATED:
     hypothesis.settings.load_profile("emulated")
+
+# No test begins with what another run has left in the user's folder, nor leaves something there. Those that are about
+# the code cache choose a folder.
+os.environ["VIBEWASM_CACHE"] = "off"
 
 # A shell's background job ignores SIGINT, and Python leaves it so; tests that send it would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

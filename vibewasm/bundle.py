@@ -1,20 +1,18 @@
 """A start loads some sixty modules of this package, and finding, opening and locking each of them takes more time than
-running most. So the first start leaves the code of what it has loaded in two files, and later ones load it from there.
+running most. So the first start leaves the code of what it has loaded in files, and later ones load it from there.
 
-The files are bytecode, of :mod:`vibewasm.bundled` and :mod:`vibewasm.bundled_compiler`, and follow all rules of
-bytecode: there are none where Python may not write any (``-B``, ``PYTHONDONTWRITEBYTECODE``, a folder of somebody
-else), and a module whose file has changed since is loaded from its file. Nothing depends on them but time; how much of
-it is in ``docs/design.md``.
+The files are bytecode, of :mod:`vibewasm.bundled` and its two like, and follow all rules of bytecode: there are none
+where Python may not write any (``-B``, ``PYTHONDONTWRITEBYTECODE``, a folder of somebody else), and a module whose file
+has changed since is loaded from its file. Nothing depends on them but time; how much of it is in ``docs/design.md``.
 
-Modules that were executed one for the other are a group, and read at once: the last of them was asked for, the others
-are what it imports, in the order in which their execution ended. Most names in their code are the same, so that one
-reading takes a quarter less time than reading each.
+A file is read as a whole, since most names in modules' code are the same: one reading takes a quarter less time than
+reading each module's. So there is one for each kind of start: what all need, what the command and WASI add, and what
+decodes and compiles, which a start that finds its code in the code cache does without.
 """
 
 from __future__ import annotations
 
 import sys
-from marshal import loads
 from posix import stat
 
 TYPE_CHECKING = False
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
     from types import CodeType, ModuleType
 
-    #: What is kept of a module: as in :mod:`.bundled`.
-    Row = tuple[str, bool, str, int, int, int]
+    #: What is kept of a module, see :data:`vibewasm.bundled.MODULES`.
+    Row = tuple[str, bool, str, int, int, int, CodeType]
     _lock_of: Callable[[str], AbstractContextManager[None]] | None
 else:
     # The import system's own names, without the modules that offer them to others.
@@ -39,37 +37,32 @@ else:
         # A Python that does it in another way loads from files, as ever.
         _lock_of = None
 
-#: Modules that belong into :mod:`.bundled_compiler`, and the last word of those that do not though they begin so.
-_COMPILING = (
-    "vibewasm.backends.aarch64.",
-    "vibewasm.backends.x86_64.",
-    "vibewasm.binary.decoder",
-    "vibewasm.binary.definitions",
-    "vibewasm.compiler",
-    "vibewasm.opcodes",
-)
-_RUNNING = (".processor", ".built_stubs")
+#: By file, how the names of the modules begin that it is for; the first that fits counts.
+_FILES = {
+    "bundled": (
+        "vibewasm.backends.aarch64.built_stubs",
+        "vibewasm.backends.aarch64.processor",
+        "vibewasm.backends.x86_64.built_stubs",
+        "vibewasm.backends.x86_64.processor",
+    ),
+    "bundled_compiler": (
+        "vibewasm.backends.aarch64.",
+        "vibewasm.backends.x86_64.",
+        "vibewasm.binary.decoder",
+        "vibewasm.binary.definitions",
+        "vibewasm.binary.leb128",
+        "vibewasm.binary.sections",
+        "vibewasm.binary.validate",
+        "vibewasm.compiler",
+        "vibewasm.opcodes",
+        "vibewasm.runtime.instruction_cache",
+    ),
+    "bundled_command": ("vibewasm.api.code_cache", "vibewasm.cache", "vibewasm.cli", "vibewasm.wasi"),
+}
 #: For those who look at code rather than run it: these modules are large, and a start needs none of them.
 _LEFT_OUT = ("vibewasm.disasm", "vibewasm.wat", "vibewasm.cli.disasm", "vibewasm.cli.explore", "vibewasm.bundle")
-#: Bytes of code that are kept at most in each file: reading them must stay cheaper than what it saves.
-_MOST = 1 << 20
-
-
-class _Group:
-    """Modules whose code is read at once."""
-
-    __slots__ = ("_data", "codes", "rows")
-
-    def __init__(self, rows: tuple[Row, ...], data: bytes) -> None:
-        self.rows = rows
-        self._data = data
-        self.codes: Sequence[CodeType] = ()
-
-    def code(self, place: int) -> CodeType:
-        """The code of one of the modules."""
-        if not self.codes:
-            self.codes = loads(self._data)
-        return self.codes[place]
+#: Modules that one file keeps at most: reading it must stay cheaper than what it saves.
+_MOST = 100
 
 
 class _Loaded:
@@ -86,10 +79,10 @@ class _Loaded:
 
 
 _installed = False
-#: By module, its group and its place in there.
-_kept: dict[str, tuple[_Group, int]] = {}
-#: By file, the groups that are in it, once it was read.
-_files: dict[str, list[_Group]] = {}
+#: By module, the rows of the file that it is in, and its place in there.
+_kept: dict[str, tuple[tuple[Row, ...], int]] = {}
+#: The rows of each file, once it was read.
+_files: dict[str, tuple[Row, ...]] = {}
 #: In the order in which their execution ended.
 _loaded: list[_Loaded] = []
 
@@ -98,15 +91,16 @@ class _Kept(SourceFileLoader):
     """Executes code that is at hand, after that of the modules which it will import."""
 
     def get_code(self, fullname: str) -> CodeType | None:
-        group, place = _kept[fullname]
-        return group.code(place)
+        rows, place = _kept[fullname]
+        return rows[place][-1]
 
     def exec_module(self, module: ModuleType) -> None:
-        group, place = _kept[module.__name__]
-        for needed in range(place - group.rows[place][-1], place):
-            if group.rows[needed][0] not in sys.modules:
-                _execute(group, needed)
-        exec(group.code(place), module.__dict__)
+        rows, place = _kept[module.__name__]
+        row = rows[place]
+        for needed in rows[place - row[-2] : place]:
+            if needed[0] not in sys.modules:
+                _execute(needed)
+        exec(row[-1], module.__dict__)
 
 
 class _Noting(SourceFileLoader):
@@ -132,11 +126,11 @@ class _Finder:
         if not name.startswith("vibewasm.") or name.startswith(_LEFT_OUT):
             return None
         kept = _kept.get(name)
-        if kept is None and "bundled_compiler" not in _files and _file_for(name) == "bundled_compiler":
-            _read("bundled_compiler")
+        if kept is None and (file := _file_for(name)) not in _files:
+            _read(file)
             kept = _kept.get(name)
         if kept is not None:
-            row = kept[0].rows[kept[1]]
+            row = kept[0][kept[1]]
             if _is_fresh(row):
                 return _spec(row)
         if not self._noting:
@@ -148,8 +142,11 @@ class _Finder:
 
 
 def _file_for(name: str) -> str:
-    """Which file a module belongs to, with those that it imports."""
-    return "bundled_compiler" if name.startswith(_COMPILING) and not name.endswith(_RUNNING) else "bundled"
+    """Which file a module belongs to."""
+    for file, beginnings in _FILES.items():
+        if name.startswith(beginnings):
+            return file
+    return "bundled"
 
 
 def _is_fresh(row: Row) -> bool:
@@ -170,9 +167,8 @@ def _spec(row: Row) -> ModuleSpec:
     return spec
 
 
-def _execute(group: _Group, place: int) -> None:
+def _execute(row: Row) -> None:
     """Do what importing a module does, without asking who can find it."""
-    row = group.rows[place]
     name = row[0]
     parent, _, child = name.rpartition(".")
     if parent not in sys.modules:
@@ -194,7 +190,7 @@ def _execute(group: _Group, place: int) -> None:
         try:
             sys.modules[name] = module
             try:
-                exec(group.code(place), module.__dict__)
+                exec(row[-1], module.__dict__)
             except BaseException:
                 sys.modules.pop(name, None)
                 raise
@@ -219,12 +215,11 @@ def install() -> None:
 
 
 def _read(file: str) -> ModuleType:
-    """Know what one of the two files has."""
+    """Know what one of the files has."""
     module: ModuleType = __import__(f"{__package__}.{file}", fromlist=("*",))
-    _files[file] = groups = [_Group(*group) for group in module.GROUPS]
-    for group in groups:
-        for place, row in enumerate(group.rows):
-            _kept[row[0]] = group, place
+    _files[file] = rows = module.MODULES
+    for place, row in enumerate(rows):
+        _kept[row[0]] = rows, place
     return module
 
 
@@ -235,43 +230,46 @@ def _keep() -> None:
     """Leave what came from files, with what was kept before, for the next start; nothing if that is not allowed."""
     if not _loaded:
         return
-    from marshal import dumps
-
-    new: dict[str, list[tuple[tuple[Row, ...], bytes]]] = {}
-    end = len(_loaded)
-    while end:
-        start = end - 1 - _loaded[end - 1].before
-        rows = []
-        for place in range(start, end):
-            loaded = _loaded[place]
-            try:
-                found = stat(loaded.loader.path)
-            except OSError:
-                return
-            is_package = loaded.loader.is_package(loaded.name)
-            before = min(loaded.before, place - start)
-            rows.append((loaded.name, is_package, loaded.loader.path, found.st_mtime_ns, found.st_size, before))
-        data = dumps(tuple([loaded.code for loaded in _loaded[start:end]]))
-        new.setdefault(_file_for(rows[-1][0]), []).insert(0, (tuple(rows), data))
-        end = start
+    new: dict[str, list[Row]] = {}
+    # For each module that was loaded, how many of each file's modules were loaded before it.
+    counts: list[dict[str, int]] = []
+    for place, loaded in enumerate(_loaded):
+        try:
+            found = stat(loaded.loader.path)
+        except OSError:
+            return
+        file = _file_for(loaded.name)
+        rows = new.setdefault(file, [])
+        counts.append({name: len(known) for name, known in new.items()})
+        before = len(rows) - counts[place - loaded.before].get(file, 0)
+        is_package = loaded.loader.is_package(loaded.name)
+        path = loaded.loader.path
+        rows.append((loaded.name, is_package, path, found.st_mtime_ns, found.st_size, before, loaded.code))
     _loaded.clear()
-    for file, groups in new.items():
+    for file, rows in new.items():
         if file not in _files:
             _read(file)
-        # A group with a file that has changed is of no use any more.
-        old = [(group.rows, group._data) for group in _files[file] if all(map(_is_fresh, group.rows))]
-        table = []
-        size = 0
-        for group in old + groups:
-            size += len(group[1])
-            if size <= _MOST:
-                table.append(group)
-        if len(table) > len(old):
-            _write(file, tuple(table))
+        rows = _still_fresh(_files[file]) + rows
+        if len(rows) <= _MOST:
+            _write(file, tuple(rows))
 
 
-def _write(file: str, groups: tuple[tuple[tuple[Row, ...], bytes], ...]) -> None:
-    """Make one of the two files hold these groups."""
+def _still_fresh(rows: tuple[Row, ...]) -> list[Row]:
+    """The rows of a file without those of modules that have changed."""
+    kept: list[Row] = []
+    # By place, how many rows before it were left out.
+    gone = [0]
+    for place, row in enumerate(rows):
+        fresh = _is_fresh(row)
+        if fresh:
+            before = row[-2] - (gone[place] - gone[place - row[-2]])
+            kept.append((*row[:-2], before, row[-1]))
+        gone.append(gone[place] + (not fresh))
+    return kept
+
+
+def _write(file: str, rows: tuple[Row, ...]) -> None:
+    """Make one of the files hold these modules."""
     from importlib.util import MAGIC_NUMBER
     from marshal import dumps
     from os import getpid, replace, unlink
@@ -285,8 +283,8 @@ def _write(file: str, groups: tuple[tuple[tuple[Row, ...], bytes], ...]) -> None
     try:
         found = stat(source)
         # The constant 0 of this program becomes the table: bytecode may hold constants that no source can spell.
-        code = compile("GROUPS = 0", source, "exec", dont_inherit=True)
-        code = code.replace(co_consts=tuple([groups if value == 0 else value for value in code.co_consts]))
+        code = compile("MODULES = 0", source, "exec", dont_inherit=True)
+        code = code.replace(co_consts=tuple([rows if value == 0 else value for value in code.co_consts]))
         words = (0, int(found.st_mtime), found.st_size)
         header = MAGIC_NUMBER + b"".join([(word & 0xFFFF_FFFF).to_bytes(4, "little") for word in words])
         with open(new, "xb") as output:

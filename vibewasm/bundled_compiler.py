@@ -1,8 +1,10 @@
-"""What :mod:`vibewasm.bundled` is for other modules, for those that decode and compile, which a start that finds its
-code in the code cache does not need.
-"""
+"""What :mod:`vibewasm.bundled` is for every start, for one that decodes and compiles."""
 
 from __future__ import annotations
 
-#: The same as :data:`vibewasm.bundled.GROUPS`.
-GROUPS: tuple[tuple[tuple[tuple[str, bool, str, int, int, int], ...], bytes], ...] = ()
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+
+#: The same as :data:`vibewasm.bundled.MODULES`.
+MODULES: tuple[tuple[str, bool, str, int, int, int, CodeType], ...] = ()

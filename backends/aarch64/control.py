@@ -32,6 +32,7 @@ from ...abi import (
 from .. import OutOfReach, assembly
 from ..operand import CONSTANT, FLAGS, REGISTER, Operand
 from . import asm
+from .encoding import opposite
 from .regs import CALLEE, CONTEXT, SCRATCH, SCRATCH2, ZR
 from .selection import Selection
 
@@ -146,19 +147,9 @@ def far(piece: bytes, reach: int) -> bytes:
     return piece[:-4] + _over(piece[-4:]) + asm.b(0) if reach == LONG else piece
 
 
-def _opposite(conditional: bytes) -> bytes:
-    """The conditional jump that is taken exactly when this one is not, with the same distance."""
-    (bits,) = _words.unpack(conditional)
-    if bits & 0xFF00_0000 == 0x5400_0000:  # b.cond
-        return _words.pack(bits ^ 1)
-    if bits & 0x7C00_0000 == 0x3400_0000:  # cbz, cbnz, tbz, tbnz
-        return _words.pack(bits ^ 0x0100_0000)
-    raise ValueError(f"{bits:#010x} is no conditional jump")
-
-
 def _over(conditional: bytes) -> bytes:
     """The opposite of a jump, over one instruction."""
-    code = bytearray(_opposite(conditional))
+    code = bytearray(opposite(conditional))
     patch(code, 0, 4)
     return bytes(code)
 

@@ -76,6 +76,16 @@ def condition(cc: int, end: int = 15) -> int:
     return cc << 12
 
 
+def opposite(conditional: bytes) -> bytes:
+    """The conditional jump that is taken exactly when this one is not, with the same distance."""
+    bits = int.from_bytes(conditional, "little")
+    if bits & 0xFF00_0000 == 0x5400_0000:  # b.cond
+        return word(bits ^ 1)
+    if bits & 0x7C00_0000 == 0x3400_0000:  # cbz, cbnz, tbz, tbnz
+        return word(bits ^ 0x0100_0000)
+    raise ValueError(f"{bits:#010x} is no conditional jump")
+
+
 def arithmetic_immediate(value: int) -> int:
     """Bits 22 to 10 of ADD and SUB (immediate): 12 bits, shifted left by 0 or 12; -1 if the value has no such form."""
     if 0 <= value < 4096:

@@ -22,9 +22,7 @@ CFA_AT_ENTRY = bytes((0x0C, 29, 16, 0x80 | 29, 2, 0x80 | 30, 1))
 #: What the first instructions change: nothing, see above.
 CFA_STEPS = b""
 
-#: Where the operating system, by its name in ``sys.platform``, keeps what a signal has interrupted: offsets in
-#: ``ucontext_t`` of the general registers, by hardware number, and of the program counter. On Linux: x0 ... x30, sp,
-#: and pc (sys/ucontext.h of both C libraries, arch/arm64/include/uapi/asm/sigcontext.h).
+#: On Linux: x0 ... x30, sp, and pc (sys/ucontext.h of both C libraries, arch/arm64/include/uapi/asm/sigcontext.h).
 SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]] = {
     "linux": ((*range(184, 184 + 31 * 8, 8), 432), 440),
 }

@@ -113,11 +113,7 @@ def store_cell(src: int, base: int, offset: int) -> bytes:
 
 
 def enter(signature: str) -> bytes:
-    """Host to wasm, by the C ABI: ``u64 f(record *, size_t argc, cell *argv)``.
-
-    Reads the parameters from ``argv`` and writes the results to it, from its first cell on. Returns 0, or through
-    :func:`unwind` the number of a trap or HOST_FAILURE, in which case ``argv`` is unchanged.
-    """
+    """Host to wasm, by the C ABI."""
     parameters, _, results = signature.partition(":")
     a = Assembler()
     a.emit(
@@ -199,11 +195,7 @@ def _leave_enter() -> bytes:
 
 
 def unwind() -> bytes:
-    """Give up the running activation: return the store's trap number from its ``enter``.
-
-    At entry x28 is any context of the store, x29 the innermost frame to record, and the trap record is filled in but
-    for the frames. The frames that are left hold nothing that needs cleaning up.
-    """
+    """Give up the running activation; at entry x28 is any context of the store, x29 the innermost frame to record."""
     a = Assembler()
     a.emit(
         load_cell(X0, CONTEXT, abi.CTX_STORE),
@@ -278,13 +270,7 @@ def _restore_exit() -> bytes:
 
 
 def leave(signature: str) -> bytes:
-    """Wasm to host: the code of a host function's record; at entry x8 is the record, and ``[x29 + 16]`` the caller's
-    context.
-
-    Calls the record's callback as ``f(caller's context, argc, argv)`` by the C ABI. ``argv`` lies on the store's cell
-    stack; the callback reads parameters there and writes results from the first cell on. The stack pointer is checked
-    against the limit here, so that every callback has the reserve below it.
-    """
+    """Wasm to host; at entry x8 is the record, and ``[x29 + 16]`` the caller's context."""
     parameters, _, results = signature.partition(":")
     a = Assembler()
     places, area = signatures.parameters(parameters)
@@ -359,12 +345,7 @@ def _restore_all() -> bytes:
 
 
 def poll() -> bytes:
-    """Call the poll callback as ``f(context, interrupt word, 0)``; all registers survive but the scratches and the
-    flags.
-
-    The word is cleared and the stack limit lowered to the real one before the call, so that what comes in during it
-    is seen. INTERRUPT_WATCH stays until the callback has done what it asks for.
-    """
+    """Call the poll callback; the scratches x16 and x17 do not survive."""
     a = Assembler()
     a.emit(
         _save_all(),
@@ -399,8 +380,7 @@ def poll() -> bytes:
 
 
 def lazy_table(first: int, count: int) -> bytes:
-    """Entries, LAZY_ENTRY_SIZE bytes each, for the defined functions ``first`` to ``first + count - 1`` of any
-    instance.
+    """Entries that have functions compiled.
 
     An entry puts its number into x16 and goes on to the end of the table.
     """
@@ -420,10 +400,7 @@ _MOST_LAZY = 8192
 
 
 def lazy_common() -> bytes:
-    """Have the defined function whose number is in x16 compiled, and jump to it, everything else being as at the call.
-
-    Calls the lazy callback as ``f(context of the function's instance, number, 0)``, which returns the code's address.
-    """
+    """Have the defined function whose number is in x16 compiled, and jump to it."""
     a = Assembler()
     a.emit(
         _save_all(),

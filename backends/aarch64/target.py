@@ -8,7 +8,7 @@ from .. import choices
 from ..assembly import signed
 from ..operand import CONSTANT, F32, F64, FLAGS, I32, I64, Operand, flags
 from .addresses import add
-from .asm import mov_ri, mov_rr
+from .asm import ADD, alu_ri, mov_ri, mov_rr
 from .control import tested
 from .encoding import arithmetic_immediate, logical_immediate, word
 from .integers import RULES
@@ -25,6 +25,13 @@ _ADDEND, _NEGATIVE, _LOGICAL, _COUNT, _OTHER = (
     (Operand(CONSTANT, I32, value=value & 0xFFFF_FFFF), Operand(CONSTANT, I64, value=value & 0xFFFF_FFFF_FFFF_FFFF))
     for value in (0x123, -0x123, 0xFF, 3, 0x1234_5679)
 )
+#: Instructions with immediates of their own kinds; all others take an addend. Products take none.
+LEFT_SHIFTS = ("i32.shl", "i64.shl")
+SHIFTS = (*LEFT_SHIFTS, "i32.shr_s", "i64.shr_s", "i32.shr_u", "i64.shr_u")
+LOGIC = ("i32.and", "i64.and", "i32.or", "i64.or", "i32.xor", "i64.xor")
+PRODUCTS = ("i32.mul", "i64.mul")
+#: ``add`` of a number, which is left out, to the memory's base, with the result in the first scratch.
+_ADD_TO_BASE = int.from_bytes(alu_ri(ADD, 1, SCRATCH, MEMORY_BASE, 0), "little")
 #: Stands for whatever is stored by way of the second scratch, by type.
 _STORED_STAND_INS = tuple(Operand(CONSTANT, type_, value=1) for type_ in (I32, I64, F32, F64))
 
@@ -70,42 +77,35 @@ class Target(choices.Choices):
         type_ = constant.type
         if type_ not in (I32, I64):
             return None, ()
-        operation = name[4:]
         bits = 64 if type_ == I64 else 32
         value = constant.value
-        if operation in ("shl", "shr_s", "shr_u"):
+        if name in SHIFTS:
             count = value & bits - 1
             # UBFM and SBFM: the rotation, and the number of the highest bit taken.
-            immr, imms = (-count & bits - 1, bits - 1 - count) if operation == "shl" else (count, bits - 1)
+            immr, imms = (-count & bits - 1, bits - 1 - count) if name in LEFT_SHIFTS else (count, bits - 1)
             return _COUNT[type_], _in_word((1 << 22 if type_ == I64 else 0) | immr << 16 | imms << 10)
         if value == 0:
             # Zero has a register of its own, and comparisons with it have instructions of their own.
             return None, ()
-        if operation in ("and", "or", "xor"):
+        if name in LOGIC:
             field = logical_immediate(value, type_)
             if field >= 0:
                 return _LOGICAL[type_], _in_word(field)
             if value == (1 << bits) - 1:
                 return None, ()
-        elif operation != "mul":
+        elif name not in PRODUCTS:
             number = signed(value, bits)
             field = arithmetic_immediate(abs(number))
             if field >= 0:
                 return (_ADDEND if number > 0 else _NEGATIVE)[type_], _in_word(field)
         return _OTHER[type_], (mov_ri(SCRATCH2, value),) * 4
 
-    def stored(self, name: str, constant: Operand) -> tuple[Operand, bytes]:
+    def stored(self, size: int, constant: Operand) -> tuple[Operand, bytes]:
         """What puts a constant into the second scratch; zero has a register of its own."""
         value = constant.value
         if value == 0 or constant.type > F64:
             return constant, b""
-        if name.endswith("8"):
-            value &= 0xFF
-        elif name.endswith("16"):
-            value &= 0xFFFF
-        elif name.endswith("32"):
-            value &= 0xFFFF_FFFF
-        return _STORED_STAND_INS[constant.type], mov_ri(SCRATCH2, value)
+        return _STORED_STAND_INS[constant.type], mov_ri(SCRATCH2, value & (1 << 8 * size) - 1)
 
     # The sum of two 32-bit numbers is below this, so that every offset has a displacement.
     FAR_OFFSET = 1 << 33
@@ -113,7 +113,7 @@ class Target(choices.Choices):
     #: 2 instructions that put the offset there; see :mod:`.memory`.
     SHORT_DISPLACEMENTS: tuple[tuple[int, bytes], ...] = (
         (0, b""),
-        *((1, word(0x9100_0000 | n << 10 | MEMORY_BASE << 5 | SCRATCH)) for n in range(1, 128)),
+        *((1, word(_ADD_TO_BASE | arithmetic_immediate(n))) for n in range(1, 128)),
     )
 
     def displacement(self, offset: int) -> tuple[int, bytes]:

@@ -96,9 +96,13 @@ def _count_bits(name: str, wide: int) -> Rule:
     return rule
 
 
-def claims(operation: str) -> int:
+def claims(name: str) -> int:
     """Mask of the registers that a shift or a rotation by a number that is no constant needs for itself."""
-    return 0 if features.BMI2 and operation not in ("rotl", "rotr") else _RCX
+    return 0 if features.BMI2 and name not in _ROTATIONS else _RCX
+
+
+#: What has no instruction with its count in any register.
+_ROTATIONS = ("i32.rotl", "i32.rotr", "i64.rotl", "i64.rotr")
 
 
 def _rules() -> dict[str, Rule]:

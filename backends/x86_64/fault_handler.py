@@ -24,15 +24,7 @@ _JMP_REL32 = 0xE9
 
 
 def fault_handler(context: SignalContext) -> bytes:
-    """The handler for faults.
-
-    Args:
-        context: the layout of a signal's context.
-
-    Returns:
-        machine code that begins with one entry per level, FAULT_ENTRY_SIZE bytes apart; whoever publishes it writes the
-        address of the level's cells to FAULT_ENTRY_PREVIOUS of each.
-    """
+    """The handler of the signals that traps and interruptions arrive as."""
     a = Assembler()
     for level in range(abi.FAULT_LEVELS):
         start = level * abi.FAULT_ENTRY_SIZE

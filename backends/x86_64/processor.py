@@ -22,9 +22,8 @@ CFA_AT_ENTRY = bytes((0x0C, 7, 8, 0x80 | 16, 1))
 #: rbp at 2, after the 3 bytes of ``mov rbp, rsp`` DW_CFA_def_cfa_register rbp.
 CFA_STEPS = bytes((0x41, 0x0E, 16, 0x80 | 6, 2, 0x43, 0x0D, 6))
 
-#: Where the operating system, by its name in ``sys.platform``, keeps what a signal has interrupted: offsets in
-#: ``ucontext_t`` of the general registers, by hardware number, and of the program counter. On Linux: rax rcx rdx rbx
-#: rsp rbp rsi rdi r8 ... r15, and rip (sys/ucontext.h of both C libraries, arch/x86/include/uapi/asm/sigcontext.h).
+#: On Linux: rax rcx rdx rbx rsp rbp rsi rdi r8 ... r15, and rip (sys/ucontext.h of both C libraries,
+#: arch/x86/include/uapi/asm/sigcontext.h).
 SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]] = {
     "linux": ((144, 152, 136, 128, 160, 120, 112, 104, 40, 48, 56, 64, 72, 80, 88, 96), 168),
 }

@@ -60,11 +60,7 @@ _EXIT_FRAME = 176
 
 
 def enter(signature: str) -> bytes:
-    """Host to wasm, by the C ABI: ``u64 f(record *, size_t argc, cell *argv)``.
-
-    Reads the parameters from ``argv`` and writes the results to it, from its first cell on. Returns 0, or through
-    :func:`unwind` the number of a trap or HOST_FAILURE, in which case ``argv`` is unchanged.
-    """
+    """Host to wasm, by the C ABI."""
     parameters, _, results = signature.partition(":")
     a = Assembler()
     a.emit(asm.push_r(RBP), asm.mov_rr(1, RBP, RSP), asm.alu_ri(asm.SUB, 1, RSP, _ENTER_FRAME))
@@ -130,11 +126,7 @@ def _leave_enter() -> bytes:
 
 
 def unwind() -> bytes:
-    """Give up the running activation: return the store's trap number from its ``enter``.
-
-    At entry r14 is any context of the store, rbp the innermost frame to record, and the trap record is filled in but
-    for the frames. The frames that are left hold nothing that needs cleaning up.
-    """
+    """Give up the running activation; at entry r14 is any context of the store, rbp the innermost frame to record."""
     a = Assembler()
     a.emit(
         # A fault may have come in the middle of a copy downwards.
@@ -220,13 +212,7 @@ def _restore_pinned(a: Assembler) -> None:
 
 
 def leave(signature: str) -> bytes:
-    """Wasm to host: the code of a host function's record; at entry rax is the record, and ``[rbp - 8]`` the caller's
-    context.
-
-    Calls the record's callback as ``f(caller's context, argc, argv)`` by the C ABI. ``argv`` lies on the store's cell
-    stack; the callback reads parameters there and writes results from the first cell on. The stack pointer is checked
-    against the limit here, so that every callback has the reserve below it.
-    """
+    """Wasm to host; at entry rax is the record, and ``[rbp - 8]`` the caller's context."""
     parameters, _, results = signature.partition(":")
     a = Assembler()
     places, area = signatures.parameters(parameters)
@@ -288,11 +274,7 @@ def leave(signature: str) -> bytes:
 
 
 def poll() -> bytes:
-    """Call the poll callback as ``f(context, interrupt word, 0)``; all registers survive but the flags.
-
-    The word is cleared and the stack limit lowered to the real one before the call, so that what comes in during it
-    is seen. INTERRUPT_WATCH stays until the callback has done what it asks for.
-    """
+    """Call the poll callback."""
     a = Assembler()
     a.emit(asm.push_r(RBP), asm.mov_rr(1, RBP, RSP), asm.push_r(CONTEXT), asm.alu_ri(asm.SUB, 1, RSP, _POLL_FRAME - 8))
     a.emit(_all_saves()[0])
@@ -347,8 +329,7 @@ def _all_saves() -> list[bytes]:
 
 
 def lazy_table(first: int, count: int) -> bytes:
-    """Entries, LAZY_ENTRY_SIZE bytes each, for the defined functions ``first`` to ``first + count - 1`` of any
-    instance.
+    """Entries that have functions compiled.
 
     An entry calls the end of the table, which finds the function's number from the return address.
     """
@@ -372,10 +353,7 @@ _MOST_LAZY = 8192
 
 
 def lazy_common() -> bytes:
-    """Have the defined function whose number is in rax compiled, and jump to it, everything else being as at the call.
-
-    Calls the lazy callback as ``f(context of the function's instance, number, 0)``, which returns the code's address.
-    """
+    """Have the defined function whose number is in rax compiled, and jump to it."""
     a = Assembler()
     a.emit(
         asm.push_r(RBP),

@@ -13,6 +13,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..types import Rule
 
+#: Instructions with registers of their own. Their rules are loaded late, in :mod:`.division` and :mod:`.bits`.
+DIVISIONS = (
+    *("i32.div_s", "i32.div_u", "i32.rem_s", "i32.rem_u"),
+    *("i64.div_s", "i64.div_u", "i64.rem_s", "i64.rem_u"),
+)
+SHIFTS = (
+    *("i32.shl", "i32.shr_s", "i32.shr_u", "i32.rotl", "i32.rotr"),
+    *("i64.shl", "i64.shr_s", "i64.shr_u", "i64.rotl", "i64.rotr"),
+)
 #: From which numbers on the sign is set in constants of a type.
 _NEGATIVE = (1 << 31, 1 << 63)
 
@@ -52,13 +61,12 @@ class Target(choices.Choices):
 
     def claims(self, name: str) -> int:
         """Divisions and shifts have their operands in registers of their own."""
-        operation = name[4:]
-        if operation in ("div_s", "div_u", "rem_s", "rem_u"):
+        if name in DIVISIONS:
             return INT_TEMPORARIES  # rax, rdx, and one for the divisor
-        if operation in ("shl", "shr_s", "shr_u", "rotl", "rotr"):
-            from .bits import claims as claims_of_bits
+        if name in SHIFTS:
+            from . import bits
 
-            return claims_of_bits(operation)
+            return bits.claims(name)
         return 0
 
     # -- constants, and offsets of accesses ------------------------------------------------------------------------
@@ -80,7 +88,7 @@ class Target(choices.Choices):
                 return WIDE_STAND_INS[type_], (code,)
         return None, ()
 
-    def stored(self, name: str, constant: Operand) -> tuple[Operand, bytes]:
+    def stored(self, size: int, constant: Operand) -> tuple[Operand, bytes]:
         """What an instruction has as its immediate, of the width that is stored, and 32 bits at most."""
         type_ = constant.type
         if type_ <= I64:
@@ -88,8 +96,7 @@ class Target(choices.Choices):
             if value >= _NEGATIVE[type_]:
                 value -= 2 * _NEGATIVE[type_]
             if -(1 << 31) <= value < 1 << 31:
-                width = 1 if name.endswith("8") else 2 if name.endswith("16") else 4
-                return WIDE_STAND_INS[type_], (value & 0xFFFF_FFFF).to_bytes(4, "little")[:width]
+                return WIDE_STAND_INS[type_], (value & 0xFFFF_FFFF).to_bytes(4, "little")[:size]
         return constant, b""
 
     FAR_OFFSET = 0x80000000

@@ -11,8 +11,8 @@ import pytest
 from tests.binary.encode import HEADER, custom, module, section, unsigned
 from vibewasm import DecodeError, Engine, Module, ValidationError, WasmError
 from vibewasm.cli import main
-from vibewasm.later import TITLES
 from vibewasm.opcodes import BY_CODE, prefixed
+from vibewasm.proposals import TITLES
 from vibewasm.wat import wasm2wat, wat2wasm
 
 _DEAD = b"\x00"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from vibewasm.binary.module_info import ConstExpr, Data, DataSegments, Element, Export, Import, ModuleInfo, Section
-from vibewasm.cache.image import Bodies
+from collections.abc import Iterable
+
+from vibewasm.binary.module_info import ConstExpr, Data, Element, Export, Import, ModuleInfo, Section
 
 #: Objects without an ``==`` of their own.
 _PLAIN = (ConstExpr, Data, Element, Export, Import, Section)
@@ -19,7 +20,8 @@ def facts(info: ModuleInfo) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, (list, Bodies, DataSegments)):
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, frozenset, dict)):
+        # A list, or what stands for one.
         return [_plain(item) for item in value]
     if isinstance(value, _PLAIN):
         return type(value), [_plain(getattr(value, name)) for name in type(value).__slots__]

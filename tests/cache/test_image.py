@@ -190,8 +190,8 @@ def test_reading_an_image_loads_no_decoder() -> None:
     assert loaded <= {
         f"vibewasm.{name}"
         for name in (
-            "binary binary.module_info binary.support bundle bundled cache cache.image constant_opcodes errors "
-            "extern_types types"
+            "binary binary.module_info binary.support bundle bundled bundled_command cache cache.container "
+            "cache.image constant_opcodes errors extern_types lookalikes types"
         ).split()
     }
 
@@ -314,6 +314,8 @@ WRONG: list[tuple[str, Callable[[ModuleInfo], object]]] = [
 @pytest.mark.parametrize(("message", "spoil"), WRONG, ids=[f"{at}-{wrong[0]}" for at, wrong in enumerate(WRONG)])
 def test_what_no_module_says_is_refused(message: str, spoil: Callable[[ModuleInfo], object]) -> None:
     info = decode(EVERYTHING)
+    # A plain list, which can be changed.
+    _set(info, bodies=[*info.bodies])
     spoil(info)
     with pytest.raises(Damaged, match=message):
         unpack(pack(info), EVERYTHING)

@@ -8,8 +8,8 @@ import vibewasm
 from tests.binary.encode import unsigned
 from tests.compiler import example
 from tests.compiler.test_opcodes import compile_
-from vibewasm.later import proposal_of
 from vibewasm.opcodes import CODE, PREFIXES, Row, opcode_bytes, prefixed
+from vibewasm.proposals import proposal_of
 from vibewasm.types import F32, F64, I32
 
 UNREACHABLE, BLOCK, END = CODE["unreachable"], CODE["block"], CODE["end"]

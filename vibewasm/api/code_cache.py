@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from ..cache import code, image
-from ..cache.container import CODE, STUBS, Damaged, pack, unpack
+from ..cache.container import CODE, STUBS, pack, unpack
 from ..cache.folder import Folder, default_path
 from ..cache.key import content_digest, key
 from ..calls.process import HOST, extensions, known_stubs
@@ -37,18 +37,20 @@ class KeptModule:
 
     Attributes:
         info: the decoded module, or ``None`` if it was not kept.
+        image: the same as bytes, once they were read or made.
         code: its functions' machine code in one stretch.
         functions: of each function that is in it, its number (imports not counted), offset and length in bytes.
         sizes: the length of each function's code in memory, by its number.
         saved: how many of these are kept.
     """
 
-    __slots__ = ("cache", "code", "functions", "info", "key", "saved", "sizes")
+    __slots__ = ("cache", "code", "functions", "image", "info", "key", "saved", "sizes")
 
     def __init__(self, cache: CodeCache, key: bytes) -> None:
         self.cache = cache
         self.key = key
         self.info: ModuleInfo | None = None
+        self.image = b""
         self.code: memoryview = memoryview(b"")
         self.functions: list[tuple[int, int, int]] = []
         self.sizes: dict[int, int] = {}
@@ -101,13 +103,15 @@ class CodeCache:
         try:
             facts, packed_info, packed_code = unpack(file, CODE, found.key)
             info = image.unpack(packed_info, data)
-            functions = code.unpack_functions(packed_code, len(info.func_type_indices) - info.imported_funcs)
-        except (Damaged, ValueError):
+            count = len(info.func_type_indices) - info.imported_funcs
+            functions = code.unpack_functions(packed_code, packed_info, count)
+        except ValueError:
             # It will be written anew.
             return found
         if bytes(facts) != self._facts(info):
             return found
         found.info = info
+        found.image = bytes(packed_info)
         found.code = packed_code
         found.functions = functions
         found.sizes = {number: size for number, _, size in functions}
@@ -121,7 +125,9 @@ class CodeCache:
     def write(self, module: Module, kept: KeptModule) -> None:
         """Keep a module's code."""
         functions = [(number, module._code_of(number, size)) for number, size in sorted(kept.sizes.items())]
-        sections = (self._facts(module.info), image.pack(module.info), code.pack_functions(functions))
+        if not kept.image:
+            kept.image = image.pack(module.info)
+        sections = (self._facts(module.info), kept.image, code.pack_functions(functions, kept.image))
         if self._folder.write(kept.key.hex(), pack(CODE, kept.key, sections)):
             kept.saved = len(functions)
 
@@ -176,7 +182,7 @@ def _use_stubs(folder: Folder) -> None:
     if file is not None:
         try:
             known_stubs.kept = code.unpack_stubs(*unpack(file, STUBS, made_for)) | known_stubs.kept
-        except (Damaged, ValueError):
+        except ValueError:
             # What is missing is made, and then it is written anew.
             pass
 

@@ -30,7 +30,8 @@ def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes]) -> bytes:
         facts[setting] = int(getattr(engine.config, setting))
     facts["explicit_bounds"] = int(_explicit_bounds(engine, info))
     text = "\n".join([f"{name} {value}" for name, value in facts.items()]).encode()
-    sections = (text, image.pack(info), code.pack_functions(enumerate(codes)), info.data)
+    packed_info = image.pack(info)
+    sections = (text, packed_info, code.pack_functions(enumerate(codes), packed_info), info.data)
     return b"".join(pack(PRECOMPILED, key("precompiled"), sections))
 
 
@@ -57,10 +58,11 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
         facts = dict([line.split(" ") for line in str(text, "utf-8").split("\n")])
         info = image.unpack(packed_info, bytes(module))
         _compare(engine, info, facts)
-        functions = code.unpack_functions(packed_code, len(info.func_type_indices) - info.imported_funcs)
-        if len(functions) != len(info.func_type_indices) - info.imported_funcs:
+        count = len(info.func_type_indices) - info.imported_funcs
+        functions = code.unpack_functions(packed_code, packed_info, count)
+        if len(functions) != count:
             raise Damaged("functions are missing")
-    except (Damaged, ValueError) as problem:
+    except ValueError as problem:
         raise WasmError(f"this precompiled module is damaged ({problem}); compile it again") from None
     return info, packed_code, functions
 

@@ -47,7 +47,7 @@ _KEYWORDS = frozenset(
 )
 #: Bytes of a file that are read first, to see whether the rest is wanted.
 HEAD = 1 << 13
-_CHUNK = 1 << 20
+_PIECE = 1 << 20
 #: Characters that are shown of a path that leads to no file: it may be no path at all.
 _LONGEST = 80
 
@@ -247,16 +247,18 @@ def rest(read: Callable[[int], bytes], head: bytes, path: str, size: int) -> byt
     Raises:
         OSError: reading fails, or there are more than :data:`MAX_SIZE` bytes.
     """
-    data = bytearray(head)
-    # Some files have more than the system says, as those of /proc.
-    while size <= MAX_SIZE and (chunk := read(_CHUNK)):
-        data += chunk
-        size = max(size, len(data))
+    pieces = [head]
+    there = len(head)
+    # What is announced is read in one piece. Some files have more than the system says, as those of /proc.
+    while size <= MAX_SIZE and (piece := read(max(_PIECE, size - there))):
+        pieces.append(piece)
+        there += len(piece)
+        size = max(size, there)
     if size > MAX_SIZE:
         import errno
 
         raise OSError(errno.EFBIG, f"a module has at most {MAX_SIZE} bytes, and this file has more", path)
-    return bytes(data)
+    return b"".join(pieces)
 
 
 def _missing(missing: str, path: str) -> OSError:

@@ -74,7 +74,7 @@ def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
 
 def _not_constant(data: bytes, pos: int) -> DecodeError | ValidationError:
     """The error for an opcode that is not read here."""
-    from ..later import TITLES, may_be_constant, not_in_table, proposal_of
+    from ..proposals import TITLES, may_be_constant, not_in_table, proposal_of
 
     opcode, _ = leb128.opcode(data, pos)
     row = BY_CODE.get(opcode)
@@ -146,7 +146,7 @@ def _global_type(info: ModuleInfo, index: int, expr: ConstExpr, visible: int) ->
     if info.globals[index].mutable:
         raise ValidationError(f"constant expression required: global {index} is mutable", expr.offset)
     if index >= info.imported_globals:
-        from ..later import TITLES
+        from ..proposals import TITLES
 
         message = f"constant expression required: global {index} is not an imported one"
         raise ValidationError(message, expr.offset, feature=TITLES["gc"])

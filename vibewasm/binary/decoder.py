@@ -100,7 +100,7 @@ def check_header(data: bytes) -> None:
     if len(version) < 4:
         raise DecodeError("unexpected end: a module begins with eight bytes", len(data))
     if version[2:] == _COMPONENT_LAYER:
-        from ..later import message
+        from ..proposals import message
 
         raise DecodeError(
             f"unknown binary version: {message('component-model', 'binary layer 1')}",

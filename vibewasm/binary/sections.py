@@ -125,7 +125,7 @@ def _other_form(info: ModuleInfo, pos: int) -> int:
             for _ in range(count):
                 field = _field_type(info, field)
         raise unsupported("gc", later, pos)
-    from ..later import FORMS
+    from ..proposals import FORMS
 
     if form in FORMS:
         raise unsupported(*FORMS[form], pos)

@@ -17,7 +17,7 @@ BUILT: frozenset[str] = frozenset()
 
 def unsupported(feature: str, what: str, offset: int) -> ValidationError:
     """The error for a module that uses ``what`` of a proposal that is not on."""
-    from ..later import TITLES, message
+    from ..proposals import TITLES, message
 
     return ValidationError(message(feature, what), offset, feature=TITLES[feature])
 

@@ -105,7 +105,7 @@ def heap_type(data: Sequence[int], pos: int) -> tuple[int, int]:
 
 def _unknown(what: str, byte: int, pos: int) -> DecodeError | ValidationError:
     """The error for a type that begins with a byte which begins none that is known here."""
-    from ..later import TYPES
+    from ..proposals import TYPES
 
     later = TYPES.get(byte)
     return unsupported(*later, pos) if later else DecodeError(f"malformed {what} {byte:#04x}", pos)

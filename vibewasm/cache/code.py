@@ -6,7 +6,7 @@ the middle of something else.
 
 from __future__ import annotations
 
-from .container import Damaged
+from .container import Damaged, checksum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,27 +14,38 @@ if TYPE_CHECKING:
 
 _WORD = 0xFFFF_FFFF
 #: Functions begin at multiples of this, and a label of this size stands before each: its number, its length, and the
-#: complements of both.
+#: complements of both, mixed with the checksum of the image: code goes with its own module only.
 _LABEL = 16
 
 
-def pack_functions(functions: Iterable[tuple[int, bytes]]) -> bytearray:
-    """The code of functions in the order of their numbers, each after its label."""
+def pack_functions(functions: Iterable[tuple[int, bytes]], image: bytes) -> bytearray:
+    """The code of functions in the order of their numbers, each after its label.
+
+    Args:
+        functions: numbers and code.
+        image: of their module, see :mod:`.image`.
+    """
     packed = bytearray()
+    mask = _mask(image)
     for number, code in functions:
         size = len(code)
-        for word in (number, size, number ^ _WORD, size ^ _WORD):
+        for word in (number, size, number ^ mask, size ^ mask):
             packed += word.to_bytes(4, "little")
         packed += code
         packed += bytes(-size % _LABEL)
     return packed
 
 
-def unpack_functions(packed: memoryview, count: int) -> list[tuple[int, int, int]]:
+def _mask(image: bytes | memoryview) -> int:
+    return int.from_bytes(checksum([image]), "little") ^ _WORD
+
+
+def unpack_functions(packed: memoryview, image: bytes | memoryview, count: int) -> list[tuple[int, int, int]]:
     """Of each function its number, and where its code begins and how long it is.
 
     Args:
         packed: what :func:`pack_functions` has made.
+        image: of their module.
         count: how many functions the module defines.
 
     Raises:
@@ -43,6 +54,7 @@ def unpack_functions(packed: memoryview, count: int) -> list[tuple[int, int, int
     if len(packed) % _LABEL:
         raise Damaged("the code ends in the middle of a function")
     words = packed.cast("I")
+    mask = _mask(image)
     end = len(packed)
     at = 0
     last = -1
@@ -50,7 +62,7 @@ def unpack_functions(packed: memoryview, count: int) -> list[tuple[int, int, int
     while at < end:
         word = at >> 2
         number, size = words[word], words[word + 1]
-        if number ^ words[word + 2] != _WORD or size ^ words[word + 3] != _WORD:
+        if number ^ words[word + 2] != mask or size ^ words[word + 3] != mask:
             raise Damaged("a function's label is wrong")
         at += _LABEL
         if not last < number < count or not 0 < size <= end - at:

@@ -37,8 +37,8 @@ _HEADER = 64
 _MOST_SECTIONS = 16
 
 
-class Damaged(Exception):
-    """A file is not what it should be."""
+class Damaged(ValueError):
+    """A file, or a part of it, is not what it should be."""
 
 
 def pack(kind: int, key: bytes, sections: Sequence[bytes | bytearray]) -> list[bytes | bytearray]:
@@ -54,11 +54,11 @@ def pack(kind: int, key: bytes, sections: Sequence[bytes | bytearray]) -> list[b
     rest = at.to_bytes(8, "little") + key
     rest += b"".join([number.to_bytes(8, "little") for number in (len(sections), *table)])
     parts.insert(0, rest)
-    parts.insert(0, MAGIC + kind.to_bytes(4, "little") + _checksum(parts))
+    parts.insert(0, MAGIC + kind.to_bytes(4, "little") + checksum(parts))
     return parts
 
 
-def _checksum(parts: Sequence[bytes | bytearray | memoryview]) -> bytes:
+def checksum(parts: Sequence[bytes | bytearray | memoryview]) -> bytes:
     """Four bytes for all of these."""
     # Keys are made with the one, so that it is there; the other takes as long to load as 200 KB to sum up, and is four
     # times as fast.
@@ -69,10 +69,10 @@ def _checksum(parts: Sequence[bytes | bytearray | memoryview]) -> bytes:
         return digest
     from binascii import crc32
 
-    checksum = 0
+    found = 0
     for part in parts:
-        checksum = crc32(part, checksum)
-    return checksum.to_bytes(4, "little")
+        found = crc32(part, found)
+    return found.to_bytes(4, "little")
 
 
 def key_of(data: bytes, kind: int) -> bytes:
@@ -97,7 +97,7 @@ def unpack(data: bytes, kind: int, key: bytes) -> list[memoryview]:
     view = memoryview(data)
     if int.from_bytes(view[16:24], "little") != len(data):
         raise Damaged("its length is not the one that it states")
-    if _checksum([view[16:]]) != view[12:16]:
+    if checksum([view[16:]]) != view[12:16]:
         raise Damaged("its checksum does not match")
     count = int.from_bytes(view[56:64], "little")
     at = _HEADER + 16 * count

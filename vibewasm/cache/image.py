@@ -41,6 +41,7 @@ from ..binary.support import BUILT
 from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
 from ..extern_types import GlobalType, Limits, MemoryType, TableType
 from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, FuncType
+from .container import Damaged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,10 +85,6 @@ EXPRESSIONS = 4
 OTHER = 1 << 31
 
 _MASK32 = 0xFFFF_FFFF
-
-
-class Damaged(ValueError):
-    """What was given is not the image of a module of that length."""
 
 
 def pack(info: ModuleInfo) -> bytes:

@@ -53,7 +53,7 @@ def refused(name: str, error: Exception) -> CommandError:
     feature = getattr(error, "feature", None)
     advice = ""
     if feature is not None:
-        from vibewasm.later import advice_without
+        from vibewasm.proposals import advice_without
 
         advice = f"\n{advice_without(feature)}"
     return CommandError(f"{name}: {error}{advice}")
@@ -62,7 +62,8 @@ def refused(name: str, error: Exception) -> CommandError:
 def read(path: str, *, text: bool = False) -> bytes:
     """The contents of the file at ``path`` (``-``: standard input), which may be a pipe or a device too.
 
-    Where the beginning shows that this is no module, nor text, that is all that is read: it may have no end.
+    Where the beginning shows that this is neither a module nor a precompiled one nor text, that is all that is read: it
+    may have no end.
 
     Args:
         text: whatever is text is wanted, and not only what begins like the text of a module.
@@ -96,7 +97,8 @@ def _contents(file: BinaryIO, path: str, text: bool) -> bytes:
     if len(head) < HEAD:
         # That was all. A terminal would have to be told a second time.
         return head
-    if head[:4] == MAGIC or is_text(head, path) or not head.strip() or (text and _begins_text(head)):
+    wanted = head[:4] == MAGIC or head.startswith(PRECOMPILED) or is_text(head, path) or not head.strip()
+    if wanted or (text and _begins_text(head)):
         return rest(file.read, head, path, _size(file))
     return head
 

@@ -117,7 +117,7 @@ def choose_stored(c: Compilation, op: int, b: Operand) -> tuple[Operand, bytes]:
     target = c.target
     if len(target.STORED) >= INTERN_LIMIT:
         target.STORED.clear()
-    found = target.STORED[op, b] = target.stored(name_of(op), b)
+    found = target.STORED[op, b] = target.stored(1 << ACCESSES[op], b)
     return found
 
 

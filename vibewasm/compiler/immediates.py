@@ -211,7 +211,7 @@ def read_opcode(c: Compilation, pc: int) -> tuple[int, int]:
 
 def illegal_opcode(code: int) -> BodyFault:
     """The fault of an opcode that is not in the table."""
-    from ..later import TITLES, not_in_table, proposal_of
+    from ..proposals import TITLES, not_in_table, proposal_of
 
     feature = proposal_of(code)
     return BodyFault(*not_in_table(code), feature=TITLES[feature] if feature else None)

@@ -10,7 +10,7 @@ from ..binary.leb128 import signed, u32, u64
 from ..binary.support import unsupported
 from ..binary.value_types import MAYBE_NULL, NOT_NULL
 from ..errors import DecodeError, ValidationError
-from ..later import PAGE_SIZE_FLAG, TYPES
+from ..proposals import PAGE_SIZE_FLAG, TYPES
 from ..types import EMPTY_BLOCK_TYPE
 from .words import HEAP_TYPES, NUMBER_TYPES
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..binary.leb128 import opcode
 from ..errors import DecodeError, ValidationError
-from ..later import not_in_table
 from ..opcodes import BY_CODE, codes_with, name_of, natural_alignment
+from ..proposals import not_in_table
 from .binary_reader import BinaryReader
 from .quoting import float_text
 

@@ -62,7 +62,7 @@ class Cursor:
         if token == "$":
             return self.error("empty identifier", position)
         if token[0] not in '()"$' and not is_keyword(token) and not is_number(token):
-            from ..later import proposal_of_word
+            from ..proposals import proposal_of_word
 
             feature = proposal_of_word(token)
             return self.later(feature, token, position) if feature else self.error(_unknown(token), position)
@@ -74,7 +74,7 @@ class Cursor:
 
     def _unexpected_form(self, position: int) -> WatError | ValidationError:
         """The error for a parenthesis that may not stand where it does, which may begin a form of a proposal."""
-        from ..later import proposal_of_word
+        from ..proposals import proposal_of_word
 
         word = self.tokens[position + 1]
         # A shared type is a form of a word that is known, but not for that.
@@ -85,7 +85,7 @@ class Cursor:
 
     def later(self, feature: str, what: str, position: int) -> ValidationError:
         """The error for the token at ``position``, by which a text uses ``what`` of a proposal that is not built."""
-        from ..later import TITLES, message
+        from ..proposals import TITLES, message
 
         place = self.error("", position)
         where = f"(line {place.line}, column {place.column})"

@@ -7,7 +7,7 @@ from ..binary.definitions import COMPACT_IMPORTS
 from ..binary.names import Names
 from ..binary.support import unsupported
 from ..errors import DecodeError
-from ..later import FORMS
+from ..proposals import FORMS
 from .code_writer import CodeWriter
 from .quoting import identifiers, quote_bytes, quote_name
 

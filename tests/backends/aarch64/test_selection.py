@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vibewasm.backends.aarch64 import asm, control, fused, regs
+from vibewasm.backends.aarch64.target import LOGIC, PRODUCTS, SHIFTS
 from vibewasm.backends.aarch64.target import TARGET as target
 from vibewasm.backends.operand import (
     CONSTANT,
@@ -33,7 +34,7 @@ from vibewasm.backends.operand import (
 )
 from vibewasm.compiler.choices import simplify
 from vibewasm.compiler.instructions import COMPARES, KINDS, LOAD, STORE
-from vibewasm.opcodes import TABLE, codes_with, name_of, signature
+from vibewasm.opcodes import CODE, TABLE, codes_with, name_of, natural_alignment, signature
 
 from .judges import disassemble
 
@@ -174,6 +175,14 @@ def test_an_immediate_put_into_a_choice_gives_the_code_of_the_constant_itself(
             assert (head + middles[target.IMMEDIATE_GROUPS[a.reg]] + tail, result, after, tight) == whole
 
 
+def test_instructions_with_immediates_of_their_own_have_rules() -> None:
+    assert {CODE[name] for name in SHIFTS} == codes_with("shift") - {
+        CODE[f"{type_}.{name}"] for type_ in ("i32", "i64") for name in ("rotl", "rotr")
+    }
+    for name in (*SHIFTS, *LOGIC, *PRODUCTS):
+        assert target.rule(name) is not None
+
+
 def test_what_may_be_taken_together_is_what_there_are_rules_for() -> None:
     assert target.FUSED == {first for first, _, _ in fused.RULES}
 
@@ -249,7 +258,7 @@ def test_loads_and_stores_find_their_temporaries(code: int, name: str, checked: 
                     text, after = target.lower_far_store(name, a, b, offset, 4, checked, free)
                     assert after == free | a.bit | b.bit
                     assert written(text) <= SCRATCHES
-                    value, bits = target.stored(name, b) if b.kind == CONSTANT else (b, b"")
+                    value, bits = target.stored(1 << natural_alignment(name), b) if b.kind == CONSTANT else (b, b"")
                     head, tail, after = target.lower_store(name, a, value, form, free)
                     assert after == free | a.bit | b.bit
                     # An index in the frame goes to a free temporary where a constant takes the second scratch.

@@ -20,10 +20,11 @@ from vibewasm.backends.operand import (
     register,
     slot,
 )
-from vibewasm.backends.x86_64 import features, memory
+from vibewasm.backends.x86_64 import division, features, memory
+from vibewasm.backends.x86_64.target import DIVISIONS, SHIFTS
 from vibewasm.backends.x86_64.target import TARGET as target
 from vibewasm.compiler.instructions import KINDS, LOAD, STORE
-from vibewasm.opcodes import TABLE, codes_with, signature
+from vibewasm.opcodes import CODE, TABLE, codes_with, signature
 
 SIMPLE = [
     (code, name) for code, name, immediates, operands, results, *_ in TABLE if not immediates and operands and results
@@ -87,6 +88,11 @@ def check(choice: tuple[bytes, Operand, int, bool], free: int, operands: tuple[O
         own |= operand.bit
     assert after == (free | own) & ~result.bit
     assert isinstance(code, bytes)
+
+
+def test_instructions_with_registers_of_their_own_are_those_that_the_rules_are_for() -> None:
+    assert set(DIVISIONS) == division.RULES.keys()
+    assert {CODE[name] for name in SHIFTS} == codes_with("shift")
 
 
 @pytest.mark.usefixtures("_features")
