@@ -23,14 +23,13 @@ class Block:
     Attributes:
         address: of the first byte.
         size: in bytes.
-        bytes: all of it, as a writable view of bytes.
         cells: all of it, as a writable view of unsigned 64-bit cells.
 
     Raises:
         MemoryError: there is no room for it.
     """
 
-    __slots__ = ("address", "bytes", "cells", "size")
+    __slots__ = ("address", "cells", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size = (size + 15) & -16 or 16
@@ -47,5 +46,9 @@ class Block:
         address = system.address_of(owner)
         skip = -address & 15
         self.address = address + skip
-        self.bytes = whole[skip : skip + size]
-        self.cells = self.bytes.cast("Q")
+        self.cells = whole[skip : skip + size].cast("Q")
+
+    @property
+    def bytes(self) -> memoryview:
+        """All of it, as a writable view of bytes."""
+        return self.cells.cast("B")

@@ -55,6 +55,7 @@ address_of = code_address
 
 #: Who is to get what ctypes swallows at the entry of a function that native callbacks call. Entries go with functions.
 _owners: dict[ref[Callable[..., object]], ref[Owner]] = {}
+_forget = _owners.pop
 _FunctionType = type(code_address)
 
 
@@ -69,7 +70,7 @@ def native_callback(
         function: a function made by ``def``, which no other callback is made of.
         owner: it must live as long as machine code calls the callback.
     """
-    _owners[ref(function, _owners.pop)] = ref(owner)
+    _owners[ref(function, _forget)] = ref(owner)
     return prototype(function)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import _thread
 
 from . import faults, system
-from .ffi import c_char
+from .ffi import c_char, untrack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 #: Size of the first arena where nothing is known of the amount of code.
 DEFAULT_HINT = 1 << 16
@@ -22,8 +23,31 @@ _TAIL = 16
 synchronize: list[Callable[[int, int, int], None]] = []
 
 
+#: By the address where code is executed: where it is written, the size, what unmaps either, and what says that faults
+#: there are no traps any more. A finaliser may run when modules have been taken down.
+_mapped: dict[int, tuple[int, int, Callable[[int, int], None], Callable[[int, int], None]]] = {}
+
+
+class _Owner(int):
+    """The address of a mapping of code, which goes when this object goes: when no finaliser can call the code any more
+    (:data:`.ffi.untrack`).
+    """
+
+    __slots__ = ()
+
+    def __del__(self, mapped: dict[int, Any] = _mapped) -> None:
+        executable = self + 0
+        writable, size, unmap, unregister = mapped.pop(executable)
+        unregister(executable, executable + size)
+        unmap(executable, size)
+        unmap(writable, size)
+
+
 class _Arena:
-    __slots__ = ("end", "executable", "process", "size", "used", "view", "writable")
+    __slots__ = ("end", "executable", "owner", "process", "size", "used", "view", "writable")
+
+    #: Nobody, where it stays for ever.
+    owner: _Owner | None
 
     def __init__(self, size: int, process: int, anonymous: bool, populate: bool) -> None:
         self.size = size
@@ -33,6 +57,13 @@ class _Arena:
         self.end = size - _TAIL
         self.used = 0
         self.view = memoryview((c_char * size).from_address(self.writable)).cast("B")
+        self.owner = None
+
+    def own(self) -> None:
+        """Have it given back when the object goes."""
+        _mapped[self.executable] = (self.writable, self.size, system.unmap, faults.unregister_code)
+        self.owner = _Owner(self.executable)
+        untrack(self.owner)
 
 
 class CodeMemory:
@@ -61,8 +92,6 @@ class CodeMemory:
         "_permanent",
         "_process",
         "_traps",
-        "_unmap",
-        "_unregister",
     )
 
     def __init__(
@@ -79,9 +108,6 @@ class CodeMemory:
         self._arenas: list[_Arena] = []
         self._traps = traps
         self._next_size = hint
-        # Kept here, since __del__ may run when modules are being taken down.
-        self._unmap = system.unmap
-        self._unregister = faults.unregister_code
         self._process = system.process_id()
         self._lock = _thread.RLock()
         self._arena: _Arena | None = None
@@ -123,6 +149,8 @@ class CodeMemory:
             arena = _Arena(size, self._process, self._anonymous, least > size >> 1)
         except OSError as error:
             raise self._failure(str(error)) from None
+        if not self._permanent:
+            arena.own()
         self._arenas.append(arena)
         if self._traps:
             faults.register_code(arena.executable, arena.executable + size)
@@ -149,16 +177,4 @@ class CodeMemory:
     def close(self) -> None:
         """Give the memory back. None of its code may be running, or be called later."""
         self._arena = None
-        arenas = self._arenas
-        while arenas:
-            arena = arenas.pop()
-            if self._traps:
-                self._unregister(arena.executable, arena.executable + arena.size)
-            arena.view.release()
-            self._unmap(arena.executable, arena.size)
-            self._unmap(arena.writable, arena.size)
-
-    def __del__(self) -> None:
-        # Not there if __init__ failed.
-        if hasattr(self, "_arena") and not self._permanent:
-            self.close()
+        self._arenas.clear()

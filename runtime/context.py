@@ -9,7 +9,7 @@ from __future__ import annotations
 from .. import abi
 from ..abi import INTERRUPT_REQUEST, INTERRUPT_SIGNAL, INTERRUPT_WATCH, STORE_CELLS, STORE_RESULTS, STORE_SIZE
 from . import system
-from .ffi import Array, addressof, c_char
+from .ffi import Array, addressof, c_char, untrack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ CELL_CELLS_END = abi.STORE_CELLS_END // 8
 CELL_FLOAT_MODE = abi.STORE_FLOAT_MODE // 8
 CELL_THREAD = abi.STORE_THREAD // 8
 CELL_UNWATCHED = abi.STORE_UNWATCHED // 8
+CELL_HOST_CONTEXT = abi.STORE_HOST_CONTEXT // 8
 
 _ALL_ONES = (1 << 64) - 1
 _HEADER_CELLS = STORE_RESULTS // 8
@@ -58,6 +59,8 @@ watched = [False]
 
 class _Memory(Array):  # type: ignore[type-arg]  # what a C type is made of says it
     """The bytes of a block. Views keep it alive; when the last has gone the block goes back to the pool."""
+
+    __slots__ = ()
 
     _type_ = c_char
     _length_ = STORE_SIZE
@@ -121,8 +124,7 @@ class StoreBlock:
     Attributes:
         address: of the first byte; the first cell of every context of the store holds it.
         cells: all of it, as unsigned 64-bit cells.
-        stack: the cells of host calls, as bytes: ``argv`` of a callback lies there at ``argv - stack_base``.
-        stack_base: address of the first byte of ``stack``.
+        stack_base: address of the first byte of :attr:`stack`.
 
     Raises:
         OSError: there is no room for it.
@@ -130,7 +132,7 @@ class StoreBlock:
     The memory lives as long as the object or one of its views.
     """
 
-    __slots__ = ("address", "cells", "stack", "stack_base")
+    __slots__ = ("address", "cells", "stack_base")
 
     def __init__(self) -> None:
         try:
@@ -138,15 +140,21 @@ class StoreBlock:
         except IndexError:
             address = _new_block()
         # Another block may take the address as soon as nothing refers to this object any more.
-        whole = memoryview(_Memory.from_address(address)).cast("B")
+        memory = _Memory.from_address(address)
+        untrack(memory)
         self.address = address
-        self.cells = cells = whole.cast("Q")
-        self.stack = whole[STORE_CELLS:STORE_SIZE]
+        self.cells = cells = memoryview(memory).cast("B").cast("Q")
         self.stack_base = address + STORE_CELLS
         cells[:_HEADER_CELLS] = _ZEROS
         cells[CELL_CELLS_TOP] = self.stack_base
         cells[CELL_CELLS_END] = address + STORE_SIZE
         cells[CELL_INTERRUPT] = INTERRUPT_WATCH
+        cells[CELL_HOST_CONTEXT] = address
+
+    @property
+    def stack(self) -> memoryview:
+        """The cells of host calls, as bytes: ``argv`` of a callback lies there at ``argv - stack_base``."""
+        return self.cells[STORE_CELLS // 8 :].cast("B")
 
     @property
     def fuel(self) -> int:

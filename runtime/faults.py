@@ -199,11 +199,12 @@ _NOBODY = (0, 1)
 class _Signal:
     """One signal: its levels, and where each passes it on to."""
 
-    __slots__ = ("_handler", "_led", "_number", "_usual", "top")
+    __slots__ = ("_handler", "_led", "_number", "_present", "_usual", "top")
 
     def __init__(self, number: int, handler: _Handler) -> None:
         self._number = number
         self._handler = handler
+        self._present = system.handler_reader(number)
         #: The level that is on top, or was when we last looked; -1 before the first is.
         self.top = -1
         #: By handler, the levels that were on top when it came, as it was seen first and last: it may have kept either
@@ -231,6 +232,9 @@ class _Signal:
         Raises:
             UnsupportedPlatform: the system forbids to look, or to install a handler.
         """
+        # The usual case, which is looked for whenever an instance is made.
+        if self._present() == self._handler.base + self.top * FAULT_ENTRY_SIZE:
+            return
         current = system.disposition(self._number)
         while True:
             handler = current.handler
@@ -399,7 +403,7 @@ def install(make: HandlerMaker, memory: CodeMemory, contexts: dict[str, tuple[tu
 
 
 def ensure_on_top() -> None:
-    """See that faults come to us first, even if someone else has installed handlers since; takes about 2 µs.
+    """See that faults come to us first, even if someone else has installed handlers since; takes about 3 µs.
 
     Raises:
         UnsupportedPlatform: the system forbids to look, or to install a handler.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         c_uint64,
         c_void_p,
         get_errno,
+        py_object,
     )
     from typing import Any
 else:
@@ -61,6 +62,7 @@ else:
             c_uint64,
             c_void_p,
             get_errno,
+            py_object,
         )
     else:
 
@@ -77,6 +79,9 @@ else:
 
         class c_void_p(_SimpleCData):
             _type_ = "P"
+
+        class py_object(_SimpleCData):
+            _type_ = "O"
 
         #: Types that few programs need, with their codes: made when they are first imported, for making one takes as
         #: long as loading a small module.
@@ -130,6 +135,14 @@ def c_library() -> CDLL:
     return CDLL(None, use_errno=True)
 
 
+#: Have Python's collector leave an object alone, which has to be one that refers to nothing but its class.
+#:
+#: The collector calls the finalisers of all that it is about to take apart before it takes anything apart, so that a
+#: program's finaliser can still use memory whose own finaliser has given it to somebody else. An object that the
+#: collector does not know is finalised when the last reference to it goes, and only then.
+untrack = PYFUNCTYPE(None, py_object)(("PyObject_GC_UnTrack", c_library()))
+
+
 def code_address(function: Any) -> int:
     """Address of the machine code of a C function or of a callback; that of a callback is good as long as it lives."""
     return c_size_t.from_buffer(function).value
@@ -152,4 +165,6 @@ __all__ = [
     "c_void_p",
     "code_address",
     "get_errno",
+    "py_object",
+    "untrack",
 ]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from _weakref import ref
+
 from ..abi import MAX_PAGES, MEMORY_BASE, MEMORY_DESCRIPTOR_SIZE, MEMORY_RESERVED, MEMORY_SIZE, PAGE_SIZE
-from . import faults, system
+from . import reservations, system
 from .blocks import Block
+from .ffi import addressof
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
 
-#: A 32-bit index plus a 32-bit offset plus the 16 bytes of the largest access stay below this.
-GUARDED_RESERVATION = (8 << 30) + PAGE_SIZE
+    from .reservations import Reservation
+
+GUARDED_RESERVATION = reservations.SIZE
 
 _BASE, _SIZE, _RESERVED = MEMORY_BASE // 8, MEMORY_SIZE // 8, MEMORY_RESERVED // 8
 
@@ -37,7 +41,7 @@ class LinearMemory:
         MemoryError: the memory is larger than the host allows, or there is no room for it.
     """
 
-    __slots__ = ("_cells", "_most", "_reservation", "_unregister", "base", "descriptor", "guarded", "reserved")
+    __slots__ = ("_cells", "_most", "_reservation", "base", "descriptor", "guarded", "reserved")
 
     def __init__(
         self, minimum: int, maximum: int | None = None, guarded: bool = True, limit: int | None = None
@@ -56,20 +60,22 @@ class LinearMemory:
         self._most = most * PAGE_SIZE
         self.guarded = guarded
         # What is allowed now but not mapped for want of address space stays out of reach, so growing fails then.
-        self._reservation: mmap.mmap = _reserve_guarded() if guarded else _reserve(size, self._most)
-        self.reserved = len(self._reservation)
-        self.base = base = system.address_of(self._reservation)
-        system.forbid(base + size, self.reserved - size)
+        self._reservation: Reservation | mmap.mmap | None  # nothing once it is closed
+        if guarded:
+            self._reservation = reservation = _reserve_guarded(size)
+            self.reserved = GUARDED_RESERVATION
+            self.base = base = addressof(reservation)
+        else:
+            self._reservation = mapped = _reserve(size, self._most)
+            self.reserved = len(mapped)
+            self.base = base = system.address_of(mapped)
+            system.forbid(base + size, self.reserved - size)
         block = Block(MEMORY_DESCRIPTOR_SIZE)
         self._cells = block.cells
         self.descriptor = block.address
         self._cells[_BASE] = base
         self._cells[_SIZE] = size
         self._cells[_RESERVED] = self.reserved
-        # Kept here, since __del__ may run when modules are being taken down.
-        self._unregister = faults.unregister_reservation
-        if guarded:
-            faults.register_reservation(base, base + self.reserved)
 
     @property
     def size(self) -> int:
@@ -85,18 +91,28 @@ class LinearMemory:
         """
         old = self.size
         new = old + delta * PAGE_SIZE
-        if delta < 0 or new > self._most or new > self.reserved:
+        if delta < 0 or new > self._most or new > self.reserved or self._reservation is None:
             return -1
         try:
-            system.allow(self.base + old, new - old)
+            if self.guarded:
+                reservations.make_accessible(self.base, new)
+            else:
+                system.allow(self.base + old, new - old)
         except OSError:
             return -1
         self._cells[_SIZE] = new
         return old // PAGE_SIZE
 
     def view(self) -> memoryview:
-        """The bytes of the present size, writable, without a copy; it stays good when the memory grows."""
-        return memoryview(self._reservation)[: self.size]
+        """The bytes of the present size, writable, without a copy; it stays good when the memory grows.
+
+        Raises:
+            ValueError: the memory is closed.
+        """
+        reservation = self._reservation
+        if reservation is None:
+            raise ValueError("this memory is closed")
+        return memoryview(reservation).cast("B")[: self.size]
 
     def close(self) -> None:
         """Give the address space back.
@@ -104,36 +120,22 @@ class LinearMemory:
         Raises:
             BufferError: a view is in use.
         """
-        if self._reservation.closed:
+        reservation = self._reservation
+        if reservation is None:
             return
-        # Unregistered before it goes: whoever gets the addresses next registers them anew.
-        end = self.base + self.reserved
-        if self.guarded:
-            self._unregister(self.base, end)
-        try:
-            self._reservation.close()
-        except BufferError:
-            if self.guarded:
-                faults.register_reservation(self.base, end)
-            raise
+        there = ref(reservation)
+        # If no view refers to it, it is gone when this is done.
+        self._reservation = reservation = None
+        used = there()
+        if used is not None:
+            self._reservation = used
+            raise BufferError("a view of the memory is in use")
         self._cells[_BASE] = self._cells[_SIZE] = self._cells[_RESERVED] = 0
 
-    def __del__(self) -> None:
-        # Views may outlive this object: the mapping goes with the last of them.
-        if hasattr(self, "_unregister") and self.guarded and not self._reservation.closed:
-            self._unregister(self.base, self.base + self.reserved)
 
-
-def _reserve_guarded() -> mmap.mmap:
+def _reserve_guarded(size: int) -> Reservation:
     try:
-        return system.anonymous(GUARDED_RESERVATION)
-    except OSError:
-        # What nobody uses any more may be waiting for the collector, which counts objects, not address space.
-        import gc
-
-        gc.collect()
-    try:
-        return system.anonymous(GUARDED_RESERVATION)
+        return reservations.reserve(size)
     except OSError as error:
         raise MemoryError(
             f"{GUARDED_RESERVATION} bytes of address space cannot be reserved ({error.strerror}): close memories that "

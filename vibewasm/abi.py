@@ -94,6 +94,8 @@ STORE_FLOAT_MODE = 1704
 STORE_THREAD = 1712
 #: Not 0 where the watcher leaves the store alone.
 STORE_UNWATCHED = 1720
+#: The header of an instance context that stands for no instance, as that of host functions.
+STORE_HOST_CONTEXT = 1728
 #: Results that do not return in registers, 16 bytes each.
 STORE_RESULTS = 2048
 MAX_RESULTS = 1000

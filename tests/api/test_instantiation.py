@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import pathlib
+import threading
 import weakref
+from functools import partial
+from operator import add
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import call, global_get, i32_const
 from tests.native import not_emulated
+from vibewasm.instances import segments
 
 from .wasm import FOREVER, I32_STORE, UNREACHABLE, adder, bulk, call_indirect, divider, gets, global_set, instance_of
 
@@ -169,6 +173,97 @@ def test_segments_are_applied_in_order_and_what_was_written_stays() -> None:
     assert memory[20:25] == bytes(5)
     # The function lives on in the table, though its instance never came to be.
     assert table[2]() == 77
+
+
+def test_only_the_data_segments_before_the_one_that_does_not_fit_are_dropped() -> None:
+    engine = vw.Engine()
+    store = vw.Store(engine)
+    memory, table = (
+        vw.Memory(store, vw.MemoryType(vw.Limits(1))),
+        vw.Table(store, vw.TableType("funcref", vw.Limits(4))),
+    )
+    linker = vw.Linker(engine)
+    linker.define("env", "memory", memory)
+    linker.define("env", "table", table)
+    inits = "".join(
+        f"(func $f{n} (memory.init {n} (i32.const {100 + n}) (i32.const 0) (i32.const 1)))" for n in range(4)
+    )
+    text = f"""(module (import "env" "memory" (memory 1)) (import "env" "table" (table 4 funcref))
+        (elem (i32.const 0) $f0 $f1 $f2 $f3) {inits}
+        (data (i32.const 0) "a") (data (i32.const 65536) "b") (data (i32.const 2) "c") (data "d"))"""
+    with pytest.raises(vw.Trap, match=r"data segment 1 \(65536 to 65537 in a memory of 65536 bytes\)"):
+        linker.instantiate(store, vw.Module.from_text(engine, text))
+    assert memory[0:3] == b"a\0\0"
+    with pytest.raises(vw.Trap, match="out of bounds memory access"):
+        table[0]()
+    for index in (1, 2, 3):
+        table[index]()
+    assert memory[100:104] == b"\0bcd"
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_tables_have_what_segments_say(prepared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not prepared:
+        monkeypatch.setattr(segments, "_prepare_elements", lambda info: None)
+    text = """(module (import "env" "f" (func $f (result i32))) (func $g (export "g") (result i32) (i32.const 1))
+        (func $h (result i32) (i32.const 2))
+        (table (export "a") 6 funcref) (table (export "b") 3 funcref) (table (export "c") 2 externref)
+        (elem (table 0) (i32.const 1) func $g $f $h)
+        (elem (table 1) (i32.const 0) funcref (ref.func $h) (ref.null func))
+        (elem (table 0) (i32.add (i32.const 1) (i32.const 2)) func $g $g) (elem (table 0) (i32.const 6) func)
+        (elem (table 2) (i32.const 1) externref (ref.null extern))
+        (elem $p func $h) (elem declare func $f)
+        (func (export "late") (table.init 1 $p (i32.const 2) (i32.const 0) (i32.const 1))))"""
+    engine = vw.Engine()
+    module = vw.Module.from_text(engine, text)
+    for number in range(3):
+        linker = vw.Linker(engine)
+        linker.define("env", "f", partial(add, 10, number))
+        exports = linker.instantiate(vw.Store(engine), module).exports
+        exports.late()
+        assert [f and f() for f in exports.a] == [None, 1, 10 + number, 1, 1, None]
+        assert [f and f() for f in exports.b] == [2, None, 2]
+        assert list(exports.c) == [None, None]
+        assert exports.a[1] is exports.a[3] is exports.g
+
+
+def test_a_new_instance_begins_with_what_has_been_compiled() -> None:
+    module = vw.Module.from_text(
+        vw.Engine(), '(module (func (export "f") (result i32) (call $g)) (func $g (result i32) (i32.const 7)))'
+    )
+    linker = vw.Linker(module.engine)
+    first = linker.instantiate(vw.Store(module.engine), module)
+    assert first.exports.f() == 7
+    second = linker.instantiate(vw.Store(module.engine), module)
+    slots = [second._cells[second._code_slot(defined)] for defined in (0, 1)]
+    assert slots == module._addresses
+    assert second._cells[second._first_record] == module._addresses[0]
+    assert second.exports.f() == 7
+
+
+def test_threads_may_instantiate_a_module_while_it_is_compiled() -> None:
+    engine = vw.Engine()
+    count = 60
+    bodies = "".join(f'(func (export "f{n}") (result i32) (i32.const {n}))' for n in range(count))
+    items = " ".join(map(str, range(count)))
+    text = f'(module (memory 1) (table (export "t") {count} funcref) (elem (i32.const 0) func {items}) {bodies})'
+    module = vw.Module.from_text(engine, text)
+    wrong = []
+
+    def work(first: int) -> None:
+        for n in range(first, first + count):
+            exports = vw.Linker(engine).instantiate(vw.Store(engine), module).exports
+            if exports[f"f{n % count}"]() != n % count or exports.t[-n % count]() != -n % count:
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in (0, 7, 30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    instance = vw.Linker(engine).instantiate(vw.Store(engine), module)
+    assert [instance._cells[instance._code_slot(defined)] for defined in range(count)] == module._addresses
 
 
 def test_an_element_segment_that_does_not_fit_comes_before_data() -> None:

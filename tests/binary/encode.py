@@ -48,10 +48,10 @@ def unsigned(value: int, length: int = 0) -> bytes:
     return bytes(out)
 
 
-def signed(value: int) -> bytes:
-    """Shortest LEB128 of a signed number."""
+def signed(value: int, length: int = 0) -> bytes:
+    """LEB128 of a signed number; at least ``length`` bytes."""
     out = bytearray()
-    while not -0x40 <= value < 0x40:
+    while not -0x40 <= value < 0x40 or len(out) + 1 < length:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value & 0x7F)

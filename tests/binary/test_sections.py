@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.binary import encode
 from tests.binary.builder import FUNC, GLOBAL, MEMORY, TABLE, ModuleBuilder
+from vibewasm.binary import definitions
 from vibewasm.binary.decoder import decode
+from vibewasm.errors import DecodeError, ValidationError
 from vibewasm.extern_types import GlobalType, Limits, MemoryType, TableType
 from vibewasm.types import EXTERNREF, FUNCREF, FuncType
 
@@ -196,6 +199,51 @@ def test_data_segments_stay_where_they_are(segments: list[tuple[bytes, int | Non
     assert [d.offset.ops[0][1] if d.offset else None for d in info.datas] == [offset for _, offset in segments]
     assert [d.mode for d in info.datas] == ["passive" if offset is None else "active" for _, offset in segments]
     assert info.data_count == (len(segments) or None)
+
+
+def read_datas(wasm: bytes) -> object:
+    """What the decoder says of a module with data segments, or how it refuses it."""
+    try:
+        info = decode(wasm)
+    except (DecodeError, ValidationError) as error:
+        return type(error), str(error)
+    found = []
+    for index, data in enumerate(info.datas):
+        offset = data.offset and (data.offset.ops, data.offset.offset)
+        assert (info.datas.starts[index], info.datas.ends[index]) == (data.start, data.end)
+        assert info.datas.active[index] == (data.mode == "active")
+        found.append((data.mode, data.memory, offset, data.start, data.end, data.position))
+    return found
+
+
+#: An i32 in any number of bytes that it may have.
+padded = st.builds(encode.signed, st.integers(-(2**31), 2**31 - 1) | st.integers(-70, 70), st.integers(0, 5))
+segment = st.one_of(
+    st.tuples(padded, st.binary(max_size=200)).map(
+        lambda pair: b"\0\x41" + pair[0] + b"\x0b" + encode.unsigned(len(pair[1])) + pair[1]
+    ),
+    st.binary(max_size=5).map(lambda contents: b"\1" + encode.unsigned(len(contents)) + contents),
+    st.sampled_from([b"\0\x23\0\x0b\1x", b"\2\0\x41\5\x0b\1x", b"\0\x41\1\x41\2\x6a\x0b\0", b"\0\x0b", b"\3"]),
+)
+
+
+@settings(max_examples=400)
+@given(segments=st.lists(segment, max_size=4), data=st.data(), memories=st.integers(0, 1))
+def test_data_segments_are_read_alike_whatever_their_form(
+    segments: list[bytes], data: st.DataObject, memories: int
+) -> None:
+    contents = bytearray(encode.unsigned(len(segments)) + b"".join(segments))
+    for _ in range(data.draw(st.integers(0, 2))):
+        contents[data.draw(st.integers(0, len(contents) - 1))] = data.draw(st.integers(0, 255))
+    imports = encode.section("import", b"\1\0\0\3\x7f\0")
+    memory = encode.section("memory", b"\1\0\1") if memories else b""
+    wasm = encode.module(imports, memory, encode.section("data", bytes(contents)))
+    wasm = wasm[: data.draw(st.integers(max(0, len(wasm) - 4), len(wasm)))]
+    found = read_datas(wasm)
+    with pytest.MonkeyPatch.context() as patch:
+        # Then none is of the form that is read at once.
+        patch.setattr(definitions, "I32_CONST", -1)
+        assert read_datas(wasm) == found
 
 
 def test_the_explicit_form_of_an_active_data_segment() -> None:

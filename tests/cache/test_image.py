@@ -220,6 +220,16 @@ def _first_value(info: ModuleInfo, *ops: tuple[str, int]) -> None:
     info.global_inits[0].ops = [(CODE[name], value) for name, value in ops]
 
 
+def _set_data(info: ModuleInfo, index: int, **changes: object) -> None:
+    """Change a data segment, which is an unusual one then."""
+    info.datas.others[index] = segment = info.datas[index]
+    _set(segment, **changes)
+
+
+def _set_item(items: list[int], index: int, value: int) -> None:
+    items[index] = value
+
+
 def _set(thing: object, **attributes: object) -> None:
     for name, value in attributes.items():
         setattr(thing, name, value)
@@ -289,13 +299,13 @@ WRONG: list[tuple[str, Callable[[ModuleInfo], object]]] = [
     ("positions are out of order", lambda info: info.elements.reverse()),
     ("data segments that are not there", lambda info: _set(info, data_count=len(info.datas) + 1)),
     ("data segments that are not there", lambda info: _set(info, data_count=len(info.datas) - 1)),
-    ("no offset", lambda info: _set(info.datas[1], offset=None)),
-    ("not active has an offset", lambda info: _set(info.datas[2], offset=info.datas[1].offset)),
-    ("index is out of range", lambda info: _set(info.datas[2], mode="declarative")),
-    ("index is out of range", lambda info: _set(info.datas[1], memory=1)),
-    ("out of order", lambda info: info.datas.reverse()),
-    ("out of order", lambda info: _set(info.datas[0], end=info.datas[0].start - 1)),
-    ("out of order", lambda info: _set(info.datas[-1], end=len(info.data) + 1)),
+    ("no offset", lambda info: _set_data(info, 1, offset=None)),
+    ("not active has an offset", lambda info: _set_data(info, 2, offset=info.datas[1].offset)),
+    ("index is out of range", lambda info: _set_data(info, 2, mode="declarative")),
+    ("index is out of range", lambda info: _set_data(info, 1, memory=1)),
+    ("out of order", lambda info: info.datas.positions.reverse()),
+    ("out of order", lambda info: _set_item(info.datas.ends, 0, info.datas.starts[0] - 1)),
+    ("out of order", lambda info: _set_item(info.datas.ends, -1, len(info.data) + 1)),
     ("out of order", lambda info: _set(info.sections[0], payload=info.sections[0].end + 1)),
     ("out of order", lambda info: _set(info.sections[-1], end=len(info.data) + 1)),
 ]
@@ -304,8 +314,8 @@ WRONG: list[tuple[str, Callable[[ModuleInfo], object]]] = [
 @pytest.mark.parametrize(("message", "spoil"), WRONG, ids=[f"{at}-{wrong[0]}" for at, wrong in enumerate(WRONG)])
 def test_what_no_module_says_is_refused(message: str, spoil: Callable[[ModuleInfo], object]) -> None:
     info = decode(EVERYTHING)
-    # Plain lists, which can be changed.
-    _set(info, bodies=[*info.bodies], datas=[*info.datas])
+    # A plain list, which can be changed.
+    _set(info, bodies=[*info.bodies])
     spoil(info)
     with pytest.raises(Damaged, match=message):
         unpack(pack(info), EVERYTHING)

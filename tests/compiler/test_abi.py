@@ -62,6 +62,7 @@ def test_cells_of_a_block_are_apart() -> None:
     assert abi.STORE_BUILTINS + 8 * abi.STORE_BUILTIN_COUNT <= abi.STORE_REGISTERS
     assert abi.STORE_REGISTERS + 8 * abi.MAX_REGISTERS <= abi.STORE_SIGNAL
     assert abi.STORE_FRAMES + 16 * abi.MAX_FRAMES <= abi.STORE_REAL_LIMIT
+    assert abi.STORE_HOST_CONTEXT + abi.CTX_HEADER <= abi.STORE_RESULTS
     assert abi.STORE_RESULTS + 16 * abi.MAX_RESULTS <= abi.STORE_CELLS
 
 

@@ -21,7 +21,7 @@ LAYERS = [
     "",
 ]
 #: What the compiler may use of the package, with what is in it.
-GROUND = ("abi", "backends", "binary", "errors", "opcodes", "proposals", "types")
+GROUND = ("abi", "backends", "binary", "errors", "names", "opcodes", "proposals", "types")
 MODULES = [name for name in files() if name.startswith("vibewasm.compiler")]
 
 

@@ -374,7 +374,7 @@ FAULTS = [
         "data-not-dropped",
         "data.drop that does nothing",
         "instances/bulk.py",
-        "    instance._datas[segment] = instance._datas[segment][:0]\n",
+        "    instance._dropped_datas[segment] = 1\n",
         "",
     ),
 ]

@@ -162,6 +162,115 @@ print("enough")
     assert (done.stdout, done.stderr) == ("enough\n", "")
 
 
+def test_the_next_memory_finds_nothing_of_the_last() -> None:
+    for pages in (1, 2, 3, 40):
+        for written in (0, 1, 2, 3, 40):
+            memory = LinearMemory(written)
+            assert memory.grow(1) == written
+            memory.view()[:] = b"\xaa" * len(memory.view())
+            memory.close()
+            memory = LinearMemory(pages)
+            size = pages * PAGE_SIZE
+            assert memory.view() == bytes(size)
+            assert " ---p " in mapping(memory.base + size)
+            memory.grow(45)
+            assert memory.view() == bytes(size + 45 * PAGE_SIZE)
+            memory.close()
+
+
+def test_a_reservation_is_zeroed_when_it_is_given_back() -> None:
+    memory = LinearMemory(1)
+    memory.view()[:3] = b"abc"
+    base = memory.base
+    memory.close()
+    assert LinearMemory(0).base == base, "the pool gives the last one first"
+    memory = LinearMemory(1)
+    memory.view()[:3] = b"abc"
+    base = memory.base
+    memory.close()
+    assert ctypes.string_at(base, 4) == bytes(4)
+
+
+def test_a_reservation_of_which_a_view_is_in_use_is_not_given_to_another() -> None:
+    memory = LinearMemory(1)
+    base, view = memory.base, memory.view()[5:]
+    with pytest.raises(BufferError):
+        memory.close()
+    del memory
+    others = [LinearMemory(1) for _ in range(60)]
+    assert base not in [other.base for other in others]
+    view[0] = 1
+    assert not any(other.view()[5] for other in others)
+    del view
+    assert LinearMemory(1).base == base
+
+
+def test_a_closed_memory_does_not_grow_into_what_others_have() -> None:
+    memory = LinearMemory(1)
+    memory.close()
+    other = LinearMemory(1)
+    assert other.base == memory.base
+    assert memory.grow(3) == -1
+    assert " ---p " in mapping(other.base + PAGE_SIZE)
+    with pytest.raises(ValueError, match="closed"):
+        memory.view()
+
+
+def test_few_reservations_are_kept() -> None:
+    source = """
+from vibewasm.runtime import reservations
+from vibewasm.runtime.linear_memory import LinearMemory
+before = open("/proc/self/maps").read().count("---p")
+memories = [LinearMemory(1) for _ in range(200)]
+del memories
+kept = open("/proc/self/maps").read().count("---p") - before
+print(0 < kept <= reservations.MOST_KEPT)
+"""
+    done = python(source)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+@not_emulated("address space has no limit there")
+def test_nothing_is_kept_where_address_space_has_a_limit() -> None:
+    source = """
+import resource
+from vibewasm.runtime.linear_memory import LinearMemory
+def reserved():
+    return open("/proc/self/statm").read().split()[0]
+before = reserved()
+memories = [LinearMemory(1) for _ in range(9)]
+for memory in memories[1:]:
+    memory.close()
+resource.setrlimit(resource.RLIMIT_AS, (80 << 30, resource.RLIM_INFINITY))
+memories[0].close()
+print(int(reserved()) - int(before) < 1 << 18)
+"""
+    done = python(source)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "raise SystemExit"])
+def test_a_forked_child_has_a_pool_of_its_own(end: str) -> None:
+    source = f"""
+import os
+from vibewasm.runtime.linear_memory import LinearMemory
+memory, kept = LinearMemory(1), LinearMemory(1)
+memory.close()
+child = os.fork()
+if not child:
+    mine = LinearMemory(1)
+    mine.view()[:5] = b"child"
+    kept.view()[:5] = b"child"
+    kept.close()
+    {end}
+assert os.waitpid(child, 0)[1] == 0
+mine = LinearMemory(1)
+print(bytes(mine.view()[:5]) + bytes(kept.view()[:5]))
+"""
+    done = python(source)
+    assert (done.stdout, done.stderr) == (f"{bytes(10)!r}\n", "")
+
+
 # -- blocks ------------------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +294,34 @@ def test_a_block_that_cannot_be_had_is_a_memory_error() -> None:
 
 
 # -- the store block ---------------------------------------------------------------------------------------------------
+
+
+def test_a_store_block_that_a_finaliser_may_still_use_is_not_given_to_another() -> None:
+    import gc
+
+    class Late:
+        """The collector finalises what is in a cycle with it as well, in an order of its own."""
+
+        def __init__(self, before: StoreBlock) -> None:
+            self.before = before
+            self.itself = self
+            self.after = StoreBlock()
+
+        def __del__(self) -> None:
+            others = [StoreBlock() for _ in range(3)]
+            shared.extend({self.before.address, self.after.address} & {block.address for block in others})
+            ran.append(True)
+
+    shared: list[int] = []
+    ran: list[bool] = []
+    late = Late(StoreBlock())
+    addresses = {late.before.address, late.after.address}
+    del late
+    gc.collect()
+    assert (ran, shared) == ([True], [])
+    # And then it is.
+    blocks = [StoreBlock() for _ in range(len(context._pool))]
+    assert addresses <= {block.address for block in blocks}
 
 
 def test_store_blocks_are_reused_zeroed_once_nobody_has_a_view() -> None:

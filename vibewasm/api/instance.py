@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from typing import Any, Never, NoReturn
 
     from ..binary.module_info import Element
-    from ..runtime.blocks import Block
     from .extern import Extern
     from .func import Func
     from .global_ import Global
@@ -32,16 +31,14 @@ class Instance:
     __slots__ = (
         "_address",
         "_cells",
-        "_context",
-        "_datas",
+        "_dropped_datas",
         "_elements",
+        "_first_record",
         "_globals",
         "_imported_funcs",
         "_memories",
         "_module",
-        "_records",
         "_records_address",
-        "_records_block",
         "_store",
         "_tables",
         "exports",
@@ -71,23 +68,23 @@ class Instance:
         return self._module
 
     # Filled in by vibewasm.api.instantiation, which makes instances.
-    #: The context: the block of memory that machine code reads, its address, and a view of its 8-byte cells.
-    _context: Block
+    #: Address of the context, which machine code reads, and a view of its 8-byte cells, and of the records after them.
     _address: int
     _cells: memoryview
-    #: Records of the functions that may be referred to, 4 cells each, by dense index; those of imports are not here.
-    _records_block: Block
+    #: Records of the functions that may be referred to, 4 cells each, by dense index; those of imports are not here:
+    #: index of the first cell, and its address.
+    _first_record: int
     _records_address: int
-    _records: memoryview
     #: Imported functions, then memories, tables and globals by index. Globals of the instance itself are made when
     #: asked for.
     _imported_funcs: list[Func]
     _memories: list[Memory]
     _tables: list[Table]
     _globals: list[Global | None]
-    #: Segments as they are now: an empty one has been dropped, or has done its work at instantiation.
+    #: Element segments as they are now: ``None`` has been dropped, or has done its work at instantiation.
     _elements: list[Element | None]
-    _datas: list[memoryview]
+    #: By data segment, 1 where it has been dropped, or has done its work.
+    _dropped_datas: bytearray
 
     def _code_slot(self, defined: int) -> int:
         """Index of the call slot of a defined function in the cells of the context."""
@@ -100,7 +97,7 @@ class Instance:
         self._cells[self._code_slot(defined)] = address
         dense = module.info.declared_refs.get(module.info.imported_funcs + defined)
         if dense is not None:
-            self._records[4 * dense] = address
+            self._cells[self._first_record + 4 * dense] = address
         return address
 
     def _record(self, index: int) -> int:
@@ -171,12 +168,13 @@ class Exports:
 
             raise wrong("Exports", "instance", "an Instance", instance)
         # A leading space keeps the names apart from those of exports, of which any is possible, and out of the way.
-        self.__dict__[" instance"] = instance
-        self.__dict__[" index"] = index = instance.module._export_index
-        for name in _METHODS:
-            if name in index:
+        attributes = self.__dict__
+        attributes[" instance"] = instance
+        attributes[" index"] = index = instance._module._export_index
+        if not _METHODS.isdisjoint(index):
+            for name in _METHODS & index.keys():
                 # An attribute of the object comes before one of its class.
-                self.__dict__[name] = self[name]
+                attributes[name] = self[name]
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -248,7 +246,7 @@ if not TYPE_CHECKING:
 
 
 #: Names that exports may have too.
-_METHODS = ("get", "items", "keys", "values")
+_METHODS = frozenset(("get", "items", "keys", "values"))
 
 
 def _missing(name: str, exports: Exports) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 from ..abi import RECORD_SIZE
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..calls.process import adapters
-from ..instances.context import fill
 from ..runtime.blocks import Block
 from .engine import Engine, default_engine
 from .extern import Extern
@@ -18,7 +17,7 @@ from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Never
 
     from ..wasi import WasiConfig
@@ -134,29 +133,16 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     instance._memories = imported[MEMORY]
     instance._globals = imported[GLOBAL] + [None] * len(info.global_inits)
     _make_memories_and_tables(instance)
-    instance._elements = list(info.elements)
-    source = memoryview(info.data)
-    instance._datas = [source[data.start : data.end] for data in info.datas]
-    instance._context = context = Block(module.layout.size)
-    instance._address = context.address
-    instance._cells = context.cells
-    instance._records_block = Block(RECORD_SIZE * len(info.declared_refs))
-    instance._records_address = instance._records_block.address
-    instance._records = instance._records_block.cells
+    template = module._template or module._make_template()
+    template.lay_out(instance)
     instance.exports = Exports(instance)
-    fill(instance)
+    segments = template.segments
+    if segments is not None:
+        segments.begin(instance)
     # From here on code of the instance may run: through a table that is not its own even if what follows fails.
     store._add_instance(instance)
-    if info.global_inits or info.elements or info.datas:
-        # Modules without these need not wait for what they take.
-        from ..instances import segments
-
-        segments.initialize_globals(instance)
-        # Elements come before data, and each segment is checked when its turn comes (specification, "Instantiation").
-        for index, element in enumerate(info.elements):
-            segments.apply_element(instance, index, element)
-        for index, data in enumerate(info.datas):
-            segments.apply_data(instance, index, data)
+    if segments is not None:
+        segments.apply(instance)
     if info.start is not None:
         _start_function(instance, info.start)()
     return instance
@@ -164,19 +150,36 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
 
 def _make_memories_and_tables(instance: Instance) -> None:
     """Make those that the module defines, after those that it imports."""
-    store, info = instance.store, instance.module.info
+    store, info = instance._store, instance._module.info
     for memory_type in info.memories[info.imported_memories :]:
-        from .memory import Memory
-
-        instance._memories.append(Memory(store, memory_type))
+        instance._memories.append(_late("Memory")(store, memory_type))
     if instance._memories:
         adapters().install_bulk(store._block)
     for table_type in info.tables[info.imported_tables :]:
-        from .table import Table
-
-        instance._tables.append(Table(store, table_type))
+        instance._tables.append(_late("Table")(store, table_type))
     if info.memories or info.tables or info.datas or info.elements:
-        store._install_builtins()
+        _late("builtins")(store._block)
+
+
+#: What only some modules need, by name, once one of them has been met. Importing it again and again takes a while.
+_loaded: dict[str, Callable[..., Any]] = {}
+
+
+def _late(name: str) -> Callable[..., Any]:
+    if name not in _loaded:
+        if name == "Memory":
+            from .memory import Memory
+
+            _loaded[name] = Memory
+        elif name == "Table":
+            from .table import Table
+
+            _loaded[name] = Table
+        else:
+            from ..instances.builtins import install
+
+            _loaded[name] = install
+    return _loaded[name]
 
 
 def _start_function(instance: Instance, index: int) -> Func:

@@ -6,6 +6,7 @@ from ..abi import MAX_PAGES, PAGE_SIZE
 from ..binary.module_info import MEMORY
 from ..errors import LinkError, WasmError
 from ..extern_types import Limits, MemoryType
+from ..runtime.linear_memory import LinearMemory
 from .extern import Extern
 from .store import Store
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from typing import Any, overload
 
     from typing_extensions import Buffer
-
-    from ..runtime.linear_memory import LinearMemory
 
 
 class Memory(Extern):
@@ -347,8 +346,6 @@ def _new_linear_memory(store: Store, minimum: int, maximum: int | None) -> Linea
     Raises:
     LinkError: there is no room for it.
     """
-    from ..runtime.linear_memory import LinearMemory
-
     guarded = not store.engine.explicit_bounds
     try:
         return LinearMemory(minimum, maximum, guarded)

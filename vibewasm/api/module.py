@@ -10,7 +10,7 @@ from ..backends import TARGETS, backend
 from ..binary.module_info import FUNC, MEMORY, TABLE
 from ..calls.process import HOST
 from ..errors import WasmError
-from ..instances.context import ContextLayout
+from ..instances.context import ContextLayout, Template
 from ..runtime.code_memory import CodeMemory
 from .engine import Engine
 
@@ -89,6 +89,7 @@ class Module:
         "_records",
         "_registrations",
         "_starts",
+        "_template",
     )
 
     def __init__(self, engine: Engine, source: Source) -> None:
@@ -137,6 +138,8 @@ class Module:
         self._records: dict[int, Record] = {}
         #: What observers gave for the functions that they were told of.
         self._registrations: list[object] = []
+        #: What instances are copied from, once there is one.
+        self._template: Template | None = None
         self._lock = RLock()
         self._lock_owner = os.getpid()
 
@@ -401,9 +404,19 @@ class Module:
                     if self.engine._observers:
                         self._announce([(defined, address, len(code))])
                     self._addresses[defined] = address
+                    if self._template is not None:
+                        self._template.compiled(defined, address)
                     if self._kept is not None:
                         self._kept.compiled(self, defined, len(code))
         return address
+
+    def _make_template(self) -> Template:
+        """What instances are copied from, made at the first."""
+        # Nothing is compiled meanwhile, which the template would not know.
+        with self._guard():
+            if self._template is None:
+                self._template = Template(self)
+            return self._template
 
     def _code_of(self, defined: int, size: int) -> bytes:
         """The machine code of a function that was compiled, ``size`` bytes long."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from _thread import get_ident
 
 from ..abi import (
-    CTX_HEADER,
     FIRST_BUILTIN,
     HOST_FAILURE,
     RECORD_CTX,
@@ -16,7 +15,6 @@ from ..abi import (
 from ..calls.area import AREA_CELLS, DUE, Area, FastPlaces, current
 from ..calls.process import adapters
 from ..errors import Interrupted, WasmError, not_copied
-from ..runtime.blocks import Block
 from ..runtime.calls import (
     LazyCallback,
     PollCallback,
@@ -90,7 +88,6 @@ class Store:
         "_fueled",
         "_funcs",
         "_globals",
-        "_host_context",
         "_instances",
         "_max_memory",
         "_max_references",
@@ -150,10 +147,8 @@ class Store:
         if engine.config.debug:
             # A debugger stops at the fault by which a check of the stack calls out.
             self._block.leave_unwatched()
-        self._host_context = Block(CTX_HEADER)
-        self._host_context.cells[0] = self._block.address
         self._builtins: Builtins | None = None
-        self._callbacks: list[object] = []
+        self._callbacks: tuple[object, ...] = ()
         self._closed = False
         adapters().install(self._block)
         self._install_callbacks()
@@ -173,8 +168,7 @@ class Store:
                 if defined < FIRST_BUILTIN:
                     address = self._by_context[context]._compile(defined)
                 else:
-                    assert self._builtins is not None
-                    address = self._builtins.make(self, defined - FIRST_BUILTIN)
+                    address = self._make_builtin(defined - FIRST_BUILTIN)
                 cells[CELL_FAILED] = 0
                 return address
             except BaseException as error:
@@ -196,10 +190,9 @@ class Store:
                 cells[CELL_FAILED] = HOST_FAILURE
                 self._pending = error
 
-        for cell, prototype, function in ((CELL_LAZY, LazyCallback, lazy), (CELL_POLL, PollCallback, poll)):
-            callback = native_callback(prototype, function, self)
-            self._callbacks.append(callback)
-            cells[cell] = address_of(callback)
+        native_lazy, native_poll = native_callback(LazyCallback, lazy, self), native_callback(PollCallback, poll, self)
+        self._callbacks = (native_lazy, native_poll)
+        cells[CELL_LAZY], cells[CELL_POLL] = address_of(native_lazy), address_of(native_poll)
 
     def __repr__(self) -> str:
         return f"<vibewasm.Store with {len(self._instances)} instances{', closed' if self._closed else ''}>"
@@ -562,12 +555,13 @@ class Store:
         references = self._references
         return references.sweep(self) if references is not None else []
 
-    def _install_builtins(self) -> None:
-        """Before an instance may use builtins: see that there are some."""
+    def _make_builtin(self, number: int) -> int:
+        """Make a builtin that wasm code calls for the first time, and return the address of code that calls it."""
         if self._builtins is None:
             from ..instances.builtins import Builtins
 
             self._builtins = Builtins(self)
+        return self._builtins.make(self, number)
 
     def _refresh_guards(self) -> None:
         """Before code may fault or fail: make sure that our handlers are the ones that are asked first."""

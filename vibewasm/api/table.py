@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Elements of a table whose indices have 32 bits, at most.
 MAX_ELEMENTS = 0xFFFF_FFFF
+#: A table of no more elements than this has its first cells beside its descriptor.
+_SMALL = 512
 #: Cells that are filled at once.
 _CHUNK = 0x10000
 
@@ -67,11 +69,18 @@ class Table(Extern):
         self._store = store
         self._type = type
         self._size = 0
-        self._cells = memoryview(b"").cast("Q")
-        # The machine code's view of the table.
-        self._descriptor = Block(TABLE_DESCRIPTOR_SIZE)
+        # The machine code's view of the table, and after that the cells of a small one.
+        room = size if size <= _SMALL else 0
+        self._descriptor = block = Block(TABLE_DESCRIPTOR_SIZE + 8 * room)
+        first = TABLE_DESCRIPTOR_SIZE >> 3
+        self._cells = block.cells[first : first + room]
+        block.cells[TABLE_BASE >> 3] = block.address + TABLE_DESCRIPTOR_SIZE
         self._resize(size)
-        store._alone(self._begin, init)
+        if init is None:
+            store._tables.append(self)
+        else:
+            # References are kept in the store's own books.
+            store._alone(self._begin, init)
 
     @property
     def store(self) -> Store:
@@ -106,8 +115,7 @@ class Table(Extern):
         self._store._alone(self._set, index, value)
 
     def _begin(self, init: object) -> None:
-        if init is not None:
-            self._fill(0, self._size, self._to_cell(init))
+        self._fill(0, self._size, self._to_cell(init))
         self._store._tables.append(self)
 
     def _get(self, index: int) -> Any:

@@ -5,13 +5,13 @@ They are loaded when a module has one of these sections, since the smallest modu
 
 from __future__ import annotations
 
-from ..constant_opcodes import REF_FUNC
+from ..constant_opcodes import I32_CONST, REF_FUNC
 from ..errors import DecodeError, ValidationError
 from ..extern_types import GlobalType, Limits, MemoryType, TableType
 from ..types import FUNCREF
-from .const_expr import read_const_expr
+from .const_expr import END, read_const_expr
 from .leb128 import u32, u64
-from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, ConstExpr, Data, Element, Import, ModuleInfo
+from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, ConstExpr, Data, DataSegments, Element, Import, ModuleInfo
 from .sections import UNEXPECTED_END, indices, read_count, read_name
 from .support import (
     MAX_DATA_SEGMENTS,
@@ -259,22 +259,70 @@ def data_count_section(info: ModuleInfo, pos: int, end: int) -> int:
 def data_section(info: ModuleInfo, pos: int, end: int) -> int:
     """Data segments, into ``datas``."""
     data = info.data
-    datas = info.datas
+    total = len(data)
+    #: Four numbers a segment.
+    places: list[int] = []
+    others: dict[int, Data] = {}
+    passive: list[int] = []
     count, pos = read_count(data, pos, end, MAX_DATA_SEGMENTS, "data segments")
-    for _ in range(count):
+    for index in range(count):
         start = pos
-        flags, pos = u32(data, pos)
-        if flags > 2:
-            raise DecodeError(f"malformed data segment kind {flags}", start)
-        memory = 0
-        offset = None
-        if flags == 2:
-            memory, pos = u32(data, pos)
-        if flags != 1:
-            offset, pos = read_const_expr(data, pos, end)
-        size, first = u32(data, pos)
-        pos = first + size
-        if pos > len(data):
-            raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
-        datas.append(Data("passive" if flags == 1 else "active", memory, offset, first, pos, start))
+        # A hot loop: the usual segment, whose offset is a constant of up to four bytes, is read here.
+        if data[pos] == 0 and data[pos + 1] == I32_CONST:
+            word = int.from_bytes(data[pos + 2 : pos + 6], "little")
+            if not word & 0x80:
+                offset = word & 0x3F
+                sign = word & 0x40
+                pos += 3
+            elif not word & 0x8000:
+                offset = word & 0x7F | word >> 1 & 0x1F80
+                sign = word & 0x4000
+                pos += 4
+            elif not word & 0x80_0000:
+                offset = word & 0x7F | word >> 1 & 0x3F80 | word >> 2 & 0xF_C000
+                sign = word & 0x40_0000
+                pos += 5
+            elif not word & 0x8000_0000:
+                offset = word & 0x7F | word >> 1 & 0x3F80 | word >> 2 & 0x1F_C000 | word >> 3 & 0x7E0_0000
+                sign = word & 0x4000_0000
+                pos += 6
+            else:
+                sign = 1
+            if not sign and pos < end and data[pos] == END:
+                size = data[pos + 1]
+                if size < 0x80:
+                    first = pos + 2
+                else:
+                    size, first = u32(data, pos + 1)
+                pos = first + size
+                if pos > total:
+                    raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
+                places += (offset, start, first, pos)
+                continue
+        segment = _data_segment(data, start, end)
+        if segment.offset is None:
+            passive.append(index)
+        else:
+            others[index] = segment
+        pos = segment.end
+        places += (DataSegments.OTHER, start, segment.start, pos)
+    info.datas = DataSegments(places[::4], places[1::4], places[2::4], places[3::4], others, passive)
     return pos
+
+
+def _data_segment(data: bytes, start: int, end: int) -> Data:
+    """Read a data segment of any form."""
+    flags, pos = u32(data, start)
+    if flags > 2:
+        raise DecodeError(f"malformed data segment kind {flags}", start)
+    memory = 0
+    offset = None
+    if flags == 2:
+        memory, pos = u32(data, pos)
+    if flags != 1:
+        offset, pos = read_const_expr(data, pos, end)
+    size, first = u32(data, pos)
+    pos = first + size
+    if pos > len(data):
+        raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
+    return Data("passive" if flags == 1 else "active", memory, offset, first, pos, start)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..extern_types import GlobalType, MemoryType, TableType
     from ..types import FuncType
     from .names import Names
@@ -176,6 +178,68 @@ class Data:
         return f"Data({self.mode!r}, memory={self.memory}, {self.end - self.start} bytes at {self.start:#x})"
 
 
+class DataSegments:
+    """The data segments of a module, in their order. Tools that pack memories make tens of thousands of them, so the
+    usual ones are kept as numbers, and are made into :class:`Data` when they are asked for.
+
+    Args:
+        offsets: by segment, where a usual one is copied to: an ``i32.const`` from 0 to 2**31 - 1 in memory 0, in an
+            expression that begins at the segment's second byte. Of others OTHER or more.
+        positions: where each lies in the module.
+        starts, ends: range of the bytes of each in the module.
+        others: the active ones that are not usual, by index.
+        passive: indices of the passive ones.
+
+    Attributes:
+        offsets, positions, starts, ends, others: as given.
+        active: by segment, 1 where it is active.
+    """
+
+    __slots__ = ("active", "ends", "offsets", "others", "positions", "starts")
+
+    OTHER = 1 << 31
+
+    def __init__(
+        self,
+        offsets: list[int],
+        positions: list[int],
+        starts: list[int],
+        ends: list[int],
+        others: dict[int, Data],
+        passive: list[int],
+    ) -> None:
+        self.offsets = offsets
+        self.positions = positions
+        self.starts = starts
+        self.ends = ends
+        self.others = others
+        active = bytearray(b"\1") * len(offsets)
+        for index in passive:
+            active[index] = 0
+        self.active = bytes(active)
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __getitem__(self, index: int) -> Data:
+        offset, start, end, position = self.offsets[index], self.starts[index], self.ends[index], self.positions[index]
+        if offset < self.OTHER:
+            from ..constant_opcodes import I32_CONST
+
+            return Data("active", 0, ConstExpr([(I32_CONST, offset)], position + 1), start, end, position)
+        return self.others.get(index) or Data("passive", 0, None, start, end, position)
+
+    def __iter__(self) -> Iterator[Data]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<DataSegments: {len(self)}>"
+
+
+#: What nobody changes.
+NO_DATA = DataSegments([], [], [], [], {}, [])
+
+
 class ModuleInfo:
     """A decoded module.
 
@@ -250,7 +314,7 @@ class ModuleInfo:
         self.start: int | None = None
         self.start_position = 0
         self.elements: list[Element] = []
-        self.datas: list[Data] = []
+        self.datas = NO_DATA
         self.data_count: int | None = None
         self.bodies: list[tuple[int, int]] = []
         self.declared_refs: dict[int, int] = {}

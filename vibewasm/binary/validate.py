@@ -204,7 +204,10 @@ def _check_datas(info: ModuleInfo) -> None:
         return
     from .const_expr import check_const_expr
 
-    for segment in info.datas:
+    datas = info.datas
+    memory_is_usual = bool(info.memories) and not info.memories[0].limits.is64
+    # Then the usual segments are valid.
+    for segment in datas.others.values() if memory_is_usual else datas:
         if segment.offset is not None:
             if segment.memory >= len(info.memories):
                 raise ValidationError(f"unknown memory {segment.memory}", segment.position)

@@ -30,6 +30,7 @@ from ..binary.module_info import (
     TABLE,
     ConstExpr,
     Data,
+    DataSegments,
     Element,
     Export,
     Import,
@@ -504,16 +505,14 @@ class _Unpacking:
         if len(others) < count and (not info.memories or info.memories[0].limits.is64):
             raise Damaged("data segments for a memory that is not there, or has other addresses")
 
-        def make() -> list[Data]:
-            datas = []
-            for index, (offset, position, start, end) in enumerate(zip(offsets, positions, starts, ends, strict=True)):
-                mode, memory, place = others.get(index) or (
-                    "active",
-                    0,
-                    ConstExpr([(I32_CONST, offset)], position + 1),
-                )
-                datas.append(Data(mode, memory, place, start, end, position))
-            return datas
+        def make() -> DataSegments:
+            found = {
+                index: Data(mode, memory, place, starts[index], ends[index], positions[index])
+                for index, (mode, memory, place) in others.items()
+                if mode == "active"
+            }
+            passive = [index for index in others if index not in found]
+            return DataSegments(offsets.tolist(), positions.tolist(), starts.tolist(), ends.tolist(), found, passive)
 
         info._makers["datas"] = make
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from ..binary.module_info import ConstExpr, Data, ModuleInfo
-from ..constant_opcodes import I32_CONST
+from ..binary.module_info import ConstExpr, ModuleInfo
 from .image import COUNTS, EXPRESSIONS, HAS_MAXIMUM, IS_64, MAGIC, MODES, MUTABLE, OTHER, SHARED, TOO_LONG  # fmt: skip
 
 TYPE_CHECKING = False
@@ -178,12 +177,12 @@ class _Packing:
         self._counts |= {"elements": len(elements), "element functions": len(funcs), "element expressions": len(exprs)}
 
     def _add_datas(self) -> None:
-        datas = [*self._info.datas]
-        others = [(index, segment) for index, segment in enumerate(datas) if _plain_offset(segment) is None]
-        self._ranges += [OTHER if offset is None else offset for offset in map(_plain_offset, datas)]
-        self._ranges += [segment.position for segment in datas]
-        self._ranges += [segment.start for segment in datas]
-        self._ranges += [segment.end for segment in datas]
+        datas = self._info.datas
+        others = [(index, datas[index]) for index, offset in enumerate(datas.offsets) if offset >= OTHER]
+        self._ranges += datas.offsets
+        self._ranges += datas.positions
+        self._ranges += datas.starts
+        self._ranges += datas.ends
         self._words += [index for index, _ in others]
         self._words += [segment.memory for _, segment in others]
         self._words += [self._offset(segment.offset) for _, segment in others]
@@ -198,15 +197,6 @@ class _Packing:
         self._ranges += [section.payload for section in sections]
         self._ranges += [section.end for section in sections]
         self._counts["sections"] = len(sections)
-
-
-def _plain_offset(segment: Data) -> int | None:
-    """The offset of a data segment that is copied to an ``i32.const`` of at least 0 in memory 0; else ``None``."""
-    expr = segment.offset
-    if segment.memory or expr is None or len(expr.ops) != 1 or expr.offset != segment.position + 1:
-        return None
-    opcode, value = expr.ops[0]
-    return value if opcode == I32_CONST and value >= 0 else None
 
 
 def _packed(code: str, numbers: Iterable[int]) -> bytes:

@@ -6,6 +6,10 @@ from _thread import _local
 
 from ..runtime.blocks import Block
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 #: Cells from which calls take their arguments, where they do not do so the fast way.
 AREA_CELLS = 2048
 
@@ -27,19 +31,45 @@ DUE = object()
 
 
 class Area:
-    """A block of cells with a view for each numeric type."""
+    """A block of cells with a view for each numeric type. Its memory is taken when it is first looked at: many a store
+    makes no call that needs it.
+    """
 
-    __slots__ = ("address", "cells", "used", "views")
+    __slots__ = ("_blocks", "_size", "_views", "used")
 
     def __init__(self, size: int) -> None:
-        block = Block(8 * size)
-        data = block.bytes
-        self.address = block.address
-        self.cells = block.cells
-        #: (view, items per cell) of i32, i64, f32 and f64: the index is the type's code.
-        self.views = ((data.cast("i"), 2), (data.cast("q"), 1), (data.cast("f"), 2), (data.cast("d"), 1))
+        self._size = size
+        self._blocks: list[Block] = []
+        self._views: tuple[tuple[Any, int], ...] | None = None
         #: Cells that are in use.
         self.used = 0
+
+    def _memory(self) -> Block:
+        blocks = self._blocks
+        if not blocks:
+            # Two threads may come here at once: both go on with the first one in the list.
+            blocks.append(Block(8 * self._size))
+        return blocks[0]
+
+    @property
+    def address(self) -> int:
+        """Address of the first cell."""
+        return self._memory().address
+
+    @property
+    def cells(self) -> memoryview:
+        """The cells, as unsigned numbers."""
+        return self._memory().cells
+
+    @property
+    def views(self) -> tuple[tuple[Any, int], ...]:
+        """(view, items per cell) of i32, i64, f32 and f64: the index is the type's code."""
+        views = self._views
+        if views is None:
+            data = self.cells.cast("B")
+            views = (data.cast("i"), 2), (data.cast("q"), 1), (data.cast("f"), 2), (data.cast("d"), 1)
+            self._views = views
+        return views
 
 
 #: Cells of each of the blocks that areas of fast calls are cut from.
@@ -55,7 +85,7 @@ class FastPlaces:
     __slots__ = ("_area", "_places")
 
     def __init__(self) -> None:
-        self._area = Area(_FAST_CELLS)
+        self._area: Area | None = None
         self._places: dict[str, tuple[Area, int]] = {}
 
     def place(self, signature: str, size: int) -> tuple[Area, int]:
@@ -63,7 +93,7 @@ class FastPlaces:
         place = self._places.get(signature)
         if place is None:
             area = self._area
-            if area.used + size > _FAST_CELLS:
+            if area is None or area.used + size > _FAST_CELLS:
                 area = self._area = Area(max(size, _FAST_CELLS))
             place = self._places[signature] = (area, area.used)
             area.used += size

@@ -1,8 +1,8 @@
 """The store's builtins: functions in Python that machine code calls for instructions that are too rich for it.
 
 Wasm code calls builtin ``n`` through a record whose address is in the store block. Adapter and callback are made at
-the first call, as most modules use few builtins or none: until then the record's code is an entry of a lazy table,
-whose numbers lie far above those of functions.
+the first call, as most modules use few builtins or none: until then the records are those that all stores share, whose
+code is entries of a lazy table, with numbers far above those of functions.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from ..runtime.context import CELL_BUILTINS, CELL_FAILED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..api.store import Store
+    from ..runtime.context import StoreBlock
 
 #: Signature of the immediates and operands of each instruction that is a builtin. :mod:`.bulk` has a function for each,
 #: named with an underscore for the dot; one with a result returns it, the others a trap's number.
@@ -38,6 +39,24 @@ SIGNATURES = {
 _FORMATS = {"i": "I4x", "r": "Q"}
 
 
+class _Records:
+    """Function records of all builtins, and pointers to them as a store block has them."""
+
+    __slots__ = ("cells", "pointers")
+
+    def __init__(self, codes: Iterable[int]) -> None:
+        block = Block(RECORD_SIZE * len(BUILTINS))
+        self.cells = block.cells
+        for number, code in enumerate(codes):
+            self.cells[4 * number] = code
+        addresses = [block.address + RECORD_SIZE * number for number in range(len(BUILTINS))]
+        self.pointers = memoryview(b"".join([address.to_bytes(8, "little") for address in addresses])).cast("Q")
+
+    def install(self, block: StoreBlock) -> None:
+        """Have wasm code of a store find them."""
+        block.cells[CELL_BUILTINS : CELL_BUILTINS + len(BUILTINS)] = self.pointers
+
+
 class _Entries:
     """Machine code that all stores of the process share."""
 
@@ -45,8 +64,9 @@ class _Entries:
 
     def __init__(self) -> None:
         base = stub_memory().publish(stubs.lazy_table(FIRST_BUILTIN, len(BUILTINS)))
-        #: By number: what a record's code is at first.
-        self.lazy = [base + backend(HOST).processor.LAZY_ENTRY_SIZE * number for number in range(len(BUILTINS))]
+        #: What the records are before a store calls one of them.
+        size = backend(HOST).processor.LAZY_ENTRY_SIZE
+        self.lazy = _Records([base + size * number for number in range(len(BUILTINS))])
         #: By number, once made: what the lazy stub goes on to, which does not know the record.
         self.calls: dict[int, int] = {}
 
@@ -60,19 +80,22 @@ def _entries() -> _Entries:
     return _shared[0]
 
 
-class Builtins:
-    """The builtins of one store."""
+def install(block: StoreBlock) -> None:
+    """Before an instance may use builtins: see that its store's block has some."""
+    if not block.cells[CELL_BUILTINS]:
+        _entries().lazy.install(block)
 
-    __slots__ = ("_callbacks", "_cells", "_records")
+
+class Builtins:
+    """The builtins of one store that has called some."""
+
+    __slots__ = ("_callbacks", "_cells")
 
     def __init__(self, store: Store) -> None:
         self._callbacks: dict[int, object] = {}
-        self._records = Block(RECORD_SIZE * len(BUILTINS))
-        self._cells = self._records.cells
-        block = store._block.cells
-        for number, entry in enumerate(_entries().lazy):
-            self._cells[4 * number] = entry
-            block[CELL_BUILTINS + number] = self._records.address + RECORD_SIZE * number
+        records = _Records(_entries().lazy.cells[::4])
+        self._cells = records.cells
+        records.install(store._block)
 
     def make(self, store: Store, number: int) -> int:
         """Make a builtin, and return the address of code that calls it with the arguments where they are."""

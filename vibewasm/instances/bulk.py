@@ -17,17 +17,21 @@ if TYPE_CHECKING:
 
 def memory_init(instance: Instance, memory: int, segment: int, target: int, start: int, count: int) -> int:
     """``memory.init``: copy from a data segment, which is empty once it has been dropped."""
-    source = instance._datas[segment]
+    info = instance.module.info
+    first = end = 0
+    if not instance._dropped_datas[segment]:
+        first, end = info.datas.starts[segment], info.datas.ends[segment]
     view = instance._memories[memory]._current()
-    if start + count > len(source) or target + count > len(view):
+    if start + count > end - first or target + count > len(view):
         return TRAP_MEMORY_OUT_OF_BOUNDS
-    view[target : target + count] = source[start : start + count]
+    first += start
+    view[target : target + count] = memoryview(info.data)[first : first + count]
     return 0
 
 
 def data_drop(instance: Instance, segment: int) -> int:
     """``data.drop``."""
-    instance._datas[segment] = instance._datas[segment][:0]
+    instance._dropped_datas[segment] = 1
     return 0
 
 

@@ -11,9 +11,14 @@ if TYPE_CHECKING:
     from ..binary.module_info import ConstExpr
 
 
-def evaluate(instance: Instance, expr: ConstExpr) -> int:
+def is_constant(expr: ConstExpr) -> bool:
+    """Whether an expression has the same value in all instances."""
+    return all(opcode != GLOBAL_GET and opcode != REF_FUNC for opcode, _ in expr.ops)
+
+
+def evaluate(instance: Instance | None, expr: ConstExpr) -> int:
     """The bits of a valid constant expression's value, in an instance whose functions and whose globals before this
-    one are there.
+    one are there; it needs none where :func:`is_constant`.
     """
     if len(expr.ops) == 1:
         return _constant(instance, *expr.ops[0])
@@ -31,16 +36,17 @@ def evaluate(instance: Instance, expr: ConstExpr) -> int:
     return stack.pop()
 
 
-def _constant(instance: Instance, opcode: int, immediate: int) -> int:
+def _constant(instance: Instance | None, opcode: int, immediate: int) -> int:
     if opcode == I32_CONST:
         return immediate & MASK32
     if opcode == I64_CONST:
         return immediate & MASK64
     if opcode == F32_CONST or opcode == F64_CONST:
         return immediate
+    if opcode == REF_NULL:
+        return 0
+    assert instance is not None
     if opcode == GLOBAL_GET:
         return instance._global(immediate).raw
-    if opcode == REF_FUNC:
-        return instance._record(immediate)
-    assert opcode == REF_NULL
-    return 0
+    assert opcode == REF_FUNC
+    return instance._record(immediate)

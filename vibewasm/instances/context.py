@@ -3,6 +3,8 @@
 The layout is a function of the module alone, so code compiled for a module fits every instance of it. After the fixed
 header, whose offsets are in :mod:`vibewasm.abi`, come: memory descriptors, table descriptors, type identities, function
 records of imports and of functions that ``ref.func`` may name, globals, and the call slots of defined functions.
+
+Most of that is the same in every instance, so a module has a :class:`Template` from which its instances are copied.
 """
 
 from __future__ import annotations
@@ -10,12 +12,17 @@ from __future__ import annotations
 from ..abi import CTX_HANDLE, CTX_HEADER, CTX_MEMORY_BASE, CTX_MEMORY_DESCRIPTOR, CTX_STORE, RECORD_SIZE
 from ..calls.process import adapters
 from ..calls.values import MASK64
+from ..runtime.blocks import Block
 from ..types import V128
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ..api.instance import Instance
+    from ..api.module import Module
     from ..binary.module_info import ModuleInfo
+    from .segments import Segments
 
 
 class ContextLayout:
@@ -90,75 +97,150 @@ class ContextLayout:
         return self.slots + 8 * defined
 
 
-def fill(instance: Instance) -> None:
-    """Write everything into the context but the values of the instance's own globals, and make the function records."""
-    store, module = instance.store, instance.module
-    info, layout, cells = module.info, module.layout, instance._cells
-    cells[CTX_STORE >> 3] = store._block.address
-    cells[CTX_HANDLE >> 3] = len(store._instances)
-    if instance._memories:
-        first = instance._memories[0]._linear
-        cells[CTX_MEMORY_BASE >> 3] = first.base
-        cells[CTX_MEMORY_DESCRIPTOR >> 3] = first.descriptor
-    at = layout.memories >> 3
-    for memory in instance._memories:
-        cells[at] = memory._linear.descriptor
-        at += 1
-    at = layout.tables >> 3
-    for table in instance._tables:
-        cells[at] = table._descriptor.address
-        at += 1
-    type_id = store.engine._type_id
-    type_ids = [type_id(type_) for type_ in info.types]
-    at = layout.types >> 3
-    for number in type_ids:
-        cells[at] = number
-        at += 1
-    at = layout.imported_funcs >> 3
-    for func in instance._imported_funcs:
-        cells[at] = func._address
-        at += 1
-    for index in range(info.imported_globals):
-        imported = instance._globals[index]
-        assert imported is not None
-        at = layout.global_(index) >> 3
-        if layout.global_by_pointer(index):
-            cells[at] = imported._address
-        else:
-            set_global(cells, at, info.globals[index].content.code, imported.raw)
-    _fill_slots(instance)
-    _fill_records(instance, type_ids)
+class Pointers:
+    """Addresses of function records of an instance, one after another, made all at once: as digits of one large number,
+    to which the address of the first record is added in every place.
+
+    Args:
+        info: the module.
+        funcs: the functions, by index, whose records there are to be pointers to; ``None`` for null.
+
+    Attributes:
+        size: how many bytes they take.
+        imported: those of imported functions, whose records are elsewhere: (position, function).
+    """
+
+    __slots__ = ("_offsets", "_ones", "imported", "size")
+
+    def __init__(self, info: ModuleInfo, funcs: Collection[int | None]) -> None:
+        refs, imported = info.declared_refs, info.imported_funcs
+        self.imported: list[tuple[int, int]] = []
+        self.size = size = 8 * len(funcs)
+        offsets, ones = bytearray(size), bytearray(size)
+        offset, one = memoryview(offsets).cast("Q"), memoryview(ones).cast("Q")
+        for position, index in enumerate(funcs):
+            if index is None:
+                continue
+            if index < imported:
+                self.imported.append((position, index))
+            else:
+                offset[position] = RECORD_SIZE * refs[index]
+                one[position] = 1
+        self._offsets = int.from_bytes(offsets, "little")
+        self._ones = int.from_bytes(ones, "little")
+
+    def write(self, instance: Instance, cells: memoryview, at: int) -> None:
+        """Write them to cells, from index ``at`` on."""
+        size = self.size
+        pointers = (self._offsets + instance._records_address * self._ones).to_bytes(size, "little")
+        cells[at : at + (size >> 3)] = memoryview(pointers).cast("Q")
+        for position, index in self.imported:
+            cells[at + position] = instance._imported_funcs[index]._address
 
 
-def _fill_slots(instance: Instance) -> None:
-    """Let calls lead to the machine code of functions, or to the stubs that have them compiled."""
-    module = instance.module
-    if module.info.bodies:
-        lazy = adapters().lazy
-        at = module.layout.slots >> 3
-        cells = instance._cells
-        for defined, address in enumerate(module._addresses):
-            cells[at + defined] = address or lazy(defined)
+class Template:
+    """What the instances of a module have in common: the context and the function records of an instance as they are
+    before what is its own is written.
+
+    Attributes:
+        segments: what instances do with globals' first values and with segments; ``None`` where there are none.
+    """
+
+    __slots__ = ("_cells", "_module", "_record", "_refs", "_size", "segments")
+
+    def __init__(self, module: Module) -> None:
+        info, layout = module.info, module.layout
+        self._module = module
+        records = len(info.declared_refs)
+        self._size = size = layout.size + RECORD_SIZE * records
+        self._cells = cells = memoryview(bytearray(size)).cast("Q")
+        #: Index of the cell where records begin.
+        self._record = layout.size >> 3
+        self._refs = Pointers(info, info.declared_refs) if records else None
+        type_id = module.engine._type_id
+        type_ids = [type_id(type_) for type_ in info.types]
+        _write(cells, layout.types >> 3, type_ids)
+        if info.bodies:
+            lazy = adapters().lazy
+            # Calls lead to the machine code of functions, or to the stubs that have them compiled.
+            slots = [address or lazy(defined) for defined, address in enumerate(module._addresses)]
+            _write(cells, layout.slots >> 3, slots)
+            imported, types = info.imported_funcs, info.func_type_indices
+            at = self._record
+            for index in info.declared_refs:
+                if index >= imported:
+                    defined = index - imported
+                    cells[at] = slots[defined]
+                    cells[at + 2] = type_ids[types[index]] | defined << 32
+                at += RECORD_SIZE >> 3
+        self.segments: Segments | None = None
+        if info.global_inits or info.elements or info.datas:
+            # Modules without these need not wait for what they take.
+            from .segments import Segments
+
+            self.segments = Segments(module, cells)
+
+    def compiled(self, defined: int, address: int) -> None:
+        """Let calls of a defined function lead to its machine code, in the instances to come."""
+        module = self._module
+        self._cells[module.layout.slot(defined) >> 3] = address
+        dense = module.info.declared_refs.get(module.info.imported_funcs + defined)
+        if dense is not None:
+            self._cells[self._record + (RECORD_SIZE >> 3) * dense] = address
+
+    def lay_out(self, instance: Instance) -> None:
+        """Make the context and the records of an instance, of which only the values of some globals are left to be
+        written.
+        """
+        block = Block(self._size)
+        context = block.address
+        cells = block.cells
+        cells[:] = self._cells
+        instance._address = context
+        instance._cells = cells
+        instance._first_record = first = self._record
+        instance._records_address = context + 8 * first
+        store, layout = instance._store, self._module.layout
+        cells[CTX_STORE >> 3] = store._block.address
+        cells[CTX_HANDLE >> 3] = len(store._instances)
+        memories = instance._memories
+        if memories:
+            main = memories[0]._linear
+            cells[CTX_MEMORY_BASE >> 3] = main.base
+            cells[CTX_MEMORY_DESCRIPTOR >> 3] = main.descriptor
+            at = layout.memories >> 3
+            for memory in memories:
+                cells[at] = memory._linear.descriptor
+                at += 1
+        at = layout.tables >> 3
+        for table in instance._tables:
+            cells[at] = table._descriptor.address
+            at += 1
+        at = layout.imported_funcs >> 3
+        for func in instance._imported_funcs:
+            cells[at] = func._address
+            at += 1
+        if self._refs is not None:
+            cells[first + 1 :: RECORD_SIZE >> 3] = memoryview(
+                context.to_bytes(8, "little") * (self._refs.size >> 3)
+            ).cast("Q")
+            self._refs.write(instance, cells, layout.refs >> 3)
+        info = self._module.info
+        for index in range(info.imported_globals):
+            imported = instance._globals[index]
+            assert imported is not None
+            at = layout.global_(index) >> 3
+            if layout.global_by_pointer(index):
+                cells[at] = imported._address
+            else:
+                set_global(cells, at, info.globals[index].content.code, imported.raw)
 
 
-def _fill_records(instance: Instance, type_ids: list[int]) -> None:
-    """Make the records of functions that may be referred to, and write their addresses to the context."""
-    info, cells, records = instance.module.info, instance._cells, instance._records
-    imported = info.imported_funcs
-    slots = instance.module.layout.slots >> 3
-    refs = instance.module.layout.refs >> 3
-    context = instance._address
-    types = info.func_type_indices
-    for index, dense in info.declared_refs.items():
-        if index < imported:
-            cells[refs + dense] = instance._imported_funcs[index]._address
-            continue
-        defined = index - imported
-        at = 4 * dense
-        records[at] = cells[slots + defined]
-        records[at + 1] = context
-        records[at + 2] = type_ids[types[index]] | defined << 32
-        cells[refs + dense] = instance._records_address + RECORD_SIZE * dense
+def _write(cells: memoryview, at: int, values: list[int]) -> None:
+    """Write values to cells, from index ``at`` on."""
+    for value in values:
+        cells[at] = value
+        at += 1
 
 
 def set_global(cells: memoryview, at: int, code: int, bits: int) -> None:
