@@ -123,7 +123,8 @@ def test_a_process_that_may_open_no_more_files(filled: Folder) -> None:
 
 def test_little_memory(filled: Folder) -> None:
     """A file that the process has no memory for is one that is not there."""
-    assert filled.write("b", [bytes(32 << 20)])
+    # So much is always asked of the system, whatever the process has at hand.
+    assert filled.write("b", [bytes(60 << 20)])
 
     def child() -> None:
         with open("/proc/self/statm") as status:

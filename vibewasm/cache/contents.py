@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from time import time
 
-from .folder import HOUR, LARGEST, SHARE, SUFFIX, Folder
+from .folder import HOUR, LARGEST, SHARE, SUFFIX, TYPE, Folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ ASIDE = ".new"
 
 #: Files that are kept at most, and names that are looked at before one is written, which takes bounded time so.
 MOST_FILES = 4096
-MOST_NAMES = 1 << 16
+MOST_NAMES = 1 << 14
 #: Files that are removed at most before one is written.
 MOST_REMOVED = 1024
 
+_FOLDER = 0o040000
 _HEXADECIMAL = "0123456789abcdef"
 
 
@@ -70,11 +71,11 @@ class Contents:
                 else:
                     continue
                 try:
-                    if found.is_dir(follow_symlinks=False):
-                        continue
                     status = found.stat(follow_symlinks=False)
                 except OSError:
                     continue  # renamed or removed since
+                if status.st_mode & TYPE == _FOLDER:
+                    continue
                 kind.append(Entry(name, status.st_size, status.st_mtime))
 
     def least_used_first(self, now: float) -> list[Entry]:

@@ -41,7 +41,7 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 # The numbers of inode(7), Linux: the module `stat` would have to be loaded for them.
-_TYPE = 0o170000
+TYPE = 0o170000
 _REGULAR = 0o100000
 _OTHERS = 0o077
 
@@ -233,7 +233,7 @@ def limit_of(folder: int) -> int:
 def _whole(opened: int, status: os.stat_result) -> bytes | None:
     """All of an open file; ``None`` if it is not to be trusted, or has become shorter or longer meanwhile."""
     if (
-        status.st_mode & _TYPE != _REGULAR
+        status.st_mode & TYPE != _REGULAR
         or status.st_mode & _OTHERS
         or status.st_uid != os.geteuid()
         or status.st_nlink != 1
