@@ -180,9 +180,6 @@ class Choices:
         for topic in (*_OF_INTEGERS, *_OF_FLOATS):
             self._load_rules(topic)
         self._memory()
-        # Whole modules will be compiled, which need most of what most programs need.
-        if len(self._tiers) == len(TIERS):
-            self._make_room()
 
     def rule(self, name: str) -> Rule:
         """The rule of the simple instruction ``name``; :meth:`lower` applies it."""
