@@ -29,6 +29,10 @@ MEMO_LIMIT = 1 << 18
 _OF_INTEGERS = ("bits", "division")
 _OF_FLOATS = ("floats", "conversions")
 
+#: After how many choices made since the last one the package's next tier of usual choices is loaded, see :mod:`.usual`:
+#: so many take about as long to make as the tier to load.
+TIERS = (32, 300)
+
 #: What the compiler reads for each function.
 _READ_OFTEN = ("FAR_OFFSET", "IMMEDIATE_GROUPS", "RESULT_REGISTER", "SHORT_DISPLACEMENTS")
 
@@ -93,6 +97,8 @@ class Choices:
     MOST_FLOATS: int
     #: Whether a register of its own holds the integer 0, so that this constant is in a register wherever it is used.
     HAS_ZERO_REGISTER: bool
+    #: What choices are made for in place of constants; these entries are told from others by identity alone.
+    STAND_INS: tuple[Operand, ...]
 
     # -- what processors share -----------------------------------------------------------------------------------
 
@@ -121,12 +127,39 @@ class Choices:
         self._memory_rules: ModuleType | None = None
         # What is_tight said of each mask.
         self._tight: dict[int, bool] = {}
+        self._forget()
 
     def remember(self, key: tuple[object, ...], value: tuple[object, ...]) -> None:
         """Keep a choice."""
-        if len(self.MEMO) >= MEMO_LIMIT:
-            self.MEMO.clear()
+        if len(self.MEMO) >= self._room:
+            self._make_room()
         self.MEMO[key] = value
+
+    def _forget(self) -> None:
+        """Begin as in a new process, where no choice has been made."""
+        self.MEMO.clear()
+        self._tiers = list(range(len(TIERS)))
+        # At so many choices it is time to do something.
+        self._room = TIERS[0]
+
+    def _make_room(self) -> None:
+        """Load the next usual choices; after the last, the memo starts anew."""
+        # Where threads meet here, each takes another tier.
+        tier = self._tiers.pop(0) if self._tiers else None
+        if tier is None:
+            if len(self.MEMO) >= MEMO_LIMIT:
+                self.MEMO.clear()
+            self._room = MEMO_LIMIT
+            return
+        from .usual import load
+
+        load(self, tier)
+        following = tier + 1
+        self._room = len(self.MEMO) + TIERS[following] if following < len(TIERS) else MEMO_LIMIT
+
+    def variant(self) -> int:
+        """A number for the extensions of the processor, if choices depend on any."""
+        return 0
 
     def is_tight(self, free: int) -> bool:
         """Whether so many temporaries are in use that a rule might not find enough."""
@@ -163,6 +196,11 @@ class Choices:
     def _module(self, name: str) -> Any:
         """A module of the backend."""
         return __import__(f"{type(self).__module__.rpartition('.')[0]}.{name}", fromlist=("*",))
+
+    @property
+    def folder(self) -> str:
+        """Name of the backend's folder."""
+        return type(self).__module__.split(".")[-2]
 
     def _memory(self) -> Any:
         """The rules of memory accesses, loaded when a module first has one."""

@@ -28,3 +28,14 @@ class SignalContext(Protocol):
     address: int
     sigill: int
     sigfpe: int
+
+
+class Carrying(Protocol):
+    """A target, as far as the choices that are carried concern it; :class:`~.choices.Choices` is one."""
+
+    STAND_INS: tuple[Operand, ...]
+
+    @property
+    def folder(self) -> str: ...
+
+    def variant(self) -> int: ...

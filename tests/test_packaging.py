@@ -102,13 +102,19 @@ def check_installed(python: Path, project: Path, cwd: Path, code_in: Path) -> No
 
 
 def sources(project: Path) -> set[str]:
-    """The modules that belong to the package, and the pages that it serves, by their paths in a wheel."""
+    """The modules that belong to the package, the pages that it serves and the choices that it carries, by their paths
+    in a wheel.
+    """
     folders = {"vibewasm": "vibewasm", **{link: f"vibewasm/{link}" for link in LINKS}}
     found: set[str] = set()
     for folder, inside in folders.items():
         for root, _, names in os.walk(project / folder):
             base = Path(inside) / Path(root).relative_to(project / folder)
-            found |= {str(base / name) for name in names if name.endswith(".py") or "page" in base.parts}
+            found |= {
+                str(base / name)
+                for name in names
+                if name.endswith(".py") or "page" in base.parts or name.startswith("usual_choices.")
+            }
     return found
 
 

@@ -46,6 +46,7 @@ class Target(choices.Choices):
     MOST_INTS = 6
     MOST_FLOATS = 6
     HAS_ZERO_REGISTER = True
+    STAND_INS = (*_ADDEND, *_NEGATIVE, *_LOGICAL, *_COUNT, *_OTHER, *_STORED_STAND_INS)
 
     # -- rules -----------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ class Target(choices.Choices):
     MOST_INTS = 3
     MOST_FLOATS = 4
     HAS_ZERO_REGISTER = False
+    STAND_INS = (*BYTE_STAND_INS, *WIDE_STAND_INS)
 
     # -- rules -----------------------------------------------------------------------------------------------------
 
@@ -46,7 +47,13 @@ class Target(choices.Choices):
         from . import features
 
         features.configure(bmi1, bmi2, lzcnt)
-        self.MEMO.clear()
+        self._forget()
+
+    def variant(self) -> int:
+        """Bit 0 for BMI1, bit 1 for BMI2, bit 2 for LZCNT."""
+        from . import features
+
+        return features.BMI1 | features.BMI2 << 1 | features.LZCNT << 2
 
     def load_all(self) -> None:
         """The same, and ask the processor what it has."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,4 +73,6 @@ def plant(fault: Fault) -> None:
     if any(name.partition(".")[0] == "vibewasm" for name in sys.modules):
         raise RuntimeError("the engine has been imported without the fault")
     fault.changed_source()
+    # A rule with a fault is not asked for what the package carries already.
+    os.environ["VIBEWASM_USUAL_CHOICES"] = "off"
     sys.meta_path.insert(0, _Finder(fault))

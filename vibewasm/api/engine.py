@@ -96,11 +96,15 @@ class Engine:
 
         Whole modules will be compiled, so that is done now: a module's compile time has no loading in it.
         """
+        # Memories are made with mmap, jumps filled in with struct.
+        import mmap
+        import struct
+
         from ..binary import definitions
         from ..compiler import load_all
         from ..runtime import linear_memory
 
-        _ = definitions, linear_memory
+        _ = definitions, linear_memory, mmap, struct
         try:
             load_all(backend(self.target))
         except (OSError, WasmError):
