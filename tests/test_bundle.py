@@ -21,9 +21,8 @@ OWN = 3
 PROGRAM = """
 import sys, vibewasm
 assert vibewasm.instantiate({data!r}).exports.add(2, 3) == 5
-kept = sum(type(module.__loader__).__name__ == "_Kept" for module in list(sys.modules.values()))
-ours = sum(name.startswith("vibewasm.") for name in sys.modules)
-print(kept, ours)
+ours = [module for name, module in sys.modules.items() if name.startswith("vibewasm.")]
+print(sum(type(module.__loader__).__name__ == "_Kept" for module in ours), len(ours))
 """
 
 
@@ -186,6 +185,26 @@ def test_threads_may_load_at_the_same_time(package: Path) -> None:
     )
     for _ in range(5):
         python(package, "-c", program)
+
+
+def test_who_changes_what_is_imported_is_asked_first(package: Path) -> None:
+    start(package)
+    program = (
+        "import importlib.abc, importlib.machinery, sys\n"
+        "class Changed(importlib.machinery.SourceFileLoader):\n"
+        "    def get_code(self, name):\n"
+        "        return compile(open(self.path).read() + '\\nCHANGED = True', self.path, 'exec', dont_inherit=True)\n"
+        "class Hook(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name not in ('vibewasm.errors', 'vibewasm.compiler.loop', 'vibewasm.api'): return None\n"
+        "        spec = importlib.machinery.PathFinder.find_spec(name, path)\n"
+        "        spec.loader = Changed(name, spec.loader.path)\n"
+        "        return spec\n"
+        "sys.meta_path.insert(0, Hook())\n" + PROGRAM.format(data=ADD) + "import vibewasm.compiler.loop\n"
+        "assert vibewasm.errors.CHANGED and vibewasm.compiler.loop.CHANGED and vibewasm.api.CHANGED\n"
+    )
+    kept, ours = start(package, program)
+    assert 0 < kept < ours
 
 
 def test_the_command_line_starts_from_it(package: Path, project: Path) -> None:

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
-    from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+    from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder, SourceFileLoader
     from types import CodeType, ModuleType
 
     #: What is kept of a module, see :data:`vibewasm.bundled.MODULES`.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     _lock_of: Callable[[str], AbstractContextManager[None]] | None
 else:
     # The import system's own names, without the modules that offer them to others.
-    from _frozen_importlib import ModuleSpec
+    from _frozen_importlib import BuiltinImporter, FrozenImporter, ModuleSpec
     from _frozen_importlib_external import PathFinder, SourceFileLoader
 
     try:
@@ -116,7 +116,9 @@ class _Noting(SourceFileLoader):
 
 
 class _Finder:
-    """Finds this package's modules before the import system does."""
+    """Finds this package's modules where the import system would look for their files, and not before somebody else
+    who changes what is imported.
+    """
 
     def __init__(self, noting: bool) -> None:
         self._noting = noting
@@ -173,6 +175,13 @@ def _execute(row: Row) -> None:
     parent, _, child = name.rpartition(".")
     if parent not in sys.modules:
         __import__(parent)
+    for finder in sys.meta_path:
+        if type(finder) is _Finder:
+            break
+        others = finder is not BuiltinImporter and finder is not FrozenImporter
+        if others and finder.find_spec(name, sys.modules[parent].__path__) is not None:
+            __import__(name)
+            return
     assert _lock_of is not None
     # Another thread that imports it waits here, and so does this one for another.
     with _lock_of(name):
@@ -205,9 +214,11 @@ def install() -> None:
     if _installed or _lock_of is None or type(__spec__.loader) is not SourceFileLoader:
         return
     _installed = True
+    if PathFinder not in sys.meta_path:
+        return
     spec = _read("bundled").__spec__
     noting = not sys.dont_write_bytecode and spec is not None and spec.cached is not None
-    sys.meta_path.insert(0, _Finder(noting))
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), _Finder(noting))
     if noting:
         import atexit
 
