@@ -37,17 +37,18 @@ else:
         # A Python that does it in another way loads from files, as ever.
         _lock_of = None
 
-#: By file, how the names of the modules begin that it is for; the first that fits counts.
+#: What every start needs of a backend.
+_OF_BACKENDS = tuple(
+    [
+        f"vibewasm.backends.{target}{part}"
+        for target in ("aarch64", "x86_64")
+        for part in ("", ".built_stubs", ".processor")
+    ]
+)
+#: By file, how the names of the modules begin that it is for; :mod:`.bundled` has the others.
 _FILES = {
-    "bundled": (
-        "vibewasm.backends.aarch64.built_stubs",
-        "vibewasm.backends.aarch64.processor",
-        "vibewasm.backends.x86_64.built_stubs",
-        "vibewasm.backends.x86_64.processor",
-    ),
     "bundled_compiler": (
-        "vibewasm.backends.aarch64.",
-        "vibewasm.backends.x86_64.",
+        "vibewasm.backends.",
         "vibewasm.binary.decoder",
         "vibewasm.binary.definitions",
         "vibewasm.binary.leb128",
@@ -145,9 +146,10 @@ class _Finder:
 
 def _file_for(name: str) -> str:
     """Which file a module belongs to."""
-    for file, beginnings in _FILES.items():
-        if name.startswith(beginnings):
-            return file
+    if name not in _OF_BACKENDS:
+        for file, beginnings in _FILES.items():
+            if name.startswith(beginnings):
+                return file
     return "bundled"
 
 
