@@ -15,8 +15,8 @@ import pytest
 
 from benchmarks.modules import ADD
 
-#: Modules that find the others, and come from files: bundle, bundled and bundled_compiler.
-OWN = 3
+#: Modules that find the others, and come from files: bundle, bundled, bundled_compiler and bundled_linking.
+OWN = 4
 
 PROGRAM = """
 import sys, vibewasm

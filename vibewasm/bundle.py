@@ -1,13 +1,13 @@
 """A start loads some sixty modules of this package, and finding, opening and locking each of them takes more time than
 running most. So the first start leaves the code of what it has loaded in files, and later ones load it from there.
 
-The files are bytecode, of :mod:`vibewasm.bundled` and its two like, and follow all rules of bytecode: there are none
+The files are bytecode, of :mod:`vibewasm.bundled` and its like, and follow all rules of bytecode: there are none
 where Python may not write any (``-B``, ``PYTHONDONTWRITEBYTECODE``, a folder of somebody else), and a module whose file
 has changed since is loaded from its file. Nothing depends on them but time; how much of it is in ``docs/design.md``.
 
 A file is read as a whole, since most names in modules' code are the same: one reading takes a quarter less time than
-reading each module's. So there is one for each kind of start: what all need, what the command and WASI add, and what
-decodes and compiles, which a start that finds its code in the code cache does without.
+reading each module's. So there is one for each kind of start: what all need, what linking and memories add, what the
+command and WASI do, and what decodes and compiles, which a start that finds its code in the code cache does without.
 """
 
 from __future__ import annotations
@@ -57,6 +57,26 @@ _FILES = {
         "vibewasm.compiler",
         "vibewasm.opcodes",
         "vibewasm.runtime.instruction_cache",
+    ),
+    "bundled_linking": (
+        "vibewasm.api.deadline",
+        "vibewasm.api.global_",
+        "vibewasm.api.linker",
+        "vibewasm.api.memory",
+        "vibewasm.api.table",
+        "vibewasm.calls.callbacks",
+        "vibewasm.calls.packed",
+        "vibewasm.constant_opcodes",
+        "vibewasm.extern_types",
+        "vibewasm.instances.b",
+        "vibewasm.instances.constants",
+        "vibewasm.instances.matching",
+        "vibewasm.instances.references",
+        "vibewasm.instances.segments",
+        "vibewasm.runtime.linear_memory",
+        "vibewasm.runtime.reservations",
+        "vibewasm.runtime.watcher",
+        "vibewasm.traps",
     ),
     "bundled_command": ("vibewasm.api.code_cache", "vibewasm.cache", "vibewasm.cli", "vibewasm.wasi"),
 }

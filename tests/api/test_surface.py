@@ -50,7 +50,7 @@ NAMES = {
 #: What may be loaded to instantiate a small module and call it. Each module takes as long as compiling fifty
 #: instructions, and a fast start is what the engine is for: add what cannot wait until it is met.
 STARTED_WITH = """
-    abi bundle bundled bundled_command bundled_compiler constant_opcodes errors opcodes types
+    abi bundle bundled bundled_command bundled_compiler bundled_linking constant_opcodes errors opcodes types
     api api.config api.engine api.extern api.func api.instance api.instantiation api.module api.store
     backends backends.assembly backends.choices backends.convention backends.operand
     binary binary.decoder binary.leb128 binary.module_info binary.sections binary.support binary.validate

@@ -19,7 +19,7 @@ def source_digest() -> bytes:
     """
     if not _source:
         try:
-            from ..built import SOURCE_DIGEST  # type: ignore[import-not-found]  # a checkout has none
+            from ..built import SOURCE_DIGEST  # type: ignore[import-not-found, unused-ignore]  # not in a checkout
         except ImportError:
             from .source import digest_of_source
 
