@@ -6,8 +6,9 @@ where Python may not write any (``-B``, ``PYTHONDONTWRITEBYTECODE``, a folder of
 has changed since is loaded from its file. Nothing depends on them but time; how much of it is in ``docs/design.md``.
 
 A file is read as a whole, since most names in modules' code are the same: one reading takes a quarter less time than
-reading each module's. So there is one for each kind of start: what all need, what linking and memories add, what the
-command and WASI do, and what decodes and compiles, which a start that finds its code in the code cache does without.
+reading each module's. With a module's code stands what it imports, which is executed first. There is a file for each
+kind of start: what all need, what linking and memories add, what the command and WASI do, and what decodes and
+compiles, which a start that finds its code in the code cache does without.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from posix import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder, SourceFileLoader
     from types import CodeType, ModuleType
 
     #: What is kept of a module, see :data:`vibewasm.bundled.MODULES`.
-    Row = tuple[str, bool, str, int, int, int, CodeType]
+    Row = tuple[str, bool, str, int, int, tuple[str, ...], CodeType]
     _lock_of: Callable[[str], AbstractContextManager[None]] | None
 else:
     # The import system's own names, without the modules that offer them to others.
@@ -66,7 +67,6 @@ _FILES = {
         "vibewasm.api.table",
         "vibewasm.calls.callbacks",
         "vibewasm.calls.packed",
-        "vibewasm.constant_opcodes",
         "vibewasm.extern_types",
         "vibewasm.instances.b",
         "vibewasm.instances.constants",
@@ -86,54 +86,68 @@ _LEFT_OUT = ("vibewasm.disasm", "vibewasm.wat", "vibewasm.cli.disasm", "vibewasm
 _MOST = 100
 
 
-class _Loaded:
-    """A module that was loaded from its own file."""
-
-    __slots__ = ("before", "code", "loader", "name")
-
-    def __init__(self, name: str, loader: SourceFileLoader, code: CodeType, before: int) -> None:
-        self.name = name
-        self.loader = loader
-        self.code = code
-        #: How many modules just before it were executed because it imports them.
-        self.before = before
-
-
 _installed = False
-#: By module, the rows of the file that it is in, and its place in there.
-_kept: dict[str, tuple[tuple[Row, ...], int]] = {}
-#: The rows of each file, once it was read.
-_files: dict[str, tuple[Row, ...]] = {}
-#: In the order in which their execution ended.
-_loaded: list[_Loaded] = []
+#: What is kept, by module, of the files that were read.
+_kept: dict[str, Row] = {}
+_read: set[str] = set()
+#: Modules that were loaded from files of their own: loader, code, and the modules of this package that it has imported.
+_loaded: dict[str, tuple[SourceFileLoader, CodeType, list[str]]] = {}
 
 
 class _Kept(SourceFileLoader):
     """Executes code that is at hand, after that of the modules which it will import."""
 
     def get_code(self, fullname: str) -> CodeType | None:
-        rows, place = _kept[fullname]
-        return rows[place][-1]
+        return _kept[fullname][-1]
 
     def exec_module(self, module: ModuleType) -> None:
-        rows, place = _kept[module.__name__]
-        row = rows[place]
-        for needed in rows[place - row[-2] : place]:
-            if needed[0] not in sys.modules:
-                _execute(needed)
-        exec(row[-1], module.__dict__)
+        _run(_kept[module.__name__], module)
 
 
 class _Noting(SourceFileLoader):
     """Loads from a file, and notes what was loaded."""
 
-    def exec_module(self, module: ModuleType) -> None:
-        name = module.__name__
-        code = self.get_code(name)
+    def get_code(self, fullname: str) -> CodeType | None:
+        code = super().get_code(fullname)
         assert code is not None  # it would be None for an extension module
-        before = len(_loaded)
-        exec(code, module.__dict__)
-        _loaded.append(_Loaded(name, self, code, len(_loaded) - before))
+        _loaded[fullname] = self, code, []
+        return code
+
+    def exec_module(self, module: ModuleType) -> None:
+        import builtins
+
+        real = builtins.__import__
+        if getattr(real, "notes", False):
+            super().exec_module(module)
+            return
+        builtins.__import__ = _noting(real)
+        try:
+            super().exec_module(module)
+        finally:
+            builtins.__import__ = real
+
+
+def _noting(real: Callable[..., ModuleType]) -> Callable[..., ModuleType]:
+    """``__import__`` that notes what modules import while they are executed."""
+
+    def noting(
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        found = real(name, globals, locals, fromlist, level)
+        # Functions have other local variables than global ones.
+        importer = _loaded.get(str(globals["__name__"])) if globals is not None and locals is globals else None
+        if importer is not None and fromlist:
+            # Of "from .a import b", b may be a module or something in one.
+            names = [found.__name__, *[f"{found.__name__}.{item}" for item in fromlist]]
+            importer[2].extend([one for one in names if one.startswith(f"{__package__}.") and one in sys.modules])
+        return found
+
+    noting.notes = True  # type: ignore[attr-defined]
+    return noting
 
 
 class _Finder:
@@ -148,14 +162,9 @@ class _Finder:
         """What the import system asks for each module that is not loaded yet."""
         if not name.startswith("vibewasm.") or name.startswith(_LEFT_OUT):
             return None
-        kept = _kept.get(name)
-        if kept is None and (file := _file_for(name)) not in _files:
-            _read(file)
-            kept = _kept.get(name)
-        if kept is not None:
-            row = kept[0][kept[1]]
-            if _is_fresh(row):
-                return _spec(row)
+        row = _row(name)
+        if row is not None:
+            return _spec(row)
         if not self._noting:
             return None
         spec = PathFinder.find_spec(name, path)
@@ -173,8 +182,28 @@ def _file_for(name: str) -> str:
     return "bundled"
 
 
+def _row(name: str) -> Row | None:
+    """What is kept of a module, if that is of the file that is there now."""
+    row = _kept.get(name)
+    if row is None:
+        file = _file_for(name)
+        if file in _read:
+            return None
+        _know(file)
+        row = _kept.get(name)
+    return row if row is not None and _is_fresh(row) else None
+
+
+def _know(file: str) -> ModuleType:
+    """Read one of the files."""
+    module: ModuleType = __import__(f"{__package__}.{file}", fromlist=("*",))
+    _read.add(file)
+    for row in module.MODULES:
+        _kept[row[0]] = row
+    return module
+
+
 def _is_fresh(row: Row) -> bool:
-    """Whether a module's file is the one whose code is kept."""
     try:
         found = stat(row[2])
     except OSError:
@@ -191,9 +220,17 @@ def _spec(row: Row) -> ModuleSpec:
     return spec
 
 
-def _execute(row: Row) -> None:
-    """Do what importing a module does, without asking who can find it."""
-    name = row[0]
+def _run(row: Row, module: ModuleType) -> None:
+    """Execute a module's code."""
+    loaded = sys.modules
+    for needed in row[-2]:
+        if needed not in loaded:
+            _execute(needed)
+    exec(row[-1], module.__dict__)
+
+
+def _execute(name: str) -> None:
+    """Do what importing a module does, without asking who can find it; nothing if nothing is kept of it."""
     parent, _, child = name.rpartition(".")
     if parent not in sys.modules:
         __import__(parent)
@@ -207,7 +244,8 @@ def _execute(row: Row) -> None:
     assert _lock_of is not None
     # Another thread that imports it waits here, and so does this one for another.
     with _lock_of(name):
-        if name in sys.modules or not _is_fresh(row):
+        row = _row(name)
+        if row is None or name in sys.modules:
             return
         spec = _spec(row)
         module = type(sys)(name)
@@ -221,7 +259,7 @@ def _execute(row: Row) -> None:
         try:
             sys.modules[name] = module
             try:
-                exec(row[-1], module.__dict__)
+                _run(row, module)
             except BaseException:
                 sys.modules.pop(name, None)
                 raise
@@ -238,22 +276,13 @@ def install() -> None:
     _installed = True
     if PathFinder not in sys.meta_path:
         return
-    spec = _read("bundled").__spec__
+    spec = _know("bundled").__spec__
     noting = not sys.dont_write_bytecode and spec is not None and spec.cached is not None
     sys.meta_path.insert(sys.meta_path.index(PathFinder), _Finder(noting))
     if noting:
         import atexit
 
         atexit.register(_keep)
-
-
-def _read(file: str) -> ModuleType:
-    """Know what one of the files has."""
-    module: ModuleType = __import__(f"{__package__}.{file}", fromlist=("*",))
-    _files[file] = rows = module.MODULES
-    for place, row in enumerate(rows):
-        _kept[row[0]] = rows, place
-    return module
 
 
 # -- keeping -----------------------------------------------------------------------------------------------------------
@@ -263,42 +292,24 @@ def _keep() -> None:
     """Leave what came from files, with what was kept before, for the next start; nothing if that is not allowed."""
     if not _loaded:
         return
-    new: dict[str, list[Row]] = {}
-    # For each module that was loaded, how many of each file's modules were loaded before it.
-    counts: list[dict[str, int]] = []
-    for place, loaded in enumerate(_loaded):
+    new: dict[str, dict[str, Row]] = {}
+    for name, (loader, code, imported) in _loaded.items():
+        if name not in sys.modules:
+            continue  # executing it has failed
         try:
-            found = stat(loaded.loader.path)
+            found = stat(loader.path)
         except OSError:
             return
-        file = _file_for(loaded.name)
-        rows = new.setdefault(file, [])
-        counts.append({name: len(known) for name, known in new.items()})
-        before = len(rows) - counts[place - loaded.before].get(file, 0)
-        is_package = loaded.loader.is_package(loaded.name)
-        path = loaded.loader.path
-        rows.append((loaded.name, is_package, path, found.st_mtime_ns, found.st_size, before, loaded.code))
+        needed = tuple(dict.fromkeys(imported))
+        row = name, loader.is_package(name), loader.path, found.st_mtime_ns, found.st_size, needed, code
+        new.setdefault(_file_for(name), {})[name] = row
     _loaded.clear()
     for file, rows in new.items():
-        if file not in _files:
-            _read(file)
-        rows = _still_fresh(_files[file]) + rows
-        if len(rows) <= _MOST:
-            _write(file, tuple(rows))
-
-
-def _still_fresh(rows: tuple[Row, ...]) -> list[Row]:
-    """The rows of a file without those of modules that have changed."""
-    kept: list[Row] = []
-    # By place, how many rows before it were left out.
-    gone = [0]
-    for place, row in enumerate(rows):
-        fresh = _is_fresh(row)
-        if fresh:
-            before = row[-2] - (gone[place] - gone[place - row[-2]])
-            kept.append((*row[:-2], before, row[-1]))
-        gone.append(gone[place] + (not fresh))
-    return kept
+        if file not in _read:
+            _know(file)
+        known = {name: row for name, row in _kept.items() if _file_for(name) == file and _is_fresh(row)}
+        if len(known | rows) <= _MOST:
+            _write(file, tuple((known | rows).values()))
 
 
 def _write(file: str, rows: tuple[Row, ...]) -> None:

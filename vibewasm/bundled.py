@@ -11,6 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-#: In the order in which they were executed: a module's name, whether it is a package, its file, that file's time of
-#: change (ns) and size (bytes), how many of the modules just before it were executed because it imports them, and code.
-MODULES: tuple[tuple[str, bool, str, int, int, int, CodeType], ...] = ()
+#: Of each module its name, whether it is a package, its file, that file's time of change (ns) and size (bytes), the
+#: modules of this package that it imports when it is executed, and its code.
+MODULES: tuple[tuple[str, bool, str, int, int, tuple[str, ...], CodeType], ...] = ()

@@ -7,4 +7,4 @@ if TYPE_CHECKING:
     from types import CodeType
 
 #: The same as :data:`vibewasm.bundled.MODULES`.
-MODULES: tuple[tuple[str, bool, str, int, int, int, CodeType], ...] = ()
+MODULES: tuple[tuple[str, bool, str, int, int, tuple[str, ...], CodeType], ...] = ()
