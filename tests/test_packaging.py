@@ -6,6 +6,7 @@ They are built with pip and setuptools as users build them, into temporary folde
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -16,16 +17,29 @@ from pathlib import Path
 
 import pytest
 
+import vibewasm
+from vibewasm.backends import TARGETS
+from vibewasm.cache.source import digest_of_source
+
 # Builds with pip, for a minute.
 pytestmark = pytest.mark.ci
 
 LINKS = ("backends", "disasm", "runtime")
+#: Settings of this process that children are to do without.
+_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
+#: What a wheel has that is no module of a checkout: the marker of types, the command, and what the build makes.
+MADE = {
+    "vibewasm/py.typed",
+    f"vibewasm-{vibewasm.__version__}.data/scripts/vibewasm",
+    "vibewasm/built.py",
+    *(f"vibewasm/backends/{target}/built_stubs.py" for target in TARGETS),
+}
 
 
 def run(*line: str | Path, cwd: Path) -> str:
     """Run a command and give what it prints; a failure shows all of that."""
     # Neither this project's root nor the settings of the calling process may help.
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    environment = {name: value for name, value in os.environ.items() if name not in _OURS}
     outcome = subprocess.run(
         [str(word) for word in line],
         cwd=cwd,
@@ -124,7 +138,7 @@ def test_the_wheel_holds_every_module_as_a_real_file_and_nothing_else(wheel: Pat
         modes = {entry.filename: entry.external_attr >> 16 & 0o170000 for entry in archive.infolist()}
         metadata = next(name for name in archive.namelist() if name.endswith("/METADATA"))
         text = archive.read(metadata).decode()
-    assert names == sources(copy) | {"vibewasm/py.typed"}
+    assert names == sources(copy) | MADE
     assert set(modes.values()) <= {0, 0o100000}, "something in the wheel is no regular file"
     assert wheel.name.endswith("-py3-none-any.whl")
     required = [line for line in text.splitlines() if line.startswith("Requires-Dist:")]
@@ -142,7 +156,7 @@ def test_what_an_older_build_left_is_not_installed(copy: Path, tmp_path: Path) -
     (made,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(made) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == sources(copy) | {"vibewasm/py.typed"}
+    assert names == sources(copy) | MADE
 
 
 def test_the_sdist_has_the_tests_and_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
@@ -166,6 +180,34 @@ def test_the_wheel_installs_and_runs_in_a_clean_environment(wheel: Path, project
     python = clean_environment(tmp_path / "env")
     run(python, "-m", "pip", "install", "--quiet", "--no-index", wheel, cwd=tmp_path)
     check_installed(python, project, tmp_path, tmp_path / "env")
+
+
+def test_a_wheel_carries_its_digest_and_the_stubs_that_its_source_makes(
+    wheel: Path, project: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    built = runpy.run_path(str(tmp_path / "vibewasm" / "built.py"))
+    digest = digest_of_source(str(tmp_path / "vibewasm"))
+    assert built["SOURCE_DIGEST"] == digest.hex()
+    # Of a checkout it is the same, since all files are.
+    assert digest == digest_of_source(str(project / "vibewasm"))
+    made_for = runpy.run_path(str(project / "tools" / "built_stubs.py"))["made_for"]
+    for target in TARGETS:
+        carried = runpy.run_path(str(tmp_path / "vibewasm" / "backends" / target / "built_stubs.py"))["STUBS"]
+        assert carried == made_for(target)
+        assert len(carried) > 50
+
+
+def test_uninstalling_leaves_nothing(wheel: Path, project: Path, tmp_path: Path) -> None:
+    python = clean_environment(tmp_path / "env")
+    run(python, "-m", "pip", "install", "--quiet", "--no-index", wheel, cwd=tmp_path)
+    for _ in range(2):
+        run(python.parent / "vibewasm", "run", project / "examples" / "hello.wasm", cwd=tmp_path)
+    installed = [*(tmp_path / "env").rglob("vibewasm")]
+    assert len(installed) == 2
+    run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "vibewasm", cwd=tmp_path)
+    assert [*(tmp_path / "env").rglob("*vibewasm*")] == []
 
 
 def test_an_editable_install_runs_what_the_checkout_has(copy: Path, tmp_path: Path) -> None:
