@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import vibewasm as vw
+from tests.native import EMULATED
 
 
 def objects() -> dict[str, tuple[Any, str]]:
@@ -118,6 +119,8 @@ def test_a_pickled_module_is_its_bytes_and_settings(protocol: int) -> None:
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_modules_go_to_processes(method: str, project: Path, tmp_path: Path) -> None:
+    if EMULATED and method != "fork":
+        pytest.skip("multiprocessing starts the interpreter itself, without the emulator")
     # A program of its own: processes that are spawned import the one that has started them.
     program = tmp_path / "program.py"
     program.write_text(
