@@ -111,6 +111,8 @@ class Module:
         if kept is not None and kept.info is not None:
             self._begin(engine, kept.info, kept)
             self._take(kept.code, kept.functions)
+            # It keeps all of the file, and is in executable memory now.
+            kept.code = memoryview(b"")
         else:
             from ..binary.decoder import decode
 
