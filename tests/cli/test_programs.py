@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.spec.suite import HOW_TO_GET
+from vibewasm import Config, Engine, Module
+from vibewasm.binary.decoder import decode
+from vibewasm.cache.image import pack
 
 from .command import Outcome, command
 
@@ -56,6 +59,24 @@ def test_a_program_prints_what_it_should(programs: Path, program: str) -> None:
     assert outcome.stdout == (folder / f"{name}.stdout.expected").read_bytes()
     assert outcome.stderr == (folder / f"{name}.stderr.expected").read_bytes()
     assert outcome.returncode == 0
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("program", [*CHECKED, "sqlite3/sqlite3", "richards/benchmark"])
+def test_a_program_from_the_code_cache_is_the_same(programs: Path, program: str, tmp_path: Path) -> None:
+    path = path_of(programs, program)
+    line = ("run", "--stub-imports", "--dir", ".", f"{path.name}.wasm")
+    first, second = [command(*line, cwd=path.parent, VIBEWASM_CACHE=str(tmp_path)) for _ in range(2)]
+    assert (first.stdout, first.stderr, first.returncode) == (second.stdout, second.stderr, second.returncode)
+    assert first.returncode == 0
+    # What was kept is what compiling gives, each byte of it.
+    kept = Module(Engine(Config(cache=tmp_path)), path.with_suffix(".wasm"))
+    assert kept._kept is not None
+    assert kept._kept.functions
+    compiler = Module(Engine(), path.with_suffix(".wasm")).compiler
+    for number, _, size in kept._kept.functions:
+        assert kept._code_of(number, size) == compiler.compile(number)
+    assert pack(kept.info) == pack(decode(kept.info.data))
 
 
 @pytest.mark.parametrize("program", ["sqlite3/sqlite3", "richards/benchmark"])
