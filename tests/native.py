@@ -19,3 +19,7 @@ def runs_on(processor: str) -> pytest.MarkDecorator:
 def not_emulated(reason: str) -> pytest.MarkDecorator:
     """Skip tests of what emulators do not do as the kernel or the processor does, or not in any reasonable time."""
     return pytest.mark.skipif(EMULATED, reason=f"not in an emulator: {reason}")
+
+
+#: For tests whose forked children start threads: qemu ends such a child by an assertion (``cpu == current_cpu``).
+needs_threads_in_children = not_emulated("a forked child that starts a thread is ended by an assertion there")

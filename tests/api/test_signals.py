@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from tests.native import not_emulated
+from tests.native import needs_threads_in_children, not_emulated
 from tests.runtime.machine import python
 
 SETUP = '''
@@ -266,6 +266,7 @@ exports.wait()
     assert says(source) == ""
 
 
+@needs_threads_in_children
 def test_a_forked_child_has_a_watcher_of_its_own_and_forking_meets_no_other_thread() -> None:
     source = """
 class Stop(Exception): pass

@@ -14,7 +14,7 @@ import pytest
 import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import call, i32_const
-from tests.native import EMULATED
+from tests.native import needs_threads_in_children
 
 from .wasm import FOREVER, I32_ADD, I32_SUB, adder, calls_host, gets, instance_of
 
@@ -263,14 +263,8 @@ def test_a_deadline_that_is_used_again_at_once_has_all_of_its_time() -> None:
         assert time.monotonic() - began > 0.28
 
 
-def _need_threads_in_children() -> None:
-    if EMULATED:
-        pytest.skip("a forked child of an emulator (qemu) that starts a thread is ended by an assertion there")
-
-
 def in_child(action: Callable[[], object]) -> int:
     """The exit code of a forked child: 0 if the action returns, 1 if it raises, -9 if it takes too long."""
-    _need_threads_in_children()
     child = os.fork()
     if not child:
         code = 1
@@ -293,9 +287,9 @@ def ended(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+@needs_threads_in_children
 @pytest.mark.parametrize("entered_by", ["this thread", "another thread"])
 def test_a_deadline_stops_the_loop_of_a_child_that_a_callback_has_forked(entered_by: str) -> None:
-    _need_threads_in_children()
     children: list[int] = []
     m = ModuleBuilder()
     m.import_func("e", "fork", [], [])
@@ -324,6 +318,7 @@ def test_a_deadline_stops_the_loop_of_a_child_that_a_callback_has_forked(entered
     assert ended(children[0]) == 7
 
 
+@needs_threads_in_children
 def test_a_deadline_holds_for_a_fork_in_its_block_and_ends_with_the_block() -> None:
     f = spinner()
 
@@ -348,6 +343,7 @@ def test_a_deadline_holds_for_a_fork_in_its_block_and_ends_with_the_block() -> N
         assert in_child(leave) == 0
 
 
+@needs_threads_in_children
 def test_a_child_without_threads_does_not_run_code_without_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     from vibewasm.api import deadline
 
