@@ -4,7 +4,7 @@ CPython notes a signal at once and calls its Python handler later, between two s
 There are none while wasm code runs. So a few times in 100 ms the watcher has the main thread's wasm code call the poll
 callback, which is Python code: a pending handler runs there, whichever signal it is for. If it raises, the call ends
 with its exception, else wasm code goes on. The watcher also sees to it that no handler of faults that C code has
-installed meanwhile stays above ours.
+installed meanwhile stays above ours. Once a second it does what else there is to do while wasm code runs.
 
 No path of a call starts it. A store's interrupt word begins with INTERRUPT_WATCH, so the first loop or the first check
 of the stack calls the poll callback, which starts the watcher if there is none. When no wasm code has run for a second
@@ -24,6 +24,7 @@ from . import calls, context, faults, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 #: From one look to the next, in seconds: signals are delivered within 100 ms, and this leaves time for a busy machine.
@@ -34,6 +35,10 @@ PATIENCE = 25
 _FORK_PATIENCE = 0.5
 #: How long the end of the interpreter waits for a thread that was started a moment ago to begin, in milliseconds.
 _START_PATIENCE = 1000
+
+
+#: What else is to be done once a second while wasm code runs, and once after it; takes a few milliseconds at most.
+once_a_second: list[Callable[[], None]] = []
 
 
 class _Watcher:
@@ -94,10 +99,14 @@ class _Watcher:
         try:
             self.wanted.acquire(blocking=False)
             context.watched[0] = True
-            idle = 0
+            idle = looks = 0
             while idle < PATIENCE and not self.over and not self.wanted.acquire(timeout=INTERVAL):
                 idle = 0 if context.wake(calls.signals_thread[0]) else idle + 1
                 faults.look_again()
+                looks += 1
+                if looks % PATIENCE == 0 or idle == PATIENCE:
+                    for task in [*once_a_second]:
+                        task()
         finally:
             # In this order: whoever polls after the first line starts another one, and who has polled before it will
             # poll again because of the third.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -20,7 +21,8 @@ if EMULATED:
 
 # No test begins with what another run has left in the user's folder, nor leaves something there. Those that are about
 # the code cache choose a folder.
-os.environ["VIBEWASM_CACHE"] = "off"
+_cache = tempfile.TemporaryDirectory(prefix="vibewasm-tests-cache-")
+os.environ["VIBEWASM_CACHE"] = os.path.join(_cache.name, "code")
 
 # A shell's background job ignores SIGINT, and Python leaves it so; tests that send it would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -229,7 +229,7 @@ SETTINGS: dict[str, tuple[list[object], list[object]]] = {
     "max_references": ([1.5, math.nan, "1", True, None], [-1]),
     "profile": ([True, 3, []], ["perf", "", "x" * 1000]),
     "debug": ([True, 3, []], ["lldb", ""]),
-    "cache": ([3, None, b"folder", "", []], []),
+    "cache": ([3, None, b"folder", "", []], ["off"]),
 }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import vibewasm as vw
+from tests.native import EMULATED
 from vibewasm.api import code_cache
 from vibewasm.cache.folder import Folder
 
@@ -208,8 +210,10 @@ def test_true_is_the_folder_of_the_environment(tmp_path: Path, monkeypatch: pyte
     module = vw.Module(vw.Engine(vw.Config(cache=True)), TEXT)
     use(module, "add")
     assert files(tmp_path / "chosen")
-    monkeypatch.setenv("VIBEWASM_CACHE", "off")
-    assert vw.Module(vw.Engine(vw.Config(cache=True)), TEXT)._kept is None
+    for off in ("off", "OFF", "0"):
+        monkeypatch.setenv("VIBEWASM_CACHE", off)
+        for cache in (True, tmp_path / "chosen"):
+            assert vw.Module(vw.Engine(vw.Config(cache=cache)), TEXT)._kept is None
 
 
 def test_a_folder_that_cannot_be_used_does_not_matter(tmp_path: Path) -> None:
@@ -218,3 +222,39 @@ def test_a_folder_that_cannot_be_used_does_not_matter(tmp_path: Path) -> None:
         module = module_of(folder)
         use(module, "add")
         assert kept(module_of(folder)) == set()
+
+
+def test_what_runs_on_is_kept_meanwhile(tmp_path: Path) -> None:
+    """A service that is killed one day has kept what it compiled on the first."""
+    text = '(module (func (export "f") (loop (br_if 0 (i32.const 0)))) (func (export "g")))'
+    exports = vw.instantiate(module_of(tmp_path, text)).exports
+    exports.f()
+    exports.g()
+    until = time.monotonic() + 10
+    while not kept(module_of(tmp_path, text)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert kept(module_of(tmp_path, text)) == {0, 1}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_of_a_pool_keep_what_they_compile(method: str, project: Path, tmp_path: Path) -> None:
+    if EMULATED and method != "fork":
+        pytest.skip("multiprocessing starts the interpreter itself, without the emulator")
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import multiprocessing\n"
+        "import vibewasm\n"
+        "def call(module, number):\n"
+        "    return vibewasm.instantiate(module).exports.add(number, 1), id(module)\n"
+        "if __name__ == '__main__':\n"
+        f"    module = vibewasm.Module(vibewasm.Engine(vibewasm.Config(cache={str(tmp_path)!r})), {TEXT!r})\n"
+        f"    pool = multiprocessing.get_context({method!r}).Pool(1)\n"
+        "    results = pool.starmap(call, [(module, number) for number in range(20)], chunksize=1)\n"
+        "    assert [result for result, _ in results] == list(range(1, 21))\n"
+        "    assert len({identity for _, identity in results}) == 1\n"
+        "    pool.close()\n"
+        "    pool.join()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(project)}
+    subprocess.run([sys.executable, str(program)], env=environment, check=True, timeout=60)
+    assert kept(module_of(tmp_path)) == {0}

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from time import monotonic
 
 from ..cache import code, image
 from ..cache.container import CODE, STUBS, pack, unpack
-from ..cache.folder import Folder, default_path
+from ..cache.folder import Folder, default_path, is_off
 from ..cache.key import content_digest, key
 from ..calls.process import HOST, extensions, known_stubs
 
@@ -27,7 +29,12 @@ _MOST_UNSAVED = 16
 _MOST_STUBS = 512
 _LONGEST_STUB = 1 << 15
 
+#: Seconds without a compilation after which a module's code is kept while its program runs.
+_QUIET = 1.0
+
 _unsaved: list[Module] = []
+#: The process in which what is left is kept at the end.
+_process = 0
 #: Folders that stubs were read from, and are to be kept in.
 _stub_folders: list[Folder] = []
 
@@ -42,9 +49,10 @@ class KeptModule:
         functions: of each function that is in it, its number (imports not counted), offset and length in bytes.
         sizes: the length of each function's code in memory, by its number.
         saved: how many of these are kept.
+        changed: when a function was compiled last, in seconds of ``time.monotonic``.
     """
 
-    __slots__ = ("cache", "code", "functions", "image", "info", "key", "saved", "sizes")
+    __slots__ = ("cache", "changed", "code", "functions", "image", "info", "key", "saved", "sizes")
 
     def __init__(self, cache: CodeCache, key: bytes) -> None:
         self.cache = cache
@@ -55,13 +63,14 @@ class KeptModule:
         self.functions: list[tuple[int, int, int]] = []
         self.sizes: dict[int, int] = {}
         self.saved = 0
+        self.changed = 0.0
 
     def compiled(self, module: Module, defined: int, size: int) -> None:
         """Note that a function was compiled, to keep its code when there is time."""
         self.sizes[defined] = size
+        self.changed = monotonic()
         if module not in _unsaved:
-            if not _unsaved and not _stub_folders:
-                _at_exit()
+            _keep_later()
             _unsaved.append(module)
             if len(_unsaved) > _MOST_UNSAVED:
                 save(_unsaved[0])
@@ -133,8 +142,10 @@ class CodeCache:
 
 
 def code_cache(engine: Engine, config: Config) -> CodeCache | None:
-    """The code cache that a configuration asks for."""
-    path = config.cache if isinstance(config.cache, str) else default_path() if config.cache else None
+    """The code cache that a configuration asks for, unless the environment forbids it."""
+    path = None
+    if config.cache and not is_off():
+        path = config.cache if isinstance(config.cache, str) else default_path()
     return None if path is None else CodeCache(engine, Folder(path))
 
 
@@ -157,10 +168,34 @@ def _save_all() -> None:
         known_stubs.made = 0
 
 
-def _at_exit() -> None:
+def _save_quiet() -> None:
+    """Keep what was compiled a while ago: not every process has an orderly end."""
+    now = monotonic()
+    for module in [*_unsaved]:
+        kept = module._kept
+        if kept is None or now - kept.changed >= _QUIET:
+            save(module)
+
+
+def _keep_later() -> None:
+    """See to it that what is compiled in this process will be kept."""
+    global _process
+    if _process == os.getpid():
+        return
+    _process = os.getpid()
+    if "multiprocessing.util" in sys.modules:
+        # A process of a pool that was forked ends without the interpreter's exit functions.
+        from multiprocessing.util import Finalize
+
+        Finalize(None, _save_all, exitpriority=0)
     import atexit
 
+    from ..runtime import watcher
+
+    atexit.unregister(_save_all)
     atexit.register(_save_all)
+    if _save_quiet not in watcher.once_a_second:
+        watcher.once_a_second.append(_save_quiet)
 
 
 # -- stubs -------------------------------------------------------------------------------------------------------------
@@ -174,8 +209,6 @@ def _use_stubs(folder: Folder) -> None:
     """Begin with the stubs that are kept in a folder, and keep there what comes to them."""
     if any(known.path == folder.path for known in _stub_folders):
         return
-    if not _unsaved and not _stub_folders:
-        _at_exit()
     _stub_folders.append(folder)
     made_for = _stub_key()
     file = folder.read(made_for.hex())

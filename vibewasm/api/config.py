@@ -50,9 +50,9 @@ class Config:
         profile: let perf see functions by name: ``"perfmap"`` writes ``/tmp/perf-PID.map``, ``"jitdump"`` writes
             ``jit-PID.dump`` for ``perf inject --jit``, with the code in it. ``None`` for neither.
         cache: keep machine code on disk, and begin with what an earlier process has kept there: ``True`` in the user's
-            folder for caches (or where the environment variable ``VIBEWASM_CACHE`` says, which may be ``off``), a path
-            in that folder, ``False`` nowhere. See ``docs/cache.md`` for what is trusted. Nothing is kept for another
-            processor, nor with ``profile`` or ``debug``.
+            folder for caches (or the one that the environment variable ``VIBEWASM_CACHE`` names), a path in that
+            folder, ``False`` nowhere; ``VIBEWASM_CACHE=off`` forbids all of them. See ``docs/cache.md`` for what is
+            trusted. Nothing is kept for another processor, nor with ``profile`` or ``debug``.
         debug: ``"gdb"`` tells gdb of functions, so that backtraces show them by name; ``None`` does not.
 
     Raises:
@@ -185,6 +185,10 @@ def _folder(value: object) -> str:
     import os
 
     path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if path == "off":
+        raise ValueError(
+            "Config: cache is True, False or the path of a folder ('./off' for one of that name), not 'off'"
+        )
     if not isinstance(path, str) or not path:
         from ..arguments import wrong
 

@@ -56,7 +56,8 @@ class Module:
     by any thread.
 
     It can be pickled, which keeps its bytes and its engine's settings: all modules that a process unpickles share one
-    engine for each :class:`Config`. Nothing of it can be changed, so a copy is the module itself.
+    engine for each :class:`Config`, and one that unpickles the same module again has it still, after a few others at most.
+    Nothing of it can be changed, so a copy is the module itself.
 
     Making one decodes it and validates everything but function bodies; those are checked and compiled at their first
     call, unless the engine's :attr:`Config.compilation` says otherwise.
@@ -507,6 +508,10 @@ class Module:
 
 #: The engines of unpickled modules, by their settings: a process has one of each.
 _engines: dict[Config, Engine] = {}
+#: The modules that were unpickled last, by bytes and settings. Processes of a pool get the same module with each task,
+#: and compile it once.
+_unpickled_last: dict[tuple[bytes, Config], Module] = {}
+_MOST_UNPICKLED = 4
 
 
 def _unpickled(data: bytes, config: Config) -> Module:
@@ -514,7 +519,14 @@ def _unpickled(data: bytes, config: Config) -> Module:
     engine = _engines.get(config)
     if engine is None:
         engine = _engines.setdefault(config, Engine(config))
-    return Module(engine, data)
+    # Whoever pickles can pickle anything, so that Python's own hash, of bytes that it keeps, will do.
+    found = _unpickled_last.pop((data, config), None)
+    if found is None:
+        found = Module(engine, data)
+    _unpickled_last[data, config] = found
+    for oldest in [*_unpickled_last][:-_MOST_UNPICKLED]:
+        _unpickled_last.pop(oldest, None)
+    return found
 
 
 if not TYPE_CHECKING:

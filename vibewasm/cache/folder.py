@@ -36,6 +36,9 @@ _MOST_DIGITS = 128
 #: written is let alone, and a clock may differ from the one that the file system has.
 HOUR = 3600
 
+#: Values of ``VIBEWASM_CACHE`` that are no folder's name: what means the same elsewhere is not to make a folder here.
+_OFF = ("off", "0", "no", "none", "false")
+
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Without O_NONBLOCK, opening a FIFO would wait for somebody to write into it.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -44,6 +47,11 @@ _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_C
 TYPE = 0o170000
 _REGULAR = 0o100000
 _OTHERS = 0o077
+
+
+def is_off() -> bool:
+    """Whether the environment forbids to keep anything, in whatever folder: ``VIBEWASM_CACHE=off``."""
+    return os.environ.get("VIBEWASM_CACHE", "").lower() in _OFF
 
 
 def default_path() -> str | None:
@@ -55,7 +63,7 @@ def default_path() -> str | None:
     variables = os.environ
     path = variables.get("VIBEWASM_CACHE")
     if path:
-        return None if path == "off" else path
+        return None if is_off() else path
     path = variables.get("XDG_CACHE_HOME", "")
     if path[:1] != "/":
         path = variables.get("HOME", "")
