@@ -56,7 +56,7 @@ class Module:
     by any thread.
 
     It can be pickled, which keeps its bytes and its engine's settings: all modules that a process unpickles share one
-    engine for each :class:`Config`, and one that unpickles the same module again has it still, after a few others at most.
+    engine for each :class:`Config`, and one that unpickles the same module again soon has it still.
     Nothing of it can be changed, so a copy is the module itself.
 
     Making one decodes it and validates everything but function bodies; those are checked and compiled at their first
