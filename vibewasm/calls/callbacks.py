@@ -21,7 +21,6 @@ from ..errors import ReferenceLimit, WasmError
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
 from ..runtime.context import CELL_CELLS_TOP, CELL_FAILED
-from ..runtime.faults import is_enabled, notice, seen
 from ..runtime.ffi import CFUNCTYPE
 from ..types import EXTERNREF, F32, F64, I32, I64, V128
 from .process import adapters
@@ -99,8 +98,6 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
                 view[at >> shift] = result
             except (TypeError, ValueError, OverflowError):
                 convert(at, result)
-            if is_enabled() is not seen[0]:
-                notice()
             cells[CELL_FAILED] = 0
         except BaseException as error:
             # A call into wasm from within may have cleared it.
@@ -219,8 +216,6 @@ def _alike(
                 view[at] = result
             except (TypeError, ValueError, OverflowError):
                 convert(at << shift, result)
-            if is_enabled() is not seen[0]:
-                notice()
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
@@ -234,8 +229,6 @@ def _alike(
                 view[at] = result
             except (TypeError, ValueError, OverflowError):
                 convert(at << shift, result)
-            if is_enabled() is not seen[0]:
-                notice()
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
@@ -252,8 +245,6 @@ def _without_result(
     def host_call() -> None:
         try:
             function(*read(stack, cells[CELL_CELLS_TOP] - base))
-            if is_enabled() is not seen[0]:
-                notice()
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
@@ -270,10 +261,7 @@ def _with_results(
     def host_call() -> None:
         try:
             at = cells[CELL_CELLS_TOP] - base
-            failed = write(at, function(*read(stack, at)))
-            if is_enabled() is not seen[0]:
-                notice()
-            cells[CELL_FAILED] = failed
+            cells[CELL_FAILED] = write(at, function(*read(stack, at)))
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
             store._pending = explain(error)
@@ -341,8 +329,6 @@ def raw_callback(store: Store, type: FuncType, function: Callable[..., int | Non
             result = function(view, *unpack(stack, at))
             if results:
                 words[at >> 3] = (result or 0) & 0xFFFF_FFFF_FFFF_FFFF
-            if is_enabled() is not seen[0]:
-                notice()
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
