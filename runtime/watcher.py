@@ -161,7 +161,8 @@ def start() -> None:
         _watcher.start()
 
 
-def _at_exit() -> None:
+def at_exit() -> None:
+    """End the thread, before the interpreter takes apart what it uses."""
     _watcher.end()
 
 
@@ -180,5 +181,5 @@ def _in_child() -> None:
     context.watch_all()
 
 
-atexit.register(_at_exit)
+atexit.register(at_exit)
 system.at_fork(_in_child, _before_fork)

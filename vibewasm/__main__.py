@@ -38,6 +38,10 @@ def script() -> NoReturn:
     import atexit
     import os
 
+    watcher = sys.modules.get("vibewasm.runtime.watcher")
+    if watcher is not None:
+        # Nobody has to wait for its thread where no interpreter is taken apart.
+        atexit.unregister(watcher.at_exit)
     atexit._run_exitfuncs()
     try:
         for stream in (sys.stdout, sys.stderr):

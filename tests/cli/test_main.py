@@ -15,7 +15,7 @@ import pytest
 
 import vibewasm
 from tests.binary.encode import section
-from vibewasm.api import source
+from vibewasm import reading
 from vibewasm.cli import main
 from vibewasm.lookalikes import describe
 from vibewasm.names import escaped
@@ -153,7 +153,7 @@ def _little_memory() -> None:
 def test_what_begins_well_is_read_to_the_bound_and_no_further(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(source, "MAX_SIZE", 100_000)
+    monkeypatch.setattr(reading, "MAX_SIZE", 100_000)
     piece = {"binary": b"\0asm\1\0\0\0" + b"\0" * 992, "text": b"(;" * 500, "space": b" " * 1000}[kind]
     path = tmp_path / "endless"
     os.mkfifo(path)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 
 from ..errors import DecodeError
+from ..reading import HEAD, whole
 from ..types import MAGIC
 
 TYPE_CHECKING = False
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     #: What :class:`~vibewasm.Module` takes.
     Source = Buffer | str | os.PathLike[str]
 
-#: Bytes that a module has at most here, as in web browsers (JavaScript interface, "Implementation-defined Limits").
-MAX_SIZE = 1 << 30
-
 _TEXT_STARTS = (b"(", b";;")
 #: What white space is in the text format, and the byte order mark that editors put before it.
 _SPACE = b" \t\r\n"
@@ -45,9 +43,6 @@ _MARK = "\ufeff".encode()
 _KEYWORDS = frozenset(
     b"component data elem export func global import memory module rec start table tag type".split(),
 )
-#: Bytes of a file that are read first, to see whether the rest is wanted.
-HEAD = 1 << 13
-_PIECE = 1 << 20
 #: Characters that are shown of a path that leads to no file: it may be no path at all.
 _LONGEST = 80
 
@@ -227,38 +222,14 @@ def _contents(path: str, missing: str, wanted: Callable[[bytes, str], bool] = _m
             head = os.read(descriptor, HEAD)
             # What is no module is not read to its end, which may be far.
             if wanted(head, path):
-                return rest(lambda size: os.read(descriptor, size), head, path, status.st_size)
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                return whole(lambda size: os.read(descriptor, size), path, status.st_size)
             return head
         except OSError as error:
             error.filename = path
             raise
     finally:
         os.close(descriptor)
-
-
-def rest(read: Callable[[int], bytes], head: bytes, path: str, size: int) -> bytes:
-    """All of a file, in pieces.
-
-    Args:
-        read: reads the next bytes, at most so many, of what comes after ``head``; none at the end.
-        path: for the message.
-        size: how many bytes there are, as far as it is known.
-
-    Raises:
-        OSError: reading fails, or there are more than :data:`MAX_SIZE` bytes.
-    """
-    pieces = [head]
-    there = len(head)
-    # What is announced is read in one piece. Some files have more than the system says, as those of /proc.
-    while size <= MAX_SIZE and (piece := read(max(_PIECE, size - there))):
-        pieces.append(piece)
-        there += len(piece)
-        size = max(size, there)
-    if size > MAX_SIZE:
-        import errno
-
-        raise OSError(errno.EFBIG, f"a module has at most {MAX_SIZE} bytes, and this file has more", path)
-    return b"".join(pieces)
 
 
 def _missing(missing: str, path: str) -> OSError:

@@ -7,6 +7,7 @@ import sys
 
 from vibewasm.lookalikes import PRECOMPILED, describe
 from vibewasm.names import escaped, hint
+from vibewasm.reading import HEAD, whole
 from vibewasm.types import MAGIC
 
 from .options import CommandError
@@ -89,18 +90,26 @@ def read(path: str, *, text: bool = False) -> bytes:
 
 
 def _contents(file: BinaryIO, path: str, text: bool) -> bytes:
-    from vibewasm.api.source import HEAD, is_text, rest
-
     head: bytes | None = file.read(HEAD)
     if head is None:
         raise ValueError("it has nothing to read yet, and whoever opened it has asked not to wait (O_NONBLOCK)")
     if len(head) < HEAD:
         # That was all. A terminal would have to be told a second time.
         return head
-    wanted = head[:4] == MAGIC or head.startswith(PRECOMPILED) or is_text(head, path) or not head.strip()
-    if wanted or (text and _begins_text(head)):
-        return rest(file.read, head, path, _size(file))
-    return head
+    wanted = head[:4] == MAGIC or head.startswith(PRECOMPILED) or _is_text(head, path) or not head.strip()
+    if not wanted and not (text and _begins_text(head)):
+        return head
+    size = _size(file)
+    if size and file.seekable():
+        file.seek(0)
+        head = b""
+    return whole(file.read, path, size, head)
+
+
+def _is_text(head: bytes, path: str) -> bool:
+    from vibewasm.api.source import is_text
+
+    return is_text(head, path)
 
 
 def _size(file: BinaryIO) -> int:
