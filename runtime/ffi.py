@@ -9,6 +9,8 @@ module under its ctypes, they are those of ctypes itself.
 
 from __future__ import annotations
 
+from sys import version_info
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ctypes import (
@@ -141,6 +143,30 @@ def c_library() -> CDLL:
 #: program's finaliser can still use memory whose own finaliser has given it to somebody else. An object that the
 #: collector does not know is finalised when the last reference to it goes, and only then.
 untrack = PYFUNCTYPE(None, py_object)(("PyObject_GC_UnTrack", c_library()))
+
+
+def _keep_subclasses() -> None:
+    """See that each C type that classes are derived from here has a subclass that stays when the interpreter has ended.
+
+    In CPython 3.12 these types are shared by all interpreters, and each has a dict of its subclasses, which goes with
+    the last of them. The collector has the dict in the list of the interpreter that made the first subclass. Once that
+    has ended, the list leads to memory that is free, and an interpreter that takes the dict off it writes there or
+    crashes (gh-116510 of CPython). So the dict may not go, which costs some kilobytes for each interpreter that ends.
+    Python 3.11 empties the lists of an interpreter that ends, and from 3.13 on each interpreter has types of its own.
+    """
+    keep = type(untrack)(("Py_IncRef", c_library()))
+
+    # These refer to no module, so nothing else stays with them.
+    class Kept(Array):  # type: ignore[type-arg]  # what a C type is made of says it
+        _type_ = c_char
+        _length_ = 0
+
+    for kept in (Kept, c_char, type(untrack)):
+        keep(kept)
+
+
+if version_info[:2] == (3, 12):
+    _keep_subclasses()
 
 
 def code_address(function: Any) -> int:

@@ -91,6 +91,36 @@ else:
     assert (done.stdout, done.stderr, done.returncode) == ("end\n", "", 0)
 
 
+@pytest.mark.parametrize("first", ["USE", "CLASS"])
+@pytest.mark.parametrize("main", [False, True])
+def test_the_subinterpreter_that_used_ctypes_first_goes_first(
+    first: str, main: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = f"""
+CLASS = '''
+import _ctypes
+class Bytes(_ctypes.Array):
+    _type_ = type("c", (_ctypes._SimpleCData,), {{"_type_": "c"}})
+    _length_ = 8
+'''
+first, second = create(False), create(False)
+def run(interpreter, code):
+    failed = execute(interpreter, code)
+    if failed: raise SystemExit(str(failed))
+run(first, {first})
+if {main}: exec(USE)
+else: run(second, USE)
+interpreters.destroy(first)
+interpreters.destroy(second)
+print("end")
+"""
+    # In CPython 3.12 the collector would be led to memory of the first one (vibewasm.runtime.ffi says how). What is
+    # free goes back to the system at once, so that this is seen.
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")
+    done = python(SETUP + source)
+    assert (done.stdout, done.stderr, done.returncode) == ("end\n", "", 0)
+
+
 @pytest.mark.parametrize("number", FAULT_SIGNALS)
 @pytest.mark.parametrize("main", ["", "exec(USE)\n"])
 def test_fault_signals_act_as_before_when_a_subinterpreter_is_gone(number: int, main: str) -> None:
