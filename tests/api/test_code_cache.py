@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -258,3 +259,24 @@ def test_processes_of_a_pool_keep_what_they_compile(method: str, project: Path, 
     environment = os.environ | {"PYTHONPATH": str(project)}
     subprocess.run([sys.executable, str(program)], env=environment, check=True, timeout=60)
     assert kept(module_of(tmp_path)) == {0}
+
+
+def test_threads_that_compile_do_not_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each compiles one module, and would keep the other's, which is being compiled."""
+    monkeypatch.setattr(code_cache, "_MOST_UNSAVED", 1)
+    functions = "".join(f'(func (export "f{number}"))' for number in range(200))
+    modules = [module_of(tmp_path, f"(module {functions} (global i32 (i32.const {number})))") for number in range(2)]
+    begun = threading.Barrier(2)
+
+    def compile_all(module: vw.Module) -> None:
+        exports = vw.instantiate(module).exports
+        begun.wait()
+        for name in exports:
+            exports[name]()
+
+    threads = [threading.Thread(target=compile_all, args=(module,), daemon=True) for module in modules]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()

@@ -32,7 +32,8 @@ _LONGEST_STUB = 1 << 15
 #: Seconds without a compilation after which a module's code is kept while its program runs.
 _QUIET = 1.0
 
-_unsaved: list[Module] = []
+#: By identity. That they stay alive until they are kept is why there are few.
+_unsaved: dict[int, Module] = {}
 #: The process in which what is left is kept at the end.
 _process = 0
 #: Folders that stubs were read from, and are to be kept in.
@@ -69,11 +70,14 @@ class KeptModule:
         """Note that a function was compiled, to keep its code when there is time."""
         self.sizes[defined] = size
         self.changed = monotonic()
-        if module not in _unsaved:
+        if id(module) not in _unsaved:
             _keep_later()
-            _unsaved.append(module)
+            _unsaved[id(module)] = module
             if len(_unsaved) > _MOST_UNSAVED:
-                save(_unsaved[0])
+                # Not one that is being compiled in another thread: that may be waiting for this one.
+                for other in [*_unsaved.values()]:
+                    if other is not module and save(other, wait=False):
+                        break
 
 
 class CodeCache:
@@ -149,18 +153,27 @@ def code_cache(engine: Engine, config: Config) -> CodeCache | None:
     return None if path is None else CodeCache(engine, Folder(path))
 
 
-def save(module: Module) -> None:
-    """Keep what was compiled of a module, if it is not kept yet."""
-    if module in _unsaved:
-        _unsaved.remove(module)
-    kept = module._kept
-    if kept is not None and len(kept.sizes) > kept.saved:
-        with module._guard():
+def save(module: Module, wait: bool = True) -> bool:
+    """Keep what was compiled of a module, if it is not kept yet.
+
+    Returns:
+        whether that was done; not if another thread compiles it and ``wait`` is false.
+    """
+    guard = module._guard()
+    if not guard.acquire(blocking=wait):
+        return False
+    try:
+        _unsaved.pop(id(module), None)
+        kept = module._kept
+        if kept is not None and len(kept.sizes) > kept.saved:
             kept.cache.write(module, kept)
+    finally:
+        guard.release()
+    return True
 
 
 def _save_all() -> None:
-    for module in [*_unsaved]:
+    for module in [*_unsaved.values()]:
         save(module)
     if known_stubs.made:
         for folder in _stub_folders:
@@ -171,7 +184,7 @@ def _save_all() -> None:
 def _save_quiet() -> None:
     """Keep what was compiled a while ago: not every process has an orderly end."""
     now = monotonic()
-    for module in [*_unsaved]:
+    for module in [*_unsaved.values()]:
         kept = module._kept
         if kept is None or now - kept.changed >= _QUIET:
             save(module)
