@@ -15,6 +15,7 @@ import pytest
 import vibewasm as vw
 from tests.native import EMULATED
 from vibewasm.api import code_cache
+from vibewasm.api.config import CODE_SETTINGS
 from vibewasm.cache.folder import Folder
 
 TEXT = """(module
@@ -165,6 +166,60 @@ def test_more_modules_than_are_remembered_are_all_kept(tmp_path: Path) -> None:
     assert len(code_cache._unsaved) <= 16
     code_cache._save_all()
     assert [kept(vw.Module(engine, text)) for text in texts] == [{0}] * 40
+
+
+#: Of each setting that code does not depend on, another value than the usual one.
+OTHER_SETTINGS: dict[str, Any] = {
+    "cache": None,
+    "compilation": "eager",
+    "debug": None,
+    "max_memory": 1 << 20,
+    "max_references": 5,
+    "max_table_elements": 9,
+    "profile": None,
+    "target": os.uname().machine,
+}
+
+
+def test_every_setting_is_said_to_change_code_or_does_not(tmp_path: Path) -> None:
+    assert {*CODE_SETTINGS, *OTHER_SETTINGS} == {*vw.Config.__slots__}
+    assert not set(CODE_SETTINGS) & set(OTHER_SETTINGS)
+    use(module_of(tmp_path), "add")
+    for setting in CODE_SETTINGS:
+        assert kept(module_of(tmp_path, **dict[str, Any]({setting: True}))) == set(), setting
+    for setting, value in OTHER_SETTINGS.items():
+        if value is not None:
+            assert kept(module_of(tmp_path, **{setting: value})) == {0}, setting
+
+
+def test_runs_that_overlap_keep_what_both_compiled(tmp_path: Path) -> None:
+    first, second = module_of(tmp_path), module_of(tmp_path)
+    use(first, "add")
+    use(second, "ctz")
+    use(first, "div")
+    assert kept(module_of(tmp_path)) == {0, 1, 2}
+    third = module_of(tmp_path)
+    use(third, "add", "ctz", "div")
+
+
+def test_what_is_kept_already_is_not_written_again(tmp_path: Path) -> None:
+    first, second = module_of(tmp_path), module_of(tmp_path)
+    use(first, "add", "ctz")
+    [before] = files(tmp_path)
+    status = before.stat()
+    use(second, "ctz")
+    assert (before.stat().st_ino, before.stat().st_mtime_ns) == (status.st_ino, status.st_mtime_ns)
+
+
+def test_a_damaged_file_of_another_run_is_not_taken_over(tmp_path: Path) -> None:
+    first, second = module_of(tmp_path), module_of(tmp_path)
+    use(first, "add")
+    [file] = files(tmp_path)
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    use(second, "ctz")
+    assert kept(module_of(tmp_path)) == {2}
 
 
 PROGRAM = """

@@ -10,10 +10,12 @@ import sys
 from time import monotonic
 
 from ..cache import code, image
-from ..cache.container import CODE, STUBS, pack, unpack
+from ..cache.container import CODE, Damaged, pack, unpack
 from ..cache.folder import Folder, default_path, is_off
 from ..cache.key import content_digest, key
-from ..calls.process import HOST, extensions, known_stubs
+from ..calls.process import HOST, extensions
+from .config import CODE_SETTINGS
+from .kept_stubs import save_stubs, use_stubs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,11 +26,8 @@ if TYPE_CHECKING:
 
 #: Modules with code that is not kept yet are at most so many: of more, the first one's is kept at once.
 _MOST_UNSAVED = 16
-#: Stubs depend on signatures, which a module can have any number of. Of more than so many, and of long ones, none
-#: is kept.
-_MOST_STUBS = 512
-_LONGEST_STUB = 1 << 15
-
+#: Of a file: what code depends on besides the key, the decoded module, and code.
+_SECTIONS = 3
 #: Seconds without a compilation after which a module's code is kept while its program runs.
 _QUIET = 1.0
 
@@ -36,8 +35,6 @@ _QUIET = 1.0
 _unsaved: dict[int, Module] = {}
 #: The process in which what is left is kept at the end.
 _process = 0
-#: Folders that stubs were read from, and are to be kept in.
-_stub_folders: list[Folder] = []
 
 
 class KeptModule:
@@ -49,7 +46,7 @@ class KeptModule:
         code: its functions' machine code in one stretch.
         functions: of each function that is in it, its number (imports not counted), offset and length in bytes.
         sizes: the length of each function's code in memory, by its number.
-        saved: how many of these are kept.
+        saved: how many of ``sizes`` are kept.
         changed: when a function was compiled last, in seconds of ``time.monotonic``.
     """
 
@@ -93,35 +90,24 @@ class CodeCache:
     def __init__(self, engine: Engine, folder: Folder) -> None:
         self._engine = engine
         self._folder = folder
-        _use_stubs(folder)
+        use_stubs(folder)
 
     def find(self, data: bytes) -> KeptModule:
         """What is kept of the module with these bytes; what is missing in it was not kept, or is damaged."""
         config = self._engine.config
-        found = KeptModule(
-            self,
-            key(
-                "code",
-                HOST,
-                extensions(),
-                int(config.checked),
-                int(config.fuel),
-                int(config.explicit_bounds),
-                content_digest(data),
-            ),
-        )
-        file = self._folder.read(found.key.hex())
-        if file is None:
+        settings = [int(getattr(config, setting)) for setting in CODE_SETTINGS]
+        found = KeptModule(self, key("code", HOST, extensions(), *settings, content_digest(data)))
+        sections = self._read(found.key)
+        if sections is None:
             return found
+        facts, packed_info, packed_code = sections
         try:
-            facts, packed_info, packed_code = unpack(file, CODE, found.key)
             info = image.unpack(packed_info, data)
-            count = len(info.func_type_indices) - info.imported_funcs
-            functions = code.unpack_functions(packed_code, packed_info, count)
-        except ValueError:
+            functions = code.unpack_functions(packed_code, packed_info, info.defined_funcs)
+        except Damaged:
             # It will be written anew.
             return found
-        if bytes(facts) != self._facts(info):
+        if facts != self._facts(info):
             return found
         found.info = info
         found.image = bytes(packed_info)
@@ -131,18 +117,46 @@ class CodeCache:
         found.saved = len(functions)
         return found
 
+    def _read(self, made_for: bytes) -> list[memoryview] | None:
+        """The sections of a file; ``None`` if it is not there, or damaged."""
+        file = self._folder.read(made_for.hex())
+        try:
+            sections = None if file is None else unpack(file, CODE, made_for)
+        except Damaged:
+            return None
+        return sections if sections is not None and len(sections) == _SECTIONS else None
+
     def _facts(self, info: ModuleInfo) -> bytes:
         """What code depends on that is not known before the module is decoded: whether it checks bounds."""
-        return bytes([bool(info.memories) and self._engine.explicit_bounds])
+        return bytes([self._engine.checks_bounds(info)])
 
     def write(self, module: Module, kept: KeptModule) -> None:
-        """Keep a module's code."""
-        functions = [(number, module._code_of(number, size)) for number, size in sorted(kept.sizes.items())]
+        """Keep a module's code, with what other processes have kept of it meanwhile."""
         if not kept.image:
             kept.image = image.pack(module.info)
-        sections = (self._facts(module.info), kept.image, code.pack_functions(functions, kept.image))
-        if self._folder.write(kept.key.hex(), pack(CODE, kept.key, sections)):
-            kept.saved = len(functions)
+        functions: dict[int, bytes | memoryview] = self._kept_by_others(module.info, kept)
+        others = len(functions)
+        for number, size in kept.sizes.items():
+            if number not in functions:
+                functions[number] = module._code_of(number, size)
+        if len(functions) > others:
+            packed = code.pack_functions(sorted(functions.items()), kept.image)
+            parts = pack(CODE, kept.key, (self._facts(module.info), kept.image, packed))
+            if not self._folder.write(kept.key.hex(), parts):
+                return
+        kept.saved = len(kept.sizes)
+
+    def _kept_by_others(self, info: ModuleInfo, kept: KeptModule) -> dict[int, bytes | memoryview]:
+        """Code by number, of a file of the same module and in the same form as one's own would be."""
+        sections = self._read(kept.key)
+        if sections is None or sections[0] != self._facts(info) or sections[1] != kept.image:
+            return {}
+        packed = sections[2]
+        try:
+            functions = code.unpack_functions(packed, kept.image, info.defined_funcs)
+        except Damaged:
+            return {}
+        return {number: packed[at : at + size] for number, at, size in functions}
 
 
 def code_cache(engine: Engine, config: Config) -> CodeCache | None:
@@ -175,10 +189,7 @@ def save(module: Module, wait: bool = True) -> bool:
 def _save_all() -> None:
     for module in [*_unsaved.values()]:
         save(module)
-    if known_stubs.made:
-        for folder in _stub_folders:
-            _save_stubs(folder)
-        known_stubs.made = 0
+    save_stubs()
 
 
 def _save_quiet() -> None:
@@ -209,32 +220,3 @@ def _keep_later() -> None:
     atexit.register(_save_all)
     if _save_quiet not in watcher.once_a_second:
         watcher.once_a_second.append(_save_quiet)
-
-
-# -- stubs -------------------------------------------------------------------------------------------------------------
-
-
-def _stub_key() -> bytes:
-    return key("stubs", HOST, os.name)
-
-
-def _use_stubs(folder: Folder) -> None:
-    """Begin with the stubs that are kept in a folder, and keep there what comes to them."""
-    if any(known.path == folder.path for known in _stub_folders):
-        return
-    _stub_folders.append(folder)
-    made_for = _stub_key()
-    file = folder.read(made_for.hex())
-    if file is not None:
-        try:
-            known_stubs.kept = code.unpack_stubs(*unpack(file, STUBS, made_for)) | known_stubs.kept
-        except ValueError:
-            # What is missing is made, and then it is written anew.
-            pass
-
-
-def _save_stubs(folder: Folder) -> None:
-    known = {name: made for name, made in known_stubs.kept.items() if len(made) <= _LONGEST_STUB and len(name) < 200}
-    if len(known) <= _MOST_STUBS:
-        made_for = _stub_key()
-        folder.write(made_for.hex(), pack(STUBS, made_for, code.pack_stubs(known)))

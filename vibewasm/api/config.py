@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 #: When function bodies are checked and compiled.
 COMPILATION_MODES = ("lazy", "lazy-translation", "eager")
 
+#: Settings that machine code depends on, besides the target.
+CODE_SETTINGS = ("checked", "explicit_bounds", "fuel")
+
 #: For whom functions' names and places are written down.
 PROFILES = (None, "perfmap", "jitdump")
 DEBUGGERS = (None, "gdb")

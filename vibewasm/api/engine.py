@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Never
 
+    from ..binary.module_info import ModuleInfo
     from ..runtime.observers import Observer
     from ..types import FuncType
     from .code_cache import CodeCache
@@ -129,6 +130,13 @@ class Engine:
             except MemoryError:
                 self._explicit_bounds = True
         return self._explicit_bounds
+
+    def checks_bounds(self, info: ModuleInfo) -> bool:
+        """Whether the code of a module checks memory bounds itself.
+
+        Finding out what the engine has to do takes a while, and matters to memories only.
+        """
+        return bool(info.memories) and self.explicit_bounds
 
     def _checked_target(self) -> str:
         target = self.config.target

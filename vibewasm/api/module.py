@@ -377,8 +377,7 @@ class Module:
             self.layout,
             checked=config.checked,
             fuel=config.fuel,
-            # Finding out what the engine has to do takes a while, and matters to memories only.
-            explicit_bounds=bool(self.info.memories) and self.engine.explicit_bounds,
+            explicit_bounds=self.engine.checks_bounds(self.info),
             target=target,
         )
 

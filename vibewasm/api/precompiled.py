@@ -13,22 +13,20 @@ from ..cache.key import key
 from ..calls.process import HOST, extensions
 from ..errors import WasmError
 from ..lookalikes import PRECOMPILED as BEGINNING
+from .config import CODE_SETTINGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..binary.module_info import ModuleInfo
     from .engine import Engine
 
-#: Settings that the code depends on.
-_SETTINGS = ("checked", "fuel", "explicit_bounds")
-
 
 def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes]) -> bytes:
     """The file of a module, whose functions' code is ``codes``."""
     facts = {"target": engine.target, "extensions": _extensions(engine)}
-    for setting in _SETTINGS:
+    for setting in CODE_SETTINGS:
         facts[setting] = int(getattr(engine.config, setting))
-    facts["explicit_bounds"] = int(_explicit_bounds(engine, info))
+    facts["explicit_bounds"] = int(engine.checks_bounds(info))
     text = "\n".join([f"{name} {value}" for name, value in facts.items()]).encode()
     packed_info = image.pack(info)
     sections = (text, packed_info, code.pack_functions(enumerate(codes), packed_info), info.data)
@@ -58,7 +56,7 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
         facts = dict([line.split(" ") for line in str(text, "utf-8").split("\n")])
         info = image.unpack(packed_info, bytes(module))
         _compare(engine, info, facts)
-        count = len(info.func_type_indices) - info.imported_funcs
+        count = info.defined_funcs
         functions = code.unpack_functions(packed_code, packed_info, count)
         if len(functions) != count:
             raise Damaged("functions are missing")
@@ -69,7 +67,7 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
 
 def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
     """Raise :class:`WasmError` where code of a file is not for an engine."""
-    if facts.keys() != {"target", "extensions", *_SETTINGS}:
+    if facts.keys() != {"target", "extensions", *CODE_SETTINGS}:
         raise Damaged("it does not say what it was made for")
     if facts["target"] != engine.target:
         raise WasmError(f"this module was precompiled for {facts['target']}, and the engine is for {engine.target}")
@@ -79,9 +77,9 @@ def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
             "this module was precompiled for a processor with extensions that this one has not, or that VIBEWASM_CPU "
             "forbids; precompile it with VIBEWASM_CPU=baseline"
         )
-    wanted = {setting: int(getattr(engine.config, setting)) for setting in _SETTINGS}
+    wanted = {setting: int(getattr(engine.config, setting)) for setting in CODE_SETTINGS}
     # Code that checks bounds works in every memory.
-    wanted["explicit_bounds"] = max(_explicit_bounds(engine, info), facts["explicit_bounds"] == "1")
+    wanted["explicit_bounds"] = max(engine.checks_bounds(info), facts["explicit_bounds"] == "1")
     for setting, value in wanted.items():
         if facts[setting] != str(int(value)):
             raise WasmError(
@@ -93,7 +91,3 @@ def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
 def _extensions(engine: Engine) -> int:
     # What is compiled for another processor uses none: nobody can ask it.
     return extensions() if engine.target == HOST else 0
-
-
-def _explicit_bounds(engine: Engine, info: ModuleInfo) -> bool:
-    return bool(info.memories) and engine.explicit_bounds

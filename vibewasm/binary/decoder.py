@@ -149,7 +149,7 @@ def _read_sections(info: ModuleInfo) -> None:
 
 def _compare_counts(info: ModuleInfo) -> None:
     """Every function has a body, and there are as many data segments as the data count section says."""
-    functions = len(info.func_type_indices) - info.imported_funcs
+    functions = info.defined_funcs
     bodies = len(info.bodies)
     if functions != bodies:
         raise DecodeError(

@@ -320,6 +320,11 @@ class ModuleInfo:
         self.declared_refs: dict[int, int] = {}
         self._names: Names | None = None
 
+    @property
+    def defined_funcs(self) -> int:
+        """How many functions the module defines."""
+        return len(self.func_type_indices) - self.imported_funcs
+
     def func_type(self, index: int) -> FuncType:
         """The type of function ``index`` (imports first)."""
         return self.types[self.func_type_indices[index]]

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 _WORD = 0xFFFF_FFFF
 #: Functions begin at multiples of this, and a label of this size stands before each: its number, its length, and the
-#: complements of both, mixed with the checksum of the image: code goes with its own module only.
+#: complements of both, mixed with the checksum of what the numbers count in: code goes with its own module only.
 _LABEL = 16
 
 
-def pack_functions(functions: Iterable[tuple[int, bytes]], image: bytes) -> bytearray:
+def pack_functions(functions: Iterable[tuple[int, bytes | memoryview]], whole: bytes) -> bytearray:
     """The code of functions in the order of their numbers, each after its label.
 
     Args:
         functions: numbers and code.
-        image: of their module, see :mod:`.image`.
+        whole: what the numbers count in: their module's image, see :mod:`.image`, or the names of stubs.
     """
     packed = bytearray()
-    mask = _mask(image)
+    mask = _mask(whole)
     for number, code in functions:
         size = len(code)
         for word in (number, size, number ^ mask, size ^ mask):
@@ -36,17 +36,20 @@ def pack_functions(functions: Iterable[tuple[int, bytes]], image: bytes) -> byte
     return packed
 
 
-def _mask(image: bytes | memoryview) -> int:
-    return int.from_bytes(checksum([image]), "little") ^ _WORD
+def _mask(whole: bytes | memoryview) -> int:
+    return int.from_bytes(checksum([whole]), "little") ^ _WORD
 
 
-def unpack_functions(packed: memoryview, image: bytes | memoryview, count: int) -> list[tuple[int, int, int]]:
+def unpack_functions(
+    packed: memoryview, whole: bytes | memoryview, count: int, shortest: int = 1
+) -> list[tuple[int, int, int]]:
     """Of each function its number, and where its code begins and how long it is.
 
     Args:
         packed: what :func:`pack_functions` has made.
-        image: of their module.
-        count: how many functions the module defines.
+        whole: what the numbers count in.
+        count: how many numbers there are: of a module, how many functions it defines.
+        shortest: bytes of the shortest code that there may be.
 
     Raises:
         Damaged: it is something else.
@@ -54,7 +57,7 @@ def unpack_functions(packed: memoryview, image: bytes | memoryview, count: int) 
     if len(packed) % _LABEL:
         raise Damaged("the code ends in the middle of a function")
     words = packed.cast("I")
-    mask = _mask(image)
+    mask = _mask(whole)
     end = len(packed)
     at = 0
     last = -1
@@ -65,7 +68,7 @@ def unpack_functions(packed: memoryview, image: bytes | memoryview, count: int) 
         if number ^ words[word + 2] != mask or size ^ words[word + 3] != mask:
             raise Damaged("a function's label is wrong")
         at += _LABEL
-        if not last < number < count or not 0 < size <= end - at:
+        if not last < number < count or not shortest <= size <= end - at:
             raise Damaged("a function's number or length is impossible")
         found.append((number, at, size))
         last = number
@@ -73,29 +76,24 @@ def unpack_functions(packed: memoryview, image: bytes | memoryview, count: int) 
     return found
 
 
-def pack_stubs(stubs: dict[str, bytes]) -> tuple[bytes, bytes, bytes]:
-    """Names, sizes and code of stubs."""
+def pack_stubs(stubs: dict[str, bytes]) -> tuple[bytes, bytearray]:
+    """Names of stubs, and their code: each after a label with its place among the names."""
     names = "\n".join(stubs).encode()
-    return names, b"".join([len(code).to_bytes(4, "little") for code in stubs.values()]), b"".join(stubs.values())
+    return names, pack_functions(enumerate(stubs.values()), names)
 
 
-def unpack_stubs(names: memoryview, sizes: memoryview, code: memoryview) -> dict[str, bytes]:
+def unpack_stubs(packed_names: memoryview, packed: memoryview) -> dict[str, bytes]:
     """The stubs by name.
 
     Raises:
-        Damaged: the three are not what :func:`pack_stubs` has made.
+        Damaged: the two are not what :func:`pack_stubs` has made.
     """
     try:
-        words = str(names, "utf-8").split("\n")
+        names = str(packed_names, "utf-8").split("\n")
     except UnicodeDecodeError:
         raise Damaged("a name is no text") from None
-    if len(sizes) != 4 * len(words) or len(set(words)) != len(words):
+    # A processor that needs no instruction for something has a stub without code.
+    found = unpack_functions(packed, packed_names, len(names), 0)
+    if len(found) != len(names) or len(set(names)) != len(names):
         raise Damaged("there is not one name for each stub")
-    stubs = {}
-    at = 0
-    for name, size in zip(words, sizes.cast("I"), strict=True):
-        stubs[name] = bytes(code[at : at + size])
-        at += size
-    if at != len(code):
-        raise Damaged("the stubs are not as long as stated")
-    return stubs
+    return {name: bytes(packed[at : at + size]) for name, (_, at, size) in zip(names, found, strict=True)}

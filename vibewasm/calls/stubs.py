@@ -14,30 +14,31 @@ class KnownStubs:
     asked for and not known.
 
     Attributes:
-        kept: code by what was called, such as ``"enter ild:i"``.
-        made: how many of them the backend has made in this process.
+        made: those that the backend has made in this process: code by what was called, such as ``"enter ild:i"``.
+        kept: those that an earlier process has made.
         built: those that the wheel carries, ``None`` before they are asked for.
     """
 
     def __init__(self, processor: str) -> None:
         self._processor = processor
+        self.made: dict[str, bytes] = {}
         self.kept: dict[str, bytes] = {}
-        self.made = 0
         self.built: dict[str, bytes] | None = None
 
     def __getattr__(self, name: str) -> object:
         def stub(*arguments: object) -> bytes:
             # A signal's context has no other form in one process, nor on one operating system.
             key = " ".join([name, *[str(item) for item in arguments if isinstance(item, (int, str))]])
-            code = self.kept.get(key)
+            code = self.made.get(key)
+            if code is None:
+                code = self.kept.get(key)
             if code is None:
                 built = self.built
                 if built is None:
                     built = self.built = self._carried()
                 code = built.get(key)
             if code is None:
-                code = self.kept[key] = getattr(backend(self._processor).stubs, name)(*arguments)
-                self.made += 1
+                code = self.made[key] = getattr(backend(self._processor).stubs, name)(*arguments)
             return code
 
         return stub
