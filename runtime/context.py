@@ -109,13 +109,14 @@ def wake(thread: int) -> bool:
 
 def _start_watcher() -> None:
     try:
-        from .watcher import start
-
+        from .watcher import NoThread, start
+    except ImportError:
+        # The interpreter is being taken down. Without a thread signals wait until the call is over or calls Python.
+        return
+    try:
         start()
-    except (ImportError, RuntimeError):
-        # There can be no thread: this process may have no more, or the interpreter is being taken down. Then signals
-        # wait until the call is over or calls Python.
-        pass
+    except NoThread:
+        pass  # as above
 
 
 class StoreBlock:

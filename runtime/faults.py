@@ -50,7 +50,7 @@ from ..abi import (
     FAULT_SIGNAL,
     FAULT_TABLE_SIZE,
 )
-from . import system
+from . import UnsupportedPlatform, system
 from .ffi import c_char
 
 TYPE_CHECKING = False
@@ -438,7 +438,7 @@ def look_again() -> None:
         try:
             for signal in _signals:
                 signal.ensure()
-        except RuntimeError:
+        except UnsupportedPlatform:
             # What could be installed before is forbidden now, to others as well.
             pass
         finally:

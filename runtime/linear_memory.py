@@ -98,7 +98,9 @@ class LinearMemory:
                 reservations.make_accessible(self.base, new)
             else:
                 system.allow(self.base + old, new - old)
-        except OSError:
+        except OSError as error:
+            if error.errno is None:
+                raise  # not the system's: a signal's handler, with a TimeoutError, say
             return -1
         self._cells[_SIZE] = new
         return old // PAGE_SIZE

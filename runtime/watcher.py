@@ -41,6 +41,18 @@ _START_PATIENCE = 1000
 once_a_second: list[Callable[[], None]] = []
 
 
+class NoThread(Exception):
+    """There can be no more threads: the process may have no more, or the interpreter is being taken down."""
+
+
+def _is_refusal(error: RuntimeError) -> bool:
+    """Whether it says that there can be no thread. A signal's handler may raise anything at the same place, which has
+    the handler's frame.
+    """
+    traceback = error.__traceback__
+    return traceback is not None and traceback.tb_next is None and not isinstance(error, RecursionError)
+
+
 class _Watcher:
     """What there is one of in the interpreter.
 
@@ -64,28 +76,41 @@ class _Watcher:
         """Start a thread.
 
         Raises:
-            RuntimeError: there can be no more.
+            NoThread: there can be no more.
         """
         self.started += 1
         try:
-            if _set_sentinel is not None:
-                _thread.start_new_thread(self.run, ())
-            else:
+            if _set_sentinel is None:
                 self._start_joinable()
-        except RuntimeError:
+            else:
+                try:
+                    _thread.start_new_thread(self.run, ())
+                except RuntimeError as error:
+                    if _is_refusal(error):
+                        raise NoThread(str(error)) from None
+                    raise
+        except NoThread:
             self.started -= 1
             raise
 
     def _start_joinable(self) -> None:
-        """Start a thread, from Python 3.13 on."""
+        """Start a thread, from Python 3.13 on. Raises :class:`NoThread`."""
         start = _thread.start_joinable_thread  # type: ignore[attr-defined]  # the types are of an older Python
         handle = _thread._ThreadHandle()  # type: ignore[attr-defined]  # the same
         try:
             start(lambda: self.run(handle), handle=handle)
-        except RuntimeError:
-            # Isolated subinterpreters have only threads that are waited for.
-            handle = _thread._ThreadHandle()  # type: ignore[attr-defined]  # as above
+            return
+        except RuntimeError as error:
+            if not _is_refusal(error):
+                raise
+        # Isolated subinterpreters have only threads that are waited for.
+        handle = _thread._ThreadHandle()  # type: ignore[attr-defined]  # as above
+        try:
             start(lambda: self.run(handle), handle=handle, daemon=False)
+        except RuntimeError as error:
+            if _is_refusal(error):
+                raise NoThread(str(error)) from None
+            raise
 
     def run(self, gone: Any = None) -> None:
         """What the thread does."""
@@ -155,7 +180,7 @@ def start() -> None:
     """Have a watcher; there may be one.
 
     Raises:
-        RuntimeError: there can be no more threads.
+        NoThread: there can be no more threads.
     """
     if not context.watched[0] and not _watcher.over:
         _watcher.start()

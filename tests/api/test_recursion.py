@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import gc
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +18,8 @@ import pytest
 
 import vibewasm as vw
 from tests.native import EMULATED
-from vibewasm.runtime import calls
+from vibewasm.api import table
+from vibewasm.runtime import calls, reservations, system, watcher
 
 #: What is to come of recursion without end.
 TOO_DEEP = r"call stack exhausted|maximum recursion depth exceeded"
@@ -203,8 +206,8 @@ class Alarm(Exception):
     """What the handler of a signal raises; nobody else catches it."""
 
 
-#: Rounds of a loop that take longer than a signal.
-_ROUNDS = 20_000_000
+#: What has ``f`` spin until it is told, so that a signal comes while no Python code runs.
+_SPIN = 2
 #: Ways from wasm code to Python.
 _WAYS = {
     "nothing": "(call $nothing)",
@@ -221,8 +224,8 @@ _WAYS = {
 
 
 def _way(name: str) -> vw.Instance:
-    """A function that spins, so that a signal comes while no Python code runs, and then goes this way. With 0 rounds it
-    does neither.
+    """A function that goes this way: with 0 it does not, and with :data:`_SPIN` it says so in the first word of its
+    memory, and waits for the second one.
     """
     text = f"""(module
       (import "env" "nothing" (func $nothing)) (import "env" "one" (func $one (param i32) (result i32)))
@@ -236,7 +239,9 @@ def _way(name: str) -> vw.Instance:
       (func (export "warm") (drop (table.grow $t (ref.null extern) (i32.const 1))))
       (func (export "f") (param $i i32)
         (if (i32.eqz (local.get $i)) (then (return)))
-        (loop (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+        (if (i32.eq (local.get $i) (i32.const {_SPIN})) (then
+          (i32.store (i32.const 0) (i32.const 1))
+          (loop (br_if 0 (i32.eqz (i32.load (i32.const 4)))))))
         {_WAYS[name]}))"""
     env: dict[str, Any] = {
         "nothing": lambda: None,
@@ -253,17 +258,31 @@ def _way(name: str) -> vw.Instance:
 
 
 @contextmanager
-def alarm(handler: Callable[[int, object], None]) -> Iterator[None]:
-    """A signal in one millisecond."""
+def alarm(handler: Callable[[int, object], None], instance: vw.Instance) -> Iterator[None]:
+    """A signal that comes while the instance spins within, and before it goes on."""
+    words = instance.exports.memory.view().cast("I")
+    words[0] = words[1] = 0
+    over = threading.Event()
+
+    def send() -> None:
+        while not words[0]:
+            if over.wait(0.0005):
+                return
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+        over.wait(0.01)
+        words[1] = 1
+
     # In a finaliser it would be lost, by the language's rules.
     gc.collect()
     gc.disable()
     previous = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    sender = threading.Thread(target=send)
+    sender.start()
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        over.set()
+        sender.join()
         signal.signal(signal.SIGALRM, previous)
         gc.enable()
 
@@ -276,26 +295,81 @@ def test_what_a_signal_handler_raises_at_the_entry_of_a_callback_comes_out(way: 
     def handler(number: int, frame: object) -> None:
         raise original
 
-    exports = _way(way).exports
-    with pytest.raises(kind) as caught, alarm(handler):
-        exports.f(_ROUNDS)
+    instance = _way(way)
+    with pytest.raises(kind) as caught, alarm(handler, instance):
+        instance.exports.f(_SPIN)
     assert caught.value is original
+    instance.exports.f(1)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, RecursionError, RuntimeError, TimeoutError])
+def test_what_it_raises_while_the_watcher_is_started_comes_out(
+    kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That a thread cannot be started is a ``RuntimeError`` as well, and no reason to end a call."""
+    original = kind("from the handler")
+
+    def handler(number: int, frame: object) -> None:
+        raise original
+
+    def start(*arguments: object, **keywords: object) -> None:
+        signal.raise_signal(signal.SIGALRM)
+
+    exports = _way("nothing").exports
+    # One that has been started a moment ago may not run yet, and one that was only to be started never will.
+    for _ in range(20):
+        watcher._watcher.stop(0.01)
+        time.sleep(0.005)
+    name = "start_joinable_thread" if hasattr(_thread, "start_joinable_thread") else "start_new_thread"
+    monkeypatch.setattr(_thread, name, start)
+    previous = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(kind) as caught:
+            exports.f(1)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert caught.value is original
+    monkeypatch.undo()
     exports.f(1)
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "instruction"),
+    [
+        (reservations, "make_accessible", "(memory.grow (i32.const 1))"),
+        (system, "allow", "(memory.grow (i32.const 1))"),
+        (table.Table, "_resize", "(table.grow (ref.null extern) (i32.const 1))"),
+    ],
+)
+def test_a_timeout_while_something_grows_is_not_the_systems_refusal(
+    room: Any, name: str, instruction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise TimeoutError("from the handler")
+
+    config = vw.Config(explicit_bounds=room is system)
+    text = f'(module (memory 1 9) (table 1 externref) (func (export "f") (result i32) {instruction}))'
+    f = vw.instantiate(text, config=config).exports.f
+    monkeypatch.setattr(room, name, interrupted)
+    with pytest.raises(TimeoutError, match="from the handler"):
+        f()
+    monkeypatch.undo()
+    assert f() == 1
 
 
 def test_it_comes_out_at_any_depth_and_can_be_caught_in_between() -> None:
     def handler(number: int, frame: object) -> None:
         raise Alarm
 
-    inner = _way("nothing").exports.f
+    inner = _way("nothing")
     caught: list[Alarm] = []
 
     def host(n: int) -> int:
         if n:
             return int(outer(n - 1)) + 1
-        with alarm(handler):
+        with alarm(handler, inner):
             try:
-                inner(_ROUNDS)
+                inner.exports.f(_SPIN)
             except Alarm as error:
                 caught.append(error)
         return 0
@@ -330,24 +404,24 @@ def _raise_alarm(number: int, frame: object) -> None:
 
 
 def test_a_hook_that_was_put_over_ours_is_told_of_what_is_not_ours_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    lazy, other = _way("lazy").exports, _way("nothing").exports
+    lazy, other = _way("lazy"), _way("nothing")
     reported: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", reported.append)
     # Each function that is compiled is an occasion to look whether ours is on top.
-    lazy.f(1)
-    with pytest.raises(Alarm), alarm(_raise_alarm):
-        other.f(_ROUNDS)
+    lazy.exports.f(1)
+    with pytest.raises(Alarm), alarm(_raise_alarm, other):
+        other.exports.f(_SPIN)
     assert reported == []
 
 
 def test_where_the_hook_was_replaced_meanwhile_the_call_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    exports = _way("nothing").exports
+    instance = _way("nothing")
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: None)
-    with pytest.raises((KeyboardInterrupt, Alarm)), alarm(_raise_alarm):
-        exports.f(_ROUNDS)
+    with pytest.raises((KeyboardInterrupt, Alarm)), alarm(_raise_alarm, instance):
+        instance.exports.f(_SPIN)
     # From then on ours is there again.
-    with pytest.raises(Alarm), alarm(_raise_alarm):
-        exports.f(_ROUNDS)
+    with pytest.raises(Alarm), alarm(_raise_alarm, instance):
+        instance.exports.f(_SPIN)
 
 
 def test_callbacks_leave_nothing_behind_when_their_store_is_gone() -> None:

@@ -15,6 +15,7 @@ from ..abi import (
 from ..calls.area import AREA_CELLS, DUE, Area, FastPlaces, current
 from ..calls.process import adapters
 from ..errors import Interrupted, WasmError, not_copied
+from ..runtime import UnsupportedPlatform
 from ..runtime.calls import (
     LazyCallback,
     PollCallback,
@@ -378,7 +379,7 @@ class Store:
         """
         try:
             limit = stack_limit()
-        except RuntimeError as error:
+        except UnsupportedPlatform as error:
             raise WasmError(str(error)) from None
         thread = get_ident()
         watch_swallowed()
@@ -567,6 +568,6 @@ class Store:
         """Before code may fault or fail: make sure that our handlers are the ones that are asked first."""
         try:
             notice()
-        except RuntimeError as error:
+        except UnsupportedPlatform as error:
             raise WasmError(str(error)) from None
         watch_swallowed()

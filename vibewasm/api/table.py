@@ -181,7 +181,9 @@ class Table(Extern):
             return -1, f"Store.max_table_elements is {self._store.max_table_elements}"
         try:
             self._resize(size)
-        except (OSError, MemoryError):
+        except (OSError, MemoryError) as error:
+            if isinstance(error, OSError) and error.errno is None:
+                raise  # not the system's: a signal's handler, with a TimeoutError, say
             return -1, "the system has no more memory to give"
         if cell:
             self._fill(old, delta, cell)

@@ -40,13 +40,13 @@ def prepare() -> None:
     """
     if "prepared" in _ones:
         return
-    from ..runtime import check, system
+    from ..runtime import UnsupportedPlatform, check, system
 
     if HOST not in TARGETS:
         raise WasmError(f"vibewasm makes machine code for x86-64 and AArch64, and this processor is {HOST!r}")
     try:
         check()
-    except RuntimeError as error:
+    except UnsupportedPlatform as error:
         raise WasmError(str(error)) from None
     system.call_numbers.update(backend(HOST).processor.CALL_NUMBERS)
     maintenance = stubs.instruction_cache()
@@ -64,14 +64,14 @@ def stub_memory() -> CodeMemory:
     """
     global _shared_memory
     if _shared_memory is None:
-        from ..runtime import faults
+        from ..runtime import UnsupportedPlatform, faults
         from ..runtime.code_memory import CodeMemory
 
         memory = _ones.setdefault("memory", CodeMemory(traps=False, permanent=True, failure=WasmError))
         # Nobody may run code from here before the handler is there, so each thread sees to it.
         try:
             faults.install(stubs.fault_handler, memory, backend(HOST).processor.SIGNAL_CONTEXTS)
-        except (OSError, RuntimeError) as error:
+        except (OSError, UnsupportedPlatform) as error:
             raise WasmError(str(error)) from None
         _shared_memory = memory
     return _shared_memory
