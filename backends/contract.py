@@ -358,6 +358,16 @@ class Stubs(Protocol):
         with everything where a call through that record has it.
         """
 
+    def copy_data(self) -> bytes:
+        """Code of ``u64 f(const u8 *module, u64 *copies)``, which copies active data segments to a memory.
+
+        ``copies`` are the cells at :data:`vibewasm.abi.COPIES_BASE` and so on: where the memory begins, and its size;
+        addresses of 32-bit numbers, which say by segment where in the memory it goes, and where in the module its bytes
+        begin and end; the first segment to copy; and how many there are. The last cell is the code's own. The result is
+        the first segment that was not copied, which does not fit, or whose place has its highest bit set; or how many
+        there are.
+        """
+
     def instruction_cache(self) -> bytes:
         """What makes written code visible to instruction fetches: code of ``void f(address written to, address
         executed from, size)``. Nothing where fetches see what was written.

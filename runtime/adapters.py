@@ -47,6 +47,9 @@ if TYPE_CHECKING:
         def poll(self) -> bytes:
             """Call out at a loop."""
 
+        def copy_data(self) -> bytes:
+            """Data segments to a memory."""
+
         def memory_copy(self) -> bytes:
             """memory.copy."""
 
@@ -68,7 +71,18 @@ class Adapters:
         processor: the backend's ``processor`` module.
     """
 
-    __slots__ = ("_bulk", "_enter", "_fixed", "_lazy", "_lazy_tables", "_leave", "_memory", "_processor", "_stubs")
+    __slots__ = (
+        "_bulk",
+        "_copy_data",
+        "_enter",
+        "_fixed",
+        "_lazy",
+        "_lazy_tables",
+        "_leave",
+        "_memory",
+        "_processor",
+        "_stubs",
+    )
 
     def __init__(self, memory: CodeMemory, stubs: Stubs, processor: Processor) -> None:
         self._memory = memory
@@ -81,6 +95,7 @@ class Adapters:
         self._lazy_tables: dict[int, int] = {}
         self._fixed: list[tuple[int, int]] = []
         self._bulk: list[tuple[int, int]] = []
+        self._copy_data: Callable[[bytes, int], int] | None = None
 
     def install(self, block: StoreBlock) -> None:
         """Write the stubs' addresses, and the floating-point mode, to a store block."""
@@ -129,16 +144,30 @@ class Adapters:
             address = self._leave[signature] = self._memory.publish(self._stubs.leave(signature))
         return address
 
-    def lazy(self, defined: int) -> int:
-        """Address of code that has the defined function ``defined`` of the running instance compiled, and calls it."""
+    @property
+    def copy_data(self) -> Callable[[bytes, int], int]:
+        """What copies data segments, called with the module and the address of cells, see :data:`..abi.COPIES_BASE`."""
+        function = self._copy_data
+        if function is None:
+            from .ffi import PYFUNCTYPE, c_size_t, c_uint64, c_void_p
+
+            # It keeps the GIL: no other thread may close the memory meanwhile.
+            prototype = PYFUNCTYPE(c_uint64, c_void_p, c_size_t)
+            function = self._copy_data = prototype(self._memory.publish(self._stubs.copy_data()))
+        return function
+
+    def lazy_entries(self, count: int) -> list[int]:
+        """Addresses of code that has a defined function of the running instance compiled, and calls it: of ``count``
+        functions or more, by number.
+        """
         lazy = self._lazy
-        while len(lazy) <= defined:
+        while len(lazy) < count:
             first = len(lazy)
-            count = FIRST_LAZY if first == 0 else LAZY
+            more = FIRST_LAZY if first == 0 else LAZY
             base = self._lazy_tables.get(first)
             if base is None:
-                base = self._lazy_tables.setdefault(first, self._memory.publish(self._stubs.lazy_table(first, count)))
+                base = self._lazy_tables.setdefault(first, self._memory.publish(self._stubs.lazy_table(first, more)))
             size = self._processor.LAZY_ENTRY_SIZE
             # One step, which puts the same there if another thread has come first.
-            lazy[first : first + count] = range(base, base + count * size, size)
-        return lazy[defined]
+            lazy[first : first + more] = range(base, base + more * size, size)
+        return lazy

@@ -23,7 +23,9 @@ def usual() -> Iterator[tuple[str, tuple[object, ...]]]:
     from vibewasm.runtime.adapters import FIRST_LAZY, LAZY
     from vibewasm.wasi.preview1 import FUNCTIONS
 
-    for name in ("instruction_cache", "extensions", "unwind", "lazy_common", "poll", "memory_copy", "memory_fill"):
+    for name in ("instruction_cache", "extensions", "unwind", "lazy_common", "poll"):
+        yield name, ()
+    for name in ("memory_copy", "memory_fill", "copy_data"):
         yield name, ()
     yield "lazy_table", (0, FIRST_LAZY)
     yield "lazy_table", (FIRST_LAZY, LAZY)

@@ -38,6 +38,19 @@ TABLE_BASE = 0
 TABLE_LENGTH = 8
 TABLE_DESCRIPTOR_SIZE = 16
 
+#: What data segments are copied by, see :meth:`vibewasm.backends.contract.Stubs.copy_data`: base and size of the
+#: memory, addresses of the segments' places, and of where each begins and ends in the module, the first one, how many
+#: there are, and where the module lies.
+COPIES_BASE = 0
+COPIES_SIZE = 8
+COPIES_OFFSETS = 16
+COPIES_STARTS = 24
+COPIES_ENDS = 32
+COPIES_FIRST = 40
+COPIES_COUNT = 48
+COPIES_MODULE = 56
+COPIES_CELLS = 8
+
 #: Store block. The limit that prologues compare with is the real one, or all ones while the interrupt word is not 0.
 STORE_STACK_LIMIT = 0
 STORE_INTERRUPT = 8

@@ -345,6 +345,10 @@ class Assembler(assembly.Assembler):
         """A jump if a register is not zero."""
         self.use(asm.cbnz(w, reg, 0), label)
 
+    def tbnz(self, reg: int, bit: int, label: str) -> None:
+        """A jump if a bit of a register is set."""
+        self.use(asm.tbnz(reg, bit, 0), label)
+
     def b(self, label: str) -> None:
         """A jump."""
         self.use(asm.b(0), label)

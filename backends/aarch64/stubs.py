@@ -427,6 +427,13 @@ def instruction_cache() -> bytes:
     return maintenance()
 
 
+def copy_data() -> bytes:
+    """What copies data segments, see :mod:`.data_segments`."""
+    from . import data_segments  # only modules with many of them need it
+
+    return data_segments.copy_data()
+
+
 def memory_copy() -> bytes:
     """The stub of ``memory.copy``, see :mod:`.bulk`."""
     from . import bulk  # only instances with a memory need it
@@ -455,6 +462,7 @@ def builtin_call(number: int) -> bytes:
 
 __all__ = [
     "builtin_call",
+    "copy_data",
     "enter",
     "extensions",
     "fault_handler",

@@ -329,6 +329,11 @@ def cld() -> bytes:
     return b"\xfc"
 
 
+def rep_movsb() -> bytes:
+    """REP MOVSB (F3 A4)."""
+    return b"\xf3\xa4"
+
+
 def rep_stosq() -> bytes:
     """REP STOSQ (F3 REX.W AB)."""
     return b"\xf3\x48\xab"

@@ -398,6 +398,13 @@ def builtin_call(number: int) -> bytes:
     return builtin_stubs.builtin_call(number)
 
 
+def copy_data() -> bytes:
+    """What copies data segments, see :mod:`.data_segments`."""
+    from . import data_segments  # only modules with many of them need it
+
+    return data_segments.copy_data()
+
+
 def memory_copy() -> bytes:
     """The stub of ``memory.copy``, see :mod:`.bulk`."""
     from . import bulk  # only instances with a memory need it
@@ -414,6 +421,7 @@ def memory_fill() -> bytes:
 
 __all__ = [
     "builtin_call",
+    "copy_data",
     "enter",
     "extensions",
     "fault_handler",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from random import Random
@@ -226,6 +226,12 @@ def _set_data(info: ModuleInfo, index: int, **changes: object) -> None:
     _set(segment, **changes)
 
 
+def _list(numbers: Sequence[int]) -> list[int]:
+    """What a decoder has made."""
+    assert isinstance(numbers, list)
+    return numbers
+
+
 def _set_item(items: list[int], index: int, value: int) -> None:
     items[index] = value
 
@@ -303,9 +309,9 @@ WRONG: list[tuple[str, Callable[[ModuleInfo], object]]] = [
     ("not active has an offset", lambda info: _set_data(info, 2, offset=info.datas[1].offset)),
     ("index is out of range", lambda info: _set_data(info, 2, mode="declarative")),
     ("index is out of range", lambda info: _set_data(info, 1, memory=1)),
-    ("out of order", lambda info: info.datas.positions.reverse()),
-    ("out of order", lambda info: _set_item(info.datas.ends, 0, info.datas.starts[0] - 1)),
-    ("out of order", lambda info: _set_item(info.datas.ends, -1, len(info.data) + 1)),
+    ("out of order", lambda info: _list(info.datas.positions).reverse()),
+    ("out of order", lambda info: _set_item(_list(info.datas.ends), 0, info.datas.starts[0] - 1)),
+    ("out of order", lambda info: _set_item(_list(info.datas.ends), -1, len(info.data) + 1)),
     ("out of order", lambda info: _set(info.sections[0], payload=info.sections[0].end + 1)),
     ("out of order", lambda info: _set(info.sections[-1], end=len(info.data) + 1)),
 ]

@@ -67,7 +67,7 @@ def test_a_function_is_compiled_at_its_first_call_with_its_arguments_kept(machin
 
     m.lazy(make)
     for number in (0, 1, 31, 32, 33, 1055, 1056, 5000):
-        record = m.record(m.adapters.lazy(number), m.ctx)
+        record = m.record(m.adapters.lazy_entries(number + 1)[number], m.ctx)
         arguments = [1 << k for k in range(13)]
         assert m.call(record, "llllddddddddl:l", *arguments) == [(1 << 13) - 1]
     assert made == [(m.ctx.address, n) for n in (0, 1, 31, 32, 33, 1055, 1056, 5000)]
@@ -79,7 +79,7 @@ def test_a_lazy_entry_preserves_pinned_registers_and_r15(machine: Machine) -> No
     pinned = (RBX, 8, 9, 10, 11, 12, 13)
     code = b"".join(asm.mov_ri(reg, 0x5A5A5A5A_00000000 + reg) for reg in pinned)
     code += b"".join(asm.movd_to_xmm(1, x, RBX) for x in range(8, 16))
-    code += call_record(m.record(m.adapters.lazy(3), m.ctx))
+    code += call_record(m.record(m.adapters.lazy_entries(4)[3], m.ctx))
     for reg in pinned:
         code += asm.mov_ri(RCX, 0x5A5A5A5A_00000000 + reg) + asm.alu_rr(asm.CMP, 1, RCX, reg)
         code += asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(100)
@@ -96,7 +96,7 @@ def test_a_function_that_cannot_be_compiled_raises_out_of_the_call(machine: Mach
         raise LookupError("invalid body")
 
     m.lazy(make)
-    record = m.record(m.adapters.lazy(0), m.ctx)
+    record = m.record(m.adapters.lazy_entries(1)[0], m.ctx)
     with pytest.raises(LookupError):
         m.call(record, ":")
     outer = m.wrapped(call_record(record))
@@ -187,7 +187,7 @@ def test_pinned_registers_and_arguments_survive_compiling_that_destroys_all_it_m
             check += asm.jcc_rel8(asm.CC_E, 4) + asm.ud1(103)
     callee = m.wrapped(check)
     m.cells[context.CELL_LAZY] = destroy_all(m, callee.cells[0])
-    lazy = m.record(m.adapters.lazy(3), m.ctx)
+    lazy = m.record(m.adapters.lazy_entries(4)[3], m.ctx)
     body = asm.mov_ri(RAX, values.address) + b"".join(asm.movups_rm(x, RAX, 16 * x) for x in range(8))
     body += b"".join(asm.mov_ri(reg, 0x77_0000_0000 + reg) for reg in (RCX, 2, 6, RDI)) + call_record(lazy)
     m.call(keeps_pinned(m, body), ":")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..extern_types import GlobalType, MemoryType, TableType
     from ..types import FuncType
@@ -201,10 +201,10 @@ class DataSegments:
 
     def __init__(
         self,
-        offsets: list[int],
-        positions: list[int],
-        starts: list[int],
-        ends: list[int],
+        offsets: Sequence[int],
+        positions: Sequence[int],
+        starts: Sequence[int],
+        ends: Sequence[int],
         others: dict[int, Data],
         passive: list[int],
     ) -> None:

@@ -512,7 +512,7 @@ class _Unpacking:
                 if mode == "active"
             }
             passive = [index for index in others if index not in found]
-            return DataSegments(offsets.tolist(), positions.tolist(), starts.tolist(), ends.tolist(), found, passive)
+            return DataSegments(offsets, positions, starts, ends, found, passive)
 
         info._makers["datas"] = make
 

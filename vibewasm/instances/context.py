@@ -161,9 +161,9 @@ class Template:
         type_ids = [type_id(type_) for type_ in info.types]
         _write(cells, layout.types >> 3, type_ids)
         if info.bodies:
-            lazy = adapters().lazy
             # Calls lead to the machine code of functions, or to the stubs that have them compiled.
-            slots = [address or lazy(defined) for defined, address in enumerate(module._addresses)]
+            lazy = adapters().lazy_entries(len(info.bodies))
+            slots = [address or entry for address, entry in zip(module._addresses, lazy, strict=False)]
             _write(cells, layout.slots >> 3, slots)
             imported, types = info.imported_funcs, info.func_type_indices
             at = self._record

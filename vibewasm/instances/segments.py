@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from ..api.instance import Instance
     from ..api.module import Module
     from ..binary.module_info import ConstExpr, Data, Element, ModuleInfo
+    from .data_copies import DataCopies
 
 #: Of a segment with more items than this, cells are not prepared.
 _MOST_PREPARED = 1 << 16
 #: Bytes of data from which on a view is faster than a copy.
 _LARGE = 1 << 12
+#: So many data segments are copied by machine code.
+_MANY = 64
 
 
 class Segments:
@@ -29,7 +32,7 @@ class Segments:
         cells: those of the template of its instances. What globals are the same in all of them is written here.
     """
 
-    __slots__ = ("_dropped_datas", "_elements", "_globals", "_info", "_prepared")
+    __slots__ = ("_copies", "_dropped_datas", "_elements", "_globals", "_info", "_prepared")
 
     def __init__(self, module: Module, cells: memoryview) -> None:
         self._info = info = module.info
@@ -47,6 +50,11 @@ class Segments:
         if self._prepared is not None:
             self._elements = [element if element.mode == "passive" else None for element in info.elements]
         self._dropped_datas = info.datas.active
+        self._copies: DataCopies | None = None
+        if len(info.datas) >= _MANY:
+            from .data_copies import DataCopies
+
+            self._copies = DataCopies(info.data, info.datas)
 
     def begin(self, instance: Instance) -> None:
         """Give the instance its segments, and globals their first values."""
@@ -69,7 +77,7 @@ class Segments:
             for table, at, pointers in self._prepared:
                 pointers.write(instance, instance._tables[table]._cells, at)
         if self._dropped_datas:
-            _apply_datas(instance)
+            _apply_datas(instance, self._copies)
 
 
 def _prepare_elements(info: ModuleInfo) -> list[tuple[int, int, Pointers]] | None:
@@ -129,7 +137,7 @@ def _apply_element(instance: Instance, index: int, element: Element) -> None:
     instance._elements[index] = None
 
 
-def _apply_datas(instance: Instance) -> None:
+def _apply_datas(instance: Instance, copies: DataCopies | None) -> None:
     """Copy the active data segments to their memories. All of them are marked as dropped already, since no code runs
     meanwhile; where one does not fit, the mark is taken from it and from those after it.
     """
@@ -142,7 +150,8 @@ def _apply_datas(instance: Instance) -> None:
         size = len(memory)
         datas = info.datas
         usual = datas.OTHER
-        for index, (offset, start, end) in enumerate(zip(datas.offsets, datas.starts, datas.ends, strict=True)):
+        segments = enumerate(zip(datas.offsets, datas.starts, datas.ends, strict=True))
+        for index, (offset, start, end) in segments if copies is None else copies.copy(memory):
             if offset < usual:
                 after = offset + end - start
                 if after > size:

@@ -120,7 +120,7 @@ def test_compiling_at_the_first_call_keeps_arguments_and_pinned_registers(machin
     before, after = values(), Block(_SIZE)
     compiled = m.wrapped(transfer(False, after))
     m.cells[context.CELL_LAZY] = callback(m, compiled.cells[0])
-    entry = m.adapters.lazy(1030)
+    entry = m.adapters.lazy_entries(1031)[1030]
     m.call(m.wrapped(transfer(True, before) + asm.mov_ri(16, entry) + asm.blr(16)), ":")
     kept(before, after, INTS, FLOATS)
 
@@ -136,7 +136,7 @@ def test_a_lazy_entry_tells_its_number(machine: Machine, number: int) -> None:
         return compiled.cells[0]
 
     m.lazy(make)
-    assert m.call(m.record(m.adapters.lazy(number), m.ctx), ":l") == [42]
+    assert m.call(m.record(m.adapters.lazy_entries(number + 1)[number], m.ctx), ":l") == [42]
     assert asked == [(m.ctx.address, number)]
 
 

@@ -98,6 +98,7 @@ CASES: dict[str, str] = {
     "pop_r": "pop dst:64",
     "leave_": "leave",
     "cld": "cld",
+    "rep_movsb": "rep movsb",
     "rep_stosq": "rep stosq",
     "cpuid": "cpuid",
     "movs_rm": "movs{d} dst:x, m:d",

@@ -45,7 +45,9 @@ def test_references_travel_like_64_bit_integers() -> None:
     assert stubs.leave("rlr:r") == stubs.leave("lll:l")
 
 
-@pytest.mark.parametrize("make", [stubs.unwind, stubs.lazy_common, stubs.poll, stubs.memory_copy, stubs.memory_fill])
+@pytest.mark.parametrize(
+    "make", [stubs.unwind, stubs.lazy_common, stubs.poll, stubs.memory_copy, stubs.memory_fill, stubs.copy_data]
+)
 def test_fixed_stubs_decode(make: object) -> None:
     assert callable(make)
     check_jumps(make())
