@@ -47,13 +47,40 @@ def content_digest(data: bytes) -> bytes:
         from _blake2 import blake2b
 
         digest: bytes = blake2b(data, digest_size=32).digest()
-    else:
-        digest = _sha256()(data).digest()
+        return digest
+    return _digest_of_halves(data)
+
+
+def _digest_of_halves(data: bytes) -> bytes:
+    """Each half is hashed by a thread of its own, which takes half the time where there are two cores."""
+    import _thread
+
+    hashed = sha256()
+    view = memoryview(data)
+    middle = len(data) // 2
+    first: list[bytes] = []
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def begin() -> None:
+        try:
+            first.append(hashed(view[:middle]).digest())
+        finally:
+            done.release()
+
+    try:
+        _thread.start_new_thread(begin, ())
+    except RuntimeError:
+        # There can be no more threads.
+        begin()
+    second = hashed(view[middle:]).digest()
+    with done:
+        digest: bytes = hashed(first[0] + second).digest()
     return digest
 
 
-def _sha256() -> Callable[[bytes], Any]:
-    # hashlib itself takes twice as long to load as hashing a large module does.
+def sha256() -> Callable[[bytes | memoryview], Any]:
+    """What hashes large modules. Loading it takes several milliseconds; hashlib itself would take as long again."""
     try:
         from _hashlib import openssl_sha256
     except ImportError:

@@ -15,7 +15,7 @@ from vibewasm.lookalikes import PRECOMPILED
 from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
-from .wasmfile import load, refused, shown
+from .wasmfile import load_ahead, refused, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def _run(arguments: Arguments) -> int:
     profile = arguments.choice("--profile", ("perfmap", "jitdump"))
     debug = arguments.choice("--debug", ("gdb",))
     preopens, environment = _preopens(arguments), _environment(arguments)
-    data = load(path, precompiled=arguments.flag("--allow-precompiled"))
+    cache = not arguments.flag("--no-cache")
+    loaded = load_ahead(path, arguments.flag("--allow-precompiled"), cache)
 
     try:
         mode = "eager" if arguments.flag("--eager") else "lazy"
@@ -55,9 +56,10 @@ def _run(arguments: Arguments) -> int:
             max_memory=limit,
             profile=profile,
             debug=debug,
-            cache=not arguments.flag("--no-cache"),
+            cache=cache,
         )
         engine = Engine(config)
+        data = loaded()
         module = (Module.deserialize if data.startswith(PRECOMPILED) else Module)(engine, data)
         values = _invocation(arguments, module, invoke, words) if invoke is not None else []
         if invoke is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 
@@ -14,7 +15,11 @@ from .options import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO
+
+#: Bytes of a file that take longer to read than a thread to start, and the code cache's key longer to make.
+_LARGE = 4 << 20
 
 
 def load(path: str, precompiled: bool = False) -> bytes:
@@ -30,6 +35,50 @@ def load(path: str, precompiled: bool = False) -> bytes:
     if not is_text(data, path):
         raise CommandError(f"{name} is not a WebAssembly module: {describe(data)}")
     return assemble(data, name, names=True)
+
+
+def load_ahead(path: str, precompiled: bool, hashed: bool) -> Callable[[], bytes]:
+    """As :func:`load`, but another thread may read a large file, and what this returns waits for it.
+
+    Args:
+        hashed: the module will be looked up in the code cache: load what takes part in that meanwhile.
+    """
+    try:
+        large = os.stat(path).st_size >= _LARGE
+    except (OSError, ValueError):
+        large = False
+    if not large:
+        data = load(path, precompiled)
+        return lambda: data
+    outcome: list[bytes | BaseException] = []
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def begin() -> None:
+        try:
+            outcome.append(load(path, precompiled))
+        except BaseException as error:
+            outcome.append(error)
+        finally:
+            done.release()
+
+    def wait() -> bytes:
+        with done:
+            found = outcome[0]
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    try:
+        _thread.start_new_thread(begin, ())
+    except RuntimeError:
+        # There can be no more threads.
+        begin()
+    if hashed:
+        from vibewasm.cache.key import sha256
+
+        sha256()
+    return wait
 
 
 def shown(path: str) -> str:
