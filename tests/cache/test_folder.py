@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from vibewasm.cache import folder as folder_module
 from vibewasm.cache.contents import ASIDE
-from vibewasm.cache.folder import DEFAULT_LIMIT, HOUR, SHARE, SUFFIX, Folder, default_path
+from vibewasm.cache.folder import DEFAULT_LIMIT, SHARE, SUFFIX, Folder, default_path
 
+from .filling import HOUR
 from .processes import in_child
 
 VARIABLES = ("VIBEWASM_CACHE", "XDG_CACHE_HOME", "HOME")
@@ -154,6 +156,20 @@ def test_last_use_is_noted_once_an_hour_and_whatever_the_clock_says(folder: Fold
         os.utime(path, (before, before))
         assert folder.read("a") == b"1"
         assert (os.stat(path).st_mtime != pytest.approx(before, abs=1)) == noted
+
+
+@pytest.mark.parametrize("name", ["PRECISION", "SKEW"])
+def test_how_exact_and_how_wrong_times_may_be_are_told_apart(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert folder.write("a", [b"1"])
+    path = f"{folder.path}/a{SUFFIX}"
+    now = os.stat(path).st_mtime
+    monkeypatch.setattr(folder_module, name, 3 * HOUR)
+    for before, side in ((now - 2 * HOUR, "PRECISION"), (now + 2 * HOUR, "SKEW")):
+        os.utime(path, (before, before))
+        assert folder.read("a") == b"1"
+        assert (os.stat(path).st_mtime == pytest.approx(before, abs=1)) == (side == name)
 
 
 def test_last_use_that_cannot_be_noted(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
