@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from vibewasm.aside import ASIDE
 from vibewasm.cache import folder as folder_module
-from vibewasm.cache.contents import ASIDE
+from vibewasm.cache.contents import is_aside
 from vibewasm.cache.folder import DEFAULT_LIMIT, SHARE, SUFFIX, Folder, default_path
 
 from .filling import HOUR
@@ -225,20 +226,31 @@ def test_reading_loads_nothing_else(folder: Folder) -> None:
     assert loaded == "['vibewasm.cache', 'vibewasm.cache.folder']\n"
 
 
-def test_a_name_aside_that_is_taken_is_left_alone(folder: Folder) -> None:
-    """By a process of the same number that was killed, or that works in another container."""
+def test_a_name_aside_that_is_taken_is_left_alone(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a process of the same number in another container, which then even draws the same number at random."""
+    monkeypatch.setattr(os, "urandom", bytes)
     assert folder.write("a", [b"1"])
-    taken = [Path(folder.path, f"{os.getpid():x}-{number:x}{ASIDE}") for number in range(10_000)]
-    from vibewasm.cache import writing
-
-    following = next(writing._numbers) + 1
-    for path in taken[following : following + 5]:
-        path.write_bytes(b"somebody's")
+    taken = Path(folder.path, f"{os.getpid():x}-{bytes(8).hex()}{ASIDE}")
+    taken.write_bytes(b"somebody's")
+    assert not folder.write("a", [b"2"])
+    assert taken.read_bytes() == b"somebody's"
+    assert folder.read("a") == b"1"
+    monkeypatch.undo()
     assert folder.write("a", [b"2"])
     assert folder.read("a") == b"2"
-    for path in taken[following : following + 5]:
-        assert path.read_bytes() == b"somebody's"
-    for path in taken[following + 5 : following + 200]:
-        path.write_bytes(b"somebody's")
-    assert not folder.write("a", [b"3"])
-    assert folder.read("a") == b"2"
+
+
+def test_names_aside_are_different_ones_whatever_the_process(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    rename = os.rename
+
+    def noting(name: str, target: str, **folders: int) -> None:
+        seen.append(name)
+        rename(name, target, **folders)
+
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    monkeypatch.setattr(os, "rename", noting)
+    for _ in range(100):
+        assert folder.write("a", [b"1"])
+    assert len(set(seen)) == 100
+    assert all(is_aside(name) for name in seen)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from vibewasm import aside
+from vibewasm.aside import ASIDE
 from vibewasm.cache import contents
-from vibewasm.cache.contents import ASIDE
 from vibewasm.cache.folder import DEFAULT_LIMIT, LIMIT, SUFFIX, Folder
 
 from .filling import DAY, HOUR, names, put
@@ -144,7 +145,7 @@ def test_what_killed_writers_left_goes_after_an_hour(folder: Folder) -> None:
 
 def test_how_long_a_writer_may_take_is_a_time_of_its_own(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     put(folder, "b", 1)
-    monkeypatch.setattr(contents, "ABANDONED", 3 * HOUR)
+    monkeypatch.setattr(aside, "ABANDONED", 3 * HOUR)
     young, old = leave(folder, "1-1", 5, 2 * HOUR), leave(folder, "1-2", 5, 4 * HOUR)
     assert folder.write("a", [b"1"])
     assert (young.exists(), old.exists()) == (True, False)

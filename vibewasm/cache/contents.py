@@ -1,7 +1,7 @@
 """What is in the cache's folder: listing it, making room in it, cleaning it.
 
 Only two kinds of names are ours, whatever else somebody has put there: hexadecimal digits with the suffix of
-:mod:`.folder`, and the names under which :mod:`.writing` writes aside. No other file is looked at or touched.
+:mod:`.folder`, and those under which :mod:`vibewasm.aside` writes. No other file is looked at or touched.
 """
 
 from __future__ import annotations
@@ -10,16 +10,12 @@ import os
 from stat import S_ISDIR
 from time import time
 
+from ..aside import ASIDE, is_abandoned
 from .folder import LARGEST, SHARE, SKEW, SUFFIX, Folder, is_hexadecimal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-#: What the name of a file has that is being written.
-ASIDE = ".new"
-#: Seconds after which such a file is one that a killed writer has left.
-ABANDONED = 3600
 
 #: Files that are kept at most, and names that are looked at before one is written, which takes bounded time so.
 MOST_FILES = 4096
@@ -170,7 +166,7 @@ def _remove_leftovers(folder: int, found: Contents, now: float | None) -> int:
     """
     left = 0
     for number, entry in enumerate(found.aside):
-        old = now is None or not -SKEW < now - entry.used < ABANDONED
+        old = now is None or is_abandoned(entry.used, now)
         if not old or number >= MOST_REMOVED or not _unlink(folder, entry.name):
             left += entry.size
     return left
