@@ -277,7 +277,8 @@ class Processor(Protocol):
 
     #: Bytes from one lazy entry to the next.
     LAZY_ENTRY_SIZE: int
-    #: The floating-point mode of wasm code, as the processor's control register takes it.
+    #: The floating-point mode of wasm code, as the processor's control register takes it: round to nearest, subnormals
+    #: as they are, no trap.
     FLOAT_MODE: int
     #: ``e_machine`` of ELF files for this processor.
     ELF_MACHINE: int
@@ -285,12 +286,12 @@ class Processor(Protocol):
     RETURN: bytes
     #: DWARF's number of the return address.
     DWARF_RETURN: int
-    #: How a caller is found at a function's first instruction, as DWARF's call frame instructions with offsets that
-    #: count by -8.
+    #: How a caller is found at a function's first instruction, as DWARF's call frame instructions (DWARF 5,
+    #: section 6.4.2) with offsets that count by -8.
     CFA_AT_ENTRY: bytes
     #: What the instructions that make a frame change of that, as such instructions.
     CFA_STEPS: bytes
-    #: Numbers of the system calls that the runtime makes by number.
+    #: Numbers of the system calls of Linux that the runtime makes by number.
     CALL_NUMBERS: dict[str, int]
     #: Where the operating system, by its name in ``sys.platform``, keeps what a signal has interrupted: offsets in
     #: ``ucontext_t`` of the general registers, by hardware number, and of the program counter.

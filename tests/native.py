@@ -6,14 +6,17 @@ import os
 
 import pytest
 
+#: The processor that this is, and the other one that code is made for.
+HOST = os.uname().machine
+OTHER = "aarch64" if HOST == "x86_64" else "x86_64"
+
 #: Whether this Python runs in an emulator of another processor, as ``tools/arm64.py`` does it.
 EMULATED = "VIBEWASM_EMULATED" in os.environ
 
 
 def runs_on(processor: str) -> pytest.MarkDecorator:
     """Skip tests where the machine code that they are made of cannot run."""
-    machine = os.uname().machine
-    return pytest.mark.skipif(machine != processor, reason=f"machine code of {processor}, and this is {machine}")
+    return pytest.mark.skipif(HOST != processor, reason=f"machine code of {processor}, and this is {HOST}")
 
 
 def not_emulated(reason: str) -> pytest.MarkDecorator:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,13 +33,17 @@ def package(project: Path, tmp_path: Path) -> Path:
     return target
 
 
+def environment(package: Path) -> dict[str, str]:
+    """What a process that uses the copy, and may write bytecode, is started with."""
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return ours | {"PYTHONPATH": str(package.parent)}
+
+
 def python(package: Path, *words: str, **settings: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment |= {"PYTHONPATH": str(package.parent), **settings}
     outcome = subprocess.run(
         [sys.executable, *words],
         cwd=package.parent,
-        env=environment,
+        env=environment(package) | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -146,6 +151,88 @@ def test_damage_does_not_matter(package: Path, damage: str) -> None:
     start(package)
     kept, ours = start(package)
     assert kept == ours
+
+
+#: So does a process in another container that has this one's number.
+SAME_NUMBER = "import os; os.getpid = lambda: 7\n"
+
+
+def asides(package: Path) -> list[Path]:
+    return sorted(path for path in bundle(package).parent.iterdir() if not path.name.endswith(".pyc"))
+
+
+def test_files_of_another_writer_are_left_alone(package: Path) -> None:
+    """Whatever it calls them, as somebody does who has the same number."""
+    bundle(package).parent.mkdir()
+    taken = [bundle(package).with_name(f"{bundle(package).name}.{end}") for end in ("7", "7-0.new")]
+    for path in taken:
+        path.write_bytes(b"half")
+    start(package, SAME_NUMBER + PROGRAM.format(data=ADD))
+    assert [path.read_bytes() for path in taken] == [b"half", b"half"]
+    kept, ours = start(package)
+    assert kept == ours
+
+
+def test_writers_of_one_number_at_once_write_one_whole_file(package: Path) -> None:
+    line = [sys.executable, "-c", SAME_NUMBER + PROGRAM.format(data=ADD)]
+    for _ in range(4):
+        children = [
+            subprocess.Popen(line, cwd=package.parent, env=environment(package), stdout=subprocess.DEVNULL)
+            for _ in range(6)
+        ]
+        assert [child.wait(60) for child in children] == [0] * 6
+        kept, ours = start(package)
+        assert kept == ours
+        assert asides(package) == []
+        bundle(package).unlink()
+
+
+def test_a_writer_that_is_killed_leaves_what_a_later_one_removes(package: Path) -> None:
+    killed = "import os; os.rename = os.replace = lambda *_, **__: os.kill(os.getpid(), 9)\n" + PROGRAM.format(data=ADD)
+    for _ in range(2):
+        child = subprocess.run(
+            [sys.executable, "-c", killed],
+            cwd=package.parent,
+            env=environment(package),
+            stdout=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+        assert child.returncode == -signal.SIGKILL
+    left = asides(package)
+    assert len(left) == 2
+    os.utime(left[0], (0, 0))
+    assert start(package)[0] == 0
+    assert asides(package) == left[1:]
+    kept, ours = start(package)
+    assert kept == ours
+
+
+def test_a_module_that_changes_while_a_process_runs_is_not_kept_as_the_new_one(package: Path) -> None:
+    """The process ends with the code that it has begun with."""
+    errors = package / "errors.py"
+    start(package, PROGRAM.format(data=ADD) + f"open({str(errors)!r}, 'a').write('NEW = 1')")
+    kept, ours = start(package, PROGRAM.format(data=ADD) + "from vibewasm.errors import NEW")
+    assert kept == ours - 1
+
+
+def test_a_process_that_loads_everything_leaves_everything(package: Path) -> None:
+    """However many modules the package has: there is no number of them beyond which nothing is kept."""
+    program = (
+        "import importlib, sys, vibewasm; vibewasm.Engine\n"
+        "for number in range(150): importlib.import_module(f'vibewasm.compiler.more{number}')\n"
+        "ours = [name for name in sys.modules if name.startswith('vibewasm.compiler.more')]\n"
+        "print(sum(type(sys.modules[name].__loader__).__name__ == '_Kept' for name in ours), len(ours))\n"
+    )
+    for number in range(150):
+        (package / "compiler" / f"more{number}.py").write_text("")
+    assert start(package, program) == (0, 150)
+    assert start(package, program) == (150, 150)
+
+
+def test_who_may_read_a_module_may_read_its_bytecode(package: Path) -> None:
+    start(package)
+    assert bundle(package).stat().st_mode & 0o777 == (package / "bundled.py").stat().st_mode & 0o666 | 0o200
 
 
 def test_modules_know_their_files(package: Path) -> None:

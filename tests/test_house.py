@@ -8,6 +8,8 @@ imports which.
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from tests.imports import files, imports
@@ -109,6 +111,19 @@ def test_the_plan_allows_nothing_that_is_not_used() -> None:
 def test_no_file_is_two_things(module: str) -> None:
     lines = len(files()[module].read_text().splitlines())
     assert lines <= MOST_LINES, f"{files()[module]} has {lines} lines: which second thing is in it?"
+
+
+@pytest.mark.parametrize("module", sorted(files()))
+def test_numbers_of_file_types_are_taken_from_the_standard_library(module: str) -> None:
+    """``os`` loads the module ``stat`` anyway."""
+    numbers = {0o170000, 0o040000, 0o100000, 0o120000}
+    source = files()[module].read_text(encoding="utf-8")
+    octal = [
+        ast.get_source_segment(source, node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value in numbers
+    ]
+    assert not [text for text in octal if text and text.startswith("0o")]
 
 
 if __name__ == "__main__":

@@ -45,11 +45,13 @@ def made_for(target: str) -> dict[str, bytes]:
     from vibewasm.runtime.os_linux import SignalContext
 
     known = KnownStubs(target)
+    # Nothing is taken over from what a package carries already.
+    known.built = {}
     for name, arguments in usual():
         getattr(known, name)(*arguments)
     handler = getattr(known, "fault_handler")  # noqa: B009  # a type checker does not know it
     handler(SignalContext(*backend(target).processor.SIGNAL_CONTEXTS["linux"]))
-    return known.kept
+    return known.made
 
 
 def write(package: str) -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder, SourceFileLoader
     from types import CodeType, ModuleType
 
-    #: What is kept of a module, see :data:`vibewasm.bundled.MODULES`.
-    Row = tuple[str, bool, str, int, int, tuple[str, ...], CodeType]
+    from .bundled import Row
+
     _lock_of: Callable[[str], AbstractContextManager[None]] | None
 else:
     # The import system's own names, without the modules that offer them to others.
@@ -84,6 +84,7 @@ _FILES = {
 }
 #: What no start needs, though it may be loaded at an end, or is for those who look at code rather than run it.
 _LEFT_OUT = (
+    "vibewasm.aside",
     "vibewasm.bundle",
     "vibewasm.cache.contents",
     "vibewasm.cache.packing",
@@ -94,16 +95,14 @@ _LEFT_OUT = (
     "vibewasm.disasm",
     "vibewasm.wat",
 )
-#: Modules that one file keeps at most: reading it must stay cheaper than what it saves.
-_MOST = 100
-
 
 _installed = False
 #: What is kept, by module, of the files that were read.
 _kept: dict[str, Row] = {}
 _read: set[str] = set()
-#: Modules that were loaded from files of their own: loader, code, and the modules of this package that it has imported.
-_loaded: dict[str, tuple[SourceFileLoader, CodeType, list[str]]] = {}
+#: Modules that were loaded from files of their own: loader, that file's time of change (ns) and size (bytes) before it
+#: was read, code, and the modules of this package that it has imported.
+_loaded: dict[str, tuple[SourceFileLoader, int, int, CodeType, list[str]]] = {}
 
 
 class _Kept(SourceFileLoader):
@@ -120,9 +119,11 @@ class _Noting(SourceFileLoader):
     """Loads from a file, and notes what was loaded."""
 
     def get_code(self, fullname: str) -> CodeType | None:
+        # Before it is read: should the file be exchanged meanwhile, then what is kept is never taken for the new one.
+        found = stat(self.path)
         code = super().get_code(fullname)
         assert code is not None  # it would be None for an extension module
-        _loaded[fullname] = self, code, []
+        _loaded[fullname] = self, found.st_mtime_ns, found.st_size, code, []
         return code
 
     def exec_module(self, module: ModuleType) -> None:
@@ -155,7 +156,7 @@ def _noting(real: Callable[..., ModuleType]) -> Callable[..., ModuleType]:
         if importer is not None and fromlist:
             # Of "from .a import b", b may be a module or something in one.
             names = [found.__name__, *[f"{found.__name__}.{item}" for item in fromlist]]
-            importer[2].extend([one for one in names if one.startswith(f"{__package__}.") and one in sys.modules])
+            importer[-1].extend([one for one in names if one.startswith(f"{__package__}.") and one in sys.modules])
         return found
 
     noting.notes = True  # type: ignore[attr-defined]
@@ -305,37 +306,34 @@ def _keep() -> None:
     if not _loaded:
         return
     new: dict[str, dict[str, Row]] = {}
-    for name, (loader, code, imported) in _loaded.items():
+    for name, (loader, changed, size, code, imported) in _loaded.items():
         if name not in sys.modules:
             continue  # executing it has failed
-        try:
-            found = stat(loader.path)
-        except OSError:
-            return
-        needed = tuple(dict.fromkeys(imported))
-        row = name, loader.is_package(name), loader.path, found.st_mtime_ns, found.st_size, needed, code
+        row = name, loader.is_package(name), loader.path, changed, size, tuple(dict.fromkeys(imported)), code
         new.setdefault(_file_for(name), {})[name] = row
     _loaded.clear()
     for file, rows in new.items():
         if file not in _read:
             _know(file)
-        known = {name: row for name, row in _kept.items() if _file_for(name) == file and _is_fresh(row)}
-        if len(known | rows) <= _MOST:
-            _write(file, tuple((known | rows).values()))
+        # All are modules of this package whose files are there now, so that there are never more than it has.
+        known = {name: row for name, row in _kept.items() if _file_for(name) == file}
+        _write(file, tuple([row for row in (known | rows).values() if _is_fresh(row)]))
 
 
 def _write(file: str, rows: tuple[Row, ...]) -> None:
     """Make one of the files hold these modules."""
+    import os
     from importlib.util import MAGIC_NUMBER
     from marshal import dumps
-    from os import getpid, replace, unlink
+
+    from .aside import replace
 
     spec = sys.modules[f"{__package__}.{file}"].__spec__
     assert spec is not None
     source, target = spec.origin, spec.cached
     assert source is not None
     assert target is not None
-    new = f"{target}.{getpid()}"
+    place, _, name = target.rpartition("/")
     try:
         found = stat(source)
         # The constant 0 of this program becomes the table: bytecode may hold constants that no source can spell.
@@ -343,13 +341,32 @@ def _write(file: str, rows: tuple[Row, ...]) -> None:
         code = code.replace(co_consts=tuple([rows if value == 0 else value for value in code.co_consts]))
         words = (0, int(found.st_mtime), found.st_size)
         header = MAGIC_NUMBER + b"".join([(word & 0xFFFF_FFFF).to_bytes(4, "little") for word in words])
-        with open(new, "xb") as output:
-            output.write(header + dumps(code))
-        replace(new, target)
+        folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _remove_abandoned(folder, f"{name}.")
+            # Who may read the module may read its bytecode, as with all of it.
+            mode = found.st_mode & 0o666 | 0o200
+            replace(folder, name, [header, dumps(code)], mode, f"{name}.")
+        finally:
+            os.close(folder)
     except OSError:
         # A full disk, or a folder of somebody else: as with all bytecode, what comes of it is that the next start is
         # as slow as this one.
-        try:
-            unlink(new)
-        except OSError:
-            pass
+        pass
+
+
+def _remove_abandoned(folder: int, prefix: str) -> None:
+    """Remove what killed writers of a file have left."""
+    import os
+    from time import time
+
+    from .aside import ASIDE, is_abandoned
+
+    now = time()
+    for file in os.listdir(folder):
+        if file.startswith(prefix) and file.endswith(ASIDE):
+            try:
+                if is_abandoned(os.stat(file, dir_fd=folder, follow_symlinks=False).st_mtime, now):
+                    os.unlink(file, dir_fd=folder)
+            except OSError:
+                pass  # renamed into place or removed meanwhile, or not ours to remove: it is in nobody's way

@@ -11,6 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-#: Of each module its name, whether it is a package, its file, that file's time of change (ns) and size (bytes), the
-#: modules of this package that it imports when it is executed, and its code.
-MODULES: tuple[tuple[str, bool, str, int, int, tuple[str, ...], CodeType], ...] = ()
+    #: Of a module its name, whether it is a package, its file, that file's time of change (ns) and size (bytes) before
+    #: it was read, the modules of this package that it imports when it is executed, and its code.
+    Row = tuple[str, bool, str, int, int, tuple[str, ...], CodeType]
+
+#: What is kept of each module.
+MODULES: tuple[Row, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType
+    from .bundled import Row
 
 #: The same as :data:`vibewasm.bundled.MODULES`.
-MODULES: tuple[tuple[str, bool, str, int, int, tuple[str, ...], CodeType], ...] = ()
+MODULES: tuple[Row, ...] = ()

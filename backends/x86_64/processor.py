@@ -1,34 +1,31 @@
-"""What the runtime has to know of the processor and of operating systems on it."""
+"""What the runtime has to know of x86-64 and of operating systems on it: :class:`.contract.Processor` says what."""
 
 from __future__ import annotations
 
-#: The floating-point mode of wasm code: round to nearest, subnormals as they are, no trap. MXCSR masks exceptions by
-#: ones.
+#: MXCSR masks exceptions by ones.
 FLOAT_MODE = 0x1F80
 
-#: Numbers of system calls of Linux (arch/x86/entry/syscalls/syscall_64.tbl).
+#: arch/x86/entry/syscalls/syscall_64.tbl.
 CALL_NUMBERS = {"membarrier": 324, "rt_sigprocmask": 14}
 
-#: ``e_machine`` of ELF files for this processor.
 ELF_MACHINE = 62
-#: Code of a function that does nothing: ``ret``.
+#: ``ret``.
 RETURN = b"\xc3"
-#: DWARF's number of the return address.
 DWARF_RETURN = 16
-#: Call frame information at a function's first instruction (DWARF 5, section 6.4.2; registers as the psABI numbers
-#: them: rbp 6, rsp 7, return address 16): DW_CFA_def_cfa rsp 8, DW_CFA_offset 16 at 1. Offsets count by -8.
+#: With registers as the psABI numbers them, rbp 6, rsp 7, return address 16: DW_CFA_def_cfa rsp 8, DW_CFA_offset 16 at
+#: 1.
 CFA_AT_ENTRY = bytes((0x0C, 7, 8, 0x80 | 16, 1))
-#: What the first two instructions change: after the 1 byte of ``push rbp`` DW_CFA_def_cfa_offset 16 and DW_CFA_offset
+#: After the 1 byte of ``push rbp`` DW_CFA_def_cfa_offset 16 and DW_CFA_offset
 #: rbp at 2, after the 3 bytes of ``mov rbp, rsp`` DW_CFA_def_cfa_register rbp.
 CFA_STEPS = bytes((0x41, 0x0E, 16, 0x80 | 6, 2, 0x43, 0x0D, 6))
 
-#: On Linux: rax rcx rdx rbx rsp rbp rsi rdi r8 ... r15, and rip (sys/ucontext.h of both C libraries,
+#: rax rcx rdx rbx rsp rbp rsi rdi r8 ... r15, and rip (sys/ucontext.h of both C libraries,
 #: arch/x86/include/uapi/asm/sigcontext.h).
 SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]] = {
     "linux": ((144, 152, 136, 128, 160, 120, 112, 104, 40, 48, 56, 64, 72, 80, 88, 96), 168),
 }
 
-#: Bytes from one lazy entry to the next, see :func:`.stubs.lazy_table`.
+#: One instruction, see :func:`.stubs.lazy_table`.
 LAZY_ENTRY_SIZE = 5
 
 __all__ = [

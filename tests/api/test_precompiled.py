@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 
 import pytest
 
 import vibewasm as vw
-from vibewasm.backends import TARGETS
-from vibewasm.cache.container import PRECOMPILED, pack, unpack
+from tests.cache.damage import of_another_version, repacked, sections_of
+from tests.native import HOST, OTHER
+from vibewasm.cache.container import PRECOMPILED
 
-HOST = os.uname().machine
-OTHER = next(target for target in TARGETS if target != HOST)
 TEXT = """(module (import "env" "host" (func $host (param i32) (result i32)))
   (memory (export "memory") 1) (data (i32.const 0) "data")
   (func (export "twice") (param i32) (result i32) (i32.add (call $host (local.get 0)) (call $host (local.get 0))))
@@ -117,9 +115,7 @@ def test_for_another_processor() -> None:
 
 
 def test_another_version_is_named() -> None:
-    data = precompiled()
-    other = bytearray(data)
-    other[24:56] = bytes(32)
+    other = of_another_version(precompiled(), PRECOMPILED)
     with pytest.raises(vw.WasmError, match="another version of vibewasm; compile it again"):
         vw.Module.deserialize(vw.Engine(), other)
 
@@ -145,8 +141,7 @@ def test_damage_is_found_whatever_it_is() -> None:
 
 def test_damage_with_a_right_checksum_is_found_where_it_is_structure() -> None:
     data = precompiled()
-    key = data[24:56]
-    sections = [bytes(section) for section in unpack(data, PRECOMPILED, key)]
+    sections = sections_of(data, PRECOMPILED)
     for broken in (
         [b"target x86_64", *sections[1:]],
         [b"\xff", *sections[1:]],
@@ -159,4 +154,4 @@ def test_damage_with_a_right_checksum_is_found_where_it_is_structure() -> None:
         [*sections, b""],
     ):
         with pytest.raises(vw.WasmError, match="damaged"):
-            vw.Module.deserialize(vw.Engine(), b"".join(pack(PRECOMPILED, key, broken)))
+            vw.Module.deserialize(vw.Engine(), repacked(data, PRECOMPILED, broken))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 import vibewasm as vw
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const
-
-HOST = os.uname().machine
-OTHER = "aarch64" if HOST == "x86_64" else "x86_64"
+from tests.native import HOST, OTHER
 
 
 @pytest.fixture

@@ -71,6 +71,14 @@ def test_a_backend_offers_exactly_the_names_of_the_contract(target: str, name: s
         assert getattr(getattr(backend(target), name), found) is not None
 
 
+def test_what_a_processors_constant_means_is_said_in_the_contract_once() -> None:
+    said = [
+        {line for line in Path(inspect.getfile(part)).read_text().splitlines() if line.startswith("#:")}
+        for part in (x64_processor, a64_processor)
+    ]
+    assert set.intersection(*said) <= {"#: ``ret``."}
+
+
 def test_the_contract_names_every_part_of_a_backend() -> None:
     assert set(vibewasm.backends.Backend.__annotations__) - {"built_stubs"} == set(PARTS)
 

@@ -22,7 +22,9 @@ from collections.abc import Callable
 from zlib import crc32
 
 from vibewasm.cache.contents import is_aside, is_entry
-from vibewasm.cache.folder import HOUR, LIMIT, Folder
+from vibewasm.cache.folder import LIMIT, Folder
+
+from .filling import HOUR
 
 NAMES = ["0a", "1b", "2c", "3d", "4e", "5f"]
 #: Bytes of a file, and of all; six files of the largest size do not fit.

@@ -27,7 +27,8 @@ from vibewasm.binary.module_info import ModuleInfo
 from vibewasm.binary.validate import validate_module
 from vibewasm.cache.image import COUNTS, HEADER, Damaged, pack, unpack
 
-_EDGES = [0, 1, 2, 3, 7, 8, 0xFF, 0x100, 0xFFFF, 0x1_0000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFE, 0xFFFF_FFFF]
+#: Values of 32 bits at some edge.
+EDGES = [0, 1, 2, 3, 7, 8, 0xFF, 0x100, 0xFFFF, 0x1_0000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFE, 0xFFFF_FFFF]
 
 
 class Finding(NamedTuple):
@@ -114,11 +115,12 @@ def compensate(image: bytearray, rng: Random, data: bytes) -> None:
 def _write(image: bytearray, at: int, rng: Random, data: bytes) -> None:
     now = int.from_bytes(image[at : at + 4], "little")
     near = [now - 1, now + 1, now + 2, now ^ 0x8000_0000, 2 * now, len(data), len(data) - 1, len(data) + 1]
-    value = rng.choice([*_EDGES, *near, *near, rng.randrange(64)])
+    value = rng.choice([*EDGES, *near, *near, rng.randrange(64)])
     image[at : at + 4] = (value & 0xFFFF_FFFF).to_bytes(4, "little")
 
 
-_WAYS: dict[Callable[[bytearray, Random, bytes], None], int] = {
+#: Ways of tampering with an image, and how often each is chosen.
+WAYS: dict[Callable[[bytearray, Random, bytes], None], int] = {
     flip: 3, cut: 1, insert: 1, set_byte: 4, set_word: 8, copy_word: 8, set_header: 2, exchange: 3, count_anew: 2,
     compensate: 2,
 }  # fmt: skip
@@ -136,7 +138,7 @@ def tampered(seed: int, number: int, modules: corpus.Corpus) -> tuple[bytes, byt
             continue
     ways = []
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        (way,) = rng.choices([*_WAYS], [*_WAYS.values()])
+        (way,) = rng.choices([*WAYS], [*WAYS.values()])
         if len(image) > HEADER:
             way(image, rng, data)
             ways.append(way.__name__)
@@ -230,7 +232,7 @@ def main() -> int:
             wrong += 1
             print(f"image {finding.number}, {', '.join(finding.ways)}: {finding.problem}", flush=True)
     print(f"seed {given.seed}: {refused['all']} refused, {used['all']} used, {wrong} went wrong")
-    for way in _WAYS:
+    for way in WAYS:
         name = way.__name__
         print(f"  {name:11} {refused[name]:6} refused {used[name]:6} used")
     return 1 if wrong else 0

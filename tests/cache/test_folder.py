@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from vibewasm.cache.contents import ASIDE
-from vibewasm.cache.folder import DEFAULT_LIMIT, HOUR, SHARE, SUFFIX, Folder, default_path
+from vibewasm.aside import ASIDE
+from vibewasm.cache import folder as folder_module
+from vibewasm.cache.contents import is_aside
+from vibewasm.cache.folder import DEFAULT_LIMIT, SHARE, SUFFIX, Folder, default_path
 
+from .filling import HOUR
 from .processes import in_child
 
 VARIABLES = ("VIBEWASM_CACHE", "XDG_CACHE_HOME", "HOME")
@@ -156,6 +159,20 @@ def test_last_use_is_noted_once_an_hour_and_whatever_the_clock_says(folder: Fold
         assert (os.stat(path).st_mtime != pytest.approx(before, abs=1)) == noted
 
 
+@pytest.mark.parametrize("name", ["PRECISION", "SKEW"])
+def test_how_exact_and_how_wrong_times_may_be_are_told_apart(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert folder.write("a", [b"1"])
+    path = f"{folder.path}/a{SUFFIX}"
+    now = os.stat(path).st_mtime
+    monkeypatch.setattr(folder_module, name, 3 * HOUR)
+    for before, side in ((now - 2 * HOUR, "PRECISION"), (now + 2 * HOUR, "SKEW")):
+        os.utime(path, (before, before))
+        assert folder.read("a") == b"1"
+        assert (os.stat(path).st_mtime == pytest.approx(before, abs=1)) == (side == name)
+
+
 def test_last_use_that_cannot_be_noted(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert folder.write("a", [b"1"])
     os.utime(f"{folder.path}/a{SUFFIX}", (0, 0))
@@ -209,20 +226,31 @@ def test_reading_loads_nothing_else(folder: Folder) -> None:
     assert loaded == "['vibewasm.cache', 'vibewasm.cache.folder']\n"
 
 
-def test_a_name_aside_that_is_taken_is_left_alone(folder: Folder) -> None:
-    """By a process of the same number that was killed, or that works in another container."""
+def test_a_name_aside_that_is_taken_is_left_alone(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a process of the same number in another container, which then even draws the same number at random."""
+    monkeypatch.setattr(os, "urandom", bytes)
     assert folder.write("a", [b"1"])
-    taken = [Path(folder.path, f"{os.getpid():x}-{number:x}{ASIDE}") for number in range(10_000)]
-    from vibewasm.cache import writing
-
-    following = next(writing._numbers) + 1
-    for path in taken[following : following + 5]:
-        path.write_bytes(b"somebody's")
+    taken = Path(folder.path, f"{os.getpid():x}-{bytes(8).hex()}{ASIDE}")
+    taken.write_bytes(b"somebody's")
+    assert not folder.write("a", [b"2"])
+    assert taken.read_bytes() == b"somebody's"
+    assert folder.read("a") == b"1"
+    monkeypatch.undo()
     assert folder.write("a", [b"2"])
     assert folder.read("a") == b"2"
-    for path in taken[following : following + 5]:
-        assert path.read_bytes() == b"somebody's"
-    for path in taken[following + 5 : following + 200]:
-        path.write_bytes(b"somebody's")
-    assert not folder.write("a", [b"3"])
-    assert folder.read("a") == b"2"
+
+
+def test_names_aside_are_different_ones_whatever_the_process(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    rename = os.rename
+
+    def noting(name: str, target: str, **folders: int) -> None:
+        seen.append(name)
+        rename(name, target, **folders)
+
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    monkeypatch.setattr(os, "rename", noting)
+    for _ in range(100):
+        assert folder.write("a", [b"1"])
+    assert len(set(seen)) == 100
+    assert all(is_aside(name) for name in seen)

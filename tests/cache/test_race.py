@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import pytest
 
@@ -20,12 +21,12 @@ def test_a_writer_that_is_seen_writing_is_found(
 ) -> None:
     """The check of the check: files that are not written aside are seen before they are whole."""
 
-    def in_place(folder: int, file: str, views: list[memoryview], size: int) -> None:
-        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    def in_place(folder: int, file: str, views: Iterable[memoryview], mode: int, prefix: str) -> None:
+        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode, dir_fd=folder)
         with open(opened, "wb", buffering=0) as output:
             for view in views:
                 output.write(view)
 
-    monkeypatch.setattr(writing, "_replace", in_place)
+    monkeypatch.setattr(writing, "replace", in_place)
     with pytest.raises(AssertionError, match=r"ended by itself|nobody wrote"):
         race(500, 1)

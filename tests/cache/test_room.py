@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from vibewasm import aside
+from vibewasm.aside import ASIDE
 from vibewasm.cache import contents
-from vibewasm.cache.contents import ASIDE
-from vibewasm.cache.folder import DEFAULT_LIMIT, HOUR, LIMIT, SUFFIX, Folder
+from vibewasm.cache.folder import DEFAULT_LIMIT, LIMIT, SUFFIX, Folder
 
-DAY = 24 * HOUR
+from .filling import DAY, HOUR, names, put
+
 #: Names that look much like ours.
 FOREIGN = [
     "README",
@@ -31,17 +33,6 @@ FOREIGN = [
     "limit.new",
     "a-1.NEW",
 ]
-
-
-def names(folder: Folder) -> list[str]:
-    return sorted(entry.name for entry in folder.entries())
-
-
-def put(folder: Folder, name: str, size: int, age: float = 0) -> None:
-    """Write a file that was last used so many seconds ago."""
-    assert folder.write(name, [bytes(size)])
-    used = time.time() - age
-    os.utime(f"{folder.path}/{name}{SUFFIX}", (used, used))
 
 
 def leave(folder: Folder, name: str, size: int, age: float = 0) -> Path:
@@ -150,6 +141,22 @@ def test_what_killed_writers_left_goes_after_an_hour(folder: Folder) -> None:
     assert all(path.exists() for path in young)
     assert not any(path.exists() for path in old)
     assert names(folder) == ["a", "b"]
+
+
+def test_how_long_a_writer_may_take_is_a_time_of_its_own(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(folder, "b", 1)
+    monkeypatch.setattr(aside, "ABANDONED", 3 * HOUR)
+    young, old = leave(folder, "1-1", 5, 2 * HOUR), leave(folder, "1-2", 5, 4 * HOUR)
+    assert folder.write("a", [b"1"])
+    assert (young.exists(), old.exists()) == (True, False)
+
+
+def test_how_much_clocks_differ_is_a_time_of_its_own(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(folder, "a", 1, -2 * HOUR)
+    put(folder, "b", 1, -4 * HOUR)
+    monkeypatch.setattr(contents, "SKEW", 3 * HOUR)
+    assert folder.clear(older_than=DAY) == (1, 1)
+    assert names(folder) == ["a"]
 
 
 def test_what_is_being_written_counts(folder: Folder) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from vibewasm.cache import writing
+from vibewasm import aside
 from vibewasm.cache.folder import SUFFIX, Folder
 from vibewasm.runtime import reservations
 
@@ -57,10 +57,10 @@ def test_a_file_system_that_refuses(filled: Folder, monkeypatch: pytest.MonkeyPa
     if where == "rename":
         monkeypatch.setattr(os, "rename", raising)
     elif where == "open":
-        monkeypatch.setattr(writing, "_new", raising)
+        monkeypatch.setattr(aside, "_new_name", raising)
     else:
         kind = Refusing if where == "write" else Closing
-        monkeypatch.setattr(writing, "open", lambda opened, mode: io.BufferedWriter(kind(opened, mode)), raising=False)
+        monkeypatch.setattr(aside, "open", lambda opened, mode: io.BufferedWriter(kind(opened, mode)), raising=False)
     for size in (1, 100_000):
         assert not filled.write("a", [bytes(size)])
     assert_only_the_old(filled)

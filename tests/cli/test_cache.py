@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
 
-from vibewasm.cache.folder import DEFAULT_LIMIT, HOUR, SUFFIX, Folder
+from tests.cache.filling import DAY, HOUR, names, put
+from vibewasm.cache.folder import DEFAULT_LIMIT, SUFFIX, Folder
 from vibewasm.cli import main
 
 from .command import command
 
 Capture = pytest.CaptureFixture[str]
-DAY = 24 * HOUR
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     monkeypatch.setenv("VIBEWASM_CACHE", str(tmp_path / "cache"))
     return Folder(str(tmp_path / "cache"))
-
-
-def put(folder: Folder, name: str, size: int, age: float = 0) -> None:
-    assert folder.write(name, [bytes(size)])
-    used = time.time() - age
-    os.utime(f"{folder.path}/{name}{SUFFIX}", (used, used))
-
-
-def names(folder: Folder) -> list[str]:
-    return sorted(entry.name for entry in folder.entries())
 
 
 def test_a_folder_that_is_not_there_yet(folder: Folder, capsys: Capture) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vibewasm.cache.container import MAGIC
+from tests.cache.damage import of_another_version
+from vibewasm.cache.container import MAGIC, PRECOMPILED
 
 from .command import command
 
@@ -82,7 +83,7 @@ def test_damaged_files_are_refused(hello: Path, damage: str) -> None:
     elif damage == "flip":
         data[len(data) // 2] ^= 1
     else:
-        data[30] ^= 1
+        data[:] = of_another_version(bytes(data), PRECOMPILED)
     made.write_bytes(data)
     outcome = command("run", "--allow-precompiled", made)
     assert outcome.returncode == 1

@@ -1,31 +1,27 @@
 """What is in the cache's folder: listing it, making room in it, cleaning it.
 
 Only two kinds of names are ours, whatever else somebody has put there: hexadecimal digits with the suffix of
-:mod:`.folder`, and the names under which :mod:`.writing` writes aside. No other file is looked at or touched.
+:mod:`.folder`, and those under which :mod:`vibewasm.aside` writes. No other file is looked at or touched.
 """
 
 from __future__ import annotations
 
 import os
+from stat import S_ISDIR
 from time import time
 
-from .folder import HOUR, LARGEST, SHARE, SUFFIX, TYPE, Folder
+from ..aside import ASIDE, is_abandoned
+from .folder import LARGEST, SHARE, SKEW, SUFFIX, Folder, is_hexadecimal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-#: What the name of a file has that is being written.
-ASIDE = ".new"
 
 #: Files that are kept at most, and names that are looked at before one is written, which takes bounded time so.
 MOST_FILES = 4096
 MOST_NAMES = 1 << 14
 #: Files that are removed at most before one is written.
 MOST_REMOVED = 1024
-
-_FOLDER = 0o040000
-_HEXADECIMAL = "0123456789abcdef"
 
 
 class Entry:
@@ -74,7 +70,7 @@ class Contents:
                     status = found.stat(follow_symlinks=False)
                 except OSError:
                     continue  # renamed or removed since
-                if status.st_mode & TYPE == _FOLDER:
+                if S_ISDIR(status.st_mode):
                     continue
                 kind.append(Entry(name, status.st_size, status.st_mtime))
 
@@ -82,22 +78,18 @@ class Contents:
         """The entries in the order in which they are to go. Where a clock was wrong, times to come are among the times:
         they go first, else they would never go.
         """
-        return sorted(self.entries, key=lambda entry: (entry.used < now + HOUR, entry.used))
+        return sorted(self.entries, key=lambda entry: (entry.used < now + SKEW, entry.used))
 
 
 def is_entry(file: str) -> bool:
     """Whether a file of this name was written by us."""
-    return file.endswith(SUFFIX) and _is_hexadecimal(file[: -len(SUFFIX)])
+    return file.endswith(SUFFIX) and is_hexadecimal(file[: -len(SUFFIX)])
 
 
 def is_aside(file: str) -> bool:
     """Whether a file of this name is being written, or was."""
     process, _, number = file.removesuffix(ASIDE).partition("-")
-    return file.endswith(ASIDE) and _is_hexadecimal(process) and _is_hexadecimal(number)
-
-
-def _is_hexadecimal(text: str) -> bool:
-    return bool(text) and not text.strip(_HEXADECIMAL)
+    return file.endswith(ASIDE) and is_hexadecimal(process) and is_hexadecimal(number)
 
 
 def entries(place: Folder) -> list[Entry]:
@@ -117,7 +109,7 @@ def clear(place: Folder, older_than: float) -> tuple[int, int]:
         _remove_leftovers(folder, found, now if older_than else None)
         for entry in found.entries:
             # A time to come says nothing about when it was used.
-            if (not older_than or not -HOUR < now - entry.used < older_than) and _unlink(folder, entry.name + SUFFIX):
+            if (not older_than or not -SKEW < now - entry.used < older_than) and _unlink(folder, entry.name + SUFFIX):
                 count += 1
                 size += entry.size
     return count, size
@@ -174,7 +166,7 @@ def _remove_leftovers(folder: int, found: Contents, now: float | None) -> int:
     """
     left = 0
     for number, entry in enumerate(found.aside):
-        old = now is None or not -HOUR < now - entry.used < HOUR
+        old = now is None or is_abandoned(entry.used, now)
         if not old or number >= MOST_REMOVED or not _unlink(folder, entry.name):
             left += entry.size
     return left

@@ -12,6 +12,7 @@ A start that finds its file loads this module and no other of the room.
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 from time import time
 
 TYPE_CHECKING = False
@@ -32,9 +33,11 @@ _LIMIT_DIGITS = 19
 SUFFIX = ".code"
 _MOST_DIGITS = 128
 
-#: Seconds within which times are not told apart: a file's time of last use is not set anew, a file that is being
-#: written is let alone, and a clock may differ from the one that the file system has.
-HOUR = 3600
+#: Seconds to which a file's time of last use is exact: it is set anew when it is off by so much.
+PRECISION = 3600
+#: Seconds by which this machine's clock may differ from the one that the file system has. What is further in the future
+#: says nothing about when a file was used.
+SKEW = 3600
 
 #: Values of ``VIBEWASM_CACHE`` that are no folder's name: what means the same elsewhere is not to make a folder here.
 _OFF = ("off", "0", "no", "none", "false")
@@ -43,9 +46,7 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Without O_NONBLOCK, opening a FIFO would wait for somebody to write into it.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
-# The numbers of inode(7), Linux: the module `stat` would have to be loaded for them.
-TYPE = 0o170000
-_REGULAR = 0o100000
+#: Permissions of all but the owner (inode(7)).
 _OTHERS = 0o077
 
 
@@ -114,7 +115,7 @@ class Folder:
                     if size > DEFAULT_LIMIT // SHARE and size > min(limit_of(folder) // SHARE, LARGEST):
                         return None
                     data = _whole(opened, status)
-                    if data is not None and not -HOUR < time() - status.st_mtime < HOUR:
+                    if data is not None and not -SKEW < time() - status.st_mtime < PRECISION:
                         _used(opened)
                     return data
                 finally:
@@ -218,9 +219,14 @@ class Folder:
 
 def file_name(name: str) -> str:
     """The file for a name. Raises :class:`ValueError` for a name that is not made of hexadecimal digits."""
-    if not 0 < len(name) <= _MOST_DIGITS or name.strip("0123456789abcdef"):
+    if len(name) > _MOST_DIGITS or not is_hexadecimal(name):
         raise ValueError(f"a name in the code cache has 1 to {_MOST_DIGITS} hexadecimal digits, not {name!r}")
     return name + SUFFIX
+
+
+def is_hexadecimal(text: str) -> bool:
+    """Whether a text is made of hexadecimal digits, in lower case, of which there is one at least."""
+    return bool(text) and not text.strip("0123456789abcdef")
 
 
 def limit_of(folder: int) -> int:
@@ -240,12 +246,7 @@ def limit_of(folder: int) -> int:
 
 def _whole(opened: int, status: os.stat_result) -> bytes | None:
     """All of an open file; ``None`` if it is not to be trusted, or has become shorter or longer meanwhile."""
-    if (
-        status.st_mode & TYPE != _REGULAR
-        or status.st_mode & _OTHERS
-        or status.st_uid != os.geteuid()
-        or status.st_nlink != 1
-    ):
+    if not S_ISREG(status.st_mode) or status.st_mode & _OTHERS or status.st_uid != os.geteuid() or status.st_nlink != 1:
         return None
     size = status.st_size
     # One byte more than there should be: a file that grows is noticed, without asking a second time.

@@ -6,7 +6,7 @@ import os
 import sys
 from time import time
 
-from vibewasm.cache.folder import HOUR, Folder, default_path
+from vibewasm.cache.folder import SKEW, Folder, default_path
 from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vibewasm.cache.contents import Entry
 
-_DAY = 24 * HOUR
+_HOUR = 3600
+_DAY = 24 * _HOUR
 #: No file is older, and seconds are no numbers beyond what a float has.
 _MOST_DAYS = 1_000_000
 #: Files that are shown of each kind.
@@ -84,12 +85,12 @@ def _table(entries: list[Entry], now: float) -> list[str]:
 
 def _ago(seconds: float) -> str:
     """How long ago a file was used: its time is exact to an hour."""
-    if seconds <= -HOUR:
+    if seconds <= -SKEW:
         return "at a time to come (a clock was wrong)"
-    if seconds < 2 * HOUR:
+    if seconds < 2 * _HOUR:
         return "within two hours"
     if seconds < 2 * _DAY:
-        return f"{seconds // HOUR:.0f} hours ago"
+        return f"{seconds // _HOUR:.0f} hours ago"
     return f"{seconds // _DAY:,.0f} days ago"
 
 

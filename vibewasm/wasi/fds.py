@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from . import abi
 from .errnos import EBADF, EINVAL, EISDIR, ENOTCAPABLE, ENOTDIR, ESPIPE, Errno
@@ -13,21 +14,20 @@ if TYPE_CHECKING:
 
     from .process import Check
 
-# File types in a host's st_mode (S_IFMT and so on), and what WASI calls them.
-_FORMAT = 0o170000
+# File types in a host's st_mode, and what WASI calls them.
 _FILE_TYPES = {
-    0o020000: abi.CHARACTER_DEVICE,
-    0o040000: abi.DIRECTORY,
-    0o060000: abi.BLOCK_DEVICE,
-    0o100000: abi.REGULAR_FILE,
-    0o120000: abi.SYMBOLIC_LINK,
-    0o140000: abi.SOCKET_STREAM,
+    stat.S_IFCHR: abi.CHARACTER_DEVICE,
+    stat.S_IFDIR: abi.DIRECTORY,
+    stat.S_IFBLK: abi.BLOCK_DEVICE,
+    stat.S_IFREG: abi.REGULAR_FILE,
+    stat.S_IFLNK: abi.SYMBOLIC_LINK,
+    stat.S_IFSOCK: abi.SOCKET_STREAM,
 }
 
 
 def file_type(mode: int) -> int:
     """WASI's file type for a host's ``st_mode``."""
-    return _FILE_TYPES.get(mode & _FORMAT, abi.UNKNOWN)
+    return _FILE_TYPES.get(stat.S_IFMT(mode), abi.UNKNOWN)
 
 
 def may_wait(file_type: int) -> bool:

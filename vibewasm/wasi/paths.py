@@ -13,6 +13,7 @@ from errno import EINVAL as HOST_EINVAL
 from errno import ELOOP as HOST_ELOOP
 from errno import ENOENT as HOST_ENOENT
 from errno import ENOTDIR as HOST_ENOTDIR
+from stat import S_ISDIR
 
 from .errnos import ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, SUCCESS, Errno
 
@@ -75,8 +76,7 @@ class Place:
 
     def is_directory(self) -> bool:
         """Whether a directory is named; with the host's error if nothing is."""
-        # 0o170000 and 0o040000 are S_IFMT and S_IFDIR; the module stat would be one more import.
-        return self.stat().st_mode & 0o170000 == 0o040000
+        return S_ISDIR(self.stat().st_mode)
 
     def require_directory(self) -> None:
         """Fail unless a directory is named; with the host's error if nothing is."""
