@@ -291,10 +291,8 @@ def set_module(parts: Parts, rng: Random) -> None:
 _SEALED: dict[Callable[[Parts, Random], None], int] = {
     begin_otherwise: 1, set_number: 4, exchange_numbers: 2, fill_gaps: 1, arrange_otherwise: 2, cut_section: 3,
     lengthen_section: 2, set_label: 3, forge_label: 3, fill_after_code: 1, set_facts: 3, set_image: 6,
+    set_image_alone: 6, set_module: 3,
 }  # fmt: skip
-#: What no label tells, as labels bind code to an image and to nothing else: such a file is used, and what comes of it
-#: is something else. With `--unbound` these are tried alone; they join the others once such files are refused.
-_UNBOUND: dict[Callable[[Parts, Random], None], int] = {set_image_alone: 6, set_module: 3}
 
 
 # -- ways of tampering, the checksum left as it was --------------------------------------------------------------------
@@ -367,8 +365,8 @@ class Tampered(NamedTuple):
     sealed: bool
 
 
-def tampered(seed: int, number: int, originals: list[Original], unbound: bool = False) -> Tampered:
-    """File `number` of a seed; `unbound`: altered where no label tells."""
+def tampered(seed: int, number: int, originals: list[Original]) -> Tampered:
+    """File `number` of a seed."""
     rng = Random(f"tampered file {seed}:{number}")
     kind = [*KINDS][number % len(KINDS)]
     original = rng.choice([one for one in originals if one.kind == kind])
@@ -377,15 +375,14 @@ def tampered(seed: int, number: int, originals: list[Original], unbound: bool = 
     others = [one.data for one in originals if one is not original and (kind != PRECOMPILED or one.kind != kind)]
     while True:
         count = rng.choice((1, 1, 1, 2, 3))
-        data, ways = _sealed(original, rng, count, unbound) if sealed else _spoiled(original, rng, count, others)
+        data, ways = _sealed(original, rng, count) if sealed else _spoiled(original, rng, count, others)
         if data != original.data:
             return Tampered(original, data, ways, sealed)
 
 
-def _sealed(original: Original, rng: Random, count: int, unbound: bool) -> tuple[bytes, tuple[str, ...]]:
+def _sealed(original: Original, rng: Random, count: int) -> tuple[bytes, tuple[str, ...]]:
     parts = Parts(original)
-    weights = _UNBOUND if unbound else _SEALED
-    ways = rng.choices([*weights], [*weights.values()], k=count)
+    ways = rng.choices([*_SEALED], [*_SEALED.values()], k=count)
     for way in ways:
         if parts.order:
             way(parts, rng)
@@ -448,9 +445,9 @@ class Campaign:
                 found[name] = file.read()
         return found
 
-    def try_one(self, seed: int, number: int, unbound: bool) -> Finding:
+    def try_one(self, seed: int, number: int) -> Finding:
         """Tamper with a file, and begin with it in a process of its own."""
-        altered = tampered(seed, number, self.originals, unbound)
+        altered = tampered(seed, number, self.originals)
         found = in_child(lambda: self.use(number, altered))
         if isinstance(found, str):
             return self._finding(number, altered, True, found)
@@ -483,7 +480,7 @@ class Campaign:
             return programs.started(program, folder, stubs=kind == STUBS)
 
 
-def run(seed: int, numbers: range, jobs: int, unbound: bool = False) -> Iterator[Finding]:
+def run(seed: int, numbers: range, jobs: int) -> Iterator[Finding]:
     """Try these files, each in a process of its own.
 
     This process must not have run any wasm code: stubs that it has would be used in place of those of a file.
@@ -493,7 +490,7 @@ def run(seed: int, numbers: range, jobs: int, unbound: bool = False) -> Iterator
         campaign = Campaign(root)
 
         def start() -> Callable[[int], Finding]:
-            return lambda number: campaign.try_one(seed, number, unbound)
+            return lambda number: campaign.try_one(seed, number)
 
         yield from find_all(
             start, lambda number, problem: Finding(number, "", (), False, False, problem), numbers, jobs
@@ -510,12 +507,11 @@ def main() -> int:
     parser.add_argument("--seed", default=secrets.randbelow(10**6), help="what all is drawn from", **options)
     parser.add_argument("--jobs", default=1, help="how many at once", **options)
     parser.add_argument("--only", help="do file N alone, in this process", **options)
-    parser.add_argument("--unbound", action="store_true", help="alter what no label tells, and nothing else")
     given = parser.parse_args()
     if given.only is not None:
         with tempfile.TemporaryDirectory(prefix="vibewasm-tampered-") as root:
             campaign = Campaign(root)
-            altered = tampered(given.seed, given.only, campaign.originals, given.unbound)
+            altered = tampered(given.seed, given.only, campaign.originals)
             print(KINDS[altered.original.kind], altered.ways, "checksum made right" if altered.sealed else "")
             finding = campaign.use(given.only, altered)
         print("used" if finding.used else "not used", finding.problem or "", sep="\n")
@@ -523,7 +519,7 @@ def main() -> int:
     counts: Counter[tuple[str, bool]] = Counter()
     ways: Counter[tuple[str, bool]] = Counter()
     wrong = 0
-    for finding in run(given.seed, range(given.count), given.jobs, given.unbound):
+    for finding in run(given.seed, range(given.count), given.jobs):
         counts[finding.kind, finding.used] += 1
         ways.update([(way, finding.used) for way in finding.ways])
         if finding.problem:
@@ -531,7 +527,7 @@ def main() -> int:
             print(f"file {finding.number}, {finding.kind}, {', '.join(finding.ways)}: {finding.problem}", flush=True)
     said = [f"{counts[kind, False]:,} of {kind} not used and {counts[kind, True]:,} used" for kind in KINDS.values()]
     print(f"seed {given.seed}: {', '.join(said)}; {wrong} went wrong")
-    for name in [way.__name__ for way in (*_SEALED, *_UNBOUND, *_SPOILED)]:
+    for name in [way.__name__ for way in (*_SEALED, *_SPOILED)]:
         print(f"  {name:17} {ways[name, False]:6} not used {ways[name, True]:6} used")
     return 1 if wrong else 0
 

@@ -47,14 +47,6 @@ def test_tampered_files_are_not_used_or_make_no_difference(count: int) -> None:
     ]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="labels bind code to an image, and neither an image to a file nor a module's bytes"
-)
-def test_what_no_label_tells_makes_no_difference() -> None:
-    _, wrong = campaign(COUNT, "--unbound")
-    assert wrong == 0
-
-
 def test_damage_that_no_checksum_tells_is_found() -> None:
     """The check of the check: bits of machine code that were turned over are crashes or wrong results."""
     _, wrong = campaign(COUNT // 2, program=("-c", PLANTED))

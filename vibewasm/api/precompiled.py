@@ -8,7 +8,7 @@ was made by this version for such a processor and such settings.
 from __future__ import annotations
 
 from ..cache import code, image
-from ..cache.container import PRECOMPILED, Damaged, key_of, pack, unpack
+from ..cache.container import PRECOMPILED, Damaged, checksum, key_of, pack, unpack
 from ..cache.key import key
 from ..calls.process import HOST, extensions
 from ..errors import WasmError
@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 
 def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes]) -> bytes:
     """The file of a module, whose functions' code is ``codes``."""
-    facts = {"target": engine.target, "extensions": _extensions(engine)}
+    packed_info = image.pack(info)
+    facts = {
+        "target": engine.target,
+        "extensions": _extensions(engine),
+        # The code's labels tell whether it belongs to the image, and this whether both belong to the module.
+        "contents": checksum([packed_info, info.data]).hex(),
+    }
     for setting in CODE_SETTINGS:
         facts[setting] = int(getattr(engine.config, setting))
     facts["explicit_bounds"] = int(engine.checks_bounds(info))
     text = "\n".join([f"{name} {value}" for name, value in facts.items()]).encode()
-    packed_info = image.pack(info)
     sections = (text, packed_info, code.pack_functions(enumerate(codes), packed_info), info.data)
     return b"".join(pack(PRECOMPILED, key("precompiled"), sections))
 
@@ -56,6 +61,8 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
         facts = dict([line.split(" ") for line in str(text, "utf-8").split("\n")])
         info = image.unpack(packed_info, bytes(module))
         _compare(engine, info, facts)
+        if facts["contents"] != checksum([packed_info, module]).hex():
+            raise Damaged("it holds what belongs to different modules")
         count = info.defined_funcs
         functions = code.unpack_functions(packed_code, packed_info, count)
         if len(functions) != count:
@@ -67,7 +74,7 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
 
 def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
     """Raise :class:`WasmError` where code of a file is not for an engine."""
-    if facts.keys() != {"target", "extensions", *CODE_SETTINGS}:
+    if facts.keys() != {"target", "extensions", "contents", *CODE_SETTINGS}:
         raise Damaged("it does not say what it was made for")
     if facts["target"] != engine.target:
         raise WasmError(f"this module was precompiled for {facts['target']}, and the engine is for {engine.target}")
