@@ -91,6 +91,23 @@ def test_it_is_written_when_there_is_more_to_keep_only(package: Path) -> None:
     assert [file.name for file in bundle(package).parent.iterdir() if not file.name.endswith(".pyc")] == []
 
 
+def test_what_a_later_start_adds_is_read_by_those_that_need_it(package: Path) -> None:
+    program = "import vibewasm, sys; {more}; from vibewasm import bundle; print(len(bundle._added), len(bundle._kept))"
+    little = program.format(more="vibewasm.Engine")
+    much = program.format(more=f"vibewasm.instantiate({ADD!r})")
+    python(package, "-c", little)
+    _, before = map(int, python(package, "-c", little).split())
+    python(package, "-c", much)
+    added, after = map(int, python(package, "-c", little).split())
+    assert added == 0
+    assert after > before
+    # What all need, and what decodes and compiles.
+    added, _ = map(int, python(package, "-c", much).split())
+    assert added > 0
+    kept, ours = start(package)
+    assert kept == ours
+
+
 def test_a_changed_module_is_loaded_from_its_file(package: Path) -> None:
     start(package)
     errors = package / "errors.py"

@@ -8,7 +8,9 @@ has changed since is loaded from its file. Nothing depends on them but time; how
 A file is read as a whole, since most names in modules' code are the same: one reading takes a quarter less time than
 reading each module's. With a module's code stands what it imports, which is executed first. There is a file for each
 kind of start: what all need, what linking and memories add, what the command and WASI do, and what decodes and
-compiles, which a start that finds its code in the code cache does without.
+compiles, which a start that finds its code in the code cache does without. What a later start adds to a file is read
+by those alone that need something of it: the first may have been of a command that does little, or of one that does
+much.
 """
 
 from __future__ import annotations
@@ -100,6 +102,8 @@ _installed = False
 #: What is kept, by module, of the files that were read.
 _kept: dict[str, Row] = {}
 _read: set[str] = set()
+#: The code of modules that a later start has added, by its bytecode.
+_added: dict[bytes, tuple[CodeType, ...]] = {}
 #: Modules that were loaded from files of their own: loader, that file's time of change (ns) and size (bytes) before it
 #: was read, code, and the modules of this package that it has imported.
 _loaded: dict[str, tuple[SourceFileLoader, int, int, CodeType, list[str]]] = {}
@@ -109,7 +113,7 @@ class _Kept(SourceFileLoader):
     """Executes code that is at hand, after that of the modules which it will import."""
 
     def get_code(self, fullname: str) -> CodeType | None:
-        return _kept[fullname][-1]
+        return _code(_kept[fullname])
 
     def exec_module(self, module: ModuleType) -> None:
         _run(_kept[module.__name__], module)
@@ -224,6 +228,19 @@ def _is_fresh(row: Row) -> bool:
     return found.st_mtime_ns == row[3] and found.st_size == row[4]
 
 
+def _code(row: Row) -> CodeType:
+    kept = row[-1]
+    if not isinstance(kept, tuple):
+        return kept
+    bytecode, at = kept
+    codes = _added.get(bytecode)
+    if codes is None:
+        from marshal import loads
+
+        codes = _added[bytecode] = loads(bytecode)
+    return codes[at]
+
+
 def _spec(row: Row) -> ModuleSpec:
     name, is_package, file = row[:3]
     spec = ModuleSpec(name, _Kept(name, file), origin=file, is_package=is_package)
@@ -239,7 +256,7 @@ def _run(row: Row, module: ModuleType) -> None:
     for needed in row[-2]:
         if needed not in loaded:
             _execute(needed)
-    exec(row[-1], module.__dict__)
+    exec(_code(row), module.__dict__)
 
 
 def _execute(name: str) -> None:
@@ -305,19 +322,26 @@ def _keep() -> None:
     """Leave what came from files, with what was kept before, for the next start; nothing if that is not allowed."""
     if not _loaded:
         return
-    new: dict[str, dict[str, Row]] = {}
-    for name, (loader, changed, size, code, imported) in _loaded.items():
-        if name not in sys.modules:
-            continue  # executing it has failed
-        row = name, loader.is_package(name), loader.path, changed, size, tuple(dict.fromkeys(imported)), code
-        new.setdefault(_file_for(name), {})[name] = row
-    _loaded.clear()
-    for file, rows in new.items():
+    from marshal import dumps
+
+    new: dict[str, list[str]] = {}
+    for name in _loaded:
+        if name in sys.modules:  # else executing it has failed
+            new.setdefault(_file_for(name), []).append(name)
+    for file, names in new.items():
         if file not in _read:
             _know(file)
         # All are modules of this package whose files are there now, so that there are never more than it has.
-        known = {name: row for name, row in _kept.items() if _file_for(name) == file}
-        _write(file, tuple([row for row in (known | rows).values() if _is_fresh(row)]))
+        rows = {name: row for name, row in _kept.items() if _file_for(name) == file and _is_fresh(row)}
+        added = dumps(tuple([_loaded[name][3] for name in names])) if rows else None
+        for at, name in enumerate(names):
+            loader, changed, size, code, imported = _loaded[name]
+            facts = name, loader.is_package(name), loader.path, changed, size, tuple(dict.fromkeys(imported))
+            row = *facts, code if added is None else (added, at)
+            if _is_fresh(row):
+                rows[name] = row
+        _write(file, tuple(rows.values()))
+    _loaded.clear()
 
 
 def _write(file: str, rows: tuple[Row, ...]) -> None:

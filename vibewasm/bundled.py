@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from types import CodeType
 
     #: Of a module its name, whether it is a package, its file, that file's time of change (ns) and size (bytes) before
-    #: it was read, the modules of this package that it imports when it is executed, and its code.
-    Row = tuple[str, bool, str, int, int, tuple[str, ...], CodeType]
+    #: it was read, the modules of this package that it imports when it is executed, and its code: itself, or in the
+    #: bytecode of several, and the how manieth it is there.
+    Row = tuple[str, bool, str, int, int, tuple[str, ...], CodeType | tuple[bytes, int]]
 
 #: What is kept of each module.
 MODULES: tuple[Row, ...] = ()
