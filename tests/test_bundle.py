@@ -94,7 +94,7 @@ def test_it_is_written_when_there_is_more_to_keep_only(package: Path) -> None:
 def test_what_a_later_start_adds_is_read_by_those_that_need_it(package: Path) -> None:
     program = "import vibewasm, sys; {more}; from vibewasm import bundle; print(len(bundle._added), len(bundle._kept))"
     little = program.format(more="vibewasm.Engine")
-    much = program.format(more=f"vibewasm.instantiate({ADD!r})")
+    much = program.format(more=f"vibewasm.instantiate({ADD!r}).exports.add(2, 3)")
     python(package, "-c", little)
     _, before = map(int, python(package, "-c", little).split())
     python(package, "-c", much)
