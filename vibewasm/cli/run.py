@@ -12,7 +12,7 @@ from vibewasm.api.module import Module
 from vibewasm.api.store import Store
 from vibewasm.errors import Interrupted, LinkError, WasmError
 from vibewasm.lookalikes import PRECOMPILED
-from vibewasm.names import escaped, hint
+from vibewasm.names import escaped, hint, plural
 
 from .options import Arguments, Command, CommandError, Option
 from .wasmfile import load, refused, shown
@@ -79,7 +79,9 @@ def _run(arguments: Arguments) -> int:
             _call(instance, module, invoke, values)
         return 0
     except Interrupted:
-        print(f"vibewasm: {shown(path)}: stopped after {seconds:g} seconds (--timeout)", file=sys.stderr)
+        assert seconds is not None
+        time = f"{seconds:g} {plural(seconds, 'second')}"
+        print(f"vibewasm: {shown(path)}: stopped after {time} (--timeout)", file=sys.stderr)
         return EXIT_TIMEOUT
     except LinkError as error:
         text = str(error)
@@ -147,7 +149,7 @@ def _invocation(arguments: Arguments, module: Module, name: str, words: list[str
     params = functions[name]
     shape = f"{escaped(name)}({', '.join(map(str, params))})"
     if len(words) != len(params):
-        wanted = f"{len(params)} argument{'' if len(params) == 1 else 's'}"
+        wanted = f"{len(params)} {plural(len(params), 'argument')}"
         raise arguments.error(f"{shape} takes {wanted}, {len(words)} given")
     values: list[object] = []
     for position, (type, word) in enumerate(zip(params, words, strict=True), 1):
