@@ -86,7 +86,7 @@ def _run(arguments: Arguments) -> int:
     except LinkError as error:
         text = str(error)
         if error.missing:
-            text += f"\n{_import_advice(error.missing)}"
+            text += f"\n{_import_advice(module, error.missing)}"
         elif error.limit == "max_memory":
             # The option is what the reader of this message can change.
             text = text.replace("Store.max_memory", "--max-memory")
@@ -100,6 +100,10 @@ def _run(arguments: Arguments) -> int:
         if isinstance(error, Trap):
             print(f"vibewasm: trap: {error}", file=sys.stderr)
             return EXIT_TRAP
+        if hasattr(error, "setting"):
+            from .precompiled import misfit
+
+            raise CommandError(f"{shown(path)} {misfit(error)}") from error
         raise refused(shown(path), error) from error
 
 
@@ -121,11 +125,17 @@ def _call(instance: Instance, module: Module, invoke: str | None, values: list[o
             print(format_value(str(type), value))
 
 
-def _import_advice(missing: tuple[ImportType, ...]) -> str:
+def _import_advice(module: Module, missing: tuple[ImportType, ...]) -> str:
     """What to do about missing imports. Stubs help only where functions are all that is missing."""
     from vibewasm.types import FuncType
 
-    return _STUB_ADVICE if all(isinstance(item.type, FuncType) for item in missing) else _NO_STUB_ADVICE
+    from .toolchains import advice
+
+    stubs_help = all(isinstance(item.type, FuncType) for item in missing)
+    toolchain = advice(module.imports, missing)
+    if toolchain:
+        return f"{toolchain}\nWith --stub-imports such functions return zeros." if stubs_help else toolchain
+    return _STUB_ADVICE if stubs_help else _NO_STUB_ADVICE
 
 
 def _functions(module: Module) -> dict[str, tuple[ValType, ...]]:
@@ -173,9 +183,13 @@ def _check_command(path: str, module: Module) -> None:
     functions = _functions(module)
     if "_start" in functions:
         return
+    from .toolchains import advice
+
     what = "a reactor, a library of functions" if "_initialize" in functions else "no WASI command"
+    toolchain = advice(module.imports, module.imports)
     raise CommandError(
         f"{shown(path)} exports no function '_start': it is {what}. Call one with --invoke NAME.{_listing(functions)}"
+        + (toolchain and f"\n{toolchain}")
     )
 
 
