@@ -38,6 +38,10 @@ _WRITTEN = {
     "Linker": "Linker(engine)",
     "Memory": "Memory(store, MemoryType(Limits(1)))",
     "Module": "Module(engine, source)",
+    "Module.deserialize": "Module.deserialize(engine, data)",
+    "Module.deserialize_file": "Module.deserialize_file(engine, path)",
+    "Module.from_file": "Module.from_file(engine, path)",
+    "Module.from_text": "Module.from_text(engine, text)",
     "Module.validate": "Module.validate(engine, source)",
     "Store": "Store(engine)",
     "Table": "Table(store, TableType('funcref', Limits(1)))",
@@ -154,7 +158,9 @@ def misfit(error: TypeError, function: Callable[..., object], count: int, label:
     try:
         signature.bind(*[None] * count)
     except TypeError:
-        arguments = f"{count} argument{'' if count == 1 else 's'}"
+        from .names import plural
+
+        arguments = f"{count} {plural(count, 'argument')}"
         better = TypeError(f"{label}: the Python function for it cannot be called with {arguments}: {error}")
         better.__cause__ = error
         return better

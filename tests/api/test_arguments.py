@@ -60,8 +60,27 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
         lambda: api.Module(STORE, "(module)"),
         "Module: engine has to be an Engine, not Store (its attribute engine is one)",
     ),
+    (
+        lambda: api.Module.deserialize(b"x"),
+        "Module.deserialize: data is missing: write Module.deserialize(engine, data)",
+    ),
+    (lambda: api.Module.deserialize(b"x", ENGINE), "Module.deserialize: engine has to be an Engine, not bytes b'x'"),
+    (
+        lambda: api.Module.deserialize_file("x"),
+        "Module.deserialize_file: path is missing: write Module.deserialize_file(engine, path)",
+    ),
+    (
+        lambda: api.Module.deserialize_file("x", ENGINE),
+        "Module.deserialize_file: engine has to be an Engine, not str 'x'",
+    ),
+    (
+        lambda: api.Module.from_text("(module)"),
+        "Module.from_text: text is missing: write Module.from_text(engine, text)",
+    ),
+    (lambda: api.Module.from_file("x"), "Module.from_file: path is missing: write Module.from_file(engine, path)"),
+    (lambda: api.Module.validate(), "Module.validate: source is missing: write Module.validate(engine, source)"),
     (lambda: api.Module.validate(STORE, "(module)"), "Module: engine has to be an Engine, not Store"),
-    (lambda: api.Module.from_text(None, "(module)"), "Module: engine has to be an Engine, not None"),
+    (lambda: api.Module.from_text(None, "(module)"), "Module.from_text: engine has to be an Engine, not None"),
     (lambda: api.Linker(STORE), "Linker: engine has to be an Engine, not Store (its attribute engine is one)"),
     (lambda: api.Linker(ENGINE, allow_shadowing=1), "Linker: allow_shadowing has to be True or False, not int 1"),
     (lambda: api.Global(3, vw.GlobalType("i32")), "Global: store has to be a Store, not int 3"),

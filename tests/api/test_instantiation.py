@@ -95,7 +95,7 @@ def test_a_module_says_what_it_imports_and_exports() -> None:
         vw.ExportType("x", vw.FuncType([], ["i64"])),
         vw.ExportType("m", vw.MemoryType(vw.Limits(1, 2))),
     ]
-    assert repr(module) == "<vibewasm.Module 'name of it' with 1 functions>"
+    assert repr(module) == "<vibewasm.Module 'name of it' with 1 function>"
 
 
 def test_exports_are_like_a_mapping() -> None:

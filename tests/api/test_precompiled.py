@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from pathlib import Path
 
@@ -87,7 +88,12 @@ def test_arguments_are_checked(given: object) -> None:
 @pytest.mark.parametrize(
     ("made", "used", "message"),
     [
-        (vw.Config(fuel=True), vw.Config(), "precompiled with fuel=True, and the engine has fuel=False"),
+        (
+            vw.Config(fuel=True),
+            vw.Config(),
+            r"precompiled with fuel=True, and the engine has fuel=False: compile it again with "
+            r"Config\(fuel=False\), or take an engine with Config\(fuel=True\)$",
+        ),
         (vw.Config(), vw.Config(checked=True), "precompiled with checked=False, and the engine has checked=True"),
         (
             vw.Config(),
@@ -99,8 +105,11 @@ def test_arguments_are_checked(given: object) -> None:
     ],
 )
 def test_it_has_to_fit(made: vw.Config, used: vw.Config, message: str) -> None:
-    with pytest.raises(vw.WasmError, match=message):
+    with pytest.raises(vw.WasmError, match=message) as caught:
         vw.Module.deserialize(vw.Engine(used), precompiled(made))
+    # As all exceptions are.
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), vars(again)) == (str(caught.value), vars(caught.value))
 
 
 def test_code_that_checks_bounds_fits_every_memory() -> None:

@@ -73,7 +73,7 @@ def test_growing_a_table() -> None:
 
 
 def test_growing_a_table_that_fails_says_why() -> None:
-    with pytest.raises(vw.WasmError, match="table of 1 elements cannot grow by 2: its type allows 2 elements"):
+    with pytest.raises(vw.WasmError, match="table of 1 element cannot grow by 2: its type allows 2 elements"):
         table(1, 2).grow(2)
     with pytest.raises(vw.WasmError, match=r"Store\.max_table_elements is 10000000"):
         table(1).grow(10_000_000)

@@ -80,7 +80,18 @@ class Deadline:
             self._expire(lock, self._message())
 
     def _message(self) -> str:
-        return f"stopped by a deadline of {self._seconds:g} seconds"
+        return f"stopped by a deadline of {self._shown()}"
+
+    def _shown(self) -> str:
+        from ..names import plural
+
+        seconds = self._seconds
+        assert seconds is not None
+        return f"{seconds:g} {plural(seconds, 'second')}"
+
+    def __repr__(self) -> str:
+        limit = "without a limit" if self._seconds is None else f"of {self._shown()}"
+        return f"<vibewasm.Deadline {limit}{', in use' if self._active else ''}>"
 
     def _expire(self, lock: LockType, message: str) -> None:
         store = self._store

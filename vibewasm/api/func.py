@@ -17,6 +17,7 @@ from .store import Store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from inspect import Signature
     from typing import Any, Never
 
     from ..disasm.model import FunctionListing
@@ -25,6 +26,31 @@ if TYPE_CHECKING:
 #: What the functions that make calls are called, so that the interpreter's own error about a keyword explains itself.
 #: Nothing of it costs a call anything.
 _BY_POSITION = "wasm functions take arguments by position only, as in f(1) and not f(a=1): Func"
+
+
+class _Signature:
+    """``function.__signature__``, which :mod:`inspect` asks for, and with it ``help`` and completion at a prompt. The
+    class itself has none: it is called with other arguments.
+    """
+
+    __slots__ = ()
+
+    def __get__(self, function: Func | None, cls: type[Func]) -> Signature:
+        if function is None:
+            raise AttributeError("__signature__")
+        import inspect
+
+        kinds = {"i32": int, "i64": int, "f32": float, "f64": float}
+        type_ = function._type
+        params = [
+            inspect.Parameter(f"p{at}", inspect.Parameter.POSITIONAL_ONLY, annotation=kinds.get(param.name, object))
+            for at, param in enumerate(type_.params)
+        ]
+        results = [kinds.get(result.name, object) for result in type_.results]
+        given: object = None
+        if results:
+            given = results[0] if len(results) == 1 else tuple.__class_getitem__(tuple(results))
+        return inspect.Signature(params, return_annotation=given)
 
 
 class Func(Extern):
@@ -53,6 +79,8 @@ class Func(Extern):
     """
 
     # A call goes straight to the function in the slot, with no method in between.
+    __signature__ = _Signature()
+
     __slots__ = (
         "__call__",
         "__weakref__",
@@ -301,7 +329,9 @@ class Func(Extern):
     def _argument_cells(self, arguments: Sequence[object]) -> list[int]:
         codes = self._type.param_codes
         if len(arguments) != len(codes):
-            wanted = f"{len(codes)} argument{'' if len(codes) == 1 else 's'}"
+            from ..names import plural
+
+            wanted = f"{len(codes)} {plural(len(codes), 'argument')}"
             raise TypeError(f"{self._shown}{self._type} takes {wanted}, {len(arguments)} given")
         try:
             return to_cells(self._store, codes, arguments)

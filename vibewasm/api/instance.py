@@ -142,9 +142,21 @@ class Instance:
             return self._tables[index]
         return self._memories[index] if kind == MEMORY else self._global(index)
 
+    def __getattr__(self, name: str) -> NoReturn:
+        message = f"{type(self).__name__!r} object has no attribute {name!r}"
+        # Half made it has no exports, and asking for them leads here.
+        if name != "exports" and name in self.exports:
+            # Not all names of exports are identifiers, and not all can be looked up as they are written.
+            written = f".{name}" if _is_completed(name) else f"[{name!r}]"
+            message += f": it is an export: instance.exports{written}"
+        raise AttributeError(message, name=name, obj=self)
+
     def __repr__(self) -> str:
+        from ..names import plural
+
         name = f" of {self.module.name!r}" if self.module.name else ""
-        return f"<vibewasm.Instance{name} with {len(self.exports)} exports>"
+        count = len(self.exports)
+        return f"<vibewasm.Instance{name} with {count} {plural(count, 'export')}>"
 
 
 class Exports:
@@ -213,7 +225,8 @@ class Exports:
         return name in self.__dict__[" index"]
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self]
+        # What a prompt may complete after the dot. The other names are reached with brackets.
+        return [name for name in {*super().__dir__(), *self} if _is_completed(name)]
 
     def get(self, name: str, default: Any = None) -> Any:
         """The export of that name, or ``default``."""
@@ -243,6 +256,20 @@ class Exports:
 if not TYPE_CHECKING:
     # What is missing is said by ``wrong``; see vibewasm.arguments.
     Exports.__init__.__defaults__ = (...,)
+
+
+def _is_completed(name: str) -> bool:
+    """Whether ``exports.NAME`` is an expression that looks up that very name."""
+    from keyword import iskeyword
+
+    if not name.isidentifier() or iskeyword(name):
+        return False
+    if name.isascii():
+        return True
+    # Python reads identifiers in this form (Python Language Reference, 2.3).
+    from unicodedata import is_normalized
+
+    return is_normalized("NFKC", name)
 
 
 #: Names that exports may have too.

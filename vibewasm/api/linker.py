@@ -227,6 +227,13 @@ class Linker:
             raise LinkError(self._missing(missing), missing=tuple(missing))
         return externs
 
+    def __repr__(self) -> str:
+        from ..names import plural
+
+        count = len(self._items)
+        wasi = "" if self._wasi is None else " and WASI"
+        return f"<vibewasm.Linker with {count} {plural(count, 'definition')}{wasi}>"
+
     def _resolve(self, store: Store, wanted: ImportType) -> Extern | None:
         """The object for an import, made for this store if need be; ``None`` where nothing is defined."""
         label = f"{wanted.module}.{wanted.name}"

@@ -56,7 +56,7 @@ class Memory(Extern):
         if store.max_memory is not None and store._memory_used + wanted > store.max_memory:
             raise LinkError(
                 f"a memory of {_pages(limits.minimum)} ({wanted} bytes) is more than Store.max_memory allows: "
-                f"{store.max_memory} bytes, of which {store._memory_used} are in use",
+                f"{_bytes(store.max_memory)}, of which {store._memory_used} are in use",
                 limit="max_memory",
             )
         self._store = store
@@ -159,7 +159,7 @@ class Memory(Extern):
             return -1, f"its type allows {_pages(maximum)}"
         added = delta * PAGE_SIZE
         if store.max_memory is not None and store._memory_used + added > store.max_memory:
-            return -1, f"Store.max_memory is {store.max_memory} bytes, of which {store._memory_used} are in use"
+            return -1, f"Store.max_memory is {_bytes(store.max_memory)}, of which {store._memory_used} are in use"
         old = self._linear.grow(delta)
         if old < 0:
             return -1, "the system has no more memory to give"
@@ -216,7 +216,7 @@ class Memory(Extern):
         start, stop = self._range(key)
         source = _bytes_of("a slice of a memory", value)
         if len(source) != stop - start:
-            raise ValueError(f"memory[{start}:{stop}] has {stop - start} bytes, the data has {len(source)}")
+            raise ValueError(f"memory[{start}:{stop}] has {_bytes(stop - start)}, the data has {len(source)}")
         self._view_to(start, stop)[start:stop] = source
 
     def _range(self, key: slice) -> tuple[int, int]:
@@ -361,4 +361,12 @@ def _new_linear_memory(store: Store, minimum: int, maximum: int | None) -> Linea
 
 
 def _pages(count: int) -> str:
-    return "1 page" if count == 1 else f"{count} pages"
+    from ..names import plural
+
+    return f"{count} {plural(count, 'page')}"
+
+
+def _bytes(count: int) -> str:
+    from ..names import plural
+
+    return f"{count} {plural(count, 'byte')}"

@@ -175,6 +175,7 @@ class Module:
         Raises:
             TypeError, WatError, ValidationError: as making a module does.
         """
+        _check_given("from_text", engine, "text", text)
         from .source import from_text
 
         return cls(engine, from_text(text))
@@ -186,6 +187,7 @@ class Module:
         Raises:
             TypeError, OSError, WatError, DecodeError, ValidationError: as making a module does.
         """
+        _check_given("from_file", engine, "path", path)
         from .source import from_file
 
         return cls(engine, from_file(path))
@@ -245,10 +247,7 @@ class Module:
             WasmError: it is no such thing, it is damaged, or it was made by another version, for another processor or
                 with other settings than the engine's.
         """
-        if not isinstance(engine, Engine):
-            from ..arguments import wrong
-
-            raise wrong("Module.deserialize", "engine", "an Engine", engine)
+        _check_given("deserialize", engine, "data", data)
         from .precompiled import deserialized
         from .source import from_precompiled
 
@@ -266,6 +265,7 @@ class Module:
         Raises:
             TypeError, OSError, WasmError: as :meth:`deserialize` and reading a file do.
         """
+        _check_given("deserialize_file", engine, "path", path)
         from .source import from_precompiled_file
 
         return cls.deserialize(engine, from_precompiled_file(path))
@@ -345,8 +345,11 @@ class Module:
         return disassemble(self, indices_of(self, functions), target=target, syntax=syntax)
 
     def __repr__(self) -> str:
+        from ..names import plural
+
         name = f" {self.name!r}" if self.name else ""
-        return f"<vibewasm.Module{name} with {len(self.info.bodies)} functions>"
+        count = len(self.info.bodies)
+        return f"<vibewasm.Module{name} with {count} {plural(count, 'function')}>"
 
     # -- compiling --------------------------------------------------------------------------------------------------
 
@@ -505,6 +508,18 @@ class Module:
             return self.info.imported_funcs + defined, record.wasm_offset(pc - start)
 
 
+def _check_given(method: str, engine: object, parameter: str, given: object) -> None:
+    """Raise ``TypeError`` if a class method was not given an engine and what to make a module of."""
+    if given is not ... and isinstance(engine, Engine):
+        return
+    from ..arguments import wrong
+
+    if given is ...:
+        # That it is the engine that was left out is the usual case; the line shows both.
+        raise wrong(f"Module.{method}", parameter, "", given)
+    raise wrong(f"Module.{method}", "engine", "an Engine", engine)
+
+
 #: The engines of unpickled modules, by their settings: a process has one of each.
 _engines: dict[Config, Engine] = {}
 #: The modules that were unpickled last, by bytes and settings. Processes of a pool get the same module with each task,
@@ -531,4 +546,6 @@ def _unpickled(data: bytes, config: Config) -> Module:
 if not TYPE_CHECKING:
     # What is missing is said by ``wrong``; see vibewasm.arguments.
     Module.__init__.__defaults__ = (..., ...)
-    Module.validate.__func__.__defaults__ = (...,)
+    for _method in (Module.deserialize, Module.deserialize_file, Module.from_file, Module.from_text):
+        _method.__func__.__defaults__ = (..., ...)
+    Module.validate.__func__.__defaults__ = (..., ...)

@@ -21,6 +21,23 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 
+class OtherSettings(WasmError):
+    """A precompiled module was made for something else than the engine that is to take it.
+
+    Attributes:
+        setting: what differs: ``"target"``, ``"extensions"`` (of the processor) or one of :data:`CODE_SETTINGS`.
+        made: what it was made for, as the file has it.
+        wanted: what the engine has.
+    """
+
+    def __init__(self, message: str = "", setting: str = "", made: str = "", wanted: str = "") -> None:
+        super().__init__(message)
+        self.args = (message, setting, made, wanted)
+        self.setting = setting
+        self.made = made
+        self.wanted = wanted
+
+
 def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes]) -> bytes:
     """The file of a module, whose functions' code is ``codes``."""
     packed_info = image.pack(info)
@@ -77,21 +94,34 @@ def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
     if facts.keys() != {"target", "extensions", "contents", *CODE_SETTINGS}:
         raise Damaged("it does not say what it was made for")
     if facts["target"] != engine.target:
-        raise WasmError(f"this module was precompiled for {facts['target']}, and the engine is for {engine.target}")
+        raise OtherSettings(
+            f"this module was precompiled for {facts['target']}, and the engine is for {engine.target}: compile it "
+            f"again with Config(target={engine.target!r}), or vibewasm compile --target {engine.target}",
+            "target",
+            facts["target"],
+            engine.target,
+        )
     missing = int(facts["extensions"]) & ~_extensions(engine)
     if missing:
-        raise WasmError(
+        raise OtherSettings(
             "this module was precompiled for a processor with extensions that this one has not, or that VIBEWASM_CPU "
-            "forbids; precompile it with VIBEWASM_CPU=baseline"
+            "forbids; precompile it with VIBEWASM_CPU=baseline",
+            "extensions",
+            facts["extensions"],
+            str(_extensions(engine)),
         )
     wanted = {setting: int(getattr(engine.config, setting)) for setting in CODE_SETTINGS}
     # Code that checks bounds works in every memory.
     wanted["explicit_bounds"] = max(engine.checks_bounds(info), facts["explicit_bounds"] == "1")
     for setting, value in wanted.items():
         if facts[setting] != str(int(value)):
-            raise WasmError(
-                f"this module was precompiled with {setting}={facts[setting] == '1'}, and the engine has "
-                f"{setting}={bool(value)}"
+            made, ours = f"{setting}={facts[setting] == '1'}", f"{setting}={bool(value)}"
+            raise OtherSettings(
+                f"this module was precompiled with {made}, and the engine has {ours}: compile it again with "
+                f"Config({ours}), or take an engine with Config({made})",
+                setting,
+                facts[setting],
+                str(int(value)),
             )
 
 

@@ -63,7 +63,8 @@ class Table(Extern):
             raise LinkError(f"a table has at most {MAX_ELEMENTS} elements, not {type.limits}")
         if size > store.max_table_elements:
             raise LinkError(
-                f"a table of {size} elements is more than Store.max_table_elements allows: {store.max_table_elements}",
+                f"a table of {_elements(size)} is more than Store.max_table_elements allows: "
+                f"{store.max_table_elements}",
                 limit="max_table_elements",
             )
         self._store = store
@@ -152,14 +153,14 @@ class Table(Extern):
         if old < 0:
             from ..arguments import number
 
-            raise WasmError(f"table of {self._size} elements cannot grow by {number(delta)}: {why}")
+            raise WasmError(f"table of {_elements(self._size)} cannot grow by {number(delta)}: {why}")
         return old
 
     def _check(self, index: int) -> None:
         if not 0 <= index < self._size:
             from ..arguments import number
 
-            raise IndexError(f"{number(index)} is outside the table of {self._size} elements")
+            raise IndexError(f"{number(index)} is outside the table of {_elements(self._size)}")
 
     def _to_cell(self, value: object) -> int:
         try:
@@ -176,7 +177,7 @@ class Table(Extern):
         size = old + delta
         maximum = self._type.limits.maximum
         if maximum is not None and size > maximum:
-            return -1, f"its type allows {maximum} elements"
+            return -1, f"its type allows {_elements(maximum)}"
         if size > min(MAX_ELEMENTS, self._store.max_table_elements):
             return -1, f"Store.max_table_elements is {self._store.max_table_elements}"
         try:
@@ -211,6 +212,12 @@ class Table(Extern):
             cells[start : start + step] = chunk[:step]
             start += step
             count -= step
+
+
+def _elements(count: int) -> str:
+    from ..names import plural
+
+    return f"{count} {plural(count, 'element')}"
 
 
 if not TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ..types import MAGIC
 from . import sections
 from .leb128 import u32
 from .module_info import ModuleInfo, Section
-from .support import BUILT
+from .support import BUILT, sized
 from .validate import validate_module
 
 TYPE_CHECKING = False
@@ -122,8 +122,10 @@ def _read_sections(info: ModuleInfo) -> None:
         size, start = u32(data, pos + 1)
         end = start + size
         if end > total:
+            left = total - start
             raise DecodeError(
-                f"length out of bounds: {name} section of {size} bytes, {total - start} are left", pos + 1
+                f"length out of bounds: {name} section of {sized(size)}, {left} {'is' if left == 1 else 'are'} left",
+                pos + 1,
             )
         if read is None:
             name, after = sections.read_name(data, start)
@@ -152,8 +154,11 @@ def _compare_counts(info: ModuleInfo) -> None:
     functions = info.defined_funcs
     bodies = len(info.bodies)
     if functions != bodies:
+        from ..names import plural
+
         raise DecodeError(
-            f"function and code section have inconsistent lengths: {functions} functions, {bodies} bodies",
+            f"function and code section have inconsistent lengths: {functions} {plural(functions, 'function')}, "
+            f"{bodies} {'body' if bodies == 1 else 'bodies'}",
             _start_of(info, "code"),
         )
     if info.data_count is not None and info.data_count != len(info.datas):

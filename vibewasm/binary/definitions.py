@@ -21,6 +21,7 @@ from .support import (
     MAX_IMPORTS,
     MAX_MEMORIES,
     MAX_TABLES,
+    sized,
     unsupported,
 )
 from .value_types import mutability, reference_type, value_type
@@ -296,7 +297,7 @@ def data_section(info: ModuleInfo, pos: int, end: int) -> int:
                     size, first = u32(data, pos + 1)
                 pos = first + size
                 if pos > total:
-                    raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
+                    raise DecodeError(f"{UNEXPECTED_END}: a data segment of {sized(size)}", first)
                 places += (offset, start, first, pos)
                 continue
         segment = _data_segment(data, start, end)
@@ -324,5 +325,5 @@ def _data_segment(data: bytes, start: int, end: int) -> Data:
     size, first = u32(data, pos)
     pos = first + size
     if pos > len(data):
-        raise DecodeError(f"{UNEXPECTED_END}: a data segment of {size} bytes", first)
+        raise DecodeError(f"{UNEXPECTED_END}: a data segment of {sized(size)}", first)
     return Data("passive" if flags == 1 else "active", memory, offset, first, pos, start)

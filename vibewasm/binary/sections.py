@@ -22,6 +22,7 @@ from .support import (
     MAX_RESULTS,
     MAX_STRING_SIZE,
     MAX_TYPES,
+    sized,
     unsupported,
 )
 
@@ -57,7 +58,7 @@ def read_count(data: bytes, pos: int, end: int, most: int, what: str) -> tuple[i
     """
     count, after = u32(data, pos)
     if count > end - after:
-        raise DecodeError(f"{UNEXPECTED_END}: {count} {what} do not fit into {max(0, end - after)} bytes", pos)
+        raise DecodeError(f"{UNEXPECTED_END}: {count} {what} do not fit into {sized(max(0, end - after))}", pos)
     if count > most:
         raise ValidationError(f"implementation limit: {count} {what}, at most {most} are supported", pos)
     return count, after
@@ -77,7 +78,7 @@ def read_name(data: bytes, pos: int) -> tuple[str, int]:
         size, start = u32(data, pos)
     after = start + size
     if after > len(data):
-        raise DecodeError(f"length out of bounds: a name of {size} bytes", pos)
+        raise DecodeError(f"length out of bounds: a name of {sized(size)}", pos)
     if size > MAX_STRING_SIZE:
         raise ValidationError(f"implementation limit: a name of {size} bytes, at most {MAX_STRING_SIZE}", pos)
     try:
@@ -239,8 +240,8 @@ def code_section(info: ModuleInfo, pos: int, end: int) -> int:
                     )
         pos = first + size
         if pos > end:
-            raise DecodeError(f"{UNEXPECTED_END}: a function body of {size} bytes", first)
+            raise DecodeError(f"{UNEXPECTED_END}: a function body of {sized(size)}", first)
         if size < 2:
-            raise DecodeError(f"{UNEXPECTED_END}: a function body of {size} bytes", first)
+            raise DecodeError(f"{UNEXPECTED_END}: a function body of {sized(size)}", first)
         append((first, pos))
     return pos

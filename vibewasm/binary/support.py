@@ -22,6 +22,13 @@ def unsupported(feature: str, what: str, offset: int) -> ValidationError:
     return ValidationError(message(feature, what), offset, feature=TITLES[feature])
 
 
+def sized(size: int) -> str:
+    """A number of bytes, for a message."""
+    from ..names import plural
+
+    return f"{size} {plural(size, 'byte')}"
+
+
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 MAX_TYPES = 1_000_000

@@ -277,7 +277,10 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
     stack = store._block.stack
 
     def problem(what: str) -> TypeError:
-        return TypeError(f"{_label(name, type)} has {len(codes)} results, and the Python function returned {what}")
+        from ..names import plural
+
+        results = f"{len(codes)} {plural(len(codes), 'result')}"
+        return TypeError(f"{_label(name, type)} has {results}, and the Python function returned {what}")
 
     def convert(at: int, result: object) -> int:
         if len(codes) == 1:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from vibewasm.api.config import Config
 from vibewasm.api.engine import Engine
 from vibewasm.api.module import Module
@@ -11,7 +9,7 @@ from vibewasm.backends import TARGETS
 from vibewasm.errors import WasmError
 
 from .options import Arguments, Command, Option
-from .output import write_bytes
+from .output import binary_target, write_bytes
 from .wasmfile import load, refused, shown
 
 #: What the name of such a file ends with.
@@ -21,6 +19,7 @@ SUFFIX = ".vwc"
 def _compile(arguments: Arguments) -> int:
     path = arguments.operands[0]
     target = arguments.choice("--target", TARGETS)
+    output = binary_target(arguments.one("--output"), path, SUFFIX)
     data = load(path)
     try:
         engine = Engine(
@@ -29,9 +28,6 @@ def _compile(arguments: Arguments) -> int:
         code = Module(engine, data).serialize()
     except WasmError as error:
         raise refused(shown(path), error) from error
-    output = arguments.one("--output")
-    if output is None:
-        output = "-" if path == "-" else os.path.splitext(path)[0] + SUFFIX
     write_bytes(output, code, path)
     return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vibewasm.names import escaped
+from vibewasm.names import escaped, plural
 
 from .options import Arguments, Command, Option
 from .wasmfile import load, refused, shown
@@ -93,7 +93,8 @@ def _text(facts: dict[str, object]) -> str:
     lines += ["", "sections:"]
     width = max((len(section["name"]) for section in sections), default=0)
     for section in sections:
-        lines.append(f"  {section['name']:<{width}}  {section['size']:>12,} bytes at {section['offset']:#x}")
+        size = section["size"]
+        lines.append(f"  {section['name']:<{width}}  {size:>12,} {plural(size, 'byte'):<5} at {section['offset']:#x}")
     lines += ["", f"imports: {len(imports)}"]
     lines += _table(
         [(item["kind"], f"{escaped(item['module'])}.{escaped(item['name'])}", item["type"]) for item in imports]

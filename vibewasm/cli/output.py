@@ -64,6 +64,44 @@ def write_text(path: str, produce: Callable[[TextIO], None], source: str) -> Non
     _write(path, encoded, source)
 
 
+def binary_target(given: str | None, source: str, suffix: str) -> str:
+    """Where a command writes a binary file, to be asked before anything is read.
+
+    Args:
+        given: what ``--output`` says.
+        source: the path of what the command reads (``-``: standard input, and then standard output is the default).
+        suffix: the end of the file's name in place of the source's, where nothing is given.
+
+    Raises:
+        CommandError: that is a terminal, which would show what is no text, or do what it means to a terminal.
+    """
+    target = given
+    if target is None:
+        target = "-" if source == "-" else os.path.splitext(source)[0] + suffix
+    if _is_terminal(target):
+        where = "standard output is a terminal" if target == "-" else f"{escaped(target)} is a terminal"
+        raise CommandError(
+            f"{where}, and a binary file is not written to one; name a file with --output FILE, "
+            "or send standard output to a file or a pipe"
+        )
+    return target
+
+
+def _is_terminal(path: str) -> bool:
+    if path == "-":
+        return sys.stdout is not None and sys.stdout.isatty()
+    try:
+        if not stat.S_ISCHR(os.stat(path).st_mode):
+            return False
+        opened = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return False  # whoever writes says what is wrong
+    try:
+        return os.isatty(opened)
+    finally:
+        os.close(opened)
+
+
 def _write(path: str, produce: Callable[[BinaryIO], object], source: str) -> None:
     if path == "-":
         _check_standard_output(source)
@@ -231,4 +269,4 @@ def _check_not_source(there: os.stat_result, path: str, source: str) -> None:
         )
 
 
-__all__ = ["write_bytes", "write_text"]
+__all__ = ["binary_target", "write_bytes", "write_text"]

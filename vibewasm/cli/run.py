@@ -12,7 +12,7 @@ from vibewasm.api.module import Module
 from vibewasm.api.store import Store
 from vibewasm.errors import Interrupted, LinkError, WasmError
 from vibewasm.lookalikes import PRECOMPILED
-from vibewasm.names import escaped, hint
+from vibewasm.names import escaped, hint, plural
 
 from .options import Arguments, Command, CommandError, Option
 from .wasmfile import load_ahead, refused, shown
@@ -81,12 +81,14 @@ def _run(arguments: Arguments) -> int:
             _call(instance, module, invoke, values)
         return 0
     except Interrupted:
-        print(f"vibewasm: {shown(path)}: stopped after {seconds:g} seconds (--timeout)", file=sys.stderr)
+        assert seconds is not None
+        time = f"{seconds:g} {plural(seconds, 'second')}"
+        print(f"vibewasm: {shown(path)}: stopped after {time} (--timeout)", file=sys.stderr)
         return EXIT_TIMEOUT
     except LinkError as error:
         text = str(error)
         if error.missing:
-            text += f"\n{_import_advice(error.missing)}"
+            text += f"\n{_import_advice(module, error.missing)}"
         elif error.limit == "max_memory":
             # The option is what the reader of this message can change.
             text = text.replace("Store.max_memory", "--max-memory")
@@ -100,6 +102,10 @@ def _run(arguments: Arguments) -> int:
         if isinstance(error, Trap):
             print(f"vibewasm: trap: {error}", file=sys.stderr)
             return EXIT_TRAP
+        if hasattr(error, "setting"):
+            from .precompiled import misfit
+
+            raise CommandError(f"{shown(path)} {misfit(error)}") from error
         raise refused(shown(path), error) from error
 
 
@@ -121,11 +127,17 @@ def _call(instance: Instance, module: Module, invoke: str | None, values: list[o
             print(format_value(str(type), value))
 
 
-def _import_advice(missing: tuple[ImportType, ...]) -> str:
+def _import_advice(module: Module, missing: tuple[ImportType, ...]) -> str:
     """What to do about missing imports. Stubs help only where functions are all that is missing."""
     from vibewasm.types import FuncType
 
-    return _STUB_ADVICE if all(isinstance(item.type, FuncType) for item in missing) else _NO_STUB_ADVICE
+    from .toolchains import advice
+
+    stubs_help = all(isinstance(item.type, FuncType) for item in missing)
+    toolchain = advice(module.imports, missing)
+    if toolchain:
+        return f"{toolchain}\nWith --stub-imports such functions return zeros." if stubs_help else toolchain
+    return _STUB_ADVICE if stubs_help else _NO_STUB_ADVICE
 
 
 def _functions(module: Module) -> dict[str, tuple[ValType, ...]]:
@@ -149,7 +161,7 @@ def _invocation(arguments: Arguments, module: Module, name: str, words: list[str
     params = functions[name]
     shape = f"{escaped(name)}({', '.join(map(str, params))})"
     if len(words) != len(params):
-        wanted = f"{len(params)} argument{'' if len(params) == 1 else 's'}"
+        wanted = f"{len(params)} {plural(len(params), 'argument')}"
         raise arguments.error(f"{shape} takes {wanted}, {len(words)} given")
     values: list[object] = []
     for position, (type, word) in enumerate(zip(params, words, strict=True), 1):
@@ -173,9 +185,13 @@ def _check_command(path: str, module: Module) -> None:
     functions = _functions(module)
     if "_start" in functions:
         return
+    from .toolchains import advice
+
     what = "a reactor, a library of functions" if "_initialize" in functions else "no WASI command"
+    toolchain = advice(module.imports, module.imports)
     raise CommandError(
         f"{shown(path)} exports no function '_start': it is {what}. Call one with --invoke NAME.{_listing(functions)}"
+        + (toolchain and f"\n{toolchain}")
     )
 
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import os
-
 from vibewasm.types import MAGIC
 
 from .options import Arguments, Command, CommandError, Option
-from .output import write_bytes
+from .output import binary_target, write_bytes
 from .wasmfile import assemble, read, refused, shown
 
 
 def _wat2wasm(arguments: Arguments) -> int:
     path = arguments.operands[0]
     name = shown(path)
+    target = binary_target(arguments.one("--output"), path, ".wasm")
     source = read(path, text=True)
     if source[:4] == MAGIC:
         raise CommandError(f"{name} is a binary module already; vibewasm wasm2wat shows it as text")
     data = assemble(source, name, names=arguments.flag("--names"))
     if arguments.flag("--validate"):
         _validate(name, data)
-    target = arguments.one("--output")
-    if target is None:
-        target = "-" if path == "-" else os.path.splitext(path)[0] + ".wasm"
     write_bytes(target, data, path)
     return 0
 

@@ -155,7 +155,10 @@ class OutputStream(Descriptor):
             kind = type(written).__name__
             raise TypeError(f"an output stream's write() must give the number of bytes it took, or None, not {kind}")
         if not 0 <= written <= len(data):
-            raise ValueError(f"an output stream's write() of {len(data)} bytes says that it took {written}")
+            from ..names import plural
+
+            size = f"{len(data)} {plural(len(data), 'byte')}"
+            raise ValueError(f"an output stream's write() of {size} says that it took {written}")
         return written
 
 
