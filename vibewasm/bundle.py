@@ -91,6 +91,7 @@ _LEFT_OUT = (
     "vibewasm.cache.contents",
     "vibewasm.cache.packing",
     "vibewasm.cache.problem",
+    "vibewasm.cache.summary",
     "vibewasm.cache.writing",
     "vibewasm.cli.disasm",
     "vibewasm.cli.explore",

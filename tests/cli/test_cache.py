@@ -24,42 +24,67 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
 
 def test_a_folder_that_is_not_there_yet(folder: Folder, capsys: Capture) -> None:
     assert main(["cache"]) == 0
-    assert capsys.readouterr().out == (
-        f"{folder.path}: 0 files, 0 of at most {DEFAULT_LIMIT:,} bytes\n"
-        "it is not there yet; the first program that is run makes it\n"
-    )
+    assert capsys.readouterr().out == (f"{folder.path}: not there yet; the first program whose code is kept makes it\n")
     assert main(["cache", "--clean"]) == 0
     assert main(["cache", "--path"]) == 0
     assert not os.path.exists(folder.path)
 
 
-def test_a_few_files_are_listed_once(folder: Folder, capsys: Capture) -> None:
+def test_a_folder_that_is_empty(folder: Folder, capsys: Capture) -> None:
+    os.mkdir(folder.path, 0o700)
+    assert main(["cache"]) == 0
+    assert capsys.readouterr().out == f"{folder.path}: empty; at most 256 MiB are kept in it\n"
+
+
+def test_what_was_used_last_is_listed_first(folder: Folder, capsys: Capture) -> None:
     put(folder, "0123456789abcdef" * 4, 12_345, 3 * DAY)
     put(folder, "a", 1, 5 * HOUR + 60)
-    put(folder, "b", 2)
-    put(folder, "c", 3, -DAY)
+    put(folder, "b", 2_000_000)
+    put(folder, "c", 1024, -DAY)
     put(folder, "d", 4, 400 * DAY)
     assert main(["cache"]) == 0
     assert capsys.readouterr().out == (
-        f"{folder.path}: 5 files, 12,355 of at most {DEFAULT_LIMIT:,} bytes\n"
+        f"{folder.path}: 5 files, 1.9 MiB of at most 256 MiB\n"
         "\n"
-        "  c                              3 bytes, used at a time to come (a clock was wrong)\n"
-        "  b                              2 bytes, used within two hours\n"
-        "  a                              1 bytes, used 5 hours ago\n"
-        "  0123456789abcdef          12,345 bytes, used 3 days ago\n"
-        "  d                              4 bytes, used 400 days ago\n"
+        "      size  functions  module size  last used                              key\n"
+        "     1 KiB   unusable               at a time to come (a clock was wrong)  c\n"
+        "   1.9 MiB   unusable               within two hours                       b\n"
+        "    1 byte   unusable               5 hours ago                            a\n"
+        "  12.1 KiB   unusable               3 days ago                             0123456789ab\n"
+        "   4 bytes   unusable               400 days ago                           d\n"
     )
 
 
-def test_of_many_files_the_largest_and_the_last_used_are_listed(folder: Folder, capsys: Capture) -> None:
-    for number in range(1, 10):
-        put(folder, str(number), number, number * DAY)
+def test_many_files_are_not_all_listed(folder: Folder, capsys: Capture) -> None:
+    for number in range(1, 24):
+        put(folder, f"{number:x}", number, number * DAY)
     assert main(["cache"]) == 0
-    _, largest, used = capsys.readouterr().out.split("\n\n")
-    assert largest.startswith("largest:\n")
-    assert used.startswith("used last:\n")
-    assert [line.split()[0] for line in largest.splitlines()[1:]] == list("98765")
-    assert [line.split()[0] for line in used.splitlines()[1:]] == list("12345")
+    first, table, rest = capsys.readouterr().out.split("\n\n")
+    assert first == f"{folder.path}: 23 files, 276 bytes of at most 256 MiB"
+    assert [line.split()[-1] for line in table.splitlines()[1:]] == [f"{number:x}" for number in range(1, 21)]
+    assert rest == "and 3 files that were used earlier, 66 bytes\n"
+
+
+def test_a_module_is_known_by_its_size_and_functions(folder: Folder, project: Path) -> None:
+    plugin = project / "examples" / "plugin.wasm"
+    words = ("run", "--stub-imports", "--invoke", "divide", plugin, "8")
+    assert command(*words, VIBEWASM_CACHE=folder.path).returncode == 0
+    files = {entry.name: entry.used for entry in folder.entries()}
+    long_ago = 1_000_000_000
+    for name in files:
+        os.utime(f"{folder.path}/{name}{SUFFIX}", (long_ago, long_ago))
+    for _ in range(2):
+        shown = command("cache", VIBEWASM_CACHE=folder.path).stdout.decode()
+        assert f"2 of 6    {plugin.stat().st_size} bytes" in shown
+        assert " stubs  all modules" in shown
+        assert "unusable" not in shown
+    # Looking is no use.
+    assert {entry.used for entry in folder.entries()} == {long_ago}
+    for name in files:
+        path = Path(f"{folder.path}/{name}{SUFFIX}")
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1])
+    assert command("cache", VIBEWASM_CACHE=folder.path).stdout.decode().count("unusable") == len(files) == 2
 
 
 def test_times_that_no_calendar_has(folder: Folder, capsys: Capture) -> None:
@@ -67,19 +92,17 @@ def test_times_that_no_calendar_has(folder: Folder, capsys: Capture) -> None:
     for used in (-(1 << 31), 0, 1 << 33):
         os.utime(f"{folder.path}/a{SUFFIX}", (used, used))
         assert main(["cache"]) == 0
-    assert "used at a time to come" in capsys.readouterr().out
+    assert "at a time to come" in capsys.readouterr().out
 
 
 def test_cleaning(folder: Folder, capsys: Capture) -> None:
     put(folder, "a", 1_000, 3 * DAY)
-    put(folder, "b", 2_000)
+    put(folder, "b", 2_048)
     assert main(["cache", "--clean", "--older-than", "2"]) == 0
-    assert capsys.readouterr().out == (
-        f"removed: 1 file, 1,000 bytes\n{folder.path}: 2,000 of at most {DEFAULT_LIMIT:,} bytes\n"
-    )
+    assert capsys.readouterr().out == (f"removed: 1 file, 1000 bytes\n{folder.path}: 2 KiB of at most 256 MiB\n")
     assert names(folder) == ["b"]
     assert main(["cache", "--clean"]) == 0
-    assert capsys.readouterr().out.startswith("removed: 1 file, 2,000 bytes\n")
+    assert capsys.readouterr().out.startswith("removed: 1 file, 2 KiB\n")
     assert names(folder) == []
     assert main(["cache", "--clean"]) == 0
     assert capsys.readouterr().out.startswith("removed: 0 files, 0 bytes\n")
@@ -88,12 +111,12 @@ def test_cleaning(folder: Folder, capsys: Capture) -> None:
 def test_limiting(folder: Folder, capsys: Capture) -> None:
     assert main(["cache", "--limit", "1G"]) == 0
     assert folder.limit == 1 << 30
-    assert capsys.readouterr().out == f"{folder.path}: 0 of at most 1,073,741,824 bytes\n"
+    assert capsys.readouterr().out == f"{folder.path}: 0 bytes of at most 1 GiB\n"
     put(folder, "a", 1_000)
     put(folder, "b", 2_000, DAY)
     assert main(["cache", "--limit=2K"]) == 0
     assert names(folder) == ["a"]
-    assert capsys.readouterr().out == f"{folder.path}: 1,000 of at most 2,048 bytes\n"
+    assert capsys.readouterr().out == f"{folder.path}: 1000 bytes of at most 2 KiB\n"
 
 
 def test_the_path_for_scripts(folder: Folder, tmp_path: Path) -> None:
@@ -117,17 +140,21 @@ def test_a_path_is_shown_escaped(tmp_path: Path, capsys: Capture, monkeypatch: p
 
 
 def test_why_it_is_off(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("VIBEWASM_CACHE", "off"), ("VIBEWASM_CACHE", ""), ("XDG_CACHE_HOME", "relative")):
-        monkeypatch.delenv("HOME", raising=False)
-        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    unset = "VIBEWASM_CACHE names no folder, and neither XDG_CACHE_HOME nor HOME is an absolute path"
+    for name, value, why in (
+        ("VIBEWASM_CACHE", "off", "VIBEWASM_CACHE is 'off'"),
+        ("VIBEWASM_CACHE", "No", "VIBEWASM_CACHE is 'No'"),
+        ("VIBEWASM_CACHE", "", unset),
+        ("XDG_CACHE_HOME", "relative", unset),
+    ):
+        for variable in ("HOME", "XDG_CACHE_HOME", "VIBEWASM_CACHE"):
+            monkeypatch.delenv(variable, raising=False)
         monkeypatch.setenv(name, value)
         assert main(["cache"]) == 0
-        assert capsys.readouterr().out.startswith("no code is kept: VIBEWASM_CACHE is 'off', or ")
+        assert capsys.readouterr().out == f"no code is kept: {why}\n"
         for words in (["--path"], ["--clean"], ["--limit", "1"]):
             assert main(["cache", *words]) == 1
-            shown, error = capsys.readouterr()
-            assert shown == ""
-            assert error.startswith("vibewasm: no code is kept: ")
+            assert capsys.readouterr() == ("", f"vibewasm: no code is kept: {why}\n")
 
 
 def test_why_it_is_not_used(folder: Folder, capsys: Capture) -> None:
@@ -138,7 +165,8 @@ def test_why_it_is_not_used(folder: Folder, capsys: Capture) -> None:
         "mode 0700, or name another in VIBEWASM_CACHE\n"
     )
     assert main(["cache"]) == 0
-    assert capsys.readouterr().out.splitlines(True)[1] == "not used as it should be: " + why
+    # No counts: what is in it is not read.
+    assert capsys.readouterr().out == f"{folder.path}: not used: {why}"
     assert main(["cache", "--clean"]) == 1
     assert capsys.readouterr() == ("", "vibewasm: nothing can be removed: " + why)
     assert main(["cache", "--limit", "1"]) == 1
@@ -146,6 +174,53 @@ def test_why_it_is_not_used(folder: Folder, capsys: Capture) -> None:
     os.chmod(folder.path, 0o700)
     assert folder.read("a") == b"\0"
     assert folder.limit == DEFAULT_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [("file", "it is no folder"), ("link", "it is a symbolic link"), ("below a file", "it is no folder")],
+)
+def test_what_is_no_folder_is_not_used(folder: Folder, tmp_path: Path, capsys: Capture, kind: str, why: str) -> None:
+    if kind == "link":
+        (tmp_path / "other").mkdir(0o700)
+        os.symlink("other", folder.path)
+    elif kind == "file":
+        Path(folder.path).touch()
+    else:
+        os.environ["VIBEWASM_CACHE"] += "/below"
+        Path(folder.path).touch()
+    assert main(["cache"]) == 0
+    shown = capsys.readouterr().out
+    assert f": not used: {why}" in shown
+    assert "bytes" not in shown
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give folders away")
+def test_a_folder_of_another_user_is_not_used(folder: Folder, capsys: Capture) -> None:
+    put(folder, "a", 1)
+    os.chown(folder.path, 4321, -1)
+    assert main(["cache"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"{folder.path}: not used: it belongs to user 4321, and this process runs as user 0; ")
+    assert len(shown.splitlines()) == 1
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / ("x" * 300) / "cache"
+    monkeypatch.setenv("VIBEWASM_CACHE", str(path))
+    assert main(["cache"]) == 0
+    assert capsys.readouterr().out.startswith(f"{path}: not used: ")
+
+
+def test_a_folder_that_is_only_read_is_counted(
+    folder: Folder, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder, "a", 1)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    assert main(["cache"]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == f"{folder.path}: 1 file, 1 byte of at most 256 MiB"
+    assert second == "it is read-only: what is in it is used, and nothing is added"
 
 
 def test_what_cannot_be_removed(folder: Folder, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

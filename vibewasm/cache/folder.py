@@ -95,7 +95,7 @@ class Folder:
     def __repr__(self) -> str:
         return f"Folder({self.path!r})"
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, noted: bool = True) -> bytes | None:
         """What was written under a name; ``None`` if that is not there, or not to be trusted.
 
         The bytes are those of one :meth:`write`, unless the disk changed them, or the user did: what they hold is to be
@@ -103,6 +103,7 @@ class Folder:
 
         Args:
             name: hexadecimal digits, in lower case.
+            noted: reading it counts as use.
         """
         file = file_name(name)
         try:
@@ -115,7 +116,7 @@ class Folder:
                     if size > DEFAULT_LIMIT // SHARE and size > min(limit_of(folder) // SHARE, LARGEST):
                         return None
                     data = _whole(opened, status)
-                    if data is not None and not -SKEW < time() - status.st_mtime < PRECISION:
+                    if noted and data is not None and not -SKEW < time() - status.st_mtime < PRECISION:
                         _used(opened)
                     return data
                 finally:

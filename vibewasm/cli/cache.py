@@ -6,7 +6,8 @@ import os
 import sys
 from time import time
 
-from vibewasm.cache.folder import SKEW, Folder, default_path
+from vibewasm.cache.folder import SKEW, Folder, default_path, is_off
+from vibewasm.counting import counted
 from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
@@ -19,8 +20,12 @@ _HOUR = 3600
 _DAY = 24 * _HOUR
 #: No file is older, and seconds are no numbers beyond what a float has.
 _MOST_DAYS = 1_000_000
-#: Files that are shown of each kind.
-_SHOWN = 5
+#: Files that are shown, and of each key so many digits.
+_SHOWN = 20
+_DIGITS = 12
+#: So many columns of the table hold numbers.
+_NUMBERS = 3
+_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
 def _cache(arguments: Arguments) -> int:
@@ -40,10 +45,10 @@ def _cache(arguments: Arguments) -> int:
         raise arguments.error(f"--limit is too large: {arguments.one('--limit')}; it takes fewer than 2^63 bytes")
     path = default_path()
     if not actions:
-        print(_OFF if path is None else _shown(Folder(path)))
+        print(_off() if path is None else _shown(Folder(path)))
         return 0
     if path is None:
-        raise CommandError(_OFF)
+        raise CommandError(_off())
     folder = Folder(path)
     if limit is not None:
         _set_limit(folder, limit)
@@ -54,33 +59,79 @@ def _cache(arguments: Arguments) -> int:
     return 0
 
 
-_OFF = (
-    "no code is kept: VIBEWASM_CACHE is 'off', or it is not set and neither XDG_CACHE_HOME nor HOME is an absolute path"
-)
+def _off() -> str:
+    """Why no folder is used."""
+    if is_off():
+        return f"no code is kept: VIBEWASM_CACHE is {os.environ['VIBEWASM_CACHE']!r}"
+    return "no code is kept: VIBEWASM_CACHE names no folder, and neither XDG_CACHE_HOME nor HOME is an absolute path"
 
 
 def _shown(folder: Folder) -> str:
+    path = escaped(folder.path)
+    problem = folder.problem()
+    try:
+        os.close(folder.opened())
+    except FileNotFoundError:
+        if problem is not None:
+            return f"{path}: not used: {_advised(folder, problem)}"
+        return f"{path}: not there yet; the first program whose code is kept makes it"
+    except OSError as error:
+        # What is in it is not read, so it does not count.
+        return f"{path}: not used: {_advised(folder, problem or str(error.strerror))}"
     entries = folder.entries()
     size = sum(entry.size for entry in entries)
-    files = f"{len(entries):,} file{'' if len(entries) == 1 else 's'}"
-    lines = [f"{escaped(folder.path)}: {files}, {size:,} of at most {folder.limit:,} bytes"]
-    problem = folder.problem()
+    if entries:
+        lines = [f"{path}: {counted(len(entries), 'file', ',')}, {_bytes(size)} of at most {_bytes(folder.limit)}"]
+    else:
+        lines = [f"{path}: empty; at most {_bytes(folder.limit)} are kept in it"]
     if problem is not None:
-        lines.append(f"not used as it should be: {_advised(folder, problem)}")
-    elif not os.path.lexists(folder.path):
-        lines.append("it is not there yet; the first program that is run makes it")
-    now = time()
+        lines.append(problem)
+    if entries:
+        lines += ["", *_table(folder, entries[:_SHOWN])]
     if len(entries) > _SHOWN:
-        largest = sorted(entries, key=lambda entry: -entry.size)
-        lines += ["", "largest:", *_table(largest[:_SHOWN], now)]
-        lines += ["", "used last:", *_table(entries[:_SHOWN], now)]
-    elif entries:
-        lines += ["", *_table(entries, now)]
+        rest = entries[_SHOWN:]
+        size = sum(entry.size for entry in rest)
+        lines += ["", f"and {counted(len(rest), 'file', ',')} that were used earlier, {_bytes(size)}"]
     return "\n".join(lines)
 
 
-def _table(entries: list[Entry], now: float) -> list[str]:
-    return [f"  {entry.name[:16]:<16}  {entry.size:>14,} bytes, used {_ago(now - entry.used)}" for entry in entries]
+def _table(folder: Folder, entries: list[Entry]) -> list[str]:
+    """A row for each file; numbers stand at the right, the last two columns at the left."""
+    now = time()
+    rows = [("size", "functions", "module size", "last used", "key")]
+    for entry in entries:
+        rows.append((_bytes(entry.size), *_contents(folder, entry), _ago(now - entry.used), entry.name[:_DIGITS]))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  "
+        + "  ".join(
+            [
+                cell.rjust(width) if place < _NUMBERS else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _contents(folder: Folder, entry: Entry) -> tuple[str, str]:
+    """What the columns of functions and of their module have of a file."""
+    from vibewasm.cache.summary import summary
+
+    found = summary(folder, entry.name)
+    if found.stubs is not None:
+        return counted(found.stubs, "stub", ","), "all modules"
+    if found.functions is None:
+        return "unusable", ""
+    return f"{found.functions:,} of {found.defined:,}", _bytes(found.module_size or 0)
+
+
+def _bytes(size: int) -> str:
+    """A number of bytes as people read it; the units are those of ``--limit``."""
+    if size < 1 << 10:
+        return counted(size, "byte")
+    unit, name = next((unit, name) for unit, name in _UNITS if size >= unit)
+    return f"{size / unit:,.1f}".removesuffix(".0") + f" {name}"
 
 
 def _ago(seconds: float) -> str:
@@ -117,17 +168,17 @@ def _clean(folder: Folder, days: int) -> None:
     if reason is not None and not before:
         raise CommandError(f"nothing can be removed: {_advised(folder, reason)}")
     count, size = folder.clear(days * _DAY)
-    print(f"removed: {count:,} file{'' if count == 1 else 's'}, {size:,} bytes")
+    print(f"removed: {counted(count, 'file', ',')}, {_bytes(size)}")
     if not days and count < before:
         left = before - count
         why = "" if reason is None else f": {_advised(folder, reason)}"
-        raise CommandError(f"{left:,} file{'' if left == 1 else 's'} cannot be removed{why}")
+        raise CommandError(f"{counted(left, 'file', ',')} cannot be removed{why}")
     _report(folder)
 
 
 def _report(folder: Folder) -> None:
     size = sum(entry.size for entry in folder.entries())
-    print(f"{escaped(folder.path)}: {size:,} of at most {folder.limit:,} bytes")
+    print(f"{escaped(folder.path)}: {_bytes(size)} of at most {_bytes(folder.limit)}")
 
 
 def _print_path(path: str) -> None:
@@ -148,11 +199,14 @@ COMMAND = Command(
     [
         Option("--clean", "", "remove all files"),
         Option("--older-than", "DAYS", "let --clean keep what was used in so many days", wants="a number of days"),
-        Option("--limit", "BYTES", "let all files have at most so many bytes; K, M and G are understood"),
+        Option("--limit", "BYTES", "let all files have at most so many bytes; K, M and G are powers of 1024"),
         Option("--path", "", "print the folder's path and nothing else"),
     ],
     _cache,
     minimum=0,
     maximum=None,
-    notes="VIBEWASM_CACHE in the environment names another folder, or is 'off'. Without options, shows what is there.",
+    notes=(
+        "Without options, lists what is kept, what was used last first: of how many functions of a module, and\n"
+        "that module's size. VIBEWASM_CACHE in the environment names another folder, or is 'off'."
+    ),
 )

@@ -235,7 +235,7 @@ COMMAND = Command(
         Option(
             "--max-memory",
             "BYTES",
-            "let memories grow no further; K, M and G are understood",
+            "let memories grow no further; K, M and G are powers of 1024",
             wants="a number of bytes",
         ),
         Option("--allow-precompiled", "", "FILE may be of vibewasm compile: machine code, free as any program"),
