@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..counting import counted
 from .arrows import margins
 
 TYPE_CHECKING = False
@@ -82,7 +83,7 @@ class TextRenderer:
         notes = [
             f"{listing.wasm_size} bytes of wasm at {listing.wasm_start:#x}, {len(listing.code)} bytes of "
             f"{listing.target_title} ({listing.expansion:.1f} times), frame {listing.frame_size} bytes, "
-            f"{_count(listing.spills, 'spill')}, {_count(listing.reloads, 'reload')}"
+            f"{counted(listing.spills, 'spill')}, {counted(listing.reloads, 'reload')}"
         ]
         shown = [
             f"{home.name} {home.place}"
@@ -124,7 +125,3 @@ class TextRenderer:
         symbols = f"; {', '.join(item.symbols)}" if item.symbols else ""
         traps = f"; trap: {' or '.join(item.traps)}" if item.traps else ""
         return line + self._paint("remark", symbols) + self._paint("trap", traps)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -158,9 +158,9 @@ def misfit(error: TypeError, function: Callable[..., object], count: int, label:
     try:
         signature.bind(*[None] * count)
     except TypeError:
-        from .names import plural
+        from .counting import counted
 
-        arguments = f"{count} {plural(count, 'argument')}"
+        arguments = counted(count, "argument")
         better = TypeError(f"{label}: the Python function for it cannot be called with {arguments}: {error}")
         better.__cause__ = error
         return better

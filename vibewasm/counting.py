@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
-def counted(count: int, noun: str, form: str = "") -> str:
-    """A count with what is counted, whose plural ends in s. ``form`` is that of the number: ``","`` groups digits."""
+def counted(count: float, noun: str, form: str = "") -> str:
+    """A count with what is counted, whose plural ends in s.
+
+    Args:
+        form: how the number is written, as :func:`format` takes it: ``","`` groups digits, ``"g"`` is for a float.
+    """
     return f"{count:{form}} {noun}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Words in messages: how names that come from modules are shown, suggestions for one that is not there, and plurals."""
+"""Names that come from modules: how they are shown, and suggestions for one that is not there."""
 
 from __future__ import annotations
 
@@ -22,11 +22,6 @@ def escaped(name: str) -> str:
     if name.isprintable():
         return name
     return "".join([character if character.isprintable() else repr(character)[1:-1] for character in name])
-
-
-def plural(count: int | float, noun: str) -> str:
-    """The noun as it stands after a number: ``1 page``, ``2 pages``."""
-    return noun if count == 1 else f"{noun}s"
 
 
 def hint(name: str, candidates: Iterable[str]) -> str:

@@ -83,11 +83,11 @@ class Deadline:
         return f"stopped by a deadline of {self._shown()}"
 
     def _shown(self) -> str:
-        from ..names import plural
+        from ..counting import counted
 
         seconds = self._seconds
         assert seconds is not None
-        return f"{seconds:g} {plural(seconds, 'second')}"
+        return counted(seconds, "second", "g")
 
     def __repr__(self) -> str:
         limit = "without a limit" if self._seconds is None else f"of {self._shown()}"

@@ -329,9 +329,9 @@ class Func(Extern):
     def _argument_cells(self, arguments: Sequence[object]) -> list[int]:
         codes = self._type.param_codes
         if len(arguments) != len(codes):
-            from ..names import plural
+            from ..counting import counted
 
-            wanted = f"{len(codes)} {plural(len(codes), 'argument')}"
+            wanted = counted(len(codes), "argument")
             raise TypeError(f"{self._shown}{self._type} takes {wanted}, {len(arguments)} given")
         try:
             return to_cells(self._store, codes, arguments)

@@ -152,11 +152,11 @@ class Instance:
         raise AttributeError(message, name=name, obj=self)
 
     def __repr__(self) -> str:
-        from ..names import plural
+        from ..counting import counted
 
         name = f" of {self.module.name!r}" if self.module.name else ""
         count = len(self.exports)
-        return f"<vibewasm.Instance{name} with {count} {plural(count, 'export')}>"
+        return f"<vibewasm.Instance{name} with {counted(count, 'export')}>"
 
 
 class Exports:

@@ -228,11 +228,11 @@ class Linker:
         return externs
 
     def __repr__(self) -> str:
-        from ..names import plural
+        from ..counting import counted
 
         count = len(self._items)
         wasi = "" if self._wasi is None else " and WASI"
-        return f"<vibewasm.Linker with {count} {plural(count, 'definition')}{wasi}>"
+        return f"<vibewasm.Linker with {counted(count, 'definition')}{wasi}>"
 
     def _resolve(self, store: Store, wanted: ImportType) -> Extern | None:
         """The object for an import, made for this store if need be; ``None`` where nothing is defined."""

@@ -361,12 +361,12 @@ def _new_linear_memory(store: Store, minimum: int, maximum: int | None) -> Linea
 
 
 def _pages(count: int) -> str:
-    from ..names import plural
+    from ..counting import counted
 
-    return f"{count} {plural(count, 'page')}"
+    return counted(count, "page")
 
 
 def _bytes(count: int) -> str:
-    from ..names import plural
+    from ..counting import counted
 
-    return f"{count} {plural(count, 'byte')}"
+    return counted(count, "byte")

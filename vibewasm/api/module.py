@@ -345,11 +345,11 @@ class Module:
         return disassemble(self, indices_of(self, functions), target=target, syntax=syntax)
 
     def __repr__(self) -> str:
-        from ..names import plural
+        from ..counting import counted
 
         name = f" {self.name!r}" if self.name else ""
         count = len(self.info.bodies)
-        return f"<vibewasm.Module{name} with {count} {plural(count, 'function')}>"
+        return f"<vibewasm.Module{name} with {counted(count, 'function')}>"
 
     # -- compiling --------------------------------------------------------------------------------------------------
 

@@ -196,10 +196,10 @@ class Store:
         cells[CELL_LAZY], cells[CELL_POLL] = address_of(native_lazy), address_of(native_poll)
 
     def __repr__(self) -> str:
-        from ..names import plural
+        from ..counting import counted
 
         count = len(self._instances)
-        return f"<vibewasm.Store with {count} {plural(count, 'instance')}{', closed' if self._closed else ''}>"
+        return f"<vibewasm.Store with {counted(count, 'instance')}{', closed' if self._closed else ''}>"
 
     @property
     def engine(self) -> Engine:

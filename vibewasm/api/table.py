@@ -215,9 +215,9 @@ class Table(Extern):
 
 
 def _elements(count: int) -> str:
-    from ..names import plural
+    from ..counting import counted
 
-    return f"{count} {plural(count, 'element')}"
+    return counted(count, "element")
 
 
 if not TYPE_CHECKING:

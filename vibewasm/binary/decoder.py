@@ -154,10 +154,10 @@ def _compare_counts(info: ModuleInfo) -> None:
     functions = info.defined_funcs
     bodies = len(info.bodies)
     if functions != bodies:
-        from ..names import plural
+        from ..counting import counted
 
         raise DecodeError(
-            f"function and code section have inconsistent lengths: {functions} {plural(functions, 'function')}, "
+            f"function and code section have inconsistent lengths: {counted(functions, 'function')}, "
             f"{bodies} {'body' if bodies == 1 else 'bodies'}",
             _start_of(info, "code"),
         )

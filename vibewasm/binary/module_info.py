@@ -150,7 +150,9 @@ class Element:
         return self.funcs if self.funcs is not None else self.exprs or []
 
     def __repr__(self) -> str:
-        return f"Element({self.mode!r}, table={self.table}, {len(self.items)} items at {self.position:#x})"
+        from ..counting import counted
+
+        return f"Element({self.mode!r}, table={self.table}, {counted(len(self.items), 'item')} at {self.position:#x})"
 
 
 class Data:
@@ -175,7 +177,10 @@ class Data:
         self.position = position
 
     def __repr__(self) -> str:
-        return f"Data({self.mode!r}, memory={self.memory}, {self.end - self.start} bytes at {self.start:#x})"
+        from ..counting import counted
+
+        size = counted(self.end - self.start, "byte")
+        return f"Data({self.mode!r}, memory={self.memory}, {size} at {self.start:#x})"
 
 
 class DataSegments:

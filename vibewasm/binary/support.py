@@ -24,9 +24,9 @@ def unsupported(feature: str, what: str, offset: int) -> ValidationError:
 
 def sized(size: int) -> str:
     """A number of bytes, for a message."""
-    from ..names import plural
+    from ..counting import counted
 
-    return f"{size} {plural(size, 'byte')}"
+    return counted(size, "byte")
 
 
 # -- limits ------------------------------------------------------------------------------------------------------------

@@ -277,9 +277,9 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
     stack = store._block.stack
 
     def problem(what: str) -> TypeError:
-        from ..names import plural
+        from ..counting import counted
 
-        results = f"{len(codes)} {plural(len(codes), 'result')}"
+        results = counted(len(codes), "result")
         return TypeError(f"{_label(name, type)} has {results}, and the Python function returned {what}")
 
     def convert(at: int, result: object) -> int:

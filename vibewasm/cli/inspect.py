@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vibewasm.names import escaped, plural
+from vibewasm.counting import counted
+from vibewasm.names import escaped
 
 from .options import Arguments, Command, Option
 from .wasmfile import load, refused, shown
@@ -94,7 +95,7 @@ def _text(facts: dict[str, object]) -> str:
     width = max((len(section["name"]) for section in sections), default=0)
     for section in sections:
         size = section["size"]
-        lines.append(f"  {section['name']:<{width}}  {size:>12,} {plural(size, 'byte'):<5} at {section['offset']:#x}")
+        lines.append(f"  {section['name']:<{width}}  {counted(size, 'byte', '>12,'):<18} at {section['offset']:#x}")
     lines += ["", f"imports: {len(imports)}"]
     lines += _table(
         [(item["kind"], f"{escaped(item['module'])}.{escaped(item['name'])}", item["type"]) for item in imports]

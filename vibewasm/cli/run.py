@@ -12,7 +12,7 @@ from vibewasm.api.module import Module
 from vibewasm.api.store import Store
 from vibewasm.errors import Interrupted, LinkError, WasmError
 from vibewasm.lookalikes import PRECOMPILED
-from vibewasm.names import escaped, hint, plural
+from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
 from .wasmfile import load_ahead, refused, shown
@@ -82,7 +82,9 @@ def _run(arguments: Arguments) -> int:
         return 0
     except Interrupted:
         assert seconds is not None
-        time = f"{seconds:g} {plural(seconds, 'second')}"
+        from vibewasm.counting import counted
+
+        time = counted(seconds, "second", "g")
         print(f"vibewasm: {shown(path)}: stopped after {time} (--timeout)", file=sys.stderr)
         return EXIT_TIMEOUT
     except LinkError as error:
@@ -161,7 +163,9 @@ def _invocation(arguments: Arguments, module: Module, name: str, words: list[str
     params = functions[name]
     shape = f"{escaped(name)}({', '.join(map(str, params))})"
     if len(words) != len(params):
-        wanted = f"{len(params)} {plural(len(params), 'argument')}"
+        from vibewasm.counting import counted
+
+        wanted = counted(len(params), "argument")
         raise arguments.error(f"{shape} takes {wanted}, {len(words)} given")
     values: list[object] = []
     for position, (type, word) in enumerate(zip(params, words, strict=True), 1):

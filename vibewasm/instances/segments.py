@@ -131,10 +131,10 @@ def _apply_element(instance: Instance, index: int, element: Element) -> None:
         count = len(element.items)
         number = table_init(instance, element.table, index, offset, 0, count)
         if number:
-            from ..names import plural
+            from ..counting import counted
 
             size = len(instance._tables[element.table])
-            elements = f"{size} {plural(size, 'element')}"
+            elements = counted(size, "element")
             where = f"element segment {index} ({offset} to {offset + count} in a table of {elements})"
             raise _trap(number, where)
     instance._elements[index] = None

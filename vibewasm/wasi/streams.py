@@ -155,9 +155,9 @@ class OutputStream(Descriptor):
             kind = type(written).__name__
             raise TypeError(f"an output stream's write() must give the number of bytes it took, or None, not {kind}")
         if not 0 <= written <= len(data):
-            from ..names import plural
+            from ..counting import counted
 
-            size = f"{len(data)} {plural(len(data), 'byte')}"
+            size = counted(len(data), "byte")
             raise ValueError(f"an output stream's write() of {size} says that it took {written}")
         return written
 
