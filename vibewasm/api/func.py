@@ -17,7 +17,6 @@ from .store import Store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from inspect import Signature
     from typing import Any, Never
 
     from ..disasm.model import FunctionListing
@@ -28,29 +27,28 @@ if TYPE_CHECKING:
 _BY_POSITION = "wasm functions take arguments by position only, as in f(1) and not f(a=1): Func"
 
 
-class _Signature:
-    """``function.__signature__``, which :mod:`inspect` asks for, and with it ``help`` and completion at a prompt. The
-    class itself has none: it is called with other arguments.
+class _OfFunction:
+    """An attribute that Python's own tools ask functions for, as ``help`` does, which is made when it is asked for.
+
+    Args:
+        make: what makes it, a function of :mod:`vibewasm.api.introspection`.
+        of_class: what the class has under that name; nothing, if the attribute is to be missing there.
     """
 
-    __slots__ = ()
+    __slots__ = ("make", "of_class")
 
-    def __get__(self, function: Func | None, cls: type[Func]) -> Signature:
+    def __init__(self, make: str, *of_class: object) -> None:
+        self.make = make
+        self.of_class = of_class
+
+    def __get__(self, function: Func | None, cls: type[Func]) -> object:
         if function is None:
-            raise AttributeError("__signature__")
-        import inspect
+            if not self.of_class:
+                raise AttributeError(self.make)
+            return self.of_class[0]
+        from . import introspection
 
-        kinds = {"i32": int, "i64": int, "f32": float, "f64": float}
-        type_ = function._type
-        params = [
-            inspect.Parameter(f"p{at}", inspect.Parameter.POSITIONAL_ONLY, annotation=kinds.get(param.name, object))
-            for at, param in enumerate(type_.params)
-        ]
-        results = [kinds.get(result.name, object) for result in type_.results]
-        given: object = None
-        if results:
-            given = results[0] if len(results) == 1 else tuple.__class_getitem__(tuple(results))
-        return inspect.Signature(params, return_annotation=given)
+        return getattr(introspection, self.make)(function)
 
 
 class Func(Extern):
@@ -75,12 +73,16 @@ class Func(Extern):
         TypeError: an argument is of another type.
         WasmError: the store is closed, or runs in another thread.
 
+    Where the module's name section names a function's parameters, arguments can be given by those names. ``help`` and
+    :mod:`inspect` show them, and the type.
+
     Two ``Func`` objects of one function of a store are the same object.
     """
 
-    # A call goes straight to the function in the slot, with no method in between.
-    __signature__ = _Signature()
+    # The class itself has none, since it is called with other arguments than its objects.
+    __signature__ = _OfFunction("signature")
 
+    # A call goes straight to the function in the slot, with no method in between.
     __slots__ = (
         "__call__",
         "__weakref__",
@@ -203,6 +205,10 @@ class Func(Extern):
         return self._name
 
     @property
+    def __name__(self) -> str:
+        return self.name
+
+    @property
     def _shown(self) -> str:
         """The name as messages have it."""
         from ..names import escaped  # only what goes wrong needs it
@@ -296,12 +302,20 @@ class Func(Extern):
                 raise ValueError(f"{cells[at]:#x} is no reference of type {type_name(code)} that this store gave out")
             at += 2 if code == V128 else 1
 
-    def _first_call(self, *arguments: Any) -> Any:
+    def _first_call(self, /, *arguments: Any, **named: Any) -> Any:
         """The first call makes what later calls of this signature do fast."""
-        self.__call__ = call = fast_call(self)  # type: ignore[method-assign]  # it is a slot
+        call = fast_call(self)
         # Of a method, the function.
         getattr(call, "__func__", call).__qualname__ = _BY_POSITION
-        return call(*arguments)
+        instance = self._instance
+        if instance is not None and self._type.params and instance.module.info.has_local_names:
+            from .introspection import accept_keywords, parameter_names
+
+            names = parameter_names(self)
+            if names is not None:
+                call = accept_keywords(call, names, self._shown)
+        self.__call__ = call  # type: ignore[method-assign]  # it is a slot
+        return call(*arguments, **named)
 
     _first_call.__qualname__ = _BY_POSITION
 
@@ -389,6 +403,9 @@ class Func(Extern):
         finally:
             state[2] = first
 
+
+# The text above is the class's own.
+Func.__doc__ = _OfFunction("documentation", Func.__doc__)  # type: ignore[assignment]  # of objects another
 
 if not TYPE_CHECKING:
     # What is missing is said by ``wrong``; see vibewasm.arguments.

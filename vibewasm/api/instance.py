@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Which the interpreter has loaded; collections.abc is one more module.
+from _collections_abc import Mapping
+
 from ..binary.module_info import FUNC, MEMORY, TABLE
 from ..errors import not_copied
 
@@ -146,8 +149,10 @@ class Instance:
         message = f"{type(self).__name__!r} object has no attribute {name!r}"
         # Half made it has no exports, and asking for them leads here.
         if name != "exports" and name in self.exports:
+            from .introspection import is_python_name
+
             # Not all names of exports are identifiers, and not all can be looked up as they are written.
-            written = f".{name}" if _is_completed(name) else f"[{name!r}]"
+            written = f".{name}" if is_python_name(name) else f"[{name!r}]"
             message += f": it is an export: instance.exports{written}"
         raise AttributeError(message, name=name, obj=self)
 
@@ -161,6 +166,7 @@ class Instance:
 
 class Exports:
     """What an instance exports: ``exports.name`` or ``exports["name"]``, iteration over the names, ``in`` and ``len``.
+    It is a :class:`collections.abc.Mapping`, so that ``case {"add": add}`` matches it.
 
     A function is a :class:`~vibewasm.Func`, and so on. A name that is no Python identifier is reached with brackets.
     ``exports.name`` is always the export of that name if there is one, also where it is the name of a method below:
@@ -226,7 +232,9 @@ class Exports:
 
     def __dir__(self) -> list[str]:
         # What a prompt may complete after the dot. The other names are reached with brackets.
-        return [name for name in {*super().__dir__(), *self} if _is_completed(name)]
+        from .introspection import is_python_name
+
+        return [name for name in self if is_python_name(name)]
 
     def get(self, name: str, default: Any = None) -> Any:
         """The export of that name, or ``default``."""
@@ -253,23 +261,12 @@ class Exports:
         return f"<vibewasm.Exports: {', '.join(map(escaped, self)) or 'none'}>"
 
 
+# Not a base class: what it would bring along are further names that exports may have too.
+Mapping.register(Exports)
+
 if not TYPE_CHECKING:
     # What is missing is said by ``wrong``; see vibewasm.arguments.
     Exports.__init__.__defaults__ = (...,)
-
-
-def _is_completed(name: str) -> bool:
-    """Whether ``exports.NAME`` is an expression that looks up that very name."""
-    from keyword import iskeyword
-
-    if not name.isidentifier() or iskeyword(name):
-        return False
-    if name.isascii():
-        return True
-    # Python reads identifiers in this form (Python Language Reference, 2.3).
-    from unicodedata import is_normalized
-
-    return is_normalized("NFKC", name)
 
 
 #: Names that exports may have too.

@@ -360,6 +360,11 @@ class ModuleInfo:
         return self.names.of("func")
 
     @property
+    def has_local_names(self) -> bool:
+        """Whether there are :attr:`local_names`, as far as that is known before they are decoded."""
+        return bool(self.custom_sections("name")) and "local" in self.names.kinds
+
+    @property
     def local_names(self) -> dict[int, dict[int, str]]:
         """Names of locals in the name section, by function index and local index."""
         return self.names.within("local")
