@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 import subprocess
 import sys
+import zlib
+from typing import Any
 
 import pytest
 
@@ -114,6 +118,55 @@ def test_a_view_is_not_a_copy_and_survives_growth() -> None:
     mem[65536] = 1
     assert mem.view()[65536] == 1
     assert len(mem.view()) == 131072
+
+
+def test_a_view_can_be_of_a_part() -> None:
+    memory = vw.Memory(vw.Store(), vw.MemoryType(vw.Limits(1, 2)))
+    memory[8:12] = b"wasm"
+    with memory.view(8, 12) as part:
+        assert hashlib.sha256(part).digest() == hashlib.sha256(b"wasm").digest()
+        part[0] = ord("W")
+        assert memory[8:12] == b"Wasm"
+        memory.grow(1)
+        assert len(part) == 4
+    for start, stop, size in ((0, None, 131072), (5, None, 131067), (131072, None, 0), (7, 7, 0), (0, 131072, 131072)):
+        assert len(memory.view(start, stop)) == size
+    for start, stop in ((-1, None), (0, -1), (131073, None), (0, 131073), (2**200, None), (0, -(2**200))):
+        with pytest.raises(IndexError, match=r"outside the memory of 131072 bytes|ends before it begins"):
+            memory.view(start, stop)
+    with pytest.raises(IndexError, match="9 to 8 is no range: it ends before it begins"):
+        memory.view(9, 8)
+    for wrong in ("1", 1.0, True):
+        with pytest.raises(TypeError, match=r"Memory\.view: start has to be a number of bytes"):
+            memory.view(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"Memory\.view: stop has to be a number of bytes"):
+            memory.view(0, wrong)  # type: ignore[arg-type]
+    # No view is left, also none of those that were refused.
+    memory.store.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="classes of Python are buffers from 3.12 on (PEP 688)")
+def test_a_memory_is_a_buffer() -> None:
+    memory = vw.Memory(vw.Store(), vw.MemoryType(vw.Limits(1, 2)))
+    buffer: Any = memory
+    with memoryview(buffer) as view:
+        view[8:12] = b"\1\2\3\4"
+        assert struct.unpack_from("<I", buffer, 8) == (0x04030201,)
+        struct.pack_into("<H", buffer, 10, 0xABCD)
+        assert memory[8:12] == b"\1\2\xcd\xab"
+        assert bytes(view[8:10]) == b"\1\2"
+        memory.grow(1)
+        assert len(view) == 65536
+        with pytest.raises(BufferError):
+            memory.store.close()
+        assert view[8] == 1
+    assert zlib.crc32(buffer) == zlib.crc32(memory[:])
+    other = vw.Memory(memory.store, vw.MemoryType(vw.Limits(2)))
+    other.write(0, buffer)
+    assert other[:12] == memory[:12]
+    memory.store.close()
+    with pytest.raises(vw.WasmError, match="closed"):
+        memoryview(buffer)
 
 
 def test_growing_gives_the_former_size_and_zeros() -> None:

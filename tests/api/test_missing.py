@@ -15,15 +15,13 @@ STORE = vw.Store(ENGINE)
 api: Any = vw
 
 FAULTS: list[tuple[Callable[[], object], str]] = [
-    (lambda: api.Store(), "Store: engine is missing: write Store(engine)"),
-    (lambda: api.Linker(), "Linker: engine is missing: write Linker(engine)"),
     (lambda: api.Exports(), "Exports: instance is missing: write instance.exports"),
-    (lambda: api.Module(), "Module: source is missing: write Module(engine, source)"),
-    (lambda: api.Module(b"\0asm\1\0\0\0"), "Module: source is missing: write Module(engine, source)"),
-    (lambda: api.Module(ENGINE), "Module: source is missing: write Module(engine, source)"),
+    (lambda: api.Module(), "Module: source is missing: write Module(source) or Module(engine, source)"),
+    (lambda: api.Module(ENGINE), "Module: source is missing: write Module(source) or Module(engine, source)"),
+    (lambda: api.Module(engine=ENGINE), "Module: source is missing: write Module(source) or Module(engine, source)"),
     (
-        lambda: api.Module.validate("(module)"),
-        "Module.validate: source is missing: write Module.validate(engine, source)",
+        lambda: api.Module.validate(ENGINE),
+        "Module.validate: source is missing: write Module.validate(source) or Module.validate(engine, source)",
     ),
     (lambda: api.Memory(STORE), "Memory: type is missing: write Memory(store, MemoryType(Limits(1)))"),
     (lambda: api.Memory(), "Memory: store is missing: write Memory(store, MemoryType(Limits(1)))"),
@@ -47,10 +45,10 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
     (lambda: api.Engine(fuel=True), "Engine has no parameter 'fuel': write Engine(Config(fuel=...))"),
     (lambda: api.Engine(confg=None), "Engine has no parameter 'confg'; did you mean 'config'?"),
     (
-        lambda: api.instantiate("(module)", store=5),
-        "instantiate has no parameter 'store'; there are source, imports, config, wasi, fuel",
+        lambda: api.instantiate("(module)", linker=5),
+        "instantiate has no parameter 'linker'; there are source, imports, config, wasi, fuel, store, engine",
     ),
-    (lambda: api.instantiate("(module)", sourc=5), "instantiate has no parameter 'sourc'; did you mean 'source'?"),
+    (lambda: api.instantiate("(module)", imprts={}), "instantiate has no parameter 'imprts'; did you mean 'imports'?"),
 ]
 
 

@@ -11,7 +11,8 @@ from ..errors import not_copied
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, Never, NoReturn
+    from types import TracebackType
+    from typing import Any, Never, NoReturn, Self
 
     from ..binary.module_info import Element
     from .extern import Extern
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 class Instance:
     """A module with its memories, tables and globals, ready to be called. :meth:`vibewasm.Linker.instantiate` and
-    :func:`vibewasm.instantiate` make instances.
+    :func:`vibewasm.instantiate` make instances. As a context manager it closes, at the end, the store that
+    :func:`vibewasm.instantiate` made for it; a store that was there before stays open.
 
     Attributes:
         exports: what it exports, an :class:`Exports`.
@@ -41,6 +43,7 @@ class Instance:
         "_imported_funcs",
         "_memories",
         "_module",
+        "_owns_store",
         "_records_address",
         "_store",
         "_tables",
@@ -88,6 +91,18 @@ class Instance:
     _elements: list[Element | None]
     #: By data segment, 1 where it has been dropped, or has done its work.
     _dropped_datas: bytearray
+    #: Whether the store was made for this instance.
+    _owns_store: bool
+
+    def __enter__(self) -> Self:
+        self._store._check_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._owns_store:
+            self._store.__exit__(kind, error, traceback)
 
     def _code_slot(self, defined: int) -> int:
         """Index of the call slot of a defined function in the cells of the context."""

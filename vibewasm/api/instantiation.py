@@ -7,6 +7,7 @@ from __future__ import annotations
 from ..abi import RECORD_SIZE
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..calls.process import adapters
+from ..errors import LinkError
 from ..runtime.blocks import Block
 from .engine import Engine, default_engine
 from .extern import Extern
@@ -33,9 +34,14 @@ def instantiate(
     config: Config | None = None,
     wasi: WasiConfig | None = None,
     fuel: int | None = None,
+    store: Store | None = None,
+    engine: Engine | None = None,
     **unknown: Never,
 ) -> Instance:
-    """The short way: load a module, and instantiate it in a store of its own.
+    """The short way: load a module, and instantiate it in a store of its own, which ends with a ``with`` statement::
+
+        with vibewasm.instantiate("fib.wasm") as instance:
+            print(instance.exports.fib(30))
 
     Args:
         source: what :class:`Module` takes, or a :class:`Module`, as :meth:`Module.from_text` and
@@ -45,19 +51,23 @@ def instantiate(
         config: the engine's configuration. Without it one engine serves all calls of this function.
         wasi: what :meth:`Linker.define_wasi` takes.
         fuel: what :attr:`Store.fuel` is set to before anything of the module runs.
+        store: a store to instantiate it in, which stays open. Without it a new one is made, unless an import has one.
+        engine: an engine, in place of ``config``.
 
     Raises:
         TypeError: an argument is of another type, or there is no parameter of that name.
         OSError, WatError, DecodeError, ValidationError, LinkError, Trap: as :class:`Module` and
             :meth:`Linker.instantiate` do.
-        ValueError: ``config`` is given together with a module or extern objects, which have an engine already; or
-            ``fuel`` is not from 0 to 2**63 - 1.
+        ValueError: ``config`` or another ``engine`` is given together with a module, a store or extern objects, which
+            have an engine already; both are given; or ``fuel`` is not from 0 to 2**63 - 1.
         WasmError: ``fuel`` is given, and the engine does not count it.
     """
     if unknown:
         from ..arguments import unknown_keywords
 
-        raise unknown_keywords("instantiate", unknown, ("source", "imports", "config", "wasi", "fuel"))
+        raise unknown_keywords(
+            "instantiate", unknown, ("source", "imports", "config", "wasi", "fuel", "store", "engine")
+        )
     if wasi is not None:
         from ..wasi import WasiConfig
 
@@ -66,23 +76,39 @@ def instantiate(
 
             advice = "WasiConfig(**settings) makes one" if isinstance(wasi, dict) else ""
             raise wrong("instantiate", "wasi", "a WasiConfig", wasi, advice)
-    store: Store | None = None
+    if store is not None and not isinstance(store, Store):
+        from ..arguments import wrong
+
+        raise wrong("instantiate", "store", "a Store", store)
+    if engine is not None and not isinstance(engine, Engine):
+        from ..arguments import wrong
+
+        raise wrong("instantiate", "engine", "an Engine", engine)
     items = [] if imports is None else _items(imports)
-    for _, _, item in items:
-        if isinstance(item, Extern):
-            store = item.store
-            break
+    if store is None:
+        for _, _, item in items:
+            if isinstance(item, Extern):
+                store = item.store
+                break
     given = source.engine if isinstance(source, Module) else store.engine if store is not None else None
-    if given is not None and config is not None:
-        raise ValueError("config cannot be given with a Module or with objects of a store: they have an engine already")
-    engine = given or (Engine(config) if config is not None else default_engine())
+    if engine is not None and config is not None:
+        raise ValueError("config and engine cannot both be given: an engine has a configuration")
+    if given is not None and (config is not None or engine not in (None, given)):
+        which = "config" if config is not None else "another engine"
+        raise ValueError(f"{which} cannot be given with a Module, a store or its objects: they have an engine already")
+    engine = given or engine or (Engine(config) if config is not None else default_engine())
     module = source if isinstance(source, Module) else Module(engine, source)
+    if store is not None and store.engine is not engine:
+        raise LinkError("the store and the module belong to different engines: make them with the same one")
+    own = store is None
     if store is None:
         store = Store(engine)
     if fuel is not None:
         store.fuel = fuel
     if not items and wasi is None and not module.info.imports:
-        return make_instance(store, module, [])
+        instance = make_instance(store, module, [])
+        instance._owns_store = own
+        return instance
     from .linker import Linker
 
     linker = Linker(engine)
@@ -91,7 +117,9 @@ def instantiate(
         linker.define(module_name, name, item)
     if wasi is not None:
         linker.define_wasi(wasi)
-    return linker.instantiate(store, module)
+    instance = linker.instantiate(store, module)
+    instance._owns_store = own
+    return instance
 
 
 def _items(imports: Mapping[str, Mapping[str, Item] | Exports]) -> list[tuple[str, str, Item]]:
@@ -125,6 +153,7 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     instance = Instance.__new__(Instance)
     instance._store = store
     instance._module = module
+    instance._owns_store = False
     imported: tuple[list[Any], ...] = ([], [], [], [])
     for extern in externs:
         imported[extern._kind].append(extern)

@@ -6,7 +6,7 @@ from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..errors import LinkError, not_copied
 from ..extern_types import GlobalType, MemoryType, TableType
 from ..types import FuncType
-from .engine import Engine
+from .engine import Engine, default_engine
 from .extern import Extern
 from .func import Func
 from .instance import Exports, Instance
@@ -67,12 +67,14 @@ class Linker:
 
     __reduce_ex__ = not_copied
 
-    def __init__(self, engine: Engine, *, allow_shadowing: bool = False, **unknown: Never) -> None:
+    def __init__(self, engine: Engine | None = None, *, allow_shadowing: bool = False, **unknown: Never) -> None:
         if unknown:
             from ..arguments import unknown_keywords
 
             raise unknown_keywords("Linker", unknown, ("allow_shadowing",))
-        if not isinstance(engine, Engine):
+        if engine is None:
+            engine = default_engine()
+        elif not isinstance(engine, Engine):
             raise _wrong("", "engine", "an Engine", engine)
         if allow_shadowing is not True and allow_shadowing is not False:
             raise _wrong("", "allow_shadowing", "True or False", allow_shadowing)
@@ -311,11 +313,6 @@ class Linker:
         if len(missing) == 1:
             return f"unknown import: {lines[0]}{advice}"
         return f"unknown import: {len(missing)} are missing{advice}" + "".join(f"\n  {line}" for line in lines)
-
-
-if not TYPE_CHECKING:
-    # What is missing is said by ``wrong``; see vibewasm.arguments.
-    Linker.__init__.__defaults__ = (...,)
 
 
 #: How :meth:`Linker.instantiate` is called.

@@ -22,7 +22,8 @@ class Memory(Extern):
 
     ``memory[a:b]`` is a copy as ``bytes``, ``memory[a:b] = data`` writes, ``memory[a]`` is one byte. Unlike those of
     a Python sequence, addresses are never counted from the end and slices are never cut to fit: what lies outside
-    raises ``IndexError``. :meth:`view` gives all bytes without a copy, and so does ``numpy.asarray(memory)``.
+    raises ``IndexError``. :meth:`view` gives bytes without a copy, and so does ``numpy.asarray(memory)``. From Python
+    3.12 on a memory is a buffer itself: ``memoryview(memory)``, ``struct.unpack_from("<I", memory, 8)``.
 
     Args:
         store: the store that the memory belongs to.
@@ -102,19 +103,42 @@ class Memory(Extern):
             return "<vibewasm.Memory, closed>"
         return f"<vibewasm.Memory of {_pages(self.pages)}>"
 
-    def view(self) -> memoryview:
-        """All bytes of the memory at its present size: a writable view, not a copy (``numpy.frombuffer`` takes it).
+    def view(self, start: int = 0, stop: int | None = None) -> memoryview:
+        """The bytes from ``start`` to before ``stop``, or to the present end: a writable view, not a copy, which goes
+        where bytes do (``hashlib.sha256(memory.view(8, 40))``, ``numpy.frombuffer(memory.view())``).
 
         The memory never moves, so the view stays good for the bytes that it covers when the memory grows. While a view
         is in use the memory cannot be given back: closing the store says so, and the view stays good.
+
+        Raises:
+            TypeError: an address is no int.
+            IndexError: the range is not inside the memory.
         """
+        if type(start) is not int:
+            start = _address("view", "start", start)
+        if stop is not None and type(stop) is not int:
+            stop = _address("view", "stop", stop)
         self._store._check_open()
         try:
-            return self._linear.view()
+            view = self._linear.view()
         except ValueError:
             # Another thread has closed the store meanwhile.
             self._store._check_open()
             raise
+        if start == 0 and stop is None:
+            return view
+        size = len(view)
+        if stop is None:
+            stop = size
+        if not 0 <= start <= stop <= size:
+            view.release()
+            raise self._outside(start, stop, size)
+        with view:
+            return view[start:stop]
+
+    def __buffer__(self, flags: int) -> memoryview:
+        # PEP 688, from Python 3.12 on. It keeps the view, which protects the memory like any other.
+        return self.view()
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
@@ -250,14 +274,20 @@ class Memory(Extern):
             self._store._check_open()
             raise
         if start < 0 or end > size:
-            self._store._check_open()
-            if max(abs(start), abs(end)) >> 128:
-                # Too long to be shown.
-                raise IndexError(f"an address of more than 128 bits is outside the memory of {size} bytes")
-            where = str(start) if end == start + 1 else f"{start} to {end}"
-            advice = f" (as an unsigned address, {start} is {start & 0xFFFF_FFFF})" if start < 0 else ""
-            raise IndexError(f"{where} is outside the memory of {size} bytes{advice}")
+            raise self._outside(start, end, size)
         return view
+
+    def _outside(self, start: int, end: int, size: int) -> IndexError:
+        """The error for a range that is not inside the memory, unless the store has been closed."""
+        self._store._check_open()
+        if max(abs(start), abs(end)) >> 128:
+            # Too long to be shown.
+            return IndexError(f"an address of more than 128 bits is outside the memory of {size} bytes")
+        if start > end:
+            return IndexError(f"{start} to {end} is no range: it ends before it begins")
+        where = str(start) if end == start + 1 else f"{start} to {end}"
+        advice = f" (as an unsigned address, {start} is {start & 0xFFFF_FFFF})" if start < 0 else ""
+        return IndexError(f"{where} is outside the memory of {size} bytes{advice}")
 
     def _current(self) -> memoryview:
         """All bytes, as a view that is made anew only when the memory has grown. Nobody may release it."""

@@ -12,12 +12,12 @@ from ..calls.process import HOST
 from ..errors import WasmError
 from ..instances.context import ContextLayout, Template
 from ..runtime.code_memory import CodeMemory
-from .engine import Engine
+from .engine import Engine, default_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Self
+    from typing import Any, Self
 
     from typing_extensions import Buffer
 
@@ -51,6 +51,10 @@ def _load_compiler(target: str) -> type[Compiler]:
     return Compiler
 
 
+#: Stands for an argument that was left out. Which one that is, :func:`_with_engine` finds out.
+_LEFT_OUT: Any = ...
+
+
 class Module:
     """A WebAssembly module in binary form. It may be instantiated any number of times, in any stores of its engine,
     by any thread.
@@ -63,7 +67,8 @@ class Module:
     call, unless the engine's :attr:`Config.compilation` says otherwise.
 
     Args:
-        engine: whose configuration counts.
+        engine: whose configuration counts. It may be left out, here and in the class methods: ``Module(source)`` is of
+            the engine that :func:`vibewasm.instantiate` uses.
         source: the module's bytes, its text or its path; :mod:`vibewasm.api.source` says which is taken for which.
             :meth:`from_text` and :meth:`from_file` take only one of them.
 
@@ -93,16 +98,8 @@ class Module:
         "_template",
     )
 
-    def __init__(self, engine: Engine, source: Source) -> None:
-        given: object = source
-        if given is ...:
-            from ..arguments import wrong
-
-            raise wrong("Module", "source", "a module", given)
-        if not isinstance(engine, Engine):
-            from ..arguments import wrong
-
-            raise wrong("Module", "engine", "an Engine", engine)
+    def __init__(self, engine: Engine | Source = _LEFT_OUT, source: Source = _LEFT_OUT) -> None:
+        engine, source = _with_engine("Module", engine, "source", source)
         if type(source) is not bytes or source[:4] != b"\0asm":
             from .source import read
 
@@ -169,41 +166,39 @@ class Module:
         return self._layout
 
     @classmethod
-    def from_text(cls, engine: Engine, text: str | Buffer) -> Self:
+    def from_text(cls, engine: Engine | str | Buffer = _LEFT_OUT, text: str | Buffer = _LEFT_OUT) -> Self:
         """The module of a text, in UTF-8 if it is given as bytes. No file is opened, whatever the text is.
 
         Raises:
             TypeError, WatError, ValidationError: as making a module does.
         """
-        _check_given("from_text", engine, "text", text)
+        engine, text = _with_engine("Module.from_text", engine, "text", text)
         from .source import from_text
 
         return cls(engine, from_text(text))
 
     @classmethod
-    def from_file(cls, engine: Engine, path: str | os.PathLike[str]) -> Self:
+    def from_file(
+        cls, engine: Engine | str | os.PathLike[str] = _LEFT_OUT, path: str | os.PathLike[str] = _LEFT_OUT
+    ) -> Self:
         """The module in a file, which holds it as such or as text. A ``str`` is a path, whatever it looks like.
 
         Raises:
             TypeError, OSError, WatError, DecodeError, ValidationError: as making a module does.
         """
-        _check_given("from_file", engine, "path", path)
+        engine, path = _with_engine("Module.from_file", engine, "path", path)
         from .source import from_file
 
         return cls(engine, from_file(path))
 
     @classmethod
-    def validate(cls, engine: Engine, source: Source) -> None:
+    def validate(cls, engine: Engine | Source = _LEFT_OUT, source: Source = _LEFT_OUT) -> None:
         """Check all of a module, function bodies included. It takes what making a module does.
 
         Raises:
             TypeError, OSError, WatError, DecodeError, ValidationError: as making a module does.
         """
-        given: object = source
-        if given is ...:
-            from ..arguments import wrong
-
-            raise wrong("Module.validate", "source", "a module", given)
+        engine, source = _with_engine("Module.validate", engine, "source", source)
         module = cls(engine, source)
         if engine.config.compilation == "lazy":
             module._validate_all()
@@ -238,7 +233,7 @@ class Module:
         return serialized(self.engine, self.info, codes)
 
     @classmethod
-    def deserialize(cls, engine: Engine, data: Buffer) -> Self:
+    def deserialize(cls, engine: Engine | Buffer = _LEFT_OUT, data: Buffer = _LEFT_OUT) -> Self:
         """The module that :meth:`serialize` has given. Nothing is compiled and nothing validated: take it from those
         only whom you would let run native programs here.
 
@@ -247,7 +242,7 @@ class Module:
             WasmError: it is no such thing, it is damaged, or it was made by another version, for another processor or
                 with other settings than the engine's.
         """
-        _check_given("deserialize", engine, "data", data)
+        engine, data = _with_engine("Module.deserialize", engine, "data", data)
         from .precompiled import deserialized
         from .source import from_precompiled
 
@@ -259,13 +254,15 @@ class Module:
         return module
 
     @classmethod
-    def deserialize_file(cls, engine: Engine, path: str | os.PathLike[str]) -> Self:
+    def deserialize_file(
+        cls, engine: Engine | str | os.PathLike[str] = _LEFT_OUT, path: str | os.PathLike[str] = _LEFT_OUT
+    ) -> Self:
         """The module in a file that holds what :meth:`serialize` has given, such as ``vibewasm compile`` makes.
 
         Raises:
             TypeError, OSError, WasmError: as :meth:`deserialize` and reading a file do.
         """
-        _check_given("deserialize_file", engine, "path", path)
+        engine, path = _with_engine("Module.deserialize_file", engine, "path", path)
         from .source import from_precompiled_file
 
         return cls.deserialize(engine, from_precompiled_file(path))
@@ -508,16 +505,23 @@ class Module:
             return self.info.imported_funcs + defined, record.wasm_offset(pc - start)
 
 
-def _check_given(method: str, engine: object, parameter: str, given: object) -> None:
-    """Raise ``TypeError`` if a class method was not given an engine and what to make a module of."""
+def _with_engine(where: str, engine: Any, parameter: str, given: Any) -> tuple[Engine, Any]:
+    """The engine, and what a module is to be made of, when the engine may have been left out.
+
+    Raises:
+        TypeError: either is missing, or the engine is something else.
+    """
+    if given is ...:
+        engine, given = (engine, given) if isinstance(engine, Engine) else (..., engine)
+    if engine is ...:
+        engine = default_engine()
     if given is not ... and isinstance(engine, Engine):
-        return
+        return engine, given
     from ..arguments import wrong
 
     if given is ...:
-        # That it is the engine that was left out is the usual case; the line shows both.
-        raise wrong(f"Module.{method}", parameter, "", given)
-    raise wrong(f"Module.{method}", "engine", "an Engine", engine)
+        raise wrong(where, parameter, "", given)
+    raise wrong(where, "engine", "an Engine", engine)
 
 
 #: The engines of unpickled modules, by their settings: a process has one of each.
@@ -541,11 +545,3 @@ def _unpickled(data: bytes, config: Config) -> Module:
     for oldest in [*_unpickled_last][:-_MOST_UNPICKLED]:
         _unpickled_last.pop(oldest, None)
     return found
-
-
-if not TYPE_CHECKING:
-    # What is missing is said by ``wrong``; see vibewasm.arguments.
-    Module.__init__.__defaults__ = (..., ...)
-    for _method in (Module.deserialize, Module.deserialize_file, Module.from_file, Module.from_text):
-        _method.__func__.__defaults__ = (..., ...)
-    Module.validate.__func__.__defaults__ = (..., ...)

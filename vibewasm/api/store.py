@@ -29,7 +29,7 @@ from ..runtime.context import CELL_FAILED, CELL_LAZY, CELL_POLL, CELL_REAL_LIMIT
 from ..runtime.faults import is_enabled, notice, seen
 from ..runtime.ffi import c_uint64
 from ..types import FUNCREF
-from .engine import Engine
+from .engine import Engine, default_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Store:
     exports by name, the disassembly, :meth:`interrupt`, which does nothing then, and :meth:`close`.
 
     Args:
-        engine: the engine.
+        engine: the engine; that which :func:`vibewasm.instantiate` uses, if it is left out.
 
     Raises:
         TypeError: ``engine`` is no :class:`Engine`.
@@ -105,8 +105,10 @@ class Store:
 
     __reduce_ex__ = not_copied
 
-    def __init__(self, engine: Engine) -> None:
-        if not isinstance(engine, Engine):
+    def __init__(self, engine: Engine | None = None) -> None:
+        if engine is None:
+            engine = default_engine()
+        elif not isinstance(engine, Engine):
             from ..arguments import wrong
 
             raise wrong("Store", "engine", "an Engine", engine)
@@ -154,9 +156,6 @@ class Store:
         adapters().install(self._block)
         self._install_callbacks()
         watch_swallowed()
-
-    if not TYPE_CHECKING:
-        __init__.__defaults__ = (...,)  # which ``arguments.wrong`` says is missing
 
     def _install_callbacks(self) -> None:
         cells = self._cells
