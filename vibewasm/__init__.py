@@ -20,30 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from .api.config import Config
-    from .api.engine import Engine
-    from .api.func import Func
-    from .api.global_ import Global
-    from .api.instance import Exports, Instance
-    from .api.instantiation import instantiate
-    from .api.linker import Linker
-    from .api.memory import Memory
-    from .api.module import Module
-    from .api.store import Store
-    from .api.table import Table
-    from .errors import (
-        DecodeError,
-        Interrupted,
-        LinkError,
-        ValidationError,
-        WasmError,
-    )
-    from .extern_types import ExportType, GlobalType, ImportType, Limits, MemoryType, TableType
-    from .traps import ExitTrap, Frame, OutOfFuel, Trap
-    from .types import FuncType, ValType
-    from .wasi import WasiConfig
-    from .wat.errors import WatError
-
     Result = TypeVar("Result")
 
 __version__ = "0.1.0"

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 _BY_POSITION = "wasm functions take arguments by position only, as in f(1) and not f(a=1): Func"
 
 
+#: Named rather than written where slots are listed, since pyright takes a slot of that name for what is called, instead
+#: of the method that is declared below for type checkers.
+_CALL_SLOT = "__call__"
+
+
 class _OfFunction:
     """An attribute that Python's own tools ask functions for, as ``help`` does, which is made when it is asked for.
 
@@ -84,7 +89,7 @@ class Func(Extern):
 
     # A call goes straight to the function in the slot, with no method in between.
     __slots__ = (
-        "__call__",
+        _CALL_SLOT,
         "__weakref__",
         "_address",
         "_defined",

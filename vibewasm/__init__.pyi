@@ -1,0 +1,45 @@
+"""The public names as type checkers and editors know them, which do not follow how :mod:`vibewasm` loads each when it is
+first used. Their types stand where they come from.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from .api.config import Config as Config
+from .api.engine import Engine as Engine
+from .api.func import Func as Func
+from .api.global_ import Global as Global
+from .api.instance import Exports as Exports
+from .api.instance import Instance as Instance
+from .api.instantiation import instantiate as instantiate
+from .api.linker import Linker as Linker
+from .api.memory import Memory as Memory
+from .api.module import Module as Module
+from .api.store import Store as Store
+from .api.table import Table as Table
+from .errors import DecodeError as DecodeError
+from .errors import Interrupted as Interrupted
+from .errors import LinkError as LinkError
+from .errors import ValidationError as ValidationError
+from .errors import WasmError as WasmError
+from .extern_types import ExportType as ExportType
+from .extern_types import GlobalType as GlobalType
+from .extern_types import ImportType as ImportType
+from .extern_types import Limits as Limits
+from .extern_types import MemoryType as MemoryType
+from .extern_types import TableType as TableType
+from .traps import ExitTrap as ExitTrap
+from .traps import Frame as Frame
+from .traps import OutOfFuel as OutOfFuel
+from .traps import Trap as Trap
+from .types import FuncType as FuncType
+from .types import ValType as ValType
+from .wasi import WasiConfig as WasiConfig
+from .wat.errors import WatError as WatError
+
+_Result = TypeVar("_Result")
+
+__version__: str
+__all__: list[str]
+
+def load(make: Callable[..., _Result], *arguments: object) -> _Result: ...
