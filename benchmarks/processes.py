@@ -207,13 +207,13 @@ def run_times(session: Session, every: Sequence[Program]) -> dict[str, float]:
     """
     side = serialized(session)
 
-    def shortest(program: Program) -> float:
-        session.progress.say(f"{program.name}: how long it runs")
+    def shortest(number: int, program: Program) -> float:
+        session.progress.say(f"how long programs run: {number}/{1 + len(every)} {program.name}")
         run = side.time(program)
         return min(run() for _ in range(3))
 
-    start = shortest(HELLO)
-    return {program.name: max(0.0, shortest(program) - start) for program in every}
+    start = shortest(1, HELLO)
+    return {program.name: max(0.0, shortest(number, program) - start) for number, program in enumerate(every, 2)}
 
 
 def _ours(session: Session, program: Program) -> list[str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 import xml.etree.ElementTree as ElementTree
 from contextlib import ExitStack
 from pathlib import Path
@@ -117,7 +122,9 @@ def test_progress_is_shown_on_a_terminal_only() -> None:
             assert shown == ""
         else:
             assert " 25%" in shown
+            assert "  part 1/2, run 2/2: a\x1b[K" in shown
             assert " 75%" in shown
+            assert "  part 2/2, run 2/2: b\x1b[K" in shown
             assert shown.endswith("\r\x1b[K")
 
 
@@ -347,11 +354,32 @@ def test_what_is_missing_is_said_and_the_rest_is_measured(
     assert command.main() == 1
 
 
+def test_benchmarks_show_on_a_terminal_which_measurement_of_how_many_they_make(project: Path) -> None:
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 70, 0, 0))
+    line = [sys.executable, "-m", "benchmarks", "calls", "calls", "--rounds", "1", "--json", "-"]
+    try:
+        outcome = subprocess.run(line, cwd=project, stdout=subprocess.PIPE, stderr=end, check=True, timeout=120)
+        os.close(end)
+        shown = os.read(terminal, 1 << 16).decode()
+    finally:
+        os.close(terminal)
+    assert len(outcome.stdout.splitlines()) == 2
+    lines = [line.removesuffix("\x1b[K") for line in shown.split("\r")]
+    assert all(len(line) < 70 for line in lines)
+    for number in 1, 2:
+        own = [line for line in lines if line.startswith(f"calls ({number} of 2) ")]
+        places = [line.partition("  part ")[2].partition(": ")[0] for line in own]
+        assert places == ["1/2, run 1/2", "1/2, run 2/2", "2/2, run 1/2", "2/2, run 2/2"]
+    assert lines[-1] == ""
+
+
 @pytest.mark.parametrize("name", ["start", "calls", "instances"])
 def test_a_benchmark_runs(project: Path, name: str) -> None:
     line = [sys.executable, "-m", "benchmarks", name, "--rounds", "1", "--json", "-"]
-    output = subprocess.run(line, cwd=project, capture_output=True, check=True, timeout=120).stdout
-    report = json.loads(output)
+    outcome = subprocess.run(line, cwd=project, capture_output=True, check=True, timeout=120)
+    assert outcome.stderr == b"", "what shows progress is for terminals"
+    report = json.loads(outcome.stdout)
     assert report["benchmark"] == name
     assert report["figures"]
     assert all(figure["value"] > 0 for figure in report["figures"])
