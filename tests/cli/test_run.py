@@ -61,6 +61,15 @@ def test_invoke_initialises_a_reactor_first(save: Save, capsys: Capture) -> None
     assert capsys.readouterr().out == "42\n"
 
 
+def test_a_name_that_looks_like_a_signature_is_quoted_where_its_types_follow(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "names.wat"
+    path.write_text('(module (func (export "gc: func() -> bool") (export "plain-name.1") (param i32)))')
+    assert main(["run", "--invoke", "gc", str(path)]) == 2
+    assert "exported functions:\n  'gc: func() -> bool'(i32)\n  plain-name.1(i32)\n" in capsys.readouterr().err
+    assert main(["run", "--invoke", "gc: func() -> bool", str(path)]) == 2
+    assert "'gc: func() -> bool'(i32) takes 1 argument, 0 given" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -161,7 +161,7 @@ def _invocation(arguments: Arguments, module: Module, name: str, words: list[str
     from .values import parse_value
 
     params = functions[name]
-    shape = f"{escaped(name)}({', '.join(map(str, params))})"
+    shape = _shape(name, params)
     if len(words) != len(params):
         from vibewasm.counting import counted
 
@@ -176,10 +176,19 @@ def _invocation(arguments: Arguments, module: Module, name: str, words: list[str
     return values
 
 
+def _shape(name: str, params: tuple[ValType, ...]) -> str:
+    """A function's name and the types of its parameters, as in a call.
+
+    A name may have spaces and parentheses of its own: some tools write a whole signature there, and it is quoted then.
+    """
+    shown = repr(name) if set(name) & set(" (),'\"") else escaped(name)
+    return f"{shown}({', '.join(map(str, params))})"
+
+
 def _listing(functions: dict[str, tuple[ValType, ...]]) -> str:
     if not functions:
         return " (the module exports no function)"
-    shown = [f"\n  {escaped(name)}({', '.join(map(str, params))})" for name, params in sorted(functions.items())]
+    shown = [f"\n  {_shape(name, params)}" for name, params in sorted(functions.items())]
     if len(shown) > 20:
         shown = shown[:20] + [f"\n  ... and {len(functions) - 20} more; see vibewasm inspect"]
     return "\nexported functions:" + "".join(shown)
