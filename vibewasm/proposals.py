@@ -15,7 +15,7 @@ import re
 
 from .opcodes import spelled
 
-#: What each proposal is called in messages.
+#: What each proposal is called in messages. A title is plural if it ends in s.
 TITLES = {
     "compact-imports": "compact import section",
     "component-model": "component model",
@@ -136,7 +136,8 @@ def message(feature: str, what: str) -> str:
     """What is said of a module that uses ``what`` of the proposal ``feature``."""
     if feature == "component-model":
         return f"{TITLES[feature]} ({what}) is not supported: {COMPONENT_ADVICE}"
-    return f"{TITLES[feature]} ({what}) is not supported yet"
+    title = TITLES[feature]
+    return f"{title} ({what}) {'are' if title.endswith('s') else 'is'} not supported yet"
 
 
 def advice_without(title: str) -> str:
