@@ -142,7 +142,7 @@ def message(feature: str, what: str) -> str:
 
 def advice_without(title: str) -> str:
     """What to do with a module that needs what is not built; ``title`` is what :data:`TITLES` calls that."""
-    return f"Compile the program without {title}; what else is missing stands in README, 'What is not there yet'."
+    return f"Compile the program without {title}; the README lists what else is missing, under 'What is not there yet'."
 
 
 def proposal_of_word(word: str) -> str | None:
