@@ -221,6 +221,11 @@ def test_eager_finds_an_invalid_body_that_lazy_does_not_reach(save: Save, capsys
     ("words", "message"),
     [
         (["--dir", "no/such/folder"], "--dir no/such/folder: 'no/such/folder' does not exist"),
+        (
+            ["--dir", ".:/x"],
+            "--dir .:/x: '.:/x' does not exist; HOST and GUEST have two colons between them: .::/x\n",
+        ),
+        (["--dir", "no/such:/x"], "--dir no/such:/x: 'no/such:/x' does not exist\n"),
         (["--dir", ".::x", "--dir", "..::x"], "--dir ..::x: the program sees '.' as 'x' already"),
         (["--env", "=1"], "--env wants NAME=VALUE or NAME, not '=1'"),
         (["--fuel", "-1"], "--fuel wants a whole number of at least 0, not '-1'"),

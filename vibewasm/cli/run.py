@@ -214,6 +214,10 @@ def _preopens(arguments: Arguments) -> dict[str, str]:
         host, separator, guest = text.partition("::")
         if not os.path.isdir(host):
             problem = "is not a directory" if os.path.exists(host) else "does not exist"
+            # Other commands separate the two by one colon, which a folder's name may hold here.
+            meant, colon, as_what = host.partition(":")
+            if colon and not separator and os.path.isdir(meant):
+                problem += f"; HOST and GUEST have two colons between them: {escaped(f'{meant}::{as_what}')}"
             raise arguments.error(f"--dir {escaped(text)}: {host!r} {problem}")
         guest = guest if separator else host
         if guest in folders:
