@@ -14,13 +14,12 @@ from ..cache.container import CODE, Damaged, pack, unpack
 from ..cache.folder import Folder, default_path, is_off
 from ..cache.key import content_digest, key
 from ..calls.process import HOST, extensions
-from .config import CODE_SETTINGS
+from .config import code_settings
 from .kept_stubs import save_stubs, use_stubs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..binary.module_info import ModuleInfo
-    from .config import Config
     from .engine import Engine
     from .module import Module
 
@@ -94,8 +93,7 @@ class CodeCache:
 
     def find(self, data: bytes) -> KeptModule:
         """What is kept of the module with these bytes; what is missing in it was not kept, or is damaged."""
-        config = self._engine.config
-        settings = [int(getattr(config, setting)) for setting in CODE_SETTINGS]
+        settings = code_settings(self._engine.config).values()
         found = KeptModule(self, key("code", HOST, extensions(), *settings, content_digest(data)))
         sections = self._read(found.key)
         if sections is None:
@@ -160,11 +158,12 @@ class CodeCache:
         return {number: packed[at : at + size] for number, at, size in functions}
 
 
-def code_cache(engine: Engine, config: Config) -> CodeCache | None:
-    """The code cache that a configuration asks for, unless the environment forbids it."""
+def code_cache(engine: Engine) -> CodeCache | None:
+    """The code cache that an engine's configuration asks for, unless the environment forbids it."""
     path = None
-    if config.cache and not is_off():
-        path = config.cache if isinstance(config.cache, str) else default_path()
+    cache = engine.config.cache
+    if cache and not is_off():
+        path = cache if isinstance(cache, str) else default_path()
     return None if path is None else CodeCache(engine, Folder(path))
 
 

@@ -13,7 +13,7 @@ from ..cache.key import key
 from ..calls.process import HOST, extensions
 from ..errors import WasmError
 from ..lookalikes import PRECOMPILED as BEGINNING
-from .config import CODE_SETTINGS
+from .config import CODE_SETTINGS, code_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,15 +41,15 @@ class OtherSettings(WasmError):
 def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes]) -> bytes:
     """The file of a module, whose functions' code is ``codes``."""
     packed_info = image.pack(info)
-    facts = {
+    facts: dict[str, str | int] = {
         "target": engine.target,
         "extensions": _extensions(engine),
         # The code's labels tell whether it belongs to the image, and this whether both belong to the module.
         "contents": checksum([packed_info, info.data]).hex(),
+        **code_settings(engine.config),
+        # What the code does, which the setting alone does not say.
+        "explicit_bounds": int(engine.checks_bounds(info)),
     }
-    for setting in CODE_SETTINGS:
-        facts[setting] = int(getattr(engine.config, setting))
-    facts["explicit_bounds"] = int(engine.checks_bounds(info))
     text = "\n".join([f"{name} {value}" for name, value in facts.items()]).encode()
     sections = (text, packed_info, code.pack_functions(enumerate(codes), packed_info), info.data)
     return b"".join(pack(PRECOMPILED, key("precompiled"), sections))
@@ -110,18 +110,18 @@ def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
             facts["extensions"],
             str(_extensions(engine)),
         )
-    wanted = {setting: int(getattr(engine.config, setting)) for setting in CODE_SETTINGS}
+    wanted = code_settings(engine.config)
     # Code that checks bounds works in every memory.
-    wanted["explicit_bounds"] = max(engine.checks_bounds(info), facts["explicit_bounds"] == "1")
+    wanted["explicit_bounds"] = int(engine.checks_bounds(info) or facts["explicit_bounds"] == "1")
     for setting, value in wanted.items():
-        if facts[setting] != str(int(value)):
+        if facts[setting] != str(value):
             made, ours = f"{setting}={facts[setting] == '1'}", f"{setting}={bool(value)}"
             raise OtherSettings(
                 f"this module was precompiled with {made}, and the engine has {ours}: compile it again with "
                 f"Config({ours}), or take an engine with Config({made})",
                 setting,
                 facts[setting],
-                str(int(value)),
+                str(value),
             )
 
 
