@@ -7,6 +7,7 @@ was made by this version for such a processor and such settings.
 
 from __future__ import annotations
 
+from ..backends import TARGETS
 from ..cache import code, image
 from ..cache.container import PRECOMPILED, Damaged, checksum, key_of, pack, unpack
 from ..cache.key import key
@@ -90,9 +91,17 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
 
 
 def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
-    """Raise :class:`WasmError` where code of a file is not for an engine."""
+    """Refuse code that is not for an engine.
+
+    Raises:
+        OtherSettings: it was made for something else.
+        Damaged: what it was made for is not stated, or is nothing that could be.
+    """
     if facts.keys() != {"target", "extensions", "contents", *CODE_SETTINGS}:
         raise Damaged("it does not say what it was made for")
+    # Messages repeat what the file says, so that has to be what they have words for.
+    if facts["target"] not in TARGETS or not {facts[setting] for setting in CODE_SETTINGS} <= {"0", "1"}:
+        raise Damaged("it states an unknown target or setting")
     if facts["target"] != engine.target:
         raise OtherSettings(
             f"this module was precompiled for {facts['target']}, and the engine is for {engine.target}: compile it "
