@@ -13,7 +13,7 @@ from ..cache.container import PRECOMPILED, Damaged, checksum, key_of, pack, unpa
 from ..cache.key import key
 from ..calls.process import HOST, extensions
 from ..errors import WasmError
-from ..lookalikes import PRECOMPILED as BEGINNING
+from ..lookalikes import CODE_MAGIC
 from .config import CODE_SETTINGS, code_settings
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
     """
     if data[:4] == b"\0asm":
         raise WasmError("this is a module, not a precompiled one: Module(engine, source) takes it")
-    if not data.startswith(BEGINNING):
+    if not data.startswith(CODE_MAGIC):
         from ..lookalikes import describe
 
         raise WasmError(f"this is no precompiled module: {describe(data)}")

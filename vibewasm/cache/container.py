@@ -19,14 +19,14 @@ write code.
 
 from __future__ import annotations
 
-from ..lookalikes import PRECOMPILED as _BEGINNING
+from ..lookalikes import CODE_MAGIC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: How a file that holds machine code begins. No module and no text begins so.
-MAGIC = _BEGINNING + b"\1"
+MAGIC = CODE_MAGIC + b"\1"
 #: What a file is for: code of a module's functions, stubs of a processor, or a whole module to be handed on.
 CODE, STUBS, PRECOMPILED = 1, 2, 3
 

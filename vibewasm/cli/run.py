@@ -11,7 +11,7 @@ from vibewasm.api.linker import Linker
 from vibewasm.api.module import Module
 from vibewasm.api.store import Store
 from vibewasm.errors import Interrupted, LinkError, WasmError
-from vibewasm.lookalikes import PRECOMPILED
+from vibewasm.lookalikes import CODE_MAGIC
 from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
@@ -60,7 +60,7 @@ def _run(arguments: Arguments) -> int:
         )
         engine = Engine(config)
         data = loaded()
-        module = (Module.deserialize if data.startswith(PRECOMPILED) else Module)(engine, data)
+        module = (Module.deserialize if data.startswith(CODE_MAGIC) else Module)(engine, data)
         values = _invocation(arguments, module, invoke, words) if invoke is not None else []
         if invoke is None:
             _check_command(path, module)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from vibewasm.lookalikes import PRECOMPILED, describe
+from vibewasm.lookalikes import CODE_MAGIC, describe
 from vibewasm.names import escaped, hint
 from vibewasm.reading import HEAD, whole
 from vibewasm.types import MAGIC
@@ -27,7 +27,7 @@ def load(path: str, precompiled: bool = False) -> bytes:
     """
     data = read(path)
     name = shown(path)
-    if data[:4] == MAGIC or (precompiled and data.startswith(PRECOMPILED)):
+    if data[:4] == MAGIC or (precompiled and data.startswith(CODE_MAGIC)):
         return data
     from vibewasm.api.source import is_text
 
@@ -123,7 +123,7 @@ def _contents(file: BinaryIO, path: str, text: bool) -> bytes:
     if len(head) < HEAD:
         # That was all. A terminal would have to be told a second time.
         return head
-    wanted = head[:4] == MAGIC or head.startswith(PRECOMPILED) or _is_text(head, path) or not head.strip()
+    wanted = head[:4] == MAGIC or head.startswith(CODE_MAGIC) or _is_text(head, path) or not head.strip()
     if not wanted and not (text and _begins_text(head)):
         return head
     size = _size(file)
