@@ -242,7 +242,7 @@ COMMAND = Command(
             "let memories grow no further; K, M and G are powers of 1024",
             wants="a number of bytes",
         ),
-        Option("--allow-precompiled", "", "FILE may be of vibewasm compile: machine code, free as any program"),
+        Option("--allow-precompiled", "", "run a FILE of vibewasm compile too, which can do what any program can"),
         Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
         Option("--no-cache", "", "neither use nor keep machine code on disk; see vibewasm cache"),
         Option("--eager", "", "compile everything first, not each function at its first call"),
