@@ -1,4 +1,4 @@
-"""The peers, and where the shared programs are."""
+"""The peers, child processes, and where the shared programs are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,3 +96,9 @@ def child_environment(**more: str) -> dict[str, str]:
     """
     ours = ("PYTHON", "NODE_", "VIBEWASM_CACHE")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more
+
+
+def child_output(code: str, *arguments: str) -> bytes:
+    """What a program prints that this interpreter runs in a process of its own, with this checkout's vibewasm."""
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=child_environment(), check=True, capture_output=True).stdout

@@ -68,7 +68,7 @@ class Instance:
         """What it is an instance of."""
         return self._module
 
-    # Filled in by vibewasm.api.instantiation, which makes instances.
+    # Filled in by make_instance, and for it by the module's template and segments (vibewasm.instances).
     #: Address of the context, which machine code reads, and a view of its 8-byte cells, and of the records after them.
     _address: int
     _cells: memoryview

@@ -31,7 +31,7 @@ class OtherSettings(WasmError):
         wanted: what the engine has.
     """
 
-    def __init__(self, message: str = "", setting: str = "", made: str = "", wanted: str = "") -> None:
+    def __init__(self, message: str, setting: str, made: str, wanted: str) -> None:
         super().__init__(message)
         self.args = (message, setting, made, wanted)
         self.setting = setting
