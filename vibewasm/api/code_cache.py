@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Modules with code that is not kept yet are at most so many: of more, the first one's is kept at once.
 _MOST_UNSAVED = 16
-#: Of a file: what code depends on besides the key, the decoded module, and code.
-_SECTIONS = 3
 #: Seconds without a compilation after which a module's code is kept while its program runs.
 _QUIET = 1.0
 
@@ -40,6 +38,8 @@ class KeptModule:
     """What is kept of one module.
 
     Attributes:
+        cache: where it is kept.
+        key: of its file, 32 bytes.
         info: the decoded module, or ``None`` if it was not kept.
         image: the same as bytes, once they were read or made.
         code: its functions' machine code in one stretch.
@@ -120,10 +120,9 @@ class CodeCache:
         """The sections of a file; ``None`` if it is not there, or damaged."""
         file = self._folder.read(made_for.hex())
         try:
-            sections = None if file is None else unpack(file, CODE, made_for)
+            return None if file is None else unpack(file, CODE, made_for)
         except Damaged:
             return None
-        return sections if sections is not None and len(sections) == _SECTIONS else None
 
     def _facts(self, info: ModuleInfo) -> bytes:
         """What code depends on that is not known before the module is decoded: whether it checks bounds."""
