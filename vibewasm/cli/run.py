@@ -105,6 +105,7 @@ def _run(arguments: Arguments) -> int:
             print(f"vibewasm: trap: {error}", file=sys.stderr)
             return EXIT_TRAP
         if hasattr(error, "setting"):
+            # An OtherSettings, whose module only runs of precompiled files load.
             from .precompiled import misfit
 
             raise CommandError(f"{shown(path)} {misfit(error)}") from error
