@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from .peers import child_output, require_wasmtime
+from .children import child_output
+from .peers import require_wasmtime
 from .processes import Program, sqlite, tools
 from .report import Figure, Report, geometric_mean, median
 from .session import Session

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from .peers import child_output, programs
+from .children import child_output
+from .peers import programs
 from .report import Figure, Report
 from .session import Session
 
