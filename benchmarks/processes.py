@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from .peers import NODE_OPTIONS, ROOT, STRATEGIES, MissingError, child_environment, node, programs
+from .children import ROOT, child_environment
+from .peers import NODE_OPTIONS, STRATEGIES, MissingError, node, programs
 from .session import Session
 
 _SCRIPTS = Path(__file__).resolve().parent / "scripts"

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import peers, plot, processes, results, tables
+from benchmarks import children, peers, plot, processes, results, tables
 from benchmarks.installed import Installed, installed
 from benchmarks.processes import FilledCache, FirstRun, Program, Side
 from benchmarks.progress import Progress
@@ -197,12 +197,12 @@ def test_children_do_not_inherit_what_changes_their_start(monkeypatch: pytest.Mo
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIBEWASM_CACHE", "NODE_OPTIONS"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("VIBEWASM_CPU", "baseline")
-    environment = peers.child_environment(VIBEWASM_CACHE="off")
+    environment = children.child_environment(VIBEWASM_CACHE="off")
     assert not [name for name in environment if name.startswith(("PYTHON", "NODE"))]
     assert environment["VIBEWASM_CACHE"] == "off"
     assert environment["VIBEWASM_CPU"] == "baseline"
     assert "PATH" in environment
-    assert "VIBEWASM_CACHE" not in peers.child_environment()
+    assert "VIBEWASM_CACHE" not in children.child_environment()
 
 
 def test_cpython_is_a_file_or_the_one_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,7 @@ def session_with(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Session:
     (bin / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     (bin / "vibewasm").write_text(
         f'#!/bin/sh\necho "$VIBEWASM_CACHE" >> {folder}/caches\n'
-        f'PYTHONPATH={peers.ROOT} exec {sys.executable} -m vibewasm "$@"\n'
+        f'PYTHONPATH={children.ROOT} exec {sys.executable} -m vibewasm "$@"\n'
     )
     for script in bin.iterdir():
         script.chmod(0o755)
@@ -305,7 +305,7 @@ def test_all_sides_run_a_program_alike(monkeypatch: pytest.MonkeyPatch, tmp_path
 def hello_says(file: Path) -> bytes:
     """What vibewasm prints of the example."""
     line = [sys.executable, "-m", "vibewasm", "run", str(file), "you"]
-    return subprocess.run(line, cwd=peers.ROOT, capture_output=True, check=True).stdout
+    return subprocess.run(line, cwd=children.ROOT, capture_output=True, check=True).stdout
 
 
 def test_programs_are_those_that_the_tests_know(programs: Path) -> None:
@@ -321,7 +321,7 @@ def test_the_wheel_is_installed_beside_wasmtime() -> None:
     with installed() as here:
         code = "import vibewasm, wasmtime; print(vibewasm.__file__, vibewasm.__cached__, wasmtime.__cached__)"
         line = [here.python, "-c", code]
-        output = subprocess.run(line, cwd="/", env=peers.child_environment(), capture_output=True, check=True).stdout
+        output = subprocess.run(line, cwd="/", env=children.child_environment(), capture_output=True, check=True).stdout
         for path in output.decode().split():
             assert Path(path).is_relative_to(here.folder / "environment")
             assert Path(path).is_file()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from .types import MAGIC
 
 #: How a file of machine code begins that this engine has made; see :mod:`vibewasm.cache.container`.
-PRECOMPILED = b"\0vwcode"
+CODE_MAGIC = b"\0vwcode"
 
 #: First bytes, what such a file is, and what to do about it.
 _SIGNATURES: list[tuple[bytes, str, str]] = [
     (
-        PRECOMPILED,
+        CODE_MAGIC,
         "a precompiled module (machine code)",
         "if you made it yourself: Module.deserialize_file, or vibewasm run --allow-precompiled",
     ),

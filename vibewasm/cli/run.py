@@ -11,7 +11,7 @@ from vibewasm.api.linker import Linker
 from vibewasm.api.module import Module
 from vibewasm.api.store import Store
 from vibewasm.errors import Interrupted, LinkError, WasmError
-from vibewasm.lookalikes import PRECOMPILED
+from vibewasm.lookalikes import CODE_MAGIC
 from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
@@ -60,7 +60,7 @@ def _run(arguments: Arguments) -> int:
         )
         engine = Engine(config)
         data = loaded()
-        module = (Module.deserialize if data.startswith(PRECOMPILED) else Module)(engine, data)
+        module = (Module.deserialize if data.startswith(CODE_MAGIC) else Module)(engine, data)
         values = _invocation(arguments, module, invoke, words) if invoke is not None else []
         if invoke is None:
             _check_command(path, module)
@@ -105,6 +105,7 @@ def _run(arguments: Arguments) -> int:
             print(f"vibewasm: trap: {error}", file=sys.stderr)
             return EXIT_TRAP
         if hasattr(error, "setting"):
+            # An OtherSettings, whose module only runs of precompiled files load.
             from .precompiled import misfit
 
             raise CommandError(f"{shown(path)} {misfit(error)}") from error
@@ -255,7 +256,7 @@ COMMAND = Command(
             "let memories grow no further; K, M and G are powers of 1024",
             wants="a number of bytes",
         ),
-        Option("--allow-precompiled", "", "FILE may be of vibewasm compile: machine code, free as any program"),
+        Option("--allow-precompiled", "", "run a FILE of vibewasm compile too, which can do what any program can"),
         Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
         Option("--no-cache", "", "neither use nor keep machine code on disk; see vibewasm cache"),
         Option("--eager", "", "compile everything first, not each function at its first call"),
