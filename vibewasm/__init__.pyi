@@ -1,5 +1,5 @@
-"""The public names as type checkers and editors know them, which do not follow how :mod:`vibewasm` loads each when it is
-first used. Their types stand where they come from.
+"""The public names for type checkers and editors, which do not follow how :mod:`vibewasm` loads each when it is first
+used. Their types stand where they come from.
 """
 
 from collections.abc import Callable

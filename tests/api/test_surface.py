@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,9 +82,21 @@ def test_the_public_names_are_these_and_all_can_be_loaded() -> None:
     assert {name for name in dir(vw) if not name.startswith("__")} == NAMES - {"__version__"}
 
 
+def test_type_checkers_and_editors_know_the_same_names() -> None:
+    tree = ast.parse(Path(vw.__file__).with_suffix(".pyi").read_text())
+    found = {
+        alias.asname
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+        if alias.asname == alias.name
+    }
+    assert found == NAMES - {"__version__"}
+
+
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Instanse'"):
-        vw.Instanse  # noqa: B018 - the access is what is tested
+        vw.Instanse  # type: ignore[attr-defined]  # noqa: B018 - the access is what is tested
 
 
 def _modules_after(code: str) -> set[str]:

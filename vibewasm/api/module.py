@@ -203,11 +203,13 @@ class Module:
         if engine.config.compilation == "lazy":
             module._validate_all()
 
-    # -- ahead of time ----------------------------------------------------------------------------------------------
+    # -- copies and files -------------------------------------------------------------------------------------------
 
     def __reduce__(self) -> tuple[Callable[[bytes, Config], Module], tuple[bytes, Config]]:
+        from .unpickling import unpickled
+
         # Not its machine code: unpickling is to be as safe as compiling. A code cache has it where there is one.
-        return _unpickled, (self.info.data, self.engine.config)
+        return unpickled, (self.info.data, self.engine.config)
 
     def __copy__(self) -> Self:
         # Nothing of it can be changed.
@@ -266,6 +268,8 @@ class Module:
         from .source import from_precompiled_file
 
         return cls.deserialize(engine, from_precompiled_file(path))
+
+    # -- what is in it ----------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str | None:
@@ -522,26 +526,3 @@ def _with_engine(where: str, engine: Any, parameter: str, given: Any) -> tuple[E
     if given is ...:
         raise wrong(where, parameter, "", given)
     raise wrong(where, "engine", "an Engine", engine)
-
-
-#: The engines of unpickled modules, by their settings: a process has one of each.
-_engines: dict[Config, Engine] = {}
-#: The modules that were unpickled last, by bytes and settings. Processes of a pool get the same module with each task,
-#: and compile it once.
-_unpickled_last: dict[tuple[bytes, Config], Module] = {}
-_MOST_UNPICKLED = 4
-
-
-def _unpickled(data: bytes, config: Config) -> Module:
-    """The module that was pickled, which belongs to this process's engine for unpickled modules of these settings."""
-    engine = _engines.get(config)
-    if engine is None:
-        engine = _engines.setdefault(config, Engine(config))
-    # Whoever pickles can pickle anything, so that Python's own hash, of bytes that it keeps, will do.
-    found = _unpickled_last.pop((data, config), None)
-    if found is None:
-        found = Module(engine, data)
-    _unpickled_last[data, config] = found
-    for oldest in [*_unpickled_last][:-_MOST_UNPICKLED]:
-        _unpickled_last.pop(oldest, None)
-    return found
