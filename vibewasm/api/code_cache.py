@@ -12,7 +12,7 @@ from time import monotonic
 from ..cache import code, image
 from ..cache.container import CODE, Damaged, pack, unpack
 from ..cache.folder import Folder, default_path, is_off
-from ..cache.key import content_digest, key
+from ..cache.key import content_digest, key, source_digest
 from ..calls.process import HOST, extensions
 from .config import CODE_SETTINGS
 from .kept_stubs import save_stubs, use_stubs
@@ -63,6 +63,12 @@ class KeptModule:
         self.saved = 0
         self.changed = 0.0
 
+    def forget_code(self) -> None:
+        """Have the module's functions compiled, as if none of their code were kept."""
+        self.functions = []
+        self.sizes = {}
+        self.saved = 0
+
     def compiled(self, module: Module, defined: int, size: int) -> None:
         """Note that a function was compiled, to keep its code when there is time."""
         self.sizes[defined] = size
@@ -92,8 +98,12 @@ class CodeCache:
         self._folder = folder
         use_stubs(folder)
 
-    def find(self, data: bytes) -> KeptModule:
-        """What is kept of the module with these bytes; what is missing in it was not kept, or is damaged."""
+    def find(self, data: bytes) -> KeptModule | None:
+        """What is kept of the module with these bytes; what is missing in it was not kept, or is damaged. ``None``:
+        the module is too long to be kept.
+        """
+        if len(data) >= image.TOO_LONG:
+            return None
         config = self._engine.config
         settings = [int(getattr(config, setting)) for setting in CODE_SETTINGS]
         found = KeptModule(self, key("code", HOST, extensions(), *settings, content_digest(data)))
@@ -104,8 +114,8 @@ class CodeCache:
         try:
             info = image.unpack(packed_info, data)
             functions = code.unpack_functions(packed_code, packed_info, info.defined_funcs)
-        except Damaged:
-            # It will be written anew.
+        except (Damaged, MemoryError):
+            # It will be written anew, if that is possible.
             return found
         # Without functions, no label says that the image is the one that was written.
         if not functions or facts != self._facts(info):
@@ -132,7 +142,11 @@ class CodeCache:
         return bytes([self._engine.checks_bounds(info)])
 
     def write(self, module: Module, kept: KeptModule) -> None:
-        """Keep a module's code, with what other processes have kept of it meanwhile."""
+        """Keep a module's code, with what other processes have kept of it meanwhile.
+
+        Raises:
+            MemoryError: there is not enough for that.
+        """
         if not kept.image:
             kept.image = image.pack(module.info)
         functions: dict[int, bytes | memoryview] = self._kept_by_others(module.info, kept)
@@ -161,11 +175,19 @@ class CodeCache:
 
 
 def code_cache(engine: Engine, config: Config) -> CodeCache | None:
-    """The code cache that a configuration asks for, unless the environment forbids it."""
+    """The code cache that a configuration asks for, unless the environment forbids it, or it is not known which
+    version of this package could use what is in it.
+    """
     path = None
     if config.cache and not is_off():
         path = config.cache if isinstance(config.cache, str) else default_path()
-    return None if path is None else CodeCache(engine, Folder(path))
+    if path is None:
+        return None
+    try:
+        source_digest()
+    except OSError:
+        return None  # as ever, `vibewasm cache` says why
+    return CodeCache(engine, Folder(path))
 
 
 def save(module: Module, wait: bool = True) -> bool:
@@ -181,7 +203,10 @@ def save(module: Module, wait: bool = True) -> bool:
         _unsaved.pop(id(module), None)
         kept = module._kept
         if kept is not None and len(kept.sizes) > kept.saved:
-            kept.cache.write(module, kept)
+            try:
+                kept.cache.write(module, kept)
+            except MemoryError:
+                pass  # it is kept if more is compiled of it when there is more memory
     finally:
         guard.release()
     return True

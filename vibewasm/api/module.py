@@ -111,7 +111,12 @@ class Module:
         kept = None if cache is None else cache.find(source)
         if kept is not None and kept.info is not None:
             self._begin(engine, kept.info, kept)
-            self._take(kept.code, kept.functions)
+            try:
+                self._take(kept.code, kept.functions)
+            except WasmError:
+                # There is no room for so much code, or none at all may be executed. Without a cache a module could be
+                # made nevertheless, and what is called of it may fit.
+                kept.forget_code()
             # It keeps all of the file, and is in executable memory now.
             kept.code = memoryview(b"")
         else:
