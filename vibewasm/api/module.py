@@ -16,7 +16,6 @@ from .engine import Engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Self
 
     from typing_extensions import Buffer
@@ -55,8 +54,9 @@ class Module:
     """A WebAssembly module in binary form. It may be instantiated any number of times, in any stores of its engine,
     by any thread.
 
-    It can be pickled, which keeps its bytes and its engine's settings: all modules that a process unpickles share one
-    engine for each :class:`Config`, and one that unpickles the same module again soon has it still.
+    It can be pickled, which keeps its bytes, its engine's settings, and what a subclass has added: all modules that a
+    process unpickles share one engine for each :class:`Config`, and one that unpickles the same module again soon has
+    it still.
     Nothing of it can be changed, so a copy is the module itself.
 
     Making one decodes it and validates everything but function bodies; those are checked and compiled at their first
@@ -215,9 +215,16 @@ class Module:
 
     # -- ahead of time ----------------------------------------------------------------------------------------------
 
-    def __reduce__(self) -> tuple[Callable[[bytes, Config], Module], tuple[bytes, Config]]:
+    def __reduce__(self) -> tuple[object, ...]:
         # Not its machine code: unpickling is to be as safe as compiling. A code cache has it where there is one.
-        return _unpickled, (self.info.data, self.engine.config)
+        if type(self) is Module:
+            return _unpickled, (self.info.data, self.engine.config)
+        # What a subclass has added is kept, too.
+        state = self.__getstate__()
+        if isinstance(state, tuple):
+            added = {name: value for name, value in state[1].items() if name not in Module.__slots__}
+            state = state[0], added
+        return _unpickled_as, (type(self), self.info.data, self.engine.config), state
 
     def __copy__(self) -> Self:
         # Nothing of it can be changed.
@@ -533,11 +540,20 @@ _unpickled_last: dict[tuple[bytes, Config], Module] = {}
 _MOST_UNPICKLED = 4
 
 
+def _engine_of(config: Config) -> Engine:
+    return _engines.get(config) or _engines.setdefault(config, Engine(config))
+
+
+def _unpickled_as(kind: type[Module], data: bytes, config: Config) -> Module:
+    """The module of a subclass that was pickled, before what the subclass has added is set again."""
+    module = kind.__new__(kind)
+    Module.__init__(module, _engine_of(config), data)
+    return module
+
+
 def _unpickled(data: bytes, config: Config) -> Module:
     """The module that was pickled, which belongs to this process's engine for unpickled modules of these settings."""
-    engine = _engines.get(config)
-    if engine is None:
-        engine = _engines.setdefault(config, Engine(config))
+    engine = _engine_of(config)
     # Whoever pickles can pickle anything, so that Python's own hash, of bytes that it keeps, will do.
     found = _unpickled_last.pop((data, config), None)
     if found is None:
