@@ -14,6 +14,7 @@ Every name is loaded when it is first used (PEP 562), so that a program pays for
 from __future__ import annotations
 
 import sys
+from _thread import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,13 +112,30 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
+#: What is held while modules are loaded, and the process that it is for.
+_loading, _loading_process = RLock(), 0
+
 
 def load(make: Callable[..., Result], *arguments: object) -> Result:
-    """Call what loads modules of this package, with the garbage collector paused.
+    """Call what loads modules of this package, with the garbage collector paused, in one thread at a time.
 
     Modules stay, so collections on the way would only walk them, for a tenth of the time that loading takes. Freezing
     everything and thawing it at once moves it to the oldest generation, as if it had survived them.
+
+    Threads that load a package and a module in it at once may have the import system give up: it locks the module
+    before the package, and the package may want the module.
     """
+    import os
+
+    global _loading, _loading_process
+    if _loading_process != os.getpid():
+        # A fork may have copied the lock while another thread held it.
+        _loading, _loading_process = RLock(), os.getpid()
+    with _loading:
+        return _load(make, *arguments)
+
+
+def _load(make: Callable[..., Result], *arguments: object) -> Result:
     import gc
 
     collecting = gc.isenabled()
@@ -140,10 +158,16 @@ def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = load(__import__, f"{__name__}.{home}", None, None, (name,))
+    module = load(_import_home, home, name)
     value: object = getattr(module, name)
     globals()[name] = value
     return value
+
+
+def _import_home(home: str, name: str) -> object:
+    # The package first, which may be loaded by a function in another thread, see ``load``.
+    __import__(f"{__name__}.{home.partition('.')[0]}")
+    return __import__(f"{__name__}.{home}", fromlist=(name,))
 
 
 def __dir__() -> list[str]:
