@@ -40,11 +40,13 @@ def load(path: str, precompiled: bool = False) -> bytes:
 def load_ahead(path: str, precompiled: bool, hashed: bool) -> Callable[[], bytes]:
     """As :func:`load`, but another thread may read a large file, and what this returns waits for it.
 
+    Standard input is read here, whatever file is called ``-``: the interpreter cannot end while a thread reads that.
+
     Args:
         hashed: the module will be looked up in the code cache: load what takes part in that meanwhile.
     """
     try:
-        large = os.stat(path).st_size >= _LARGE
+        large = path != "-" and os.stat(path).st_size >= _LARGE
     except (OSError, ValueError):
         large = False
     if not large:
