@@ -61,6 +61,15 @@ def test_invoke_initialises_a_reactor_first(save: Save, capsys: Capture) -> None
     assert capsys.readouterr().out == "42\n"
 
 
+def test_a_name_that_looks_like_a_signature_is_quoted_where_its_types_follow(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "names.wat"
+    path.write_text('(module (func (export "gc: func() -> bool") (export "plain-name.1") (param i32)))')
+    assert main(["run", "--invoke", "gc", str(path)]) == 2
+    assert "exported functions:\n  'gc: func() -> bool'(i32)\n  plain-name.1(i32)\n" in capsys.readouterr().err
+    assert main(["run", "--invoke", "gc: func() -> bool", str(path)]) == 2
+    assert "'gc: func() -> bool'(i32) takes 1 argument, 0 given" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -212,6 +221,11 @@ def test_eager_finds_an_invalid_body_that_lazy_does_not_reach(save: Save, capsys
     ("words", "message"),
     [
         (["--dir", "no/such/folder"], "--dir no/such/folder: 'no/such/folder' does not exist"),
+        (
+            ["--dir", ".:/x"],
+            "--dir .:/x: '.:/x' does not exist; HOST and GUEST have two colons between them: .::/x\n",
+        ),
+        (["--dir", "no/such:/x"], "--dir no/such:/x: 'no/such:/x' does not exist\n"),
         (["--dir", ".::x", "--dir", "..::x"], "--dir ..::x: the program sees '.' as 'x' already"),
         (["--env", "=1"], "--env wants NAME=VALUE or NAME, not '=1'"),
         (["--fuel", "-1"], "--fuel wants a whole number of at least 0, not '-1'"),

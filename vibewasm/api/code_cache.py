@@ -14,20 +14,17 @@ from ..cache.container import CODE, Damaged, pack, unpack
 from ..cache.folder import Folder, default_path, is_off
 from ..cache.key import content_digest, key, source_digest
 from ..calls.process import HOST, extensions
-from .config import CODE_SETTINGS
+from .config import code_settings
 from .kept_stubs import save_stubs, use_stubs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..binary.module_info import ModuleInfo
-    from .config import Config
     from .engine import Engine
     from .module import Module
 
 #: Modules with code that is not kept yet are at most so many: of more, the first one's is kept at once.
 _MOST_UNSAVED = 16
-#: Of a file: what code depends on besides the key, the decoded module, and code.
-_SECTIONS = 3
 #: Seconds without a compilation after which a module's code is kept while its program runs.
 _QUIET = 1.0
 
@@ -41,6 +38,8 @@ class KeptModule:
     """What is kept of one module.
 
     Attributes:
+        cache: where it is kept.
+        key: of its file, 32 bytes.
         info: the decoded module, or ``None`` if it was not kept.
         image: the same as bytes, once they were read or made.
         code: its functions' machine code in one stretch.
@@ -104,8 +103,7 @@ class CodeCache:
         """
         if len(data) >= image.TOO_LONG:
             return None
-        config = self._engine.config
-        settings = [int(getattr(config, setting)) for setting in CODE_SETTINGS]
+        settings = code_settings(self._engine.config).values()
         found = KeptModule(self, key("code", HOST, extensions(), *settings, content_digest(data)))
         sections = self._read(found.key)
         if sections is None:
@@ -132,10 +130,9 @@ class CodeCache:
         """The sections of a file; ``None`` if it is not there, or damaged."""
         file = self._folder.read(made_for.hex())
         try:
-            sections = None if file is None else unpack(file, CODE, made_for)
+            return None if file is None else unpack(file, CODE, made_for)
         except Damaged:
             return None
-        return sections if sections is not None and len(sections) == _SECTIONS else None
 
     def _facts(self, info: ModuleInfo) -> bytes:
         """What code depends on that is not known before the module is decoded: whether it checks bounds."""
@@ -174,19 +171,20 @@ class CodeCache:
         return {number: packed[at : at + size] for number, at, size in functions}
 
 
-def code_cache(engine: Engine, config: Config) -> CodeCache | None:
-    """The code cache that a configuration asks for, unless the environment forbids it, or it is not known which
-    version of this package could use what is in it.
+def code_cache(engine: Engine) -> CodeCache | None:
+    """The code cache that an engine's configuration asks for, unless the environment forbids it, or it is not known
+    which version of this package could use what is in it.
     """
     path = None
-    if config.cache and not is_off():
-        path = config.cache if isinstance(config.cache, str) else default_path()
+    cache = engine.config.cache
+    if cache and not is_off():
+        path = cache if isinstance(cache, str) else default_path()
     if path is None:
         return None
     try:
         source_digest()
     except OSError:
-        return None  # as ever, `vibewasm cache` says why
+        return None  # `vibewasm cache` says why
     return CodeCache(engine, Folder(path))
 
 

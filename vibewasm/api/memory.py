@@ -133,14 +133,10 @@ class Memory(Extern):
             WasmError: the memory cannot become as large, and the message says what forbids it; or the store is closed,
                 or runs in another thread.
         """
-        if type(delta) is not int:
-            from ..arguments import whole
+        if type(delta) is not int or delta < 0:
+            from ..arguments import growth
 
-            delta = whole("Memory.grow", "delta", "a number of pages", delta)
-        if delta < 0:
-            from ..arguments import number
-
-            raise ValueError(f"a memory cannot shrink: Memory.grow takes 0 pages or more, not {number(delta)}")
+            delta = growth("Memory", "pages", delta)
         # Two threads that grow it at once would count the same pages twice.
         old, why = self._store._alone(self._grow, delta)
         if old < 0:

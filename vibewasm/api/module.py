@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..disasm.model import ModuleListing
     from ..extern_types import ExportType, ExternType, ImportType
     from .code_cache import KeptModule
-    from .config import Config
     from .source import Source
 
 
@@ -213,18 +212,20 @@ class Module:
         if engine.config.compilation == "lazy":
             module._validate_all()
 
-    # -- ahead of time ----------------------------------------------------------------------------------------------
+    # -- copies and files -------------------------------------------------------------------------------------------
 
     def __reduce__(self) -> tuple[object, ...]:
+        from .unpickling import unpickled, unpickled_as
+
         # Not its machine code: unpickling is to be as safe as compiling. A code cache has it where there is one.
         if type(self) is Module:
-            return _unpickled, (self.info.data, self.engine.config)
+            return unpickled, (self.info.data, self.engine.config)
         # What a subclass has added is kept, too.
         state = self.__getstate__()
         if isinstance(state, tuple):
             added = {name: value for name, value in state[1].items() if name not in Module.__slots__}
             state = state[0], added
-        return _unpickled_as, (type(self), self.info.data, self.engine.config), state
+        return unpickled_as, (type(self), self.info.data, self.engine.config), state
 
     def __copy__(self) -> Self:
         # Nothing of it can be changed.
@@ -281,6 +282,8 @@ class Module:
         from .source import from_precompiled_file
 
         return cls.deserialize(engine, from_precompiled_file(path))
+
+    # -- what is in it ----------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str | None:
@@ -530,38 +533,6 @@ def _check_given(method: str, engine: object, parameter: str, given: object) -> 
         # That it is the engine that was left out is the usual case; the line shows both.
         raise wrong(f"Module.{method}", parameter, "", given)
     raise wrong(f"Module.{method}", "engine", "an Engine", engine)
-
-
-#: The engines of unpickled modules, by their settings: a process has one of each.
-_engines: dict[Config, Engine] = {}
-#: The modules that were unpickled last, by bytes and settings. Processes of a pool get the same module with each task,
-#: and compile it once.
-_unpickled_last: dict[tuple[bytes, Config], Module] = {}
-_MOST_UNPICKLED = 4
-
-
-def _engine_of(config: Config) -> Engine:
-    return _engines.get(config) or _engines.setdefault(config, Engine(config))
-
-
-def _unpickled_as(kind: type[Module], data: bytes, config: Config) -> Module:
-    """The module of a subclass that was pickled, before what the subclass has added is set again."""
-    module = kind.__new__(kind)
-    Module.__init__(module, _engine_of(config), data)
-    return module
-
-
-def _unpickled(data: bytes, config: Config) -> Module:
-    """The module that was pickled, which belongs to this process's engine for unpickled modules of these settings."""
-    engine = _engine_of(config)
-    # Whoever pickles can pickle anything, so that Python's own hash, of bytes that it keeps, will do.
-    found = _unpickled_last.pop((data, config), None)
-    if found is None:
-        found = Module(engine, data)
-    _unpickled_last[data, config] = found
-    for oldest in [*_unpickled_last][:-_MOST_UNPICKLED]:
-        _unpickled_last.pop(oldest, None)
-    return found
 
 
 if not TYPE_CHECKING:
