@@ -112,8 +112,14 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-#: What is held while modules are loaded, and the process that it is for.
-_loading, _loading_process = RLock(), 0
+#: What is held while modules are loaded, and whether children of this process get one of their own.
+_loading, _forks_noticed = RLock(), False
+
+
+def _after_fork() -> None:
+    """Begin anew in the child: another thread may have held the lock in the moment of the fork."""
+    global _loading
+    _loading = RLock()
 
 
 def load(make: Callable[..., Result], *arguments: object) -> Result:
@@ -125,12 +131,14 @@ def load(make: Callable[..., Result], *arguments: object) -> Result:
     Threads that load a package and a module in it at once may have the import system give up: it locks the module
     before the package, and the package may want the module.
     """
-    import os
+    global _forks_noticed
+    if not _forks_noticed:
+        import os
 
-    global _loading, _loading_process
-    if _loading_process != os.getpid():
-        # A fork may have copied the lock while another thread held it.
-        _loading, _loading_process = RLock(), os.getpid()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_after_fork)
+        # Two threads may both have done it, before either takes the lock; once more does no harm.
+        _forks_noticed = True
     with _loading:
         return _load(make, *arguments)
 

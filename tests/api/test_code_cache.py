@@ -288,7 +288,8 @@ def test_what_runs_on_is_kept_meanwhile(tmp_path: Path) -> None:
     exports.f()
     exports.g()
     until = time.monotonic() + 10
-    while not kept(module_of(tmp_path, text)) and time.monotonic() < until:
+    # Each may be kept in a write of its own, where this machine is slow.
+    while kept(module_of(tmp_path, text)) != {0, 1} and time.monotonic() < until:
         time.sleep(0.1)
     assert kept(module_of(tmp_path, text)) == {0, 1}
 
