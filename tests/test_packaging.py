@@ -127,7 +127,7 @@ def sources(project: Path) -> set[str]:
             found |= {
                 str(base / name)
                 for name in names
-                if name.endswith(".py") or "page" in base.parts or name.startswith("usual_choices.")
+                if name.endswith((".py", ".pyi")) or "page" in base.parts or name.startswith("usual_choices.")
             }
     return found
 

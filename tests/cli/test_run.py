@@ -265,6 +265,49 @@ def test_control_c_ends_with_130(save: Save) -> None:
     assert error == b""
 
 
+SCRIPT = "from vibewasm.__main__ import script; script()"
+MODULE = "import runpy; runpy.run_module('vibewasm', run_name='__main__')"
+
+
+def run_after(first: str, then: str, path: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """A process in which something is prepared before the command is run as its script or as a module."""
+    (python, _, *words), environment = prepared("run", path)
+    line = [python, "-c", f"{first}\n{then}", *words]
+    return subprocess.run(line, env=environment, capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("way", [SCRIPT, MODULE])
+def test_control_c_at_the_end_shows_no_traceback(save: Save, way: str) -> None:
+    path = save(modules.writes(("args_sizes_get", "args_get")))
+    interrupt = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT)"
+    outcome = run_after(interrupt, way, path)
+    assert outcome.stderr == b""
+    assert outcome.returncode == -signal.SIGINT
+    assert outcome.stdout.startswith(b"m")
+
+
+@pytest.mark.parametrize("way", [SCRIPT, MODULE])
+def test_control_c_at_the_end_that_is_ignored(save: Save, way: str) -> None:
+    path = save(modules.writes(("args_sizes_get", "args_get")))
+    ignore = "import atexit, os, signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    outcome = run_after(f"{ignore}; atexit.register(os.kill, os.getpid(), signal.SIGINT)", way, path)
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("way", [SCRIPT, MODULE])
+@pytest.mark.parametrize("loading", ["vibewasm.bundle", "vibewasm.bundled", "vibewasm.cli", "vibewasm.cli.run"])
+def test_control_c_while_the_command_is_loaded_ends_with_130(save: Save, way: str, loading: str) -> None:
+    interrupt = f"""
+import sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == {loading!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())"""
+    outcome = run_after(interrupt, way, save(modules.writes(("args_sizes_get", "args_get"))))
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (130, b"", b"")
+
+
 @pytest.mark.parametrize("words", [["inspect"], ["run", "--invoke", "add"], ["--help"]])
 def test_a_reader_that_goes_away_is_no_error(library: str, words: list[str]) -> None:
     read, write = os.pipe()

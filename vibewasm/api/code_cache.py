@@ -12,7 +12,7 @@ from time import monotonic
 from ..cache import code, image
 from ..cache.container import CODE, Damaged, pack, unpack
 from ..cache.folder import Folder, default_path, is_off
-from ..cache.key import content_digest, key
+from ..cache.key import content_digest, key, source_digest
 from ..calls.process import HOST, extensions
 from .config import code_settings
 from .kept_stubs import save_stubs, use_stubs
@@ -62,6 +62,12 @@ class KeptModule:
         self.saved = 0
         self.changed = 0.0
 
+    def forget_code(self) -> None:
+        """Have the module's functions compiled, as if none of their code were kept."""
+        self.functions = []
+        self.sizes = {}
+        self.saved = 0
+
     def compiled(self, module: Module, defined: int, size: int) -> None:
         """Note that a function was compiled, to keep its code when there is time."""
         self.sizes[defined] = size
@@ -91,8 +97,12 @@ class CodeCache:
         self._folder = folder
         use_stubs(folder)
 
-    def find(self, data: bytes) -> KeptModule:
-        """What is kept of the module with these bytes; what is missing in it was not kept, or is damaged."""
+    def find(self, data: bytes) -> KeptModule | None:
+        """What is kept of the module with these bytes; what is missing in it was not kept, or is damaged. ``None``:
+        the module is too long to be kept.
+        """
+        if len(data) >= image.TOO_LONG:
+            return None
         settings = code_settings(self._engine.config).values()
         found = KeptModule(self, key("code", HOST, extensions(), *settings, content_digest(data)))
         sections = self._read(found.key)
@@ -102,8 +112,8 @@ class CodeCache:
         try:
             info = image.unpack(packed_info, data)
             functions = code.unpack_functions(packed_code, packed_info, info.defined_funcs)
-        except Damaged:
-            # It will be written anew.
+        except (Damaged, MemoryError):
+            # It will be written anew, if that is possible.
             return found
         # Without functions, no label says that the image is the one that was written.
         if not functions or facts != self._facts(info):
@@ -129,22 +139,27 @@ class CodeCache:
         return bytes([self._engine.checks_bounds(info)])
 
     def write(self, module: Module, kept: KeptModule) -> None:
-        """Keep a module's code, with what other processes have kept of it meanwhile."""
+        """Keep a module's code, with what other processes have kept of it meanwhile.
+
+        Raises:
+            MemoryError: there is not enough for that.
+        """
         if not kept.image:
             kept.image = image.pack(module.info)
-        functions: dict[int, bytes | memoryview] = self._kept_by_others(module.info, kept)
-        others = len(functions)
-        for number, size in kept.sizes.items():
-            if number not in functions:
-                functions[number] = module._code_of(number, size)
-        if len(functions) > others:
-            packed = code.pack_functions(sorted(functions.items()), kept.image)
+        others = self._kept_by_others(module.info, kept)
+        if not kept.sizes.keys() <= others.keys():
+            # One after the other, so that no second copy of all of the code is made.
+            functions = (
+                (number, others[number] if number in others else module._code_of(number, kept.sizes[number]))
+                for number in sorted({*others, *kept.sizes})
+            )
+            packed = code.pack_functions(functions, kept.image)
             parts = pack(CODE, kept.key, (self._facts(module.info), kept.image, packed))
             if not self._folder.write(kept.key.hex(), parts):
                 return
         kept.saved = len(kept.sizes)
 
-    def _kept_by_others(self, info: ModuleInfo, kept: KeptModule) -> dict[int, bytes | memoryview]:
+    def _kept_by_others(self, info: ModuleInfo, kept: KeptModule) -> dict[int, memoryview]:
         """Code by number, of a file of the same module and in the same form as one's own would be."""
         sections = self._read(kept.key)
         if sections is None or sections[0] != self._facts(info) or sections[1] != kept.image:
@@ -158,12 +173,20 @@ class CodeCache:
 
 
 def code_cache(engine: Engine) -> CodeCache | None:
-    """The code cache that an engine's configuration asks for, unless the environment forbids it."""
+    """The code cache that an engine's configuration asks for, unless the environment forbids it, or it is not known
+    which version of this package could use what is in it.
+    """
     path = None
     cache = engine.config.cache
     if cache and not is_off():
         path = cache if isinstance(cache, str) else default_path()
-    return None if path is None else CodeCache(engine, Folder(path))
+    if path is None:
+        return None
+    try:
+        source_digest()
+    except OSError:
+        return None  # `vibewasm cache` says why
+    return CodeCache(engine, Folder(path))
 
 
 def save(module: Module, wait: bool = True) -> bool:
@@ -179,7 +202,10 @@ def save(module: Module, wait: bool = True) -> bool:
         _unsaved.pop(id(module), None)
         kept = module._kept
         if kept is not None and len(kept.sizes) > kept.saved:
-            kept.cache.write(module, kept)
+            try:
+                kept.cache.write(module, kept)
+            except MemoryError:
+                pass  # it is kept if more is compiled of it when there is more memory
     finally:
         guard.release()
     return True

@@ -63,9 +63,10 @@ class Memory(Extern):
         self._store = store
         self._limits = limits
         self._linear: LinearMemory = _new_linear_memory(store, limits.minimum, limits.maximum)
-        store._memory_used += wanted
-        store._memories.append(self)
         self._bytes = self._linear.view()
+        store._memory_used += wanted
+        # When all of it is there: another thread may close the store.
+        store._memories.append(self)
 
     @property
     def store(self) -> Store:

@@ -16,7 +16,6 @@ from .engine import Engine, default_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, Self
 
     from typing_extensions import Buffer
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from ..disasm.model import ModuleListing
     from ..extern_types import ExportType, ExternType, ImportType
     from .code_cache import KeptModule
-    from .config import Config
     from .source import Source
 
 
@@ -59,8 +57,9 @@ class Module:
     """A WebAssembly module in binary form. It may be instantiated any number of times, in any stores of its engine,
     by any thread.
 
-    It can be pickled, which keeps its bytes and its engine's settings: all modules that a process unpickles share one
-    engine for each :class:`Config`, and one that unpickles the same module again soon has it still.
+    It can be pickled, which keeps its bytes, its engine's settings, and what a subclass has added: all modules that a
+    process unpickles share one engine for each :class:`Config`, and one that unpickles the same module again soon has
+    it still.
     Nothing of it can be changed, so a copy is the module itself.
 
     Making one decodes it and validates everything but function bodies; those are checked and compiled at their first
@@ -108,7 +107,12 @@ class Module:
         kept = None if cache is None else cache.find(source)
         if kept is not None and kept.info is not None:
             self._begin(engine, kept.info, kept)
-            self._take(kept.code, kept.functions)
+            try:
+                self._take(kept.code, kept.functions)
+            except WasmError:
+                # There is no room for so much code, or none at all may be executed. Without a cache a module could be
+                # made nevertheless, and what is called of it may fit.
+                kept.forget_code()
             # It keeps all of the file, and is in executable memory now.
             kept.code = memoryview(b"")
         else:
@@ -205,11 +209,18 @@ class Module:
 
     # -- copies and files -------------------------------------------------------------------------------------------
 
-    def __reduce__(self) -> tuple[Callable[[bytes, Config], Module], tuple[bytes, Config]]:
-        from .unpickling import unpickled
+    def __reduce__(self) -> tuple[object, ...]:
+        from .unpickling import unpickled, unpickled_as
 
         # Not its machine code: unpickling is to be as safe as compiling. A code cache has it where there is one.
-        return unpickled, (self.info.data, self.engine.config)
+        if type(self) is Module:
+            return unpickled, (self.info.data, self.engine.config)
+        # What a subclass has added is kept, too.
+        state = self.__getstate__()
+        if isinstance(state, tuple):
+            added = {name: value for name, value in state[1].items() if name not in Module.__slots__}
+            state = state[0], added
+        return unpickled_as, (type(self), self.info.data, self.engine.config), state
 
     def __copy__(self) -> Self:
         # Nothing of it can be changed.

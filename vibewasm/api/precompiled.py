@@ -40,7 +40,14 @@ class OtherSettings(WasmError):
 
 
 def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes]) -> bytes:
-    """The file of a module, whose functions' code is ``codes``."""
+    """The file of a module, whose functions' code is ``codes``.
+
+    Raises:
+        WasmError: the module is too long, or it is not known which version of vibewasm this is.
+    """
+    if len(info.data) >= image.TOO_LONG:
+        raise WasmError(f"a module of {image.TOO_LONG} bytes or more cannot be precompiled")
+    ours = _our_key()
     packed_info = image.pack(info)
     facts: dict[str, str | int] = {
         "target": engine.target,
@@ -53,7 +60,7 @@ def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes]) -> bytes:
     }
     text = "\n".join([f"{name} {value}" for name, value in facts.items()]).encode()
     sections = (text, packed_info, code.pack_functions(enumerate(codes), packed_info), info.data)
-    return b"".join(pack(PRECOMPILED, key("precompiled"), sections))
+    return b"".join(pack(PRECOMPILED, ours, sections))
 
 
 def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, list[tuple[int, int, int]]]:
@@ -69,7 +76,7 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
 
         raise WasmError(f"this is no precompiled module: {describe(data)}")
     try:
-        ours = key("precompiled")
+        ours = _our_key()
         if key_of(data, PRECOMPILED) != ours:
             raise WasmError(
                 "this module was precompiled by another version of vibewasm; compile it again (vibewasm compile, "
@@ -88,6 +95,16 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
     except ValueError as problem:
         raise WasmError(f"this precompiled module is damaged ({problem}); compile it again") from None
     return info, packed_code, functions
+
+
+def _our_key() -> bytes:
+    try:
+        return key("precompiled")
+    except OSError as error:
+        raise WasmError(
+            "precompiled modules are for one version of vibewasm, and which one this is cannot be told, as its source "
+            f"cannot be read ({error.strerror}): install it from a wheel"
+        ) from None
 
 
 def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:

@@ -26,9 +26,7 @@ def unpickled(data: bytes, config: Config) -> Module:
     Raises:
         DecodeError, ValidationError: as making a module does.
     """
-    engine = _engines.get(config)
-    if engine is None:
-        engine = _engines.setdefault(config, Engine(config))
+    engine = _engine_of(config)
     # Whoever pickles can pickle anything, so that Python's own hash, of bytes that it keeps, will do.
     found = _last.pop((data, config), None)
     if found is None:
@@ -37,3 +35,18 @@ def unpickled(data: bytes, config: Config) -> Module:
     for oldest in [*_last][:-_MOST_KEPT]:
         _last.pop(oldest, None)
     return found
+
+
+def unpickled_as(kind: type[Module], data: bytes, config: Config) -> Module:
+    """The module of a subclass that was pickled, before what the subclass has added is set again.
+
+    Raises:
+        DecodeError, ValidationError: as making a module does.
+    """
+    module = kind.__new__(kind)
+    Module.__init__(module, _engine_of(config), data)
+    return module
+
+
+def _engine_of(config: Config) -> Engine:
+    return _engines.get(config) or _engines.setdefault(config, Engine(config))

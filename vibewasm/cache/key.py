@@ -16,6 +16,9 @@ _source: list[bytes] = []
 def source_digest() -> bytes:
     """32 bytes that are other ones for every other source of this package. A wheel carries them; elsewhere the files
     are read.
+
+    Raises:
+        OSError: they cannot be read.
     """
     if not _source:
         try:
@@ -30,7 +33,11 @@ def source_digest() -> bytes:
 
 
 def key(*parts: bytes | str | int) -> bytes:
-    """32 bytes for these parts, of which none can be mistaken for others, and this version of the source."""
+    """32 bytes for these parts, of which none can be mistaken for others, and this version of the source.
+
+    Raises:
+        OSError: it is not known which version this is.
+    """
     from _blake2 import blake2b
 
     made = blake2b(source_digest(), digest_size=32)

@@ -43,7 +43,8 @@ def load_ahead(path: str, precompiled: bool, hashed: bool) -> Callable[[], bytes
         hashed: the module will be looked up in the code cache: load what takes part in that meanwhile.
     """
     try:
-        size = os.stat(path).st_size
+        # Whatever file is called "-", standard input is read here: the interpreter cannot end while a thread reads it.
+        size = 0 if path == "-" else os.stat(path).st_size
     except (OSError, ValueError):
         size = 0  # standard input, or what reading will find out
     if size < _LARGE:
