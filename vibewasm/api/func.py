@@ -235,6 +235,43 @@ class Func(Extern):
         index = instance.module.info.imported_funcs + self._defined
         return disassemble(instance.module, [index], target=target, syntax=syntax)[0]
 
+    def map(self, *arguments: Any, out: Any = None, **unknown: Never) -> Any:
+        """Call the function for each element of arrays, from a loop in machine code.
+
+        ``add.map(xs, ys)`` is ``[add(x, y) for x, y in zip(xs, ys)]``, at some nanoseconds an element. See
+        ``docs/arrays.md``.
+
+        Args:
+            arguments: one a parameter: a NumPy array or any other buffer whose elements have the parameter's type
+                (int32 or uint32 for an i32, int64 or uint64 for an i64, float32, float64; ``bytes`` and ``bytearray``
+                are taken for elements of that type), or a single value for all calls. Buffers have the same shape.
+            out: what results are written to: a writable buffer, or a tuple with one a result, where ``None`` stands
+                for a new array.
+
+        Returns:
+            ``None``, the array of the result, or a tuple of several: those of ``out``, or new ones, which are NumPy's
+            if an argument is an array of NumPy's, else :class:`array.array`.
+
+        Element by element, in order, the arguments are read, the function is called and its results are written, so
+        ``out`` may overlap arguments. An exception has a note of the element whose call it comes from, and a
+        :class:`WasmError` has it as ``element``; the results of those before it are written. An interruption, a
+        deadline, signals and fuel work as within a call.
+
+        Raises:
+            TypeError: a wrong number of arguments, one of the wrong class or element type, an output that is read-only,
+                a type without arrays (a reference), or nothing that says how many elements there are.
+            ValueError: shapes that differ, or elements of an array that do not lie at one distance from each other.
+            OverflowError: a single int does not fit.
+            As for a call: the rest.
+        """
+        if unknown:
+            from ..arguments import unknown_keywords
+
+            raise unknown_keywords(f"{self._shown}.map", unknown, ("out",))
+        from ..calls.arrays import map_arrays
+
+        return map_arrays(self, arguments, out)
+
     def call_raw(self, cells: Sequence[int]) -> list[int]:
         """Call with bits rather than values: unsigned 64-bit ints, one a parameter (two for a v128, low half first).
 
