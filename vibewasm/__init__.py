@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .api.linker import Linker
     from .api.memory import Memory
     from .api.module import Module
+    from .api.native import Native
     from .api.store import Store
     from .api.table import Table
     from .errors import (
@@ -69,6 +70,7 @@ __all__ = [
     "Memory",
     "MemoryType",
     "Module",
+    "Native",
     "OutOfFuel",
     "Store",
     "Table",
@@ -100,6 +102,7 @@ _HOMES = {
     "api.linker": ("Linker",),
     "api.memory": ("Memory",),
     "api.module": ("Module",),
+    "api.native": ("Native",),
     "api.store": ("Store",),
     "api.table": ("Table",),
     "errors": ("DecodeError", "Interrupted", "LinkError", "ValidationError", "WasmError"),

@@ -33,6 +33,7 @@ NAMES = {
     "Memory",
     "MemoryType",
     "Module",
+    "Native",
     "OutOfFuel",
     "Store",
     "Table",
