@@ -264,11 +264,18 @@ class Store:
             raise WasmError("a store cannot be closed while a call is active in it")
         # First of all, so that no code can meet a memory that is gone.
         self._closed = True
-        if self._engine._cache is not None:
-            from .code_cache import save
+        try:
+            if self._engine._cache is not None:
+                from .code_cache import save
 
-            for instance in self._instances:
-                save(instance._module)
+                for instance in self._instances:
+                    save(instance._module)
+        finally:
+            # Also where Ctrl-C ends that.
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Give back what the store has. Raises :class:`BufferError` where a view keeps a memory."""
         self._state[:] = [None, None, 0, None]
         self._by_context.clear()
         self._instances.clear()
