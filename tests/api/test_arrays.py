@@ -514,7 +514,8 @@ def test_arrays_of_numpy_keep_their_shape(numpy: Any) -> None:
     assert e.add.map(numpy.zeros((0, 4), "int32"), 1).shape == (0, 4)
     with pytest.raises(ValueError, match=r"argument 1 has the shape \(3, 4\), and argument 2 4 elements"):
         e.add.map(xs, xs[0])
-    for bad in (xs.T, xs[:, :2]):
+    assert (e.add.map(numpy.broadcast_to(numpy.int32(5), (3, 4)), xs) == xs + 5).all()
+    for bad in (xs.T, xs[:, :2], numpy.broadcast_to(xs[0], (3, 4))):
         with pytest.raises(ValueError, match="do not lie at one distance from each other: make a copy, as numpy"):
             e.add.map(bad, 1)
 
@@ -525,6 +526,8 @@ def test_arrays_of_numpy_that_do_not_fit_are_refused(numpy: Any) -> None:
     for bad in ("int8", "uint16", "int64", "float32", "bool", ">i4", "float16", "complex64", "datetime64[s]", "O"):
         with pytest.raises(TypeError, match=r"i32 takes int32 or uint32|gives no buffer"):
             e.add.map(one.astype(bad), 1)
+    with pytest.raises(TypeError, match="argument 1 is a masked array, and masks are not looked at"):
+        e.add.map(numpy.ma.array(one, mask=[True]), 1)
     with pytest.raises(TypeError, match=r"f64 takes float64; \.astype\('float64'\) makes one"):
         e.mixed.map(1, one.astype("float32"))
     one.flags.writeable = False

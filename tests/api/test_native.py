@@ -349,6 +349,17 @@ def test_recursion_through_c_code_ends_in_a_trap_before_the_stack_does() -> None
         instance_of(m, {"env": {"abs": vw.Native(LIBC.abs)}}).exports.f(1)
 
 
+def test_a_fault_in_c_code_ends_the_process_and_is_no_trap() -> None:
+    program = """if True:
+        import ctypes, vibewasm
+        strlen = ctypes.CDLL(None).strlen
+        strlen.argtypes, strlen.restype = [ctypes.c_void_p], ctypes.c_size_t
+        text = '(module (import "m" "f" (func $f (param i64) (result i64))) (export "f" (func $f)))'
+        vibewasm.instantiate(text, {"m": {"f": vibewasm.Native(strlen)}}).exports.f(8)
+    """
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGSEGV
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 

@@ -40,16 +40,14 @@ class _Array:
     """The elements of one parameter or result.
 
     Attributes:
-        view: keeps the buffer where it is.
-        address: of the first element.
+        address: of the first element, good until the view is released.
         step: bytes from one element to the next.
         shape: how many elements there are, by dimension.
     """
 
-    __slots__ = ("address", "shape", "step", "view")
+    __slots__ = ("address", "shape", "step")
 
     def __init__(self, view: memoryview, shape: tuple[int, ...], step: int) -> None:
-        self.view = view
         self.address = first_element(view)
         self.shape = shape
         self.step = step
@@ -61,6 +59,7 @@ class _Mapping:
     def __init__(self, func: Func) -> None:
         self.func = func
         self.label = f"{func._shown}{func._type}.map"
+        #: They keep the buffers where they are.
         self.views: list[memoryview] = []
         #: The arrays that say how many calls there are: the first one's shape, and what messages call it.
         self.shape: tuple[int, ...] | None = None
@@ -199,6 +198,11 @@ class _Mapping:
 
     def _view(self, value: object, name: str) -> memoryview | None:
         """A view of a buffer, or ``None`` for what is none."""
+        masked = sys.modules.get("numpy.ma")
+        if masked is not None and isinstance(value, masked.MaskedArray):
+            raise TypeError(
+                f"{self.label}: {name} is a masked array, and masks are not looked at: give its data or filled()"
+            )
         try:
             view = memoryview(value)  # type: ignore[arg-type]  # what is no buffer raises TypeError: that is the check
         except TypeError:
@@ -248,21 +252,24 @@ class _Mapping:
 
     def _step(self, view: memoryview, name: str) -> int:
         """Bytes from one element to the next, in the order of C."""
-        step = 0
+        shape = view.shape or ()
+        if 0 in shape:
+            return 0
+        step: int | None = None
+        # From the first element of a dimension to where the next element of the outer one has to be.
         reach = 0
-        for length, stride in zip(reversed(view.shape or ()), reversed(view.strides or ()), strict=True):
+        for length, stride in zip(reversed(shape), reversed(view.strides or ()), strict=True):
             if length == 1:
                 continue
-            if not reach:
+            if step is None:
                 step = stride
             elif stride != reach:
                 raise ValueError(
                     f"{self.label}: the elements of {name} do not lie at one distance from each other: make a copy, as "
                     "numpy.ascontiguousarray does"
                 )
-            # A length of 0 ends all questions.
-            reach = stride * length or 1
-        return step
+            reach = stride * length
+        return step or 0
 
     def _new(self, code: int, shape: tuple[int, ...], count: int, arguments: tuple[object, ...]) -> object:
         """An array for results: of NumPy where an argument is one."""
