@@ -146,19 +146,20 @@ class CodeCache:
         """
         if not kept.image:
             kept.image = image.pack(module.info)
-        functions: dict[int, bytes | memoryview] = self._kept_by_others(module.info, kept)
-        others = len(functions)
-        for number, size in kept.sizes.items():
-            if number not in functions:
-                functions[number] = module._code_of(number, size)
-        if len(functions) > others:
-            packed = code.pack_functions(sorted(functions.items()), kept.image)
+        others = self._kept_by_others(module.info, kept)
+        if not kept.sizes.keys() <= others.keys():
+            # One after the other, so that no second copy of all of the code is made.
+            functions = (
+                (number, others[number] if number in others else module._code_of(number, kept.sizes[number]))
+                for number in sorted({*others, *kept.sizes})
+            )
+            packed = code.pack_functions(functions, kept.image)
             parts = pack(CODE, kept.key, (self._facts(module.info), kept.image, packed))
             if not self._folder.write(kept.key.hex(), parts):
                 return
         kept.saved = len(kept.sizes)
 
-    def _kept_by_others(self, info: ModuleInfo, kept: KeptModule) -> dict[int, bytes | memoryview]:
+    def _kept_by_others(self, info: ModuleInfo, kept: KeptModule) -> dict[int, memoryview]:
         """Code by number, of a file of the same module and in the same form as one's own would be."""
         sections = self._read(kept.key)
         if sections is None or sections[0] != self._facts(info) or sections[1] != kept.image:
