@@ -320,6 +320,33 @@ class Stubs(Protocol):
         checked against the limit here, so that every callback has the reserve below it.
         """
 
+    def map_arrays(self, signature: str) -> bytes:
+        """A loop of calls of a wasm function, by the C ABI: ``u64 f(record *, size_t ignored, arrays *)``.
+
+        The arrays are the cells at :data:`vibewasm.abi.ARRAYS_LEFT` and so on: how many calls are left, one at least,
+        and for each parameter and then each result where its next value lies, and how many bytes it is from one to the
+        next. A value has the size of its type, and any alignment. The parameters of a call are read before it, its
+        results are written after it in their order, and then the count goes down. It polls between two calls, and
+        returns as :meth:`enter` does; then the count says how many calls have not been made in full.
+
+        Raises:
+            ValueError: a type that arrays cannot have: ``v`` or ``r``.
+        """
+
+    def native(self, signature: str, stack: int) -> bytes:
+        """From a wasm function to a C function, whose address is the record's callback: the code of such a record,
+        called as wasm functions are.
+
+        Args:
+            signature: letters, parameters before the colon and the result after it, see
+                :data:`vibewasm.backends.convention.C_INTEGERS`; ``m`` at its beginning stands for the base of the
+                caller's memory 0, or 0 where there is none, and its size in bytes.
+            stack: bytes that have to be free between the C function's frame and the stack limit, else it traps.
+
+        Narrow values are extended to 32 bits on both ways, whatever the callee may count on. Where an interruption is
+        due it polls after the call.
+        """
+
     def unwind(self) -> bytes:
         """Give up the running activation: return the store's trap number from its ``enter``, and note the frames that
         are left. The trap record is filled in but for these. Those frames hold nothing that needs cleaning up.

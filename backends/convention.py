@@ -139,6 +139,11 @@ class Place:
         self.area = area
 
 
+def without_arrays(letters: str) -> str:
+    """The first of the letters of a signature whose type has no size that elements of arrays have, or nothing."""
+    return next((letter for letter in letters if letter in "vr"), "")
+
+
 def cells(letters: str) -> int:
     """How many cells these values take."""
     return len(letters) + letters.count(WIDE)
@@ -179,3 +184,31 @@ def signature_results(letters: str) -> list[Place]:
             places.append(Place(letter, cell, 0, -1))
         cell += 2 if letter == WIDE else 1
     return places
+
+
+# -- C functions: letters as above, and those of narrow integers, which are i32 on wasm's side
+
+#: Integers of C that an i32 stands for, by letter: how many bits they have, and whether they are signed. ``?`` is
+#: ``_Bool``, which is 0 or 1.
+C_INTEGERS = {"b": (8, True), "B": (8, False), "h": (16, True), "H": (16, False), "i": (32, True), "?": (1, False)}
+#: Stands before the parameters of a C function that gets the caller's memory.
+C_MEMORY = "m"
+
+
+def c_signature(signature: str) -> tuple[bool, str, str]:
+    """Whether a C function gets the caller's memory, and its parameters and its result, as letters."""
+    parameters, _, result = signature.partition(":")
+    return parameters.startswith(C_MEMORY), parameters.removeprefix(C_MEMORY), result
+
+
+def wasm_letters(letters: str) -> str:
+    """What wasm code has for values of C."""
+    return "".join(["i" if letter in C_INTEGERS else letter for letter in letters])
+
+
+def c_places(letters: str, int_registers: tuple[int, ...], float_registers: tuple[int, ...]) -> tuple[list[Place], int]:
+    """Where a C function has its parameters: registers, or 8 bytes each on the stack; and how many bytes there, a
+    multiple of 16. Both System V's ABI and AAPCS64 do it so, for values of these types (their sections "Parameter
+    Passing").
+    """
+    return signature_parameters(letters, int_registers, float_registers)

@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import calls, compile, cross, explore, first, instances, memory, peers, plot, results, run, start, warm
+from . import calls, compile, cross, explore, first, instances, loops, memory, peers, plot, results, run, start, warm
 from .machine import conditions
 from .progress import Progress
 from .report import Report
@@ -25,6 +25,8 @@ BENCHMARKS = {
     "start": (start.measure, 60),
     "instances": (instances.measure, 9),
     "calls": (calls.measure, 9),
+    "arrays": (loops.measure_arrays, 9),
+    "native": (loops.measure_native, 9),
     "explore": (explore.measure, 40),
 }
 

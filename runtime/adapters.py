@@ -35,6 +35,12 @@ if TYPE_CHECKING:
         def leave(self, signature: str) -> bytes:
             """Wasm to host."""
 
+        def map_arrays(self, signature: str) -> bytes:
+            """A loop of calls, host to wasm."""
+
+        def native(self, signature: str, stack: int) -> bytes:
+            """Wasm to C."""
+
         def unwind(self) -> bytes:
             """Back to the innermost ``enter``."""
 
@@ -79,7 +85,9 @@ class Adapters:
         "_lazy",
         "_lazy_tables",
         "_leave",
+        "_loops",
         "_memory",
+        "_native",
         "_processor",
         "_stubs",
     )
@@ -90,6 +98,8 @@ class Adapters:
         self._processor = processor
         self._enter: dict[str, Callable[..., int]] = {}
         self._leave: dict[str, int] = {}
+        self._loops: dict[str, Callable[..., int]] = {}
+        self._native: dict[tuple[str, int], int] = {}
         self._lazy: list[int] = []
         #: Address of each piece of lazy entries by the number of its first one.
         self._lazy_tables: dict[int, int] = {}
@@ -142,6 +152,27 @@ class Adapters:
         address = self._leave.get(signature)
         if address is None:
             address = self._leave[signature] = self._memory.publish(self._stubs.leave(signature))
+        return address
+
+    def map_arrays(self, signature: str) -> Callable[..., int]:
+        """The loop that calls a wasm function of this signature for each element of arrays.
+
+        Call it as :meth:`enter`'s function, but with the address of the cells that say where arrays are, see
+        :data:`..abi.ARRAYS_LEFT`.
+        """
+        function = self._loops.get(signature)
+        if function is None:
+            function = self._loops[signature] = EnterFunction(self._memory.publish(self._stubs.map_arrays(signature)))
+        return function
+
+    def native(self, signature: str, stack: int) -> int:
+        """Address of the code by which wasm code calls a C function of this signature, which is the code of its
+        record; see :meth:`vibewasm.backends.contract.Stubs.native`.
+        """
+        address = self._native.get((signature, stack))
+        if address is None:
+            address = self._memory.publish(self._stubs.native(signature, stack))
+            self._native[signature, stack] = address
         return address
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -37,6 +38,22 @@ def test_limits(project: Path) -> None:
         "1000 / 8 = 125",
         "fuel: all fuel consumed",
         "deadline: stopped after 0.05 seconds",
+    ]
+
+
+def test_arrays(project: Path) -> None:
+    assert run_example(project, "arrays.py").splitlines() == [
+        "polynomial: 1.0 6.0 1000000",
+        "divide: 3 3 3 remainders 2 3 4",
+        "trap at element 1: integer divide by zero; so far [10]",
+    ]
+
+
+def test_native(project: Path) -> None:
+    assert run_example(project, "native.py").splitlines() == [
+        "<vibewasm.Native cos(f64) -> f64> <vibewasm.Native strnlen() -> i64 with memory>",
+        f"{sum(math.cos(number) for number in range(999, -1, -1)):.6f}",
+        "19",
     ]
 
 

@@ -11,7 +11,16 @@ import pytest
 
 from tests.cli.command import command
 
-DOCUMENTS = ("README.md", "docs/cli.md", "docs/disasm.md", "examples/README.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/arrays.md",
+    "docs/cli.md",
+    "docs/disasm.md",
+    "docs/native.md",
+    "examples/README.md",
+)
+#: Those with a session of Python's prompt.
+SESSIONS = ("README.md", "docs/arrays.md", "docs/native.md")
 
 
 def blocks(project: Path, document: str, language: str) -> list[str]:
@@ -41,11 +50,14 @@ def test_commands_print_what_the_documents_show(project: Path) -> None:
         assert (outcome.stdout + outcome.stderr).decode() == output, line
 
 
-def test_python_examples_do_what_the_readme_shows(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("document", SESSIONS)
+def test_python_examples_do_what_the_documents_show(
+    project: Path, monkeypatch: pytest.MonkeyPatch, document: str
+) -> None:
     monkeypatch.chdir(project)
     # All blocks are one session, as they are to a reader.
-    session = "".join(blocks(project, "README.md", "pycon"))
-    test = doctest.DocTestParser().get_doctest(session, {}, "README.md", "README.md", 0)
+    session = "".join(blocks(project, document, "pycon"))
+    test = doctest.DocTestParser().get_doctest(session, {}, document, document, 0)
     assert len(test.examples) >= 8
     report: list[str] = []
     outcome = doctest.DocTestRunner(verbose=False).run(test, out=report.append)

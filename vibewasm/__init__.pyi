@@ -15,6 +15,7 @@ from .api.instantiation import instantiate as instantiate
 from .api.linker import Linker as Linker
 from .api.memory import Memory as Memory
 from .api.module import Module as Module
+from .api.native import Native as Native
 from .api.store import Store as Store
 from .api.table import Table as Table
 from .errors import DecodeError as DecodeError

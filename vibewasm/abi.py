@@ -51,6 +51,13 @@ COPIES_COUNT = 48
 COPIES_MODULE = 56
 COPIES_CELLS = 8
 
+#: What a function is mapped over arrays by, see :meth:`vibewasm.backends.contract.Stubs.map_arrays`: how many calls are
+#: left; then for each parameter and each result the address of the next value, and its distance from one to the next.
+ARRAYS_LEFT = 0
+ARRAYS_FIRST = 8
+ARRAYS_STEP = 8
+ARRAYS_SIZE = 16
+
 #: Store block. The limit that prologues compare with is the real one, or all ones while the interrupt word is not 0.
 STORE_STACK_LIMIT = 0
 STORE_INTERRUPT = 8

@@ -24,6 +24,7 @@ _INSTEAD_OF_A_COPY = {
     "Instance": "instantiate its module again, in the same store or in another one",
     "Linker": "make another with Linker(engine), and define the imports in it",
     "Memory": "memory[:] is a copy of its bytes, which can be written to another Memory",
+    "Native": "make another of the same function, in the process that calls it",
     "Store": "make another with Store(engine), and instantiate the modules in it",
     "Table": "list(table) is a copy of its elements, which can be put in another Table",
 }
@@ -42,6 +43,7 @@ _WRITTEN = {
     "Module.from_file": "Module.from_file(path) or Module.from_file(engine, path)",
     "Module.from_text": "Module.from_text(text) or Module.from_text(engine, text)",
     "Module.validate": "Module.validate(source) or Module.validate(engine, source)",
+    "Native": "Native(pointer)",
     "Table": "Table(store, TableType('funcref', Limits(1)))",
 }
 

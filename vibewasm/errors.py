@@ -43,7 +43,10 @@ class WasmError(Exception):
 
     Attributes:
         message: what is wrong, without the place.
+        element: what :meth:`vibewasm.Func.map` had come to, the index of an element; ``None`` elsewhere.
     """
+
+    element: int | None = None
 
     def __init__(self, message: str = "") -> None:
         check(self, "message", message, str)

@@ -116,6 +116,48 @@ def enter(signature: str) -> bytes:
     """Host to wasm, by the C ABI."""
     parameters, _, results = signature.partition(":")
     a = Assembler()
+    _begin_entry(a)
+    a.emit(asm.mov_rr(1, CALLEE, X0), asm.mov_rr(1, X10, X2))
+    places, area = signatures.parameters(parameters)
+    if area:
+        a.emit(add(SP, SP, -area))
+    for place in places:
+        if place.reg < 0:
+            a.emit(signatures.copy(place.letter, SP, place.area, X10, 8 * place.cell))
+    for place in places:
+        if place.reg >= 0:
+            a.emit(signatures.load(place, X10, 8 * place.cell))
+    a.emit(load_cell(SCRATCH, CALLEE, abi.RECORD_CODE), asm.blr(SCRATCH))
+    places = signature_results(results)
+    if places:
+        a.emit(load_cell(X10, FRAME, _ENTER_ARGV))
+    for place in places:
+        if place.reg >= 0:
+            a.emit(signatures.store(place, X10, 8 * place.cell))
+    if any(place.reg < 0 for place in places):
+        a.emit(load_cell(X11, FRAME, CONTEXT_SLOT), load_cell(X11, X11, abi.CTX_STORE))
+    for place in places:
+        if place.reg < 0:
+            a.emit(signatures.copy(place.letter, X10, 8 * place.cell, X11, place.area))
+    _end_entry(a)
+    return a.finish()
+
+
+def map_arrays(signature: str) -> bytes:
+    """A loop of calls, host to wasm, by the C ABI; see :mod:`.arrays`."""
+    from . import arrays  # few programs map functions
+
+    a = Assembler()
+    _begin_entry(a)
+    arrays.loop(a, signature)
+    _end_entry(a)
+    return a.finish()
+
+
+def _begin_entry(a: Assembler) -> None:
+    """Make the frame of ``enter``, from which :func:`unwind` returns, and get ready for wasm code, with the record in
+    x0 and the third argument in x2; x3 has the store block afterwards.
+    """
     a.emit(
         asm.pair_pre(asm.STP_X, FRAME, LINK, SP, -_ENTER_FRAME),
         asm.mov_sp(FRAME, SP),
@@ -143,33 +185,14 @@ def enter(signature: str) -> bytes:
     )
     a.cbnz(1, X4, "interrupted")
     a.bind("ready")
-    a.emit(asm.mov_rr(1, CALLEE, X0), asm.mov_rr(1, X10, X2))
-    places, area = signatures.parameters(parameters)
-    if area:
-        a.emit(add(SP, SP, -area))
-    for place in places:
-        if place.reg < 0:
-            a.emit(signatures.copy(place.letter, SP, place.area, X10, 8 * place.cell))
-    for place in places:
-        if place.reg >= 0:
-            a.emit(signatures.load(place, X10, 8 * place.cell))
-    a.emit(load_cell(SCRATCH, CALLEE, abi.RECORD_CODE), asm.blr(SCRATCH))
-    places = signature_results(results)
-    if places:
-        a.emit(load_cell(X10, FRAME, _ENTER_ARGV))
-    for place in places:
-        if place.reg >= 0:
-            a.emit(signatures.store(place, X10, 8 * place.cell))
-    if any(place.reg < 0 for place in places):
-        a.emit(load_cell(X11, FRAME, CONTEXT_SLOT), load_cell(X11, X11, abi.CTX_STORE))
-    for place in places:
-        if place.reg < 0:
-            a.emit(signatures.copy(place.letter, X10, 8 * place.cell, X11, place.area))
+
+
+def _end_entry(a: Assembler) -> None:
+    """Return 0 from the frame of ``enter``; after that comes what :func:`_begin_entry` jumps to."""
     a.emit(asm.mov_ri(X0, 0), _leave_enter())
     a.bind("interrupted")
     a.emit(asm.mov_ri(X4, -1), store_cell(X4, X3, abi.STORE_STACK_LIMIT))
     a.b("ready")
-    return a.finish()
 
 
 def _leave_enter() -> bytes:
@@ -330,6 +353,52 @@ def leave(signature: str) -> bytes:
     return a.finish()
 
 
+def native(signature: str, stack: int) -> bytes:
+    """Wasm to C; at entry x8 is the record, and ``[x29 + 16]`` the caller's context. See :mod:`.native`."""
+    from .native import transfer  # few programs import C functions
+
+    before, after, room, area = transfer(signature, _EXIT_FRAME)
+    a = Assembler()
+    a.emit(load_cell(CONTEXT, FRAME, CONTEXT_SLOT), _make_frame(_EXIT_FRAME), _save_exit())
+    if room:
+        a.emit(add(SP, SP, -room))
+    a.bind("check")
+    a.emit(
+        load_cell(X11, CONTEXT, abi.CTX_STORE),
+        load_cell(X12, X11, abi.STORE_STACK_LIMIT),
+        add(X10, SP, -stack),
+        asm.cmp_rr(1, X10, X12),
+    )
+    a.b_cond(asm.CC_LO, "limit")
+    a.emit(
+        before,
+        load_cell(SCRATCH, CALLEE, abi.RECORD_CALLBACK),
+        asm.blr(SCRATCH),
+        after,
+        load_cell(X11, CONTEXT, abi.CTX_STORE),
+        load_cell(X9, X11, abi.STORE_FLOAT_MODE),
+        _set_float_mode(X9, X10),
+        load_cell(X9, X11, abi.STORE_INTERRUPT),
+    )
+    a.cbnz(1, X9, "interrupted")
+    a.bind("over")
+    if room:
+        a.emit(add(SP, SP, room))
+    a.emit(_restore_exit(), _drop_frame(_EXIT_FRAME + area), asm.ret())
+    a.bind("interrupted")
+    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL_STUB), asm.blr(SCRATCH))
+    a.b("over")
+    a.bind("limit")
+    # As in `leave`.
+    a.emit(asm.cmp_ri(1, X12, -1))
+    a.b_cond(asm.CC_NE, "overflow")
+    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL_STUB), asm.blr(SCRATCH))
+    a.b("check")
+    a.bind("overflow")
+    a.emit(asm.mov_rr(1, X1, X11), asm.mov_ri(X9, abi.TRAP_STACK_OVERFLOW), _fail_from_frame())
+    return a.finish()
+
+
 _PARAMETER_INT_PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7))
 
 
@@ -470,8 +539,10 @@ __all__ = [
     "lazy_common",
     "lazy_table",
     "leave",
+    "map_arrays",
     "memory_copy",
     "memory_fill",
+    "native",
     "poll",
     "unwind",
 ]

@@ -63,28 +63,7 @@ def enter(signature: str) -> bytes:
     """Host to wasm, by the C ABI."""
     parameters, _, results = signature.partition(":")
     a = Assembler()
-    a.emit(asm.push_r(RBP), asm.mov_rr(1, RBP, RSP), asm.alu_ri(asm.SUB, 1, RSP, _ENTER_FRAME))
-    for reg, disp in _ENTER_SAVES:
-        a.emit(asm.mov_mr(1, RBP, disp, reg))
-    a.emit(
-        asm.mov_rm(1, CONTEXT, RDI, abi.RECORD_CTX),
-        asm.mov_mr(1, RBP, -8, CONTEXT),
-        asm.mov_mr(1, RBP, _ENTER_ARGV, RDX),
-        asm.mov_rm(1, MEMORY_BASE, CONTEXT, abi.CTX_MEMORY_BASE),
-        asm.mov_rm(1, RCX, CONTEXT, abi.CTX_STORE),
-        asm.stmxcsr_m(RBP, _ENTER_FLOAT_MODE),
-        asm.ldmxcsr_m(RCX, abi.STORE_FLOAT_MODE),
-        asm.mov_rm(1, RAX, RCX, abi.STORE_SAVED_SP),
-        asm.mov_mr(1, RBP, _ENTER_SAVED_SP, RAX),
-        asm.mov_mr(1, RCX, abi.STORE_SAVED_SP, RSP),
-        # The stack limit is that of this thread, unless an interruption is due. Whoever interrupts sets the word and
-        # then the limit, so one that comes in between here is seen.
-        asm.mov_rm(1, RAX, RCX, abi.STORE_REAL_LIMIT),
-        asm.mov_mr(1, RCX, abi.STORE_STACK_LIMIT, RAX),
-        asm.alu_mi(asm.CMP, 1, RCX, abi.STORE_INTERRUPT, 0),
-    )
-    a.jcc(asm.CC_NE, "interrupted")
-    a.bind("ready")
+    _begin_entry(a)
     a.emit(asm.mov_rr(1, RAX, RDI), asm.mov_rr(1, R10, RDX))
     places, area = signatures.parameters(parameters)
     in_area = [place for place in places if place.reg < 0]
@@ -107,11 +86,55 @@ def enter(signature: str) -> bytes:
     for place in places:
         if place.reg < 0:
             a.emit(signatures.copy(place.letter, R10, 8 * place.cell, RCX, place.area, R11))
+    _end_entry(a)
+    return a.finish()
+
+
+def map_arrays(signature: str) -> bytes:
+    """A loop of calls, host to wasm, by the C ABI; see :mod:`.arrays`."""
+    from . import arrays  # few programs map functions
+
+    a = Assembler()
+    _begin_entry(a)
+    arrays.loop(a, signature)
+    _end_entry(a)
+    return a.finish()
+
+
+def _begin_entry(a: Assembler) -> None:
+    """Make the frame of ``enter``, from which :func:`unwind` returns, and get ready for wasm code, with the record in
+    rdi and the third argument in rdx; rcx has the store block afterwards.
+    """
+    a.emit(asm.push_r(RBP), asm.mov_rr(1, RBP, RSP), asm.alu_ri(asm.SUB, 1, RSP, _ENTER_FRAME))
+    for reg, disp in _ENTER_SAVES:
+        a.emit(asm.mov_mr(1, RBP, disp, reg))
+    a.emit(
+        asm.mov_rm(1, CONTEXT, RDI, abi.RECORD_CTX),
+        asm.mov_mr(1, RBP, -8, CONTEXT),
+        asm.mov_mr(1, RBP, _ENTER_ARGV, RDX),
+        asm.mov_rm(1, MEMORY_BASE, CONTEXT, abi.CTX_MEMORY_BASE),
+        asm.mov_rm(1, RCX, CONTEXT, abi.CTX_STORE),
+        asm.stmxcsr_m(RBP, _ENTER_FLOAT_MODE),
+        asm.ldmxcsr_m(RCX, abi.STORE_FLOAT_MODE),
+        asm.mov_rm(1, RAX, RCX, abi.STORE_SAVED_SP),
+        asm.mov_mr(1, RBP, _ENTER_SAVED_SP, RAX),
+        asm.mov_mr(1, RCX, abi.STORE_SAVED_SP, RSP),
+        # The stack limit is that of this thread, unless an interruption is due. Whoever interrupts sets the word and
+        # then the limit, so one that comes in between here is seen.
+        asm.mov_rm(1, RAX, RCX, abi.STORE_REAL_LIMIT),
+        asm.mov_mr(1, RCX, abi.STORE_STACK_LIMIT, RAX),
+        asm.alu_mi(asm.CMP, 1, RCX, abi.STORE_INTERRUPT, 0),
+    )
+    a.jcc(asm.CC_NE, "interrupted")
+    a.bind("ready")
+
+
+def _end_entry(a: Assembler) -> None:
+    """Return 0 from the frame of ``enter``; after that comes what :func:`_begin_entry` jumps to."""
     a.emit(asm.zero(RAX), _leave_enter())
     a.bind("interrupted")
     a.emit(asm.mov_mi(1, RCX, abi.STORE_STACK_LIMIT, -1))
     a.jmp("ready")
-    return a.finish()
 
 
 def _leave_enter() -> bytes:
@@ -273,6 +296,53 @@ def leave(signature: str) -> bytes:
     return a.finish()
 
 
+def native(signature: str, stack: int) -> bytes:
+    """Wasm to C; at entry rax is the record, and ``[rbp - 8]`` the caller's context. See :mod:`.native`."""
+    from .native import transfer  # few programs import C functions
+
+    before, after, room, area = transfer(signature)
+    a = Assembler()
+    a.emit(
+        asm.mov_rm(1, CONTEXT, RBP, -8),
+        asm.push_r(RBP),
+        asm.mov_rr(1, RBP, RSP),
+        asm.alu_ri(asm.SUB, 1, RSP, _EXIT_FRAME + room),
+        asm.mov_mr(1, RBP, -8, CONTEXT),
+    )
+    _save_pinned(a)
+    a.bind("check")
+    a.emit(
+        asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
+        asm.lea_rm(1, R10, RSP, -stack),
+        asm.alu_rm(asm.CMP, 1, R10, R11, abi.STORE_STACK_LIMIT),
+    )
+    a.jcc(asm.CC_B, "limit")
+    a.emit(
+        before,
+        asm.call_m(RAX, abi.RECORD_CALLBACK),
+        after,
+        asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
+        asm.ldmxcsr_m(R11, abi.STORE_FLOAT_MODE),
+        asm.alu_mi(asm.CMP, 1, R11, abi.STORE_INTERRUPT, 0),
+    )
+    a.jcc(asm.CC_NE, "interrupted")
+    a.bind("over")
+    _restore_pinned(a)
+    a.emit(asm.leave_(), asm.ret_imm(area) if area else asm.ret())
+    a.bind("interrupted")
+    a.emit(asm.call_m(R11, abi.STORE_POLL_STUB))
+    a.jmp("over")
+    a.bind("limit")
+    # As in `leave`.
+    a.emit(asm.alu_mi(asm.CMP, 1, R11, abi.STORE_STACK_LIMIT, -1))
+    a.jcc(asm.CC_NE, "overflow")
+    a.emit(asm.call_m(R11, abi.STORE_POLL_STUB))
+    a.jmp("check")
+    a.bind("overflow")
+    a.emit(asm.mov_rr(1, RSI, R11), asm.mov_ri(RDI, abi.TRAP_STACK_OVERFLOW), _fail_from_frame())
+    return a.finish()
+
+
 def poll() -> bytes:
     """Call the poll callback."""
     a = Assembler()
@@ -429,8 +499,10 @@ __all__ = [
     "lazy_common",
     "lazy_table",
     "leave",
+    "map_arrays",
     "memory_copy",
     "memory_fill",
+    "native",
     "poll",
     "unwind",
 ]

@@ -35,6 +35,7 @@ NAMES = {
     "Memory",
     "MemoryType",
     "Module",
+    "Native",
     "OutOfFuel",
     "Store",
     "Table",

@@ -8,7 +8,7 @@ from tests.native import runs_on
 from vibewasm import abi
 from vibewasm.backends.x86_64 import asm
 from vibewasm.backends.x86_64.regs import RAX, RBP, RBX, RCX, RDI, RSP
-from vibewasm.runtime import context
+from vibewasm.runtime import calls, context
 from vibewasm.runtime.blocks import Block
 
 from .machine import Machine
@@ -191,3 +191,48 @@ def test_pinned_registers_and_arguments_survive_compiling_that_destroys_all_it_m
     body = asm.mov_ri(RAX, values.address) + b"".join(asm.movups_rm(x, RAX, 16 * x) for x in range(8))
     body += b"".join(asm.mov_ri(reg, 0x77_0000_0000 + reg) for reg in (RCX, 2, 6, RDI)) + call_record(lazy)
     m.call(keeps_pinned(m, body), ":")
+
+
+@pytest.mark.parametrize("signature", [":", "iiiiiilllldd:i", "m:", "mffffffffffbh?:f"])
+def test_pinned_registers_survive_a_c_function_that_destroys_all_it_may(machine: Machine, signature: str) -> None:
+    m = machine
+    function = m.record(m.adapters.native(signature, 0), m.host_ctx, destroy_all(m))
+    # The caller lays the argument area and the callee frees it.
+    area = {"iiiiiilllldd:i": 48, "mffffffffffbh?:f": 16}.get(signature, 0)
+    lay = asm.alu_ri(asm.SUB, 1, RSP, area) if area else b""
+    m.call(keeps_pinned(m, lay + call_record(function)), ":")
+
+
+def test_all_results_survive_a_poll_after_a_c_function(machine: Machine) -> None:
+    m = machine
+    m.cells[context.CELL_POLL] = destroy_all(m)
+    function = m.record(m.adapters.native(":l", 0), m.host_ctx, destroy_all(m, 0x1234_5678_9ABC))
+    m.cells[context.CELL_INTERRUPT] = 1
+    assert m.call(m.wrapped(call_record(function)), ":l") == [0x1234_5678_9ABC]
+    assert m.cells[context.CELL_INTERRUPT] == 0
+
+
+def test_a_loop_of_calls_keeps_its_place_whatever_a_function_destroys(machine: Machine) -> None:
+    m = machine
+    host = m.record(m.adapters.leave(":"), m.host_ctx, destroy_all(m))
+    double = m.function(
+        PROLOGUE
+        + asm.lea_rx(1, RAX, RCX, RCX, 0, 0)
+        + asm.push_r(RAX)
+        + asm.push_r(RAX)
+        + call_record(host)
+        + asm.pop_r(RAX)
+        + asm.pop_r(RAX)
+        + asm.leave_()
+        + asm.ret()
+    )
+    values = Block(8 * 4)
+    values.cells[:] = memoryview(bytes(range(32))).cast("Q")
+    arrays = Block(8 * 5)
+    arrays.cells[0] = 4
+    arrays.cells[1:5] = memoryview(b"".join(n.to_bytes(8, "little") for n in (values.address, 8) * 2)).cast("Q")
+    before = values.cells.tolist()
+    loop = m.adapters.map_arrays("l:l")
+    assert loop(*map(calls.argument, (double.address, 0, arrays.address))) == 0
+    assert values.cells.tolist() == [2 * value & (1 << 64) - 1 for value in before]
+    assert arrays.cells[0] == 0

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from typing import Any, Never
 
     from ..disasm.model import FunctionListing
+    from ..runtime.blocks import Block
     from .instance import Instance
+    from .native import Native
 
 #: What the functions that make calls are called, so that the interpreter's own error about a keyword explains itself.
 #: Nothing of it costs a call anything.
@@ -71,7 +73,7 @@ class Func(Extern):
         store: the store that the function belongs to.
         type: the function's type.
         function: a Python function, which takes and returns values like a ``Func`` does; it returns a sequence for
-            several results, and what it returns for none is ignored.
+            several results, and what it returns for none is ignored. Or a C function, as :class:`Native`.
         name: what messages call it.
 
     Raises:
@@ -114,7 +116,7 @@ class Func(Extern):
         self,
         store: Store,
         type: FuncType,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | Native,
         *,
         name: str | None = None,
         **unknown: Never,
@@ -133,14 +135,13 @@ class Func(Extern):
             swapped = isinstance(function, FuncType) or callable(type)
             advice = "write Func(store, FuncType(params, results), function)" if swapped else ""
             raise wrong("Func", "type", "a FuncType", type, advice)
-        if not callable(function):
-            from ..arguments import wrong
-
-            raise wrong("Func", "function", "a callable", function)
         if name is not None and not isinstance(name, str):
             from ..arguments import wrong
 
             raise wrong("Func", "name", "a str or None", name)
+        if not callable(function):
+            self._init_native(store, type, function, name)
+            return
         store._check_usable()
         from ..calls.callbacks import host_callback
 
@@ -159,10 +160,26 @@ class Func(Extern):
     def _init_host(self, store: Store, type: FuncType, callback: object, name: str) -> None:
         from ..calls.callbacks import host_func_record
 
-        record = host_func_record(store, type, callback)
+        self._init_record(store, type, host_func_record(store, type, callback), callback, name)
+
+    def _init_native(self, store: Store, type: FuncType, function: Native, name: str | None) -> None:
+        """A function of C."""
+        from .native import Native
+
+        if not isinstance(function, Native):
+            from ..arguments import wrong
+
+            raise wrong("Func", "function", "a callable", function)
+        if function.type != type:
+            raise TypeError(f"Func: type is {type}, and that of the native function {function.type}")
+        store._check_usable()
+        self._init_record(store, type, function._record(store), function, name or function.name)
+
+    def _init_record(self, store: Store, type: FuncType, record: Block, callee: object, name: str) -> None:
+        """A function that is none of an instance; what it leads to is kept alive."""
         self._instance: Instance | None = None
         self._defined = -1
-        self._keep: object = (record, callback)
+        self._keep: object = (record, callee)
         self._init(store, type, record.address, name)
 
     def _init(self, store: Store, type: FuncType, address: int, name: str | None) -> None:
@@ -223,6 +240,13 @@ class Func(Extern):
     def __repr__(self) -> str:
         return f"<vibewasm.Func {self._shown}{self._type}>"
 
+    @property
+    def _foreign(self) -> str:
+        """Whose function this is, if none of an instance."""
+        from .native import Native
+
+        return "a C" if isinstance(self._keep, tuple) and isinstance(self._keep[1], Native) else "a Python"
+
     def disassemble(self, *, target: str | None = None, syntax: str | None = None) -> FunctionListing:
         """What the function is compiled to: ``print`` it for text, iterate over it for its machine instructions.
 
@@ -233,18 +257,55 @@ class Func(Extern):
             syntax: "intel" or "att", which matters to x86-64 only.
 
         Raises:
-            WasmError: it is a Python function.
+            WasmError: it is a Python function, or one of C.
             ImportError: capstone is not installed.
             ValueError: there is no such target or syntax.
             ValidationError: the function's body is invalid.
         """
         instance = self._instance
         if instance is None:
-            raise WasmError(f"{self._shown} is a Python function: there is no machine code to show")
+            raise WasmError(f"{self._shown} is {self._foreign} function: there is no machine code to show")
         from ..disasm.build import disassemble
 
         index = instance.module.info.imported_funcs + self._defined
         return disassemble(instance.module, [index], target=target, syntax=syntax)[0]
+
+    def map(self, *arguments: Any, out: Any = None, **unknown: Never) -> Any:
+        """Call the function for each element of arrays, from a loop in machine code.
+
+        ``add.map(xs, ys)`` is ``[add(x, y) for x, y in zip(xs, ys)]``, at some nanoseconds an element. See
+        ``docs/arrays.md``.
+
+        Args:
+            arguments: one a parameter: a NumPy array or any other buffer whose elements have the parameter's type
+                (int32 or uint32 for an i32, int64 or uint64 for an i64, float32, float64; ``bytes`` and ``bytearray``
+                are taken for elements of that type), or a single value for all calls. Buffers have the same shape.
+            out: what results are written to: a writable buffer, or a tuple with one a result, where ``None`` stands
+                for a new array.
+
+        Returns:
+            ``None``, the array of the result, or a tuple of several: those of ``out``, or new ones, which are NumPy's
+            if an argument is an array of NumPy's, else :class:`array.array`.
+
+        Element by element, in order, the arguments are read, the function is called and its results are written, so
+        ``out`` may overlap arguments. An exception has a note of the element whose call it comes from, and a
+        :class:`WasmError` has it as ``element``; the results of those before it are written. An interruption, a
+        deadline, signals and fuel work as within a call.
+
+        Raises:
+            TypeError: a wrong number of arguments, one of the wrong class or element type, an output that is read-only,
+                a type without arrays (a reference), or nothing that says how many elements there are.
+            ValueError: shapes that differ, or elements of an array that do not lie at one distance from each other.
+            OverflowError: a single int does not fit.
+            As for a call: the rest.
+        """
+        if unknown:
+            from ..arguments import unknown_keywords
+
+            raise unknown_keywords(f"{self._shown}.map", unknown, ("out",))
+        from ..calls.arrays import map_arrays
+
+        return map_arrays(self, arguments, out)
 
     def call_raw(self, cells: Sequence[int]) -> list[int]:
         """Call with bits rather than values: unsigned 64-bit ints, one a parameter (two for a v128, low half first).

@@ -16,15 +16,17 @@ from .store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from os import PathLike
     from typing import Any, Never, overload
 
     from ..extern_types import ImportType
     from ..wasi import WasiConfig
+    from .native import Native
 
     #: What can be given for an import. A plain function gets the type of the import that it meets; a number becomes an
     #: immutable global.
-    Item = Extern | Callable[..., Any] | int | float
+    Item = Extern | Callable[..., Any] | Native | int | float
 
 #: Stands for an argument that was left out.
 _NONE_GIVEN: Any = object()
@@ -34,11 +36,11 @@ _WASI_CODES = {"i": "i32", "I": "i64"}
 
 
 class _Typed:
-    """A Python function with the type that it was defined with."""
+    """A Python function with the type that it was defined with, or a C function, which has one."""
 
     __slots__ = ("function", "type")
 
-    def __init__(self, function: Callable[..., Any], type: FuncType) -> None:
+    def __init__(self, function: Callable[..., Any] | Native, type: FuncType) -> None:
         self.function = function
         self.type = type
 
@@ -95,8 +97,8 @@ class Linker:
 
         Args:
             module, name: the two names of the import.
-            item: a :class:`Func`, :class:`Memory`, :class:`Table` or :class:`Global`; a Python function; or a number,
-                which becomes an immutable global.
+            item: a :class:`Func`, :class:`Memory`, :class:`Table` or :class:`Global`; a Python function; a C function,
+                as :class:`Native`; or a number, which becomes an immutable global.
             type: the type of a Python function. Without it the function gets the type of the import that it meets.
 
         Raises:
@@ -110,6 +112,11 @@ class Linker:
         if type is not None and not plain:
             raise TypeError(f"{_shown(module, name)}: only a Python function is given a type")
         if not plain and not isinstance(item, (Extern, int, float)):
+            from .native import Native
+
+            if isinstance(item, Native):
+                self._define(module, name, _Typed(item, item.type))
+                return
             given: object = item
             advice = "; define_instance defines its exports" if isinstance(given, (Instance, Exports)) else ""
             raise TypeError(
@@ -149,6 +156,43 @@ class Linker:
         if self._wasi is not None and not self.allow_shadowing:
             raise LinkError("WASI is defined already; a linker with allow_shadowing takes the later definition")
         self._wasi = config
+
+    def define_library(
+        self,
+        path: str | PathLike[str],
+        functions: Mapping[str, FuncType | type[Any]],
+        *,
+        module: str = "env",
+        memory: bool = False,
+        stack: int = 0,
+        **unknown: Never,
+    ) -> None:
+        """Define functions of a shared library as imports: each as a :class:`Native` is, without Python.
+
+        **Native code is not sandboxed**, see :class:`Native` and ``docs/native.md``.
+
+        Args:
+            path: of the library. A ``str`` without a slash is searched for as ``dlopen`` does, as ``"libm.so.6"``.
+            functions: by name, in the library and of the import, their types: a :class:`FuncType` for functions of
+                ``int32_t``, ``int64_t``, ``float`` and ``double``, or ``ctypes.CFUNCTYPE(restype, *argtypes)``.
+            module: the first name of the imports.
+            memory, stack: as for :class:`Native`, for all of them.
+
+        Raises:
+            TypeError: an argument is of another type, or a function takes what :class:`Native` does not.
+            ValueError: ``stack`` is out of its range.
+            LinkError: the library cannot be loaded, or does not have such a function; or one of the names is defined
+                already, as for :meth:`define`.
+        """
+        if unknown:
+            from ..arguments import unknown_keywords
+
+            raise unknown_keywords("Linker.define_library", unknown, ("path", "functions", "module", "memory", "stack"))
+        _check_names("define_library", module=module)
+        from .native import library
+
+        for name, native in library(path, functions, memory, stack).items():
+            self._define(module, name, _Typed(native, native.type))
 
     def define_unknown_imports_as_zero(self, module: Module) -> None:
         """Define every function that ``module`` imports and nobody defined as one that returns zeros (null

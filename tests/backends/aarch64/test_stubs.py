@@ -221,3 +221,48 @@ def test_code_in_a_place_that_held_other_code_before_is_seen() -> None:
         function = calls.EnterFunction(memory.publish(asm.mov_ri(0, number) + asm.ret()))
         assert function() == number
         memory.close()
+
+
+def foreign(m: Machine, result: int = 0) -> int:
+    """Address of C code that destroys what it may and knows nothing of stores."""
+    return m.stub_code.publish(destroy() + asm.mov_ri(0, result) + asm.ret())
+
+
+@pytest.mark.parametrize("signature", [":", "iiiiiilllldd:i", "m:", "mffffffffffbh?:f"])
+def test_a_c_function_keeps_pinned_registers(machine: Machine, signature: str) -> None:
+    m = machine
+    before, after = values(), Block(_SIZE)
+    record = m.record(m.adapters.native(signature, 0), m.host_ctx, foreign(m))
+    # The caller lays the argument area and the callee frees it.
+    area = {"iiiiiilllldd:i": 16, "mffffffffffbh?:f": 16}.get(signature, 0)
+    lay = asm.alu_ri(asm.SUB, 1, 31, 31, area) if area else b""
+    m.call(m.wrapped(transfer(True, before) + lay + native.call_record(record) + transfer(False, after)), ":")
+    kept(before, after, PINNED, FLOAT_PINNED)
+
+
+def test_a_result_of_a_c_function_survives_a_poll(machine: Machine) -> None:
+    m = machine
+    m.cells[context.CELL_POLL] = callback(m)
+    record = m.record(m.adapters.native(":l", 0), m.host_ctx, foreign(m, 0x1234_5678_9ABC))
+    m.cells[context.CELL_INTERRUPT] = 1
+    assert m.call(m.wrapped(native.call_record(record)), ":l") == [0x1234_5678_9ABC]
+    assert m.cells[context.CELL_INTERRUPT] == 0
+
+
+def test_a_loop_of_calls_keeps_its_place_whatever_a_function_destroys(machine: Machine) -> None:
+    m = machine
+    host = m.record(m.adapters.leave(":"), m.host_ctx, callback(m))
+    body = asm.alu_rr(asm.ADD, 1, 19, 0, 0) + native.call_record(host) + asm.mov_rr(1, 0, 19)
+    saved = asm.pair_pre(asm.STP_X, 19, 20, 31, -16), asm.pair_post(asm.LDP_X, 19, 20, 31, 16)
+    double = m.wrapped(saved[0] + body + saved[1])
+    numbers = Block(8 * 4)
+    numbers.cells[:] = memoryview(bytes(range(32))).cast("Q")
+    arrays = Block(8 * 5)
+    arrays.cells[0] = 4
+    arrays.cells[1:5] = memoryview(b"".join(n.to_bytes(8, "little") for n in (numbers.address, 8) * 2)).cast("Q")
+    before = numbers.cells.tolist()
+    loop = m.adapters.map_arrays("l:l")
+    m.cells[context.CELL_REAL_LIMIT] = 0
+    assert loop(*map(calls.argument, (double.address, 0, arrays.address))) == 0
+    assert numbers.cells.tolist() == [2 * value & (1 << 64) - 1 for value in before]
+    assert arrays.cells[0] == 0
