@@ -6,14 +6,15 @@ kept, and compiled once.
 
 from __future__ import annotations
 
-from .engine import Engine
+from .engine import Engine, default_engine
 from .module import Module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .config import Config
 
-#: The engines of unpickled modules, by their settings: a process has one of each.
+#: The engines of unpickled modules, by their settings: a process has one of each. That of the default ones is the one
+#: that is used where none is given.
 _engines: dict[Config, Engine] = {}
 #: The modules that were unpickled last, by bytes and settings, the latest at the end.
 _last: dict[tuple[bytes, Config], Module] = {}
@@ -49,4 +50,8 @@ def unpickled_as(kind: type[Module], data: bytes, config: Config) -> Module:
 
 
 def _engine_of(config: Config) -> Engine:
+    default = default_engine()
+    if config == default.config:
+        # Linkers and stores that are made without an engine go with the module.
+        return default
     return _engines.get(config) or _engines.setdefault(config, Engine(config))
