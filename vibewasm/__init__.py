@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
+    from .api.caller import Caller
     from .api.config import Config
     from .api.engine import Engine
     from .api.func import Func
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Caller",
     "Config",
     "DecodeError",
     "Engine",
@@ -91,6 +93,7 @@ if hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled():
 
 #: Which module each name comes from.
 _HOMES = {
+    "api.caller": ("Caller",),
     "api.config": ("Config",),
     "api.engine": ("Engine",),
     "api.func": ("Func",),

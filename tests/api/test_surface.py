@@ -13,6 +13,7 @@ from vibewasm.calls.process import HOST
 from .wasm import adder
 
 NAMES = {
+    "Caller",
     "Config",
     "DecodeError",
     "Engine",

@@ -33,14 +33,15 @@ _KINDS: dict[type, int] = {FuncType: FUNC, TableType: TABLE, MemoryType: MEMORY,
 _WASI_CODES = {"i": "i32", "I": "i64"}
 
 
-class _Typed:
-    """A Python function with the type that it was defined with."""
+class _Function:
+    """A Python function with the type that it was defined with, if any, and whether it takes its caller."""
 
-    __slots__ = ("function", "type")
+    __slots__ = ("caller", "function", "type")
 
-    def __init__(self, function: Callable[..., Any], type: FuncType) -> None:
+    def __init__(self, function: Callable[..., Any], type: FuncType | None, caller: bool) -> None:
         self.function = function
         self.type = type
+        self.caller = caller
 
 
 class _Zeros:
@@ -78,7 +79,7 @@ class Linker:
             raise _wrong("", "allow_shadowing", "True or False", allow_shadowing)
         self._engine = engine
         self.allow_shadowing = allow_shadowing
-        self._items: dict[tuple[str, str], Item | _Typed | _Zeros] = {}
+        self._items: dict[tuple[str, str], Item | _Function | _Zeros] = {}
         self._wasi: WasiConfig | None = None
         #: What defines WASI, as whoever made this linker calls it.
         self._wasi_advice = "Linker.define_wasi"
@@ -88,7 +89,7 @@ class Linker:
         """The engine."""
         return self._engine
 
-    def define(self, module: str, name: str, item: Item, type: FuncType | None = None) -> None:
+    def define(self, module: str, name: str, item: Item, type: FuncType | None = None, *, caller: bool = False) -> None:
         """Define an import.
 
         Args:
@@ -96,9 +97,12 @@ class Linker:
             item: a :class:`Func`, :class:`Memory`, :class:`Table` or :class:`Global`; a Python function; or a number,
                 which becomes an immutable global.
             type: the type of a Python function. Without it the function gets the type of the import that it meets.
+            caller: whether a Python function is given a :class:`~vibewasm.Caller` before its arguments: the instance
+                that calls it, whose memory and exports it may use.
 
         Raises:
-            TypeError: a name is no str, the item is none of these, or ``type`` is given for what is no Python function.
+            TypeError: a name is no str, the item is none of these, or ``type`` or ``caller`` is given for what is no
+                Python function.
             LinkError: the name is defined already; see :attr:`allow_shadowing`.
         """
         _check_names("define", module=module, name=name)
@@ -107,6 +111,10 @@ class Linker:
         plain = callable(item) and not isinstance(item, Func)
         if type is not None and not plain:
             raise TypeError(f"{_shown(module, name)}: only a Python function is given a type")
+        if caller is not True and caller is not False:
+            raise _wrong(".define", "caller", "True or False", caller)
+        if caller and not plain:
+            raise TypeError(f"{_shown(module, name)}: only a Python function is given its caller")
         if not plain and not isinstance(item, (Extern, int, float)):
             given: object = item
             advice = "; define_instance defines its exports" if isinstance(given, (Instance, Exports)) else ""
@@ -114,7 +122,9 @@ class Linker:
                 f"{_shown(module, name)}: an import is a function, Func, Memory, Table, Global or number, not "
                 f"{_class(item)}{advice}"
             )
-        self._define(module, name, _Typed(item, type) if type is not None else item)  # type: ignore[arg-type]  # it is plain
+        if type is not None or caller:
+            item = _Function(item, type, caller)  # type: ignore[arg-type,assignment]  # it is plain
+        self._define(module, name, item)
 
     def define_instance(self, name: str, instance: Instance) -> None:
         """Define all exports of an instance, as imports from the module ``name``.
@@ -161,7 +171,7 @@ class Linker:
             if isinstance(wanted.type, FuncType) and not self._knows(wanted):
                 self._items[wanted.module, wanted.name] = _Zeros()
 
-    def _define(self, module: str, name: str, item: Item | _Typed) -> None:
+    def _define(self, module: str, name: str, item: Item | _Function) -> None:
         key = (module, name)
         if key in self._items and not self.allow_shadowing:
             raise LinkError(
@@ -244,8 +254,12 @@ class Linker:
         if isinstance(item, Extern):
             return item
         type_ = wanted.type
-        if isinstance(item, _Typed):
-            return Func(store, item.type, item.function, name=label)
+        caller = False
+        if isinstance(item, _Function):
+            if item.type is not None:
+                return Func(store, item.type, item.function, name=label, caller=item.caller)
+            caller = item.caller
+            item = item.function
         if isinstance(item, _Zeros):
             if not isinstance(type_, FuncType):
                 raise LinkError(f"incompatible import type: {_shown(*key)}: it is a stub for functions, not a {type_}")
@@ -261,7 +275,7 @@ class Linker:
             raise LinkError(f"incompatible import type: {_shown(*key)}: it is the number {item!r}, not a {type_}")
         if not isinstance(type_, FuncType):
             raise LinkError(f"incompatible import type: {_shown(*key)}: it is a Python function, not a {type_}")
-        return Func(store, type_, item, name=label)
+        return Func(store, type_, item, name=label, caller=caller)
 
     def _resolve_wasi(self, store: Store, wanted: ImportType) -> Func | None:
         config = self._wasi
@@ -345,7 +359,7 @@ def _wasi_type(signature: str) -> FuncType:
     return FuncType([_WASI_CODES[letter] for letter in params], [_WASI_CODES[letter] for letter in results])
 
 
-def _kind(item: Item | _Typed | _Zeros) -> int:
+def _kind(item: Item | _Function | _Zeros) -> int:
     """The kind of import that an item is for, as its number in the binary format."""
     if isinstance(item, Extern):
         return item._kind
