@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .extern_types import ExportType, GlobalType, ImportType, Limits, MemoryType, TableType
     from .traps import ExitTrap, Frame, OutOfFuel, Trap
     from .types import FuncType, ValType
-    from .wasi import WasiConfig
+    from .wasi import Dir, WasiConfig
     from .wat.errors import WatError
 
     Result = TypeVar("Result")
@@ -53,6 +53,7 @@ __all__ = [
     "Caller",
     "Config",
     "DecodeError",
+    "Dir",
     "Engine",
     "ExitTrap",
     "ExportType",
@@ -109,7 +110,7 @@ _HOMES = {
     "extern_types": ("ExportType", "GlobalType", "ImportType", "Limits", "MemoryType", "TableType"),
     "traps": ("ExitTrap", "Frame", "OutOfFuel", "Trap"),
     "types": ("FuncType", "ValType"),
-    "wasi": ("WasiConfig",),
+    "wasi": ("Dir", "WasiConfig"),
     "wat.errors": ("WatError",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -16,6 +16,7 @@ NAMES = {
     "Caller",
     "Config",
     "DecodeError",
+    "Dir",
     "Engine",
     "ExitTrap",
     "ExportType",

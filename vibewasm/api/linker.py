@@ -218,8 +218,6 @@ class Linker:
 
     def _externs(self, store: Store, module: Module) -> list[Extern]:
         """The objects for a module's imports, checked."""
-        from ..instances.matching import mismatch
-
         externs: list[Extern] = []
         missing = []
         for wanted in module.imports:
@@ -227,11 +225,7 @@ class Linker:
             if extern is None:
                 missing.append(wanted)
                 continue
-            if extern.store is not store:
-                raise LinkError(f"what is defined for {_shown(wanted.module, wanted.name)} belongs to another store")
-            why = mismatch(wanted.type, extern)
-            if why is not None:
-                raise LinkError(f"incompatible import type: {_shown(wanted.module, wanted.name)}: {why}")
+            check_import(store, wanted, extern)
             externs.append(extern)
         if missing:
             raise LinkError(self._missing(missing), missing=tuple(missing))
@@ -291,16 +285,7 @@ class Linker:
         found = bind(process, wanted.module, wanted.name)
         if found is None:
             return None
-        signature, function = found
-        type_ = _wasi_type(signature)
-        if type_ != wanted.type and "I" in signature:
-            from ..wasi.halves import in_halves
-
-            signature, joined = in_halves(signature, function)
-            halved = _wasi_type(signature)
-            if wanted.type == halved:
-                type_, function = halved, joined
-        return Func._raw(store, type_, function, f"{wanted.module}.{wanted.name}")
+        return wasi_func(store, wanted, *found)
 
     def _missing(self, missing: list[ImportType]) -> str:
         from ..names import hint
@@ -330,6 +315,30 @@ class Linker:
 if not TYPE_CHECKING:
     # What is missing is said by ``wrong``; see vibewasm.arguments.
     Linker.__init__.__defaults__ = (...,)
+
+
+def wasi_func(store: Store, wanted: ImportType, signature: str, function: Callable[..., int | None]) -> Func:
+    """A function of WASI for an import, from what :func:`vibewasm.wasi.bind` has given."""
+    type_ = _wasi_type(signature)
+    if type_ != wanted.type and "I" in signature:
+        from ..wasi.halves import in_halves
+
+        signature, joined = in_halves(signature, function)
+        halved = _wasi_type(signature)
+        if wanted.type == halved:
+            type_, function = halved, joined
+    return Func._raw(store, type_, function, f"{wanted.module}.{wanted.name}")
+
+
+def check_import(store: Store, wanted: ImportType, extern: Extern) -> None:
+    """Raise :class:`LinkError` unless ``extern`` is one of this store that an import can be."""
+    from ..instances.matching import mismatch
+
+    if extern.store is not store:
+        raise LinkError(f"what is defined for {_shown(wanted.module, wanted.name)} belongs to another store")
+    why = mismatch(wanted.type, extern)
+    if why is not None:
+        raise LinkError(f"incompatible import type: {_shown(wanted.module, wanted.name)}: {why}")
 
 
 #: How :meth:`Linker.instantiate` is called.

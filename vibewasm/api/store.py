@@ -91,6 +91,7 @@ class Store:
         "_globals",
         "_instances",
         "_max_memory",
+        "_max_memory_each",
         "_max_references",
         "_max_table_elements",
         "_memories",
@@ -115,6 +116,7 @@ class Store:
         #: Whether it ever had fuel, for the message about its end.
         self._fueled = False
         self._max_memory: int | None = engine.config.max_memory
+        self._max_memory_each: int | None = None
         self._max_table_elements: int = engine.config.max_table_elements
         self._max_references: int = engine.config.max_references
         #: Who may start a call by the fast way: the token of the thread that the store runs in, or ``None`` while a
@@ -223,6 +225,19 @@ class Store:
         self._max_memory = None if size is None else limit("Store", "max_memory", "a number of bytes", size)
 
     @property
+    def max_memory_each(self) -> int | None:
+        """How many bytes each memory may have, or ``None``. It counts when a memory is made or grows, and
+        :attr:`max_memory` counts besides.
+        """
+        return self._max_memory_each
+
+    @max_memory_each.setter
+    def max_memory_each(self, size: int | None) -> None:
+        from .config import limit
+
+        self._max_memory_each = None if size is None else limit("Store", "max_memory_each", "a number of bytes", size)
+
+    @property
     def max_table_elements(self) -> int:
         """How many elements one table may have. It counts when a table is made or grows."""
         return self._max_table_elements
@@ -327,6 +342,15 @@ class Store:
         from .deadline import Deadline
 
         return Deadline(self, seconds)
+
+    def _stop(self, owner: object, message: str) -> None:
+        """Stop whatever runs here until :meth:`_go_on` is called for this owner. Any thread may call this."""
+        self._reasons[owner] = message
+        self._block.interrupt()
+
+    def _go_on(self, owner: object) -> None:
+        """What this owner has stopped may run again."""
+        self._reasons.pop(owner, None)
 
     def _check_interrupt(self) -> None:
         """Raise :class:`Interrupted` if the running code has to stop."""
