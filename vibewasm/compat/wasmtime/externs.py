@@ -9,6 +9,7 @@ from ...api.global_ import Global as OurGlobal
 from ...api.memory import Memory as OurMemory
 from ...api.table import Table as OurTable
 from ...errors import WasmError
+from ...extern_types import MemoryType as OurMemoryType
 from .engine import Engine
 from .errors import WasmtimeError, translated, unsupported
 from .func import Func, wrong_store
@@ -105,9 +106,9 @@ class Table:
         return self
 
     def type(self, store: Storelike) -> TableType:
-        """Its type, whose minimum is the present size."""
+        """Its type. The minimum is the size that it was made with."""
         _owner(self, store)
-        return TableType._of(self._ours.type)
+        return TableType._of(self._ours._type)
 
     def size(self, store: Storelike) -> int:
         """How many elements it has."""
@@ -182,9 +183,9 @@ class Memory:
         return self
 
     def type(self, store: Storelike) -> MemoryType:
-        """Its type. The minimum is the one that it was made with, or the present size of one that a module made."""
+        """Its type. The minimum is the size that it was made with."""
         _owner(self, store)
-        return MemoryType._of(self._ours.type)
+        return MemoryType._of(OurMemoryType(self._ours._limits))
 
     def grow(self, store: Storelike, delta: int) -> int:
         """Add ``delta`` pages and give the former size in pages.

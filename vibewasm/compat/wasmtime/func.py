@@ -70,8 +70,8 @@ class Func:
             how = "many" if len(params) > len(wanted) else "few"
             raise WasmtimeError(f"too {how} parameters provided: given {len(params)}, expected {len(wanted)}")
         values = [convert(value) for convert, value in zip(wanted, params, strict=True)]
-        if owner._has_epochs and ours._instance is not None:
-            owner._check_epoch()
+        if owner._is_watched and ours._instance is not None:
+            owner._check_call()
         try:
             found = ours(*values)
         except WasmError as error:

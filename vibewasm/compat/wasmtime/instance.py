@@ -156,7 +156,7 @@ def instantiated(owner: Store, module: OurModule, externs: Sequence[OurExtern]) 
     for table in tables:
         owner._check_elements(table.limits.minimum)
     if info.start is not None:
-        owner._check_epoch()
+        owner._check_call()
     try:
         return make_instance(store, module, [*externs])
     except WasmError as error:

@@ -209,7 +209,9 @@ class Linker(Managed):
         try:
             function._ours()
         except WasmError as error:
-            raise WasmtimeError(f"{context}{str(translated(error)).rstrip()}\n") from None
+            # Of wasmtime's, the chain of causes is one list.
+            frames, _, why = str(translated(error)).strip().partition("\n\nCaused by:\n    ")
+            raise WasmtimeError(f"{context}{frames}\n{f'    1: {why}{chr(10)}' if why else ''}") from None
 
     def _define_command(self, owner: Store, name: str, module: OurModule) -> None:
         resolvers = self._resolvers(module)

@@ -24,7 +24,7 @@ def _why(wanted: ExternType, given: ExternType) -> str:
     if isinstance(wanted, FuncType) and isinstance(given, FuncType):
         return f"types incompatible: expected type `{_func(wanted)}`, found type `{_func(given)}`"
     if isinstance(wanted, GlobalType) and isinstance(given, GlobalType):
-        if wanted.mutable != given.mutable:
+        if wanted.content is given.content:
             words = ("immutable", "mutable")
             return (
                 f"global types incompatible: expected {words[wanted.mutable]} global, "

@@ -46,6 +46,9 @@ class Store(Managed):
         #: What of the fuel is more than an engine counts.
         self._more_fuel = 0
         self._has_epochs = engine._has_epochs
+        self._has_fuel = self._ours.engine.config.fuel
+        #: Whether there is something to look at before a call.
+        self._is_watched = self._has_epochs or self._has_fuel
         self._deadline = 0
         self._process: Process | None = None
         #: The most of each, and how many instances have made.
@@ -114,7 +117,7 @@ class Store(Managed):
 
     def _check_fuel(self) -> None:
         self._check_open()
-        if not self._ours.engine.config.fuel:
+        if not self._has_fuel:
             raise WasmtimeError("fuel is not configured in this store")
 
     def set_limits(
@@ -171,10 +174,12 @@ class Store(Managed):
         else:
             self._ours._go_on(self)
 
-    def _check_epoch(self) -> None:
-        """Before wasm code is called: it may be so short that it looks at nothing itself."""
+    def _check_call(self) -> None:
+        """Before wasm code is called: it may be so short that it looks neither at the epoch nor at its fuel."""
         if self._has_epochs and self.engine._epoch >= self._deadline:
             raise Trap._made("wasm trap: interrupt", TrapCode.INTERRUPT)
+        if self._has_fuel and not self._ours.fuel:
+            raise Trap._made("wasm trap: all fuel consumed by WebAssembly", TrapCode.OUT_OF_FUEL)
 
     # -- WASI -------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import os
 from enum import Enum
 from errno import EIO
 
+from ...wasi import abi
 from ...wasi.config import Dir
 from ...wasi.config import WasiConfig as OurWasiConfig
 from .config import setter
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from ...api.store import Store as OurStore
+    from ...wasi.fds import Descriptor
     from ...wasi.process import Process
 
     CustomOutput = Callable[[bytes], int | None]
@@ -62,16 +64,19 @@ class WasiConfig(Managed):
         config = _Given(stdin=self._stdin, stdout=self._stdout, stderr=self._stderr)
         config.given = (self._args, self._env, self._preopens)
         try:
-            return start(config, store._check_interrupt)
+            process = start(config, store._check_interrupt)
         except OSError as error:
             raise WasmtimeError(f"the WASI program cannot be started: {error}") from None
+        for number in range(3):
+            _as_stream(process.files.get(number))
+        return process
 
     @setter
     def argv(self, argv: list[str]) -> None:
-        """The program's arguments, its own name first."""
+        """The program's arguments, its own name first. They are added to those that there are."""
         given = [_c_string(argument) for argument in argv]
         self._check_open()
-        self._args = given
+        self._args += given
 
     def inherit_argv(self) -> None:
         """Add the arguments of this process, the interpreter's own included, to those that there are."""
@@ -192,6 +197,14 @@ class WasiConfig(Managed):
         except (OSError, ValueError):
             raise WasmtimeError("failed to add preopen dir") from None
         self._preopens.append((guest, Dir(os.fsdecode(host), read_only=not fs_mutable)))
+
+
+def _as_stream(stream: Descriptor) -> None:
+    """Let a standard stream be what it is with wasmtime: a terminal, or something unknown that cannot be moved in."""
+    stream.rights &= ~(abi.FD_SEEK | abi.FD_TELL)
+    fd = stream.fileno()
+    if fd is None or not os.isatty(fd):
+        stream.file_type = abi.UNKNOWN
 
 
 def _mutable(directory: object, files: object) -> bool:
