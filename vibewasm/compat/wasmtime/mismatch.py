@@ -43,7 +43,8 @@ def _why(wanted: ExternType, given: ExternType) -> str:
                 f"found table of type `{given.element}`"
             )
         return f"table types incompatible: {_limits('table', wanted.limits, given.limits)}"
-    return f"expected {_KINDS[type(wanted)]}, but found {_KINDS[type(given)]}"
+    found = "function" if isinstance(given, FuncType) else _KINDS[type(given)]
+    return f"expected {_KINDS[type(wanted)]}, but found {found}"
 
 
 def _limits(kind: str, wanted: Limits, given: Limits) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...api.module import Module as OurModule
 from ...errors import WasmError
+from ...types import MAGIC
 from .engine import Engine
 from .errors import WasmtimeError
 from .managed import Managed
@@ -24,6 +25,12 @@ def _attempt(make: Callable[..., Any], *arguments: object) -> Any:
         raise WasmtimeError(str(error)) from None
 
 
+def _check_magic(data: bytes | bytearray) -> None:
+    """Refuse what our own API would take for text."""
+    if data[:4] != MAGIC:
+        raise WasmtimeError("magic header not detected: the bytes are no binary module")
+
+
 class Module(Managed):
     """A module, in binary form or as text. Its functions are checked and compiled when they are first called;
     :meth:`validate` checks all of them.
@@ -35,6 +42,7 @@ class Module(Managed):
         if not isinstance(engine, Engine):
             raise TypeError("expected an Engine")
         data = to_wasm(wasm)
+        _check_magic(data)
         self._ours = _attempt(OurModule, engine._given(), data)
 
     @classmethod
@@ -91,8 +99,7 @@ class Module(Managed):
         if not isinstance(wasm, (bytes, bytearray)):
             raise TypeError("expected wasm bytes")
         ours = engine._given()
-        if wasm[:4] != b"\0asm":
-            raise WasmtimeError("magic header not detected: the bytes are no binary module")
+        _check_magic(wasm)
         _attempt(OurModule.validate, ours, bytes(wasm))
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...errors import WasmError
+from ...types import MAGIC
 from .errors import WasmtimeError
 
 
@@ -16,7 +17,7 @@ def wat2wasm(wat: str | bytes) -> bytearray:
 
     # A str that UTF-8 does not have is an error of encoding, as in wasmtime-py.
     data = wat.encode("utf-8") if isinstance(wat, str) else bytes(wat)
-    if data[:4] == b"\0asm":
+    if data[:4] == MAGIC:
         # The text format's reader of wasmtime takes it for one that needs no reading.
         return bytearray(data)
     try:
