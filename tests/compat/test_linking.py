@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ def test_an_import_that_does_not_fit_is_said_to_in_the_same_words(kind: str) -> 
         for item in candidates(w, store):
             linker = w.Linker(store.engine)
             linker.define(store, "env", "x", item)
-            found.append(attempts(lambda: w.Instance(store, module, [item]), lambda: linker.instantiate(store, module)))
+            # Called before the loop goes on.
+            given = attempts(lambda item=item: w.Instance(store, module, [item]))  # type: ignore[misc]  # its default
+            found.append(given + attempts(partial(linker.instantiate, store, module)))
         return found, attempts(
             lambda: w.Instance(store, module, []), lambda: w.Linker(store.engine).instantiate(store, module)
         )

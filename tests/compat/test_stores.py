@@ -45,7 +45,7 @@ def test_a_setting_takes_what_it_takes_there(name: str, value: object) -> None:
 def test_a_setting_that_is_a_word_takes_the_same_words(name: str, words: list[str]) -> None:
     def case(w: Any) -> object:
         config = w.Config()
-        return attempts(*[lambda word=word: setattr(config, name, word) for word in words])  # type: ignore[misc]
+        return attempts(*[lambda word=word: setattr(config, name, word) for word in words])
 
     same(case)()
 
@@ -234,7 +234,7 @@ def test_a_store_has_no_more_than_its_limits(limits: dict[str, int], texts: list
     def case(w: Any) -> object:
         store = w.Store()
         store.set_limits(**limits)
-        return attempts(*[lambda text=text: instance(w, text, store=store) for text in texts])  # type: ignore[misc]
+        return attempts(*[lambda text=text: instance(w, text, store=store) for text in texts])
 
     same(case)()
 

@@ -10,6 +10,7 @@ import pytest
 
 import vibewasm.compat.wasmtime as wasmtime
 from tests.compat.both import attempts, called, kinds, same
+from vibewasm.compat.wasmtime.values import converter
 
 FIVE = ("i32", "i64", "f32", "f64", "externref", "funcref")
 
@@ -164,7 +165,7 @@ def test_any_object_comes_back_as_itself_and_is_let_go() -> None:
 def test_vectors_have_no_values_in_python() -> None:
     # wasmtime-py has none either.
     with pytest.raises(TypeError, match="v128"):
-        wasmtime.values.converter(4)(1)  # type: ignore[attr-defined]  # an inner module
+        converter(4)(1)
 
 
 @same

@@ -57,5 +57,5 @@ class Managed:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()

@@ -123,8 +123,8 @@ class WasiConfig(Managed):
     @setter
     def stdout_custom(self, callback: CustomOutput) -> None:
         """A function that gets what the program writes to standard output. It gives the number of bytes that it has
-        taken, or ``None`` for all of them; a negative number or an exception, which is printed, is an error for the
-        program.
+        taken, or ``None`` for all of them. A negative ``errno`` is an error for the program, and so is an exception,
+        which is printed.
         """
         self._check_open()
         self._stdout = _Custom(callback)
@@ -155,9 +155,11 @@ class WasiConfig(Managed):
         self._stderr = None
 
     def _opened(self, stream: str, path: str | bytes | PathLike[str], flags: int) -> _File:
+        # What is no path has no such method, here as in wasmtime-py.
+        name = path if isinstance(path, (str, bytes)) else path.__fspath__()
         self._check_open()
         try:
-            return _File(os.open(path, flags | os.O_CLOEXEC, 0o666))
+            return _File(os.open(name, flags | os.O_CLOEXEC, 0o666))
         except OSError:
             raise WasmtimeError(f"failed to set {stream} file") from None
 
@@ -289,6 +291,8 @@ class _Custom:
                 print("failed custom output, required to catch exception:", error)
                 raise OSError(EIO, os.strerror(EIO)) from None
             if taken <= 0:
-                raise OSError(EIO, os.strerror(EIO))
+                # A negative number says which error it is.
+                number = -taken or EIO
+                raise OSError(number, os.strerror(number))
             left = left[taken:]
         return len(data)
