@@ -13,11 +13,17 @@ import vibewasm
 PLUGIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugin.wasm")
 
 
+def log(caller: vibewasm.Caller, address: int, size: int) -> None:
+    """What the plug-in calls: it passes a text in its own memory."""
+    print("plug-in says:", caller.read_str(address, size))
+
+
 def count_words(text: str) -> int:
     """The number of words in ``text``, as the plug-in counts them."""
-    messages: list[tuple[int, int]] = []
-    plugin = vibewasm.instantiate(PLUGIN, {"env": {"log": lambda address, size: messages.append((address, size))}})
-    exports = plugin.exports
+    engine = vibewasm.Engine()
+    linker = vibewasm.Linker(engine)
+    linker.define("env", "log", log, caller=True)
+    exports = linker.instantiate(vibewasm.Store(engine), vibewasm.Module(engine, PLUGIN)).exports
 
     data = text.encode()
     if len(data) > exports.input_size():
@@ -25,9 +31,6 @@ def count_words(text: str) -> int:
     address = exports.input()
     exports.memory[address : address + len(data)] = data
     words: int = exports.count_words(len(data))
-
-    for start, size in messages:
-        print("plug-in says:", exports.memory[start : start + size].decode())
     return words
 
 

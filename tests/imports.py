@@ -17,6 +17,7 @@ LOADERS = {
     "vibewasm.backends.assembly": "what late_names names",
     "vibewasm.backends.choices": "modules of the backend's own folder",
     "vibewasm.cli": "modules of its own folder, by its table",
+    "vibewasm.compat.wasmtime": "homes of public names, by its table",
     "vibewasm.bundle": "packages of modules that an earlier start has loaded",
     "vibewasm.compiler.instructions": "modules of its own folder, by its table",
     "vibewasm.compiler.state": "what Late names",

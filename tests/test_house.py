@@ -34,6 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "disasm": {"backends", "backends.x86_64", "binary", "compiler", "wat"},
     "api": {"backends", "binary", "cache", "calls", "compiler", "disasm", "instances", "runtime", "wasi", "wat"},
     "disasm.explorer": {"api", "backends", "disasm", "wat"},
+    "compat": set(),
+    "compat.wasmtime": {"api", "backends", "calls", "instances", "runtime", "wasi"},
     "cli": {"api", "backends", "cache", "disasm", "disasm.explorer", "wasi", "wat"},
 }
 

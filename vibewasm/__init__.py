@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Caller",
     "Config",
     "DecodeError",
+    "Dir",
     "Engine",
     "ExitTrap",
     "ExportType",
@@ -69,6 +71,7 @@ if hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled():
 
 #: Which module each name comes from.
 _HOMES = {
+    "api.caller": ("Caller",),
     "api.config": ("Config",),
     "api.engine": ("Engine",),
     "api.func": ("Func",),
@@ -85,7 +88,7 @@ _HOMES = {
     "extern_types": ("ExportType", "GlobalType", "ImportType", "Limits", "MemoryType", "TableType"),
     "traps": ("ExitTrap", "Frame", "OutOfFuel", "Trap"),
     "types": ("FuncType", "ValType"),
-    "wasi": ("WasiConfig",),
+    "wasi": ("Dir", "WasiConfig"),
     "wat.errors": ("WatError",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -5,6 +5,7 @@ used. Their types stand where they come from.
 from collections.abc import Callable
 from typing import TypeVar
 
+from .api.caller import Caller as Caller
 from .api.config import Config as Config
 from .api.engine import Engine as Engine
 from .api.func import Func as Func
@@ -35,6 +36,7 @@ from .traps import OutOfFuel as OutOfFuel
 from .traps import Trap as Trap
 from .types import FuncType as FuncType
 from .types import ValType as ValType
+from .wasi import Dir as Dir
 from .wasi import WasiConfig as WasiConfig
 from .wat.errors import WatError as WatError
 

@@ -16,6 +16,7 @@ _PLAIN = (bool, int, float, complex, str, bytes)
 
 #: What to do instead of copying, by the name of the class.
 _INSTEAD_OF_A_COPY = {
+    "Caller": "hand on what is needed of it, such as the bytes that its read() gives",
     "Deadline": "make another with store.deadline(seconds)",
     "Engine": "share it between threads and stores, or make another with Engine(engine.config)",
     "Exports": "instantiate the module again; dict(exports.items()) has the names and the same objects",
@@ -159,10 +160,15 @@ def unknown_keywords(where: str, given: Iterable[str], known: Iterable[str]) -> 
     return TypeError(f"{where} has no parameter {first[:_LONGEST]!r}{advice}")
 
 
-def misfit(error: TypeError, function: Callable[..., object], count: int, label: str) -> TypeError:
+def misfit(
+    error: TypeError, function: Callable[..., object], count: int, label: str, takes_caller: bool = False
+) -> TypeError:
     """What an error becomes that the call of a Python function with ``count`` arguments raised, without coming to the
     function's first line: one that names the import, if it is because the function does not take so many arguments.
-    ``label`` is how messages have the import, its names escaped.
+
+    Args:
+        label: how messages have the import, its names escaped.
+        takes_caller: whether the function was given its caller before the arguments.
     """
     import inspect
 
@@ -173,11 +179,13 @@ def misfit(error: TypeError, function: Callable[..., object], count: int, label:
         error.add_note(f"in the call of the Python function for {label}")
         return error
     try:
-        signature.bind(*[None] * count)
+        signature.bind(*[None] * (count + takes_caller))
     except TypeError:
         from .counting import counted
 
         arguments = counted(count, "argument")
+        if takes_caller:
+            arguments = f"its caller and {arguments}" if count else "its caller"
         better = TypeError(f"{label}: the Python function for it cannot be called with {arguments}: {error}")
         better.__cause__ = error
         return better

@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .binary.module_info import ModuleInfo
+
 #: What a trap number in machine code means: ``{number: (code, message)}``. The messages are the official suite's.
 TRAPS: dict[int, tuple[str, str]] = {
     abi.TRAP_UNREACHABLE: ("unreachable", "unreachable"),
@@ -43,7 +45,10 @@ class Frame:
         wasm_offset: of the instruction, in bytes from the start of the module, or ``None`` if unknown.
     """
 
-    __slots__ = ("func_index", "func_name", "module_name", "wasm_offset")
+    __slots__ = ("_info", "func_index", "func_name", "module_name", "wasm_offset")
+
+    #: The module that the function is of, decoded; ``None`` of a frame that a trap did not leave. No copy has it.
+    _info: ModuleInfo | None
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Frame:
         check(self, "func_name", func_name, str, optional=True)
         check(self, "module_name", module_name, str, optional=True)
         check(self, "wasm_offset", wasm_offset, int, optional=True)
+        self._info = None
         self.func_index = func_index
         self.func_name = func_name
         self.module_name = module_name

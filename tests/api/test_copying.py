@@ -168,5 +168,7 @@ def test_modules_go_to_processes(method: str, project: Path, tmp_path: Path) -> 
 
 
 def test_what_is_unpickled_goes_with_what_is_made_without_an_engine() -> None:
-    module = pickle.loads(pickle.dumps(vw.Module(vw.Engine(), '(module (func (export "f") (result i32) (i32.const 7)))')))
+    module = pickle.loads(
+        pickle.dumps(vw.Module(vw.Engine(), '(module (func (export "f") (result i32) (i32.const 7)))'))
+    )
     assert vw.Linker().instantiate(vw.Store(), module).exports.f() == 7

@@ -299,3 +299,33 @@ def test_one_page_is_no_pages() -> None:
         memory.grow(1)
     with pytest.raises(vw.LinkError, match=r"^a memory of 1 page \(65536 bytes\) is more than Store\.max_memory"):
         vw.Memory(store, vw.MemoryType(vw.Limits(1)))
+
+
+def test_a_store_may_limit_each_memory() -> None:
+    store = vw.Store(vw.Engine())
+    assert store.max_memory_each is None
+    store.max_memory_each = 2 * 65536
+    memory = vw.Memory(store, vw.MemoryType(vw.Limits(2)))
+    # The next has as much again.
+    other = vw.Memory(store, vw.MemoryType(vw.Limits(1)))
+    assert other.grow(1) == 1
+    with pytest.raises(vw.WasmError, match=r"cannot grow by 1: Store\.max_memory_each is 131072 bytes$"):
+        memory.grow(1)
+    with pytest.raises(
+        vw.LinkError, match=r"a memory of 3 pages \(196608 bytes\) is more than Store.max_memory_each allows"
+    ) as caught:
+        vw.Memory(store, vw.MemoryType(vw.Limits(3)))
+    assert caught.value.limit == "max_memory_each"
+    text = '(module (memory (export "memory") 1) (func (export "f") (result i32) (memory.grow (i32.const 2))))'
+    linker = vw.Linker(store.engine)
+    instance = linker.instantiate(store, vw.Module(store.engine, text))
+    assert instance.exports.f() == -1
+    store.max_memory_each = None
+    assert instance.exports.f() == 1
+    with pytest.raises(ValueError, match="Store: max_memory_each is a number of bytes, 0 or more, not -1"):
+        store.max_memory_each = -1
+    store.max_memory = 0
+    store.max_memory_each = 65536
+    with pytest.raises(vw.LinkError) as caught:
+        vw.Memory(store, vw.MemoryType(vw.Limits(1)))
+    assert caught.value.limit == "max_memory"

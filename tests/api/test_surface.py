@@ -15,8 +15,10 @@ from vibewasm.calls.process import HOST
 from .wasm import adder
 
 NAMES = {
+    "Caller",
     "Config",
     "DecodeError",
+    "Dir",
     "Engine",
     "ExitTrap",
     "ExportType",

@@ -75,6 +75,7 @@ class Func(Extern):
         function: a Python function, which takes and returns values like a ``Func`` does; it returns a sequence for
             several results, and what it returns for none is ignored. Or a C function, as :class:`Native`.
         name: what messages call it.
+        caller: whether the Python function is given a :class:`~vibewasm.Caller` before its arguments.
 
     Raises:
         TypeError: an argument is of another type.
@@ -119,12 +120,13 @@ class Func(Extern):
         function: Callable[..., Any] | Native,
         *,
         name: str | None = None,
+        caller: bool = False,
         **unknown: Never,
     ) -> None:
         if unknown:
             from ..arguments import unknown_keywords
 
-            raise unknown_keywords("Func", unknown, ("store", "type", "function", "name"))
+            raise unknown_keywords("Func", unknown, ("store", "type", "function", "name", "caller"))
         if not isinstance(store, Store):
             from ..arguments import wrong
 
@@ -139,6 +141,10 @@ class Func(Extern):
             from ..arguments import wrong
 
             raise wrong("Func", "name", "a str or None", name)
+        if caller is not True and caller is not False:
+            from ..arguments import wrong
+
+            raise wrong("Func", "caller", "True or False", caller)
         if not callable(function):
             self._init_native(store, type, function, name)
             return
@@ -146,7 +152,12 @@ class Func(Extern):
         from ..calls.callbacks import host_callback
 
         name = name or getattr(function, "__name__", None) or "host function"
-        self._init_host(store, type, host_callback(store, type, function, name), name)
+        callers = None
+        if caller:
+            from .caller import Callers
+
+            callers = Callers(store)
+        self._init_host(store, type, host_callback(store, type, function, name, callers), name)
 
     @classmethod
     def _raw(cls, store: Store, type: FuncType, function: Callable[..., int | None], name: str) -> Func:

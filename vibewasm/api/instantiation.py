@@ -173,7 +173,13 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     if segments is not None:
         segments.apply(instance)
     if info.start is not None:
-        _start_function(instance, info.start)()
+        function = _start_function(instance, info.start)
+        if function._instance is None:
+            from .caller import start
+
+            start(instance, function)
+        else:
+            function()
     return instance
 
 

@@ -35,14 +35,17 @@ _KINDS: dict[type, int] = {FuncType: FUNC, TableType: TABLE, MemoryType: MEMORY,
 _WASI_CODES = {"i": "i32", "I": "i64"}
 
 
-class _Typed:
-    """A Python function with the type that it was defined with, or a C function, which has one."""
+class _Function:
+    """A Python function with the type that it was defined with, if any, and whether it takes its caller; or a C
+    function, which has a type.
+    """
 
-    __slots__ = ("function", "type")
+    __slots__ = ("caller", "function", "type")
 
-    def __init__(self, function: Callable[..., Any] | Native, type: FuncType) -> None:
+    def __init__(self, function: Callable[..., Any] | Native, type: FuncType | None, caller: bool = False) -> None:
         self.function = function
         self.type = type
+        self.caller = caller
 
 
 class _Zeros:
@@ -82,7 +85,7 @@ class Linker:
             raise _wrong("", "allow_shadowing", "True or False", allow_shadowing)
         self._engine = engine
         self.allow_shadowing = allow_shadowing
-        self._items: dict[tuple[str, str], Item | _Typed | _Zeros] = {}
+        self._items: dict[tuple[str, str], Item | _Function | _Zeros] = {}
         self._wasi: WasiConfig | None = None
         #: What defines WASI, as whoever made this linker calls it.
         self._wasi_advice = "Linker.define_wasi"
@@ -92,7 +95,7 @@ class Linker:
         """The engine."""
         return self._engine
 
-    def define(self, module: str, name: str, item: Item, type: FuncType | None = None) -> None:
+    def define(self, module: str, name: str, item: Item, type: FuncType | None = None, *, caller: bool = False) -> None:
         """Define an import.
 
         Args:
@@ -100,9 +103,12 @@ class Linker:
             item: a :class:`Func`, :class:`Memory`, :class:`Table` or :class:`Global`; a Python function; a C function,
                 as :class:`Native`; or a number, which becomes an immutable global.
             type: the type of a Python function. Without it the function gets the type of the import that it meets.
+            caller: whether a Python function is given a :class:`~vibewasm.Caller` before its arguments: the instance
+                that calls it, whose memory and exports it may use.
 
         Raises:
-            TypeError: a name is no str, the item is none of these, or ``type`` is given for what is no Python function.
+            TypeError: a name is no str, the item is none of these, or ``type`` or ``caller`` is given for what is no
+                Python function.
             LinkError: the name is defined already; see :attr:`allow_shadowing`.
         """
         _check_names("define", module=module, name=name)
@@ -111,11 +117,15 @@ class Linker:
         plain = callable(item) and not isinstance(item, Func)
         if type is not None and not plain:
             raise TypeError(f"{_shown(module, name)}: only a Python function is given a type")
+        if caller is not True and caller is not False:
+            raise _wrong(".define", "caller", "True or False", caller)
+        if caller and not plain:
+            raise TypeError(f"{_shown(module, name)}: only a Python function is given its caller")
         if not plain and not isinstance(item, (Extern, int, float)):
             from .native import Native
 
             if isinstance(item, Native):
-                self._define(module, name, _Typed(item, item.type))
+                self._define(module, name, _Function(item, item.type))
                 return
             given: object = item
             advice = "; define_instance defines its exports" if isinstance(given, (Instance, Exports)) else ""
@@ -123,7 +133,9 @@ class Linker:
                 f"{_shown(module, name)}: an import is a function, Func, Memory, Table, Global or number, not "
                 f"{_class(item)}{advice}"
             )
-        self._define(module, name, _Typed(item, type) if type is not None else item)  # type: ignore[arg-type]  # it is plain
+        if type is not None or caller:
+            item = _Function(item, type, caller)  # type: ignore[arg-type,assignment]  # it is plain
+        self._define(module, name, item)
 
     def define_instance(self, name: str, instance: Instance) -> None:
         """Define all exports of an instance, as imports from the module ``name``.
@@ -192,7 +204,7 @@ class Linker:
         from .native import library
 
         for name, native in library(path, functions, memory, stack).items():
-            self._define(module, name, _Typed(native, native.type))
+            self._define(module, name, _Function(native, native.type))
 
     def define_unknown_imports_as_zero(self, module: Module) -> None:
         """Define every function that ``module`` imports and nobody defined as one that returns zeros (null
@@ -207,7 +219,7 @@ class Linker:
             if isinstance(wanted.type, FuncType) and not self._knows(wanted):
                 self._items[wanted.module, wanted.name] = _Zeros()
 
-    def _define(self, module: str, name: str, item: Item | _Typed) -> None:
+    def _define(self, module: str, name: str, item: Item | _Function) -> None:
         key = (module, name)
         if key in self._items and not self.allow_shadowing:
             raise LinkError(
@@ -254,8 +266,6 @@ class Linker:
 
     def _externs(self, store: Store, module: Module) -> list[Extern]:
         """The objects for a module's imports, checked."""
-        from ..instances.matching import mismatch
-
         externs: list[Extern] = []
         missing = []
         for wanted in module.imports:
@@ -263,11 +273,7 @@ class Linker:
             if extern is None:
                 missing.append(wanted)
                 continue
-            if extern.store is not store:
-                raise LinkError(f"what is defined for {_shown(wanted.module, wanted.name)} belongs to another store")
-            why = mismatch(wanted.type, extern)
-            if why is not None:
-                raise LinkError(f"incompatible import type: {_shown(wanted.module, wanted.name)}: {why}")
+            check_import(store, wanted, extern)
             externs.append(extern)
         if missing:
             raise LinkError(self._missing(missing), missing=tuple(missing))
@@ -290,8 +296,12 @@ class Linker:
         if isinstance(item, Extern):
             return item
         type_ = wanted.type
-        if isinstance(item, _Typed):
-            return Func(store, item.type, item.function, name=label)
+        caller = False
+        if isinstance(item, _Function):
+            if item.type is not None:
+                return Func(store, item.type, item.function, name=label, caller=item.caller)
+            caller = item.caller
+            item = item.function
         if isinstance(item, _Zeros):
             if not isinstance(type_, FuncType):
                 raise LinkError(f"incompatible import type: {_shown(*key)}: it is a stub for functions, not a {type_}")
@@ -307,7 +317,7 @@ class Linker:
             raise LinkError(f"incompatible import type: {_shown(*key)}: it is the number {item!r}, not a {type_}")
         if not isinstance(type_, FuncType):
             raise LinkError(f"incompatible import type: {_shown(*key)}: it is a Python function, not a {type_}")
-        return Func(store, type_, item, name=label)
+        return Func(store, type_, item, name=label, caller=caller)
 
     def _resolve_wasi(self, store: Store, wanted: ImportType) -> Func | None:
         config = self._wasi
@@ -323,16 +333,7 @@ class Linker:
         found = bind(process, wanted.module, wanted.name)
         if found is None:
             return None
-        signature, function = found
-        type_ = _wasi_type(signature)
-        if type_ != wanted.type and "I" in signature:
-            from ..wasi.halves import in_halves
-
-            signature, joined = in_halves(signature, function)
-            halved = _wasi_type(signature)
-            if wanted.type == halved:
-                type_, function = halved, joined
-        return Func._raw(store, type_, function, f"{wanted.module}.{wanted.name}")
+        return wasi_func(store, wanted, *found)
 
     def _missing(self, missing: list[ImportType]) -> str:
         from ..names import hint
@@ -357,6 +358,30 @@ class Linker:
         if len(missing) == 1:
             return f"unknown import: {lines[0]}{advice}"
         return f"unknown import: {len(missing)} imports are missing{advice}" + "".join(f"\n  {line}" for line in lines)
+
+
+def wasi_func(store: Store, wanted: ImportType, signature: str, function: Callable[..., int | None]) -> Func:
+    """A function of WASI for an import, from what :func:`vibewasm.wasi.bind` has given."""
+    type_ = _wasi_type(signature)
+    if type_ != wanted.type and "I" in signature:
+        from ..wasi.halves import in_halves
+
+        signature, joined = in_halves(signature, function)
+        halved = _wasi_type(signature)
+        if wanted.type == halved:
+            type_, function = halved, joined
+    return Func._raw(store, type_, function, f"{wanted.module}.{wanted.name}")
+
+
+def check_import(store: Store, wanted: ImportType, extern: Extern) -> None:
+    """Raise :class:`LinkError` unless ``extern`` is one of this store that an import can be."""
+    from ..instances.matching import mismatch
+
+    if extern.store is not store:
+        raise LinkError(f"what is defined for {_shown(wanted.module, wanted.name)} belongs to another store")
+    why = mismatch(wanted.type, extern)
+    if why is not None:
+        raise LinkError(f"incompatible import type: {_shown(wanted.module, wanted.name)}: {why}")
 
 
 #: How :meth:`Linker.instantiate` is called.
@@ -386,7 +411,7 @@ def _wasi_type(signature: str) -> FuncType:
     return FuncType([_WASI_CODES[letter] for letter in params], [_WASI_CODES[letter] for letter in results])
 
 
-def _kind(item: Item | _Typed | _Zeros) -> int:
+def _kind(item: Item | _Function | _Zeros) -> int:
     """The kind of import that an item is for, as its number in the binary format."""
     if isinstance(item, Extern):
         return item._kind

@@ -31,7 +31,8 @@ class Memory(Extern):
 
     Raises:
         TypeError: an argument is of another type.
-        LinkError: the memory is larger than :attr:`Store.max_memory` allows, or there is no room for it.
+        LinkError: the memory is larger than :attr:`Store.max_memory` or :attr:`Store.max_memory_each` allows, or there
+            is no room for it.
         WasmError: the type takes a proposal that is not built; or the store is closed, or runs in another thread.
     """
 
@@ -59,6 +60,12 @@ class Memory(Extern):
                 f"a memory of {_pages(limits.minimum)} ({wanted} bytes) is more than Store.max_memory allows: "
                 f"{_bytes(store.max_memory)}, of which {store._memory_used} are in use",
                 limit="max_memory",
+            )
+        if store._max_memory_each is not None and wanted > store._max_memory_each:
+            raise LinkError(
+                f"a memory of {_pages(limits.minimum)} ({wanted} bytes) is more than Store.max_memory_each allows: "
+                f"{_bytes(store._max_memory_each)}",
+                limit="max_memory_each",
             )
         self._store = store
         self._limits = limits
@@ -181,6 +188,8 @@ class Memory(Extern):
         added = delta * PAGE_SIZE
         if store.max_memory is not None and store._memory_used + added > store.max_memory:
             return -1, f"Store.max_memory is {_bytes(store.max_memory)}, of which {store._memory_used} are in use"
+        if store._max_memory_each is not None and pages * PAGE_SIZE > store._max_memory_each:
+            return -1, f"Store.max_memory_each is {_bytes(store._max_memory_each)}"
         old = self._linear.grow(delta)
         if old < 0:
             return -1, "the system has no more memory to give"

@@ -29,6 +29,7 @@ from ..runtime.context import CELL_FAILED, CELL_LAZY, CELL_POLL, CELL_REAL_LIMIT
 from ..runtime.faults import is_enabled, notice, seen
 from ..runtime.ffi import c_uint64
 from ..types import FUNCREF
+from .config import limit
 from .engine import Engine, default_engine
 
 TYPE_CHECKING = False
@@ -91,6 +92,7 @@ class Store:
         "_globals",
         "_instances",
         "_max_memory",
+        "_max_memory_each",
         "_max_references",
         "_max_table_elements",
         "_memories",
@@ -117,6 +119,7 @@ class Store:
         #: Whether it ever had fuel, for the message about its end.
         self._fueled = False
         self._max_memory: int | None = engine.config.max_memory
+        self._max_memory_each: int | None = None
         self._max_table_elements: int = engine.config.max_table_elements
         self._max_references: int = engine.config.max_references
         #: Who may start a call by the fast way: the token of the thread that the store runs in, or ``None`` while a
@@ -217,9 +220,18 @@ class Store:
 
     @max_memory.setter
     def max_memory(self, size: int | None) -> None:
-        from .config import limit
-
         self._max_memory = None if size is None else limit("Store", "max_memory", "a number of bytes", size)
+
+    @property
+    def max_memory_each(self) -> int | None:
+        """How many bytes each memory may have, or ``None``. It counts when a memory is made or grows, and
+        :attr:`max_memory` counts besides.
+        """
+        return self._max_memory_each
+
+    @max_memory_each.setter
+    def max_memory_each(self, size: int | None) -> None:
+        self._max_memory_each = None if size is None else limit("Store", "max_memory_each", "a number of bytes", size)
 
     @property
     def max_table_elements(self) -> int:
@@ -228,8 +240,6 @@ class Store:
 
     @max_table_elements.setter
     def max_table_elements(self, size: int) -> None:
-        from .config import limit
-
         self._max_table_elements = limit("Store", "max_table_elements", "a number of elements", size)
 
     @property
@@ -241,8 +251,6 @@ class Store:
 
     @max_references.setter
     def max_references(self, count: int) -> None:
-        from .config import limit
-
         self._max_references = limit("Store", "max_references", "a number of objects", count)
         if self._references is not None:
             self._references.limit = self._max_references
@@ -333,6 +341,15 @@ class Store:
         from .deadline import Deadline
 
         return Deadline(self, seconds)
+
+    def _stop(self, owner: object, message: str) -> None:
+        """Stop whatever runs here until :meth:`_go_on` is called for this owner. Any thread may call this."""
+        self._reasons[owner] = message
+        self._block.interrupt()
+
+    def _go_on(self, owner: object) -> None:
+        """What this owner has stopped may run again."""
+        self._reasons.pop(owner, None)
 
     def _check_interrupt(self) -> None:
         """Raise :class:`Interrupted` if the running code has to stop."""

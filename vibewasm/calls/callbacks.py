@@ -8,7 +8,8 @@ go on. An exception waits in the store until it is raised again where Python cal
 callback's first line gets there through :func:`~vibewasm.runtime.calls.native_callback`.
 
 The fast callbacks take no arguments from ctypes, which costs as much as the rest: they find their cells below the top
-of the cell stack, which the store block says.
+of the cell stack, which the store block says. Those of functions that want to know their caller take one, the caller's
+context.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from ..errors import ReferenceLimit, WasmError
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
 from ..runtime.context import CELL_CELLS_TOP, CELL_FAILED
-from ..runtime.ffi import CFUNCTYPE
+from ..runtime.ffi import CFUNCTYPE, c_size_t
 from ..types import EXTERNREF, F32, F64, I32, I64, V128
 from .process import adapters
 from .values import NUMBER_FORMATS, cell_count, from_bits, from_cells, prefixed, signature, to_cells
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ..api.caller import Callers
     from ..api.memory import Memory
     from ..api.store import Store
     from ..types import FuncType
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     Explainer = Callable[[BaseException], BaseException]
 
 _NoArguments = CFUNCTYPE(None)
+_CallerArgument = CFUNCTYPE(None, c_size_t)
 
 _UNSIGNED = {I32: "I4x", I64: "Q"}
 
@@ -75,15 +78,24 @@ def host_func_record(store: Store, type: FuncType, callback: object) -> Block:
     return record
 
 
-def host_callback(store: Store, type: FuncType, function: Callable[..., Any], name: str) -> object:
-    """The native callback of a Python function that takes and returns Python values."""
+def host_callback(
+    store: Store, type: FuncType, function: Callable[..., Any], name: str, callers: Callers | None = None
+) -> object:
+    """The native callback of a Python function that takes and returns Python values.
+
+    Args:
+        callers: where the callers of this store are found, if the function wants to have its own first.
+    """
     params, results = type.param_codes, type.result_codes
     cells, stack = store._block.cells, store._block.stack
     # The top lies after the cells of this call, whose number is rounded up to an even one.
     room = max(cell_count(params), cell_count(results)) + 1 & -2
     base = store._block.stack_base + 8 * room
     read = _reader(store, params)
-    explain = _explainer(function, type, name)
+    explain = _explainer(function, type, name, callers is not None)
+    if callers is not None:
+        with_caller = _with_caller(store, base, callers, read, function, _any_writer(store, type, name), explain)
+        return native_callback(_CallerArgument, with_caller, store)
     if not results:
         return native_callback(_NoArguments, _without_result(store, base, read, function, explain), store)
     convert = _result_converter(store, type, name)
@@ -116,7 +128,7 @@ def host_callback(store: Store, type: FuncType, function: Callable[..., Any], na
     return native_callback(_NoArguments, host_call, store)
 
 
-def _explainer(function: Callable[..., Any], type: FuncType, name: str) -> Explainer:
+def _explainer(function: Callable[..., Any], type: FuncType, name: str, takes_caller: bool) -> Explainer:
     """What makes of a Python function that does not take the parameters of its type an error that says so.
 
     Nobody looks at what a function takes before it has failed: that would cost more than most calls.
@@ -129,7 +141,7 @@ def _explainer(function: Callable[..., Any], type: FuncType, name: str) -> Expla
             return error
         from ..arguments import misfit
 
-        return misfit(error, function, len(type.params), _label(name, type))
+        return misfit(error, function, len(type.params), _label(name, type), takes_caller)
 
     return explain
 
@@ -193,6 +205,27 @@ def _writer(store: Store, results: tuple[int, ...], convert: Writer) -> Writer:
             return convert(at, result)
 
     return write
+
+
+def _any_writer(store: Store, type: FuncType, name: str) -> Writer:
+    """What writes results of any types, a single number and none at all included."""
+    results = type.result_codes
+    if not results:
+        return lambda at, result: 0
+    convert = _result_converter(store, type, name)
+    if len(results) > 1 or results[0] > F64:
+        return _writer(store, results, convert)
+    view = _view(store._block.stack, results[0])
+    shift = 2 if view.itemsize == 4 else 3
+
+    def write_number(at: int, result: Any) -> int:
+        try:
+            view[at >> shift] = result
+            return 0
+        except (TypeError, ValueError, OverflowError):
+            return convert(at, result)
+
+    return write_number
 
 
 def _trap_number(error: WasmError) -> int:
@@ -271,6 +304,28 @@ def _with_results(
         try:
             at = cells[CELL_CELLS_TOP] - base
             cells[CELL_FAILED] = write(at, function(*read(stack, at)))
+        except BaseException as error:
+            cells[CELL_FAILED] = HOST_FAILURE
+            store._pending = explain(error)
+
+    return host_call
+
+
+def _with_caller(
+    store: Store,
+    base: int,
+    callers: Callers,
+    read: Reader,
+    function: Callable[..., Any],
+    write: Writer,
+    explain: Explainer,
+) -> Callable[[int], None]:
+    cells, stack = store._block.cells, store._block.stack
+
+    def host_call(context: int) -> None:
+        try:
+            at = cells[CELL_CELLS_TOP] - base
+            cells[CELL_FAILED] = write(at, function(callers[context], *read(stack, at)))
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
             store._pending = explain(error)

@@ -39,5 +39,7 @@ def _frames(store: Store) -> list[Frame]:
         # A frame of a stub, such as that of a host function, belongs to no function of the module.
         if place is not None:
             index, offset = place
-            frames.append(Frame(index, module.func_name(index), module.name, offset))
+            frame = Frame(index, module.func_name(index), module.name, offset)
+            frame._info = module.info
+            frames.append(frame)
     return frames

@@ -9,7 +9,7 @@ Importing this package costs next to nothing; the functions are loaded where the
 
 from __future__ import annotations
 
-from .config import WasiConfig
+from .config import Dir, WasiConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .process import Check, Process
 
-__all__ = ["MODULES", "PREVIEW0", "PREVIEW1", "WasiConfig", "bind", "names", "start"]
+__all__ = ["MODULES", "PREVIEW0", "PREVIEW1", "Dir", "WasiConfig", "bind", "names", "start"]
 
 PREVIEW1 = "wasi_snapshot_preview1"
 PREVIEW0 = "wasi_unstable"

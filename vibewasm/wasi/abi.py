@@ -48,6 +48,23 @@ PREVIEW0_RIGHTS = ALL_RIGHTS & ~SOCK_ACCEPT
 #: Rights that a file opened without FD_WRITE does not have.
 WRITING = FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE
 
+#: Rights to change a directory, or what is reached through it, other than the bytes of an open file.
+CHANGING = (
+    PATH_CREATE_DIRECTORY
+    | PATH_CREATE_FILE
+    | PATH_LINK_SOURCE
+    | PATH_LINK_TARGET
+    | PATH_RENAME_SOURCE
+    | PATH_RENAME_TARGET
+    | PATH_FILESTAT_SET_SIZE
+    | PATH_FILESTAT_SET_TIMES
+    | PATH_SYMLINK
+    | PATH_REMOVE_DIRECTORY
+    | PATH_UNLINK_FILE
+    | FD_FILESTAT_SET_SIZE
+    | FD_FILESTAT_SET_TIMES
+)
+
 #: What makes sense for anything that is not a directory.
 FILE_RIGHTS = (
     FD_DATASYNC

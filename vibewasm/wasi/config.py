@@ -23,13 +23,51 @@ if TYPE_CHECKING:
     Path = str | os.PathLike[str]
 
 
+class Dir:
+    """A directory of the host that a program may use, and how.
+
+    Attributes:
+        path: its path.
+        read_only: nothing in it can be made, changed or removed; what tries gets the error ``EPERM``.
+
+    Raises:
+        TypeError: ``path`` is no path, or ``read_only`` no bool.
+    """
+
+    __slots__ = ("path", "read_only")
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        if not isinstance(path, str | bytes | os.PathLike):
+            from ..arguments import wrong
+
+            raise wrong("Dir", "path", "the path of a directory", path)
+        if read_only is not True and read_only is not False:
+            from ..arguments import wrong
+
+            raise wrong("Dir", "read_only", "True or False", read_only)
+        self.path = os.fspath(path)
+        self.read_only = read_only
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Dir):
+            return NotImplemented
+        return self.path == other.path and self.read_only == other.read_only
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.read_only))
+
+    def __repr__(self) -> str:
+        return f"Dir({self.path!r}{', read_only=True' if self.read_only else ''})"
+
+
 class WasiConfig:
     """Arguments, environment, standard streams and directories of a WASI program.
 
     Args:
         args: the program's arguments, its own name first, as in C's ``argv``.
         env: environment variables. Nothing of the host's environment is passed on unless ``inherit_env`` is true.
-        preopens: directories the program may use: {path that the program sees: directory of the host}.
+        preopens: directories the program may use: {path that the program sees: directory of the host}, the latter as a
+            path or, to have it read-only, as a :class:`Dir`.
         stdin: ``None`` for the process's own standard input, bytes to be read, a path, or a binary file object.
         stdout: ``None`` for the process's own standard output, a path of a file to be written anew, or a file object
             with a binary ``write``. Of a text stream such as ``sys.stdout`` its binary ``buffer`` is used.
@@ -47,7 +85,7 @@ class WasiConfig:
         self,
         args: Iterable[Text] = (),
         env: Mapping[str, str] | None = None,
-        preopens: Mapping[str, Path] | None = None,
+        preopens: Mapping[str, Path | Dir] | None = None,
         stdin: bytes | Path | Readable | None = None,
         stdout: Path | Writable | None = None,
         stderr: Path | Writable | None = None,
@@ -86,14 +124,16 @@ class WasiConfig:
             strings.append(encoded + b"=" + encode(value, f"env[{name!r}]"))
         return strings
 
-    def encoded_preopens(self) -> list[tuple[bytes, str]]:
-        """Pairs of a directory's name for the program and its path on the host."""
-        pairs: list[tuple[bytes, Any]] = []
+    def encoded_preopens(self) -> list[tuple[bytes, Dir]]:
+        """Pairs of a directory's name for the program and what it is on the host."""
+        pairs = []
         for guest, host in self.preopens.items():
             encoded = encode(guest, "preopens: the path that the program sees")
-            if not isinstance(host, str | bytes | os.PathLike):
-                raise _wrong(f"preopens[{guest!r}]", "the path of a directory", host)
-            pairs.append((encoded, os.fspath(host)))
+            if not isinstance(host, Dir):
+                if not isinstance(host, str | bytes | os.PathLike):
+                    raise _wrong(f"preopens[{guest!r}]", "the path of a directory or a Dir", host)
+                host = Dir(host)  # type: ignore[arg-type]  # a path in bytes is taken too
+            pairs.append((encoded, host))
         return pairs
 
     def __getstate__(self) -> object:

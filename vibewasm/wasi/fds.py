@@ -6,7 +6,7 @@ import os
 import stat
 
 from . import abi
-from .errnos import EBADF, EINVAL, EISDIR, ENOTCAPABLE, ENOTDIR, ESPIPE, Errno
+from .errnos import EBADF, EINVAL, EISDIR, ENOTCAPABLE, ENOTDIR, EPERM, ESPIPE, Errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,9 +44,10 @@ class Descriptor:
         rights: what may be done with it.
         inheriting: the most that may be done with what is opened through it.
         preopen: the name of a preopened directory, or None.
+        read_only: nothing may be changed through it, nor through what is opened through it.
     """
 
-    __slots__ = ("file_type", "flags", "inheriting", "preopen", "rights")
+    __slots__ = ("file_type", "flags", "inheriting", "preopen", "read_only", "rights")
 
     def __init__(self, file_type: int, rights: int, inheriting: int = 0, flags: int = 0) -> None:
         self.file_type = file_type
@@ -54,6 +55,7 @@ class Descriptor:
         self.rights = rights
         self.inheriting = inheriting
         self.preopen: bytes | None = None
+        self.read_only = False
 
     def read(self, buffers: list[memoryview]) -> int:
         """Fill buffers, at least one byte unless at the end; give the number of bytes."""
@@ -199,12 +201,15 @@ class FileTable:
         """The descriptor of this number.
 
         Raises:
-            Errno: ``EBADF`` if there is none or it was not opened for reading or writing, ``ESPIPE`` if it cannot seek,
+            Errno: ``EBADF`` if there is none or it was not opened for reading or writing, ``EPERM`` if it was reached
+                through a read-only directory and something is to be changed, ``ESPIPE`` if it cannot seek,
                 ``ENOTCAPABLE`` if another of the rights is missing.
         """
         descriptor = self._table.get(fd)
         if descriptor is None:
             raise Errno(EBADF)
+        if descriptor.read_only and rights & abi.CHANGING:
+            raise Errno(EPERM)
         missing = rights & ~descriptor.rights
         if missing:
             if missing & (abi.FD_READ | abi.WRITING):

@@ -59,6 +59,8 @@ def path_open(
     if oflags & ~abi.OFLAGS or fdflags & ~abi.FDFLAGS:
         raise Errno(EINVAL)
     rights &= known
+    if directory.read_only and rights & abi.FD_WRITE:
+        raise Errno(EPERM)
     if (rights | inheriting & known) & ~directory.inheriting:
         raise Errno(ENOTCAPABLE)
     creating = bool(oflags & abi.OFLAG_CREAT)
@@ -71,6 +73,7 @@ def path_open(
         flags = _host_flags(place, oflags, rights, fdflags)
         host = os.open(place.name, flags, 0o666, dir_fd=place.directory)
     opened = _opened(process, host, rights, directory.inheriting, fdflags)
+    opened.read_only = directory.read_only
     abi.U32.pack_into(memory, result, process.files.add(opened))
     return SUCCESS
 

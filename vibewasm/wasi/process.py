@@ -44,10 +44,11 @@ class Process:
         self.files.add(open_input(config.stdin, check))
         self.files.add(open_output(1, config.stdout, check))
         self.files.add(open_output(2, config.stderr, check))
-        for guest_path, host_path in config.encoded_preopens():
-            fd = opened(f"preopens[{os.fsdecode(guest_path)!r}]", host_path, os.O_RDONLY | os.O_DIRECTORY)
+        for guest_path, host in config.encoded_preopens():
+            fd = opened(f"preopens[{os.fsdecode(guest_path)!r}]", host.path, os.O_RDONLY | os.O_DIRECTORY)
             directory = Directory(fd, abi.DIRECTORY_RIGHTS, abi.ALL_RIGHTS)
             directory.preopen = guest_path
+            directory.read_only = host.read_only
             self.files.add(directory)
 
 
