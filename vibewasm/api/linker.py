@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..errors import LinkError, not_copied
-from ..extern_types import GlobalType, MemoryType, TableType
+from ..extern_types import GlobalType, ImportType, MemoryType, TableType
 from ..types import FuncType
 from .engine import Engine, default_engine
 from .extern import Extern
@@ -18,11 +18,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from os import PathLike
-    from typing import Any, Never, overload
+    from typing import Any, Never, TypeVar, overload
 
-    from ..extern_types import ImportType
     from ..wasi import WasiConfig
     from .native import Native
+    from .stand_ins import StandIn
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
 
     #: What can be given for an import. A plain function gets the type of the import that it meets; a number becomes an
     #: immutable global.
@@ -46,10 +48,6 @@ class _Function:
         self.function = function
         self.type = type
         self.caller = caller
-
-
-class _Zeros:
-    """A function that returns zeros, of whatever type an import wants."""
 
 
 class Linker:
@@ -85,7 +83,7 @@ class Linker:
             raise _wrong("", "allow_shadowing", "True or False", allow_shadowing)
         self._engine = engine
         self.allow_shadowing = allow_shadowing
-        self._items: dict[tuple[str, str], Item | _Function | _Zeros] = {}
+        self._items: dict[tuple[str, str], Item | _Function | StandIn] = {}
         self._wasi: WasiConfig | None = None
         #: What defines WASI, as whoever made this linker calls it.
         self._wasi_advice = "Linker.define_wasi"
@@ -151,6 +149,72 @@ class Linker:
         for export in exports:
             self._define(name, export, exports[export])
 
+    def define_module(self, store: Store, name: str, module: Module) -> None:
+        """Define the exports of a module, as imports from the module ``name``.
+
+        A module is instantiated, and its export ``_initialize`` called if there is one. If it is a WASI command, which
+        exports ``_start``, its functions are defined, and each call of one is made in an instance of its own (WASI,
+        "Application ABI"). These stay until the store is closed.
+
+        Raises:
+            TypeError: an argument is of another type.
+            LinkError: one of the names is defined already, as for :meth:`define`; or as :meth:`instantiate`.
+            Trap: as :meth:`instantiate`.
+        """
+        if not isinstance(store, Store):
+            raise _wrong(".define_module", "store", "a Store", store)
+        _check_names("define_module", name=name)
+        if not isinstance(module, Module):
+            raise _wrong(".define_module", "module", "a Module", module)
+        exported = {export.name: export.type for export in module.exports}
+        if not isinstance(exported.get("_start"), FuncType):
+            instance = self.instantiate(store, module)
+            if isinstance(exported.get("_initialize"), FuncType):
+                instance.exports["_initialize"]()
+            self.define_instance(name, instance)
+            return
+        from .stand_ins import in_an_instance_of_its_own
+
+        for export, type_ in exported.items():
+            if isinstance(type_, FuncType):
+                run = in_an_instance_of_its_own(self, store, module, export)
+                self._define(name, export, Func(store, type_, run, name=f"{name}.{export}"))
+
+    def function(
+        self, module: str, name: str | None = None, *, type: FuncType | None = None, caller: bool = False
+    ) -> Callable[[Function], Function]:
+        """A decorator, which defines a Python function as an import::
+
+            @linker.function("env")
+            def log(address: "i32", size: "i32") -> None: ...
+
+        Args:
+            module: the first name of the import.
+            name: the second one; that of the function, if it is left out.
+            type: the type. Without it annotations say it, if they are wasm types (:class:`ValType` or their names);
+                else it is that of the import.
+            caller: as for :meth:`define`.
+
+        Raises:
+            TypeError: as for :meth:`define`; or some annotations are wasm types, and others are not.
+            LinkError: the name is defined already.
+        """
+        _check_names("function", module=module, **({} if name is None else {"name": name}))
+
+        def define(function: Function) -> Function:
+            given: object = function
+            if not callable(given):
+                raise _wrong(".function", "what is decorated", "a Python function", given)
+            found = type
+            if found is None:
+                from .annotations import annotated_type
+
+                found = annotated_type(function, 1 if caller else 0)
+            self.define(module, name or function.__name__, function, found, caller=caller)
+            return function
+
+        return define
+
     def define_wasi(self, config: WasiConfig) -> None:
         """Define the functions of WASI preview 1 (``wasi_snapshot_preview1``) and preview 0 (``wasi_unstable``).
 
@@ -213,11 +277,61 @@ class Linker:
         Raises:
             TypeError: ``module`` is no :class:`Module`.
         """
+        from .stand_ins import ZEROS
+
+        self._define_unknown("define_unknown_imports_as_zero", module, ZEROS)
+
+    def define_unknown_imports_as_traps(self, module: Module) -> None:
+        """Define every function that ``module`` imports and nobody defined as one that raises a :class:`Trap`, whose
+        code is ``"unknown_import"``.
+
+        Raises:
+            TypeError: ``module`` is no :class:`Module`.
+        """
+        from .stand_ins import TRAPS
+
+        self._define_unknown("define_unknown_imports_as_traps", module, TRAPS)
+
+    def _define_unknown(self, method: str, module: Module, item: StandIn) -> None:
         if not isinstance(module, Module):
-            raise _wrong(".define_unknown_imports_as_zero", "module", "a Module", module)
+            raise _wrong(f".{method}", "module", "a Module", module)
         for wanted in module.imports:
             if isinstance(wanted.type, FuncType) and not self._knows(wanted):
-                self._items[wanted.module, wanted.name] = _Zeros()
+                self._items[wanted.module, wanted.name] = item
+
+    def get(self, store: Store, module: str, name: str) -> Extern:
+        """What is defined under these names, as an object of a store: a function of Python or of WASI is made for it.
+
+        Raises:
+            TypeError: an argument is of another type.
+            LinkError: nothing is defined; what is defined gets its type from the import that it meets; or it belongs to
+                another store.
+        """
+        if not isinstance(store, Store):
+            raise _wrong(".get", "store", "a Store", store)
+        _check_names("get", module=module, name=name)
+        item = self._items.get((module, name))
+        found: Extern | None
+        if item is None:
+            bound = self._bind(store, module, name)
+            found = None if bound is None else wasi_func(store, ImportType(module, name, _wasi_type(bound[0])), *bound)
+        elif isinstance(item, Extern):
+            found = item
+        elif isinstance(item, _Function) and item.type is not None:
+            found = Func(store, item.type, item.function, name=f"{module}.{name}", caller=item.caller)
+        else:
+            raise LinkError(
+                f"{_shown(module, name)} gets its type from the import that it meets: define it with a type, or as a "
+                "Func or Global"
+            )
+        if found is None:
+            from ..names import hint
+
+            defined = [".".join(key) for key in self._items]
+            raise LinkError(f"nothing is defined for {_shown(module, name)}{hint(f'{module}.{name}', defined)}")
+        if found.store is not store:
+            raise LinkError(f"what is defined for {_shown(module, name)} belongs to another store")
+        return found
 
     def _define(self, module: str, name: str, item: Item | _Function) -> None:
         key = (module, name)
@@ -292,7 +406,8 @@ class Linker:
         key = (wanted.module, wanted.name)
         item = self._items.get(key)
         if item is None:
-            return self._resolve_wasi(store, wanted)
+            bound = self._bind(store, wanted.module, wanted.name)
+            return None if bound is None else wasi_func(store, wanted, *bound)
         if isinstance(item, Extern):
             return item
         type_ = wanted.type
@@ -302,10 +417,6 @@ class Linker:
                 return Func(store, item.type, item.function, name=label, caller=item.caller)
             caller = item.caller
             item = item.function
-        if isinstance(item, _Zeros):
-            if not isinstance(type_, FuncType):
-                raise LinkError(f"incompatible import type: {_shown(*key)}: it is a stub for functions, not a {type_}")
-            return Func(store, type_, _zeros(type_), name=label)
         if isinstance(item, (int, float)):
             if isinstance(type_, GlobalType) and not type_.mutable:
                 from .global_ import Global
@@ -315,25 +426,27 @@ class Linker:
                 except (TypeError, OverflowError) as error:
                     raise LinkError(f"incompatible import type: {_shown(*key)}: {error}") from None
             raise LinkError(f"incompatible import type: {_shown(*key)}: it is the number {item!r}, not a {type_}")
+        stub = not callable(item)
         if not isinstance(type_, FuncType):
-            raise LinkError(f"incompatible import type: {_shown(*key)}: it is a Python function, not a {type_}")
+            what = "stub for functions" if stub else "Python function"
+            raise LinkError(f"incompatible import type: {_shown(*key)}: it is a {what}, not a {type_}")
+        if stub:
+            item = item.make(type_, _shown(*key))  # type: ignore[union-attr]  # a C function has a type
         return Func(store, type_, item, name=label, caller=caller)
 
-    def _resolve_wasi(self, store: Store, wanted: ImportType) -> Func | None:
+    def _bind(self, store: Store, module: str, name: str) -> tuple[str, Callable[..., int | None]] | None:
+        """A function of WASI with its signature; ``None`` if these names are none of WASI's, or it is not defined."""
         config = self._wasi
         if config is None:
             return None
         from ..wasi import MODULES, bind, start
 
-        if wanted.module not in MODULES:
+        if module not in MODULES:
             return None
         process = store._wasi.get(config)
         if process is None:
             process = store._wasi[config] = start(config, store._check_interrupt)
-        found = bind(process, wanted.module, wanted.name)
-        if found is None:
-            return None
-        return wasi_func(store, wanted, *found)
+        return bind(process, module, name)
 
     def _missing(self, missing: list[ImportType]) -> str:
         from ..names import hint
@@ -411,7 +524,7 @@ def _wasi_type(signature: str) -> FuncType:
     return FuncType([_WASI_CODES[letter] for letter in params], [_WASI_CODES[letter] for letter in results])
 
 
-def _kind(item: Item | _Function | _Zeros) -> int:
+def _kind(item: Item | _Function | StandIn) -> int:
     """The kind of import that an item is for, as its number in the binary format."""
     if isinstance(item, Extern):
         return item._kind
@@ -427,14 +540,3 @@ def _shown(module: str, name: str) -> str:
 
 def _class(item: object) -> str:
     return "None" if item is None else type(item).__name__
-
-
-def _zeros(type: FuncType) -> Callable[..., Any]:
-    """A function that returns zeros of the result types."""
-    zeros = tuple(None if result.is_ref else 0 for result in type.results)
-    result = zeros[0] if len(zeros) == 1 else zeros or None
-
-    def zero(*arguments: object) -> object:
-        return result
-
-    return zero
