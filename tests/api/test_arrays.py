@@ -342,19 +342,33 @@ def test_a_deadline_ends_the_loop_and_what_it_calls() -> None:
     assert e.add.map(array("i", [1]), 1) == array("i", [2])
 
 
-def test_an_interrupt_from_another_thread_ends_the_loop() -> None:
+def endless(numpy: Any) -> Any:
+    """One element, over and over: an array whose stride is 0."""
+    return numpy.lib.stride_tricks.as_strided(numpy.zeros(1, "i4"), (1 << 50,), (0,))
+
+
+def test_an_interrupt_from_another_thread_ends_the_loop(numpy: Any) -> None:
     e = exports()
-    store = e.add.store
-    # One element a billion times: a view may repeat itself, and then its stride is 0.
-    numpy = pytest.importorskip("numpy", reason="NumPy is not installed: endless arrays are not tested")
-    endless = numpy.lib.stride_tricks.as_strided(numpy.zeros(1, "i4"), (1 << 50,), (0,))
-    timer = threading.Timer(0.05, store.interrupt)
+    array_ = endless(numpy)
+    timer = threading.Timer(0.05, e.add.store.interrupt)
     timer.start()
     with pytest.raises(vw.Interrupted) as caught:
-        e.add.map(endless, 1, out=endless)
+        e.add.map(array_, 1, out=array_)
     timer.join()
     assert caught.value.element is not None
     assert 0 < caught.value.element < 1 << 50
+    # Each element that is done has added one.
+    assert int(array_[0]) & 0xFFFF_FFFF == caught.value.element & 0xFFFF_FFFF
+
+
+def test_a_signal_ends_a_loop_in_which_no_python_runs(numpy: Any) -> None:
+    e = exports()
+    array_ = endless(numpy)
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        e.add.map(array_, 1, out=array_)
+    timer.join()
 
 
 def test_ctrl_c_ends_the_loop() -> None:

@@ -59,16 +59,17 @@ def c_function(pointer: object) -> CFunction:
     """
     if isinstance(pointer, int) and not isinstance(pointer, bool):
         return CFunction(pointer, "", None, "")
-    compiled = getattr(pointer, "ctypes", None)
-    if isinstance(getattr(pointer, "address", None), int) and compiled is not None:
-        # As numba's compiled functions have it.
-        found = c_function(compiled)
-        found.name = str(getattr(pointer, "__name__", "") or found.name)
-        return found
     # Whoever has such a pointer has loaded these.
     ctypes = sys.modules.get("_ctypes")
-    if ctypes is not None and isinstance(pointer, ctypes.CFuncPtr):
-        return _of_ctypes(pointer)
+    if ctypes is not None:
+        if isinstance(pointer, ctypes.CFuncPtr):
+            return _of_ctypes(pointer)
+        # As numba's compiled functions have it.
+        compiled = getattr(pointer, "ctypes", None)
+        if isinstance(compiled, ctypes.CFuncPtr) and isinstance(getattr(pointer, "address", None), int):
+            found = _of_ctypes(compiled)
+            found.name = str(getattr(pointer, "__name__", "") or found.name)
+            return found
     cffi = sys.modules.get("_cffi_backend")
     if cffi is not None and type(pointer).__module__ == "_cffi_backend" and isinstance(pointer, cffi._CDataBase):
         return _of_cffi(cffi, pointer)
