@@ -318,18 +318,3 @@ def test_a_call_in_progress_lets_other_threads_run(machine: Machine) -> None:
     thread.start()
     machine.call(record, ":")
     thread.join()
-
-
-def test_what_one_entry_costs_is_about_a_bare_call(machine: Machine) -> None:
-    """A guard against a slow path by accident; the real bar is measured by the benchmarks."""
-    import timeit
-
-    record = machine.function(asm.ret())
-    function = machine.adapters.enter("ll:")
-    argument = calls.argument
-    argv = Block(16)
-    names = {"f": function, "a": argument(record.address), "n": argument(2), "v": argument(argv.address)}
-    bare = calls.EnterFunction(machine.stub_code.publish(asm.zero(RAX) + asm.ret()))
-    entered = min(timeit.repeat("f(a, n, v)", globals=names, number=2000, repeat=20))
-    called = min(timeit.repeat("f(a, n, v)", globals={**names, "f": bare}, number=2000, repeat=20))
-    assert entered < 2 * called

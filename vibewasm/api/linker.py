@@ -426,13 +426,12 @@ class Linker:
                 except (TypeError, OverflowError) as error:
                     raise LinkError(f"incompatible import type: {_shown(*key)}: {error}") from None
             raise LinkError(f"incompatible import type: {_shown(*key)}: it is the number {item!r}, not a {type_}")
-        stub = not callable(item)
         if not isinstance(type_, FuncType):
-            what = "stub for functions" if stub else "Python function"
+            what = "Python function" if callable(item) else "stub for functions"
             raise LinkError(f"incompatible import type: {_shown(*key)}: it is a {what}, not a {type_}")
-        if stub:
-            item = item.make(type_, _shown(*key))  # type: ignore[union-attr]  # a C function has a type
-        return Func(store, type_, item, name=label, caller=caller)
+        # A C function has a type of its own, so what is no function makes one.
+        function: Any = item if callable(item) else item.make(type_, _shown(*key))  # type: ignore[union-attr]
+        return Func(store, type_, function, name=label, caller=caller)
 
     def _bind(self, store: Store, module: str, name: str) -> tuple[str, Callable[..., int | None]] | None:
         """A function of WASI with its signature; ``None`` if these names are none of WASI's, or it is not defined."""
