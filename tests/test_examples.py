@@ -57,6 +57,20 @@ def test_native(project: Path) -> None:
     ]
 
 
+def test_service(project: Path) -> None:
+    assert run_example(project, "service.py").splitlines() == [
+        "count one two three: 3",
+        "count: 0",
+        "count four words for you: 4",
+        "divide 8: 125",
+        "divide 0: error: integer divide by zero",
+        "spin: error: stopped after 1 second",
+        "dance: error: there is no request 'dance'",
+        "count still at your service: 4",
+        "messages of guests: 4",
+    ]
+
+
 def test_listing(project: Path) -> None:
     lines = run_example(project, "listing.py").splitlines()
     assert lines[0].startswith("35 bytes of wasm, ")

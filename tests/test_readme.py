@@ -14,13 +14,14 @@ from tests.cli.command import command
 DOCUMENTS = (
     "README.md",
     "docs/arrays.md",
+    "docs/asyncio.md",
     "docs/cli.md",
     "docs/disasm.md",
     "docs/native.md",
     "examples/README.md",
 )
 #: Those with a session of Python's prompt.
-SESSIONS = ("README.md", "docs/arrays.md", "docs/native.md")
+SESSIONS = ("README.md", "docs/arrays.md", "docs/asyncio.md", "docs/native.md")
 
 
 def blocks(project: Path, document: str, language: str) -> list[str]:

@@ -426,12 +426,13 @@ def test_cancelling_more_than_once_is_cancelling() -> None:
         instance = guest()
         task = asyncio.create_task(instance.exports.spin.run_async())
         await asyncio.sleep(0.01)
+        asked = 0
         for _ in range(5):
-            task.cancel()
+            asked += task.cancel()
             await asyncio.sleep(0)
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert task.cancelling() == 5
+        assert task.cancelling() == asked
         assert instance.exports.subtract(3, 1) == 2
 
     run(main())

@@ -197,7 +197,7 @@ def _writer(store: Store, results: tuple[int, ...], convert: Writer, settle: Set
     if any(code > F64 for code in results):
 
         def write_references(at: int, result: object) -> int:
-            if hasattr(result, "__await__"):
+            if hasattr(result.__class__, "__await__"):
                 # Here, so that what it raises is no trap of this call.
                 result = settle(result)
             try:
@@ -386,7 +386,7 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
         return TypeError(f"{_label(name, type)} has {results}, and the Python function returned {what}")
 
     def convert(at: int, result: object) -> int:
-        if hasattr(result, "__await__"):
+        if hasattr(result.__class__, "__await__"):
             result = settle(result)
         if len(codes) == 1:
             values: Any = (result,)
