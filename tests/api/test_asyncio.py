@@ -811,6 +811,22 @@ print("end")
     assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "end\n", "")
 
 
+def test_a_process_ends_while_a_guest_waits() -> None:
+    end = """
+async def ask():
+    await asyncio.sleep(1000)
+waiting = vw.instantiate('(module (import "a" "b" (func $b)) (func (export "f") (call $b)))', {"a": {"b": ask}})
+loop = asyncio.new_event_loop()
+task = loop.create_task(waiting.exports.f.run_async())
+loop.run_until_complete(asyncio.sleep(0.05))
+for one in asyncio.all_tasks(loop):
+    one._log_destroy_pending = False
+print("end")
+"""
+    outcome = program(START + end)
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "end\n", "")
+
+
 def test_ctrl_c_under_asyncio_run_stops_the_call() -> None:
     end = """
 import os, signal

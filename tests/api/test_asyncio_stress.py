@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -71,8 +72,7 @@ class Service:
         return kind
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_random_calls_that_are_cancelled_at_random_moments(seed: int) -> None:
+def stress(seed: int) -> Coroutine[Any, Any, None]:
     rng = random.Random(seed)
 
     async def main() -> None:
@@ -102,4 +102,31 @@ def test_random_calls_that_are_cancelled_at_random_moments(seed: int) -> None:
             await asyncio.sleep(0.001)
         assert not pool.ready
 
+    return main()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_calls_that_are_cancelled_at_random_moments(seed: int) -> None:
+    run(stress(seed))
+
+
+def test_tasks_may_begin_at_once() -> None:
+    factory: Any = getattr(asyncio, "eager_task_factory", None)
+    if factory is None:
+        pytest.skip("this Python has no eager tasks, which came with 3.12: NOT tested")
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(factory)
+        await stress(100)
+
     run(main())
+
+
+def test_other_event_loops_will_do() -> None:
+    uvloop: Any = pytest.importorskip("uvloop", reason="uvloop is not installed, so NO other event loop was tested")
+
+    async def main() -> None:
+        await asyncio.wait_for(stress(200), 60)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop, debug=True) as runner:
+        runner.run(main())
