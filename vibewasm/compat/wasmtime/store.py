@@ -169,10 +169,15 @@ class Store(Managed):
 
     def _look_at_epoch(self) -> None:
         """Stop running code if its time is over, and let it go on if it is not any more."""
-        if self.engine._epoch >= self._deadline:
-            self._ours._stop(self, "the epoch's deadline is reached")
-        else:
-            self._ours._go_on(self)
+        while True:
+            over = self.engine._epoch >= self._deadline
+            if over:
+                self._ours._stop(self, "the epoch's deadline is reached")
+            else:
+                self._ours._go_on(self)
+            # Other threads and signals' handlers do the same, and whoever comes last has to be right.
+            if over == (self.engine._epoch >= self._deadline):
+                return
 
     def _check_call(self) -> None:
         """Before wasm code is called: it may be so short that it looks neither at the epoch nor at its fuel."""
