@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -346,3 +348,25 @@ def test_epochs_of_many_threads_are_all_counted_and_no_stop_stays_behind() -> No
     assert (before, engine._epoch) == (8000, 8001)
     with pytest.raises(wasmtime.Trap):
         exports["leaf"](store)
+
+
+def test_a_store_that_nobody_uses_any_more_is_let_go() -> None:
+    engine, store = with_epochs(wasmtime)
+    store.set_epoch_deadline(10)
+    store.set_wasi(wasmtime.WasiConfig())
+    linker = wasmtime.Linker(engine)
+    linker.define_wasi()
+    linker.define_func("", "f", wasmtime.FuncType([], []), lambda caller: None, access_caller=True)
+    text = """(module (import "" "f" (func $f)) (import "wasi_snapshot_preview1" "sched_yield" (func $y (result i32)))
+      (memory (export "memory") 1) (func (export "g") (call $f) (drop (call $y))))"""
+    exports: Any = linker.instantiate(store, wasmtime.Module(engine, text)).exports(store)
+    exports["g"](store)
+    # A circle through a Python function, and a pointer into a memory.
+    held: list[Any] = [store, exports["memory"].data_ptr(store)]
+    held.append(wasmtime.Func(store, wasmtime.FuncType([], []), held.clear))
+    gone = weakref.ref(store), weakref.ref(store._ours)
+    engine.increment_epoch()
+    del exports, store, held
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None]
+    engine.increment_epoch()
