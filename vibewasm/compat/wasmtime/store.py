@@ -128,7 +128,7 @@ class Store(Managed):
         tables: int = -1,
         memories: int = -1,
     ) -> None:
-        """Limit what the store may have; a negative number leaves a limit as it is without one.
+        """Limit what the store may have. A negative number sets no limit, and takes an earlier one away.
 
         Args:
             memory_size: bytes of each memory.
