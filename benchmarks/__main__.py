@@ -55,7 +55,9 @@ def main() -> int:
     met = True
     with ExitStack() as stack:
         session = Session(stack, options.peers, cpython)
-        for name in BENCHMARKS if "all" in options.benchmark else options.benchmark:
+        names = list(BENCHMARKS) if "all" in options.benchmark else options.benchmark
+        for number, name in enumerate(names, 1):
+            session.progress = Progress(f"{name} ({number} of {len(names)})" if len(names) > 1 else name)
             try:
                 report = _measure(name, session, options.rounds)
             except peers.MissingError as missing:
@@ -77,7 +79,6 @@ def main() -> int:
 def _measure(name: str, session: Session, rounds: int | None) -> Report:
     measure, usual = BENCHMARKS[name]
     session.rounds = rounds or usual
-    session.progress = Progress(name)
     try:
         report = measure(session)
     finally:

@@ -8,11 +8,10 @@ time is the *cold* one, which the bars count: what vibewasm memoises is empty th
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 
-from .peers import ROOT, child_environment, require_wasmtime
+from .children import child_output
+from .peers import require_wasmtime
 from .processes import Program, sqlite, tools
 from .report import Figure, Report, geometric_mean, median
 from .session import Session
@@ -67,9 +66,7 @@ def measure(session: Session) -> Report:
 
 def _child(side: str, prelude: str, program: Program, warm: dict[str, list[float]]) -> Callable[[], float]:
     def run() -> float:
-        command = [sys.executable, "-c", prelude + _TIMING, str(program.file)]
-        output = subprocess.run(command, cwd=ROOT, env=child_environment(), check=True, capture_output=True).stdout
-        cold, *rest = json.loads(output)
+        cold, *rest = json.loads(child_output(prelude + _TIMING, str(program.file)))
         warm.setdefault(side, []).append(median(rest))
         return float(cold)
 

@@ -7,11 +7,10 @@ process, see :mod:`.compile`.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 
-from .peers import ROOT, child_environment, programs
+from .children import child_output
+from .peers import programs
 from .report import Figure, Report
 from .session import Session
 
@@ -39,9 +38,7 @@ def measure(session: Session) -> Report:
 
     def child(target: str) -> Callable[[], float]:
         def run() -> float:
-            command = [sys.executable, "-c", _CHILD, file, target]
-            output = subprocess.run(command, cwd=ROOT, env=child_environment(), check=True, capture_output=True).stdout
-            took, sizes[target] = json.loads(output)
+            took, sizes[target] = json.loads(child_output(_CHILD, file, target))
             return float(took)
 
         run()

@@ -49,6 +49,8 @@ def measure(session: Session) -> Report:
     for name, bar in (("hello", BAR_OF_HELLO), ("CPython", BAR_OF_CPYTHON)):
         for ratio in report.column("cranelift ratio", [name]):
             report.figures.append(Figure(f"{name}, to cranelift", ratio, bar))
-    report.notes += [] if nodes else [processes.NO_NODE]
-    report.notes += [] if session.cpython else [processes.NO_CPYTHON]
+    if not nodes:
+        report.notes.append(processes.NO_NODE)
+    if not session.cpython:
+        report.notes.append(processes.NO_CPYTHON)
     return report

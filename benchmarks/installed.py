@@ -20,7 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .peers import ROOT, child_environment, require_wasmtime
+from .children import ROOT, child_environment
+from .peers import require_wasmtime
 
 
 @dataclass(frozen=True)

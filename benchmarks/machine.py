@@ -8,7 +8,8 @@ import platform
 import subprocess
 from importlib import metadata
 
-from .peers import ROOT, node
+from .children import ROOT
+from .peers import node
 
 
 def conditions(rounds: int) -> dict[str, str]:

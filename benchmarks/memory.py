@@ -37,6 +37,7 @@ def measure(session: Session) -> Report:
     for side in ("vibewasm", "vibewasm, warm"):
         for peak in report.column(side, ["CPython"]):
             report.figures.append(Figure(f"CPython, {side}, megabytes", peak / 1e6, BAR_OF_CPYTHON))
-    report.notes += [] if session.cpython else [processes.NO_CPYTHON]
+    if not session.cpython:
+        report.notes.append(processes.NO_CPYTHON)
     report.notes += ours.notes()
     return report

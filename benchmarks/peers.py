@@ -1,4 +1,4 @@
-"""The peers, and where the shared programs are."""
+"""The peers, and where the programs are that all sides run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .children import ROOT
+
 if TYPE_CHECKING:
     import wasmtime
-
-#: The project's root: child processes that are not installed run there, so that they import this vibewasm.
-ROOT = Path(__file__).resolve().parent.parent
 
 #: ``wasmtime_strategy_t`` of wasmtime's C API. Its Python binding does not offer Winch in ``Config.strategy``.
 STRATEGIES = {"cranelift": 1, "winch": 2}
@@ -85,13 +84,3 @@ def cpython(path: str | None) -> Path | None:
     if len(found) != 1:
         raise MissingError(f"{path}: neither a file nor a folder with one python*.wasm in it")
     return found[0]
-
-
-def child_environment(**more: str) -> dict[str, str]:
-    """A child process's environment: ours without what is set for Python, Node and vibewasm's cache, and with ``more``.
-
-    PYTHONDONTWRITEBYTECODE alone would make every start compile all modules again. VIBEWASM_CPU is passed on: it says
-    what is to be measured.
-    """
-    ours = ("PYTHON", "NODE_", "VIBEWASM_CACHE")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more

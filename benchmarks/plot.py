@@ -19,10 +19,10 @@ from .report import Report, measure_text
 _WIDTH = 800
 _ROW = 22
 _MARGIN = 16
+#: About the width of a letter, which decides where columns begin.
 _LETTER = 6.6
-"""About the width of a letter, which decides where columns begin."""
+#: Width of the column of numbers.
 _NUMBERS = 64
-"""Width of the column of numbers."""
 
 #: Colours by side, in light and in dark surroundings, and shapes: told apart by most colour-blind readers, too.
 _MARKS = [

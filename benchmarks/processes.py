@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from .peers import NODE_OPTIONS, ROOT, STRATEGIES, MissingError, child_environment, node, programs
+from .children import ROOT, child_environment
+from .peers import NODE_OPTIONS, STRATEGIES, MissingError, node, programs
 from .session import Session
 
 _SCRIPTS = Path(__file__).resolve().parent / "scripts"
@@ -207,13 +208,13 @@ def run_times(session: Session, every: Sequence[Program]) -> dict[str, float]:
     """
     side = serialized(session)
 
-    def shortest(program: Program) -> float:
-        session.progress.say(f"{program.name}: how long it runs")
+    def shortest(number: int, program: Program) -> float:
+        session.progress.say(f"how long programs run: {number}/{1 + len(every)} {program.name}")
         run = side.time(program)
         return min(run() for _ in range(3))
 
-    start = shortest(HELLO)
-    return {program.name: max(0.0, shortest(program) - start) for program in every}
+    start = shortest(1, HELLO)
+    return {program.name: max(0.0, shortest(number, program) - start) for number, program in enumerate(every, 2)}
 
 
 def _ours(session: Session, program: Program) -> list[str]:

@@ -13,7 +13,10 @@ __all__ = ["Figure", "Report", "geometric_mean", "median", "take_turns"]
 
 @dataclass
 class Figure:
-    """One ratio that a bar is set for; ``bar`` is the highest value that meets it, ``None`` where there is no bar."""
+    """What a benchmark comes down to: a ratio, or a number whose unit ``name`` says.
+
+    ``bar`` is the highest value that will do, ``None`` where there is no bar.
+    """
 
     name: str
     value: float

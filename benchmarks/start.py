@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable
 from time import perf_counter
 
+from .children import ROOT, child_environment
 from .modules import ADD
-from .peers import ROOT, child_environment, require_wasmtime
+from .peers import require_wasmtime
 from .report import Figure, Report
 from .session import Session
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import plot, results
-from .peers import ROOT, TITLES
+from .children import ROOT
+from .peers import TITLES
 from .report import Report
 
 DOCUMENT = ROOT / "docs" / "performance.md"

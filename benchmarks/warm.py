@@ -38,7 +38,9 @@ def measure(session: Session) -> Report:
         for ratio in report.column("ratio", [name]):
             report.figures.append(Figure(name, ratio, bar))
     left_out = ", ".join(program.name for program in tools if program not in brief)
-    report.notes += [f"Left out, since they run for more than {processes.BRIEF} s: {left_out}."] if left_out else []
-    report.notes += [] if session.cpython else [processes.NO_CPYTHON]
+    if left_out:
+        report.notes.append(f"Left out, since they run for more than {processes.BRIEF} s: {left_out}.")
+    if not session.cpython:
+        report.notes.append(processes.NO_CPYTHON)
     report.notes += ours.notes()
     return report

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 import xml.etree.ElementTree as ElementTree
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import peers, plot, processes, results, tables
+from benchmarks import children, peers, plot, processes, results, tables
 from benchmarks.installed import Installed, installed
 from benchmarks.processes import FilledCache, FirstRun, Program, Side
 from benchmarks.progress import Progress
@@ -117,7 +122,9 @@ def test_progress_is_shown_on_a_terminal_only() -> None:
             assert shown == ""
         else:
             assert " 25%" in shown
+            assert "  part 1/2, run 2/2: a\x1b[K" in shown
             assert " 75%" in shown
+            assert "  part 2/2, run 2/2: b\x1b[K" in shown
             assert shown.endswith("\r\x1b[K")
 
 
@@ -190,12 +197,12 @@ def test_children_do_not_inherit_what_changes_their_start(monkeypatch: pytest.Mo
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIBEWASM_CACHE", "NODE_OPTIONS"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("VIBEWASM_CPU", "baseline")
-    environment = peers.child_environment(VIBEWASM_CACHE="off")
+    environment = children.child_environment(VIBEWASM_CACHE="off")
     assert not [name for name in environment if name.startswith(("PYTHON", "NODE"))]
     assert environment["VIBEWASM_CACHE"] == "off"
     assert environment["VIBEWASM_CPU"] == "baseline"
     assert "PATH" in environment
-    assert "VIBEWASM_CACHE" not in peers.child_environment()
+    assert "VIBEWASM_CACHE" not in children.child_environment()
 
 
 def test_cpython_is_a_file_or_the_one_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +251,7 @@ def session_with(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Session:
     (bin / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     (bin / "vibewasm").write_text(
         f'#!/bin/sh\necho "$VIBEWASM_CACHE" >> {folder}/caches\n'
-        f'PYTHONPATH={peers.ROOT} exec {sys.executable} -m vibewasm "$@"\n'
+        f'PYTHONPATH={children.ROOT} exec {sys.executable} -m vibewasm "$@"\n'
     )
     for script in bin.iterdir():
         script.chmod(0o755)
@@ -298,7 +305,7 @@ def test_all_sides_run_a_program_alike(monkeypatch: pytest.MonkeyPatch, tmp_path
 def hello_says(file: Path) -> bytes:
     """What vibewasm prints of the example."""
     line = [sys.executable, "-m", "vibewasm", "run", str(file), "you"]
-    return subprocess.run(line, cwd=peers.ROOT, capture_output=True, check=True).stdout
+    return subprocess.run(line, cwd=children.ROOT, capture_output=True, check=True).stdout
 
 
 def test_programs_are_those_that_the_tests_know(programs: Path) -> None:
@@ -314,7 +321,7 @@ def test_the_wheel_is_installed_beside_wasmtime() -> None:
     with installed() as here:
         code = "import vibewasm, wasmtime; print(vibewasm.__file__, vibewasm.__cached__, wasmtime.__cached__)"
         line = [here.python, "-c", code]
-        output = subprocess.run(line, cwd="/", env=peers.child_environment(), capture_output=True, check=True).stdout
+        output = subprocess.run(line, cwd="/", env=children.child_environment(), capture_output=True, check=True).stdout
         for path in output.decode().split():
             assert Path(path).is_relative_to(here.folder / "environment")
             assert Path(path).is_file()
@@ -347,11 +354,32 @@ def test_what_is_missing_is_said_and_the_rest_is_measured(
     assert command.main() == 1
 
 
+def test_benchmarks_show_on_a_terminal_which_measurement_of_how_many_they_make(project: Path) -> None:
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 70, 0, 0))
+    line = [sys.executable, "-m", "benchmarks", "calls", "calls", "--rounds", "1", "--json", "-"]
+    try:
+        outcome = subprocess.run(line, cwd=project, stdout=subprocess.PIPE, stderr=end, check=True, timeout=120)
+        os.close(end)
+        shown = os.read(terminal, 1 << 16).decode()
+    finally:
+        os.close(terminal)
+    assert len(outcome.stdout.splitlines()) == 2
+    lines = [line.removesuffix("\x1b[K") for line in shown.split("\r")]
+    assert all(len(line) < 70 for line in lines)
+    for number in 1, 2:
+        own = [line for line in lines if line.startswith(f"calls ({number} of 2) ")]
+        places = [line.partition("  part ")[2].partition(": ")[0] for line in own]
+        assert places == ["1/2, run 1/2", "1/2, run 2/2", "2/2, run 1/2", "2/2, run 2/2"]
+    assert lines[-1] == ""
+
+
 @pytest.mark.parametrize("name", ["start", "calls", "instances"])
 def test_a_benchmark_runs(project: Path, name: str) -> None:
     line = [sys.executable, "-m", "benchmarks", name, "--rounds", "1", "--json", "-"]
-    output = subprocess.run(line, cwd=project, capture_output=True, check=True, timeout=120).stdout
-    report = json.loads(output)
+    outcome = subprocess.run(line, cwd=project, capture_output=True, check=True, timeout=120)
+    assert outcome.stderr == b"", "what shows progress is for terminals"
+    report = json.loads(outcome.stdout)
     assert report["benchmark"] == name
     assert report["figures"]
     assert all(figure["value"] > 0 for figure in report["figures"])

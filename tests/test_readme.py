@@ -63,6 +63,16 @@ def test_there_is_one_command_to_start_and_one_to_test(project: Path) -> None:
     assert [line for line in (start, test) if re.search(pattern, line)] == [test]
 
 
+def test_what_a_command_needs_is_said_before_the_command(project: Path) -> None:
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    before, _, shown = readme.partition("```console\n")
+    assert "activate" in before
+    assert ".venv/bin/vibewasm`" in before
+    before, _, shown = shown.partition("$ vibewasm disasm")
+    assert shown
+    assert "pip install 'vibewasm[disasm]'" in before
+
+
 def test_files_that_documents_link_to_exist(project: Path) -> None:
     for document in DOCUMENTS:
         folder = (project / document).parent

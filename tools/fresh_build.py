@@ -12,7 +12,7 @@ from setuptools.command.build_py import build_py
 
 
 class FreshBuildPy(build_py):
-    """setuptools' own, from an empty folder, and with the digest of what it gathers.
+    """setuptools' own, from an empty folder, with usual stubs and the digest of what it gathers.
 
     setuptools gathers the package in build/lib and takes all that is there. In a checkout that was updated since it was
     last installed from, modules that are gone would be installed, too.

@@ -14,6 +14,7 @@ Every name is loaded when it is first used (PEP 562), so that a program pays for
 from __future__ import annotations
 
 import sys
+from _thread import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,13 +116,38 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
+#: What is held while modules are loaded, and whether children of this process get one of their own.
+_loading, _forks_noticed = RLock(), False
+
+
+def _after_fork() -> None:
+    """Begin anew in the child: another thread may have held the lock in the moment of the fork."""
+    global _loading
+    _loading = RLock()
+
 
 def load(make: Callable[..., Result], *arguments: object) -> Result:
-    """Call what loads modules of this package, with the garbage collector paused.
+    """Call what loads modules of this package, with the garbage collector paused, in one thread at a time.
 
     Modules stay, so collections on the way would only walk them, for a tenth of the time that loading takes. Freezing
     everything and thawing it at once moves it to the oldest generation, as if it had survived them.
+
+    Threads that load a package and a module in it at once may have the import system give up: it locks the module
+    before the package, and the package may want the module.
     """
+    global _forks_noticed
+    if not _forks_noticed:
+        import os
+
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_after_fork)
+        # Two threads may both have done it, before either takes the lock; once more does no harm.
+        _forks_noticed = True
+    with _loading:
+        return _load(make, *arguments)
+
+
+def _load(make: Callable[..., Result], *arguments: object) -> Result:
     import gc
 
     collecting = gc.isenabled()
@@ -144,10 +170,16 @@ def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = load(__import__, f"{__name__}.{home}", None, None, (name,))
+    module = load(_import_home, home, name)
     value: object = getattr(module, name)
     globals()[name] = value
     return value
+
+
+def _import_home(home: str, name: str) -> object:
+    # The package first, which may be loaded by a function in another thread, see ``load``.
+    __import__(f"{__name__}.{home.partition('.')[0]}")
+    return __import__(f"{__name__}.{home}", fromlist=(name,))
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what signal is made of; it is there from the start
 import sys
 
 from . import load
@@ -13,8 +14,27 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Run the command line of this process and return its exit code."""
-    return load(_command_line)()
+    """Run the command line of this process and return its exit code.
+
+    Afterwards Ctrl-C ends the process at once, as it does programs that know nothing of it: what is left to do can be
+    left, and Python would show where its exit functions were. Whoever handles or ignores it otherwise, goes on to.
+    """
+    try:
+        code = load(_command_line)()
+        _end_at_interrupts()
+    except KeyboardInterrupt:
+        # While the command line was being loaded, or after it has caught all that it could.
+        _end_at_interrupts()
+        code = 128 + _signal.SIGINT
+    return code
+
+
+def _end_at_interrupts() -> None:
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        try:
+            _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+        except ValueError:
+            pass  # not the main thread, where no signal is handled
 
 
 def _command_line() -> Callable[[], int]:

@@ -133,6 +133,23 @@ def whole(where: str, parameter: str, what: str, value: object) -> int:
     return index(value)  # type: ignore[arg-type]  # looked at above
 
 
+def growth(kind: str, what: str, delta: object) -> int:
+    """How much a memory or a table is to grow by.
+
+    Args:
+        kind: the name of its class.
+        what: the things that are counted: "pages".
+
+    Raises:
+        TypeError: ``delta`` is no int.
+        ValueError: it is negative.
+    """
+    count = whole(f"{kind}.grow", "delta", f"a number of {what}", delta)
+    if count < 0:
+        raise ValueError(f"a {kind.lower()} cannot shrink: {kind}.grow takes 0 {what} or more, not {number(count)}")
+    return count
+
+
 def unknown_keywords(where: str, given: Iterable[str], known: Iterable[str]) -> TypeError:
     """The error for keywords that there are none of, with the nearest that there are."""
     from .names import hint

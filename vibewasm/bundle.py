@@ -72,8 +72,12 @@ _FILES = {
         "vibewasm.calls.callbacks",
         "vibewasm.calls.packed",
         "vibewasm.extern_types",
-        "vibewasm.instances.b",
+        "vibewasm.instances.arithmetic",
+        "vibewasm.instances.backtrace",
+        "vibewasm.instances.builtins",
+        "vibewasm.instances.bulk",
         "vibewasm.instances.constants",
+        "vibewasm.instances.data_copies",
         "vibewasm.instances.matching",
         "vibewasm.instances.references",
         "vibewasm.instances.segments",
@@ -82,7 +86,13 @@ _FILES = {
         "vibewasm.runtime.watcher",
         "vibewasm.traps",
     ),
-    "bundled_command": ("vibewasm.api.code_cache", "vibewasm.cache", "vibewasm.cli", "vibewasm.wasi"),
+    "bundled_command": (
+        "vibewasm.api.code_cache",
+        "vibewasm.background",
+        "vibewasm.cache",
+        "vibewasm.cli",
+        "vibewasm.wasi",
+    ),
 }
 #: What no start needs, though it may be loaded at an end, or is for those who look at code rather than run it.
 _LEFT_OUT = (
@@ -325,6 +335,8 @@ def _keep() -> None:
         return
     from marshal import dumps
 
+    from .bundle_writing import write
+
     new: dict[str, list[str]] = {}
     for name in _loaded:
         if name in sys.modules:  # else executing it has failed
@@ -341,57 +353,5 @@ def _keep() -> None:
             row = *facts, code if added is None else (added, at)
             if _is_fresh(row):
                 rows[name] = row
-        _write(file, tuple(rows.values()))
+        write(sys.modules[f"{__package__}.{file}"], tuple(rows.values()))
     _loaded.clear()
-
-
-def _write(file: str, rows: tuple[Row, ...]) -> None:
-    """Make one of the files hold these modules."""
-    import os
-    from importlib.util import MAGIC_NUMBER
-    from marshal import dumps
-
-    from .aside import replace
-
-    spec = sys.modules[f"{__package__}.{file}"].__spec__
-    assert spec is not None
-    source, target = spec.origin, spec.cached
-    assert source is not None
-    assert target is not None
-    place, _, name = target.rpartition("/")
-    try:
-        found = stat(source)
-        # The constant 0 of this program becomes the table: bytecode may hold constants that no source can spell.
-        code = compile("MODULES = 0", source, "exec", dont_inherit=True)
-        code = code.replace(co_consts=tuple([rows if value == 0 else value for value in code.co_consts]))
-        words = (0, int(found.st_mtime), found.st_size)
-        header = MAGIC_NUMBER + b"".join([(word & 0xFFFF_FFFF).to_bytes(4, "little") for word in words])
-        folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            _remove_abandoned(folder, f"{name}.")
-            # Who may read the module may read its bytecode, as with all of it.
-            mode = found.st_mode & 0o666 | 0o200
-            replace(folder, name, [header, dumps(code)], mode, f"{name}.")
-        finally:
-            os.close(folder)
-    except OSError:
-        # A full disk, or a folder of somebody else: as with all bytecode, what comes of it is that the next start is
-        # as slow as this one.
-        pass
-
-
-def _remove_abandoned(folder: int, prefix: str) -> None:
-    """Remove what killed writers of a file have left."""
-    import os
-    from time import time
-
-    from .aside import ASIDE, is_abandoned
-
-    now = time()
-    for file in os.listdir(folder):
-        if file.startswith(prefix) and file.endswith(ASIDE):
-            try:
-                if is_abandoned(os.stat(file, dir_fd=folder, follow_symlinks=False).st_mtime, now):
-                    os.unlink(file, dir_fd=folder)
-            except OSError:
-                pass  # renamed into place or removed meanwhile, or not ours to remove: it is in nobody's way

@@ -5,17 +5,17 @@ from __future__ import annotations
 from .types import MAGIC
 
 #: How a file of machine code begins that this engine has made; see :mod:`vibewasm.cache.container`.
-PRECOMPILED = b"\0vwcode"
+CODE_MAGIC = b"\0vwcode"
 
 #: First bytes, what such a file is, and what to do about it.
 _SIGNATURES: list[tuple[bytes, str, str]] = [
     (
-        PRECOMPILED,
+        CODE_MAGIC,
         "a precompiled module (machine code)",
         "if you made it yourself: Module.deserialize_file, or vibewasm run --allow-precompiled",
     ),
-    (b"\x7fELF", "an ELF file (native code)", "compile the program for a WebAssembly target such as wasm32-wasi"),
-    (b"MZ", "a Windows executable", "compile the program for a WebAssembly target such as wasm32-wasi"),
+    (b"\x7fELF", "an ELF file (native code)", "compile the program for a WebAssembly target such as wasm32-wasip1"),
+    (b"MZ", "a Windows executable", "compile the program for a WebAssembly target such as wasm32-wasip1"),
     (b"\xcf\xfa\xed\xfe", "a Mach-O file (native code)", "compile the program for a WebAssembly target"),
     (b"BC\xc0\xde", "LLVM bitcode", "link it with wasm-ld, or compile without -flto"),
     (b"!<arch>\n", "a static library (ar archive)", "link it into a module first"),

@@ -15,7 +15,7 @@ import re
 
 from .opcodes import spelled
 
-#: What each proposal is called in messages.
+#: What each proposal is called in messages. A title is plural if it ends in s.
 TITLES = {
     "compact-imports": "compact import section",
     "component-model": "component model",
@@ -136,12 +136,13 @@ def message(feature: str, what: str) -> str:
     """What is said of a module that uses ``what`` of the proposal ``feature``."""
     if feature == "component-model":
         return f"{TITLES[feature]} ({what}) is not supported: {COMPONENT_ADVICE}"
-    return f"{TITLES[feature]} ({what}) is not supported yet"
+    title = TITLES[feature]
+    return f"{title} ({what}) {'are' if title.endswith('s') else 'is'} not supported yet"
 
 
 def advice_without(title: str) -> str:
     """What to do with a module that needs what is not built; ``title`` is what :data:`TITLES` calls that."""
-    return f"Compile the program without {title}; what else is missing stands in README, 'What is not there yet'."
+    return f"Compile the program without {title}; the README lists what else is missing, under 'What is not there yet'."
 
 
 def proposal_of_word(word: str) -> str | None:

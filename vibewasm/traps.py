@@ -31,9 +31,6 @@ TRAPS: dict[int, tuple[str, str]] = {
     abi.TRAP_TOO_MANY_REFERENCES: ("too_many_references", "too many references"),
 }
 
-#: The number of each trap code, the inverse of :data:`TRAPS`.
-TRAP_NUMBERS: dict[str, int] = {code: number for number, (code, _) in TRAPS.items()}
-
 #: How many frames of a trap its text shows; ``Trap.frames`` has all that were recorded.
 _FRAMES_SHOWN = 16
 

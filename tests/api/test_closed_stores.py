@@ -10,6 +10,9 @@ import pytest
 
 import vibewasm as vw
 from tests.native import EMULATED
+from vibewasm.calls.process import adapters
+from vibewasm.instances import data_copies, segments
+from vibewasm.runtime.linear_memory import LinearMemory
 
 TEXT = """
 (module
@@ -287,6 +290,57 @@ def test_a_store_that_another_thread_closes_between_a_check_and_a_use_is_closed(
             patch.setattr(vw.Memory, "_current", late_view)
             with pytest.raises(vw.WasmError, match="this store is closed"):
                 USES[use](world)
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_a_store_that_another_thread_closes_before_segments_are_copied_is_closed(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    world = World()
+    text = "(module (memory 1)" + '(data (i32.const 9) "a")' * count + ")"
+    begin = segments.Segments.begin
+
+    def late(self: segments.Segments, instance: vw.Instance) -> None:
+        begin(self, instance)
+        instance.store.close()
+
+    monkeypatch.setattr(segments.Segments, "begin", late)
+    with pytest.raises(vw.WasmError, match="this store is closed"):
+        vw.Linker(world.store.engine).instantiate(world.store, vw.Module(world.store.engine, text))
+
+
+def test_closing_a_store_leaves_a_memory_that_segments_are_being_copied_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = vw.Engine()
+    store = vw.Store(engine)
+    module = vw.Module(engine, "(module (memory 1)" + '(data (i32.const 9) "a")' * 100 + ")")
+
+    class Adapters:
+        def copy_data(self, data: bytes, copies: int) -> int:
+            with pytest.raises(BufferError, match="a view of one of its memories is in use"):
+                store.close()
+            copied: int = adapters().copy_data(data, copies)
+            return copied
+
+    monkeypatch.setattr(data_copies, "adapters", Adapters)
+    instance = vw.Linker(engine).instantiate(store, module)
+    assert bytes(instance._memories[0]._bytes[9:10]) == b"a"
+    with pytest.raises(vw.WasmError, match="this store is closed"):
+        len(instance._memories[0])
+    store.close()
+
+
+def test_a_memory_is_whole_before_another_thread_can_close_its_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = vw.Store(vw.Engine())
+    view = LinearMemory.view
+
+    def late(memory: LinearMemory) -> memoryview:
+        store.close()
+        return view(memory)
+
+    monkeypatch.setattr(LinearMemory, "view", late)
+    memory = vw.Memory(store, vw.MemoryType(vw.Limits(1)))
+    assert repr(memory) == "<vibewasm.Memory, closed>"
+    store.close()
 
 
 # -- the end of a with block -------------------------------------------------------------------------------------------

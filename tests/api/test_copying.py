@@ -117,6 +117,35 @@ def test_a_pickled_module_is_its_bytes_and_settings(protocol: int) -> None:
     assert vw.instantiate(first, fuel=100).exports.f() == 7
 
 
+class Named(vw.Module):
+    """A module with more."""
+
+    def __init__(self, engine: vw.Engine, source: str, name: str) -> None:
+        super().__init__(engine, source)
+        self.given = name
+
+
+class Slotted(vw.Module):
+    __slots__ = ("given",)
+
+    given: str
+
+
+def test_a_pickled_module_of_a_subclass_is_one_again_with_what_that_has_added() -> None:
+    engine = vw.Engine()
+    slotted = Slotted(engine, '(module (func (export "f") (result i32) (i32.const 3)))')
+    slotted.given = "this"
+    named = Named(engine, '(module (func (export "f") (result i32) (i32.const 3)))', "this")
+    for module in (named, slotted):
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+            again = pickle.loads(pickle.dumps(module, protocol))
+            assert type(again) is type(module)
+            assert again.given == "this"
+            assert vw.instantiate(again).exports.f() == 3
+    bare = Slotted(engine, "(module)")
+    assert type(pickle.loads(pickle.dumps(bare))) is Slotted
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_modules_go_to_processes(method: str, project: Path, tmp_path: Path) -> None:
     if EMULATED and method != "fork":

@@ -235,9 +235,9 @@ def test_a_new_instance_begins_with_what_has_been_compiled() -> None:
     first = linker.instantiate(vw.Store(module.engine), module)
     assert first.exports.f() == 7
     second = linker.instantiate(vw.Store(module.engine), module)
-    slots = [second._cells[second._code_slot(defined)] for defined in (0, 1)]
+    slots = [second._cells[module.layout.slot(defined) >> 3] for defined in (0, 1)]
     assert slots == module._addresses
-    assert second._cells[second._first_record] == module._addresses[0]
+    assert second._cells[module.layout.record(0) >> 3] == module._addresses[0]
     assert second.exports.f() == 7
 
 
@@ -263,7 +263,7 @@ def test_threads_may_instantiate_a_module_while_it_is_compiled() -> None:
         thread.join()
     assert wrong == []
     instance = vw.Linker(engine).instantiate(vw.Store(engine), module)
-    assert [instance._cells[instance._code_slot(defined)] for defined in range(count)] == module._addresses
+    assert [instance._cells[module.layout.slot(defined) >> 3] for defined in range(count)] == module._addresses
 
 
 def test_an_element_segment_that_does_not_fit_comes_before_data() -> None:

@@ -115,7 +115,7 @@ def test_all_missing_imports_are_listed_with_what_is_near() -> None:
     with pytest.raises(vw.LinkError) as caught:
         instance_of(importer(), {"enw": {"f": print}, "Env": {"g": 1}})
     message = str(caught.value)
-    assert message.startswith("unknown import: 4 are missing\n")
+    assert message.startswith("unknown import: 4 imports are missing\n")
     assert [(wanted.module, wanted.name) for wanted in caught.value.missing] == [
         ("env", name) for name in ("f", "t", "m", "g")
     ]
@@ -138,14 +138,16 @@ def test_missing_wasi_says_what_to_do() -> None:
     with pytest.raises(vw.LinkError) as caught:
         instance_of(m)
     first, *others = str(caught.value).split("\n")
-    assert first == "unknown import: 2 are missing; instantiate(..., wasi=WasiConfig(...)) defines those of WASI"
+    assert first == (
+        "unknown import: 2 imports are missing; instantiate(..., wasi=WasiConfig(...)) defines those of WASI"
+    )
     assert [line.split(" ((")[0] for line in others] == [
         "  wasi_snapshot_preview1.proc_exit",
         "  wasi_snapshot_preview1.args_get",
     ]
     engine = vw.Engine()
     with pytest.raises(
-        vw.LinkError, match=r"^unknown import: 2 are missing; Linker\.define_wasi defines those of WASI\n"
+        vw.LinkError, match=r"^unknown import: 2 imports are missing; Linker\.define_wasi defines those of WASI\n"
     ):
         vw.Linker(engine).instantiate(vw.Store(engine), vw.Module(engine, m.build()))
     m = ModuleBuilder()

@@ -161,6 +161,10 @@ def test_damage_with_a_right_checksum_is_found_where_it_is_structure() -> None:
         [*sections[:3], sections[3][:-1]],
         sections[:3],
         [*sections, b""],
+        [sections[0].replace(HOST.encode(), b"\x1b[31m"), *sections[1:]],
+        [sections[0].replace(b"fuel 0", b"fuel 2"), *sections[1:]],
+        [sections[0].replace(b"checked 0", b"checked -1"), *sections[1:]],
+        [sections[0].replace(b"explicit_bounds 0", b"explicit_bounds \x1b[31m"), *sections[1:]],
     ):
         with pytest.raises(vw.WasmError, match="damaged"):
             vw.Module.deserialize(vw.Engine(), repacked(data, PRECOMPILED, broken))

@@ -245,3 +245,50 @@ def test_a_child_of_a_fork_during_a_compile_in_another_thread_can_compile() -> N
     finally:
         release.set()
         thread.join()
+
+
+def test_threads_that_use_names_for_the_first_time_load_modules_one_after_the_other() -> None:
+    """The import system gives up where one loads a package and another a module of it."""
+    loading = False
+    met = []
+
+    def load_first() -> None:
+        nonlocal loading
+        loading = True
+        other.start()
+        # It comes no further than to the lock.
+        other.join(0.5)
+        loading = False
+
+    other = threading.Thread(target=vw.load, args=(lambda: met.append(loading),))
+    vw.load(load_first)
+    other.join()
+    assert met == [False]
+
+
+def test_a_child_of_a_fork_loads_what_another_thread_was_loading() -> None:
+    code = """
+import os, threading
+import vibewasm as vw
+loading, leave = threading.Event(), threading.Event()
+
+def load():
+    loading.set()
+    leave.wait()
+
+thread = threading.Thread(target=vw.load, args=(load,))
+thread.start()
+loading.wait()
+child = os.fork()
+if not child:
+    os._exit(vw.Engine is None)
+_, status = os.waitpid(child, 0)
+leave.set()
+thread.join()
+print(status)
+"""
+    outcome = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (outcome.stdout, outcome.stderr) == ("0\n", "")

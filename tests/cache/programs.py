@@ -153,6 +153,7 @@ def started(number: int, path: str, stubs: bool) -> Used:
     place = Folder(path)
     assert kept_stubs._stubs_in(place, kept_stubs._key()), "the stubs were not written anew"
     again = kept.cache.find(program.data)
+    assert again is not None
     assert len(again.functions) == len(kept.sizes), "the code was not written anew"
     return Used(used, results)
 

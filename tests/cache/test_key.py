@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import _thread
+from pathlib import Path
 
 import pytest
 
 from vibewasm.cache import key
+from vibewasm.cache.source import digest_of_source
 
 LARGE = bytes(range(256)) * (5 << 12)
 
@@ -37,3 +39,10 @@ def test_without_threads_a_large_module_has_the_same_digest(monkeypatch: pytest.
 def test_no_part_of_a_key_is_mistaken_for_another() -> None:
     parts: list[tuple[bytes | str | int, ...]] = [("ab", "c"), ("a", "bc"), ("abc",), ("ab", "c", ""), ("ab", b"c", 0)]
     assert len({key.key(*each) for each in parts}) == len(parts)
+
+
+def test_a_package_without_source_has_no_digest(tmp_path: Path) -> None:
+    """All such packages would have the same."""
+    (tmp_path / "module.pyc").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match="there is no source"):
+        digest_of_source(str(tmp_path))

@@ -116,6 +116,9 @@ def test_a_process_that_may_open_no_more_files(filled: Folder) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (free + more, hard))
             assert filled.read("a") is None
             assert not filled.write("a", [b"new"])
+            assert filled.entries() == []
+            assert filled.clear() == (0, 0)
+            assert filled.problem() == os.strerror(errno.EMFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert_only_the_old(filled)
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.cache.filling import DAY, HOUR, names, put
+from tests.spec.suite import PROJECT_ROOT
 from vibewasm.cache.folder import DEFAULT_LIMIT, SUFFIX, Folder
+from vibewasm.cache.source import BUILT, BUILT_STUBS
 from vibewasm.cli import main
 
 from .command import command
@@ -254,3 +259,36 @@ def test_a_wrong_command_line(folder: Folder, capsys: Capture, words: list[str],
     assert main(["cache", *words]) == 2
     assert capsys.readouterr().err == f"vibewasm cache: {message}\nTry 'vibewasm cache --help'.\n"
     assert not os.path.exists(folder.path)
+
+
+def test_a_package_in_an_archive_that_is_of_no_wheel_runs_without_a_cache(tmp_path: Path) -> None:
+    """Nothing in it tells which version it is, and its source is not there to be read."""
+    archive = tmp_path / "package.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        for root, folders, names in os.walk(PROJECT_ROOT / "vibewasm", followlinks=True):
+            folders[:] = [folder for folder in folders if folder != "__pycache__"]
+            for name in names:
+                if name not in (BUILT, BUILT_STUBS):
+                    made.write(Path(root) / name, (Path(root) / name).relative_to(PROJECT_ROOT))
+    module = tmp_path / "add.wat"
+    module.write_text(
+        '(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))'
+    )
+
+    def outcome(*words: str | Path) -> tuple[int, str, str]:
+        way = f"import sys; sys.path.insert(0, {str(archive)!r}); from vibewasm.__main__ import script; script()"
+        line = [sys.executable, "-c", way, *map(str, words)]
+        variables = os.environ | {"VIBEWASM_CACHE": str(tmp_path / "cache")}
+        done = subprocess.run(
+            line, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    assert outcome("run", "--invoke", "add", module, "2", "3") == (0, "5\n", "")
+    assert not (tmp_path / "cache").exists()
+    code, shown, _ = outcome("cache")
+    assert (code, shown.partition(":")[0]) == (0, "no code is kept")
+    assert "its source cannot be read" in shown
+    code, _, error = outcome("compile", module)
+    assert code == 1
+    assert error.startswith(f"vibewasm: {module}: precompiled modules are for one version of vibewasm, and which one ")

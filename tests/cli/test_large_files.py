@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import io
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,15 @@ def test_what_is_wrong_with_it_is_said_when_it_is_wanted(tmp_path: Path) -> None
         loaded()
     with pytest.raises(CommandError, match="no such file"):
         wasmfile.load_ahead(str(tmp_path / "none.wasm"), False, True)
+
+
+def test_no_thread_reads_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would hold a lock that the interpreter wants at its end, after Ctrl-C, and dies without."""
+    (tmp_path / "-").write_bytes(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(MODULE[:8])))
+    started: list[object] = []
+    monkeypatch.setattr(_thread, "start_new_thread", lambda *given: started.append(given))
+    loaded = wasmfile.load_ahead("-", False, True)
+    assert not started
+    assert loaded() == MODULE[:8]

@@ -245,8 +245,8 @@ def test_what_needs_an_unbuilt_proposal_is_told_what_to_do(name: str, tmp_path: 
         first, second = capsys.readouterr().err.splitlines()
         assert first.startswith(f"vibewasm: {path}: exception handling (")
         assert second == (
-            "Compile the program without exception handling; what else is missing stands in README, "
-            "'What is not there yet'."
+            "Compile the program without exception handling; the README lists what else is missing, "
+            "under 'What is not there yet'."
         )
     component = tmp_path / "component.wasm"
     component.write_bytes(b"\0asm\x0d\0\1\0")

@@ -121,7 +121,8 @@ def test_what_is_read_is_not_written_over(
         os.symlink(folder / source, "other")
     assert main(line(writer, target)) == 1
     err = capsys.readouterr().err
-    assert f"{target} is the file that is read ({source}); name another with --output FILE" in err
+    also = "" if target == source else f" ({source})"
+    assert f"{target} is the file that is read{also}; name another with --output FILE" in err
     assert Path(source).read_bytes() == content
     assert only(folder, *{"alias", "other"}.intersection(os.listdir()))
 

@@ -61,6 +61,15 @@ def test_invoke_initialises_a_reactor_first(save: Save, capsys: Capture) -> None
     assert capsys.readouterr().out == "42\n"
 
 
+def test_a_name_that_looks_like_a_signature_is_quoted_where_its_types_follow(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "names.wat"
+    path.write_text('(module (func (export "gc: func() -> bool") (export "plain-name.1") (param i32)))')
+    assert main(["run", "--invoke", "gc", str(path)]) == 2
+    assert "exported functions:\n  'gc: func() -> bool'(i32)\n  plain-name.1(i32)\n" in capsys.readouterr().err
+    assert main(["run", "--invoke", "gc: func() -> bool", str(path)]) == 2
+    assert "'gc: func() -> bool'(i32) takes 1 argument, 0 given" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -212,6 +221,11 @@ def test_eager_finds_an_invalid_body_that_lazy_does_not_reach(save: Save, capsys
     ("words", "message"),
     [
         (["--dir", "no/such/folder"], "--dir no/such/folder: 'no/such/folder' does not exist"),
+        (
+            ["--dir", ".:/x"],
+            "--dir .:/x: '.:/x' does not exist; HOST and GUEST have two colons between them: .::/x\n",
+        ),
+        (["--dir", "no/such:/x"], "--dir no/such:/x: 'no/such:/x' does not exist\n"),
         (["--dir", ".::x", "--dir", "..::x"], "--dir ..::x: the program sees '.' as 'x' already"),
         (["--env", "=1"], "--env wants NAME=VALUE or NAME, not '=1'"),
         (["--fuel", "-1"], "--fuel wants a whole number of at least 0, not '-1'"),
@@ -249,6 +263,49 @@ def test_control_c_ends_with_130(save: Save) -> None:
             process.kill()
     assert process.returncode == 130
     assert error == b""
+
+
+SCRIPT = "from vibewasm.__main__ import script; script()"
+MODULE = "import runpy; runpy.run_module('vibewasm', run_name='__main__')"
+
+
+def run_after(first: str, then: str, path: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """A process in which something is prepared before the command is run as its script or as a module."""
+    (python, _, *words), environment = prepared("run", path)
+    line = [python, "-c", f"{first}\n{then}", *words]
+    return subprocess.run(line, env=environment, capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("way", [SCRIPT, MODULE])
+def test_control_c_at_the_end_shows_no_traceback(save: Save, way: str) -> None:
+    path = save(modules.writes(("args_sizes_get", "args_get")))
+    interrupt = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT)"
+    outcome = run_after(interrupt, way, path)
+    assert outcome.stderr == b""
+    assert outcome.returncode == -signal.SIGINT
+    assert outcome.stdout.startswith(b"m")
+
+
+@pytest.mark.parametrize("way", [SCRIPT, MODULE])
+def test_control_c_at_the_end_that_is_ignored(save: Save, way: str) -> None:
+    path = save(modules.writes(("args_sizes_get", "args_get")))
+    ignore = "import atexit, os, signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    outcome = run_after(f"{ignore}; atexit.register(os.kill, os.getpid(), signal.SIGINT)", way, path)
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("way", [SCRIPT, MODULE])
+@pytest.mark.parametrize("loading", ["vibewasm.bundle", "vibewasm.bundled", "vibewasm.cli", "vibewasm.cli.run"])
+def test_control_c_while_the_command_is_loaded_ends_with_130(save: Save, way: str, loading: str) -> None:
+    interrupt = f"""
+import sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == {loading!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())"""
+    outcome = run_after(interrupt, way, save(modules.writes(("args_sizes_get", "args_get"))))
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (130, b"", b"")
 
 
 @pytest.mark.parametrize("words", [["inspect"], ["run", "--invoke", "add"], ["--help"]])

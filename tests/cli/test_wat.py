@@ -67,7 +67,7 @@ def test_a_text_whose_name_is_that_of_its_binary_is_not_written_over(
     Path("in.wat").write_text(TEXT)
     Path("src.wasm").write_text(TEXT)
     assert main(["wat2wasm", "src.wasm"]) == 1
-    assert "src.wasm is the file that is read (src.wasm); name another with --output FILE" in capsys.readouterr().err
+    assert "src.wasm is the file that is read; name another with --output FILE" in capsys.readouterr().err
     assert Path("src.wasm").read_text() == TEXT
     assert main(["wat2wasm", "in.wasm"]) == 1
     assert "in.wasm is a binary module already; vibewasm wasm2wat shows it as text" in capsys.readouterr().err

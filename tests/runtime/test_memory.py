@@ -221,7 +221,7 @@ def test_few_reservations_are_kept() -> None:
 from vibewasm.runtime import reservations
 from vibewasm.runtime.linear_memory import LinearMemory
 before = open("/proc/self/maps").read().count("---p")
-memories = [LinearMemory(1) for _ in range(200)]
+memories = [LinearMemory(1) for _ in range(reservations.MOST_KEPT + 4)]
 del memories
 kept = open("/proc/self/maps").read().count("---p") - before
 print(0 < kept <= reservations.MOST_KEPT)

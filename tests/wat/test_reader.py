@@ -91,7 +91,7 @@ def test_bytes_and_text_that_are_no_unicode_are_malformed() -> None:
 
 def test_an_instruction_of_a_later_proposal_is_unsupported_rather_than_malformed() -> None:
     with pytest.raises(
-        ValidationError, match=r"threads \(i32\.atomic\.load\) is not supported yet \(line 1, column 7\)"
+        ValidationError, match=r"threads \(i32\.atomic\.load\) are not supported yet \(line 1, column 7\)"
     ):
         wat2wasm("(func i32.atomic.load)")
 

@@ -24,7 +24,7 @@ NOT_YET = {
     "exception handling": "throw, throw_ref and try_table",
 }
 
-_LATER = "is not supported yet"
+_LATER = " not supported yet"
 
 
 def _scripts(suite: Path) -> list[tuple[str, list[ScriptModule], list[ScriptModule]]]:

@@ -159,6 +159,11 @@ class Config:
         return "Config(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"
 
 
+def code_settings(config: Config) -> dict[str, int]:
+    """The settings that machine code depends on, besides the target: 0 or 1 by name."""
+    return {name: int(getattr(config, name)) for name in CODE_SETTINGS}
+
+
 def _made(cls: type[Config], settings: dict[str, Any]) -> Any:
     return cls(**settings)
 

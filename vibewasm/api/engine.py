@@ -64,7 +64,7 @@ class Engine:
             # Before code runs in this process: the first code that does so may be kept, too.
             from .code_cache import code_cache
 
-            self._cache = code_cache(self, config)
+            self._cache = code_cache(self)
         self._target = self._checked_target()
         self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
         #: Numbers for types to come: machine code compares 32 bits.

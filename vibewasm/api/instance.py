@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..abi import RECORD_SIZE
 from ..binary.module_info import FUNC, MEMORY, TABLE
 from ..errors import not_copied
+from ..instances.context import set_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ class Instance:
         "_cells",
         "_dropped_datas",
         "_elements",
-        "_first_record",
         "_globals",
         "_imported_funcs",
         "_memories",
@@ -67,13 +68,11 @@ class Instance:
         """What it is an instance of."""
         return self._module
 
-    # Filled in by vibewasm.api.instantiation, which makes instances.
+    # Filled in by make_instance, and for it by the module's template and segments (vibewasm.instances).
     #: Address of the context, which machine code reads, and a view of its 8-byte cells, and of the records after them.
     _address: int
     _cells: memoryview
-    #: Records of the functions that may be referred to, 4 cells each, by dense index; those of imports are not here:
-    #: index of the first cell, and its address.
-    _first_record: int
+    #: Where the records of functions that may be referred to begin, by dense index; those of imports are not here.
     _records_address: int
     #: Imported functions, then memories, tables and globals by index. Globals of the instance itself are made when
     #: asked for.
@@ -86,25 +85,17 @@ class Instance:
     #: By data segment, 1 where it has been dropped, or has done its work.
     _dropped_datas: bytearray
 
-    def _code_slot(self, defined: int) -> int:
-        """Index of the call slot of a defined function in the cells of the context."""
-        return self.module.layout.slot(defined) >> 3
-
     def _compile(self, defined: int) -> int:
         """Compile a defined function unless it is, let this instance's calls lead to it, and return its address."""
-        module = self.module
-        address = module._code_address(defined)
-        self._cells[self._code_slot(defined)] = address
-        dense = module.info.declared_refs.get(module.info.imported_funcs + defined)
-        if dense is not None:
-            self._cells[self._first_record + 4 * dense] = address
+        address = self.module._code_address(defined)
+        set_code(self._cells, self.module, defined, address)
         return address
 
     def _record(self, index: int) -> int:
         """Address of the record of function ``index``, which is imported or may be referred to."""
         if index < len(self._imported_funcs):
             return self._imported_funcs[index]._address
-        return self._records_address + 32 * self.module.info.declared_refs[index]
+        return self._records_address + RECORD_SIZE * self.module.info.declared_refs[index]
 
     def _func(self, index: int) -> Func:
         if index < len(self._imported_funcs):

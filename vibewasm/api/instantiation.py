@@ -4,7 +4,7 @@ does when the imports are there and have been checked.
 
 from __future__ import annotations
 
-from ..abi import RECORD_SIZE
+from ..abi import RECORD_CODE, RECORD_CTX, RECORD_SIZE, RECORD_TYPE
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..calls.process import adapters
 from ..runtime.blocks import Block
@@ -195,9 +195,9 @@ def _start_function(instance: Instance, index: int) -> Func:
         return instance._func(index)
     defined = index - info.imported_funcs
     record = Block(RECORD_SIZE)
-    record.cells[0] = instance._cells[(instance.module.layout.slots >> 3) + defined]
-    record.cells[1] = instance._address
-    record.cells[2] = instance.store.engine._type_id(info.func_type(index)) | defined << 32
+    record.cells[RECORD_CODE >> 3] = instance._cells[instance.module.layout.slot(defined) >> 3]
+    record.cells[RECORD_CTX >> 3] = instance._address
+    record.cells[RECORD_TYPE >> 3] = instance.store.engine._type_id(info.func_type(index)) | defined << 32
     func = Func._of_instance(instance, defined, record.address)
     func._keep = record
     return func

@@ -18,8 +18,6 @@ from ..calls.process import HOST, known_stubs
 _MOST = 512
 _LONGEST = 1 << 15
 _LONGEST_NAME = 200
-#: Of a file: names, and code.
-_SECTIONS = 2
 
 #: By path: folders that stubs were read from, and how many of those that were made in this process are kept there.
 _folders: dict[str, tuple[Folder, int]] = {}
@@ -57,8 +55,7 @@ def _stubs_in(folder: Folder, made_for: bytes) -> dict[str, bytes]:
     if file is None:
         return {}
     try:
-        sections = unpack(file, STUBS, made_for)
-        return unpack_stubs(*sections) if len(sections) == _SECTIONS else {}
+        return unpack_stubs(*unpack(file, STUBS, made_for))
     except Damaged:
         # What is missing is made, and then it is written anew.
         return {}

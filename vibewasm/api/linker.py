@@ -309,7 +309,7 @@ class Linker:
             advice = f"; {self._wasi_advice} defines {'it' if len(missing) == 1 else 'those of WASI'}"
         if len(missing) == 1:
             return f"unknown import: {lines[0]}{advice}"
-        return f"unknown import: {len(missing)} are missing{advice}" + "".join(f"\n  {line}" for line in lines)
+        return f"unknown import: {len(missing)} imports are missing{advice}" + "".join(f"\n  {line}" for line in lines)
 
 
 if not TYPE_CHECKING:

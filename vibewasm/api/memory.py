@@ -69,9 +69,10 @@ class Memory(Extern):
         self._store = store
         self._limits = limits
         self._linear: LinearMemory = _new_linear_memory(store, limits.minimum, limits.maximum)
-        store._memory_used += wanted
-        store._memories.append(self)
         self._bytes = self._linear.view()
+        store._memory_used += wanted
+        # When all of it is there: another thread may close the store.
+        store._memories.append(self)
 
     @property
     def store(self) -> Store:
@@ -139,14 +140,10 @@ class Memory(Extern):
             WasmError: the memory cannot become as large, and the message says what forbids it; or the store is closed,
                 or runs in another thread.
         """
-        if type(delta) is not int:
-            from ..arguments import whole
+        if type(delta) is not int or delta < 0:
+            from ..arguments import growth
 
-            delta = whole("Memory.grow", "delta", "a number of pages", delta)
-        if delta < 0:
-            from ..arguments import number
-
-            raise ValueError(f"a memory cannot shrink: Memory.grow takes 0 pages or more, not {number(delta)}")
+            delta = growth("Memory", "pages", delta)
         # Two threads that grow it at once would count the same pages twice.
         old, why = self._store._alone(self._grow, delta)
         if old < 0:

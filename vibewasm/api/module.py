@@ -16,7 +16,6 @@ from .engine import Engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Self
 
     from typing_extensions import Buffer
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from ..disasm.model import ModuleListing
     from ..extern_types import ExportType, ExternType, ImportType
     from .code_cache import KeptModule
-    from .config import Config
     from .source import Source
 
 
@@ -55,8 +53,9 @@ class Module:
     """A WebAssembly module in binary form. It may be instantiated any number of times, in any stores of its engine,
     by any thread.
 
-    It can be pickled, which keeps its bytes and its engine's settings: all modules that a process unpickles share one
-    engine for each :class:`Config`, and one that unpickles the same module again soon has it still.
+    It can be pickled, which keeps its bytes, its engine's settings, and what a subclass has added: all modules that a
+    process unpickles share one engine for each :class:`Config`, and one that unpickles the same module again soon has
+    it still.
     Nothing of it can be changed, so a copy is the module itself.
 
     Making one decodes it and validates everything but function bodies; those are checked and compiled at their first
@@ -111,7 +110,12 @@ class Module:
         kept = None if cache is None else cache.find(source)
         if kept is not None and kept.info is not None:
             self._begin(engine, kept.info, kept)
-            self._take(kept.code, kept.functions)
+            try:
+                self._take(kept.code, kept.functions)
+            except WasmError:
+                # There is no room for so much code, or none at all may be executed. Without a cache a module could be
+                # made nevertheless, and what is called of it may fit.
+                kept.forget_code()
             # It keeps all of the file, and is in executable memory now.
             kept.code = memoryview(b"")
         else:
@@ -208,11 +212,20 @@ class Module:
         if engine.config.compilation == "lazy":
             module._validate_all()
 
-    # -- ahead of time ----------------------------------------------------------------------------------------------
+    # -- copies and files -------------------------------------------------------------------------------------------
 
-    def __reduce__(self) -> tuple[Callable[[bytes, Config], Module], tuple[bytes, Config]]:
+    def __reduce__(self) -> tuple[object, ...]:
+        from .unpickling import unpickled, unpickled_as
+
         # Not its machine code: unpickling is to be as safe as compiling. A code cache has it where there is one.
-        return _unpickled, (self.info.data, self.engine.config)
+        if type(self) is Module:
+            return unpickled, (self.info.data, self.engine.config)
+        # What a subclass has added is kept, too.
+        state = self.__getstate__()
+        if isinstance(state, tuple):
+            added = {name: value for name, value in state[1].items() if name not in Module.__slots__}
+            state = state[0], added
+        return unpickled_as, (type(self), self.info.data, self.engine.config), state
 
     def __copy__(self) -> Self:
         # Nothing of it can be changed.
@@ -269,6 +282,8 @@ class Module:
         from .source import from_precompiled_file
 
         return cls.deserialize(engine, from_precompiled_file(path))
+
+    # -- what is in it ----------------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str | None:
@@ -518,29 +533,6 @@ def _check_given(method: str, engine: object, parameter: str, given: object) -> 
         # That it is the engine that was left out is the usual case; the line shows both.
         raise wrong(f"Module.{method}", parameter, "", given)
     raise wrong(f"Module.{method}", "engine", "an Engine", engine)
-
-
-#: The engines of unpickled modules, by their settings: a process has one of each.
-_engines: dict[Config, Engine] = {}
-#: The modules that were unpickled last, by bytes and settings. Processes of a pool get the same module with each task,
-#: and compile it once.
-_unpickled_last: dict[tuple[bytes, Config], Module] = {}
-_MOST_UNPICKLED = 4
-
-
-def _unpickled(data: bytes, config: Config) -> Module:
-    """The module that was pickled, which belongs to this process's engine for unpickled modules of these settings."""
-    engine = _engines.get(config)
-    if engine is None:
-        engine = _engines.setdefault(config, Engine(config))
-    # Whoever pickles can pickle anything, so that Python's own hash, of bytes that it keeps, will do.
-    found = _unpickled_last.pop((data, config), None)
-    if found is None:
-        found = Module(engine, data)
-    _unpickled_last[data, config] = found
-    for oldest in [*_unpickled_last][:-_MOST_UNPICKLED]:
-        _unpickled_last.pop(oldest, None)
-    return found
 
 
 if not TYPE_CHECKING:

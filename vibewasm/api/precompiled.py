@@ -7,13 +7,14 @@ was made by this version for such a processor and such settings.
 
 from __future__ import annotations
 
+from ..backends import TARGETS
 from ..cache import code, image
 from ..cache.container import PRECOMPILED, Damaged, checksum, key_of, pack, unpack
 from ..cache.key import key
 from ..calls.process import HOST, extensions
 from ..errors import WasmError
-from ..lookalikes import PRECOMPILED as BEGINNING
-from .config import CODE_SETTINGS
+from ..lookalikes import CODE_MAGIC
+from .config import CODE_SETTINGS, code_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class OtherSettings(WasmError):
         wanted: what the engine has.
     """
 
-    def __init__(self, message: str = "", setting: str = "", made: str = "", wanted: str = "") -> None:
+    def __init__(self, message: str, setting: str, made: str, wanted: str) -> None:
         super().__init__(message)
         self.args = (message, setting, made, wanted)
         self.setting = setting
@@ -39,20 +40,27 @@ class OtherSettings(WasmError):
 
 
 def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes]) -> bytes:
-    """The file of a module, whose functions' code is ``codes``."""
+    """The file of a module, whose functions' code is ``codes``.
+
+    Raises:
+        WasmError: the module is too long, or it is not known which version of vibewasm this is.
+    """
+    if len(info.data) >= image.TOO_LONG:
+        raise WasmError(f"a module of {image.TOO_LONG} bytes or more cannot be precompiled")
+    ours = _our_key()
     packed_info = image.pack(info)
-    facts = {
+    facts: dict[str, str | int] = {
         "target": engine.target,
         "extensions": _extensions(engine),
         # The code's labels tell whether it belongs to the image, and this whether both belong to the module.
         "contents": checksum([packed_info, info.data]).hex(),
+        **code_settings(engine.config),
+        # What the code does, which the setting alone does not say.
+        "explicit_bounds": int(engine.checks_bounds(info)),
     }
-    for setting in CODE_SETTINGS:
-        facts[setting] = int(getattr(engine.config, setting))
-    facts["explicit_bounds"] = int(engine.checks_bounds(info))
     text = "\n".join([f"{name} {value}" for name, value in facts.items()]).encode()
     sections = (text, packed_info, code.pack_functions(enumerate(codes), packed_info), info.data)
-    return b"".join(pack(PRECOMPILED, key("precompiled"), sections))
+    return b"".join(pack(PRECOMPILED, ours, sections))
 
 
 def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, list[tuple[int, int, int]]]:
@@ -63,12 +71,12 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
     """
     if data[:4] == b"\0asm":
         raise WasmError("this is a module, not a precompiled one: Module(engine, source) takes it")
-    if not data.startswith(BEGINNING):
+    if not data.startswith(CODE_MAGIC):
         from ..lookalikes import describe
 
         raise WasmError(f"this is no precompiled module: {describe(data)}")
     try:
-        ours = key("precompiled")
+        ours = _our_key()
         if key_of(data, PRECOMPILED) != ours:
             raise WasmError(
                 "this module was precompiled by another version of vibewasm; compile it again (vibewasm compile, "
@@ -89,10 +97,28 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
     return info, packed_code, functions
 
 
+def _our_key() -> bytes:
+    try:
+        return key("precompiled")
+    except OSError as error:
+        raise WasmError(
+            "precompiled modules are for one version of vibewasm, and which one this is cannot be told, as its source "
+            f"cannot be read ({error.strerror}): install it from a wheel"
+        ) from None
+
+
 def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
-    """Raise :class:`WasmError` where code of a file is not for an engine."""
+    """Refuse code that is not for an engine.
+
+    Raises:
+        OtherSettings: it was made for something else.
+        Damaged: what it was made for is not stated, or is nothing that could be.
+    """
     if facts.keys() != {"target", "extensions", "contents", *CODE_SETTINGS}:
         raise Damaged("it does not say what it was made for")
+    # Messages repeat what the file says, so that has to be what they have words for.
+    if facts["target"] not in TARGETS or not {facts[setting] for setting in CODE_SETTINGS} <= {"0", "1"}:
+        raise Damaged("it states an unknown target or setting")
     if facts["target"] != engine.target:
         raise OtherSettings(
             f"this module was precompiled for {facts['target']}, and the engine is for {engine.target}: compile it "
@@ -110,18 +136,18 @@ def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
             facts["extensions"],
             str(_extensions(engine)),
         )
-    wanted = {setting: int(getattr(engine.config, setting)) for setting in CODE_SETTINGS}
+    wanted = code_settings(engine.config)
     # Code that checks bounds works in every memory.
-    wanted["explicit_bounds"] = max(engine.checks_bounds(info), facts["explicit_bounds"] == "1")
+    wanted["explicit_bounds"] = int(engine.checks_bounds(info) or facts["explicit_bounds"] == "1")
     for setting, value in wanted.items():
-        if facts[setting] != str(int(value)):
+        if facts[setting] != str(value):
             made, ours = f"{setting}={facts[setting] == '1'}", f"{setting}={bool(value)}"
             raise OtherSettings(
                 f"this module was precompiled with {made}, and the engine has {ours}: compile it again with "
                 f"Config({ours}), or take an engine with Config({made})",
                 setting,
                 facts[setting],
-                str(int(value)),
+                str(value),
             )
 
 

@@ -136,9 +136,9 @@ def from_precompiled_file(path: str | os.PathLike[str]) -> bytes:
     """
     if not isinstance(path, str) and not hasattr(type(path), "__fspath__"):
         _refuse("Module.deserialize_file takes", "a path: a str or an os.PathLike", path)
-    from ..lookalikes import PRECOMPILED
+    from ..lookalikes import CODE_MAGIC
 
-    return _contents(os.fsdecode(path), "there is no such file", lambda head, path: head.startswith(PRECOMPILED))
+    return _contents(os.fsdecode(path), "there is no such file", lambda head, path: head.startswith(CODE_MAGIC))
 
 
 def _refuse(what: str, expected: str, given: object) -> NoReturn:

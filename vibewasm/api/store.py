@@ -226,9 +226,7 @@ class Store:
 
     @property
     def max_memory_each(self) -> int | None:
-        """How many bytes each memory may have, or ``None``. It counts when a memory is made or grows, and
-        :attr:`max_memory` counts besides.
-        """
+        """How many bytes each memory may have, or ``None``: a limit beside :attr:`max_memory`."""
         return self._max_memory_each
 
     @max_memory_each.setter
@@ -279,11 +277,18 @@ class Store:
             raise WasmError("a store cannot be closed while a call is active in it")
         # First of all, so that no code can meet a memory that is gone.
         self._closed = True
-        if self._engine._cache is not None:
-            from .code_cache import save
+        try:
+            if self._engine._cache is not None:
+                from .code_cache import save
 
-            for instance in self._instances:
-                save(instance._module)
+                for instance in self._instances:
+                    save(instance._module)
+        finally:
+            # Also where Ctrl-C ends that.
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Give back what the store has. Raises :class:`BufferError` where a view keeps a memory."""
         self._state[:] = [None, None, 0, None]
         self._by_context.clear()
         self._instances.clear()
@@ -342,15 +347,6 @@ class Store:
         from .deadline import Deadline
 
         return Deadline(self, seconds)
-
-    def _stop(self, owner: object, message: str) -> None:
-        """Stop whatever runs here until :meth:`_go_on` is called for this owner. Any thread may call this."""
-        self._reasons[owner] = message
-        self._block.interrupt()
-
-    def _go_on(self, owner: object) -> None:
-        """What this owner has stopped may run again."""
-        self._reasons.pop(owner, None)
 
     def _check_interrupt(self) -> None:
         """Raise :class:`Interrupted` if the running code has to stop."""

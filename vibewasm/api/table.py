@@ -140,14 +140,10 @@ class Table(Extern):
             WasmError: the table cannot become as large, and the message says what forbids it; or the store is closed,
                 or runs in another thread.
         """
-        if type(delta) is not int:
-            from ..arguments import whole
+        if type(delta) is not int or delta < 0:
+            from ..arguments import growth
 
-            delta = whole("Table.grow", "delta", "a number of elements", delta)
-        if delta < 0:
-            from ..arguments import number
-
-            raise ValueError(f"a table cannot shrink: Table.grow takes 0 elements or more, not {number(delta)}")
+            delta = growth("Table", "elements", delta)
         # Growing may move the cells, and running code would go on with the old ones, which are gone.
         old, why = self._store._alone(self._grow_with, delta, init)
         if old < 0:

@@ -19,22 +19,24 @@ write code.
 
 from __future__ import annotations
 
-from ..lookalikes import PRECOMPILED as _BEGINNING
+from ..lookalikes import CODE_MAGIC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: How a file that holds machine code begins. No module and no text begins so.
-MAGIC = _BEGINNING + b"\1"
+MAGIC = CODE_MAGIC + b"\1"
 #: What a file is for: code of a module's functions, stubs of a processor, or a whole module to be handed on.
 CODE, STUBS, PRECOMPILED = 1, 2, 3
+#: How many sections each has. Of code: what it depends on besides the key, its module's image, and functions. Of stubs:
+#: names, and code. Of a precompiled module: what it was made for, its image, functions, and its bytes.
+_SECTIONS = {CODE: 3, STUBS: 2, PRECOMPILED: 4}
 
 #: Bytes; see the table above.
 SMALL = 1 << 18
 
 _HEADER = 64
-_MOST_SECTIONS = 16
 
 
 class Damaged(ValueError):
@@ -87,7 +89,7 @@ def key_of(data: bytes, kind: int) -> bytes:
 
 
 def unpack(data: bytes, kind: int, key: bytes) -> list[memoryview]:
-    """The sections of a file.
+    """The sections of a file: as many as one of this kind has.
 
     Raises:
         Damaged: it is no whole file of this kind with this key.
@@ -99,10 +101,10 @@ def unpack(data: bytes, kind: int, key: bytes) -> list[memoryview]:
         raise Damaged("its length is not the one that it states")
     if checksum([view[16:]]) != view[12:16]:
         raise Damaged("its checksum does not match")
-    count = int.from_bytes(view[56:64], "little")
+    count = _SECTIONS[kind]
     at = _HEADER + 16 * count
-    if count > _MOST_SECTIONS or at > len(data):
-        raise Damaged("it has too many sections")
+    if int.from_bytes(view[56:64], "little") != count or at > len(data):
+        raise Damaged("it has more or fewer sections than it should")
     table = view[_HEADER:at].cast("Q").tolist()
     sections = []
     for start, size in zip(table[::2], table[1::2], strict=True):

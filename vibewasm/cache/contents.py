@@ -13,10 +13,6 @@ from time import time
 from ..aside import ASIDE, is_abandoned
 from .folder import LARGEST, SHARE, SKEW, SUFFIX, Folder, is_hexadecimal
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 #: Files that are kept at most, and names that are looked at before one is written, which takes bounded time so.
 MOST_FILES = 4096
 MOST_NAMES = 1 << 14
@@ -94,9 +90,14 @@ def is_aside(file: str) -> bool:
 
 def entries(place: Folder) -> list[Entry]:
     """What :meth:`.Folder.entries` says."""
-    found: list[Entry] = []
-    for folder in _open(place):
-        found = Contents(folder).entries
+    try:
+        folder = place.opened()
+        try:
+            found = Contents(folder).entries
+        finally:
+            os.close(folder)
+    except OSError:
+        return []
     return sorted(found, key=lambda entry: (-entry.used, entry.name))
 
 
@@ -104,29 +105,22 @@ def clear(place: Folder, older_than: float) -> tuple[int, int]:
     """What :meth:`.Folder.clear` says."""
     count = size = 0
     now = time()
-    for folder in _open(place):
-        found = Contents(folder)
-        _remove_leftovers(folder, found, now if older_than else None)
-        for entry in found.entries:
-            # A time to come says nothing about when it was used.
-            if (not older_than or not -SKEW < now - entry.used < older_than) and _unlink(folder, entry.name + SUFFIX):
-                count += 1
-                size += entry.size
-    return count, size
-
-
-def _open(place: Folder) -> Iterator[int]:
-    """The folder's descriptor, once; nothing where the folder is not used."""
     try:
         folder = place.opened()
+        try:
+            found = Contents(folder)
+            _remove_leftovers(folder, found, now if older_than else None)
+            for entry in found.entries:
+                # A time to come says nothing about when it was used.
+                kept = older_than and -SKEW < now - entry.used < older_than
+                if not kept and _unlink(folder, entry.name + SUFFIX):
+                    count += 1
+                    size += entry.size
+        finally:
+            os.close(folder)
     except OSError:
-        return
-    try:
-        yield folder
-    except OSError:
-        pass  # what has become of the folder meanwhile
-    finally:
-        os.close(folder)
+        pass  # not used, or no longer to be listed: then nothing more is removed
+    return count, size
 
 
 def make_room(folder: int, limit: int, name: str, size: int) -> bool:

@@ -81,8 +81,8 @@ MUTABLE = 8
 MODES = ("active", "passive", "declarative")
 #: In an element segment's byte, beside its mode: its items are expressions.
 EXPRESSIONS = 4
-#: In place of its offset: a data segment that is not copied to an ``i32.const`` of at least 0 in memory 0.
-OTHER = 1 << 31
+#: In place of the offset of a data segment that is not usual.
+OTHER = DataSegments.OTHER
 
 _MASK32 = 0xFFFF_FFFF
 
@@ -583,7 +583,7 @@ def _check_ranges(columns: Sequence[memoryview], total: int) -> tuple[int, list[
         return 0, numbers
     # Each number is less than 2**31, and what is to be at least as large has this bit added: if it remains when one is
     # subtracted from the other, it was at least as large, and nothing was borrowed from the next lane.
-    tops = _lanes(OTHER, count)
+    tops = _lanes(1 << 31, count)
     follows = [*numbers[1:], numbers[0] >> 32 | total << 32 * (count - 1)]
     for number, next_ in zip(numbers, follows, strict=True):
         if number & tops or (next_ | tops) - number & tops != tops:

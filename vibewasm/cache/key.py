@@ -16,6 +16,9 @@ _source: list[bytes] = []
 def source_digest() -> bytes:
     """32 bytes that are other ones for every other source of this package. A wheel carries them; elsewhere the files
     are read.
+
+    Raises:
+        OSError: they cannot be read.
     """
     if not _source:
         try:
@@ -30,7 +33,11 @@ def source_digest() -> bytes:
 
 
 def key(*parts: bytes | str | int) -> bytes:
-    """32 bytes for these parts, of which none can be mistaken for others, and this version of the source."""
+    """32 bytes for these parts, of which none can be mistaken for others, and this version of the source.
+
+    Raises:
+        OSError: it is not known which version this is.
+    """
     from _blake2 import blake2b
 
     made = blake2b(source_digest(), digest_size=32)
@@ -51,35 +58,26 @@ def content_digest(data: bytes) -> bytes:
     return _digest_of_halves(data)
 
 
+def load_digest(size: int) -> None:
+    """Load what :func:`content_digest` needs for so many bytes: ahead of time, where something else is waited for."""
+    if size >= _LARGE:
+        _sha256()
+
+
 def _digest_of_halves(data: bytes) -> bytes:
     """Each half is hashed by a thread of its own, which takes half the time where there are two cores."""
-    import _thread
+    from ..background import begin
 
-    hashed = sha256()
+    hashed = _sha256()
     view = memoryview(data)
     middle = len(data) // 2
-    first: list[bytes] = []
-    done = _thread.allocate_lock()
-    done.acquire()
-
-    def begin() -> None:
-        try:
-            first.append(hashed(view[:middle]).digest())
-        finally:
-            done.release()
-
-    try:
-        _thread.start_new_thread(begin, ())
-    except RuntimeError:
-        # There can be no more threads.
-        begin()
+    first = begin(lambda: hashed(view[:middle]).digest())
     second = hashed(view[middle:]).digest()
-    with done:
-        digest: bytes = hashed(first[0] + second).digest()
+    digest: bytes = hashed(first() + second).digest()
     return digest
 
 
-def sha256() -> Callable[[bytes | memoryview], Any]:
+def _sha256() -> Callable[[bytes | memoryview], Any]:
     """What hashes large modules. Loading it takes several milliseconds; hashlib itself would take as long again."""
     try:
         from _hashlib import openssl_sha256

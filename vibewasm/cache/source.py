@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from _blake2 import blake2b
+from errno import ENOENT
 
 #: What a wheel has in addition, in the package and in each backend.
 BUILT, BUILT_STUBS = "built.py", "built_stubs.py"
@@ -13,10 +14,13 @@ def digest_of_source(package: str) -> bytes:
     """32 bytes for the names and contents of all Python files in the folder ``package`` and below it.
 
     Raises:
-        OSError: a file cannot be read.
+        OSError: a file cannot be read, or there is none: the package is in an archive, or only its bytecode is there.
     """
     made = blake2b(digest_size=32)
-    for name in sorted(_python_files(package, "")):
+    names = _python_files(package, "")
+    if not names:
+        raise FileNotFoundError(ENOENT, "there is no source", package)
+    for name in sorted(names):
         with open(os.path.join(package, name), "rb") as file:
             contents = file.read()
         for part in (name.encode(), contents):

@@ -46,6 +46,6 @@ def summary(place: Folder, name: str) -> Summary:
         count = len(unpack_functions(packed, packed_info, header[_BODIES]))
         found.functions, found.defined, found.module_size = count, header[_BODIES], header[_MODULE_SIZE]
     except (ValueError, TypeError):
-        # Damaged, with another number of sections, or with one that does not end at a word (which cast refuses).
+        # Damaged, or an image that does not end at a word, which cast refuses.
         return found
     return found

@@ -17,7 +17,16 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as struct_error
 
-from ..abi import HOST_FAILURE, RECORD_SIZE, STORE_HOST_CONTEXT, TRAP_TOO_MANY_REFERENCES
+from ..abi import (
+    HOST_FAILURE,
+    RECORD_CALLBACK,
+    RECORD_CODE,
+    RECORD_CTX,
+    RECORD_SIZE,
+    RECORD_TYPE,
+    STORE_HOST_CONTEXT,
+    TRAP_TOO_MANY_REFERENCES,
+)
 from ..errors import ReferenceLimit, WasmError
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
@@ -63,10 +72,10 @@ def _view(stack: memoryview, code: int) -> memoryview[Any]:
 def host_func_record(store: Store, type: FuncType, callback: object) -> Block:
     """The record of a host function whose native callback this is."""
     record = Block(RECORD_SIZE)
-    record.cells[0] = adapters().leave(signature(type.param_codes, type.result_codes))
-    record.cells[1] = store._block.address + STORE_HOST_CONTEXT
-    record.cells[2] = store.engine._type_id(type)
-    record.cells[3] = address_of(callback)
+    record.cells[RECORD_CODE >> 3] = adapters().leave(signature(type.param_codes, type.result_codes))
+    record.cells[RECORD_CTX >> 3] = store._block.address + STORE_HOST_CONTEXT
+    record.cells[RECORD_TYPE >> 3] = store.engine._type_id(type)
+    record.cells[RECORD_CALLBACK >> 3] = address_of(callback)
     return record
 
 

@@ -1,8 +1,8 @@
 """The fast way from Python into wasm: one closure per function, made for its signature.
 
-Such a call has to cost little more than a bare ctypes call (``python -m benchmarks calls``), so all that can be known
-before is: the adapter's arguments are ready-made objects, parameters and results lie in cells that belong to the
-signature, and each has a view that converts and checks it in C. The cells are free because the right to make a fast
+Such a call has to cost little more than a bare ctypes call (``python -m benchmarks calls``), so all that can be made
+ready before is: the adapter's arguments are objects that are there, parameters and results lie in cells that belong to
+the signature, and each has a view that converts and checks it in C. The cells are free because the right to make a fast
 call is taken away while one is active: a call from within, or from another thread, finds that it has not got it and
 goes the general way (:meth:`Func._call_general`). So does a call where faulthandler is not what it was, since our
 handler of faults may not be on top then.

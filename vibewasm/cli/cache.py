@@ -45,7 +45,7 @@ def _cache(arguments: Arguments) -> int:
         raise arguments.error(f"--limit is too large: {arguments.one('--limit')}; it takes fewer than 2^63 bytes")
     path = default_path()
     if not actions:
-        print(_off() if path is None else _shown(Folder(path)))
+        print(_off() if path is None else _unknown_version() or _shown(Folder(path)))
         return 0
     if path is None:
         raise CommandError(_off())
@@ -64,6 +64,20 @@ def _off() -> str:
     if is_off():
         return f"no code is kept: VIBEWASM_CACHE is {os.environ['VIBEWASM_CACHE']!r}"
     return "no code is kept: VIBEWASM_CACHE names no folder, and neither XDG_CACHE_HOME nor HOME is an absolute path"
+
+
+def _unknown_version() -> str:
+    """Why no folder is used where it is not known which version's code it would take; empty if it is known."""
+    from vibewasm.cache.key import source_digest
+
+    try:
+        source_digest()
+    except OSError as error:
+        return (
+            "no code is kept: it would be for one version of vibewasm, and which one this is cannot be told, as its "
+            f"source cannot be read ({error.strerror}); install it from a wheel"
+        )
+    return ""
 
 
 def _shown(folder: Folder) -> str:

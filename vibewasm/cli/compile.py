@@ -48,7 +48,8 @@ COMMAND = Command(
     ],
     _compile,
     notes=(
-        "vibewasm run --allow-precompiled and Module.deserialize_file take the file; -o is short for --output.\n"
+        "FILE - is standard input, and then standard output is the default; -o is short for --output. No machine\n"
+        "code is written to a terminal. vibewasm run --allow-precompiled and Module.deserialize_file take the file.\n"
         "It fits this version of vibewasm and processors with the extensions of this one; VIBEWASM_CPU=baseline\n"
         "in the environment makes one for every x86-64-v2. It is machine code: run only what you made yourself."
     ),

@@ -263,8 +263,10 @@ def _check_not_source(there: os.stat_result, path: str, source: str) -> None:
         return  # no file: gone since it was read, or standard input replaced or closed
     if os.path.samestat(there, read):
         what = "standard input" if source == "-" else escaped(source)
+        # Said only where it is another name of the same file.
+        also = f" ({what})" if path != source else ""
         raise CommandError(
-            f"{escaped(path)} is the file that is read ({what}); "
+            f"{escaped(path)} is the file that is read{also}; "
             "name another with --output FILE, or write to standard output with --output -"
         )
 

@@ -11,7 +11,7 @@ from vibewasm.api.linker import Linker
 from vibewasm.api.module import Module
 from vibewasm.api.store import Store
 from vibewasm.errors import Interrupted, LinkError, WasmError
-from vibewasm.lookalikes import PRECOMPILED
+from vibewasm.lookalikes import CODE_MAGIC
 from vibewasm.names import escaped, hint
 
 from .options import Arguments, Command, CommandError, Option
@@ -60,7 +60,7 @@ def _run(arguments: Arguments) -> int:
         )
         engine = Engine(config)
         data = loaded()
-        module = (Module.deserialize if data.startswith(PRECOMPILED) else Module)(engine, data)
+        module = (Module.deserialize if data.startswith(CODE_MAGIC) else Module)(engine, data)
         values = _invocation(arguments, module, invoke, words) if invoke is not None else []
         if invoke is None:
             _check_command(path, module)
@@ -105,6 +105,7 @@ def _run(arguments: Arguments) -> int:
             print(f"vibewasm: trap: {error}", file=sys.stderr)
             return EXIT_TRAP
         if hasattr(error, "setting"):
+            # An OtherSettings, whose module only runs of precompiled files load.
             from .precompiled import misfit
 
             raise CommandError(f"{shown(path)} {misfit(error)}") from error
@@ -161,7 +162,7 @@ def _invocation(arguments: Arguments, module: Module, name: str, words: list[str
     from .values import parse_value
 
     params = functions[name]
-    shape = f"{escaped(name)}({', '.join(map(str, params))})"
+    shape = _shape(name, params)
     if len(words) != len(params):
         from vibewasm.counting import counted
 
@@ -176,10 +177,19 @@ def _invocation(arguments: Arguments, module: Module, name: str, words: list[str
     return values
 
 
+def _shape(name: str, params: tuple[ValType, ...]) -> str:
+    """A function's name and the types of its parameters, as in a call.
+
+    A name may have spaces and parentheses of its own: some tools write a whole signature there, and it is quoted then.
+    """
+    shown = repr(name) if set(name) & set(" (),'\"") else escaped(name)
+    return f"{shown}({', '.join(map(str, params))})"
+
+
 def _listing(functions: dict[str, tuple[ValType, ...]]) -> str:
     if not functions:
         return " (the module exports no function)"
-    shown = [f"\n  {escaped(name)}({', '.join(map(str, params))})" for name, params in sorted(functions.items())]
+    shown = [f"\n  {_shape(name, params)}" for name, params in sorted(functions.items())]
     if len(shown) > 20:
         shown = shown[:20] + [f"\n  ... and {len(functions) - 20} more; see vibewasm inspect"]
     return "\nexported functions:" + "".join(shown)
@@ -205,6 +215,10 @@ def _preopens(arguments: Arguments) -> dict[str, str]:
         host, separator, guest = text.partition("::")
         if not os.path.isdir(host):
             problem = "is not a directory" if os.path.exists(host) else "does not exist"
+            # Other commands separate the two by one colon, which a folder's name may hold here.
+            meant, colon, as_what = host.partition(":")
+            if colon and not separator and os.path.isdir(meant):
+                problem += f"; HOST and GUEST have two colons between them: {escaped(f'{meant}::{as_what}')}"
             raise arguments.error(f"--dir {escaped(text)}: {host!r} {problem}")
         guest = guest if separator else host
         if guest in folders:
@@ -242,7 +256,7 @@ COMMAND = Command(
             "let memories grow no further; K, M and G are powers of 1024",
             wants="a number of bytes",
         ),
-        Option("--allow-precompiled", "", "FILE may be of vibewasm compile: machine code, free as any program"),
+        Option("--allow-precompiled", "", "run a FILE of vibewasm compile too, which can do what any program can"),
         Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
         Option("--no-cache", "", "neither use nor keep machine code on disk; see vibewasm cache"),
         Option("--eager", "", "compile everything first, not each function at its first call"),

@@ -54,18 +54,12 @@ def _is_assemblyscript(item: ImportType) -> bool:
     return (item.module, item.name, str(item.type)) == ("env", "abort", "(i32, i32, i32, i32) -> ()")
 
 
+_EMSCRIPTEN_ADVICE = "emcc -sSTANDALONE_WASM -o NAME.wasm, or clang of the WASI SDK"
+
 #: Whether an import is a toolchain's own, the toolchain, and how it compiles for WASI.
 _TOOLCHAINS: list[tuple[Callable[[ImportType], bool], str, str]] = [
-    (
-        _is_wasm_bindgen,
-        "wasm-bindgen",
-        "without wasm-bindgen: cargo build --target wasm32-wasip1",
-    ),
-    (
-        _is_emscripten,
-        "Emscripten",
-        "emcc -sSTANDALONE_WASM -o NAME.wasm, or clang of the WASI SDK",
-    ),
+    (_is_wasm_bindgen, "wasm-bindgen", "without wasm-bindgen: cargo build --target wasm32-wasip1"),
+    (_is_emscripten, "Emscripten", _EMSCRIPTEN_ADVICE),
     (_is_go, "Go", "GOOS=wasip1 GOARCH=wasm go build, or tinygo build -target=wasip1"),
     (_is_assemblyscript, "AssemblyScript", "with @assemblyscript/wasi-shim, or asc --use abort="),
 ]
@@ -83,9 +77,9 @@ def advice(imports: Sequence[ImportType], missing: Sequence[ImportType]) -> str:
             if known(item):
                 return _line(f"{item.module}.{item.name}", toolchain, how)
     if _is_minified(imports):
-        _, toolchain, how = _TOOLCHAINS[1]
         first = missing[0]
-        return _line(f"{first.module}.{first.name}", f"{toolchain} (which shortens names like this)", how)
+        toolchain = "Emscripten (which shortens names like this)"
+        return _line(f"{first.module}.{first.name}", toolchain, _EMSCRIPTEN_ADVICE)
     return ""
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import sys
 
-from vibewasm.lookalikes import PRECOMPILED, describe
+from vibewasm.lookalikes import CODE_MAGIC, describe
 from vibewasm.names import escaped, hint
 from vibewasm.reading import HEAD, whole
 from vibewasm.types import MAGIC
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
-#: Bytes of a file that take longer to read than a thread to start, and the code cache's key longer to make.
+#: Bytes of a file that take longer to read than a thread to start.
 _LARGE = 4 << 20
 
 
@@ -28,7 +27,7 @@ def load(path: str, precompiled: bool = False) -> bytes:
     """
     data = read(path)
     name = shown(path)
-    if data[:4] == MAGIC or (precompiled and data.startswith(PRECOMPILED)):
+    if data[:4] == MAGIC or (precompiled and data.startswith(CODE_MAGIC)):
         return data
     from vibewasm.api.source import is_text
 
@@ -44,40 +43,20 @@ def load_ahead(path: str, precompiled: bool, hashed: bool) -> Callable[[], bytes
         hashed: the module will be looked up in the code cache: load what takes part in that meanwhile.
     """
     try:
-        large = os.stat(path).st_size >= _LARGE
+        # Whatever file is called "-", standard input is read here: the interpreter cannot end while a thread reads it.
+        size = 0 if path == "-" else os.stat(path).st_size
     except (OSError, ValueError):
-        large = False
-    if not large:
+        size = 0  # standard input, or what reading will find out
+    if size < _LARGE:
         data = load(path, precompiled)
         return lambda: data
-    outcome: list[bytes | BaseException] = []
-    done = _thread.allocate_lock()
-    done.acquire()
+    from vibewasm.background import begin
 
-    def begin() -> None:
-        try:
-            outcome.append(load(path, precompiled))
-        except BaseException as error:
-            outcome.append(error)
-        finally:
-            done.release()
-
-    def wait() -> bytes:
-        with done:
-            found = outcome[0]
-        if isinstance(found, BaseException):
-            raise found
-        return found
-
-    try:
-        _thread.start_new_thread(begin, ())
-    except RuntimeError:
-        # There can be no more threads.
-        begin()
+    wait = begin(lambda: load(path, precompiled))
     if hashed:
-        from vibewasm.cache.key import sha256
+        from vibewasm.cache.key import load_digest
 
-        sha256()
+        load_digest(size)
     return wait
 
 
@@ -145,7 +124,7 @@ def _contents(file: BinaryIO, path: str, text: bool) -> bytes:
     if len(head) < HEAD:
         # That was all. A terminal would have to be told a second time.
         return head
-    wanted = head[:4] == MAGIC or head.startswith(PRECOMPILED) or _is_text(head, path) or not head.strip()
+    wanted = head[:4] == MAGIC or head.startswith(CODE_MAGIC) or _is_text(head, path) or not head.strip()
     if not wanted and not (text and _begins_text(head)):
         return head
     size = _size(file)

@@ -44,5 +44,8 @@ COMMAND = Command(
         Option("--validate", "", "also check that the module is valid"),
     ],
     _wat2wasm,
-    notes="FILE - is standard input, and then standard output is the default.",
+    notes=(
+        "FILE - is standard input, and then standard output is the default. A binary module is not written to a\n"
+        "terminal; vibewasm wasm2wat shows one as text."
+    ),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from ..abi import BUILTINS, FIRST_BUILTIN, HOST_FAILURE, RECORD_SIZE
+from ..abi import BUILTINS, FIRST_BUILTIN, HOST_FAILURE, RECORD_CALLBACK, RECORD_CODE, RECORD_SIZE
 from ..backends import backend
 from ..calls.process import HOST, adapters, stub_memory, stubs
 from ..runtime.blocks import Block
@@ -48,7 +48,7 @@ class _Records:
         block = Block(RECORD_SIZE * len(BUILTINS))
         self.cells = block.cells
         for number, code in enumerate(codes):
-            self.cells[4 * number] = code
+            self.cells[RECORD_SIZE * number + RECORD_CODE >> 3] = code
         addresses = [block.address + RECORD_SIZE * number for number in range(len(BUILTINS))]
         self.pointers = memoryview(b"".join([address.to_bytes(8, "little") for address in addresses])).cast("Q")
 
@@ -93,7 +93,7 @@ class Builtins:
 
     def __init__(self, store: Store) -> None:
         self._callbacks: dict[int, object] = {}
-        records = _Records(_entries().lazy.cells[::4])
+        records = _Records(_entries().lazy.cells[RECORD_CODE >> 3 :: RECORD_SIZE >> 3])
         self._cells = records.cells
         records.install(store._block)
 
@@ -108,9 +108,9 @@ class Builtins:
         if callback is None:
             callback = native_callback(HostCallback, _callback(store, signature, operation), store)
             self._callbacks[number] = callback
-        at = 4 * number
-        self._cells[at + 3] = address_of(callback)
-        self._cells[at] = adapters().leave(signature)
+        at = RECORD_SIZE * number
+        self._cells[at + RECORD_CALLBACK >> 3] = address_of(callback)
+        self._cells[at + RECORD_CODE >> 3] = adapters().leave(signature)
         calls = _entries().calls
         call = calls.get(number)
         if call is None:

@@ -9,7 +9,17 @@ Most of that is the same in every instance, so a module has a :class:`Template` 
 
 from __future__ import annotations
 
-from ..abi import CTX_HANDLE, CTX_HEADER, CTX_MEMORY_BASE, CTX_MEMORY_DESCRIPTOR, CTX_STORE, RECORD_SIZE
+from ..abi import (
+    CTX_HANDLE,
+    CTX_HEADER,
+    CTX_MEMORY_BASE,
+    CTX_MEMORY_DESCRIPTOR,
+    CTX_STORE,
+    RECORD_CODE,
+    RECORD_CTX,
+    RECORD_SIZE,
+    RECORD_TYPE,
+)
 from ..calls.process import adapters
 from ..calls.values import MASK64
 from ..runtime.blocks import Block
@@ -30,7 +40,7 @@ class ContextLayout:
 
     Attributes:
         memories, tables, types, imported_funcs, refs, globals, slots: offset of the first cell of each part.
-        size: bytes of the whole context, a multiple of 16.
+        size: bytes of the whole context, a multiple of 16. Function records come after it.
     """
 
     __slots__ = (
@@ -96,6 +106,10 @@ class ContextLayout:
         """Offset of the code address of the defined function ``defined`` (imports not counted)."""
         return self.slots + 8 * defined
 
+    def record(self, dense: int) -> int:
+        """Offset of the function record of the declared reference ``dense``; those of imports are elsewhere."""
+        return self.size + RECORD_SIZE * dense
+
 
 class Pointers:
     """Addresses of function records of an instance, one after another, made all at once: as digits of one large number,
@@ -146,7 +160,7 @@ class Template:
         segments: what instances do with globals' first values and with segments; ``None`` where there are none.
     """
 
-    __slots__ = ("_cells", "_module", "_record", "_refs", "_size", "segments")
+    __slots__ = ("_cells", "_module", "_refs", "_size", "segments")
 
     def __init__(self, module: Module) -> None:
         info, layout = module.info, module.layout
@@ -154,8 +168,6 @@ class Template:
         records = len(info.declared_refs)
         self._size = size = layout.size + RECORD_SIZE * records
         self._cells = cells = memoryview(bytearray(size)).cast("Q")
-        #: Index of the cell where records begin.
-        self._record = layout.size >> 3
         self._refs = Pointers(info, info.declared_refs) if records else None
         type_id = module.engine._type_id
         type_ids = [type_id(type_) for type_ in info.types]
@@ -166,13 +178,14 @@ class Template:
             slots = [address or entry for address, entry in zip(module._addresses, lazy, strict=False)]
             _write(cells, layout.slots >> 3, slots)
             imported, types = info.imported_funcs, info.func_type_indices
-            at = self._record
+            at = layout.record(0)
             for index in info.declared_refs:
                 if index >= imported:
                     defined = index - imported
-                    cells[at] = slots[defined]
-                    cells[at + 2] = type_ids[types[index]] | defined << 32
-                at += RECORD_SIZE >> 3
+                    cells[at + RECORD_CODE >> 3] = slots[defined]
+                    # With the index, in the other half of the cell.
+                    cells[at + RECORD_TYPE >> 3] = type_ids[types[index]] | defined << 32
+                at += RECORD_SIZE
         self.segments: Segments | None = None
         if info.global_inits or info.elements or info.datas:
             # Modules without these need not wait for what they take.
@@ -182,11 +195,7 @@ class Template:
 
     def compiled(self, defined: int, address: int) -> None:
         """Let calls of a defined function lead to its machine code, in the instances to come."""
-        module = self._module
-        self._cells[module.layout.slot(defined) >> 3] = address
-        dense = module.info.declared_refs.get(module.info.imported_funcs + defined)
-        if dense is not None:
-            self._cells[self._record + (RECORD_SIZE >> 3) * dense] = address
+        set_code(self._cells, self._module, defined, address)
 
     def lay_out(self, instance: Instance) -> None:
         """Make the context and the records of an instance, of which only the values of some globals are left to be
@@ -198,9 +207,8 @@ class Template:
         cells[:] = self._cells
         instance._address = context
         instance._cells = cells
-        instance._first_record = first = self._record
-        instance._records_address = context + 8 * first
         store, layout = instance._store, self._module.layout
+        instance._records_address = context + layout.size
         cells[CTX_STORE >> 3] = store._block.address
         cells[CTX_HANDLE >> 3] = len(store._instances)
         memories = instance._memories
@@ -221,7 +229,7 @@ class Template:
             cells[at] = func._address
             at += 1
         if self._refs is not None:
-            cells[first + 1 :: RECORD_SIZE >> 3] = memoryview(
+            cells[layout.record(0) + RECORD_CTX >> 3 :: RECORD_SIZE >> 3] = memoryview(
                 context.to_bytes(8, "little") * (self._refs.size >> 3)
             ).cast("Q")
             self._refs.write(instance, cells, layout.refs >> 3)
@@ -241,6 +249,15 @@ def _write(cells: memoryview, at: int, values: list[int]) -> None:
     for value in values:
         cells[at] = value
         at += 1
+
+
+def set_code(cells: memoryview, module: Module, defined: int, address: int) -> None:
+    """Let calls of a defined function lead to its machine code: those by its slot, and by its record if it has one."""
+    layout, info = module.layout, module.info
+    cells[layout.slot(defined) >> 3] = address
+    dense = info.declared_refs.get(info.imported_funcs + defined)
+    if dense is not None:
+        cells[layout.record(dense) + RECORD_CODE >> 3] = address
 
 
 def set_global(cells: memoryview, at: int, code: int, bits: int) -> None:

@@ -53,8 +53,10 @@ class DataCopies:
         count = len(datas)
         copies = bytearray(8 * COPIES_CELLS)
         cells = memoryview(copies).cast("Q")
-        if len(memory):
-            cells[COPIES_BASE >> 3] = addressof(c_char.from_buffer(memory))
+        # Held to the end: a store that another thread closes meanwhile does not give such a memory back.
+        first = c_char.from_buffer(memory) if len(memory) else None
+        if first is not None:
+            cells[COPIES_BASE >> 3] = addressof(first)
         cells[COPIES_SIZE >> 3] = len(memory)
         cells[COPIES_OFFSETS >> 3], cells[COPIES_STARTS >> 3], cells[COPIES_ENDS >> 3] = self._addresses
         cells[COPIES_COUNT >> 3] = count

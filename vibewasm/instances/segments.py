@@ -166,8 +166,8 @@ def _apply_datas(instance: Instance, copies: DataCopies | None) -> None:
         dropped = instance._dropped_datas
         for later in range(max(0, index), len(dropped)):
             dropped[later] = 0
-        if isinstance(error, ValueError):
-            # Another thread may have closed the store meanwhile.
+        if isinstance(error, (ValueError, Trap)):
+            # Another thread may have closed the store meanwhile, and then nothing fits.
             instance._store._check_open()
         raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...api.deadline import go_on, stop
 from ...api.store import Store as OurStore
 from ...errors import WasmError
 from .engine import Engine
@@ -172,9 +173,9 @@ class Store(Managed):
         while True:
             over = self.engine._epoch >= self._deadline
             if over:
-                self._ours._stop(self, "the epoch's deadline is reached")
+                stop(self._ours, self, "the epoch's deadline is reached")
             else:
-                self._ours._go_on(self)
+                go_on(self._ours, self)
             # Other threads and signals' handlers do the same, and whoever comes last has to be right.
             if over == (self.engine._epoch >= self._deadline):
                 return
