@@ -9,12 +9,14 @@ from ..traps import TRAPS, Frame, OutOfFuel, Trap
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..api.store import Store
+    from ..runtime.trap_record import TrapRecord
 
 
 def make_trap(store: Store, number: int) -> Trap:
     """The exception for trap ``number``, which has just ended an activation."""
     code, message = TRAPS[number]
-    frames = _frames(store)
+    record = store._block.trap()
+    frames = _frames(store, record)
     if code == "out_of_fuel":
         if not store._fueled:
             message += ": the store was given no fuel: set store.fuel, or write instantiate(..., fuel=amount)"
@@ -24,13 +26,25 @@ def make_trap(store: Store, number: int) -> Trap:
             f": wasm code may hold {store.max_references} objects as externref, and within one call none is let go. "
             "Config(max_references=...) and Store.max_references allow more"
         )
-    return Trap(message, code, frames)
+    trap = Trap(message, code, frames)
+    if code == "memory_out_of_bounds" and record.signal:
+        trap._fault = _fault(store, record.address)
+    return trap
 
 
-def _frames(store: Store) -> list[Frame]:
+def _fault(store: Store, address: int) -> tuple[int, int] | None:
+    """Which address in which memory could not be accessed, and the memory's size; ``None`` if it is in none."""
+    for memory in store._memories:
+        linear = memory._linear
+        if 0 <= address - linear.base < linear.reserved:
+            return address - linear.base, linear.size
+    return None
+
+
+def _frames(store: Store, record: TrapRecord) -> list[Frame]:
     """The wasm functions that were active, innermost first."""
     frames = []
-    for pc, context in store._block.trap().frames:
+    for pc, context in record.frames:
         instance = store._by_context.get(context)
         if instance is None:
             continue
