@@ -118,6 +118,14 @@ def test_the_program_sees_no_environment_but_what_it_is_given(save: Save) -> Non
     assert outcome.stdout == b"A=1\0B=x=y\0HERE=yes\0"
 
 
+def test_the_program_may_have_the_whole_environment(save: Save) -> None:
+    path = save(modules.writes(("environ_sizes_get", "environ_get")))
+    outcome = command("run", "--env", "A=1", "--inherit-env", path, A="0", HERE="yes")
+    seen = outcome.stdout.decode().split("\0")
+    assert {"A=1", "HERE=yes"} < set(seen)
+    assert any(variable.startswith("PATH=") for variable in seen)
+
+
 def test_a_module_can_come_from_standard_input() -> None:
     assert command("run", "--invoke", "add", "-", "1", "2", stdin=modules.library()).stdout == b"3\n"
 

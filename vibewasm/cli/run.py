@@ -228,7 +228,7 @@ def _preopens(arguments: Arguments) -> dict[str, str]:
 
 
 def _environment(arguments: Arguments) -> dict[str, str]:
-    environment: dict[str, str] = {}
+    environment = dict(os.environ) if arguments.flag("--inherit-env") else {}
     for text in arguments.many("--env"):
         name, separator, value = text.partition("=")
         if not name:
@@ -248,6 +248,7 @@ COMMAND = Command(
         Option("--invoke", "NAME", "call this export with the ARGUMENTs and print its results, one per line"),
         Option("--dir", "HOST[::GUEST]", "let the program see this folder, as GUEST if given", repeat=True),
         Option("--env", "NAME[=VALUE]", "set an environment variable; without a value, pass ours on", repeat=True),
+        Option("--inherit-env", "", "pass all of our environment variables on; --env sets others"),
         Option("--fuel", "N", "trap when the program has used N units of fuel", wants="a whole number"),
         Option("--timeout", "SECONDS", "stop the program after so long (exit code 124)", wants="a number of seconds"),
         Option(
