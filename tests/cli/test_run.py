@@ -110,6 +110,8 @@ def test_what_follows_the_file_belongs_to_the_program(save: Save, tmp_path: Path
 def test_the_program_gets_its_files_base_name_only(save: Save) -> None:
     outcome = command("run", save(modules.writes(("args_sizes_get", "args_get"))))
     assert outcome.stdout == b"module.wasm\0"
+    path = save(modules.writes(("args_sizes_get", "args_get")))
+    assert command("run", "--argv0", "/bin/tool", path, "-x").stdout == b"/bin/tool\0-x\0"
 
 
 def test_the_program_sees_no_environment_but_what_it_is_given(save: Save) -> None:

@@ -40,7 +40,7 @@ _NO_STUB_ADVICE = (
 
 def _run(arguments: Arguments) -> int:
     path, *words = arguments.operands
-    invoke = arguments.one("--invoke")
+    invoke, argv0 = arguments.one("--invoke"), arguments.one("--argv0")
     seconds, fuel, limit = arguments.seconds("--timeout"), arguments.number("--fuel"), arguments.size("--max-memory")
     profile = arguments.choice("--profile", ("perfmap", "jitdump"))
     debug = arguments.choice("--debug", ("gdb",))
@@ -72,8 +72,9 @@ def _run(arguments: Arguments) -> int:
             from vibewasm.wasi import WasiConfig
 
             # The base name only: a guest has no business knowing where on the host it lies.
-            args = [os.path.basename(path), *(words if invoke is None else [])]
-            linker.define_wasi(WasiConfig(args=args, env=environment, preopens=preopens))
+            name = os.path.basename(path) if argv0 is None else argv0
+            args = words if invoke is None else []
+            linker.define_wasi(WasiConfig(argv0=name, args=args, env=environment, preopens=preopens))
         if arguments.flag("--stub-imports"):
             linker.define_unknown_imports_as_zero(module)
         with store.deadline(seconds):
@@ -246,6 +247,7 @@ COMMAND = Command(
     "run a WASI program, or call one export with --invoke",
     [
         Option("--invoke", "NAME", "call this export with the ARGUMENTs and print its results, one per line"),
+        Option("--argv0", "NAME", "the program's own name, its first argument; FILE's if not given"),
         Option("--dir", "HOST[::GUEST]", "let the program see this folder, as GUEST if given", repeat=True),
         Option("--env", "NAME[=VALUE]", "set an environment variable; without a value, pass ours on", repeat=True),
         Option("--inherit-env", "", "pass all of our environment variables on; --env sets others"),

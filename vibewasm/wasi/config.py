@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Text = str | bytes
     Path = str | os.PathLike[str]
     Input = bytes | Path | int | Readable | TextReadable | Callable[[int], bytes | str | None] | None
+    Seed = int | str | bytes
     Output = Path | int | Writable | TextWritable | Callable[[str], object] | None
 
 
@@ -106,6 +107,14 @@ class WasiConfig:
               line breaks. What it gives back does not matter. :func:`print` itself adds no line breaks.
         stderr: as ``stdout``, with ``sys.stderr``.
         inherit_env: start from the host's environment; ``env`` is added to it and wins.
+        argv0: the program's own name. ``args`` are then the arguments that follow it.
+        clock: ``None`` for the host's clocks. An int is the time, in nanoseconds since 1970, at which each program
+            begins. Time passes by one millisecond whenever the program looks at a clock, and by as long as it sleeps,
+            which takes no time of the host's: a program is told the same times in every run. A function without
+            parameters gives the time of every clock in nanoseconds, such as :func:`time.time_ns`; sleeping then takes
+            the host's time.
+        random_seed: ``None`` for random bytes from the operating system; an int, a string or bytes for the same ones
+            in every run, which are not for keys.
 
     Raises:
         TypeError: a value has a type that cannot be used.
@@ -113,7 +122,7 @@ class WasiConfig:
             no descriptor.
     """
 
-    __slots__ = ("args", "env", "preopens", "stderr", "stdin", "stdout")
+    __slots__ = ("args", "argv0", "clock", "env", "preopens", "random_seed", "stderr", "stdin", "stdout")
 
     def __init__(
         self,
@@ -124,6 +133,10 @@ class WasiConfig:
         stdout: Output = None,
         stderr: Output = None,
         inherit_env: bool = False,
+        *,
+        argv0: Text | None = None,
+        clock: int | Callable[[], int] | None = None,
+        random_seed: Seed | None = None,
         **unknown: Never,
     ) -> None:
         if unknown:
@@ -139,6 +152,11 @@ class WasiConfig:
         self.stdin = _stream("stdin", stdin, (bytes, bytearray, memoryview), "read")
         self.stdout = _stream("stdout", stdout, (), "write")
         self.stderr = _stream("stderr", stderr, (), "write")
+        self.argv0 = argv0
+        self.clock = clock if clock is None else _clock(clock)
+        if random_seed is not None:
+            check_seed(random_seed)
+        self.random_seed = random_seed
         # Encoded here only to report a mistake where it was made.
         self.encoded_args()
         self.encoded_env()
@@ -146,7 +164,8 @@ class WasiConfig:
 
     def encoded_args(self) -> list[bytes]:
         """The arguments as the program sees them, without the final NUL."""
-        return [encode(argument, f"args[{i}]") for i, argument in enumerate(self.args)]
+        name = [] if self.argv0 is None else [encode(self.argv0, "argv0")]
+        return name + [encode(argument, f"args[{i}]") for i, argument in enumerate(self.args)]
 
     def encoded_env(self) -> list[bytes]:
         """The environment as ``NAME=value`` strings."""
@@ -175,11 +194,14 @@ class WasiConfig:
         return object.__getstate__(self)
 
     def __repr__(self) -> str:
-        return "WasiConfig(" + ", ".join(f"{name}={_cut(name, getattr(self, name))}" for name in _SETTINGS) + ")"
+        rare = [name for name in _RARE_SETTINGS if getattr(self, name) is not None]
+        settings = (f"{name}={_cut(name, getattr(self, name))}" for name in (*_SETTINGS, *rare))
+        return "WasiConfig(" + ", ".join(settings) + ")"
 
 
-#: The settings, in the order of the parameters.
+#: The settings, in the order of the parameters, and those that are shown only where they are given.
 _SETTINGS = ("args", "env", "preopens", "stdin", "stdout", "stderr")
+_RARE_SETTINGS = ("argv0", "clock", "random_seed")
 
 
 def _cut(name: str, value: object) -> str:
@@ -222,6 +244,23 @@ def _stream(setting: str, given: Any, data: tuple[type, ...], method: str) -> An
         return given
     what = "None, bytes, a path" if data else "None, a path"
     raise _wrong(setting, f"{what}, a file descriptor, a function or a file object with {method}()", given)
+
+
+def _clock(given: Any) -> Any:
+    if isinstance(given, int) and not isinstance(given, bool):
+        if not 0 <= given < 1 << 63:
+            from ..arguments import number
+
+            raise ValueError(f"WasiConfig: clock has to be from 0 to 2**63-1 nanoseconds, not {number(given)}")
+    elif not callable(given) or isinstance(given, type):
+        raise _wrong("clock", "nanoseconds since 1970 as an int, or a function that gives them", given)
+    return given
+
+
+def check_seed(given: object) -> None:
+    """Refuse what is no seed of random bytes."""
+    if not isinstance(given, int | str | bytes) or isinstance(given, bool):
+        raise _wrong("random_seed", "an int, a string or bytes", given)
 
 
 def opened(setting: str, path: Any, flags: int) -> int:
