@@ -13,6 +13,7 @@ import pytest
 from tests.api.wasm import FOREVER
 from tests.spec.suite import HOW_TO_GET
 from vibewasm.cli import main
+from vibewasm.wasi.errnos import EPERM
 
 from . import modules
 from .command import command, prepared
@@ -140,6 +141,25 @@ def test_a_folder_is_seen_under_the_name_it_is_given(programs: Path) -> None:
     assert command("run", "--stub-imports", f"--dir={folder}::.", folder / "benchmark.wasm").stdout == expected
 
 
+def test_a_folder_that_is_read_only_is_not_changed(tmp_path: Path) -> None:
+    program = tmp_path / "mkdir.wat"
+    program.write_text(
+        """(module
+          (import "wasi_snapshot_preview1" "path_create_directory" (func $mkdir (param i32 i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+          (memory (export "memory") 1)
+          (data (i32.const 0) "new")
+          (func (export "_start") (call $exit (call $mkdir (i32.const 3) (i32.const 0) (i32.const 3)))))"""
+    )
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert main(["run", f"--dir={folder}::/data::ro", str(program)]) == EPERM
+    assert not (folder / "new").exists()
+    # This folder's name for the program is "ro".
+    assert main(["run", f"--dir={folder}::ro", str(program)]) == 0
+    assert (folder / "new").is_dir()
+
+
 def test_a_module_that_is_no_command_says_what_it_is(library: str, save: Save, capsys: Capture) -> None:
     assert main(["run", library]) == 1
     error = capsys.readouterr().err
@@ -237,6 +257,7 @@ def test_eager_finds_an_invalid_body_that_lazy_does_not_reach(save: Save, capsys
         ),
         (["--dir", "no/such:/x"], "--dir no/such:/x: 'no/such:/x' does not exist\n"),
         (["--dir", ".::x", "--dir", "..::x"], "--dir ..::x: the program sees '.' as 'x' already"),
+        (["--dir", ".::x::ro", "--dir", "..::x::ro"], "--dir ..::x::ro: the program sees '.' as 'x' already"),
         (["--env", "=1"], "--env wants NAME=VALUE or NAME, not '=1'"),
         (["--fuel", "-1"], "--fuel wants a whole number of at least 0, not '-1'"),
         (["--timeout", "soon"], "--timeout wants a positive number of seconds, such as 2 or 0.5, not 'soon'"),

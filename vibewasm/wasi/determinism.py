@@ -64,7 +64,7 @@ class AskedClocks:
         Raises:
             TypeError, ValueError: the function has given no such number.
         """
-        time = self._ask()
+        time: object = self._ask()
         if not isinstance(time, int) or isinstance(time, bool):
             raise TypeError(f"the WASI clock has to give nanoseconds as an int, not {type(time).__name__}")
         if not 0 <= time <= _U64:
