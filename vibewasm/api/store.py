@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 
-from ..abi import (
-    FIRST_BUILTIN,
-    HOST_FAILURE,
-    RECORD_CTX,
-    RECORD_TYPE,
-    TRAP_INTERRUPTED,
-    TRAP_STACK_OVERFLOW,
-)
+from ..abi import FIRST_BUILTIN, HOST_FAILURE, RECORD_CTX, RECORD_TYPE
 from ..calls.area import AREA_CELLS, DUE, Area, FastPlaces, current
 from ..calls.process import adapters
 from ..errors import Interrupted, WasmError, not_copied
@@ -50,6 +43,10 @@ if TYPE_CHECKING:
     from .table import Table
 
     Result = TypeVar("Result")
+
+
+#: Exceptions that most programs end with, which nobody asks where they come from.
+_NO_ERRORS = ("ExitTrap", "SystemExit")
 
 
 class Store:
@@ -467,16 +464,16 @@ class Store:
 
     def _failure(self, number: int) -> BaseException:
         """The exception for what an activation returned other than 0."""
+        error = None
         if number == HOST_FAILURE:
             error, self._pending = self._pending, None
-            return error if error is not None else lost_exception()
-        if number in (TRAP_INTERRUPTED, TRAP_STACK_OVERFLOW) and self._reasons:
-            return self._interrupted()
-        if number == TRAP_INTERRUPTED:
-            return Interrupted("interrupted by a signal")
-        from ..instances.backtrace import make_trap
+            if error is None:
+                return lost_exception()
+            if type(error).__name__ in _NO_ERRORS:
+                return error
+        from ..instances.backtrace import failure
 
-        return make_trap(self, number)
+        return failure(self, number, error)
 
     # -- what belongs to the store ----------------------------------------------------------------------------------
 
