@@ -11,9 +11,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn, SupportsIndex
 
     from .extern_types import ImportType
+    from .traps import Frame
 
 __all__ = [
     "DecodeError",
@@ -136,10 +138,32 @@ class LinkError(WasmError):
 
 
 class Interrupted(WasmError):
-    """``Store.interrupt()`` or a deadline stopped the running call."""
+    """``Store.interrupt()`` or a deadline stopped the running call.
 
-    def __init__(self, message: str = "interrupted") -> None:
+    Attributes:
+        message: what stopped it.
+        frames: the wasm activations that were stopped, innermost first, as those of a :class:`~vibewasm.Trap`.
+    """
+
+    def __init__(self, message: str = "interrupted", frames: Sequence[Frame] = ()) -> None:
         super().__init__(message)
+        if frames:
+            from .traps import checked_frames
+
+            frames = checked_frames(self, frames)
+        self._stopped(tuple(frames))
+
+    def _stopped(self, frames: tuple[Frame, ...]) -> None:
+        """What was stopped is these activations."""
+        self.frames = frames
+        self.args = (self.message, frames) if frames else (self.message,)
+
+    def __str__(self) -> str:
+        if not self.frames:
+            return self.message
+        from .traps import with_frames
+
+        return with_frames(self.message, self.frames)
 
 
 def not_copied(self: object, protocol: SupportsIndex, /) -> NoReturn:

@@ -31,7 +31,7 @@ TRAPS: dict[int, tuple[str, str]] = {
     abi.TRAP_TOO_MANY_REFERENCES: ("too_many_references", "too many references"),
 }
 
-#: How many frames of a trap its text shows; ``Trap.frames`` has all that were recorded.
+#: How many frames the text of an exception shows; ``Trap.frames`` has all that were recorded.
 _FRAMES_SHOWN = 16
 
 
@@ -90,6 +90,35 @@ class Frame:
         return text if self.wasm_offset is None else f"{text} (at byte offset {self.wasm_offset:#x})"
 
 
+def checked_frames(item: object, given: Sequence[Frame]) -> tuple[Frame, ...]:
+    """The frames that an exception is made with.
+
+    Raises:
+        TypeError: they are something else.
+    """
+    where = type(item).__name__
+    anything: object = given
+    if isinstance(anything, str) or not hasattr(type(anything), "__iter__"):
+        from .arguments import wrong
+
+        raise wrong(where, "frames", "a sequence of Frame objects", given)
+    frames = tuple(given)
+    for index, frame in enumerate(frames):
+        if not isinstance(frame, Frame):
+            from .arguments import wrong
+
+            raise wrong(where, f"frames[{index}]", "a Frame", frame)
+    return frames
+
+
+def with_frames(first: str, frames: Sequence[Frame]) -> str:
+    """A line, and below it one for each frame, but no more than can be read."""
+    lines = [first, *(f"  at {frame}" for frame in frames[:_FRAMES_SHOWN])]
+    if len(frames) > _FRAMES_SHOWN:
+        lines.append(f"  and {len(frames) - _FRAMES_SHOWN} more")
+    return "\n".join(lines)
+
+
 class Trap(WasmError):
     """Execution ended abnormally (specification, "Traps").
 
@@ -104,30 +133,19 @@ class Trap(WasmError):
         frames: the wasm activations, innermost first; at most 64 are recorded.
     """
 
+    #: Of an access to memory that the processor refused: its address in the memory, and the memory's size in bytes.
+    _fault: tuple[int, int] | None = None
+
     def __init__(self, message: str, code: str, frames: Sequence[Frame] = ()) -> None:
         super().__init__(message)
         check(self, "code", code, str)
-        given: object = frames
-        if isinstance(given, str) or not hasattr(type(given), "__iter__"):
-            raise self._wrong("frames", "a sequence of Frame objects", frames)
-        frames = tuple(frames)
-        for index, frame in enumerate(frames):
-            if not isinstance(frame, Frame):
-                raise self._wrong(f"frames[{index}]", "a Frame", frame)
+        frames = checked_frames(self, frames)
         self.args = (message, code, frames)
         self.code = code
         self.frames = frames
 
-    def _wrong(self, parameter: str, expected: str, given: object) -> TypeError:
-        from .arguments import wrong
-
-        return wrong(type(self).__name__, parameter, expected, given)
-
     def __str__(self) -> str:
-        lines = [self.message, *(f"  at {frame}" for frame in self.frames[:_FRAMES_SHOWN])]
-        if len(self.frames) > _FRAMES_SHOWN:
-            lines.append(f"  and {len(self.frames) - _FRAMES_SHOWN} more")
-        return "\n".join(lines)
+        return with_frames(self.message, self.frames)
 
 
 class OutOfFuel(Trap):

@@ -375,7 +375,7 @@ def test_the_exception_of_a_block_that_cannot_close_its_store_is_not_replaced_ei
     world.host = host
     with pytest.raises(ZeroDivisionError) as caught:
         world.f(1)
-    (note,) = caught.value.__notes__
+    note, *_ = caught.value.__notes__
     assert "a store cannot be closed while a call is active in it" in note
     world.host = lambda: 1
     assert world.f(1) == 2

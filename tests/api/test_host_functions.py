@@ -284,18 +284,18 @@ def test_a_type_error_of_the_function_itself_stays_what_it_is() -> None:
         return a + "x"
 
     for function, message in (
-        (calls_wrongly, r"missing 1 required positional argument: 'a'$"),
-        (wrapper, r"takes 1 positional argument but 2 were given$"),
-        (raises, r"^its own$"),
+        (calls_wrongly, r"missing 1 required positional argument: 'a'(?m:$)"),
+        (wrapper, r"takes 1 positional argument but 2 were given(?m:$)"),
+        (raises, r"^its own(?m:$)"),
         (adds, r"^unsupported operand"),
         # One of C has no frame: what it takes decides.
-        (len, r"^object of type 'int' has no len\(\)$"),
+        (len, r"^object of type 'int' has no len\(\)(?m:$)"),
     ):
         f = calls_host(["i32"], ["i32"], function)
         with pytest.raises(TypeError, match=message) as caught:
             f(1)
         assert caught.value.__cause__ is None
-        assert not hasattr(caught.value, "__notes__")
+        assert all(note.startswith("wasm frames") for note in caught.value.__notes__)
 
 
 def test_a_callable_that_cannot_be_asked_what_it_takes_raises_its_own_error() -> None:
@@ -309,7 +309,7 @@ def test_a_callable_that_cannot_be_asked_what_it_takes_raises_its_own_error() ->
 
     with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given") as caught:
         calls_host(["i32"], ["i32"], Strange())(1)
-    assert caught.value.__notes__ == ["in the call of the Python function for env.host(i32) -> i32"]
+    assert caught.value.__notes__[0] == "in the call of the Python function for env.host(i32) -> i32"
 
 
 def test_where_a_function_does_not_say_what_it_takes_a_note_names_the_import() -> None:

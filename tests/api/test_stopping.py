@@ -301,7 +301,7 @@ def test_a_deadline_stops_the_loop_of_a_child_that_a_callback_has_forked(entered
         try:
             instance.exports.f()
         except vw.Interrupted as error:
-            stopped.append(str(error))
+            stopped.append(error.message)
         if children == [0]:
             os._exit(7 if stopped == ["stopped by a deadline of 0.5 seconds"] else 1)
 

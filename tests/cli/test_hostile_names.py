@@ -113,6 +113,8 @@ COMMANDS = [
     (2, "run", "--invoke", hostile("f"), "good.wasm"),
     (2, "run", "--invoke", hostile("f"), "good.wasm", "x"),
     (0, "wasm2wat", "imports.wasm"),
+    (0, "stubs", "imports.wasm"),
+    (0, "stubs", "good.wasm"),
     (0, "disasm", "imports.wasm"),
     (0, "disasm", "imports.wasm", "--bytes"),
     (0, "disasm", "imports.wasm", "--summary"),
@@ -140,7 +142,9 @@ def test_no_command_lets_a_name_at_the_terminal(
     assert_harmless(out + err)
 
 
-@pytest.mark.parametrize("command", ["validate", "inspect", "run", "wasm2wat", "wat2wasm", "disasm", "explore"])
+@pytest.mark.parametrize(
+    "command", ["validate", "inspect", "run", "wasm2wat", "stubs", "wat2wasm", "disasm", "explore"]
+)
 def test_no_command_lets_the_name_of_a_file_at_the_terminal(
     command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

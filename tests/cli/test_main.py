@@ -129,7 +129,7 @@ def test_a_bad_file_ends_with_1(name: str, tmp_path: Path, capsys: Capture) -> N
     assert "component" in capsys.readouterr().err
 
 
-READERS = ["run", "validate", "inspect", "disasm", "wasm2wat", "wat2wasm", "explore"]
+READERS = ["run", "validate", "inspect", "disasm", "wasm2wat", "stubs", "wat2wasm", "explore"]
 
 
 @pytest.mark.parametrize("stdin", [True, False])

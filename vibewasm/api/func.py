@@ -110,7 +110,7 @@ class Func(Extern):
 
     if TYPE_CHECKING:
 
-        def __call__(self, *arguments: Any) -> Any:
+        def __call__(self, *arguments: Any, **named: Any) -> Any:
             """Call the function."""
 
     def __init__(

@@ -26,6 +26,20 @@ if TYPE_CHECKING:
     from .table import Table
 
 
+class _NothingAlike:
+    """Where the interpreter, which adds a suggestion of its own to an ``AttributeError`` that it shows, looks for one:
+    the object of those whose message has a suggestion already.
+    """
+
+    __slots__ = ()
+
+    def __dir__(self) -> list[str]:
+        return []
+
+
+_NOTHING_ALIKE = _NothingAlike()
+
+
 class Instance:
     """A module with its memories, tables and globals, ready to be called. :meth:`vibewasm.Linker.instantiate` and
     :func:`vibewasm.instantiate` make instances. As a context manager it closes, at the end, the store that
@@ -160,6 +174,7 @@ class Instance:
             # Not all names of exports are identifiers, and not all can be looked up as they are written.
             written = f".{name}" if is_python_name(name) else f"[{name!r}]"
             message += f": it is an export: instance.exports{written}"
+            raise AttributeError(message, name=name, obj=_NOTHING_ALIKE)
         raise AttributeError(message, name=name, obj=self)
 
     def __repr__(self) -> str:
@@ -204,7 +219,7 @@ class Exports:
         try:
             item = self[name]
         except KeyError as error:
-            raise AttributeError(error.args[0]) from None
+            raise AttributeError(error.args[0], name=name, obj=_NOTHING_ALIKE) from None
         if name[:1] != " ":
             self.__dict__[name] = item
         return item

@@ -14,7 +14,7 @@ from ..names import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from ..types import FuncType
@@ -34,8 +34,11 @@ def parameter_names(func: Func) -> list[str] | None:
     if instance is None:
         return None
     info = instance.module.info
-    given = info.local_names.get(info.imported_funcs + func._defined, {})
-    count = len(func._type.params)
+    return python_names(info.local_names.get(info.imported_funcs + func._defined, {}), len(func._type.params))
+
+
+def python_names(given: Mapping[int, str], count: int) -> list[str] | None:
+    """As :func:`parameter_names`, of a function with ``count`` parameters whose locals have these names."""
     if not any(index < count for index in given):
         return None
     names = []

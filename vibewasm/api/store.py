@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 
-from ..abi import (
-    FIRST_BUILTIN,
-    HOST_FAILURE,
-    RECORD_CTX,
-    RECORD_TYPE,
-    TRAP_INTERRUPTED,
-    TRAP_STACK_OVERFLOW,
-)
+from ..abi import FIRST_BUILTIN, HOST_FAILURE, RECORD_CTX, RECORD_TYPE
 from ..calls.area import AREA_CELLS, DUE, Area, FastPlaces, current
 from ..calls.process import adapters
 from ..errors import Interrupted, WasmError, not_copied
@@ -50,6 +43,10 @@ if TYPE_CHECKING:
     from .table import Table
 
     Result = TypeVar("Result")
+
+
+#: Exceptions that most programs end with, which nobody asks where they come from.
+_NO_ERRORS = ("ExitTrap", "SystemExit")
 
 
 class Store:
@@ -224,9 +221,7 @@ class Store:
 
     @property
     def max_memory_each(self) -> int | None:
-        """How many bytes each memory may have, or ``None``. It counts when a memory is made or grows, and
-        :attr:`max_memory` counts besides.
-        """
+        """How many bytes each memory may have, or ``None``: a limit beside :attr:`max_memory`."""
         return self._max_memory_each
 
     @max_memory_each.setter
@@ -341,15 +336,6 @@ class Store:
         from .deadline import Deadline
 
         return Deadline(self, seconds)
-
-    def _stop(self, owner: object, message: str) -> None:
-        """Stop whatever runs here until :meth:`_go_on` is called for this owner. Any thread may call this."""
-        self._reasons[owner] = message
-        self._block.interrupt()
-
-    def _go_on(self, owner: object) -> None:
-        """What this owner has stopped may run again."""
-        self._reasons.pop(owner, None)
 
     def _check_interrupt(self) -> None:
         """Raise :class:`Interrupted` if the running code has to stop."""
@@ -478,16 +464,16 @@ class Store:
 
     def _failure(self, number: int) -> BaseException:
         """The exception for what an activation returned other than 0."""
+        error = None
         if number == HOST_FAILURE:
             error, self._pending = self._pending, None
-            return error if error is not None else lost_exception()
-        if number in (TRAP_INTERRUPTED, TRAP_STACK_OVERFLOW) and self._reasons:
-            return self._interrupted()
-        if number == TRAP_INTERRUPTED:
-            return Interrupted("interrupted by a signal")
-        from ..instances.backtrace import make_trap
+            if error is None:
+                return lost_exception()
+            if type(error).__name__ in _NO_ERRORS:
+                return error
+        from ..instances.backtrace import failure
 
-        return make_trap(self, number)
+        return failure(self, number, error)
 
     # -- what belongs to the store ----------------------------------------------------------------------------------
 

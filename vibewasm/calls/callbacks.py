@@ -56,7 +56,8 @@ if TYPE_CHECKING:
     Explainer = Callable[[BaseException], BaseException]
 
 _NoArguments = CFUNCTYPE(None)
-_CallerArgument = CFUNCTYPE(None, c_size_t)
+#: The same with the caller's context, once a function has wanted to know it.
+_with_context: list[Callable[[Callable[..., object]], Any]] = []
 
 _UNSIGNED = {I32: "I4x", I64: "Q"}
 
@@ -97,7 +98,9 @@ def host_callback(
     explain = _explainer(function, type, name, callers is not None)
     if callers is not None:
         with_caller = _with_caller(store, base, callers, read, function, _any_writer(store, type, name), explain)
-        return native_callback(_CallerArgument, with_caller, store)
+        if not _with_context:
+            _with_context.append(CFUNCTYPE(None, c_size_t))
+        return native_callback(_with_context[0], with_caller, store)
     if not results:
         without_result = _without_result(store, base, read, function, _settler(type, name), explain)
         return native_callback(_NoArguments, without_result, store)

@@ -27,6 +27,7 @@ COMMANDS = {
     "explore": "serve a page that shows the machine code of what is typed",
     "wat2wasm": "make a binary module of text",
     "wasm2wat": "show a binary module as text",
+    "stubs": "write a typed .pyi file for a module",
     "cache": "show what is kept of compiled code; clean or limit it",
 }
 

@@ -1,20 +1,37 @@
 """From the trap record that machine code left in the store block to an exception that says where in the wasm code it
-happened.
+happened. What a callback raised ends an activation as traps do, and leaves the same frames.
 """
 
 from __future__ import annotations
 
-from ..traps import TRAPS, Frame, OutOfFuel, Trap
+from ..abi import TRAP_INTERRUPTED, TRAP_STACK_OVERFLOW
+from ..errors import Interrupted
+from ..traps import TRAPS, Frame, OutOfFuel, Trap, with_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..api.store import Store
+    from ..runtime.trap_record import TrapRecord
 
 
-def make_trap(store: Store, number: int) -> Trap:
-    """The exception for trap ``number``, which has just ended an activation."""
+def failure(store: Store, number: int, error: BaseException | None) -> BaseException:
+    """The exception for what has just ended an activation: a trap by its number, or what a callback raised."""
+    if error is None:
+        if number in (TRAP_INTERRUPTED, TRAP_STACK_OVERFLOW) and store._reasons:
+            error = store._interrupted()
+        elif number == TRAP_INTERRUPTED:
+            error = Interrupted("interrupted by a signal")
+        else:
+            return _trap(store, number)
+    _add_frames(store, error)
+    return error
+
+
+def _trap(store: Store, number: int) -> Trap:
+    """The exception for a trap."""
     code, message = TRAPS[number]
-    frames = _frames(store)
+    record = store._block.trap()
+    frames = _frames(store, record)
     if code == "out_of_fuel":
         if not store._fueled:
             message += ": the store was given no fuel: set store.fuel, or write instantiate(..., fuel=amount)"
@@ -24,13 +41,56 @@ def make_trap(store: Store, number: int) -> Trap:
             f": wasm code may hold {store.max_references} objects as externref, and within one call none is let go. "
             "Config(max_references=...) and Store.max_references allow more"
         )
-    return Trap(message, code, frames)
+    trap = Trap(message, code, frames)
+    if code == "memory_out_of_bounds" and record.signal:
+        trap._fault = _fault(store, record.address)
+    return trap
 
 
-def _frames(store: Store) -> list[Frame]:
+def _fault(store: Store, address: int) -> tuple[int, int] | None:
+    """Which address in which memory could not be accessed, and the memory's size; ``None`` if it is in none."""
+    for memory in store._memories:
+        linear = memory._linear
+        if 0 <= address - linear.base < linear.reserved:
+            return address - linear.base, linear.size
+    return None
+
+
+#: How the note begins that an exception gets on its way through wasm code.
+_PASSED = "wasm frames, innermost first:"
+#: Lines of a note that no further activation is added to: one that is raised again and again must not grow for ever.
+_FULL = 16
+
+
+def _add_frames(store: Store, error: BaseException) -> None:
+    """Have an exception that has just ended an activation, other than by a trap, say which wasm functions were active.
+
+    An :class:`Interrupted` that nothing else has ended by has them as ``frames``; any other exception has one note, to
+    which the activations around the first, through which it passes too, are added.
+    """
+    try:
+        given: object = getattr(error, "__notes__", None)
+        notes: list[object] = given if isinstance(given, list) else []
+        for index, note in enumerate(notes):
+            if isinstance(note, str) and note.startswith(_PASSED):
+                if note.count("\n") < _FULL:
+                    frames = _frames(store, store._block.trap())
+                    notes[index] = with_frames(note, frames) if frames else note
+                return
+        frames = _frames(store, store._block.trap())
+        if isinstance(error, Interrupted) and not error.frames:
+            error._stopped(tuple(frames))
+        elif frames and (given is None or given is notes):
+            error.add_note(with_frames(_PASSED, frames))
+    except (RecursionError, MemoryError):
+        # Where there is no room to say more of it, the exception still is the one that was raised.
+        pass
+
+
+def _frames(store: Store, record: TrapRecord) -> list[Frame]:
     """The wasm functions that were active, innermost first."""
     frames = []
-    for pc, context in store._block.trap().frames:
+    for pc, context in record.frames:
         instance = store._by_context.get(context)
         if instance is None:
             continue
