@@ -46,6 +46,7 @@ __all__ = [
     "LinkError",
     "Linker",
     "Memory",
+    "MemoryDir",
     "MemoryType",
     "Module",
     "Native",
@@ -91,6 +92,7 @@ _HOMES = {
     "traps": ("ExitTrap", "Frame", "OutOfFuel", "Trap"),
     "types": ("FuncType", "ValType"),
     "wasi": ("Dir", "WasiConfig"),
+    "wasi.memory_dir": ("MemoryDir",),
     "wat.errors": ("WatError",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -39,6 +39,7 @@ from .types import FuncType as FuncType
 from .types import ValType as ValType
 from .wasi import Dir as Dir
 from .wasi import WasiConfig as WasiConfig
+from .wasi.memory_dir import MemoryDir as MemoryDir
 from .wat.errors import WatError as WatError
 
 _Result = TypeVar("_Result")

@@ -35,6 +35,7 @@ NAMES = {
     "LinkError",
     "Linker",
     "Memory",
+    "MemoryDir",
     "MemoryType",
     "Module",
     "Native",

@@ -28,7 +28,10 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
     (lambda: api.WasiConfig(env={3: "A"}), "env: the name of a variable has to be a string, not int 3"),
     (lambda: api.WasiConfig(preopens=["/tmp"]), "preopens has to be a dict, not list (such as {'/': 'directory'})"),
     (lambda: api.WasiConfig(preopens="/tmp"), "preopens has to be a dict, not str '/tmp' (such as {'/': 'directory'})"),
-    (lambda: api.WasiConfig(preopens={"/": 3}), "preopens['/'] has to be the path of a directory or a Dir, not int 3"),
+    (
+        lambda: api.WasiConfig(preopens={"/": 3}),
+        "preopens['/'] has to be the path of a directory, a Dir, a MemoryDir or a dict of files, not int 3",
+    ),
     (lambda: api.WasiConfig(preopens={3: "/"}), "preopens: the path that the program sees has to be a string, not int"),
     (
         lambda: api.WasiConfig(stdin=5.0),

@@ -75,11 +75,41 @@ def coremark(request: pytest.FixtureRequest, engine: vw.Engine) -> Iterator[dict
         }
 
 
+def in_memory(folder: Path) -> dict[str, Any]:
+    """What is in a folder, as a dict."""
+    return {entry.name: in_memory(entry) if entry.is_dir() else entry.read_bytes() for entry in folder.iterdir()}
+
+
+def case_of(path: Path) -> dict[str, Any]:
+    """What a conformance case needs, and how it ends."""
+    sidecar = path.with_suffix(".json")
+    case: dict[str, Any] = json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
+    return case
+
+
+def check_case(engine: vw.Engine, path: Path, preopens: dict[str, Any]) -> None:
+    """Run a conformance case with directories of its own."""
+    case = case_of(path)
+    outcome = Outcome(
+        engine, path, {"args": [path.name, *case.get("args", [])], "env": case.get("env"), "preopens": preopens}
+    )
+    assert outcome.stderr.decode() == case.get("stderr", "")
+    assert outcome.stdout.decode() == case.get("stdout", "")
+    assert outcome.exit_code == case.get("exit_code", 0)
+
+
+WITH_FILES = [path for path in CASES if "root" in case_of(path)]
+
+
+@pytest.mark.parametrize("path", or_skip(WITH_FILES, "conformance programs"), ids=name_of)
+def test_a_conformance_case_ends_as_it_must_in_memory(engine: vw.Engine, path: Path) -> None:
+    check_case(engine, path, {"/": in_memory(path.parent / case_of(path)["root"])})
+
+
 @pytest.mark.parametrize("path", or_skip(CASES, "conformance programs"), ids=name_of)
 def test_a_conformance_case_ends_as_it_must(engine: vw.Engine, tmp_path: Path, path: Path) -> None:
-    sidecar = path.with_suffix(".json")
-    case = json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
-    preopens = {}
+    case = case_of(path)
+    preopens: dict[str, Any] = {}
     if "root" in case:
         # A copy, since cases write into it.
         root = tmp_path / "root"
@@ -87,11 +117,7 @@ def test_a_conformance_case_ends_as_it_must(engine: vw.Engine, tmp_path: Path, p
         for entry in [root, *root.rglob("*")]:
             entry.chmod(0o755 if entry.is_dir() else 0o644)
         preopens["/"] = root
-    arguments = [path.name, *case.get("args", [])]
-    outcome = Outcome(engine, path, {"args": arguments, "env": case.get("env"), "preopens": preopens})
-    assert outcome.stderr.decode() == case.get("stderr", "")
-    assert outcome.stdout.decode() == case.get("stdout", "")
-    assert outcome.exit_code == case.get("exit_code", 0)
+    check_case(engine, path, preopens)
 
 
 # tests/cli/test_programs.py runs the same programs by the command.

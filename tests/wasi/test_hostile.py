@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from tests.wasi.program import READ_WRITE, ROOT, Program, clock_subscription
 from vibewasm.traps import ExitTrap
 from vibewasm.wasi import MODULES, PREVIEW1, WasiConfig, abi
 from vibewasm.wasi.errnos import EFAULT, SUCCESS
+from vibewasm.wasi.memory_dir import MemoryDir, tree_of
 from vibewasm.wasi.preview1 import FUNCTIONS
 
 SIZE = 0x20000
@@ -82,30 +83,38 @@ def refuse_to_wait() -> None:
     raise Waited
 
 
-def victim(base: Path, module: str = PREVIEW1) -> Program:
-    """A program with something of each kind open."""
+def victim(base: Path, module: str = PREVIEW1, memory: MemoryDir | None = None) -> Program:
+    """A program with something of each kind open, in a folder or, if it is given, in a directory in memory."""
     root = base / "root"
     root.mkdir()
-    (root / "dir").mkdir()
-    (root / "file").write_bytes(b"data")
-    (root / "link").symlink_to("file")
+    if memory is None:
+        (root / "dir").mkdir()
+        (root / "file").write_bytes(b"data")
+        (root / "link").symlink_to("file")
     config = WasiConfig(
         ["program", "argument"],
         {"A": "B"},
-        {"/sandboxed": root},
+        {"/sandboxed": root if memory is None else memory},
         stdin=b"input" * 10,
         stdout=io.BytesIO(),
         stderr=io.BytesIO(),
     )
     program = Program(config, refuse_to_wait, SIZE, module)
+    if memory is not None:
+        program.symlink("file", "link")
     assert program.open("file", rights=READ_WRITE) == FILE
     program.open("dir", abi.OFLAG_DIRECTORY)
     return program
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Program:
-    return victim(tmp_path)
+@pytest.fixture(params=["host", "memory"])
+def program(tmp_path: Path, request: pytest.FixtureRequest) -> Program:
+    return victim(tmp_path, memory=small_memory() if request.param == "memory" else None)
+
+
+def small_memory() -> MemoryDir:
+    """A directory in memory with less room than some calls ask for."""
+    return MemoryDir({"dir": {}, "file": b"data"}, max_size=1 << 16)
 
 
 @pytest.fixture(autouse=True)
@@ -203,14 +212,34 @@ def calls(draw: st.DrawFn) -> tuple[str, tuple[int, ...]]:
     return name, tuple(draw(U32 if letter == "i" else U64) for letter in params)
 
 
+def taken(directory: MemoryDir) -> int:
+    """What the files of a directory take. Those that are open and have no name come on top."""
+    size, todo, seen = 0, [tree_of(directory).root], set()
+    while todo:
+        for node in todo.pop().entries.values():
+            size += 512 + (0 if node.inode in seen else len(node.data))
+            seen.add(node.inode)
+            todo += [node] if node.entries else []
+    return size
+
+
 @settings(deadline=None, max_examples=400)
-@given(memory=MEMORY, made=st.lists(calls(), min_size=1, max_size=20), module=st.sampled_from(sorted(MODULES)))
+@given(
+    memory=MEMORY,
+    made=st.lists(calls(), min_size=1, max_size=20),
+    module=st.sampled_from(sorted(MODULES)),
+    directory=st.sampled_from([None, small_memory]),
+)
 def test_any_calls_give_an_error_number_or_exit(
-    memory: bytes, made: list[tuple[str, tuple[int, ...]]], module: str
+    memory: bytes,
+    made: list[tuple[str, tuple[int, ...]]],
+    module: str,
+    directory: Callable[[], MemoryDir] | None,
 ) -> None:
     with tempfile.TemporaryDirectory() as base:
         (Path(base) / "canary").write_bytes(b"canary")
-        program = victim(Path(base), module)
+        in_memory = directory and directory()
+        program = victim(Path(base), module, in_memory)
         for start in range(0, 0x1000, max(len(memory), 64)):
             program.put(start, memory)
         for name, arguments in made:
@@ -226,5 +255,6 @@ def test_any_calls_give_an_error_number_or_exit(
                 assert isinstance(number, int)
                 assert 0 <= number <= 76
             assert len(program.memory) == SIZE
+            assert in_memory is None or taken(in_memory) <= in_memory.size <= in_memory.max_size
         assert sorted(os.listdir(base)) == ["canary", "root"]
         assert (Path(base) / "canary").read_bytes() == b"canary"

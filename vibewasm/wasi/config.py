@@ -6,8 +6,10 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Never, Protocol
+
+    from .memory_dir import Given, MemoryDir
 
     class Readable(Protocol):
         """A binary file object to read from."""
@@ -83,8 +85,9 @@ class WasiConfig:
     Args:
         args: the program's arguments, its own name first, as in C's ``argv``.
         env: environment variables. Nothing of the host's environment is passed on unless ``inherit_env`` is true.
-        preopens: directories the program may use: {path that the program sees: directory of the host}, the latter as a
-            path or, to have it read-only, as a :class:`Dir`.
+        preopens: directories the program may use: {path that the program sees: directory}. A directory of the host is a
+            path or, to have it read-only, a :class:`Dir`. A dict of files or a :class:`MemoryDir` is in memory: what
+            the program leaves there is ``config.preopens[path].files``.
         stdin: where the program reads from:
 
             - ``None``: the process's own standard input;
@@ -128,7 +131,7 @@ class WasiConfig:
         self,
         args: Iterable[Text] = (),
         env: Mapping[str, str] | None = None,
-        preopens: Mapping[str, Path | Dir] | None = None,
+        preopens: Mapping[str, Path | Dir | MemoryDir | Given] | None = None,
         stdin: Input = None,
         stdout: Output = None,
         stderr: Output = None,
@@ -149,6 +152,11 @@ class WasiConfig:
         self.env = dict(os.environ) if inherit_env else {}
         self.env.update(_mapping("env", env, "{'NAME': 'value'}"))
         self.preopens = _mapping("preopens", preopens, "{'/': 'directory'}")
+        for seen, directory in self.preopens.items():
+            if hasattr(directory, "keys"):
+                from .memory_dir import MemoryDir
+
+                self.preopens[seen] = MemoryDir(directory)
         self.stdin = _stream("stdin", stdin, (bytes, bytearray, memoryview), "read")
         self.stdout = _stream("stdout", stdout, (), "write")
         self.stderr = _stream("stderr", stderr, (), "write")
@@ -177,15 +185,19 @@ class WasiConfig:
             strings.append(encoded + b"=" + encode(value, f"env[{name!r}]"))
         return strings
 
-    def encoded_preopens(self) -> list[tuple[bytes, Dir]]:
+    def encoded_preopens(self) -> Sequence[tuple[bytes, Dir | MemoryDir]]:
         """Pairs of a directory's name for the program and what it is on the host."""
-        pairs = []
+        pairs: list[tuple[bytes, Dir | MemoryDir]] = []
         for guest, host in self.preopens.items():
             encoded = encode(guest, "preopens: the path that the program sees")
-            if not isinstance(host, Dir):
-                if not isinstance(host, str | bytes | os.PathLike):
-                    raise _wrong(f"preopens[{guest!r}]", "the path of a directory or a Dir", host)
+            if isinstance(host, str | bytes | os.PathLike):
                 host = Dir(host)  # type: ignore[arg-type]  # a path in bytes is taken too
+            elif not isinstance(host, Dir):
+                from .memory_dir import MemoryDir
+
+                if not isinstance(host, MemoryDir):
+                    expected = "the path of a directory, a Dir, a MemoryDir or a dict of files"
+                    raise _wrong(f"preopens[{guest!r}]", expected, host)
             pairs.append((encoded, host))
         return pairs
 

@@ -24,7 +24,7 @@ def fd_readdir(process: Process, memory: memoryview, fd: int, buffer: int, size:
     guest.check(memory, result, abi.U32.size)
     entries = directory.entries
     if entries is None or cookie == 0:
-        entries = directory.entries = _entries(directory.fd)
+        entries = directory.entries = directory.list()
     data = bytearray()
     for index in range(cookie, len(entries)):
         if len(data) >= size:
@@ -59,8 +59,8 @@ def _preopen(process: Process, fd: int) -> bytes:
     return name
 
 
-def _entries(fd: int) -> list[tuple[bytes, int, int]]:
-    """Name, inode and file type of each entry, sorted by name after ``.`` and ``..``.
+def host_entries(fd: int) -> list[tuple[bytes, int, int]]:
+    """What a directory of the host lists; see :meth:`.fds.Directory.list`.
 
     The parent's inode is 0, "unknown", since it may be outside. Names that are not UTF-8 cannot be said in WASI.
     """

@@ -11,7 +11,9 @@ from .errnos import EBADF, EINVAL, EISDIR, ENOTCAPABLE, ENOTDIR, EPERM, ESPIPE, 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
+    from .memory_files import MemorySystem
     from .process import Check
 
 # File types in a host's st_mode, and what WASI calls them.
@@ -77,6 +79,44 @@ class Descriptor:
         """A host descriptor to poll; None for what is always ready and then has :meth:`available`."""
         return None
 
+    # What follows is only called where the rights for it are there.
+
+    def pread(self, buffers: list[memoryview], offset: int) -> int:
+        """As :meth:`read`, at an offset; the position stays."""
+        raise Errno(ESPIPE)
+
+    def pwrite(self, buffers: list[memoryview], offset: int) -> int:
+        """As :meth:`write`, at an offset; the position stays."""
+        raise Errno(ESPIPE)
+
+    def seek(self, offset: int, origin: int) -> int:
+        """Move the position, from one of the host's origins, and give the new one."""
+        raise Errno(ESPIPE)
+
+    def sync(self) -> None:
+        """Write data and status through to the disk."""
+        raise Errno(EINVAL)
+
+    def datasync(self) -> None:
+        """Write data through to the disk."""
+        self.sync()
+
+    def advise(self, offset: int, size: int, advice: int) -> None:
+        """Take the host's number for how a part will be used."""
+        raise Errno(ESPIPE)
+
+    def allocate(self, offset: int, size: int) -> None:
+        """Make sure that there is room for a part; the file grows if it is shorter."""
+        raise Errno(ESPIPE)
+
+    def truncate(self, size: int) -> None:
+        """Cut the file off, or lengthen it with zeros."""
+        raise Errno(EINVAL)
+
+    def set_times(self, times: tuple[int, int]) -> None:
+        """Set access and modification time, in nanoseconds."""
+        raise Errno(EINVAL)
+
     def available(self) -> tuple[int, bool]:
         """Bytes that can be read without waiting, as far as known, and whether there will be no more."""
         return 1, False
@@ -107,6 +147,33 @@ class HostDescriptor(Descriptor):
 
     def fileno(self) -> int | None:
         return self.fd
+
+    def pread(self, buffers: list[memoryview], offset: int) -> int:
+        return os.preadv(self.fd, buffers, offset)
+
+    def pwrite(self, buffers: list[memoryview], offset: int) -> int:
+        return os.pwritev(self.fd, buffers, offset)
+
+    def seek(self, offset: int, origin: int) -> int:
+        return os.lseek(self.fd, offset, origin)
+
+    def sync(self) -> None:
+        os.fsync(self.fd)
+
+    def datasync(self) -> None:
+        os.fdatasync(self.fd)
+
+    def advise(self, offset: int, size: int, advice: int) -> None:
+        os.posix_fadvise(self.fd, offset, size, advice)
+
+    def allocate(self, offset: int, size: int) -> None:
+        os.posix_fallocate(self.fd, offset, size)
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self.fd, size)
+
+    def set_times(self, times: tuple[int, int]) -> None:
+        os.utime(self.fd, ns=times)
 
     def close(self) -> None:
         fd, self.fd = self.fd, -1
@@ -166,13 +233,35 @@ class HostFile(HostDescriptor):
 
 
 class Directory(HostDescriptor):
-    """A directory. ``entries`` is what ``fd_readdir`` lists, as it was when the program started to read it."""
+    """A directory.
 
-    __slots__ = ("entries",)
+    Attributes:
+        entries: what ``fd_readdir`` lists, as it was when the program started to read it.
+        system: what the directory is in: None for the host.
+        handle: what the system knows it by; the host by its descriptor.
+    """
 
-    def __init__(self, fd: int, rights: int, inheriting: int, flags: int = 0) -> None:
-        super().__init__(fd, abi.DIRECTORY, rights, inheriting, flags)
+    __slots__ = ("entries", "handle", "system")
+
+    def __init__(
+        self,
+        fd: int,
+        rights: int,
+        inheriting: int,
+        flags: int = 0,
+        system: MemorySystem | None = None,
+        handle: Any = None,
+    ) -> None:
+        super().__init__(fd, abi.DIRECTORY, rights, inheriting, flags, owned=system is None)
         self.entries: list[tuple[bytes, int, int]] | None = None
+        self.system = system
+        self.handle: Any = fd if system is None else handle
+
+    def list(self) -> list[tuple[bytes, int, int]]:
+        """Name, inode and file type of each entry, sorted by name after ``.`` and ``..``."""
+        from .directories import host_entries
+
+        return host_entries(self.fd)
 
 
 class FileTable:
@@ -224,17 +313,6 @@ class FileTable:
         if isinstance(self._table.get(fd), Directory):
             raise Errno(EISDIR)
         return self.get(fd, rights)
-
-    def host(self, fd: int, rights: int) -> HostDescriptor:
-        """As :meth:`get`, for a right that only what the host's kernel knows can have."""
-        descriptor = self.get(fd, rights)
-        assert isinstance(descriptor, HostDescriptor)
-        return descriptor
-
-    def file(self, fd: int, rights: int) -> HostDescriptor:
-        """As :meth:`host`, and ``EISDIR`` for a directory."""
-        self.no_directory(fd, rights)
-        return self.host(fd, rights)
 
     def directory(self, fd: int, rights: int) -> Directory:
         """As :meth:`get`, and ``ENOTDIR`` for what is not a directory."""

@@ -54,23 +54,23 @@ def fd_write(process: Process, memory: memoryview, fd: int, iovecs: int, count: 
 
 def fd_pread(process: Process, memory: memoryview, fd: int, iovecs: int, count: int, offset: int, result: int) -> int:
     """Read at an offset; the position stays."""
-    file = process.files.file(fd, abi.FD_READ | abi.FD_SEEK)
+    file = process.files.no_directory(fd, abi.FD_READ | abi.FD_SEEK)
     guest.check(memory, result, abi.U32.size)
     buffers = guest.buffers(memory, iovecs, count)
     if offset > MAX_OFFSET:
         raise Errno(EINVAL)
-    abi.U32.pack_into(memory, result, os.preadv(file.fd, buffers, offset) if buffers else 0)
+    abi.U32.pack_into(memory, result, file.pread(buffers, offset) if buffers else 0)
     return SUCCESS
 
 
 def fd_pwrite(process: Process, memory: memoryview, fd: int, iovecs: int, count: int, offset: int, result: int) -> int:
     """Write at an offset; the position stays. A file in append mode is appended to, as Linux does it."""
-    file = process.files.file(fd, abi.FD_WRITE | abi.FD_SEEK)
+    file = process.files.no_directory(fd, abi.FD_WRITE | abi.FD_SEEK)
     guest.check(memory, result, abi.U32.size)
     buffers = guest.buffers(memory, iovecs, count)
     if offset > MAX_OFFSET:
         raise Errno(EINVAL)
-    abi.U32.pack_into(memory, result, os.pwritev(file.fd, buffers, offset) if buffers else 0)
+    abi.U32.pack_into(memory, result, file.pwrite(buffers, offset) if buffers else 0)
     return SUCCESS
 
 
@@ -85,21 +85,21 @@ def fd_seek(
     origins: Sequence[int] = _WHENCE,
 ) -> int:
     """Move the position, and write the new one."""
-    file = process.files.file(fd, abi.FD_SEEK)
+    file = process.files.no_directory(fd, abi.FD_SEEK)
     guest.check(memory, result, abi.U64.size)
     if whence >= len(origins):
         raise Errno(EINVAL)
     # The only offset of the interface that is signed.
     signed = offset - (1 << 64) if offset > MAX_OFFSET else offset
-    abi.U64.pack_into(memory, result, os.lseek(file.fd, signed, origins[whence]))
+    abi.U64.pack_into(memory, result, file.seek(signed, origins[whence]))
     return SUCCESS
 
 
 def fd_tell(process: Process, memory: memoryview, fd: int, result: int) -> int:
     """Write the position."""
-    file = process.files.file(fd, abi.FD_TELL)
+    file = process.files.no_directory(fd, abi.FD_TELL)
     guest.check(memory, result, abi.U64.size)
-    abi.U64.pack_into(memory, result, os.lseek(file.fd, 0, os.SEEK_CUR))
+    abi.U64.pack_into(memory, result, file.seek(0, os.SEEK_CUR))
     return SUCCESS
 
 
@@ -117,33 +117,33 @@ def fd_renumber(process: Process, memory: memoryview, source: int, target: int) 
 
 def fd_sync(process: Process, memory: memoryview, fd: int) -> int:
     """Write data and status through to the disk."""
-    os.fsync(process.files.host(fd, abi.FD_SYNC).fd)
+    process.files.get(fd, abi.FD_SYNC).sync()
     return SUCCESS
 
 
 def fd_datasync(process: Process, memory: memoryview, fd: int) -> int:
     """Write data through to the disk."""
-    os.fdatasync(process.files.host(fd, abi.FD_DATASYNC).fd)
+    process.files.get(fd, abi.FD_DATASYNC).datasync()
     return SUCCESS
 
 
 def fd_advise(process: Process, memory: memoryview, fd: int, offset: int, size: int, advice: int) -> int:
     """Say how a part of a file will be used."""
-    file = process.files.file(fd, abi.FD_ADVISE)
+    file = process.files.no_directory(fd, abi.FD_ADVISE)
     if advice >= len(_ADVICE) or offset > MAX_OFFSET or size > MAX_OFFSET:
         raise Errno(EINVAL)
-    os.posix_fadvise(file.fd, offset, size, _ADVICE[advice])
+    file.advise(offset, size, _ADVICE[advice])
     return SUCCESS
 
 
 def fd_allocate(process: Process, memory: memoryview, fd: int, offset: int, size: int) -> int:
     """Make sure that a part of a file has room on the disk; the file grows if it is shorter."""
-    file = process.files.file(fd, abi.FD_ALLOCATE)
+    file = process.files.no_directory(fd, abi.FD_ALLOCATE)
     if not size:
         raise Errno(EINVAL)
     if offset + size > MAX_OFFSET:
         raise Errno(EFBIG)
-    os.posix_fallocate(file.fd, offset, size)
+    file.allocate(offset, size)
     return SUCCESS
 
 
@@ -189,18 +189,21 @@ def fd_filestat_get(
 
 def fd_filestat_set_size(process: Process, memory: memoryview, fd: int, size: int) -> int:
     """Cut a file off, or lengthen it with zeros."""
-    file = process.files.file(fd, abi.FD_FILESTAT_SET_SIZE)
+    file = process.files.no_directory(fd, abi.FD_FILESTAT_SET_SIZE)
     if size > MAX_OFFSET:
         raise Errno(EFBIG)
-    os.ftruncate(file.fd, size)
+    file.truncate(size)
     return SUCCESS
 
 
 def fd_filestat_set_times(process: Process, memory: memoryview, fd: int, atim: int, mtim: int, flags: int) -> int:
     """Set the times of an open file."""
-    file = process.files.host(fd, abi.FD_FILESTAT_SET_TIMES)
+    file = process.files.get(fd, abi.FD_FILESTAT_SET_TIMES)
     check_time_flags(flags)
-    os.utime(file.fd, ns=new_times(process, os.fstat(file.fd), atim, mtim, flags))
+    status = file.stat()
+    if status is None:
+        raise Errno(EINVAL)
+    file.set_times(new_times(process, status, atim, mtim, flags))
     return SUCCESS
 
 

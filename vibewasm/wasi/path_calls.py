@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from . import abi, guest
-from .errnos import EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTCAPABLE, ENOTDIR, ENOTEMPTY, EPERM, SUCCESS, Errno
-from .fds import Directory, HostDescriptor, HostFile, file_type
+from .errnos import EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTCAPABLE, ENOTDIR, ENOTEMPTY, EPERM, EXDEV, SUCCESS, Errno
+from .fds import Descriptor, Directory, HostDescriptor, HostFile, file_type
 from .files import check_time_flags, new_times, store_status
-from .paths import Place, locate
+from .paths import HostSystem, Place, locate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,10 +69,16 @@ def path_open(
     exclusive = creating and bool(oflags & abi.OFLAG_EXCL)
     follow = bool(lookup & abi.SYMLINK_FOLLOW) and not exclusive
     # Nothing that can be created has a slash at its end.
-    with locate(directory.fd, name, follow=follow, slash_error=EISDIR if creating else SUCCESS) as place:
+    with locate(directory, name, follow=follow, slash_error=EISDIR if creating else SUCCESS) as place:
         flags = _host_flags(place, oflags, rights, fdflags)
-        host = os.open(place.name, flags, 0o666, dir_fd=place.directory)
-    opened = _opened(process, host, rights, directory.inheriting, fdflags)
+        opened: Descriptor
+        if isinstance(place.system, HostSystem):
+            host = os.open(place.name, flags, 0o666, dir_fd=place.directory)
+            opened = _opened(process, host, rights, directory.inheriting, fdflags)
+        else:
+            from .memory_files import opened_in
+
+            opened = opened_in(place, flags, _granted(rights, directory.inheriting), directory.inheriting, fdflags)
     opened.read_only = directory.read_only
     abi.U32.pack_into(memory, result, process.files.add(opened))
     return SUCCESS
@@ -108,12 +114,17 @@ def _opened(process: Process, host: int, rights: int, inheriting: int, fdflags: 
         raise
     if kind == abi.DIRECTORY:
         return Directory(host, abi.DIRECTORY_RIGHTS & inheriting, inheriting, fdflags)
+    return HostFile(host, kind, _granted(rights, inheriting), fdflags, process.check)
+
+
+def _granted(rights: int, inheriting: int) -> int:
+    """What may be done with a file that was opened with these rights."""
     granted = abi.FILE_RIGHTS & inheriting
     if not rights & abi.FD_READ:
         granted &= ~abi.FD_READ
     if not rights & abi.FD_WRITE:
         granted &= ~abi.WRITING
-    return HostFile(host, kind, granted, fdflags, process.check)
+    return granted
 
 
 def path_filestat_get(
@@ -131,7 +142,7 @@ def path_filestat_get(
     directory = process.files.directory(fd, abi.PATH_FILESTAT_GET)
     guest.check(memory, result, layout.size)
     name = guest.path(memory, path, length)
-    with locate(directory.fd, name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as place:
+    with locate(directory, name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as place:
         if place.slash:
             place.require_directory()
         store_status(memory, layout, result, place.stat())
@@ -153,11 +164,11 @@ def path_filestat_set_times(
     directory = process.files.directory(fd, abi.PATH_FILESTAT_SET_TIMES)
     name = guest.path(memory, path, length)
     check_time_flags(flags)
-    with locate(directory.fd, name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as place:
+    with locate(directory, name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as place:
         if place.slash:
             place.require_directory()
         times = new_times(process, place.stat(), atim, mtim, flags)
-        os.utime(place.name, ns=times, dir_fd=place.directory, follow_symlinks=False)
+        place.system.set_times(place.directory, place.name, times)
     return SUCCESS
 
 
@@ -165,8 +176,8 @@ def path_create_directory(process: Process, memory: memoryview, fd: int, path: i
     """Make a directory."""
     directory = process.files.directory(fd, abi.PATH_CREATE_DIRECTORY)
     name = guest.path(memory, path, length)
-    with locate(directory.fd, name, follow=False, follow_slash=False) as place:
-        os.mkdir(place.name, dir_fd=place.directory)
+    with locate(directory, name, follow=False, follow_slash=False) as place:
+        place.system.mkdir(place.directory, place.name)
     return SUCCESS
 
 
@@ -174,10 +185,10 @@ def path_remove_directory(process: Process, memory: memoryview, fd: int, path: i
     """Remove an empty directory."""
     directory = process.files.directory(fd, abi.PATH_REMOVE_DIRECTORY)
     name = guest.path(memory, path, length)
-    with locate(directory.fd, name, follow=False, follow_slash=False) as place:
+    with locate(directory, name, follow=False, follow_slash=False) as place:
         if place.up:
             raise Errno(ENOTEMPTY)
-        os.rmdir(place.name, dir_fd=place.directory)
+        place.system.rmdir(place.directory, place.name)
     return SUCCESS
 
 
@@ -185,11 +196,11 @@ def path_unlink_file(process: Process, memory: memoryview, fd: int, path: int, l
     """Remove a name that is not a directory's."""
     directory = process.files.directory(fd, abi.PATH_UNLINK_FILE)
     name = guest.path(memory, path, length)
-    with locate(directory.fd, name, follow=False, follow_slash=False) as place:
+    with locate(directory, name, follow=False, follow_slash=False) as place:
         if place.slash:
             place.require_directory()
             raise Errno(EISDIR)
-        os.unlink(place.name, dir_fd=place.directory)
+        place.system.unlink(place.directory, place.name)
     return SUCCESS
 
 
@@ -208,17 +219,19 @@ def path_rename(
     new_directory = process.files.directory(new_fd, abi.PATH_RENAME_TARGET)
     old_name = guest.path(memory, old_path, old_length)
     new_name = guest.path(memory, new_path, new_length)
-    with locate(old_directory.fd, old_name, follow=False, follow_slash=False) as old:
+    with locate(old_directory, old_name, follow=False, follow_slash=False) as old:
         old.search()
-        with locate(new_directory.fd, new_name, follow=False, follow_slash=False) as new:
+        with locate(new_directory, new_name, follow=False, follow_slash=False) as new:
             new.search()
+            if old.system.device is not new.system.device:
+                raise Errno(EXDEV)
             if b"." in (old.name, new.name):
                 raise Errno(EBUSY)
             if (old.slash or new.slash) and not old.is_directory():
                 # Linux looks at both names before it says what it thinks of the slash.
                 new.exists()
                 raise Errno(ENOTDIR)
-            os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
+            old.system.rename(old.directory, old.name, new.directory, new.name)
     return SUCCESS
 
 
@@ -238,15 +251,17 @@ def path_link(
     new_directory = process.files.directory(new_fd, abi.PATH_LINK_TARGET)
     old_name = guest.path(memory, old_path, old_length)
     new_name = guest.path(memory, new_path, new_length)
-    with locate(old_directory.fd, old_name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as old:
+    with locate(old_directory, old_name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as old:
         # What is wrong with the old path is said before anything is wrong with the new one.
         if not old.is_directory() and old.slash:
             raise Errno(ENOTDIR)
-        with locate(new_directory.fd, new_name, follow=False, follow_slash=False) as new:
+        with locate(new_directory, new_name, follow=False, follow_slash=False) as new:
             if new.slash:
                 # What is made here is no directory, so a path with a slash at its end cannot name it.
                 raise Errno(EEXIST if new.exists() else ENOENT)
-            os.link(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory, follow_symlinks=False)
+            if old.system.device is not new.system.device:
+                raise Errno(EEXIST if new.exists() else EXDEV)
+            old.system.link(old.directory, old.name, new.directory, new.name)
     return SUCCESS
 
 
@@ -267,8 +282,8 @@ def path_symlink(
         raise Errno(ENOENT)
     if name.endswith(b"/"):
         name += b"."
-    with locate(directory.fd, name, follow=False) as place:
-        os.symlink(content, place.name, dir_fd=place.directory)
+    with locate(directory, name, follow=False) as place:
+        place.system.symlink(content, place.directory, place.name)
     return SUCCESS
 
 
@@ -283,10 +298,10 @@ def path_readlink(
     guest.check(memory, buffer, size)
     guest.check(memory, result, abi.U32.size)
     name = guest.path(memory, path, length)
-    with locate(directory.fd, name, follow=False) as place:
+    with locate(directory, name, follow=False) as place:
         if place.slash:
             place.require_directory()
-        content = os.readlink(place.name, dir_fd=place.directory)
+        content = place.system.readlink(place.directory, place.name)
     if content.startswith(b"/"):
         raise Errno(EPERM)
     used = min(len(content), size)

@@ -20,6 +20,12 @@ from .errnos import ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, SUCCESS, Errno
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any, TypeAlias
+
+    from .fds import Directory
+    from .memory_files import MemorySystem
+
+    System: TypeAlias = "HostSystem | MemorySystem"
 
 #: As Linux: links in one path before ELOOP.
 MAX_LINKS = 40
@@ -34,16 +40,18 @@ class Place:
     """Where a path ends: an open directory and one name in it. To be used in a ``with``, which closes the directory.
 
     Attributes:
-        directory: host descriptor of the directory.
+        system: the host, or a directory in memory.
+        directory: what the system knows the directory by: the host by a descriptor.
         name: one component: no slash, not ``..``; ``.`` where the path ends in the directory itself. It may name
             nothing, or a symbolic link: whoever uses it must not let the kernel follow links.
         slash: the path ended in a slash, so what it names must be a directory.
         up: the path ended in ``..``; the name is ``.`` then.
     """
 
-    __slots__ = ("_held", "directory", "name", "slash", "up")
+    __slots__ = ("_held", "directory", "name", "slash", "system", "up")
 
-    def __init__(self, root: int, held: list[int], name: bytes, slash: bool) -> None:
+    def __init__(self, system: System, root: Any, held: list[Any], name: bytes, slash: bool) -> None:
+        self.system = system
         self._held = held
         self.directory = held[-1] if held else root
         self.up = name == b".."
@@ -56,15 +64,15 @@ class Place:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        _close(self._held)
+        _close(self.system, self._held)
 
     def search(self) -> None:
         """Fail unless names in the directory may be looked up."""
-        _search(self.directory)
+        self.system.search(self.directory)
 
     def stat(self) -> os.stat_result:
         """The status of what is named, not of what a link points at."""
-        return os.stat(self.name, dir_fd=self.directory, follow_symlinks=False)
+        return self.system.stat(self.directory, self.name)
 
     def exists(self) -> bool:
         """Whether anything is named, be it a link to nothing; with the host's error if the name cannot be looked up."""
@@ -84,11 +92,13 @@ class Place:
             raise Errno(ENOTDIR)
 
 
-def locate(root: int, path: bytes, *, follow: bool, follow_slash: bool = True, slash_error: int = SUCCESS) -> Place:
-    """Walk ``path`` from the directory ``root`` to its last component.
+def locate(
+    start: Directory, path: bytes, *, follow: bool, follow_slash: bool = True, slash_error: int = SUCCESS
+) -> Place:
+    """Walk ``path`` from a directory to its last component.
 
     Args:
-        root: host descriptor of a directory, which the path cannot leave.
+        start: an open directory, which the path cannot leave.
         path: as the program gave it, without NUL.
         follow: follow a symbolic link in the last component.
         follow_slash: follow it also where a slash comes after it.
@@ -100,17 +110,19 @@ def locate(root: int, path: bytes, *, follow: bool, follow_slash: bool = True, s
             ``ENOTDIR``, ``ENOENT``, ``ENAMETOOLONG``.
         OSError: the host's error.
     """
-    held: list[int] = []
+    system: System = start.system or HOST
+    root = start.handle
+    held: list[Any] = []
     try:
-        name, slash = _walk(root, path, follow, follow_slash, slash_error, held)
+        name, slash = _walk(system, root, path, follow, follow_slash, slash_error, held)
     except BaseException:
-        _close(held)
+        _close(system, held)
         raise
-    return Place(root, held, name, slash)
+    return Place(system, root, held, name, slash)
 
 
 def _walk(
-    root: int, path: bytes, follow: bool, follow_slash: bool, slash_error: int, held: list[int]
+    system: System, root: Any, path: bytes, follow: bool, follow_slash: bool, slash_error: int, held: list[Any]
 ) -> tuple[bytes, bool]:
     pending = _components(path)
     slash = path.endswith(b"/")
@@ -121,32 +133,32 @@ def _walk(
         last = not pending
         if name == b"." or name == b"..":
             # Also to stay or to go back takes the permission to search.
-            _search(here)
+            system.search(here)
             if name == b"..":
                 if not held:
                     raise Errno(EPERM)
-                os.close(held.pop())
+                system.leave(held.pop())
             if last:
                 return name, slash
             continue
         if last:
             if slash and slash_error:
-                _search(here)
+                system.search(here)
                 raise Errno(slash_error)
             if not (follow or (slash and follow_slash)):
                 return name, slash
-            target = _link_target(here, name)
+            target = _link_target(system, here, name)
             if target is None:
                 return name, slash
             slash = slash or target.endswith(b"/")
         else:
             try:
-                held.append(os.open(name, _STEP, dir_fd=here))
+                held.append(system.step(here, name))
             except OSError as error:
                 # A link gives ENOTDIR on Linux, ELOOP elsewhere.
                 if error.errno not in (HOST_ENOTDIR, HOST_ELOOP):
                     raise
-                target = _link_target(here, name)
+                target = _link_target(system, here, name)
                 if target is None:
                     raise Errno(ENOTDIR) from None
             else:
@@ -170,21 +182,82 @@ def _components(path: bytes) -> list[bytes]:
     return components
 
 
-def _link_target(directory: int, name: bytes) -> bytes | None:
+def _link_target(system: System, directory: Any, name: bytes) -> bytes | None:
     """What a symbolic link says; None if there is no link of this name."""
     try:
-        return os.readlink(name, dir_fd=directory)
+        return system.readlink(directory, name)
     except OSError as error:
         if error.errno in (HOST_EINVAL, HOST_ENOENT):
             return None
         raise
 
 
-def _search(directory: int) -> None:
-    """Fail with the host's error unless names in a directory may be looked up."""
-    os.stat(b".", dir_fd=directory, follow_symlinks=False)
-
-
-def _close(held: list[int]) -> None:
+def _close(system: System, held: list[Any]) -> None:
     while held:
-        os.close(held.pop())
+        system.leave(held.pop())
+
+
+class HostSystem:
+    """The host's kernel. A directory is a descriptor here, and every name is one component; no link is followed.
+
+    :class:`.memory_files.MemorySystem` has the same methods. All of them fail with the host's errors.
+
+    Attributes:
+        device: what has to be the same for a file to be moved or linked: the kernel looks for itself.
+    """
+
+    __slots__ = ("device",)
+
+    def __init__(self) -> None:
+        self.device: object = None
+
+    def step(self, directory: int, name: bytes) -> int:
+        """Open a directory to go on from."""
+        return os.open(name, _STEP, dir_fd=directory)
+
+    def leave(self, directory: int) -> None:
+        """Close it."""
+        os.close(directory)
+
+    def search(self, directory: int) -> None:
+        """Fail unless names in a directory may be looked up."""
+        os.stat(b".", dir_fd=directory, follow_symlinks=False)
+
+    def stat(self, directory: int, name: bytes) -> os.stat_result:
+        """The status of what has this name."""
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
+    def readlink(self, directory: int, name: bytes) -> bytes:
+        """What a symbolic link says."""
+        return os.readlink(name, dir_fd=directory)
+
+    def set_times(self, directory: int, name: bytes, times: tuple[int, int]) -> None:
+        """Set access and modification time, in nanoseconds."""
+        os.utime(name, ns=times, dir_fd=directory, follow_symlinks=False)
+
+    def mkdir(self, directory: int, name: bytes) -> None:
+        """Make a directory."""
+        os.mkdir(name, dir_fd=directory)
+
+    def symlink(self, content: bytes, directory: int, name: bytes) -> None:
+        """Make a symbolic link."""
+        os.symlink(content, name, dir_fd=directory)
+
+    def rmdir(self, directory: int, name: bytes) -> None:
+        """Remove an empty directory."""
+        os.rmdir(name, dir_fd=directory)
+
+    def unlink(self, directory: int, name: bytes) -> None:
+        """Remove a name that is not a directory's."""
+        os.unlink(name, dir_fd=directory)
+
+    def link(self, directory: int, name: bytes, new_directory: int, new_name: bytes) -> None:
+        """Give a file a further name."""
+        os.link(name, new_name, src_dir_fd=directory, dst_dir_fd=new_directory, follow_symlinks=False)
+
+    def rename(self, directory: int, name: bytes, new_directory: int, new_name: bytes) -> None:
+        """Give a file or directory another name, replacing what had it."""
+        os.rename(name, new_name, src_dir_fd=directory, dst_dir_fd=new_directory)
+
+
+HOST = HostSystem()

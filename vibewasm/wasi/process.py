@@ -6,7 +6,7 @@ import os
 
 from ..traps import ExitTrap
 from . import abi, guest
-from .config import opened
+from .config import Dir, opened
 from .errnos import ENOSYS, SUCCESS
 from .fds import Directory, FileTable
 from .streams import open_input, open_output
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .config import WasiConfig
     from .determinism import AskedClocks, SeededRandom, SteppedClocks
+    from .memory_dir import MemoryDir
 
     Clocks = SteppedClocks | AskedClocks
     Check = Callable[[], object]
@@ -59,11 +60,19 @@ class Process:
         self.files.add(open_output(1, config.stdout, check))
         self.files.add(open_output(2, config.stderr, check))
         for guest_path, host in config.encoded_preopens():
-            fd = opened(f"preopens[{os.fsdecode(guest_path)!r}]", host.path, os.O_RDONLY | os.O_DIRECTORY)
-            directory = Directory(fd, abi.DIRECTORY_RIGHTS, abi.ALL_RIGHTS)
+            directory = self._in_memory(host) if not isinstance(host, Dir) else self._on_host(guest_path, host)
             directory.preopen = guest_path
             directory.read_only = host.read_only
             self.files.add(directory)
+
+    def _on_host(self, guest_path: bytes, host: Dir) -> Directory:
+        fd = opened(f"preopens[{os.fsdecode(guest_path)!r}]", host.path, os.O_RDONLY | os.O_DIRECTORY)
+        return Directory(fd, abi.DIRECTORY_RIGHTS, abi.ALL_RIGHTS)
+
+    def _in_memory(self, directory: MemoryDir) -> Directory:
+        from .memory_files import preopened
+
+        return preopened(self, directory)
 
 
 def args_get(process: Process, memory: memoryview, pointers: int, buffer: int) -> int:

@@ -1,0 +1,433 @@
+"""Directories in memory, as programs see them: open files, and what :mod:`.paths` asks of a system.
+
+Errors are those that Linux gives, in its order, as ``tests/wasi/test_twin.py`` compares.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from stat import S_IFDIR, S_IFLNK, S_IFREG
+
+from . import abi
+from .errnos import EINVAL, EMFILE, ENOMEM, Errno
+from .fds import Descriptor, Directory, file_type
+from .memory_dir import LOCK, MAX_NAME, Node, tree_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .memory_dir import MemoryDir, Tree
+    from .paths import Place
+    from .process import Process
+
+#: Files and directories that one program may have open at a time, which the host's kernel does not count.
+MAX_OPEN = 4096
+#: What counts for each entry of a listing that an open directory keeps.
+_LISTED = 128
+_MAX_OFFSET = (1 << 63) - 1
+
+
+def preopened(process: Process, directory: MemoryDir) -> MemoryDirectory:
+    """A directory for a program that starts."""
+    from .clocks import file_time
+
+    tree = tree_of(directory)
+    system = MemorySystem(tree, lambda: file_time(process))
+    return MemoryDirectory(system, tree.root, abi.DIRECTORY_RIGHTS, abi.ALL_RIGHTS)
+
+
+def opened_in(place: Place, flags: int, granted: int, inheriting: int, fdflags: int) -> MemoryFile | MemoryDirectory:
+    """Open or make what a place in memory names, by the flags of the host's ``open``."""
+    system = place.system
+    assert isinstance(system, MemorySystem)
+    with LOCK:
+        if system.opened >= MAX_OPEN:
+            raise Errno(EMFILE)
+        node = system.open(place.directory, place.name, flags)
+        if node.mode == S_IFDIR:
+            return MemoryDirectory(system, node, abi.DIRECTORY_RIGHTS & inheriting, inheriting, fdflags)
+        return MemoryFile(system, node, granted, fdflags)
+
+
+def _error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def _status(tree: Tree, node: Node) -> os.stat_result:
+    # A directory's size is how many names are in it.
+    size = len(node.entries) if node.mode == S_IFDIR else len(node.data)
+    plain = (node.mode, node.inode, tree.device, node.links, 0, 0, size, 0, 0, 0)
+    return os.stat_result(plain, {"st_atime_ns": node.atim, "st_mtime_ns": node.mtim, "st_ctime_ns": node.ctim})
+
+
+class MemorySystem:
+    """What the host's kernel is elsewhere: a directory is a :class:`.memory_dir.Node` here.
+
+    Attributes:
+        device: what has to be the same for a file to be moved.
+        opened: how many files and directories the program has open.
+    """
+
+    __slots__ = ("device", "now", "opened")
+
+    def __init__(self, tree: Tree, now: Callable[[], int]) -> None:
+        self.device = tree
+        self.now = now
+        self.opened = 0
+
+    def step(self, directory: Node, name: bytes) -> Node:
+        """The directory of this name."""
+        with LOCK:
+            found = self._find(directory, name)
+        if found.mode != S_IFDIR:
+            raise _error(errno.ENOTDIR)
+        return found
+
+    def leave(self, directory: Node) -> None:
+        """Nothing was opened."""
+
+    def search(self, directory: Node) -> None:
+        """Everything may be searched."""
+
+    def stat(self, directory: Node, name: bytes) -> os.stat_result:
+        with LOCK:
+            return _status(self.device, self._find(directory, name))
+
+    def readlink(self, directory: Node, name: bytes) -> bytes:
+        with LOCK:
+            found = self._find(directory, name)
+            if found.mode != S_IFLNK:
+                raise _error(errno.EINVAL)
+            return bytes(found.data)
+
+    def set_times(self, directory: Node, name: bytes, times: tuple[int, int]) -> None:
+        with LOCK:
+            self.touch(self._find(directory, name), times)
+
+    def touch(self, node: Node, times: tuple[int, int]) -> None:
+        """Set access and modification time."""
+        node.atim, node.mtim = times
+        node.ctim = self.now()
+
+    def mkdir(self, directory: Node, name: bytes) -> None:
+        with LOCK:
+            self._free(directory, name)
+            self._put(directory, name, self.device.new(S_IFDIR, self.now()))
+
+    def symlink(self, content: bytes, directory: Node, name: bytes) -> None:
+        with LOCK:
+            self._free(directory, name)
+            self._put(directory, name, self.device.new(S_IFLNK, self.now(), content))
+
+    def rmdir(self, directory: Node, name: bytes) -> None:
+        with LOCK:
+            if name == b".":
+                raise _error(errno.EINVAL)
+            found = self._find(directory, name)
+            if found.mode != S_IFDIR:
+                raise _error(errno.ENOTDIR)
+            if found.entries:
+                raise _error(errno.ENOTEMPTY)
+            self._drop(directory, name)
+
+    def unlink(self, directory: Node, name: bytes) -> None:
+        with LOCK:
+            if self._find(directory, name).mode == S_IFDIR:
+                raise _error(errno.EISDIR)
+            self._drop(directory, name)
+
+    def link(self, directory: Node, name: bytes, new_directory: Node, new_name: bytes) -> None:
+        with LOCK:
+            found = self._find(directory, name)
+            self._free(new_directory, new_name)
+            if found.mode == S_IFDIR:
+                raise _error(errno.EPERM)
+            self._put(new_directory, new_name, found)
+            found.ctim = self.now()
+
+    def rename(self, directory: Node, name: bytes, new_directory: Node, new_name: bytes) -> None:
+        with LOCK:
+            found = self._find(directory, name)
+            replaced = self._look(new_directory, new_name)
+            if _is_within(new_directory, found):
+                raise _error(errno.EINVAL)
+            if replaced is not None and _is_within(directory, replaced):
+                raise _error(errno.ENOTEMPTY)
+            if replaced is found:
+                return
+            if replaced is not None:
+                if found.mode == S_IFDIR and replaced.mode != S_IFDIR:
+                    raise _error(errno.ENOTDIR)
+                if found.mode != S_IFDIR and replaced.mode == S_IFDIR:
+                    raise _error(errno.EISDIR)
+                if replaced.entries:
+                    raise _error(errno.ENOTEMPTY)
+                self._drop(new_directory, new_name)
+            elif not new_directory.links:
+                raise _error(errno.ENOENT)
+            # What a name takes does not depend on how long it is, so moving one needs no room.
+            del directory.entries[name]
+            new_directory.entries[new_name] = found
+            now = self.now()
+            for node in (directory, new_directory):
+                node.mtim = node.ctim = now
+            found.ctim = now
+
+    def open(self, directory: Node, name: bytes, flags: int) -> Node:
+        """The node that the host's ``open`` with these flags would open or make; it is not counted as open yet."""
+        with LOCK:
+            found = self._look(directory, name)
+            if found is None:
+                if not flags & os.O_CREAT or not directory.links:
+                    raise _error(errno.ENOENT)
+                found = self.device.new(S_IFREG, self.now())
+                self._put(directory, name, found)
+                return found
+            if flags & os.O_CREAT:
+                if flags & os.O_EXCL:
+                    raise _error(errno.EEXIST)
+                if found.mode == S_IFDIR:
+                    raise _error(errno.EISDIR)
+            if flags & os.O_DIRECTORY and found.mode != S_IFDIR:
+                raise _error(errno.ENOTDIR)
+            if found.mode == S_IFLNK:
+                raise _error(errno.ELOOP)
+            if found.mode == S_IFDIR and flags & os.O_ACCMODE != os.O_RDONLY:
+                raise _error(errno.EISDIR)
+            if flags & os.O_TRUNC:
+                self.resize(found, 0)
+            return found
+
+    def resize(self, file: Node, size: int) -> None:
+        """Cut a file off, or lengthen it with zeros, if there is room."""
+        more = size - len(file.data)
+        self.device.take(more)
+        if more > 0:
+            file.data += bytes(more)
+        else:
+            del file.data[size:]
+        file.mtim = file.ctim = self.now()
+
+    def _find(self, directory: Node, name: bytes) -> Node:
+        found = self._look(directory, name)
+        if found is None:
+            raise _error(errno.ENOENT)
+        return found
+
+    def _look(self, directory: Node, name: bytes) -> Node | None:
+        if name == b".":
+            return directory
+        if len(name) > MAX_NAME:
+            raise _error(errno.ENAMETOOLONG)
+        return directory.entries.get(name)
+
+    def _free(self, directory: Node, name: bytes) -> None:
+        """Fail unless a directory can be given a new entry of this name."""
+        if self._look(directory, name) is not None:
+            raise _error(errno.EEXIST)
+        if not directory.links:
+            raise _error(errno.ENOENT)
+
+    def _put(self, directory: Node, name: bytes, node: Node) -> None:
+        self.device.put(directory, name, node)
+        directory.mtim = directory.ctim = self.now()
+
+    def _drop(self, directory: Node, name: bytes) -> None:
+        directory.entries[name].ctim = directory.mtim = directory.ctim = self.now()
+        self.device.drop(directory, name)
+
+
+def _is_within(directory: Node, folder: Node) -> bool:
+    """Whether a directory is another one or below it."""
+    todo = [folder]
+    while todo:
+        here = todo.pop()
+        if here is directory:
+            return True
+        todo += [node for node in here.entries.values() if node.mode == S_IFDIR]
+    return False
+
+
+class _Held:
+    """That a descriptor stands for a node. A program that has ended leaves its files open: then it goes with this."""
+
+    __slots__ = ("listed", "node", "system")
+
+    def __init__(self, system: MemorySystem, node: Node) -> None:
+        self.system: MemorySystem | None = system
+        self.listed = 0
+        self.node = node
+        with LOCK:
+            system.opened += 1
+            node.opened += 1
+
+    def list(self, count: int) -> None:
+        """Count the entries of a listing that is kept, in the place of the one before."""
+        assert self.system is not None
+        with LOCK:
+            try:
+                self.system.device.take((count - self.listed) * _LISTED)
+            except OSError:
+                raise Errno(ENOMEM) from None
+            self.listed = count
+
+    def close(self) -> None:
+        with LOCK:
+            system, self.system = self.system, None
+            if system is not None:
+                system.opened -= 1
+                self.node.opened -= 1
+                system.device.used -= self.listed * _LISTED
+                system.device.let_go(self.node)
+
+    __del__ = close
+
+
+class MemoryFile(Descriptor):
+    """An open file in memory."""
+
+    __slots__ = ("_held", "_node", "_position", "_system")
+
+    def __init__(self, system: MemorySystem, node: Node, rights: int, flags: int) -> None:
+        super().__init__(abi.REGULAR_FILE, rights, 0, flags)
+        self._held = _Held(system, node)
+        self._system = system
+        self._node = node
+        self._position = 0
+
+    def read(self, buffers: list[memoryview]) -> int:
+        with LOCK:
+            done = self.pread(buffers, self._position)
+            self._position += done
+        return done
+
+    def write(self, buffers: list[memoryview]) -> int:
+        with LOCK:
+            if self.flags & abi.FDFLAG_APPEND:
+                self._position = len(self._node.data)
+            done = self.pwrite(buffers, self._position)
+            self._position += done
+        return done
+
+    def pread(self, buffers: list[memoryview], offset: int) -> int:
+        done = 0
+        with LOCK, memoryview(self._node.data) as data:
+            for buffer in buffers:
+                part = data[offset + done : offset + done + len(buffer)]
+                buffer[: len(part)] = part
+                done += len(part)
+                if len(part) < len(buffer):
+                    break
+        return done
+
+    def pwrite(self, buffers: list[memoryview], offset: int) -> int:
+        with LOCK:
+            data = self._node.data
+            if self.flags & abi.FDFLAG_APPEND:
+                offset = len(data)
+            # As much as there is room for, and an error where that is nothing.
+            end = offset + sum(map(len, buffers))
+            tree = self._system.device
+            end = min(end, max(len(data), len(data) + tree.max_size - tree.used))
+            if end <= offset:
+                raise _error(errno.ENOSPC)
+            if offset > len(data):
+                self._system.resize(self._node, offset)
+            tree.take(max(end - len(data), 0))
+            at = offset
+            for buffer in buffers:
+                part = buffer[: end - at]
+                data[at : at + len(part)] = part
+                at += len(part)
+                if at == end:
+                    break
+            self._node.mtim = self._node.ctim = self._system.now()
+        return end - offset
+
+    def seek(self, offset: int, origin: int) -> int:
+        base = 0
+        if origin == os.SEEK_CUR:
+            base = self._position
+        elif origin == os.SEEK_END:
+            base = len(self._node.data)
+        if not 0 <= base + offset <= _MAX_OFFSET:
+            raise Errno(EINVAL)
+        self._position = base + offset
+        return self._position
+
+    def sync(self) -> None:
+        """There is no disk."""
+
+    def advise(self, offset: int, size: int, advice: int) -> None:
+        """There is nothing to prepare."""
+
+    def allocate(self, offset: int, size: int) -> None:
+        with LOCK:
+            if offset + size > len(self._node.data):
+                self._system.resize(self._node, offset + size)
+
+    def truncate(self, size: int) -> None:
+        with LOCK:
+            self._system.resize(self._node, size)
+
+    def set_times(self, times: tuple[int, int]) -> None:
+        with LOCK:
+            self._system.touch(self._node, times)
+
+    def stat(self) -> os.stat_result:
+        with LOCK:
+            return _status(self._system.device, self._node)
+
+    def set_flags(self, flags: int) -> None:
+        # As of the host's files: what was not asked for when it was opened cannot be had later.
+        sync = abi.FDFLAG_DSYNC | abi.FDFLAG_RSYNC | abi.FDFLAG_SYNC
+        if flags & sync & ~self.flags:
+            raise Errno(EINVAL)
+        self.flags = flags | self.flags & sync
+
+    def available(self) -> tuple[int, bool]:
+        return max(len(self._node.data) - self._position, 0), False
+
+    def close(self) -> None:
+        self._held.close()
+
+
+class MemoryDirectory(Directory):
+    """An open directory in memory."""
+
+    __slots__ = ("_held", "_node", "_system")
+
+    def __init__(self, system: MemorySystem, node: Node, rights: int, inheriting: int, flags: int = 0) -> None:
+        super().__init__(-1, rights, inheriting, flags, system, node)
+        self._held = _Held(system, node)
+        self._node = node
+        self._system = system
+
+    def list(self) -> list[tuple[bytes, int, int]]:
+        with LOCK:
+            entries = sorted(self._node.entries.items())
+            self._held.list(len(entries))
+        found = [(name, node.inode, file_type(node.mode)) for name, node in entries]
+        return [(b".", self._node.inode, abi.DIRECTORY), (b"..", 0, abi.DIRECTORY), *found]
+
+    def sync(self) -> None:
+        """There is no disk."""
+
+    def datasync(self) -> None:
+        """There is no disk."""
+
+    def set_times(self, times: tuple[int, int]) -> None:
+        with LOCK:
+            self._system.touch(self._node, times)
+
+    def stat(self) -> os.stat_result:
+        with LOCK:
+            return _status(self._system.device, self._node)
+
+    def fileno(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self._held.close()
