@@ -118,7 +118,7 @@ def test_what_is_missing_or_wrong_is_an_import_error_with_its_cause(folder: Path
         ('(module (import "wasi_snapshot_preview1" "nope" (func)))', "unknown import", vw.LinkError),
         ("(module (func $s unreachable) (start $s))", "unreachable", vw.Trap),
         ('(module (func (export "_initialize") unreachable))', "unreachable", vw.Trap),
-        ('(module (memory 65536) (data (i32.const -1) "xx"))', "", vw.WasmError),
+        ('(module (memory 65536) (data (i32.const -1) "xx"))', "wbad", vw.WasmError),
     ]
     for number, (text, message, cause) in enumerate(cases):
         name = f"wbad{number}"
