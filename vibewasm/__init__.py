@@ -61,6 +61,7 @@ __all__ = [
     "WatError",
     "__version__",
     "instantiate",
+    "set_async_threads",
 ]
 
 if hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled():
@@ -71,6 +72,7 @@ if hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled():
 
 #: Which module each name comes from.
 _HOMES = {
+    "api.asynchronous": ("set_async_threads",),
     "api.caller": ("Caller",),
     "api.config": ("Config",),
     "api.engine": ("Engine",),

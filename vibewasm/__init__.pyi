@@ -5,6 +5,7 @@ used. Their types stand where they come from.
 from collections.abc import Callable
 from typing import TypeVar
 
+from .api.asynchronous import set_async_threads as set_async_threads
 from .api.caller import Caller as Caller
 from .api.config import Config as Config
 from .api.engine import Engine as Engine

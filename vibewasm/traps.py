@@ -133,6 +133,9 @@ class Trap(WasmError):
         frames: the wasm activations, innermost first; at most 64 are recorded.
     """
 
+    #: Of an access to memory that the processor refused: its address in the memory, and the memory's size in bytes.
+    _fault: tuple[int, int] | None = None
+
     def __init__(self, message: str, code: str, frames: Sequence[Frame] = ()) -> None:
         super().__init__(message)
         check(self, "code", code, str)

@@ -50,6 +50,7 @@ NAMES = {
     "WatError",
     "__version__",
     "instantiate",
+    "set_async_threads",
 }
 
 #: What may be loaded to instantiate a small module and call it. Each module takes as long as compiling fifty

@@ -38,6 +38,7 @@ def test_names_round_trip(names: dict[int, str], locals: dict[int, dict[int, str
     assert info.name == title
     assert info.func_names == names
     assert info.local_names == inner_names
+    assert info.has_local_names
     for kind in ("global", "type", "table", "memory", "elem", "data", "tag"):
         assert info.names.of(kind) == names
     assert info.names.within("label") == info.names.within("field") == inner_names
@@ -84,6 +85,7 @@ def test_of_equal_indices_and_subsections_the_first_counts_and_of_sections_the_l
 def test_no_bytes_are_an_error(contents: bytes) -> None:
     for prefix in (b"", b"\0\x10", b"\1\x20\5", b"\2\x30\3\0\2"):
         info = with_names(prefix + contents)
+        assert info.has_local_names or not info.local_names
         assert info.name is None or isinstance(info.name, str)
         for kind in info.names.kinds:
             info.names.of(kind)
@@ -93,3 +95,12 @@ def test_no_bytes_are_an_error(contents: bytes) -> None:
 def test_a_huge_count_costs_nothing() -> None:
     info = with_names(section(1, b"\xff\xff\xff\xff\x0f\0" + name("a")) + section(2, b"\xff\xff\xff\xff\x0f"))
     assert (info.func_names, info.local_names) == ({0: "a"}, {})
+
+
+def test_whether_locals_have_names_is_known_without_decoding_them() -> None:
+    long = section(1, name_map({0: "x" * 300}))
+    assert with_names(section(0, name("m")) + long + section(2, vector([]))).has_local_names
+    assert not with_names(section(0, name("m")) + long + section(3, vector([]))).has_local_names
+    assert not decode(module()).has_local_names
+    # A size that never ends takes no time, however long the section is.
+    assert not with_names(b"\1" + b"\x80" * 10**6).has_local_names

@@ -13,6 +13,7 @@ import pytest
 from tests.api.wasm import FOREVER
 from tests.spec.suite import HOW_TO_GET
 from vibewasm.cli import main
+from vibewasm.wasi.errnos import EPERM
 
 from . import modules
 from .command import command, prepared
@@ -110,12 +111,22 @@ def test_what_follows_the_file_belongs_to_the_program(save: Save, tmp_path: Path
 def test_the_program_gets_its_files_base_name_only(save: Save) -> None:
     outcome = command("run", save(modules.writes(("args_sizes_get", "args_get"))))
     assert outcome.stdout == b"module.wasm\0"
+    path = save(modules.writes(("args_sizes_get", "args_get")))
+    assert command("run", "--argv0", "/bin/tool", path, "-x").stdout == b"/bin/tool\0-x\0"
 
 
 def test_the_program_sees_no_environment_but_what_it_is_given(save: Save) -> None:
     path = save(modules.writes(("environ_sizes_get", "environ_get")))
     outcome = command("run", "--env", "A=1", "--env", "B=x=y", "--env", "HERE", "--env", "GONE", path, HERE="yes")
     assert outcome.stdout == b"A=1\0B=x=y\0HERE=yes\0"
+
+
+def test_the_program_may_have_the_whole_environment(save: Save) -> None:
+    path = save(modules.writes(("environ_sizes_get", "environ_get")))
+    outcome = command("run", "--env", "A=1", "--inherit-env", path, A="0", HERE="yes")
+    seen = outcome.stdout.decode().split("\0")
+    assert {"A=1", "HERE=yes"} < set(seen)
+    assert any(variable.startswith("PATH=") for variable in seen)
 
 
 def test_a_module_can_come_from_standard_input() -> None:
@@ -128,6 +139,25 @@ def test_a_folder_is_seen_under_the_name_it_is_given(programs: Path) -> None:
         pytest.skip(f"NOT RUN: no bz2 in {programs}; {HOW_TO_GET}")
     expected = (folder / "benchmark.stdout.expected").read_bytes()
     assert command("run", "--stub-imports", f"--dir={folder}::.", folder / "benchmark.wasm").stdout == expected
+
+
+def test_a_folder_that_is_read_only_is_not_changed(tmp_path: Path) -> None:
+    program = tmp_path / "mkdir.wat"
+    program.write_text(
+        """(module
+          (import "wasi_snapshot_preview1" "path_create_directory" (func $mkdir (param i32 i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+          (memory (export "memory") 1)
+          (data (i32.const 0) "new")
+          (func (export "_start") (call $exit (call $mkdir (i32.const 3) (i32.const 0) (i32.const 3)))))"""
+    )
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert main(["run", f"--dir={folder}::/data::ro", str(program)]) == EPERM
+    assert not (folder / "new").exists()
+    # This folder's name for the program is "ro".
+    assert main(["run", f"--dir={folder}::ro", str(program)]) == 0
+    assert (folder / "new").is_dir()
 
 
 def test_a_module_that_is_no_command_says_what_it_is(library: str, save: Save, capsys: Capture) -> None:
@@ -227,6 +257,7 @@ def test_eager_finds_an_invalid_body_that_lazy_does_not_reach(save: Save, capsys
         ),
         (["--dir", "no/such:/x"], "--dir no/such:/x: 'no/such:/x' does not exist\n"),
         (["--dir", ".::x", "--dir", "..::x"], "--dir ..::x: the program sees '.' as 'x' already"),
+        (["--dir", ".::x::ro", "--dir", "..::x::ro"], "--dir ..::x::ro: the program sees '.' as 'x' already"),
         (["--env", "=1"], "--env wants NAME=VALUE or NAME, not '=1'"),
         (["--fuel", "-1"], "--fuel wants a whole number of at least 0, not '-1'"),
         (["--timeout", "soon"], "--timeout wants a positive number of seconds, such as 2 or 0.5, not 'soon'"),

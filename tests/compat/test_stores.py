@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -316,3 +318,55 @@ def test_a_configuration_file_says_where_code_is_kept(contents: str, expected: o
     config.cache = str(path)
     wanted = str(expected).replace("{folder}", str(tmp_path)) if isinstance(expected, str) else expected
     assert config._settings["cache"] == wanted
+
+
+def test_epochs_of_many_threads_are_all_counted_and_no_stop_stays_behind() -> None:
+    engine, store = with_epochs(wasmtime)
+    _, exports = instance(wasmtime, LOOP, store=store)
+    store.set_epoch_deadline(1 << 40)
+
+    def tick() -> None:
+        for _ in range(2000):
+            engine.increment_epoch()
+
+    threads = [threading.Thread(target=tick) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        # Reached now and then, and moved on at once.
+        store.set_epoch_deadline(1)
+        store.set_epoch_deadline(1 << 40)
+    for thread in threads:
+        thread.join()
+    assert exports["leaf"](store) is None
+    text = '(module (func (export "count") (local i32) (loop $l (br_if $l (i32.lt_u (local.tee 0 (i32.add (local.get 0)'
+    text += " (i32.const 1))) (i32.const 100000))))))"
+    assert instance(wasmtime, text, store=store)[1]["count"](store) is None
+    store.set_epoch_deadline(1)
+    before = engine._epoch
+    engine.increment_epoch()
+    assert (before, engine._epoch) == (8000, 8001)
+    with pytest.raises(wasmtime.Trap):
+        exports["leaf"](store)
+
+
+def test_a_store_that_nobody_uses_any_more_is_let_go() -> None:
+    engine, store = with_epochs(wasmtime)
+    store.set_epoch_deadline(10)
+    store.set_wasi(wasmtime.WasiConfig())
+    linker = wasmtime.Linker(engine)
+    linker.define_wasi()
+    linker.define_func("", "f", wasmtime.FuncType([], []), lambda caller: None, access_caller=True)
+    text = """(module (import "" "f" (func $f)) (import "wasi_snapshot_preview1" "sched_yield" (func $y (result i32)))
+      (memory (export "memory") 1) (func (export "g") (call $f) (drop (call $y))))"""
+    exports: Any = linker.instantiate(store, wasmtime.Module(engine, text)).exports(store)
+    exports["g"](store)
+    # A circle through a Python function, and a pointer into a memory.
+    held: list[Any] = [store, exports["memory"].data_ptr(store)]
+    held.append(wasmtime.Func(store, wasmtime.FuncType([], []), held.clear))
+    gone = weakref.ref(store), weakref.ref(store._ours)
+    engine.increment_epoch()
+    del exports, store, held
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None]
+    engine.increment_epoch()

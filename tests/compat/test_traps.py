@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.compat.both import attempts, called, instance, same
+from tests.compat.both import attempts, instance, same
 
 TRAPS = {
     "unreachable": "unreachable",
@@ -59,12 +59,28 @@ def test_of_a_deep_stack_some_frames_are_kept(w: Any) -> object:
     return len(caught.value.frames), caught.value.trap_code.name
 
 
-@same
-def test_an_address_outside_is_a_trap_with_its_code(w: Any) -> object:
-    with pytest.raises(w.Trap) as caught:
-        called(w, '(module (memory 1) (func (export "f") (drop (i32.load (i32.const 0xfffff)))))')
-    # wasmtime's text also has the address.
-    return caught.value.trap_code.name, [frame.module_offset for frame in caught.value.frames]
+ACCESSES = {
+    "load": "(drop (i32.load (local.get 0)))",
+    "load with offset": "(drop (i64.load offset=70000 (local.get 0)))",
+    "store": "(f64.store offset=5 (local.get 0) (f64.const 1))",
+    "byte": "(i32.store8 (local.get 0) (i32.const 1))",
+    "constant": "(drop (i32.load (i32.const 0xfffff)))",
+    "after growing": "(drop (memory.grow (i32.const 2))) (drop (i32.load (i32.add (local.get 0) (i32.const 131072))))",
+}
+
+
+@pytest.mark.parametrize("name", ACCESSES)
+@pytest.mark.parametrize("address", [0x10000, 0xFFFE, 0x1234567, -1, -65536])
+def test_an_access_outside_is_a_trap_that_says_where(name: str, address: int) -> None:
+    def case(w: Any) -> object:
+        store, exports = instance(w, f'(module (memory 1 3) (func (export "f") (param i32) {ACCESSES[name]}))')
+        try:
+            exports["f"](store, address)
+        except w.Trap as trap:
+            return report(trap)
+        return None
+
+    same(case)()
 
 
 @same

@@ -114,6 +114,17 @@ class Deadline:
             self._expire(self._lock, f"{self._message()}, which a forked process cannot keep ({error})")
 
 
+def stop(store: Store, owner: object, message: str) -> None:
+    """Stop whatever runs in a store until :func:`go_on` is called for this owner. Any thread may call this."""
+    store._reasons[owner] = message
+    store._block.interrupt()
+
+
+def go_on(store: Store, owner: object) -> None:
+    """What this owner has stopped may run again."""
+    store._reasons.pop(owner, None)
+
+
 def _in_child() -> None:
     thread = get_ident()
     for deadline in [*_waiting]:

@@ -318,6 +318,22 @@ class Func(Extern):
 
         return map_arrays(self, arguments, out)
 
+    async def run_async(self, /, *arguments: Any, **named: Any) -> Any:
+        """Call the function in a thread, while the event loop of :mod:`asyncio` that awaits this goes on.
+
+        Arguments, results and exceptions are those of a call. Cancelling the task stops the wasm code, and then the
+        store can be used again. Python functions that the code calls may be coroutine functions: the code waits, and
+        the event loop runs the coroutine. Calls into one store wait for each other, in the order in which they come.
+        :func:`vibewasm.set_async_threads` sets how many threads there may be. See ``docs/asyncio.md``.
+
+        Raises:
+            RuntimeError: the event loop has stopped or is closed while the code waits for a coroutine.
+            As for a call: the rest.
+        """
+        from .asynchronous import run
+
+        return await run(self, arguments, named)
+
     def call_raw(self, cells: Sequence[int]) -> list[int]:
         """Call with bits rather than values: unsigned 64-bit ints, one a parameter (two for a v128, low half first).
 

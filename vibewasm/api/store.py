@@ -221,9 +221,7 @@ class Store:
 
     @property
     def max_memory_each(self) -> int | None:
-        """How many bytes each memory may have, or ``None``. It counts when a memory is made or grows, and
-        :attr:`max_memory` counts besides.
-        """
+        """How many bytes each memory may have, or ``None``: a limit beside :attr:`max_memory`."""
         return self._max_memory_each
 
     @max_memory_each.setter
@@ -338,15 +336,6 @@ class Store:
         from .deadline import Deadline
 
         return Deadline(self, seconds)
-
-    def _stop(self, owner: object, message: str) -> None:
-        """Stop whatever runs here until :meth:`_go_on` is called for this owner. Any thread may call this."""
-        self._reasons[owner] = message
-        self._block.interrupt()
-
-    def _go_on(self, owner: object) -> None:
-        """What this owner has stopped may run again."""
-        self._reasons.pop(owner, None)
 
     def _check_interrupt(self) -> None:
         """Raise :class:`Interrupted` if the running code has to stop."""

@@ -17,6 +17,9 @@ MEMORY = 2
 GLOBAL = 3
 TAG = 4
 
+#: The number of a name section's subsection that names locals.
+_LOCAL_NAMES = 2
+
 #: Words for the kinds, by kind.
 KIND_NAMES = ("func", "table", "memory", "global", "tag")
 
@@ -362,7 +365,22 @@ class ModuleInfo:
     @property
     def has_local_names(self) -> bool:
         """Whether there are :attr:`local_names`, as far as that is known before they are decoded."""
-        return bool(self.custom_sections("name")) and "local" in self.names.kinds
+        # Asked for at the first call of a function, which is no time to load what decodes names: of each subsection
+        # (specification, "Appendix / Custom Sections / Name Section") this reads the number and the size.
+        found = self.custom_sections("name")
+        pos, end = (found[-1].payload, found[-1].end) if found else (0, 0)
+        data = self.data
+        while pos < end:
+            if data[pos] == _LOCAL_NAMES:
+                return True
+            size = shift = 0
+            while (pos := pos + 1) < end and shift < 35:
+                size |= (data[pos] & 0x7F) << shift
+                shift += 7
+                if data[pos] < 0x80:
+                    break
+            pos += 1 + size
+        return False
 
     @property
     def local_names(self) -> dict[int, dict[int, str]]:

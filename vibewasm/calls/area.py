@@ -8,6 +8,7 @@ from ..runtime.blocks import Block
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 #: Cells from which calls take their arguments, where they do not do so the fast way.
@@ -15,9 +16,13 @@ AREA_CELLS = 2048
 
 
 class _Thread(_local):
-    """The calling thread's ``token``. No two threads ever have the same one, while thread numbers are used again."""
+    """The calling thread's ``token``. No two threads ever have the same one, while thread numbers are used again.
+
+    In a thread that runs a call for an event loop, ``wait`` has the loop run a coroutine, and gives what it returns.
+    """
 
     token: object
+    wait: Callable[[Any, str], Any] | None = None
 
     def __init__(self) -> None:
         self.token = object()

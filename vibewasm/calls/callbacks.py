@@ -50,11 +50,14 @@ if TYPE_CHECKING:
     Reader = Callable[[memoryview, int], "tuple[Any, ...] | list[Any]"]
     #: Writes the result of a call to the cell stack, at a byte offset. It returns 0, or the number of a trap.
     Writer = Callable[[int, Any], int]
+    #: Has a coroutine run, and gives its result.
+    Settler = Callable[[object], object]
     #: Says more about an exception of a call.
     Explainer = Callable[[BaseException], BaseException]
 
 _NoArguments = CFUNCTYPE(None)
-_CallerArgument = CFUNCTYPE(None, c_size_t)
+#: The same with the caller's context, once a function has wanted to know it.
+_with_context: list[Callable[[Callable[..., object]], Any]] = []
 
 _UNSIGNED = {I32: "I4x", I64: "Q"}
 
@@ -95,12 +98,15 @@ def host_callback(
     explain = _explainer(function, type, name, callers is not None)
     if callers is not None:
         with_caller = _with_caller(store, base, callers, read, function, _any_writer(store, type, name), explain)
-        return native_callback(_CallerArgument, with_caller, store)
+        if not _with_context:
+            _with_context.append(CFUNCTYPE(None, c_size_t))
+        return native_callback(_with_context[0], with_caller, store)
     if not results:
-        return native_callback(_NoArguments, _without_result(store, base, read, function, explain), store)
+        without_result = _without_result(store, base, read, function, _settler(type, name), explain)
+        return native_callback(_NoArguments, without_result, store)
     convert = _result_converter(store, type, name)
     if len(results) > 1 or results[0] > F64:
-        write = _writer(store, results, convert)
+        write = _writer(store, results, convert, _settler(type, name))
         return native_callback(_NoArguments, _with_results(store, base, read, function, write, explain), store)
     view = _view(stack, results[0])
     shift = 2 if view.itemsize == 4 else 3
@@ -172,13 +178,18 @@ def _reader(store: Store, params: tuple[int, ...]) -> Reader:
     return read
 
 
-def _writer(store: Store, results: tuple[int, ...], convert: Writer) -> Writer:
+def _writer(store: Store, results: tuple[int, ...], convert: Writer, settle: Settler) -> Writer:
     """What writes results of these types, other than a single number."""
     stack = store._block.stack
     if results == (EXTERNREF,):
+        from types import CoroutineType
+
         words = stack.cast("Q")
 
         def write_reference(at: int, result: object) -> int:
+            if type(result) is CoroutineType:
+                # It would do as a value, but what is meant is what it returns.
+                result = settle(result)
             try:
                 words[at >> 3] = 0 if result is None else store._handle_of(result)
                 return 0
@@ -189,6 +200,9 @@ def _writer(store: Store, results: tuple[int, ...], convert: Writer) -> Writer:
     if any(code > F64 for code in results):
 
         def write_references(at: int, result: object) -> int:
+            if hasattr(result, "__await__"):
+                # Here, so that what it raises is no trap of this call.
+                result = settle(result)
             try:
                 return convert(at, result)
             except WasmError as error:
@@ -211,10 +225,17 @@ def _any_writer(store: Store, type: FuncType, name: str) -> Writer:
     """What writes results of any types, a single number and none at all included."""
     results = type.result_codes
     if not results:
-        return lambda at, result: 0
+        settle = _settler(type, name)
+
+        def write_nothing(at: int, result: object) -> int:
+            if result is not None:
+                settle(result)
+            return 0
+
+        return write_nothing
     convert = _result_converter(store, type, name)
     if len(results) > 1 or results[0] > F64:
-        return _writer(store, results, convert)
+        return _writer(store, results, convert, _settler(type, name))
     view = _view(store._block.stack, results[0])
     shift = 2 if view.itemsize == 4 else 3
 
@@ -226,6 +247,19 @@ def _any_writer(store: Store, type: FuncType, name: str) -> Writer:
             return convert(at, result)
 
     return write_number
+
+
+def _settler(type: FuncType, name: str) -> Settler:
+    """What makes of a coroutine that a Python function returned what that returns in turn, and leaves other results as
+    they are.
+    """
+
+    def settle(result: object) -> object:
+        from .coroutines import awaited, is_coroutine
+
+        return awaited(result, _label(name, type)) if is_coroutine(result) else result
+
+    return settle
 
 
 def _trap_number(error: WasmError) -> int:
@@ -280,13 +314,20 @@ def _alike(
 
 
 def _without_result(
-    store: Store, base: int, read: Reader, function: Callable[..., Any], explain: Explainer
+    store: Store,
+    base: int,
+    read: Reader,
+    function: Callable[..., Any],
+    settle: Settler,
+    explain: Explainer,
 ) -> Callable[[], None]:
     cells, stack = store._block.cells, store._block.stack
 
     def host_call() -> None:
         try:
-            function(*read(stack, cells[CELL_CELLS_TOP] - base))
+            result = function(*read(stack, cells[CELL_CELLS_TOP] - base))
+            if result is not None:
+                settle(result)
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
@@ -339,6 +380,7 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
     """
     codes = type.result_codes
     stack = store._block.stack
+    settle = _settler(type, name)
 
     def problem(what: str) -> TypeError:
         from ..counting import counted
@@ -347,6 +389,8 @@ def _result_converter(store: Store, type: FuncType, name: str) -> Writer:
         return TypeError(f"{_label(name, type)} has {results}, and the Python function returned {what}")
 
     def convert(at: int, result: object) -> int:
+        if hasattr(result, "__await__"):
+            result = settle(result)
         if len(codes) == 1:
             values: Any = (result,)
         elif isinstance(result, (str, bytes)) or not hasattr(result, "__iter__"):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vibewasm.api.instance import Instance
     from vibewasm.extern_types import ImportType
     from vibewasm.types import ValType
+    from vibewasm.wasi import Dir
 
 #: As coreutils' ``timeout`` has it, so that a script can tell "took too long" from "trapped".
 EXIT_TIMEOUT = 124
@@ -40,7 +41,7 @@ _NO_STUB_ADVICE = (
 
 def _run(arguments: Arguments) -> int:
     path, *words = arguments.operands
-    invoke = arguments.one("--invoke")
+    invoke, argv0 = arguments.one("--invoke"), arguments.one("--argv0")
     seconds, fuel, limit = arguments.seconds("--timeout"), arguments.number("--fuel"), arguments.size("--max-memory")
     profile = arguments.choice("--profile", ("perfmap", "jitdump"))
     debug = arguments.choice("--debug", ("gdb",))
@@ -72,8 +73,9 @@ def _run(arguments: Arguments) -> int:
             from vibewasm.wasi import WasiConfig
 
             # The base name only: a guest has no business knowing where on the host it lies.
-            args = [os.path.basename(path), *(words if invoke is None else [])]
-            linker.define_wasi(WasiConfig(args=args, env=environment, preopens=preopens))
+            name = os.path.basename(path) if argv0 is None else argv0
+            args = words if invoke is None else []
+            linker.define_wasi(WasiConfig(argv0=name, args=args, env=environment, preopens=preopens))
         if arguments.flag("--stub-imports"):
             linker.define_unknown_imports_as_zero(module)
         with store.deadline(seconds):
@@ -209,8 +211,8 @@ def _check_command(path: str, module: Module) -> None:
     )
 
 
-def _preopens(arguments: Arguments) -> dict[str, str]:
-    folders: dict[str, str] = {}
+def _preopens(arguments: Arguments) -> dict[str, str | Dir]:
+    folders: dict[str, str | Dir] = {}
     for text in arguments.many("--dir"):
         host, separator, guest = text.partition("::")
         if not os.path.isdir(host):
@@ -221,14 +223,26 @@ def _preopens(arguments: Arguments) -> dict[str, str]:
                 problem += f"; HOST and GUEST have two colons between them: {escaped(f'{meant}::{as_what}')}"
             raise arguments.error(f"--dir {escaped(text)}: {host!r} {problem}")
         guest = guest if separator else host
+        # A folder that the program sees as "ro" has no second separator.
+        shown, separator, mode = guest.rpartition("::")
+        read_only = bool(separator) and mode == "ro"
+        if read_only:
+            guest = shown
         if guest in folders:
-            raise arguments.error(f"--dir {escaped(text)}: the program sees {folders[guest]!r} as {guest!r} already")
-        folders[guest] = host
+            already = folders[guest]
+            already = already if isinstance(already, str) else os.fspath(already.path)
+            raise arguments.error(f"--dir {escaped(text)}: the program sees {already!r} as {guest!r} already")
+        if read_only:
+            from vibewasm.wasi import Dir
+
+            folders[guest] = Dir(host, read_only=True)
+        else:
+            folders[guest] = host
     return folders
 
 
 def _environment(arguments: Arguments) -> dict[str, str]:
-    environment: dict[str, str] = {}
+    environment = dict(os.environ) if arguments.flag("--inherit-env") else {}
     for text in arguments.many("--env"):
         name, separator, value = text.partition("=")
         if not name:
@@ -246,8 +260,15 @@ COMMAND = Command(
     "run a WASI program, or call one export with --invoke",
     [
         Option("--invoke", "NAME", "call this export with the ARGUMENTs and print its results, one per line"),
-        Option("--dir", "HOST[::GUEST]", "let the program see this folder, as GUEST if given", repeat=True),
+        Option("--argv0", "NAME", "the program's own name, its first argument; FILE's if not given"),
+        Option(
+            "--dir",
+            "HOST[::GUEST[::ro]]",
+            "let the program see this folder, as GUEST if given; ro: not change it",
+            repeat=True,
+        ),
         Option("--env", "NAME[=VALUE]", "set an environment variable; without a value, pass ours on", repeat=True),
+        Option("--inherit-env", "", "pass all of our environment variables on; --env sets others"),
         Option("--fuel", "N", "trap when the program has used N units of fuel", wants="a whole number"),
         Option("--timeout", "SECONDS", "stop the program after so long (exit code 124)", wants="a number of seconds"),
         Option(

@@ -11,6 +11,7 @@ from ..traps import TRAPS, Frame, OutOfFuel, Trap, with_frames
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..api.store import Store
+    from ..runtime.trap_record import TrapRecord
 
 
 def failure(store: Store, number: int, error: BaseException | None) -> BaseException:
@@ -29,7 +30,8 @@ def failure(store: Store, number: int, error: BaseException | None) -> BaseExcep
 def _trap(store: Store, number: int) -> Trap:
     """The exception for a trap."""
     code, message = TRAPS[number]
-    frames = _frames(store)
+    record = store._block.trap()
+    frames = _frames(store, record)
     if code == "out_of_fuel":
         if not store._fueled:
             message += ": the store was given no fuel: set store.fuel, or write instantiate(..., fuel=amount)"
@@ -39,7 +41,19 @@ def _trap(store: Store, number: int) -> Trap:
             f": wasm code may hold {store.max_references} objects as externref, and within one call none is let go. "
             "Config(max_references=...) and Store.max_references allow more"
         )
-    return Trap(message, code, frames)
+    trap = Trap(message, code, frames)
+    if code == "memory_out_of_bounds" and record.signal:
+        trap._fault = _fault(store, record.address)
+    return trap
+
+
+def _fault(store: Store, address: int) -> tuple[int, int] | None:
+    """Which address in which memory could not be accessed, and the memory's size; ``None`` if it is in none."""
+    for memory in store._memories:
+        linear = memory._linear
+        if 0 <= address - linear.base < linear.reserved:
+            return address - linear.base, linear.size
+    return None
 
 
 #: How the note begins that an exception gets on its way through wasm code.
@@ -60,10 +74,10 @@ def _add_frames(store: Store, error: BaseException) -> None:
         for index, note in enumerate(notes):
             if isinstance(note, str) and note.startswith(_PASSED):
                 if note.count("\n") < _FULL:
-                    frames = _frames(store)
+                    frames = _frames(store, store._block.trap())
                     notes[index] = with_frames(note, frames) if frames else note
                 return
-        frames = _frames(store)
+        frames = _frames(store, store._block.trap())
         if isinstance(error, Interrupted) and not error.frames:
             error._stopped(tuple(frames))
         elif frames and (given is None or given is notes):
@@ -73,10 +87,10 @@ def _add_frames(store: Store, error: BaseException) -> None:
         pass
 
 
-def _frames(store: Store) -> list[Frame]:
+def _frames(store: Store, record: TrapRecord) -> list[Frame]:
     """The wasm functions that were active, innermost first."""
     frames = []
-    for pc, context in store._block.trap().frames:
+    for pc, context in record.frames:
         instance = store._by_context.get(context)
         if instance is None:
             continue

@@ -6,7 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Never, Protocol
 
     class Readable(Protocol):
@@ -19,8 +19,25 @@ if TYPE_CHECKING:
 
         def write(self, data: bytes, /) -> int | None: ...
 
+    class TextReadable(Protocol):
+        """A text stream to read from."""
+
+        def read(self, size: int, /) -> str: ...
+
+    class TextWritable(Protocol):
+        """A text stream to write to."""
+
+        def write(self, text: str, /) -> object: ...
+
     Text = str | bytes
     Path = str | os.PathLike[str]
+    Input = bytes | Path | int | Readable | TextReadable | Callable[[int], bytes | str | None] | None
+    Seed = int | str | bytes
+    Output = Path | int | Writable | TextWritable | Callable[[str], object] | None
+
+
+#: A C int.
+_LARGEST_DESCRIPTOR = (1 << 31) - 1
 
 
 class Dir:
@@ -68,28 +85,58 @@ class WasiConfig:
         env: environment variables. Nothing of the host's environment is passed on unless ``inherit_env`` is true.
         preopens: directories the program may use: {path that the program sees: directory of the host}, the latter as a
             path or, to have it read-only, as a :class:`Dir`.
-        stdin: ``None`` for the process's own standard input, bytes to be read, a path, or a binary file object.
-        stdout: ``None`` for the process's own standard output, a path of a file to be written anew, or a file object
-            with a binary ``write``. Of a text stream such as ``sys.stdout`` its binary ``buffer`` is used.
-        stderr: as ``stdout``.
+        stdin: where the program reads from:
+
+            - ``None``: the process's own standard input;
+            - bytes;
+            - a path;
+            - a descriptor of the process (an int), which the program gets a copy of;
+            - a binary file object, or a text stream, of which the binary ``buffer`` is used, if it has one, and what
+              it gives is encoded in UTF-8 if not;
+            - a function, called with a number of bytes. It gives as many or fewer, or more, which are kept for the
+              next time: bytes, a string, or nothing (``b""``) at the end. :func:`input` itself gives a line.
+        stdout: where what the program writes goes to:
+
+            - ``None``: where ``print`` writes to: the process's own standard output, or what stands in ``sys.stdout``
+              instead when the program writes: a notebook's cell, or what ``contextlib.redirect_stdout`` has put there;
+            - a path of a file to be written anew;
+            - a descriptor of the process;
+            - a binary file object, such as ``io.BytesIO()``, to be read afterwards, or a text stream, such as
+              ``io.StringIO()`` or ``sys.stdout``, with the same rules as for ``stdin``;
+            - a function, called with a string: what the program has written, piece by piece as it comes, with its
+              line breaks. What it gives back does not matter. :func:`print` itself adds no line breaks.
+        stderr: as ``stdout``, with ``sys.stderr``.
         inherit_env: start from the host's environment; ``env`` is added to it and wins.
+        argv0: the program's own name. ``args`` are then the arguments that follow it.
+        clock: ``None`` for the host's clocks. An int is the time, in nanoseconds since 1970, at which each program
+            begins. Time passes by one millisecond whenever the program looks at a clock, and by as long as it sleeps,
+            which takes no time of the host's: a program is told the same times in every run. A function without
+            parameters gives the time of every clock in nanoseconds, such as :func:`time.time_ns`; sleeping then takes
+            the host's time.
+        random_seed: ``None`` for random bytes from the operating system; an int, a string or bytes for the same ones
+            in every run, which are not for keys.
 
     Raises:
         TypeError: a value has a type that cannot be used.
-        ValueError: a string contains a NUL character, or the name of a variable is empty or contains ``=``.
+        ValueError: a string contains a NUL character, the name of a variable is empty or contains ``=``, or an int is
+            no descriptor.
     """
 
-    __slots__ = ("args", "env", "preopens", "stderr", "stdin", "stdout")
+    __slots__ = ("args", "argv0", "clock", "env", "preopens", "random_seed", "stderr", "stdin", "stdout")
 
     def __init__(
         self,
         args: Iterable[Text] = (),
         env: Mapping[str, str] | None = None,
         preopens: Mapping[str, Path | Dir] | None = None,
-        stdin: bytes | Path | Readable | None = None,
-        stdout: Path | Writable | None = None,
-        stderr: Path | Writable | None = None,
+        stdin: Input = None,
+        stdout: Output = None,
+        stderr: Output = None,
         inherit_env: bool = False,
+        *,
+        argv0: Text | None = None,
+        clock: int | Callable[[], int] | None = None,
+        random_seed: Seed | None = None,
         **unknown: Never,
     ) -> None:
         if unknown:
@@ -105,6 +152,11 @@ class WasiConfig:
         self.stdin = _stream("stdin", stdin, (bytes, bytearray, memoryview), "read")
         self.stdout = _stream("stdout", stdout, (), "write")
         self.stderr = _stream("stderr", stderr, (), "write")
+        self.argv0 = argv0
+        self.clock = clock if clock is None else _clock(clock)
+        if random_seed is not None:
+            check_seed(random_seed)
+        self.random_seed = random_seed
         # Encoded here only to report a mistake where it was made.
         self.encoded_args()
         self.encoded_env()
@@ -112,7 +164,8 @@ class WasiConfig:
 
     def encoded_args(self) -> list[bytes]:
         """The arguments as the program sees them, without the final NUL."""
-        return [encode(argument, f"args[{i}]") for i, argument in enumerate(self.args)]
+        name = [] if self.argv0 is None else [encode(self.argv0, "argv0")]
+        return name + [encode(argument, f"args[{i}]") for i, argument in enumerate(self.args)]
 
     def encoded_env(self) -> list[bytes]:
         """The environment as ``NAME=value`` strings."""
@@ -141,11 +194,14 @@ class WasiConfig:
         return object.__getstate__(self)
 
     def __repr__(self) -> str:
-        return "WasiConfig(" + ", ".join(f"{name}={_cut(name, getattr(self, name))}" for name in _SETTINGS) + ")"
+        rare = [name for name in _RARE_SETTINGS if getattr(self, name) is not None]
+        settings = (f"{name}={_cut(name, getattr(self, name))}" for name in (*_SETTINGS, *rare))
+        return "WasiConfig(" + ", ".join(settings) + ")"
 
 
-#: The settings, in the order of the parameters.
+#: The settings, in the order of the parameters, and those that are shown only where they are given.
 _SETTINGS = ("args", "env", "preopens", "stdin", "stdout", "stderr")
+_RARE_SETTINGS = ("argv0", "clock", "random_seed")
 
 
 def _cut(name: str, value: object) -> str:
@@ -174,10 +230,37 @@ def _mapping(setting: str, given: Mapping[str, Any] | None, example: str) -> dic
 
 def _stream(setting: str, given: Any, data: tuple[type, ...], method: str) -> Any:
     """What a standard stream was given, if it is something that one can be made of."""
-    if given is None or isinstance(given, (str, os.PathLike, *data)) or hasattr(given, method):
+    if isinstance(given, int) and not isinstance(given, bool):
+        if not 0 <= given <= _LARGEST_DESCRIPTOR:
+            from ..arguments import number
+
+            advice = "io.BytesIO() keeps what is written" if method == "write" else "b'' is an empty input"
+            advice += ", os.devnull is the null device"
+            raise ValueError(f"WasiConfig: {setting}: {number(given)} is no file descriptor ({advice})")
+        return given
+    if given is None or isinstance(given, (str, os.PathLike, *data)):
+        return given
+    if not isinstance(given, type) and (hasattr(given, method) or callable(given)):
         return given
     what = "None, bytes, a path" if data else "None, a path"
-    raise _wrong(setting, f"{what} or a binary file object with {method}()", given)
+    raise _wrong(setting, f"{what}, a file descriptor, a function or a file object with {method}()", given)
+
+
+def _clock(given: Any) -> Any:
+    if isinstance(given, int) and not isinstance(given, bool):
+        if not 0 <= given < 1 << 63:
+            from ..arguments import number
+
+            raise ValueError(f"WasiConfig: clock has to be from 0 to 2**63-1 nanoseconds, not {number(given)}")
+    elif not callable(given) or isinstance(given, type):
+        raise _wrong("clock", "nanoseconds since 1970 as an int, or a function that gives them", given)
+    return given
+
+
+def check_seed(given: object) -> None:
+    """Refuse what is no seed of random bytes."""
+    if not isinstance(given, int | str | bytes) or isinstance(given, bool):
+        raise _wrong("random_seed", "an int, a string or bytes", given)
 
 
 def opened(setting: str, path: Any, flags: int) -> int:

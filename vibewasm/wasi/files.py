@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 
 from . import abi, guest
+from .clocks import file_time
 from .errnos import EFBIG, EINVAL, ENOTCAPABLE, SUCCESS, Errno
 from .fds import file_type
 
@@ -200,7 +200,7 @@ def fd_filestat_set_times(process: Process, memory: memoryview, fd: int, atim: i
     """Set the times of an open file."""
     file = process.files.host(fd, abi.FD_FILESTAT_SET_TIMES)
     check_time_flags(flags)
-    os.utime(file.fd, ns=new_times(os.fstat(file.fd), atim, mtim, flags))
+    os.utime(file.fd, ns=new_times(process, os.fstat(file.fd), atim, mtim, flags))
     return SUCCESS
 
 
@@ -232,9 +232,9 @@ def check_time_flags(flags: int) -> None:
         raise Errno(EINVAL)
 
 
-def new_times(status: os.stat_result, atim: int, mtim: int, flags: int) -> tuple[int, int]:
+def new_times(process: Process, status: os.stat_result, atim: int, mtim: int, flags: int) -> tuple[int, int]:
     """Access and modification time to be set, in nanoseconds: those that are not to change as they are."""
-    now = time.time_ns()
+    now = file_time(process)
     if not flags & abi.SET_ATIM:
         atim = now if flags & abi.SET_ATIM_NOW else status.st_atime_ns
     if not flags & abi.SET_MTIM:

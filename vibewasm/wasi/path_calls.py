@@ -156,7 +156,7 @@ def path_filestat_set_times(
     with locate(directory.fd, name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as place:
         if place.slash:
             place.require_directory()
-        times = new_times(place.stat(), atim, mtim, flags)
+        times = new_times(process, place.stat(), atim, mtim, flags)
         os.utime(place.name, ns=times, dir_fd=place.directory, follow_symlinks=False)
     return SUCCESS
 

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from struct import Struct
 
-    from .process import Process
+    from .process import Clocks, Process
 
 #: More subscriptions than any program has descriptors.
 MAX_SUBSCRIPTIONS = 1 << 16
@@ -29,16 +29,18 @@ class _Subscription:
     Attributes:
         userdata: the program's name for it.
         kind: event type.
-        clock, deadline: of a clock: which, and the time in nanoseconds at which it is ready.
+        clock, deadline: of a clock: which of the host's, and the time in nanoseconds at which it is ready.
+        left: of a clock of the program's own: nanoseconds until it is ready.
         fd: host descriptor to poll, or None.
         available: what a read would find, if that is known beforehand.
         error: a WASI error number, which makes the event ready at once.
         ready: the event has come.
     """
 
-    __slots__ = ("available", "clock", "deadline", "error", "fd", "kind", "ready", "userdata")
+    __slots__ = ("available", "clock", "deadline", "error", "fd", "kind", "left", "ready", "userdata")
 
     def __init__(self, userdata: int, kind: int) -> None:
+        self.left = 0
         self.userdata = userdata
         self.kind = kind
         self.clock = abi.CLOCK_MONOTONIC
@@ -90,7 +92,12 @@ def _subscription(process: Process, memory: memoryview, layout: Struct, address:
             # The clocks of processor time stand still while one sleeps.
             if clock not in (abi.CLOCK_REALTIME, abi.CLOCK_MONOTONIC):
                 raise Errno(EINVAL)
-            if flags & abi.SUBSCRIPTION_CLOCK_ABSTIME:
+            absolute = flags & abi.SUBSCRIPTION_CLOCK_ABSTIME
+            if process.clocks is not None:
+                # How long it is by the program's clock is how long it takes by the host's, if it takes any time.
+                item.left = max(timeout - process.clocks.now(clock), 0) if absolute else timeout
+                item.deadline = clocks.now(abi.CLOCK_MONOTONIC) + item.left
+            elif absolute:
                 item.clock, item.deadline = clock, timeout
             else:
                 # As POSIX has it of timers: setting the realtime clock does not change how long a wait is.
@@ -113,6 +120,8 @@ def _wait(process: Process, wanted: list[_Subscription]) -> None:
     files = [item for item in wanted if item.fd is not None]
     timers = [item for item in wanted if item.deadline is not None]
     poller = _Poller(files) if files else None
+    if timers and process.clocks is not None and _passed(process.clocks, wanted, timers, poller):
+        return
     waited = 0.0
     while True:
         left = _MAX_WAIT
@@ -134,6 +143,19 @@ def _wait(process: Process, wanted: list[_Subscription]) -> None:
             time.sleep(waited)
         if ready:
             return
+
+
+def _passed(clocks: Clocks, wanted: list[_Subscription], timers: list[_Subscription], poller: _Poller | None) -> bool:
+    """Mark what is ready if the program's own time can pass without waiting; false if it cannot."""
+    if poller is not None:
+        poller.poll(0)
+    ready = any(item.ready for item in wanted)
+    left = 0 if ready else min(item.left for item in timers)
+    if not clocks.pass_by(left):
+        return False
+    for item in timers:
+        item.ready = item.left <= left
+    return True
 
 
 class _Poller:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .config import WasiConfig
+    from .determinism import AskedClocks, SeededRandom, SteppedClocks
 
+    Clocks = SteppedClocks | AskedClocks
     Check = Callable[[], object]
 
 #: Random bytes asked for at once.
@@ -32,14 +34,26 @@ class Process:
         args, environ: strings without their NUL.
         files: the file table: standard streams, then preopened directories from 3 on.
         check: called from time to time while the program waits; None if nobody wants to be asked.
+        clocks: its own clocks; None for the host's.
+        random: where its random bytes come from; None for the operating system.
     """
 
-    __slots__ = ("args", "check", "environ", "files")
+    __slots__ = ("args", "check", "clocks", "environ", "files", "random")
 
     def __init__(self, config: WasiConfig, check: Check | None) -> None:
         self.args = config.encoded_args()
         self.environ = config.encoded_env()
         self.check = check
+        self.clocks: Clocks | None = None
+        self.random: SeededRandom | None = None
+        if config.clock is not None:
+            from .determinism import AskedClocks, SteppedClocks
+
+            self.clocks = SteppedClocks(config.clock) if isinstance(config.clock, int) else AskedClocks(config.clock)
+        if config.random_seed is not None:
+            from .determinism import SeededRandom
+
+            self.random = SeededRandom(config.random_seed)
         self.files = FileTable()
         self.files.add(open_input(config.stdin, check))
         self.files.add(open_output(1, config.stdout, check))
@@ -89,8 +103,9 @@ def sched_yield(process: Process, memory: memoryview) -> int:
 
 
 def random_get(process: Process, memory: memoryview, buffer: int, size: int) -> int:
-    """Fill a buffer with random bytes of cryptographic quality."""
+    """Fill a buffer with random bytes of cryptographic quality, or with those of the program's seed."""
     guest.check(memory, buffer, size)
+    random = os.urandom if process.random is None else process.random.bytes
     end = buffer + size
     turn = buffer + _RANDOM_TURN
     while buffer < end:
@@ -98,7 +113,7 @@ def random_get(process: Process, memory: memoryview, buffer: int, size: int) -> 
             process.check()
             turn += _RANDOM_TURN
         count = min(end - buffer, _RANDOM_CHUNK)
-        memory[buffer : buffer + count] = os.urandom(count)
+        memory[buffer : buffer + count] = random(count)
         buffer += count
     return SUCCESS
 

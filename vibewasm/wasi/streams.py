@@ -1,7 +1,8 @@
-"""Standard input, output and error: the process's own descriptors, or Python objects."""
+"""Standard input, output and error: descriptors of the process, or Python objects."""
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -14,7 +15,9 @@ from .waiting import is_ready, wait, write_ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .config import Path, Readable, Writable
+    from typing import Any
+
+    from .config import Input, Output, Path, Readable, Writable
     from .process import Check
 
 #: Bytes passed to or from a Python object at once, so that no length a program names makes a copy of that size.
@@ -24,15 +27,33 @@ _NAMES = ("stdin", "stdout", "stderr")
 
 
 class ProcessStream(HostFile):
-    """One of the process's own standard streams.
+    """A descriptor of the process, which other processes may share, such as one of its standard streams.
 
-    It is never closed, and its flags, which other processes may share, are never changed: the program's wish not to
+    The descriptor is never closed, unless it is ``owned``, and its flags are never changed: the program's wish not to
     block is met by asking first.
+
+    Attributes:
+        number: of the descriptor whose buffered text in Python comes before what is written.
+        follows: what is written goes where ``print`` goes: to ``sys.stdout`` or ``sys.stderr`` as they are at that
+            moment.
     """
 
-    __slots__ = ()
+    __slots__ = ("_elsewhere", "follows", "number")
 
-    def __init__(self, fd: int, check: Check | None) -> None:
+    def __init__(
+        self,
+        fd: int,
+        check: Check | None,
+        writing: bool | None = None,
+        *,
+        follows: bool = False,
+        number: int | None = None,
+        owned: bool = False,
+    ) -> None:
+        self.number = fd if number is None else number
+        self.follows = follows
+        self._elsewhere: tuple[object, OutputStream] | None = None
+        rights = abi.STREAM_RIGHTS | (abi.FD_WRITE if (fd != 0 if writing is None else writing) else abi.FD_READ)
         try:
             mode = os.fstat(fd).st_mode
         except OSError:
@@ -41,11 +62,40 @@ class ProcessStream(HostFile):
             kind = abi.UNKNOWN
         else:
             kind = file_type(mode)
-        rights = abi.STREAM_RIGHTS | (abi.FD_READ if fd == 0 else abi.FD_WRITE)
+        elsewhere = self._redirected()
+        if elsewhere is not None:
+            kind = elsewhere.file_type
         # A character device that cannot seek is what wasi-libc's isatty() takes for a terminal; /dev/null can.
-        if kind == abi.REGULAR_FILE or (kind == abi.CHARACTER_DEVICE and not os.isatty(fd)):
+        elif kind == abi.REGULAR_FILE or (kind == abi.CHARACTER_DEVICE and not os.isatty(fd)):
             rights |= abi.FD_SEEK | abi.FD_TELL
-        super().__init__(fd, kind, rights, check=check, owned=False)
+        super().__init__(fd, kind, rights, check=check, owned=owned)
+
+    def _redirected(self) -> OutputStream | None:
+        """Where ``print`` writes to, if that is not the descriptor: in a notebook, or by ``redirect_stdout``."""
+        if not self.follows:
+            return None
+        stream, original = (sys.stdout, sys.__stdout__) if self.number == 1 else (sys.stderr, sys.__stderr__)
+        if stream is original or stream is None:
+            return None
+        if self._elsewhere is not None and self._elsewhere[0] is stream:
+            return self._elsewhere[1]
+        try:
+            if stream.fileno() == self.number:
+                # Only another object, made for the sake of its encoding, say.
+                stream.flush()
+                return None
+        except (AttributeError, OSError, ValueError):
+            # There is no descriptor below it.
+            pass
+        found = _text_output(stream)
+        self._elsewhere = stream, found
+        return found
+
+    def fileno(self) -> int | None:
+        return self.fd if self._redirected() is None else None
+
+    def stat(self) -> os.stat_result | None:
+        return super().stat() if self._redirected() is None else None
 
     def set_flags(self, flags: int) -> None:
         self.flags = flags
@@ -62,8 +112,11 @@ class ProcessStream(HostFile):
                 wait(self.fd, self._check, writing=False)
 
     def write(self, buffers: list[memoryview]) -> int:
+        elsewhere = self._redirected()
+        if elsewhere is not None:
+            return elsewhere.write(buffers)
         # What Python code has printed comes first.
-        stream = sys.__stdout__ if self.fd == 1 else sys.__stderr__
+        stream = sys.__stdout__ if self.number == 1 else sys.__stderr__ if self.number == 2 else None
         if stream is not None and not stream.closed:
             stream.flush()
         slow = self._prepare(writing=True)
@@ -183,7 +236,7 @@ class TextOutput:
         return self._text.isatty()
 
 
-def open_input(source: bytes | Path | Readable | None, check: Check | None) -> Descriptor:
+def open_input(source: Input, check: Check | None) -> Descriptor:
     """Standard input from what ``WasiConfig`` was given."""
     if source is None:
         return ProcessStream(0, check)
@@ -191,33 +244,65 @@ def open_input(source: bytes | Path | Readable | None, check: Check | None) -> D
         return InputStream(io.BytesIO(source))
     if isinstance(source, str | os.PathLike):
         return _open_file("stdin", source, os.O_RDONLY, abi.FD_READ | abi.FD_SEEK | abi.FD_TELL, check)
+    if isinstance(source, int):
+        return _descriptor("stdin", source, check, writing=False)
     if isinstance(source, io.TextIOBase):
         binary = getattr(source, "buffer", None)
         if binary is None:
-            raise TypeError(
-                "WasiConfig: stdin has to be a binary stream, bytes or a path; this text stream has no binary buffer"
-            )
-        source = binary
-    return InputStream(source)
+            from .text import Pieces
+
+            # A line at a time, so that someone at a keyboard need not type more.
+            return InputStream(Pieces(source.readline, source))
+        return InputStream(binary)
+    if not hasattr(source, "read"):
+        from .text import Pieces
+
+        return InputStream(Pieces(source))
+    return InputStream(source)  # type: ignore[arg-type]  # a text stream of no such class would be told when it is read
 
 
-def open_output(number: int, target: Path | Writable | None, check: Check | None) -> Descriptor:
+def open_output(number: int, target: Output, check: Check | None) -> Descriptor:
     """Standard output (1) or error (2) from what ``WasiConfig`` was given."""
     if target is None:
-        return ProcessStream(number, check)
+        return ProcessStream(number, check, follows=True)
     if isinstance(target, str | os.PathLike):
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         rights = abi.FD_WRITE | abi.FD_SEEK | abi.FD_TELL | abi.FD_SYNC | abi.FD_DATASYNC
         return _open_file(_NAMES[number], target, flags, rights, check)
+    if isinstance(target, int):
+        return _descriptor(_NAMES[number], target, check, writing=True)
     if isinstance(target, io.TextIOBase):
-        binary = getattr(target, "buffer", None)
-        if binary is None:
-            raise TypeError(
-                f"WasiConfig: {_NAMES[number]} has to be a binary stream or a path; "
-                "this text stream has no binary buffer"
-            )
-        return OutputStream(TextOutput(target, binary))
-    return OutputStream(target)
+        return _text_output(target)
+    if not hasattr(target, "write"):
+        from .text import TextWriter
+
+        return OutputStream(TextWriter(target))
+    return OutputStream(target)  # type: ignore[arg-type]  # that it takes bytes is seen when it is given some
+
+
+def _text_output(stream: Any) -> OutputStream:
+    """A text stream to write bytes to: to those below it, where it has any."""
+    binary = getattr(stream, "buffer", None) if isinstance(stream, io.TextIOBase) else None
+    if binary is not None:
+        return OutputStream(TextOutput(stream, binary))
+    from .text import TextWriter
+
+    return OutputStream(TextWriter(stream.write, stream))
+
+
+def _descriptor(setting: str, fd: int, check: Check | None, *, writing: bool) -> ProcessStream:
+    """A descriptor of the process. The program has a copy of its own, but for those that always mean the same."""
+    from fcntl import F_GETFL, fcntl
+
+    try:
+        mode = fcntl(fd, F_GETFL) & os.O_ACCMODE
+        if mode == (os.O_RDONLY if writing else os.O_WRONLY):
+            raise OSError(errno.EBADF, f"not open for {'writing' if writing else 'reading'}")
+        if fd <= 2:
+            return ProcessStream(fd, check, writing)
+        return ProcessStream(os.dup(fd), check, writing, number=fd, owned=True)
+    except OSError as error:
+        raise OSError(error.errno, f"WasiConfig: {setting}: descriptor {fd}: {error.strerror}") from None
 
 
 def _open_file(setting: str, path: Path, flags: int, rights: int, check: Check | None) -> HostFile:

@@ -25,11 +25,11 @@ def setter(function: Callable[[Any, Any], None]) -> property:
     return property(fset=function, doc=function.__doc__)
 
 
-def _switch(title: str, *, article: str = "a") -> property:
+def _switch(title: str) -> property:
     """A switch that changes nothing here."""
 
     def switch(self: Config, enable: bool) -> None:
-        self._given_bool(enable, article)
+        self._given_bool(enable)
 
     return property(fset=switch, doc=f"{title}: accepted, and without effect.")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+import os
+from _thread import RLock
 from weakref import WeakSet
 
 from ...api.config import Config as OurConfig
@@ -35,20 +36,30 @@ class Engine(Managed):
         self._epoch = 0
         #: Stores whose deadlines count, if any do.
         self._stores: WeakSet[Store] = WeakSet()
-        self._lock = allocate_lock()
+        self._lock = RLock()
+        self._lock_owner = os.getpid()
 
     def _given(self) -> OurEngine:
         self._check_open()
         return self._ours
 
+    def _guard(self) -> RLock:
+        """The lock for what follows, which a signal's handler may take as well. A fork may have copied it while another
+        thread held it, so a child makes its own.
+        """
+        if self._lock_owner != os.getpid():
+            self._lock = RLock()
+            self._lock_owner = os.getpid()
+        return self._lock
+
     def _add(self, store: Store) -> None:
-        with self._lock:
+        with self._guard():
             self._stores.add(store)
 
     def increment_epoch(self) -> None:
         """Let the next epoch begin: code of stores whose deadline that is stops. Any thread may call this."""
         self._check_open()
-        with self._lock:
+        with self._guard():
             self._epoch += 1
             stores = [*self._stores]
         for store in stores:

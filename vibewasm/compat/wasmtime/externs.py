@@ -248,7 +248,7 @@ class Memory:
         """A copy of the bytes from ``start`` to before ``stop``, as a slice of a list would have them."""
         _owner(self, store)
         first, end, _ = slice(start, stop).indices(self._ours.size)
-        return bytearray(self._ours.read(first, end - first)) if first < end else bytearray()
+        return bytearray(self._ours.view()[first:end]) if first < end else bytearray()
 
     def write(self, store: Storelike, value: bytearray | bytes, start: int | None = None) -> int:
         """Write bytes from ``start`` on, which counts from the end if it is negative, and give their number.

@@ -70,11 +70,14 @@ class InstanceExports(Mapping[str, "Extern"]):
     def __init__(self, store: Storelike, instance: Instance) -> None:
         self._ours = instance._ours.exports
         self._found: dict[str, Extern] = {}
+        self._sequence: tuple[Extern, ...] | None = None
 
     @property
     def by_index(self) -> Sequence[Extern]:
         """The same in the order of the module's exports."""
-        return tuple([self[name] for name in self._ours])
+        if self._sequence is None:
+            self._sequence = tuple([self[name] for name in self._ours])
+        return self._sequence
 
     def __getitem__(self, idx: str) -> Extern:
         found = self._found.get(idx)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...api.deadline import go_on, stop
 from ...api.store import Store as OurStore
 from ...errors import WasmError
 from .engine import Engine
@@ -128,7 +129,7 @@ class Store(Managed):
         tables: int = -1,
         memories: int = -1,
     ) -> None:
-        """Limit what the store may have; a negative number leaves a limit as it is without one.
+        """Limit what the store may have. A negative number sets no limit, and takes an earlier one away.
 
         Args:
             memory_size: bytes of each memory.
@@ -169,10 +170,15 @@ class Store(Managed):
 
     def _look_at_epoch(self) -> None:
         """Stop running code if its time is over, and let it go on if it is not any more."""
-        if self.engine._epoch >= self._deadline:
-            self._ours._stop(self, "the epoch's deadline is reached")
-        else:
-            self._ours._go_on(self)
+        while True:
+            over = self.engine._epoch >= self._deadline
+            if over:
+                stop(self._ours, self, "the epoch's deadline is reached")
+            else:
+                go_on(self._ours, self)
+            # Other threads and signals' handlers do the same, and whoever comes last has to be right.
+            if over == (self.engine._epoch >= self._deadline):
+                return
 
     def _check_call(self) -> None:
         """Before wasm code is called: it may be so short that it looks neither at the epoch nor at its fuel."""

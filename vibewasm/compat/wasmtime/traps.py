@@ -175,6 +175,11 @@ class Trap(Exception, Managed):
         message = f"wasm trap: {words}"
         if frames:
             lines = "\n".join([frame._line(index) for index, frame in enumerate(frames)])
+            if ours._fault is not None:
+                place, size = ours._fault
+                message = (
+                    f"0: memory fault at wasm address {place:#x} in linear memory of size {size:#x}\n    1: {message}"
+                )
             message = f"error while executing at wasm backtrace:\n{lines}\n\nCaused by:\n    {message}\n"
         return cls._made(message, code, frames)
 

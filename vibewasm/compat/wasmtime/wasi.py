@@ -9,6 +9,7 @@ from errno import EIO
 from ...wasi import abi
 from ...wasi.config import Dir
 from ...wasi.config import WasiConfig as OurWasiConfig
+from ...wasi.streams import ProcessStream
 from .config import setter
 from .errors import WasmtimeError
 from .managed import Managed
@@ -202,7 +203,12 @@ class WasiConfig(Managed):
 
 
 def _as_stream(stream: Descriptor) -> None:
-    """Let a standard stream be what it is with wasmtime: a terminal, or something unknown that cannot be moved in."""
+    """Let a standard stream be what it is with wasmtime: a terminal, or something unknown that cannot be moved in.
+
+    What is inherited is the process's own, wherever ``sys.stdout`` leads.
+    """
+    if isinstance(stream, ProcessStream):
+        stream.follows = False
     stream.rights &= ~(abi.FD_SEEK | abi.FD_TELL)
     fd = stream.fileno()
     if fd is None or not os.isatty(fd):
