@@ -21,6 +21,8 @@ LOADERS = {
     "vibewasm.bundle": "packages of modules that an earlier start has loaded",
     "vibewasm.compiler.instructions": "modules of its own folder, by its table",
     "vibewasm.compiler.state": "what Late names",
+    "vibewasm.importer.loading": "Python modules that WebAssembly imports from",
+    "vibewasm.importer.pickling": "WebAssembly files",
     "vibewasm.disasm.machine": "modules of its own folder and of a backend, by the processor's name",
     "vibewasm.wasi.preview1": "modules of its own folder, by its table",
 }

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "disasm.explorer": {"api", "backends", "disasm", "wat"},
     "compat": set(),
     "compat.wasmtime": {"api", "backends", "calls", "instances", "runtime", "wasi"},
+    "importer": {"api", "wasi"},
     "cli": {"api", "backends", "cache", "disasm", "disasm.explorer", "wasi", "wat"},
 }
 

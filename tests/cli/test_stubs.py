@@ -137,5 +137,14 @@ def test_no_name_is_more_than_a_name() -> None:
     assert not any(line.startswith("import os") for line in text.splitlines())
 
 
+def test_a_small_module_makes_no_huge_text() -> None:
+    """Nine hundred functions with a thousand parameters, of which one has a name."""
+    params = "i32 " * 1000
+    funcs = "".join(f'(func (export "f{n}") (type $t) (param $x{n} i32) (param {params[4:]}))' for n in range(900))
+    text = stub(f"(module (type $t (func (param {params}))) {funcs})")
+    assert text.count("def __call__") == 1
+    assert len(text) < 100_000
+
+
 def quoted(name: str) -> str:
     return '"' + "".join(f"\\{byte:02x}" for byte in name.encode()) + '"'

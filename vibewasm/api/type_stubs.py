@@ -30,6 +30,9 @@ _HELPERS = {
 _CLASSES = {"i32": "int", "i64": "int", "f32": "float", "f64": "float", "v128": "int"}
 #: Exports that are no identifiers and yet typed one by one: type checkers compare each with each.
 _MOST_LITERALS = 100
+#: Parameters of a function whose names are written: others of its type would not share its class, and a small module
+#: may have very many of both.
+_MOST_NAMED = 100
 #: Characters of a name that becomes part of another.
 _LONGEST = 40
 
@@ -51,6 +54,7 @@ class _Stub:
         helpers: what each of :data:`_HELPERS` is called here, of those that are used.
         classes: the text of the classes of functions and globals.
         class_names: the names of those classes, by what is in them: exports alike share one.
+        of_types: those of functions whose parameters have no names, by their types.
     """
 
     def __init__(self, module: Module) -> None:
@@ -59,6 +63,7 @@ class _Stub:
         self.helpers: dict[str, str] = {}
         self.classes: list[str] = []
         self.class_names: dict[str, str] = {}
+        self.of_types: dict[FuncType, str] = {}
 
     def text(self, source: str) -> str:
         """All of it."""
@@ -128,7 +133,17 @@ class _Stub:
 
     def function(self, type: FuncType, index: int) -> str:
         """The class of functions of this type whose parameters have the names of those of function ``index``."""
-        names = python_names(self.module.info.local_names.get(index, {}), len(type.params))
+        named = self.module.info.local_names.get(index) if len(type.params) <= _MOST_NAMED else None
+        names = python_names(named, len(type.params)) if named else None
+        if names is None:
+            shared = self.of_types.get(type)
+            if shared is None:
+                shared = self.of_types[type] = self.function_named(type, None)
+            return shared
+        return self.function_named(type, names)
+
+    def function_named(self, type: FuncType, names: list[str] | None) -> str:
+        """The class of functions of this type whose parameters have these names."""
         shown = typed(type, names)
         if names is not None and any(name.startswith("__") for name in names):
             # Type checkers take these for names of parameters that are given by position.
