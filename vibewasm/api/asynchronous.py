@@ -131,7 +131,9 @@ class Call:
 
     @locked
     def _end(self) -> None:
-        self.store._go_on(self)
+        from .deadline import go_on
+
+        go_on(self.store, self)
         _running.discard(self)
         self.state = OVER
         self.arguments, self.named = (), {}
@@ -272,7 +274,9 @@ class Call:
             return None
         self.stopped = True
         if self.state is RUNNING:
-            self.store._stop(self, "the call was cancelled")
+            from .deadline import stop
+
+            stop(self.store, self, "the call was cancelled")
             return self.awaited
         # Whoever comes upon it later finds that it is over.
         before, self.state = self.state, OVER
