@@ -17,6 +17,7 @@ from time import monotonic, sleep
 
 from ..calls.area import current
 from ..runtime import system
+from .deadline import go_on, stop
 from .queues import OVER, QUEUED, RUNNING, abandoned, locked, queues
 
 TYPE_CHECKING = False
@@ -131,7 +132,7 @@ class Call:
 
     @locked
     def _end(self) -> None:
-        self.store._go_on(self)
+        go_on(self.store, self)
         _running.discard(self)
         self.state = OVER
         self.arguments, self.named = (), {}
@@ -272,7 +273,7 @@ class Call:
             return None
         self.stopped = True
         if self.state is RUNNING:
-            self.store._stop(self, "the call was cancelled")
+            stop(self.store, self, "the call was cancelled")
             return self.awaited
         # Whoever comes upon it later finds that it is over.
         before, self.state = self.state, OVER
