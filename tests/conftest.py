@@ -10,14 +10,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.native import EMULATED
 from tests.spec.suite import HOW_TO_GET, PROJECT_ROOT, shared_folder
 from tests.spec.summary import Summary
 
-# An emulator takes its time for code that it meets first.
-hypothesis.settings.register_profile("emulated", deadline=None)
-if EMULATED:
-    hypothesis.settings.load_profile("emulated")
+# Tests are not timed: how long an example takes is up to what else the machine does.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # No test begins with what another run has left in the user's folder, nor leaves something there. Those that are about
 # the code cache choose a folder.
