@@ -437,12 +437,19 @@ def test_publishing_from_inside_a_publishing() -> None:
         code = bytes([byte]) * 60
         found[memory.publish(code)] = code
 
-    previous = signal.signal(signal.SIGALRM, lambda number, frame: publish(2))
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0003)
+    def interrupt(number: int, frame: object) -> None:
+        publish(2)
+        # Not before: where publishing takes longer than the time between two signals, they would pile up.
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005)
     try:
         for _ in range(20000):
             publish(1)
     finally:
+        # First, so that no handler sets the timer again.
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     assert sum(code[0] == 2 for code in found.values()) > 3
