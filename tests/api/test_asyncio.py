@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 import vibewasm as vw
+from tests.native import needs_threads_in_children
 
 GUEST = """(module
     (import "host" "ask" (func $ask (param i32) (result i32)))
@@ -831,6 +832,8 @@ def test_ctrl_c_under_asyncio_run_stops_the_call() -> None:
     end = """
 import os, signal
 async def main():
+    # In debug mode the loop tells of what takes long, as anything does in an emulator.
+    asyncio.get_running_loop().slow_callback_duration = 60
     asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), signal.SIGINT)
     try:
         await spin.run_async()
@@ -862,6 +865,7 @@ def test_keyboard_interrupt_of_a_coroutine_ends_the_loop() -> None:
     assert instance.exports.subtract(3, 1) == 2
 
 
+@needs_threads_in_children
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here, so nothing was forked")
 def test_a_forked_child_has_threads_of_its_own() -> None:
     instance = guest()

@@ -62,7 +62,8 @@ except vibewasm.Interrupted as reason:
 """
     done = emulated("-", stdin=source)
     trap = "integer divide by zero ['divide_by', 'divide']\n"
-    assert done.stdout == "125\n2\n" + 3 * trap + "stopped by a deadline of 0.2 seconds\n", done.stderr
+    stopped = "stopped by a deadline of 0.2 seconds\n  at spin (at byte offset 0x116)\n"
+    assert done.stdout == "125\n2\n" + 3 * trap + stopped, done.stderr
     assert done.returncode == 0
 
 
