@@ -144,6 +144,11 @@ def without_arrays(letters: str) -> str:
     return next((letter for letter in letters if letter in "vr"), "")
 
 
+def array_pointer(index: int) -> int:
+    """Offset, in what a function is mapped over arrays by, of the address of an array's next element."""
+    return abi.ARRAYS_FIRST + abi.ARRAYS_SIZE * index
+
+
 def cells(letters: str) -> int:
     """How many cells these values take."""
     return len(letters) + letters.count(WIDE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ... import abi
-from ..convention import Place, signature_results, without_arrays
+from ..convention import Place, array_pointer, signature_results, without_arrays
 from . import asm, signatures
 from .addresses import add, at
 from .control import Assembler
@@ -61,14 +61,9 @@ def loop(a: Assembler, signature: str) -> None:
     a.bind("done")
 
 
-def _pointer(index: int) -> int:
-    """Offset of the cell that has the address of an array's next element."""
-    return abi.ARRAYS_FIRST + abi.ARRAYS_SIZE * index
-
-
 def _point(index: int) -> bytes:
     """Load the address of an array's next element into x10, and its distance from one to the next into x11."""
-    pointer = _pointer(index)
+    pointer = array_pointer(index)
     if pointer <= _PAIR_REACH:
         return asm.pair(asm.LDP_X, X10, X11, _ARRAYS, pointer)
     return at(asm.LDR_X, X10, _ARRAYS, pointer) + at(asm.LDR_X, X11, _ARRAYS, pointer + abi.ARRAYS_STEP)
@@ -76,7 +71,7 @@ def _point(index: int) -> bytes:
 
 def _advance(index: int) -> bytes:
     """Go from the element whose address is in x10 to the next one."""
-    return asm.alu_rr(asm.ADD, 1, X10, X10, X11) + at(asm.STR_X, X10, _ARRAYS, _pointer(index))
+    return asm.alu_rr(asm.ADD, 1, X10, X10, X11) + at(asm.STR_X, X10, _ARRAYS, array_pointer(index))
 
 
 def _store(place: Place) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ... import abi
-from ..convention import Place, signature_results, without_arrays
+from ..convention import Place, array_pointer, signature_results, without_arrays
 from . import asm, signatures
 from .control import Assembler
 from .regs import CONTEXT, MEMORY_BASE, R10, R11, R12, R13, RAX, RBP, RBX, RCX, RDI, RDX, RSP
@@ -28,14 +28,14 @@ def loop(a: Assembler, signature: str) -> None:
     for index, place in enumerate(places):
         if place.reg < 0:
             a.emit(
-                asm.mov_rm(1, R10, _ARRAYS, _pointer(index)),
+                asm.mov_rm(1, R10, _ARRAYS, array_pointer(index)),
                 asm.mov_rm(int(place.letter in "ld"), R11, R10, 0),
                 asm.mov_mr(1, RSP, place.area, R11),
                 _advance(index),
             )
     for index, place in enumerate(places):
         if place.reg >= 0:
-            a.emit(asm.mov_rm(1, R10, _ARRAYS, _pointer(index)), signatures.load(place, R10, 0), _advance(index))
+            a.emit(asm.mov_rm(1, R10, _ARRAYS, array_pointer(index)), signatures.load(place, R10, 0), _advance(index))
     a.emit(
         asm.mov_rr(1, RAX, _RECORD),
         asm.mov_rm(1, CONTEXT, RAX, abi.RECORD_CTX),
@@ -43,7 +43,7 @@ def loop(a: Assembler, signature: str) -> None:
         asm.call_m(RAX, abi.RECORD_CODE),
     )
     for index, place in enumerate(signature_results(results), len(places)):
-        a.emit(asm.mov_rm(1, R10, _ARRAYS, _pointer(index)), _store(place), _advance(index))
+        a.emit(asm.mov_rm(1, R10, _ARRAYS, array_pointer(index)), _store(place), _advance(index))
     a.emit(asm.alu_mi(asm.SUB, 1, _ARRAYS, abi.ARRAYS_LEFT, 1))
     a.jcc(asm.CC_E, "done")
     a.emit(asm.alu_mi(asm.CMP, 1, _STORE, abi.STORE_INTERRUPT, 0))
@@ -53,14 +53,9 @@ def loop(a: Assembler, signature: str) -> None:
     a.bind("done")
 
 
-def _pointer(index: int) -> int:
-    """Offset of the cell that has the address of an array's next element."""
-    return abi.ARRAYS_FIRST + abi.ARRAYS_SIZE * index
-
-
 def _advance(index: int) -> bytes:
     """Go from the element whose address is in r10 to the next one."""
-    pointer = _pointer(index)
+    pointer = array_pointer(index)
     return asm.alu_rm(asm.ADD, 1, R10, _ARRAYS, pointer + abi.ARRAYS_STEP) + asm.mov_mr(1, _ARRAYS, pointer, R10)
 
 
