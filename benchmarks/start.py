@@ -1,19 +1,18 @@
 """From process start to exit: ``python -c`` that imports an engine, compiles a small module and calls its ``add``.
 
-The same interpreter runs both sides, in child processes that take turns; bytecode caches are warm (one run each goes
-before). The bare interpreter is shown for what part of the time nobody can save.
+The environment is :mod:`.installed`: what an editable checkout adds to every start of its interpreter, and what only a
+wheel has, would hide what users get. The same interpreter runs both sides, in child processes that take turns; bytecode
+caches are warm (one run each goes before). The bare interpreter is shown for what part of the time nobody can save.
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from time import perf_counter
 
-from .children import ROOT, child_environment
+from .children import child_environment
 from .modules import ADD
-from .peers import require_wasmtime
 from .report import Figure, Report
 from .session import Session
 
@@ -33,13 +32,13 @@ assert instance.exports(store)["add"](store, 2, 3) == 5
 
 def measure(session: Session) -> Report:
     """Medians of processes. ``peers`` changes nothing."""
-    require_wasmtime()
+    here = session.installed
     environment = child_environment()
 
     def child(code: str) -> Callable[[], float]:
         def run() -> float:
             start = perf_counter()
-            subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+            subprocess.run([here.python, "-c", code], cwd=here.folder, env=environment, check=True)
             return perf_counter() - start
 
         run()
