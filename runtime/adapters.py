@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         def enter(self, signature: str) -> bytes:
             """Host to wasm."""
 
-        def leave(self, signature: str) -> bytes:
+        def leave(self, signature: str, caller: bool = False) -> bytes:
             """Wasm to host."""
 
         def map_arrays(self, signature: str) -> bytes:
@@ -85,6 +85,7 @@ class Adapters:
         "_lazy",
         "_lazy_tables",
         "_leave",
+        "_leave_by_caller",
         "_loops",
         "_memory",
         "_native",
@@ -98,6 +99,7 @@ class Adapters:
         self._processor = processor
         self._enter: dict[str, Callable[..., int]] = {}
         self._leave: dict[str, int] = {}
+        self._leave_by_caller: dict[str, int] = {}
         self._loops: dict[str, Callable[..., int]] = {}
         self._native: dict[tuple[str, int], int] = {}
         self._lazy: list[int] = []
@@ -152,6 +154,14 @@ class Adapters:
         address = self._leave.get(signature)
         if address is None:
             address = self._leave[signature] = self._memory.publish(self._stubs.leave(signature))
+        return address
+
+    def leave_by_caller(self, signature: str) -> int:
+        """The same for a record with two callbacks: for one caller, and for all others."""
+        address = self._leave_by_caller.get(signature)
+        if address is None:
+            address = self._memory.publish(self._stubs.leave(signature, True))
+            self._leave_by_caller[signature] = address
         return address
 
     def map_arrays(self, signature: str) -> Callable[..., int]:

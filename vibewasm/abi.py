@@ -22,6 +22,11 @@ RECORD_TYPE = 16
 RECORD_INDEX = 20
 RECORD_CALLBACK = 24
 RECORD_SIZE = 32
+#: The record of a host function that is given its caller goes on: the context of the caller that the callback is for,
+#: and the callback for all others.
+RECORD_CALLER = 32
+RECORD_OTHERS = 40
+RECORD_WITH_CALLER_SIZE = 48
 
 #: Bytes of a page of linear memory, and how many a memory has at most whose addresses have 32 bits.
 PAGE_SIZE = 0x10000

@@ -292,7 +292,7 @@ def _restore_exit() -> bytes:
     return _pairs(asm.LDP_X, _EXIT_INT_PAIRS, _EXIT_INTS) + _pairs(asm.LDP_Q, _EXIT_FLOAT_PAIRS, _EXIT_FLOATS)
 
 
-def leave(signature: str) -> bytes:
+def leave(signature: str, caller: bool = False) -> bytes:
     """Wasm to host; at entry x8 is the record, and ``[x29 + 16]`` the caller's context."""
     parameters, _, results = signature.partition(":")
     a = Assembler()
@@ -329,6 +329,13 @@ def leave(signature: str) -> bytes:
         asm.mov_rr(1, X2, X10),
         load_cell(SCRATCH, CALLEE, abi.RECORD_CALLBACK),
     )
+    if caller:
+        a.emit(
+            load_cell(X12, CALLEE, abi.RECORD_CALLER),
+            load_cell(X13, CALLEE, abi.RECORD_OTHERS),
+            asm.cmp_rr(1, CONTEXT, X12),
+            asm.csel(asm.CC_EQ, 1, SCRATCH, SCRATCH, X13),
+        )
     _call_out(a)
     a.emit(load_cell(X10, FRAME, argv), store_cell(X10, X1, abi.STORE_CELLS_TOP))
     a.cbnz(1, X9, "failed")

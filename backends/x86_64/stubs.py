@@ -234,7 +234,7 @@ def _restore_pinned(a: Assembler) -> None:
         a.emit(asm.movups_rm(number, RBP, disp))
 
 
-def leave(signature: str) -> bytes:
+def leave(signature: str, caller: bool = False) -> bytes:
     """Wasm to host; at entry rax is the record, and ``[rbp - 8]`` the caller's context."""
     parameters, _, results = signature.partition(":")
     a = Assembler()
@@ -271,6 +271,12 @@ def leave(signature: str) -> bytes:
         else:
             a.emit(signatures.copy(place.letter, R10, 8 * place.cell, RBP, 16 + place.area, R9))
     a.emit(asm.mov_rr(1, RDI, CONTEXT), asm.mov_ri(RSI, cells(parameters)), asm.mov_rr(1, RDX, R10))
+    if caller:
+        a.emit(
+            asm.lea_rm(1, R9, RAX, abi.RECORD_OTHERS - abi.RECORD_CALLBACK),
+            asm.alu_rm(asm.CMP, 1, CONTEXT, RAX, abi.RECORD_CALLER),
+            asm.cmovcc_rr(asm.CC_NE, 1, RAX, R9),
+        )
     _call_out(a, asm.call_m(RAX, abi.RECORD_CALLBACK))
     a.emit(asm.mov_rm(1, RDX, RBP, argv), asm.mov_mr(1, RSI, abi.STORE_CELLS_TOP, RDX))
     a.jcc(asm.CC_NE, "failed")

@@ -149,15 +149,17 @@ class Func(Extern):
             self._init_native(store, type, function, name)
             return
         store._check_usable()
-        from ..calls.callbacks import host_callback
-
         name = name or getattr(function, "__name__", None) or "host function"
-        callers = None
         if caller:
+            from ..calls.caller_callbacks import host_func_with_caller
             from .caller import Callers
 
-            callers = Callers(store)
-        self._init_host(store, type, host_callback(store, type, function, name, callers), name)
+            record, callbacks = host_func_with_caller(store, type, function, name, Callers(store))
+            self._init_record(store, type, record, callbacks, name)
+            return
+        from ..calls.callbacks import host_callback
+
+        self._init_host(store, type, host_callback(store, type, function, name), name)
 
     @classmethod
     def _raw(cls, store: Store, type: FuncType, function: Callable[..., int | None], name: str) -> Func:
