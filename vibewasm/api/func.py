@@ -154,8 +154,9 @@ class Func(Extern):
             from ..calls.caller_callbacks import host_func_with_caller
             from .caller import Callers
 
-            record, callbacks = host_func_with_caller(store, type, function, name, Callers(store))
-            self._init_record(store, type, record, callbacks, name)
+            callers = Callers(store)
+            record, callbacks = host_func_with_caller(store, type, function, name, callers)
+            self._init_record(store, type, record, (callers, callbacks), name)
             return
         from ..calls.callbacks import host_callback
 
