@@ -11,29 +11,19 @@ from ...api.table import Table as OurTable
 from ...errors import WasmError
 from ...extern_types import MemoryType as OurMemoryType
 from .engine import Engine
-from .errors import WasmtimeError, translated, unsupported
+from .errors import WasmtimeError, attempt, unsupported
 from .func import Func, wrong_store
 from .managed import Managed
-from .types import GlobalType, MemoryType, TableType, TagType
+from .types import PAGE_SIZE_LOG2, GlobalType, MemoryType, TableType, TagType
 from .values import Val, converter, from_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ctypes
-    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from ...api.extern import Extern as OurExtern
     from .store import Store, Storelike
-
-_PAGE_LOG2 = 16
-
-
-def _attempt(operation: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return operation(*arguments)
-    except WasmError as error:
-        raise translated(error) from None
 
 
 def _owner(item: Global | Table | Memory, store: Storelike) -> Store:
@@ -54,7 +44,7 @@ class Global:
             raise TypeError("expected a GlobalType")
         ty._check_open()
         value = converter(ty._ours.content.code)(val)
-        self._ours = _attempt(OurGlobal, store._context()._ours, ty._ours, value)
+        self._ours = attempt(OurGlobal, store._context()._ours, ty._ours, value)
 
     @classmethod
     def _of(cls, ours: OurGlobal) -> Global:
@@ -71,7 +61,7 @@ class Global:
         """Its value; for null, a :class:`Val` that equals ``None``."""
         _owner(self, store)
         code = self._ours.type.content.code
-        value = from_ours(code, _attempt(lambda: self._ours.value))
+        value = from_ours(code, attempt(lambda: self._ours.value))
         return Val(code, None) if value is None else value
 
     def set_value(self, store: Storelike, val: Any) -> None:
@@ -85,7 +75,7 @@ class Global:
         value = converter(type_.content.code)(val)
         if not type_.mutable:
             raise WasmtimeError("immutable global cannot be set")
-        _attempt(setattr, self._ours, "value", value)
+        attempt(setattr, self._ours, "value", value)
 
 
 class Table:
@@ -97,7 +87,7 @@ class Table:
         value = converter(_element(ty))(init)
         owner = store._context()
         owner._check_elements(ty._ours.limits.minimum)
-        self._ours = _attempt(OurTable, owner._ours, ty._ours, value)
+        self._ours = attempt(OurTable, owner._ours, ty._ours, value)
 
     @classmethod
     def _of(cls, ours: OurTable) -> Table:
@@ -136,7 +126,7 @@ class Table:
         if not 0 <= idx < _length(self._ours):
             return None
         code = self._ours.type.element.code
-        value = from_ours(code, _attempt(self._ours.__getitem__, idx))
+        value = from_ours(code, attempt(self._ours.__getitem__, idx))
         # wasmtime-py gives the Val of whatever counts as false.
         return value or Val(code, value)
 
@@ -150,7 +140,7 @@ class Table:
         value = converter(self._ours.type.element.code)(val)
         if not 0 <= idx < _length(self._ours):
             raise WasmtimeError("wasm trap: undefined element: out of bounds table access")
-        _attempt(self._ours.__setitem__, idx, value)
+        attempt(self._ours.__setitem__, idx, value)
 
 
 def _element(ty: TableType) -> int:
@@ -159,7 +149,7 @@ def _element(ty: TableType) -> int:
 
 
 def _length(table: OurTable) -> int:
-    length: int = _attempt(len, table)
+    length: int = attempt(len, table)
     return length
 
 
@@ -171,10 +161,10 @@ class Memory:
     def __init__(self, store: Storelike, ty: MemoryType) -> None:
         owner = store._context()
         ty._check_open()
-        if ty._page_size_log2 != _PAGE_LOG2:
+        if ty._page_size_log2 != PAGE_SIZE_LOG2:
             raise unsupported("a memory with pages of another size than 65536 bytes")
         owner._check_pages(ty._ours.limits.minimum)
-        self._ours = _attempt(OurMemory, owner._ours, ty._ours)
+        self._ours = attempt(OurMemory, owner._ours, ty._ours)
 
     @classmethod
     def _of(cls, ours: OurMemory) -> Memory:
@@ -218,7 +208,7 @@ class Memory:
     def page_size_log2(self, store: Storelike) -> int:
         """Bytes of a page, as the exponent of two."""
         _owner(self, store)
-        return _PAGE_LOG2
+        return PAGE_SIZE_LOG2
 
     def data_ptr(self, store: Storelike) -> ctypes._Pointer[ctypes.c_ubyte]:
         """A pointer to its first byte, which nothing checks: an index beyond :meth:`data_len` may end the process.

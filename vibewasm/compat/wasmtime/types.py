@@ -12,11 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    AsExternType = "FuncType | TableType | MemoryType | GlobalType | TagType"
-
-#: The only two sizes of pages that there are, as powers of two: of the specification, and of a proposal.
-_PAGE_SIZE_LOG2 = 16
-_PAGE_SIZES_LOG2 = (_PAGE_SIZE_LOG2, 0)
+#: The size of a page, as a power of two.
+PAGE_SIZE_LOG2 = 16
+#: The only two sizes that there are: of the specification, and of a proposal.
+_PAGE_SIZES_LOG2 = (PAGE_SIZE_LOG2, 0)
 
 
 class ValType(Managed):
@@ -226,7 +225,7 @@ class MemoryType(Managed):
     @classmethod
     def _of(cls, given: ours.MemoryType) -> MemoryType:
         self = cls.__new__(cls)
-        self._page_size_log2 = _PAGE_SIZE_LOG2
+        self._page_size_log2 = PAGE_SIZE_LOG2
         self._ours = given
         return self
 
