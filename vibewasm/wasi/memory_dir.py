@@ -26,7 +26,7 @@ MAX_NAME = 255
 #: Held while anything is looked at or changed, in whichever directory: several threads may run programs that share one.
 LOCK = threading.RLock()
 
-
+#: Numbers of directories in memory, by which programs see that files of two are not on one device.
 _DEVICES = itertools.count(1)
 
 
