@@ -13,7 +13,7 @@ from ...extern_types import MemoryType as OurMemoryType
 from .engine import Engine
 from .errors import WasmtimeError, attempt, unsupported
 from .func import Func, wrong_store
-from .managed import Managed
+from .managed import Managed, Wrapper
 from .types import PAGE_SIZE_LOG2, GlobalType, MemoryType, TableType, TagType
 from .values import Val, converter, from_ours
 
@@ -34,10 +34,8 @@ def _owner(item: Global | Table | Memory, store: Storelike) -> Store:
     return owner
 
 
-class Global:
+class Global(Wrapper[OurGlobal]):
     """A global variable."""
-
-    _ours: OurGlobal
 
     def __init__(self, store: Storelike, ty: GlobalType, val: Any) -> None:
         if not isinstance(ty, GlobalType):
@@ -45,12 +43,6 @@ class Global:
         ty._check_open()
         value = converter(ty._ours.content.code)(val)
         self._ours = attempt(OurGlobal, store._context()._ours, ty._ours, value)
-
-    @classmethod
-    def _of(cls, ours: OurGlobal) -> Global:
-        self = cls.__new__(cls)
-        self._ours = ours
-        return self
 
     def type(self, store: Storelike) -> GlobalType:
         """Its type."""
@@ -78,22 +70,14 @@ class Global:
         attempt(setattr, self._ours, "value", value)
 
 
-class Table:
+class Table(Wrapper[OurTable]):
     """A table of references."""
-
-    _ours: OurTable
 
     def __init__(self, store: Store, ty: TableType, init: Any) -> None:
         value = converter(_element(ty))(init)
         owner = store._context()
         owner._check_elements(ty._ours.limits.minimum)
         self._ours = attempt(OurTable, owner._ours, ty._ours, value)
-
-    @classmethod
-    def _of(cls, ours: OurTable) -> Table:
-        self = cls.__new__(cls)
-        self._ours = ours
-        return self
 
     def type(self, store: Storelike) -> TableType:
         """Its type. The minimum is the size that it was made with."""
@@ -153,10 +137,8 @@ def _length(table: OurTable) -> int:
     return length
 
 
-class Memory:
+class Memory(Wrapper[OurMemory]):
     """A linear memory."""
-
-    _ours: OurMemory
 
     def __init__(self, store: Storelike, ty: MemoryType) -> None:
         owner = store._context()
@@ -165,12 +147,6 @@ class Memory:
             raise unsupported("a memory with pages of another size than 65536 bytes")
         owner._check_pages(ty._ours.limits.minimum)
         self._ours = attempt(OurMemory, owner._ours, ty._ours)
-
-    @classmethod
-    def _of(cls, ours: OurMemory) -> Memory:
-        self = cls.__new__(cls)
-        self._ours = ours
-        return self
 
     def type(self, store: Storelike) -> MemoryType:
         """Its type. The minimum is the size that it was made with."""

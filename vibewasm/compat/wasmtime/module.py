@@ -6,7 +6,7 @@ from ...api.module import Module as OurModule
 from ...types import MAGIC
 from .engine import Engine
 from .errors import WasmtimeError, attempt
-from .managed import Managed
+from .managed import Managed, Wrapper
 from .text import to_wasm
 from .types import ExportType, ImportType
 
@@ -21,12 +21,10 @@ def _check_magic(data: bytes | bytearray) -> None:
         raise WasmtimeError("magic header not detected: the bytes are no binary module")
 
 
-class Module(Managed):
+class Module(Managed, Wrapper[OurModule]):
     """A module, in binary form or as text. Its functions are checked and compiled when they are first called;
     :meth:`validate` checks all of them.
     """
-
-    _ours: OurModule
 
     def __init__(self, engine: Engine, wasm: str | bytes) -> None:
         if not isinstance(engine, Engine):
@@ -34,12 +32,6 @@ class Module(Managed):
         data = to_wasm(wasm)
         _check_magic(data)
         self._ours = attempt(OurModule, engine._given(), data)
-
-    @classmethod
-    def _of(cls, ours: OurModule) -> Module:
-        self = cls.__new__(cls)
-        self._ours = ours
-        return self
 
     def _given(self) -> OurModule:
         self._check_open()
