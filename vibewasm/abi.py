@@ -27,6 +27,13 @@ RECORD_CALLER = 32
 RECORD_OTHERS = 40
 RECORD_WITH_CALLER_SIZE = 48
 
+#: A call from Python that is made ready once: the code of ``enter`` and the three words that it takes.
+READY_ENTER = 0
+READY_RECORD = 8
+READY_ARGC = 16
+READY_ARGV = 24
+READY_SIZE = 32
+
 #: Bytes of a page of linear memory, and how many a memory has at most whose addresses have 32 bits.
 PAGE_SIZE = 0x10000
 MAX_PAGES = 0x10000

@@ -143,6 +143,19 @@ def enter(signature: str) -> bytes:
     return a.finish()
 
 
+def enter_ready() -> bytes:
+    """Host to wasm, by the C ABI, with the words of ``enter`` in a block."""
+    a = Assembler()
+    a.emit(
+        load_cell(SCRATCH, X0, abi.READY_ENTER),
+        load_cell(X1, X0, abi.READY_ARGC),
+        load_cell(X2, X0, abi.READY_ARGV),
+        load_cell(X0, X0, abi.READY_RECORD),
+        asm.br(SCRATCH),
+    )
+    return a.finish()
+
+
 def map_arrays(signature: str) -> bytes:
     """A loop of calls, host to wasm, by the C ABI; see :mod:`.arrays`."""
     from . import arrays  # few programs map functions
@@ -541,6 +554,7 @@ __all__ = [
     "builtin_call",
     "copy_data",
     "enter",
+    "enter_ready",
     "extensions",
     "fault_handler",
     "instruction_cache",

@@ -90,6 +90,19 @@ def enter(signature: str) -> bytes:
     return a.finish()
 
 
+def enter_ready() -> bytes:
+    """Host to wasm, by the C ABI, with the words of ``enter`` in a block."""
+    a = Assembler()
+    a.emit(
+        asm.mov_rm(1, RAX, RDI, abi.READY_ENTER),
+        asm.mov_rm(1, RSI, RDI, abi.READY_ARGC),
+        asm.mov_rm(1, RDX, RDI, abi.READY_ARGV),
+        asm.mov_rm(1, RDI, RDI, abi.READY_RECORD),
+        asm.jmp_r(RAX),
+    )
+    return a.finish()
+
+
 def map_arrays(signature: str) -> bytes:
     """A loop of calls, host to wasm, by the C ABI; see :mod:`.arrays`."""
     from . import arrays  # few programs map functions
@@ -494,6 +507,7 @@ __all__ = [
     "builtin_call",
     "copy_data",
     "enter",
+    "enter_ready",
     "extensions",
     "fault_handler",
     "instruction_cache",
