@@ -7,11 +7,10 @@ signal handler reads. Every cell has 8 bytes. :mod:`vibewasm.runtime.context` gi
 
 from __future__ import annotations
 
-#: Header of an instance context; the rest is laid out per module.
+#: Header of an instance context, of which the last cell is free; the rest is laid out per module.
 CTX_STORE = 0
 CTX_MEMORY_BASE = 8
 CTX_MEMORY_DESCRIPTOR = 16
-CTX_HANDLE = 24
 CTX_HEADER = 32
 
 #: Function record: code address, the context that the code runs in, canonical type (u32), defined function (u32),

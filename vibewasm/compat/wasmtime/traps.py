@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 
-from .managed import Managed
+from ...traps import Frame as OurFrame
+from .managed import Managed, Wrapper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...traps import Frame as OurFrame
     from ...traps import Trap as OurTrap
 
 #: Frames that wasmtime records.
@@ -89,16 +89,8 @@ _TRAPS = {
 }
 
 
-class Frame(Managed):
+class Frame(Managed, Wrapper[OurFrame]):
     """One activation of a wasm function at the time of a trap."""
-
-    _ours: OurFrame
-
-    @classmethod
-    def _of(cls, ours: OurFrame) -> Frame:
-        self = cls.__new__(cls)
-        self._ours = ours
-        return self
 
     @property
     def func_index(self) -> int:
