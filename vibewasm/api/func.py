@@ -154,8 +154,9 @@ class Func(Extern):
             from ..calls.caller_callbacks import host_func_with_caller
             from .caller import Callers
 
-            record, callbacks = host_func_with_caller(store, type, function, name, Callers(store))
-            self._init_record(store, type, record, callbacks, name)
+            callers = Callers(store)
+            record, callbacks = host_func_with_caller(store, type, function, name, callers)
+            self._init_record(store, type, record, (callers, callbacks), name)
             return
         from ..calls.callbacks import host_callback
 
@@ -350,16 +351,16 @@ class Func(Extern):
         """
         wanted, count, _ = self._sizes
         try:
-            given = len(cells)
+            len(cells)
+            # What is checked must be what is passed: an object of a stranger may say something else each time.
+            items = [*cells]
         except TypeError:
             from ..arguments import wrong
 
             raise wrong(f"{self._shown}.call_raw", "cells", "a list of ints", cells) from None
-        if given != wanted:
-            raise TypeError(f"{self._shown} takes {wanted} cells, {given} were given")
-        for cell in cells:
-            if type(cell) is not int or not 0 <= cell < 1 << 64:
-                self._check_cell(cell)
+        cells = [cell if type(cell) is int and 0 <= cell < 1 << 64 else self._checked_cell(cell) for cell in items]
+        if len(cells) != wanted:
+            raise TypeError(f"{self._shown} takes {wanted} cells, {len(cells)} were given")
         store = self._store
         may_start = self._take_store()
         try:
@@ -382,12 +383,13 @@ class Func(Extern):
             at += 2 if code == V128 else 1
         return found
 
-    def _check_cell(self, cell: object) -> None:
+    def _checked_cell(self, cell: object) -> int:
         from ..arguments import number, whole
 
         found = whole(f"{self._shown}.call_raw", "a cell", "the bits of a value", cell)
         if not 0 <= found < 1 << 64:
             raise OverflowError(f"a cell is an int from 0 to 2**64 - 1, not {number(found)}")
+        return found
 
     def _check_references(self, cells: Sequence[int]) -> None:
         """See that raw references are what the store knows: machine code trusts them."""

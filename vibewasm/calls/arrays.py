@@ -193,12 +193,14 @@ class _Mapping:
             raise TypeError(f"{self.label}: the function has no results, so there is nothing to write to out")
         if count == 1:
             return [out]
-        if not isinstance(out, (tuple, list)) or len(out) != count:
+        # A copy counts what is there: a class derived from tuple may say anything about its length.
+        items = [*out] if isinstance(out, (tuple, list)) else None
+        if items is None or len(items) != count:
             from ..arguments import shown
 
-            what = f"{len(out)} items" if isinstance(out, (tuple, list)) else shown(out)
+            what = shown(out) if items is None else f"{len(items)} items"
             raise TypeError(f"{self.label}: out has to be a tuple of {count} buffers, one a result, not {what}")
-        return out
+        return items
 
     def _out_name(self, at: int) -> str:
         return f"out[{at}]" if len(self.func._type.results) > 1 else "out"
@@ -238,13 +240,14 @@ class _Mapping:
         elements = _ELEMENTS[type.code]
         size = elements.size
         shape: tuple[int, ...]
-        if isinstance(value, (bytes, bytearray)):
-            # Bytes as such have no element type of their own.
-            if len(value) % size:
+        if isinstance(value, (bytes, bytearray)) and view.c_contiguous:
+            # Bytes as such have no element type of their own. How many there are is asked of the view: a class derived
+            # from bytes may say anything about its length.
+            if view.nbytes % size:
                 raise ValueError(
-                    f"{self.label}: {name} has {len(value)} bytes, which is no multiple of the {size} of {type}"
+                    f"{self.label}: {name} has {view.nbytes} bytes, which is no multiple of the {size} of {type}"
                 )
-            shape, step = (len(value) // size,), size
+            shape, step = (view.nbytes // size,), size
         else:
             format = view.format
             letter = format[1:] if format[:1] in "@=<" else format
