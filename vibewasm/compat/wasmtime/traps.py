@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ...traps import Frame as OurFrame
-from .managed import Managed, Wrapper
+from .managed import Managed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ...traps import Frame as OurFrame
     from ...traps import Trap as OurTrap
 
 #: Frames that wasmtime records.
@@ -89,8 +89,16 @@ _TRAPS = {
 }
 
 
-class Frame(Managed, Wrapper[OurFrame]):
+class Frame(Managed):
     """One activation of a wasm function at the time of a trap."""
+
+    _ours: OurFrame
+
+    @classmethod
+    def _of(cls, ours: OurFrame) -> Frame:
+        self = cls.__new__(cls)
+        self._ours = ours
+        return self
 
     @property
     def func_index(self) -> int:
