@@ -61,6 +61,7 @@ __all__ = [
     "WasmError",
     "WatError",
     "__version__",
+    "import_name",
     "instantiate",
     "set_async_threads",
 ]
@@ -85,6 +86,7 @@ _HOMES = {
     "api.memory": ("Memory",),
     "api.module": ("Module",),
     "api.native": ("Native",),
+    "api.objects": ("import_name",),
     "api.store": ("Store",),
     "api.table": ("Table",),
     "errors": ("DecodeError", "Interrupted", "LinkError", "ValidationError", "WasmError"),

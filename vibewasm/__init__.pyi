@@ -18,6 +18,7 @@ from .api.linker import Linker as Linker
 from .api.memory import Memory as Memory
 from .api.module import Module as Module
 from .api.native import Native as Native
+from .api.objects import import_name as import_name
 from .api.store import Store as Store
 from .api.table import Table as Table
 from .errors import DecodeError as DecodeError

@@ -50,6 +50,7 @@ NAMES = {
     "WasmError",
     "WatError",
     "__version__",
+    "import_name",
     "instantiate",
     "set_async_threads",
 }
