@@ -17,6 +17,7 @@ DOCUMENTS = (
     "docs/arrays.md",
     "docs/asyncio.md",
     "docs/cli.md",
+    "docs/console.md",
     "docs/disasm.md",
     "docs/importing.md",
     "docs/native.md",
@@ -24,7 +25,15 @@ DOCUMENTS = (
     "examples/README.md",
 )
 #: Those with a session of Python's prompt.
-SESSIONS = ("README.md", "docs/arrays.md", "docs/asyncio.md", "docs/importing.md", "docs/native.md", "docs/objects.md")
+SESSIONS = (
+    "README.md",
+    "docs/arrays.md",
+    "docs/asyncio.md",
+    "docs/console.md",
+    "docs/importing.md",
+    "docs/native.md",
+    "docs/objects.md",
+)
 
 
 def blocks(project: Path, document: str, language: str) -> list[str]:

@@ -28,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Caller",
     "Config",
+    "Console",
     "DecodeError",
     "Dir",
     "Engine",
@@ -77,6 +78,7 @@ _HOMES = {
     "api.asynchronous": ("set_async_threads",),
     "api.caller": ("Caller",),
     "api.config": ("Config",),
+    "api.console": ("Console",),
     "api.engine": ("Engine",),
     "api.func": ("Func",),
     "api.global_": ("Global",),

@@ -8,6 +8,7 @@ from typing import TypeVar
 from .api.asynchronous import set_async_threads as set_async_threads
 from .api.caller import Caller as Caller
 from .api.config import Config as Config
+from .api.console import Console as Console
 from .api.engine import Engine as Engine
 from .api.func import Func as Func
 from .api.global_ import Global as Global

@@ -17,6 +17,7 @@ from .wasm import adder
 NAMES = {
     "Caller",
     "Config",
+    "Console",
     "DecodeError",
     "Dir",
     "Engine",
