@@ -139,10 +139,10 @@ def test_the_modules_are_built_from_their_sources(project: Path, tmp_path: Path)
             assert rebuilt.read_bytes() == committed.read_bytes(), f"examples/build.sh makes another {name}.wasm"
 
 
-def rustc() -> list[str]:
-    """A Rust compiler that has the standard library for wasm: the first one in PATH, or Debian's."""
+def rustc(target: str = "wasm32-unknown-unknown") -> list[str]:
+    """A Rust compiler that has the standard library for a target: the first one in PATH, or Debian's."""
     for name in ("rustc", "/usr/bin/rustc"):
-        line = [name, "--target", "wasm32-unknown-unknown"]
+        line = [name, "--target", target]
         if shutil.which(name) is None:
             continue
         found = subprocess.run([*line, "--print", "target-libdir"], capture_output=True, text=True, timeout=60)

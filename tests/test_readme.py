@@ -19,6 +19,7 @@ DOCUMENTS = (
     "docs/cli.md",
     "docs/console.md",
     "docs/disasm.md",
+    "docs/guests.md",
     "docs/importing.md",
     "docs/native.md",
     "docs/objects.md",
