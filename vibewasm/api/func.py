@@ -331,6 +331,7 @@ class Func(Extern):
 
         Raises:
             RuntimeError: the event loop has stopped or is closed while the code waits for a coroutine.
+            WasmError: code of the store waits for the Python function that runs the event loop.
             As for a call: the rest.
         """
         from .asynchronous import run
