@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import struct
 import sys
 from collections.abc import Callable
@@ -434,3 +436,11 @@ def test_output_that_is_inherited_reaches_the_process(capfd: pytest.CaptureFixtu
         assert found == ["list", ["tuple", "0", "4"], ["tuple", "0", "4"]]
     sys.stdout.flush()
     assert capfd.readouterr() == ("out\nout\n", "err\nerr\n")
+
+
+def test_files_of_a_configuration_are_closed_once(tmp_path: Path) -> None:
+    config = wasmtime.WasiConfig()
+    config.stdout_file = str(tmp_path / "out")
+    for copied in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="a WasiConfig with files cannot be copied or pickled"):
+            copied(config)

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from os import PathLike
+    from typing import NoReturn
 
     from ...api.store import Store as OurStore
     from ...wasi.fds import Descriptor
@@ -256,6 +257,10 @@ class _File:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+
+    def __reduce__(self) -> NoReturn:
+        # A copy would close the descriptor a second time, and in another process it is another one.
+        raise TypeError("a WasiConfig with files cannot be copied or pickled, because they are open")
 
     def read(self, size: int) -> bytes:
         return os.read(self._fd, size)
