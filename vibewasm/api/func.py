@@ -146,6 +146,8 @@ class Func(Extern):
 
             raise wrong("Func", "caller", "True or False", caller)
         if not callable(function):
+            if caller:
+                raise TypeError("Func: only a Python function is given its caller")
             self._init_native(store, type, function, name)
             return
         store._check_usable()
