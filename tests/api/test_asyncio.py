@@ -916,13 +916,15 @@ def test_a_call_that_would_wait_for_itself_is_an_error() -> None:
         async def wait(other: Any, argument: int) -> Any:
             return await other.exports.ask.run_async(argument)
 
+        result: int
         with pytest.raises(vw.WasmError, match="this call would wait for itself"):
             asyncio.run(wait(first, 0))
         # By way of another store, whose code waits for a coroutine of the same loop or runs a third loop.
         for argument in (0, 1):
             with pytest.raises(vw.WasmError, match="this call would wait for itself"):
                 asyncio.run(wait(second, argument))
-        return asyncio.run(wait(third, 5))
+        result = asyncio.run(wait(third, 5))
+        return result
 
     async def call_first() -> Any:
         return await first.exports.ask.run_async(0)
