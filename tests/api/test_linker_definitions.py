@@ -220,9 +220,7 @@ def test_what_nobody_defines_can_trap_when_it_is_called() -> None:
 def test_what_is_decorated_has_a_name_or_is_given_one() -> None:
     linker = vw.Linker()
     plus = functools.partial(operator.add, 1)
-    with pytest.raises(
-        TypeError, match=r"partial objects have no name of their own: write @linker\.function"
-    ):
+    with pytest.raises(TypeError, match=r"partial objects have no name of their own: write @linker\.function"):
         linker.function("env")(plus)
     linker.function("env", "plus", type=vw.FuncType(["i32"], ["i32"]))(plus)
     linker.function("env", "")(lambda x: x + 2)
