@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     CustomOutput = Callable[[bytes], int | None]
 
 _READ, _WRITE = 1, 2
+#: No system has a greater number of an error.
+_LARGEST_ERROR = 4095
 
 
 class DirPerms(Enum):
@@ -304,6 +306,8 @@ class _Custom:
             if taken <= 0:
                 # A negative number says which error it is.
                 number = -taken or EIO
+                if number > _LARGEST_ERROR:
+                    number = EIO
                 raise OSError(number, os.strerror(number))
             left = left[taken:]
         return len(data)
