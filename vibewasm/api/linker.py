@@ -196,7 +196,8 @@ class Linker:
             caller: as for :meth:`define`.
 
         Raises:
-            TypeError: as for :meth:`define`; or some annotations are wasm types, and others are not.
+            TypeError: as for :meth:`define`; some annotations are wasm types, and others are not; or what is decorated
+                has no name, and none is given.
             LinkError: the name is defined already.
         """
         _check_names("function", module=module, **({} if name is None else {"name": name}))
@@ -210,7 +211,14 @@ class Linker:
                 from .annotations import annotated_type
 
                 found = annotated_type(function, 1 if caller else 0)
-            self.define(module, name or function.__name__, function, found, caller=caller)
+            # An import may have the empty name.
+            called = getattr(function, "__name__", None) if name is None else name
+            if called is None:
+                raise TypeError(
+                    f"Linker.function: {_class(function)} objects have no name of their own: write "
+                    f"@linker.function({module!r}, name)"
+                )
+            self.define(module, called, function, found, caller=caller)
             return function
 
         return define
