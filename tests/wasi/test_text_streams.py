@@ -255,6 +255,6 @@ def test_text_that_is_none_is_said_to_be_so() -> None:
         with pytest.raises(ValueError, match=rf"^WasiConfig: {what} cannot be encoded in UTF-8: '\\ud800'$"):
             WasiConfig(**given)
     with pytest.raises(
-        ValueError, match="^stdin gave a string that cannot be encoded in UTF-8: surrogates not allowed"
+        ValueError, match=r"^stdin gave a string that cannot be encoded in UTF-8: surrogates not allowed"
     ):
         Program(WasiConfig(stdin=lambda size: wrong)).read(0, 5)
