@@ -312,6 +312,11 @@ class Stubs(Protocol):
         way of :meth:`unwind` the number of a trap or HOST_FAILURE, and then ``argv`` is unchanged.
         """
 
+    def enter_ready(self) -> bytes:
+        """The same for functions of every signature, as ``u64 f(ready *)``: the block says which code of :meth:`enter`
+        to go on with, and what with, see :data:`vibewasm.abi.READY_ENTER`.
+        """
+
     def leave(self, signature: str, caller: bool = False) -> bytes:
         """From a wasm function to the host: the code of a host function's record, called as wasm functions are.
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
         def enter(self, signature: str) -> bytes:
             """Host to wasm."""
 
+        def enter_ready(self) -> bytes:
+            """Host to wasm, what is said being in a block."""
+
         def leave(self, signature: str, caller: bool = False) -> bytes:
             """Wasm to host."""
 
@@ -81,6 +84,7 @@ class Adapters:
         "_bulk",
         "_copy_data",
         "_enter",
+        "_enter_ready",
         "_fixed",
         "_lazy",
         "_lazy_tables",
@@ -98,6 +102,7 @@ class Adapters:
         self._stubs = stubs
         self._processor = processor
         self._enter: dict[str, Callable[..., int]] = {}
+        self._enter_ready: Callable[..., int] | None = None
         self._leave: dict[str, int] = {}
         self._leave_by_caller: dict[str, int] = {}
         self._loops: dict[str, Callable[..., int]] = {}
@@ -147,6 +152,18 @@ class Adapters:
         function = self._enter.get(signature)
         if function is None:
             function = self._enter[signature] = EnterFunction(self._memory.publish(self._stubs.enter(signature)))
+        return function
+
+    @property
+    def enter_ready(self) -> Callable[..., int]:
+        """What calls a wasm function of any signature for which a block is ready, see :data:`..abi.READY_ENTER`.
+
+        Call it with one object that :func:`~vibewasm.runtime.calls.argument` made of the block's address; it returns
+        what :meth:`enter`'s does.
+        """
+        function = self._enter_ready
+        if function is None:
+            function = self._enter_ready = EnterFunction(self._memory.publish(self._stubs.enter_ready()))
         return function
 
     def leave(self, signature: str) -> int:

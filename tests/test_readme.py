@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,12 @@ DOCUMENTS = (
     "docs/asyncio.md",
     "docs/cli.md",
     "docs/disasm.md",
+    "docs/importing.md",
     "docs/native.md",
     "examples/README.md",
 )
 #: Those with a session of Python's prompt.
-SESSIONS = ("README.md", "docs/arrays.md", "docs/asyncio.md", "docs/native.md")
+SESSIONS = ("README.md", "docs/arrays.md", "docs/asyncio.md", "docs/importing.md", "docs/native.md")
 
 
 def blocks(project: Path, document: str, language: str) -> list[str]:
@@ -56,6 +58,7 @@ def test_python_examples_do_what_the_documents_show(
     project: Path, monkeypatch: pytest.MonkeyPatch, document: str
 ) -> None:
     monkeypatch.chdir(project)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     # All blocks are one session, as they are to a reader.
     session = "".join(blocks(project, document, "pycon"))
     test = doctest.DocTestParser().get_doctest(session, {}, document, document, 0)

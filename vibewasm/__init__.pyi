@@ -47,4 +47,5 @@ _Result = TypeVar("_Result")
 __version__: str
 __all__: list[str]
 
+# Not public: what loads modules of this package goes through it.
 def load(make: Callable[..., _Result], *arguments: object) -> _Result: ...

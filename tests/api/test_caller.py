@@ -420,10 +420,10 @@ def test_only_the_start_itself_is_called_by_the_instance_that_starts() -> None:
         seen.append(caller.instance)
         depth += 1
         if depth < 3:
-            function()
+            start()
 
-    function = vw.Func(store, vw.FuncType([], []), call, caller=True)
+    start = vw.Func(store, vw.FuncType([], []), call, caller=True)
     linker = vw.Linker()
-    linker.define("env", "start", function)
+    linker.define("env", "start", start)
     made = linker.instantiate(store, vw.Module.from_text('(module (import "env" "start" (func $f)) (start $f))'))
     assert seen == [made, None, None]

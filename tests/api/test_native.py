@@ -150,7 +150,7 @@ def test_of_a_narrow_result_only_its_own_bits_count(kind: Any) -> None:
     assert found == (1 if kind is ctypes.c_bool else C_TYPES[kind][1](0x8765_8380) & MASK32)
 
 
-def test_functions_of_the_c_library() -> None:
+def test_a_function_of_the_c_library_is_called_by_its_argtypes_or_by_a_given_type() -> None:
     LIBC.toupper.argtypes, LIBC.toupper.restype = [ctypes.c_int], ctypes.c_int
     assert through_wasm(vw.Native(LIBC.toupper)).f(ord("a")) == ord("A")
     address = ctypes.cast(LIBC.toupper, ctypes.c_void_p).value or 0
@@ -165,7 +165,7 @@ def test_functions_of_the_c_library() -> None:
     assert f"C function at {address:#x}" in repr(vw.Native(address, type_))
 
 
-def test_a_function_for_python_a_table_and_array_calls() -> None:
+def test_a_c_function_is_called_put_into_tables_and_mapped_like_others() -> None:
     LIBC.abs.argtypes, LIBC.abs.restype = [ctypes.c_int], ctypes.c_int
     store = vw.Store(vw.Engine())
     f = vw.Func(store, vw.FuncType(["i32"], ["i32"]), vw.Native(LIBC.abs))
@@ -524,7 +524,7 @@ def test_a_library_of_our_own_sees_the_memory(tmp_path: Path) -> None:
 # -- cffi and numba ----------------------------------------------------------------------------------------------------
 
 
-def test_pointers_of_cffi() -> None:
+def test_pointers_of_cffi_are_called_as_they_are_declared() -> None:
     cffi = pytest.importorskip("cffi", reason="cffi is not installed: its pointers are not tested")
     ffi = cffi.FFI()
     ffi.cdef("""int abs(int); double pow(double, double); int printf(const char *, ...); int64_t labs(int64_t);
@@ -552,7 +552,7 @@ def test_pointers_of_cffi() -> None:
         vw.Native(ffi.cast("int (*)(int)", 0))
 
 
-def test_a_compiled_function_of_numba() -> None:
+def test_a_compiled_function_of_numba_is_called_by_its_signature() -> None:
     numba = pytest.importorskip("numba", reason="numba is not installed: its functions are not tested")
 
     @numba.cfunc("int32(int32, float64)")

@@ -130,6 +130,14 @@ def test_nothing_is_loaded_that_a_small_module_does_not_need() -> None:
     assert loaded <= ours
 
 
+def test_plain_calls_load_nothing_of_asyncio() -> None:
+    text = '(module (import "a" "b" (func $b)) (func (export "f") (call $b)))'
+    loaded = _modules_after(f"import vibewasm; vibewasm.instantiate({text!r}, {{'a': {{'b': lambda: 5}}}}).exports.f()")
+    assert "vibewasm.api.func" in loaded
+    ours = {"vibewasm.api.asynchronous", "vibewasm.api.queues"}
+    assert not loaded & {"asyncio", "contextvars", "threading", "inspect", *ours}
+
+
 def test_config_says_what_it_does_not_take() -> None:
     with pytest.raises(ValueError, match="'lazy', 'lazy-translation', 'eager'"):
         vw.Config(compilation="later")

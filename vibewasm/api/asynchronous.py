@@ -46,7 +46,10 @@ class Call:
     """One call.
 
     Attributes:
+        func, arguments, named: what is called, and with what; the arguments are let go when it is over.
         store: whose call it is.
+        loop: the event loop that awaits it.
+        context: the context variables that it runs with, a copy of those where it was made.
         parent: the call whose coroutine made this one.
         made_in: the identity of the thread whose event loop awaits it.
         pool: where its thread comes from.
@@ -60,6 +63,7 @@ class Call:
         thread: the identity of its thread.
         error: what it raised.
         result: what it returned.
+        waiter: what :meth:`outcome` waits for at the moment.
     """
 
     __slots__ = (
@@ -320,14 +324,17 @@ class Call:
 
 
 class _Awaited:
-    """A coroutine that the thread of a call waits for."""
+    """A coroutine that the thread of a call waits for.
 
-    __slots__ = ("_call", "_coroutine", "_given_up", "_task", "error", "result")
+    Attributes:
+        error, result: how it ended, once it is in the call's inbox.
+    """
+
+    __slots__ = ("_call", "_coroutine", "_task", "error", "result")
 
     def __init__(self, call: Call, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._call = call
         self._coroutine: Coroutine[Any, Any, Any] | None = coroutine
-        self._given_up = False
         self._task: Task[Any] | None = None
         self.error: BaseException | None = None
         self.result: Any = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ..backends.convention import C_MEMORY
 from ..calls.c_functions import CFunction, Unfit, c_function, is_prototype, plain_letters, record, wasm_type
 from ..errors import LinkError, not_copied
 from ..types import FuncType
@@ -101,7 +102,7 @@ class Native:
             self._type, letters = _typed(function, type, memory)
         except Unfit as why:
             raise TypeError(f"Native: {why}") from None
-        self._signature = "m" * memory + letters
+        self._signature = C_MEMORY * memory + letters
 
     @property
     def type(self) -> FuncType:

@@ -76,7 +76,7 @@ def host_func_record(store: Store, type: FuncType, callback: object) -> Block:
 
 
 def fill_record(record: Block, store: Store, type: FuncType, code: int) -> None:
-    """Write to the record of a host function what is not the callback. ``code``: its address."""
+    """Write to the record of a host function what is not the callback. ``code``: the address of what calls that."""
     record.cells[RECORD_CODE >> 3] = code
     record.cells[RECORD_CTX >> 3] = store._block.address + STORE_HOST_CONTEXT
     record.cells[RECORD_TYPE >> 3] = store.engine._type_id(type)

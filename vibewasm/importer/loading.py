@@ -10,7 +10,7 @@ from types import ModuleType
 
 from ..api.extern import Extern
 from ..api.func import Func
-from ..api.introspection import is_python_name, python_names, typed
+from ..api.introspection import is_python_name, is_special_name, names_of_parameters, typed
 from ..api.linker import Linker
 from ..api.module import Module
 from ..api.store import Store
@@ -80,10 +80,10 @@ class Loader(ExecutionLoader):
         attributes = module.__dict__
         for name in attributes.get("__all_exports__", ()):
             attributes.pop(name, None)
-        index = [name for name in instance.exports if not (name.startswith("__") and name.endswith("__"))]
-        attributes.update({name: instance.exports[name] for name in index})
-        attributes["__all_exports__"] = tuple(index)
-        attributes["__all__"] = [name for name in index if is_python_name(name) and name[:1] != "_"]
+        names = [name for name in instance.exports if not is_special_name(name)]
+        attributes.update({name: instance.exports[name] for name in names})
+        attributes["__all_exports__"] = tuple(names)
+        attributes["__all__"] = [name for name in names if is_python_name(name) and name[:1] != "_"]
         attributes["__instance__"] = instance
         attributes["__doc__"] = _documentation(instance.module, self.path)
 
@@ -238,8 +238,8 @@ def _documentation(module: Module, path: str) -> str:
     for export in exports[:_MOST_SHOWN]:
         shown = str(export.type)
         if isinstance(export.type, FuncType):
-            given = module.info.local_names.get(module._export_index[export.name].index, {})
-            shown = typed(export.type, python_names(given, len(export.type.params)))
+            index = module._export_index[export.name].index
+            shown = typed(export.type, names_of_parameters(module.info, index, len(export.type.params)))
             lines.append(f"  {escaped(export.name)}{shown}")
         else:
             lines.append(f"  {escaped(export.name)}: {shown}")

@@ -162,9 +162,7 @@ class WasiConfig:
         self.stderr = _stream("stderr", stderr, (), "write")
         self.argv0 = argv0
         self.clock = clock if clock is None else _clock(clock)
-        if random_seed is not None:
-            check_seed(random_seed)
-        self.random_seed = random_seed
+        self.random_seed = random_seed if random_seed is None else _seed(random_seed)
         # Encoded here only to report a mistake where it was made.
         self.encoded_args()
         self.encoded_env()
@@ -269,10 +267,10 @@ def _clock(given: Any) -> Any:
     return given
 
 
-def check_seed(given: object) -> None:
-    """Refuse what is no seed of random bytes."""
+def _seed(given: Any) -> Any:
     if not isinstance(given, int | str | bytes) or isinstance(given, bool):
         raise _wrong("random_seed", "an int, a string or bytes", given)
+    return given
 
 
 def opened(setting: str, path: Any, flags: int) -> int:

@@ -33,7 +33,7 @@ if hasattr(os, "register_at_fork"):
     # A child has none of the other threads: it must not wait for one, nor find what one has half changed.
     os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
 
-
+#: Numbers of directories in memory, by which programs see that files of two are not on one device.
 _DEVICES = itertools.count(1)
 
 

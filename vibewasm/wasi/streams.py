@@ -10,7 +10,7 @@ import sys
 from . import abi
 from .config import opened
 from .errnos import EAGAIN, Errno
-from .fds import Descriptor, HostFile, file_type, may_wait
+from .fds import Descriptor, HostFile, file_type, is_terminal, may_wait
 from .waiting import is_ready, wait, write_ready
 
 TYPE_CHECKING = False
@@ -317,5 +317,4 @@ def _open_file(setting: str, path: Path, flags: int, rights: int, check: Check |
 
 
 def _type_of(stream: object) -> int:
-    isatty = getattr(stream, "isatty", None)
-    return abi.CHARACTER_DEVICE if callable(isatty) and isatty() else abi.UNKNOWN
+    return abi.CHARACTER_DEVICE if is_terminal(stream) else abi.UNKNOWN
