@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -115,3 +116,17 @@ def test_a_forked_child_cannot_use_a_store_that_was_running_in_another_thread_an
         leave.set()
         thread.join()
     assert busy.exports.one() == 1
+
+
+def test_a_profiler_that_keeps_frames_does_not_hinder_the_first_module_with_a_memory() -> None:
+    frames: list[FrameType] = []
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, *event: frames.append(frame))
+    try:
+        engine = vw.Engine()
+        instance = vw.instantiate("(module (memory 1))", engine=engine)
+    finally:
+        sys.setprofile(before)
+    assert frames
+    assert repr(instance)
+    assert not engine.explicit_bounds
