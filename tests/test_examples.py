@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 import vibewasm
+from tests.compiling import Record
 
 MODULES = ("hello", "plugin")
 
 
-def run_example(project: Path, name: str, *words: str) -> str:
-    """What a Python example prints."""
-    environment = os.environ | {"PYTHONPATH": str(project)}
+def run_example(project: Path, name: str, *words: str, path: Path | None = None) -> str:
+    """What a Python example prints. Its processes find modules in the folder ``path`` as well."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, filter(None, [project, path])))}
     line = [sys.executable, str(project / "examples" / name), *words]
     return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
 
@@ -55,6 +56,20 @@ def test_native(project: Path) -> None:
         f"{sum(math.cos(number) for number in range(999, -1, -1)):.6f}",
         "19",
     ]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_pool_whose_workers_compile_each_function_once(project: Path, tmp_path: Path, method: str) -> None:
+    record = Record(tmp_path)
+    assert run_example(project, "pool.py", method, path=tmp_path).splitlines() == [
+        "77031 takes 350 steps",
+        "trap at element 3: unreachable, in steps",
+        "27 takes 111 steps",
+    ]
+    compiled = record.compiled().values()
+    # A quick worker may do all that there is to do.
+    assert 1 <= len(compiled) <= 2
+    assert all(functions == [0] for functions in compiled)
 
 
 def test_service(project: Path) -> None:
