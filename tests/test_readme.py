@@ -20,10 +20,18 @@ DOCUMENTS = (
     "docs/disasm.md",
     "docs/importing.md",
     "docs/native.md",
+    "docs/processes.md",
     "examples/README.md",
 )
 #: Those with a session of Python's prompt.
-SESSIONS = ("README.md", "docs/arrays.md", "docs/asyncio.md", "docs/importing.md", "docs/native.md")
+SESSIONS = (
+    "README.md",
+    "docs/arrays.md",
+    "docs/asyncio.md",
+    "docs/importing.md",
+    "docs/native.md",
+    "docs/processes.md",
+)
 
 
 def blocks(project: Path, document: str, language: str) -> list[str]:
