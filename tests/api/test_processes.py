@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -17,7 +18,8 @@ import pytest
 
 import vibewasm as vw
 from tests.api.raising import RAISING, raised, told
-from tests.native import EMULATED
+from tests.compiling import Record
+from tests.native import EMULATED, needs_threads_in_children, not_emulated
 
 
 @pytest.mark.parametrize("function", RAISING, ids=lambda function: function.__name__)
@@ -116,6 +118,137 @@ def test_a_forked_child_cannot_use_a_store_that_was_running_in_another_thread_an
         leave.set()
         thread.join()
     assert busy.exports.one() == 1
+
+
+@needs_threads_in_children
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_what_a_forked_child_does_to_its_copy_of_a_store_is_not_seen_by_the_parent() -> None:
+    instance = vw.instantiate("""(module (memory (export "memory") 1) (global (export "g") (mut i32) (i32.const 1))
+      (func (export "set") (param i32) (i32.store (i32.const 0) (local.get 0)))
+      (func (export "grow") (result i32) (memory.grow (i32.const 1)))
+      (func (export "spin") (loop (br 0))))""")
+    exports: Any = instance.exports
+    exports.set(7)
+
+    def change() -> list[int]:
+        exports.set(8)
+        exports.g.value = 5
+        exports.grow()
+        return [exports.memory[0], exports.g.value, len(exports.memory)]
+
+    def spin() -> None:
+        with instance.store.deadline(0.02):
+            exports.spin()
+
+    assert _says(change) == "[8, 5, 131072]"
+    assert [exports.memory[0], exports.g.value, len(exports.memory)] == [7, 1, 65536]
+    assert _says(instance.store.close) == "None"
+    exports.set(9)
+    assert exports.memory[0] == 9
+    assert _says(spin).startswith("Interrupted: stopped by a deadline of 0.02 seconds")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_call_in_which_a_host_function_forks_goes_on_in_both_processes() -> None:
+    ours, theirs = os.pipe()
+    child = -1
+
+    def fork() -> int:
+        nonlocal child
+        child = os.fork()
+        return 1 if child else 2
+
+    text = """(module (import "env" "fork" (func $fork (result i32)))
+      (func (export "f") (result i32) (i32.mul (call $fork) (i32.const 10))))"""
+    result = -1
+    try:
+        result = vw.instantiate(text, {"env": {"fork": fork}}).exports.f()
+    finally:
+        if not child:
+            os.write(theirs, str(result).encode())
+            os._exit(0)
+    os.close(theirs)
+    with open(ours, encoding="utf-8") as file:
+        assert file.read() == "20"
+    os.waitpid(child, 0)
+    assert result == 10
+
+
+POOL = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+import vibewasm as vw
+
+TEXT = '(module (func (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))'
+
+def prepare(module):
+    global f
+    f = vw.instantiate(module).exports.f
+
+def work(number):
+    return f(number)
+
+if __name__ == "__main__":
+    method, before, cache = sys.argv[1:]
+    module = vw.Module(vw.Engine(vw.Config(cache=cache == "cache")), TEXT)
+    if before == "before":
+        vw.instantiate(module).exports.f(0)
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(2, mp_context=context, initializer=prepare, initargs=(module,)) as pool:
+        print(list(pool.map(work, range(4))))
+"""
+
+
+def _compiled_in_pool(tmp_path: Path, project: Path, *words: str) -> dict[int, list[int]]:
+    """Which functions the processes of the program above compile."""
+    record = Record(tmp_path)
+    program = tmp_path / "program.py"
+    program.write_text(POOL, encoding="utf-8")
+    environment = {
+        "PYTHONPATH": os.pathsep.join(map(str, [project, tmp_path])), "VIBEWASM_CACHE": str(tmp_path / "code")
+    }  # fmt: skip
+    outcome = subprocess.run(
+        [sys.executable, program, *words], env=os.environ | environment, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert (outcome.stdout, outcome.stderr) == ("[1, 2, 3, 4]\n", "")
+    return record.compiled()
+
+
+@not_emulated("multiprocessing starts the interpreter itself")
+def test_what_was_compiled_before_a_fork_is_not_compiled_in_the_children(tmp_path: Path, project: Path) -> None:
+    assert [*_compiled_in_pool(tmp_path, project, "fork", "before", "").values()] == [[0]]
+
+
+@not_emulated("multiprocessing starts the interpreter itself")
+def test_workers_take_from_the_code_cache_what_an_earlier_run_has_compiled(tmp_path: Path, project: Path) -> None:
+    first = _compiled_in_pool(tmp_path, project, "spawn", "", "cache")
+    assert all(functions == [0] for functions in first.values())
+    assert 1 <= len(first) <= 2
+    # The record goes on, and nothing is added to it.
+    assert _compiled_in_pool(tmp_path, project, "spawn", "", "cache") == first
+
+
+@not_emulated("multiprocessing starts the interpreter itself")
+def test_the_guide_s_first_program_prints_what_the_guide_shows(tmp_path: Path, project: Path) -> None:
+    text = (project / "docs" / "processes.md").read_text(encoding="utf-8")
+    code, output = re.findall(r"^```(?:python|text)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)[:2]
+    program = tmp_path / "program.py"
+    program.write_text(code, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(project)}
+    line = [sys.executable, str(program)]
+    outcome = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (outcome.stdout, outcome.stderr) == (output, "")
+
+
+def test_what_the_guide_shows_of_dask_is_in_the_example(project: Path) -> None:
+    text = (project / "docs" / "processes.md").read_text(encoding="utf-8")
+    example = (project / "examples" / "dask_pool.py").read_text(encoding="utf-8")
+    section = text[text.index("## Dask") : text.index("## Ray")]
+    shown = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert len(shown) == 2
+    for code in shown:
+        assert code in example
 
 
 def test_a_profiler_that_keeps_frames_does_not_hinder_the_first_module_with_a_memory() -> None:
