@@ -22,6 +22,7 @@ DOCUMENTS = (
     "docs/moving-from-wasmtime.md",
     "docs/native.md",
     "docs/sandboxing.md",
+    "docs/troubleshooting.md",
     "examples/README.md",
 )
 #: Those with a session of Python's prompt.
@@ -32,6 +33,7 @@ SESSIONS = (
     "docs/importing.md",
     "docs/native.md",
     "docs/sandboxing.md",
+    "docs/troubleshooting.md",
 )
 
 
