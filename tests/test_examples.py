@@ -72,6 +72,37 @@ def test_pool_whose_workers_compile_each_function_once(project: Path, tmp_path: 
     assert all(functions == [0] for functions in compiled)
 
 
+def test_sandbox(project: Path) -> None:
+    assert run_example(project, "sandbox.py").splitlines() == [
+        "a good guest: 144, printed 'hello from inside'",
+        "a module that is too large: refused: the module has 1048601 bytes; 1048576 are allowed",
+        "more memory than allowed: refused: a memory of 100 pages (6553600 bytes) is more than Store.max_memory "
+        "allows: 4194304 bytes, of which 0 are in use",
+        "more memory, later: -1",
+        "outside of its memory: refused: out of bounds memory access",
+        "an endless loop: refused: all fuel consumed",
+        "an endless start: refused: all fuel consumed",
+        "endless recursion: refused: call stack exhausted",
+        "a large table: refused: a table of 1001 elements is more than Store.max_table_elements allows: 1000",
+        "many references: refused: too many references: wasm code may hold 10 objects as externref, and within one "
+        "call none is let go. Config(max_references=...) and Store.max_references allow more",
+        "too much output: refused: it printed more than 64 bytes",
+        "output from elsewhere: refused: host.log: 4294967295 to 4294967299 is outside the memory of 65536 bytes",
+        "output of 4 GiB: refused: it printed more than 64 bytes",
+        "files: refused: unknown import: wasi_snapshot_preview1.path_open ((i32, i32, i32, i32, i32, i64, i64, "
+        "i32, i32) -> i32); Linker.define_wasi defines it",
+        "an invalid body: refused: type mismatch: end expects [i32] but the stack has [i64] (in function 0, at byte "
+        "offset 0x23)",
+        "no function: refused: it exports no function 'run'",
+        "another function: refused: run(i32) -> () takes 1 argument, 0 given",
+        "an endless loop with much fuel: refused: stopped by a deadline of 0.1 seconds",
+        "endless recursion with much fuel: refused: call stack exhausted",
+        "a good guest, again: 169, printed 'hello from inside'",
+        "in a process of its own: (196, 'hello from inside')",
+        "a process that takes too long: killed after 1 s",
+    ]
+
+
 def test_service(project: Path) -> None:
     assert run_example(project, "service.py").splitlines() == [
         "count one two three: 3",
