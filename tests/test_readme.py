@@ -23,6 +23,7 @@ DOCUMENTS = (
     "docs/native.md",
     "docs/sandboxing.md",
     "docs/troubleshooting.md",
+    "docs/wasi-tools.md",
     "examples/README.md",
 )
 #: Those with a session of Python's prompt.
@@ -34,6 +35,7 @@ SESSIONS = (
     "docs/native.md",
     "docs/sandboxing.md",
     "docs/troubleshooting.md",
+    "docs/wasi-tools.md",
 )
 
 
