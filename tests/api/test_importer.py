@@ -257,3 +257,17 @@ def test_settings_of_a_wrong_kind_are_refused() -> None:
         with pytest.raises(TypeError, match="install"):
             importer.install(**settings)
     assert not any(isinstance(finder, importer.Finder) for finder in sys.meta_path)
+
+
+def test_a_name_with_very_many_dots_is_an_import_error(folder: Path) -> None:
+    write(folder, "wdots.wasm", f'(module (import "{"a." * 30_000}a" "f" (func)))')
+    with pytest.raises(ImportError, match="imports from a Python module 'a"):
+        load("wdots")
+
+
+def test_names_that_modules_may_import_from_are_strings() -> None:
+    api: Any = importer
+    refused: list[Any] = [[3], [[]], [None]]
+    for imports in refused:
+        with pytest.raises(TypeError, match="install: a name of imports has to be a str, not "):
+            api.install(imports=imports)

@@ -329,3 +329,14 @@ def test_a_store_may_limit_each_memory() -> None:
     with pytest.raises(vw.LinkError) as caught:
         vw.Memory(store, vw.MemoryType(vw.Limits(1)))
     assert caught.value.limit == "max_memory"
+
+
+def test_a_slice_does_not_end_before_the_memory_begins() -> None:
+    memory = vw.Memory(vw.Store(), vw.MemoryType(vw.Limits(1)))
+    for end in (-1, -65536, -(1 << 31)):
+        with pytest.raises(IndexError, match=f"^{end} is outside the memory of 65536 bytes"):
+            memory[3:end]
+        with pytest.raises(IndexError, match=f"^{end} is outside the memory of 65536 bytes"):
+            memory[0:end] = b""
+    # As of a Python sequence.
+    assert memory[5:3] == memory[5:0] == b""

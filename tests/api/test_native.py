@@ -474,6 +474,10 @@ def test_functions_of_a_shared_library_are_imports_by_name() -> None:
         ("libm.so.6", [], {}, TypeError, "functions has to be a dict of types by name, not list"),
         ("libm.so.6", {"pov": vw.FuncType()}, {}, vw.LinkError, r"the library 'libm\.so\.6' has no function 'pov'"),
         ("libm.so.6", {"p\0w": vw.FuncType()}, {}, vw.LinkError, "has no function 'p"),
+        # Attributes of ctypes' object, of which the first is a number that might pass for an address.
+        ("libm.so.6", {"_handle": vw.FuncType()}, {}, vw.LinkError, "has no function '_handle'"),
+        ("libm.so.6", {"_name": vw.FuncType()}, {}, vw.LinkError, "has no function '_name'"),
+        ("libm.so.6", {"__class__": vw.FuncType()}, {}, vw.LinkError, "has no function '__class__'"),
         (
             "libm.so.6",
             {"pow": "f64"},
@@ -559,3 +563,13 @@ def test_a_compiled_function_of_numba_is_called_by_its_signature() -> None:
     assert native.name == "scaled"
     assert str(native.type) == "(i32, f64) -> i32"
     assert through_wasm(native).f(6, 1.5) == 9
+
+
+def test_a_c_function_says_what_it_is_and_takes_no_caller() -> None:
+    store = vw.Store()
+    type_ = vw.FuncType(["i32"], ["i32"])
+    absolute = vw.Native(LIBC.abs, type_)
+    with pytest.raises(TypeError, match="Func: only a Python function is given its caller"):
+        vw.Func(store, type_, absolute, caller=True)
+    assert str(vw.Func(store, type_, absolute).__doc__).endswith("A C function that wasm code can call.")
+    assert str(vw.Func(store, type_, abs).__doc__).endswith("A Python function that wasm code can call.")

@@ -146,6 +146,8 @@ class Func(Extern):
 
             raise wrong("Func", "caller", "True or False", caller)
         if not callable(function):
+            if caller:
+                raise TypeError("Func: only a Python function is given its caller")
             self._init_native(store, type, function, name)
             return
         store._check_usable()
@@ -331,6 +333,7 @@ class Func(Extern):
 
         Raises:
             RuntimeError: the event loop has stopped or is closed while the code waits for a coroutine.
+            WasmError: code of the store waits for the Python function that runs the event loop.
             As for a call: the rest.
         """
         from .asynchronous import run

@@ -86,7 +86,7 @@ def documentation(func: Func) -> str:
     lines = [f"{escaped(func.name)}{typed(func._type, parameter_names(func))}", ""]
     instance = func._instance
     if instance is None:
-        return "\n".join([*lines, "A Python function that wasm code can call."])
+        return "\n".join([*lines, f"A{func._foreign[1:]} function that wasm code can call."])
     module = instance.module
     index = module.info.imported_funcs + func._defined
     exported = [

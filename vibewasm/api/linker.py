@@ -237,8 +237,8 @@ class Linker:
                 with :class:`Caller`.
 
         Raises:
-            TypeError: as for :meth:`define`; some annotations are wasm types, and others are not; or a parameter
-                that is not the first is annotated with :class:`Caller`.
+            TypeError: as for :meth:`define`; some annotations are wasm types, and others are not; a parameter that is
+                not the first is annotated with :class:`Caller`; or what is decorated has no name, and none is given.
             LinkError: the name is defined already.
         """
         _check_names("function", module=module, **({} if name is None else {"name": name}))
@@ -253,7 +253,14 @@ class Linker:
 
                 wanted = takes_caller(function) if wanted is None else wanted
                 found = found or annotated_type(function, 1 if wanted else 0)
-            self.define(module, name or function.__name__, function, found, caller=wanted)
+            # An import may have the empty name.
+            called = getattr(function, "__name__", None) if name is None else name
+            if called is None:
+                raise TypeError(
+                    f"Linker.function: {_class(function)} objects have no name of their own: write "
+                    f"@linker.function({module!r}, name)"
+                )
+            self.define(module, called, function, found, caller=wanted)
             return function
 
         return define

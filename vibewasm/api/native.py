@@ -210,7 +210,8 @@ def library(path: str | os.PathLike[str], functions: Mapping[str, Any], memory: 
         if not isinstance(name, str):
             raise wrong(where, "a name of functions", "a str", name)
         try:
-            function: Any = getattr(loaded, name)
+            # Not as an attribute: those that ctypes' own object has would come first.
+            function: Any = loaded[name]
         except (AttributeError, ValueError):
             # The latter for names that no library can have.
             raise LinkError(f"the library {found!r} has no function {name!r}") from None

@@ -193,7 +193,8 @@ class Loader(ExecutionLoader):
             if not source or source.startswith(".") or not allowed:
                 raise ImportError(f"install(imports=...) does not name {source!r}" if not allowed else "it is no name")
             return import_module(source)
-        except ImportError as error:
+        except (ImportError, RecursionError) as error:
+            # The latter of a name with very many dots.
             raise ImportError(
                 f"{escaped(self.path)} imports from a Python module {source!r}: {escaped(str(error))}",
                 name=self.name,

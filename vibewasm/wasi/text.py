@@ -64,7 +64,10 @@ class Pieces:
             if piece is None:
                 return None
             if isinstance(piece, str):
-                piece = piece.encode("utf-8", "surrogateescape")
+                try:
+                    piece = piece.encode("utf-8", "surrogateescape")
+                except UnicodeEncodeError as error:
+                    raise ValueError(f"stdin gave a string that cannot be encoded in UTF-8: {error.reason}") from None
             elif not isinstance(piece, bytes | bytearray | memoryview):
                 raise TypeError(f"stdin has to give bytes or a string, not {type(piece).__name__}")
             # A copy, since the other side may change what it gave.

@@ -60,16 +60,17 @@ class Store(Managed):
             self._look_at_epoch()
 
     def _delete(self) -> None:
-        self._process = None
-        self._data = None
         try:
             self._ours.close()
         except BufferError:
             # Somebody has a pointer to a memory, which goes with that. wasmtime's would lead nowhere.
             pass
         except WasmError as error:
+            # It goes on, with all that it has.
             self._closed = False
             raise WasmtimeError(str(error)) from None
+        self._process = None
+        self._data = None
 
     def _context(self) -> Store:
         """The store, if it may be used. A :class:`Caller` has such a method too."""

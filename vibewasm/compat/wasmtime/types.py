@@ -188,7 +188,10 @@ class MemoryType(Managed, Wrapper[ours.MemoryType]):
         if limits.max is not None and limits.max << page_size_log2 > most:
             raise WasmtimeError("maximum size is too large for this memory type's index type")
         self._page_size_log2 = page_size_log2
-        self._ours = ours.MemoryType(ours.Limits(limits.min, limits.max, bool(shared), bool(is_64)))
+        try:
+            self._ours = ours.MemoryType(ours.Limits(limits.min, limits.max, bool(shared), bool(is_64)))
+        except ValueError as error:
+            raise WasmtimeError(str(error)) from None
 
     @property
     def limits(self) -> Limits:
