@@ -170,11 +170,12 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
     (lambda: api.instantiate("(module)", 0), "instantiate: imports has to be a dict of dicts, not int 0"),
     (
         lambda: api.instantiate("(module)", {"a": print}),
-        "instantiate: imports['a'] has to be a dict or an Exports, not",
+        "instantiate: imports['a'] has to be a dict, an Exports or an object with public methods, not",
     ),
     (
         lambda: api.instantiate("(module)", {"a": vw.instantiate("(module)")}),
-        "imports['a'] has to be a dict or an Exports, not Instance (its attribute exports is one)",
+        "imports['a'] has to be a dict, an Exports or an object with public methods, not Instance "
+        "(its attribute exports is one)",
     ),
     (lambda: api.instantiate("(module)", {2: {"a": print}}), "Linker.define: module has to be a str, not int 2"),
     (lambda: api.instantiate("(module)", config={"fuel": True}), "Engine: config has to be a Config, not dict"),

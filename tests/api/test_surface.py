@@ -17,6 +17,7 @@ from .wasm import adder
 NAMES = {
     "Caller",
     "Config",
+    "Console",
     "DecodeError",
     "Dir",
     "Engine",
@@ -50,6 +51,7 @@ NAMES = {
     "WasmError",
     "WatError",
     "__version__",
+    "import_name",
     "instantiate",
     "set_async_threads",
 }

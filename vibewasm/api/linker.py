@@ -38,16 +38,23 @@ _WASI_CODES = {"i": "i32", "I": "i64"}
 
 
 class _Function:
-    """A Python function with the type that it was defined with, if any, and whether it takes its caller; or a C
-    function, which has a type.
+    """A Python function with the type that it was defined with, if any, whether it takes its caller, and of a method
+    its class and name; or a C function, which has a type.
     """
 
-    __slots__ = ("caller", "function", "type")
+    __slots__ = ("caller", "function", "method", "type")
 
-    def __init__(self, function: Callable[..., Any] | Native, type: FuncType | None, caller: bool = False) -> None:
+    def __init__(
+        self, function: Callable[..., Any] | Native, type: FuncType | None, caller: bool = False, method: str = ""
+    ) -> None:
         self.function = function
         self.type = type
         self.caller = caller
+        self.method = method
+
+    def named(self, label: str) -> str:
+        """The name of an import with that of the method that it is."""
+        return f"{label} = {self.method}" if self.method else label
 
 
 class Linker:
@@ -180,8 +187,41 @@ class Linker:
                 run = in_an_instance_of_its_own(self, store, module, export)
                 self._define(name, export, Func(store, type_, run, name=f"{name}.{export}"))
 
+    def define_object(self, module: str, object: object) -> None:
+        """Define the public methods of a Python object, as imports from ``module``; what they keep, the object keeps::
+
+            class Counter:
+                count = 0
+
+                def add(self, amount: int) -> int:
+                    self.count += amount
+                    return self.count
+
+            linker.define_object("counter", Counter())
+
+        A method is public if its name has no underscore first, and may stand in a base class, unless that is one of
+        Python's own. Static and class methods count; properties, classes and other attributes do not. A method
+        whose first parameter, after ``self``, is annotated with :class:`Caller` is given that. Types are those of
+        annotations or imports, as for :meth:`function`. :func:`vibewasm.import_name` gives a method another name.
+
+        Raises:
+            TypeError: ``module`` is no str; the object has no public methods, or is none of a class of yours; a method
+                is overloaded, or two have one name; or annotations are none that :meth:`function` takes.
+            LinkError: one of the names is defined already, as for :meth:`define`; nothing is defined then.
+        """
+        _check_names("define_object", module=module)
+        from .objects import instead, methods
+
+        found = methods(module, object)
+        if not found:
+            raise _wrong(".define_object", "object", "an object with public methods", object, instead(object))
+        for name in found:
+            self._check_free(module, name)
+        for name, item in found.items():
+            self._items[module, name] = _Function(item.function, item.type, item.caller, item.method)
+
     def function(
-        self, module: str, name: str | None = None, *, type: FuncType | None = None, caller: bool = False
+        self, module: str, name: str | None = None, *, type: FuncType | None = None, caller: bool | None = None
     ) -> Callable[[Function], Function]:
         """A decorator, which defines a Python function as an import::
 
@@ -193,11 +233,12 @@ class Linker:
             name: the second one; that of the function, if it is left out.
             type: the type. Without it annotations say it, if they are wasm types (:class:`ValType` or their names);
                 else it is that of the import.
-            caller: as for :meth:`define`.
+            caller: as for :meth:`define`. Without it a function is given its caller if its first parameter is annotated
+                with :class:`Caller`.
 
         Raises:
-            TypeError: as for :meth:`define`; some annotations are wasm types, and others are not; or what is decorated
-                has no name, and none is given.
+            TypeError: as for :meth:`define`; some annotations are wasm types, and others are not; a parameter that is
+                not the first is annotated with :class:`Caller`; or what is decorated has no name, and none is given.
             LinkError: the name is defined already.
         """
         _check_names("function", module=module, **({} if name is None else {"name": name}))
@@ -206,11 +247,12 @@ class Linker:
             given: object = function
             if not callable(given):
                 raise _wrong(".function", "what is decorated", "a Python function", given)
-            found = type
-            if found is None:
-                from .annotations import annotated_type
+            found, wanted = type, caller
+            if wanted is None or found is None:
+                from .annotations import annotated_type, takes_caller
 
-                found = annotated_type(function, 1 if caller else 0)
+                wanted = takes_caller(function) if wanted is None else wanted
+                found = found or annotated_type(function, 1 if wanted else 0)
             # An import may have the empty name.
             called = getattr(function, "__name__", None) if name is None else name
             if called is None:
@@ -218,7 +260,7 @@ class Linker:
                     f"Linker.function: {_class(function)} objects have no name of their own: write "
                     f"@linker.function({module!r}, name)"
                 )
-            self.define(module, called, function, found, caller=caller)
+            self.define(module, called, function, found, caller=wanted)
             return function
 
         return define
@@ -326,7 +368,7 @@ class Linker:
         elif isinstance(item, Extern):
             found = item
         elif isinstance(item, _Function) and item.type is not None:
-            found = Func(store, item.type, item.function, name=f"{module}.{name}", caller=item.caller)
+            found = Func(store, item.type, item.function, name=item.named(f"{module}.{name}"), caller=item.caller)
         else:
             raise LinkError(
                 f"{_shown(module, name)} gets its type from the import that it meets: define it with a type, or as a "
@@ -342,12 +384,14 @@ class Linker:
         return found
 
     def _define(self, module: str, name: str, item: Item | _Function) -> None:
-        key = (module, name)
-        if key in self._items and not self.allow_shadowing:
+        self._check_free(module, name)
+        self._items[module, name] = item
+
+    def _check_free(self, module: str, name: str) -> None:
+        if (module, name) in self._items and not self.allow_shadowing:
             raise LinkError(
                 f"{_shown(module, name)} is defined already; a linker with allow_shadowing takes the later definition"
             )
-        self._items[key] = item
 
     def _knows(self, wanted: ImportType) -> bool:
         if (wanted.module, wanted.name) in self._items:
@@ -395,7 +439,8 @@ class Linker:
             if extern is None:
                 missing.append(wanted)
                 continue
-            check_import(store, wanted, extern)
+            item = self._items.get((wanted.module, wanted.name))
+            check_import(store, wanted, extern, item.method if isinstance(item, _Function) else "")
             externs.append(extern)
         if missing:
             raise LinkError(self._missing(missing), missing=tuple(missing))
@@ -421,6 +466,7 @@ class Linker:
         type_ = wanted.type
         caller = False
         if isinstance(item, _Function):
+            label = item.named(label)
             if item.type is not None:
                 return Func(store, item.type, item.function, name=label, caller=item.caller)
             caller = item.caller
@@ -493,15 +539,20 @@ def wasi_func(store: Store, wanted: ImportType, signature: str, function: Callab
     return Func._raw(store, type_, function, f"{wanted.module}.{wanted.name}")
 
 
-def check_import(store: Store, wanted: ImportType, extern: Extern) -> None:
-    """Raise :class:`LinkError` unless ``extern`` is one of this store that an import can be."""
+def check_import(store: Store, wanted: ImportType, extern: Extern, method: str = "") -> None:
+    """Raise :class:`LinkError` unless ``extern`` is one of this store that an import can be.
+
+    Args:
+        method: the class and name of the method that it was made of, if any.
+    """
     from ..instances.matching import mismatch
 
     if extern.store is not store:
         raise LinkError(f"what is defined for {_shown(wanted.module, wanted.name)} belongs to another store")
     why = mismatch(wanted.type, extern)
     if why is not None:
-        raise LinkError(f"incompatible import type: {_shown(wanted.module, wanted.name)}: {why}")
+        shown = f"{_shown(wanted.module, wanted.name)}{method and f' = {method}'}"
+        raise LinkError(f"incompatible import type: {shown}: {why}")
 
 
 #: How :meth:`Linker.instantiate` is called.
