@@ -220,6 +220,7 @@ def test_what_was_compiled_before_a_fork_is_not_compiled_in_the_children(tmp_pat
     assert [*_compiled_in_pool(tmp_path, project, "fork", "before", "").values()] == [[0]]
 
 
+@pytest.mark.ci
 @not_emulated("multiprocessing starts the interpreter itself")
 def test_workers_take_from_the_code_cache_what_an_earlier_run_has_compiled(tmp_path: Path, project: Path) -> None:
     first = _compiled_in_pool(tmp_path, project, "spawn", "", "cache")
