@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster  # pyright: ignore[reportMissingImports]
 
 import vibewasm
 
