@@ -47,7 +47,7 @@ def test_javascript_runs_with_functions_and_limits(python: Path) -> None:
         "price failed",
         "JavaScriptError: HostError: price failed (from KeyError('gold'))",
         "JavaScriptError: TypeError: cannot read property 'sugar' of undefined",
-        "TimeoutError: the script was stopped after 0.5 seconds",
+        "TimeoutError: the script was stopped after 2 seconds",
         "JavaScriptError: InternalError: out of memory",
         "{'tea': 2, 'cake': 1}",
     ]

@@ -443,7 +443,7 @@ class Linker:
             check_import(store, wanted, extern, item.method if isinstance(item, _Function) else "")
             externs.append(extern)
         if missing:
-            raise LinkError(self._missing(missing), missing=tuple(missing))
+            raise LinkError(self._missing(module, missing), missing=tuple(missing))
         return externs
 
     def __repr__(self) -> str:
@@ -501,8 +501,9 @@ class Linker:
             process = store._wasi[config] = start(config, store._check_interrupt)
         return bind(process, module, name)
 
-    def _missing(self, missing: list[ImportType]) -> str:
+    def _missing(self, of: Module, missing: list[ImportType]) -> str:
         from ..names import hint
+        from ..toolchains import advice as toolchain
         from ..wasi import MODULES
 
         defined: dict[int, list[str]] = {FUNC: []}
@@ -521,9 +522,11 @@ class Linker:
         advice = ""
         if self._wasi is None and any(wanted.module in MODULES for wanted in missing):
             advice = f"; {self._wasi_advice} defines {'it' if len(missing) == 1 else 'those of WASI'}"
+        end = "".join(f"\n{line}" for line in [toolchain(of.imports, missing)] if line)
         if len(missing) == 1:
-            return f"unknown import: {lines[0]}{advice}"
-        return f"unknown import: {len(missing)} imports are missing{advice}" + "".join(f"\n  {line}" for line in lines)
+            return f"unknown import: {lines[0]}{advice}{end}"
+        listed = "".join(f"\n  {line}" for line in lines)
+        return f"unknown import: {len(missing)} imports are missing{advice}{listed}{end}"
 
 
 def wasi_func(store: Store, wanted: ImportType, signature: str, function: Callable[..., int | None]) -> Func:

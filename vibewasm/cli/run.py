@@ -123,7 +123,7 @@ def _not_linked(module: Module, error: LinkError) -> str:
     """What the imports lack, in the words of the command line, and what to do about it."""
     text = str(error)
     if error.missing:
-        return f"{text}\n{_import_advice(module, error.missing)}"
+        return f"{text}\n{_import_advice(module, error.missing)}".rstrip()
     # The option is what the reader of this message can change.
     return text.replace("Store.max_memory", "--max-memory") if error.limit == "max_memory" else text
 
@@ -148,14 +148,13 @@ def _call(instance: Instance, module: Module, invoke: str | None, values: list[o
 
 def _import_advice(module: Module, missing: tuple[ImportType, ...]) -> str:
     """What to do about missing imports. Stubs help only where functions are all that is missing."""
+    from vibewasm.toolchains import advice
     from vibewasm.types import FuncType
 
-    from .toolchains import advice
-
     stubs_help = all(isinstance(item.type, FuncType) for item in missing)
-    toolchain = advice(module.imports, missing)
-    if toolchain:
-        return f"{toolchain}\nWith --stub-imports such functions return zeros." if stubs_help else toolchain
+    if advice(module.imports, missing):
+        # The error says it.
+        return "With --stub-imports such functions return zeros." if stubs_help else ""
     return _STUB_ADVICE if stubs_help else _NO_STUB_ADVICE
 
 
@@ -215,7 +214,7 @@ def _check_command(path: str, module: Module) -> None:
     functions = _functions(module)
     if "_start" in functions:
         return
-    from .toolchains import advice
+    from vibewasm.toolchains import advice
 
     what = "a reactor, a library of functions" if "_initialize" in functions else "no WASI command"
     toolchain = advice(module.imports, module.imports)
