@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 #: Stands for an argument that was left out.
 _NONE_GIVEN: Any = object()
 
-_KINDS: dict[type, int] = {FuncType: FUNC, TableType: TABLE, MemoryType: MEMORY, GlobalType: GLOBAL}
+#: The kind of import that a type is of, as its number in the binary format.
+KINDS: dict[type, int] = {FuncType: FUNC, TableType: TABLE, MemoryType: MEMORY, GlobalType: GLOBAL}
 _WASI_CODES = {"i": "i32", "I": "i64"}
 
 
@@ -121,11 +122,11 @@ class Linker:
             raise _wrong(".define", "type", "a FuncType", type)
         plain = callable(item) and not isinstance(item, Func)
         if type is not None and not plain:
-            raise TypeError(f"{_shown(module, name)}: only a Python function is given a type")
+            raise TypeError(f"{full_name(module, name)}: only a Python function is given a type")
         if caller is not True and caller is not False:
             raise _wrong(".define", "caller", "True or False", caller)
         if caller and not plain:
-            raise TypeError(f"{_shown(module, name)}: only a Python function is given its caller")
+            raise TypeError(f"{full_name(module, name)}: only a Python function is given its caller")
         if not plain and not isinstance(item, (Extern, int, float)):
             from .native import Native
 
@@ -135,7 +136,7 @@ class Linker:
             given: object = item
             advice = "; define_instance defines its exports" if isinstance(given, (Instance, Exports)) else ""
             raise TypeError(
-                f"{_shown(module, name)}: an import is a function, Func, Memory, Table, Global or number, not "
+                f"{full_name(module, name)}: an import is a function, Func, Memory, Table, Global or number, not "
                 f"{_class(item)}{advice}"
             )
         if type is not None or caller:
@@ -371,16 +372,16 @@ class Linker:
             found = Func(store, item.type, item.function, name=item.named(f"{module}.{name}"), caller=item.caller)
         else:
             raise LinkError(
-                f"{_shown(module, name)} gets its type from the import that it meets: define it with a type, or as a "
+                f"{full_name(module, name)} gets its type from the import that it meets: define it with a type, or as a "
                 "Func or Global"
             )
         if found is None:
             from ..names import hint
 
             defined = [".".join(key) for key in self._items]
-            raise LinkError(f"nothing is defined for {_shown(module, name)}{hint(f'{module}.{name}', defined)}")
+            raise LinkError(f"nothing is defined for {full_name(module, name)}{hint(f'{module}.{name}', defined)}")
         if found.store is not store:
-            raise LinkError(f"what is defined for {_shown(module, name)} belongs to another store")
+            raise LinkError(f"what is defined for {full_name(module, name)} belongs to another store")
         return found
 
     def _define(self, module: str, name: str, item: Item | _Function) -> None:
@@ -390,7 +391,8 @@ class Linker:
     def _check_free(self, module: str, name: str) -> None:
         if (module, name) in self._items and not self.allow_shadowing:
             raise LinkError(
-                f"{_shown(module, name)} is defined already; a linker with allow_shadowing takes the later definition"
+                f"{full_name(module, name)} is defined already; a linker with allow_shadowing takes the later "
+                "definition"
             )
 
     def _knows(self, wanted: ImportType) -> bool:
@@ -478,13 +480,13 @@ class Linker:
                 try:
                     return Global(store, type_, item)
                 except (TypeError, OverflowError) as error:
-                    raise LinkError(f"incompatible import type: {_shown(*key)}: {error}") from None
-            raise LinkError(f"incompatible import type: {_shown(*key)}: it is the number {item!r}, not a {type_}")
+                    raise LinkError(f"incompatible import type: {full_name(*key)}: {error}") from None
+            raise LinkError(f"incompatible import type: {full_name(*key)}: it is the number {item!r}, not a {type_}")
         if not isinstance(type_, FuncType):
             what = "Python function" if callable(item) else "stub for functions"
-            raise LinkError(f"incompatible import type: {_shown(*key)}: it is a {what}, not a {type_}")
+            raise LinkError(f"incompatible import type: {full_name(*key)}: it is a {what}, not a {type_}")
         # A C function has a type of its own, so what is no function makes one.
-        function: Any = item if callable(item) else item.make(type_, _shown(*key))  # type: ignore[union-attr]
+        function: Any = item if callable(item) else item.make(type_, full_name(*key))  # type: ignore[union-attr]
         return Func(store, type_, function, name=label, caller=caller)
 
     def _bind(self, store: Store, module: str, name: str) -> tuple[str, Callable[..., int | None]] | None:
@@ -502,31 +504,12 @@ class Linker:
         return bind(process, module, name)
 
     def _missing(self, of: Module, missing: list[ImportType]) -> str:
-        from ..names import hint
-        from ..toolchains import advice as toolchain
-        from ..wasi import MODULES
+        from .missing_imports import message  # only what goes wrong needs it
 
-        defined: dict[int, list[str]] = {FUNC: []}
+        defined: dict[int, list[str]] = {}
         for (module, name), item in self._items.items():
             defined.setdefault(_kind(item), []).append(f"{module}.{name}")
-        if self._wasi is not None:
-            defined[FUNC] += [f"{module}.{name}" for module in MODULES for name in _wasi_names(module)]
-        lines = []
-        for wanted in missing[:20]:
-            # What is of another kind would not do, however alike the names are.
-            alike = defined.get(_KINDS[wanted.type.__class__], ())
-            advice = hint(f"{wanted.module}.{wanted.name}", alike)
-            lines.append(f"{_shown(wanted.module, wanted.name)} ({wanted.type}){advice}")
-        if len(missing) > 20:
-            lines.append(f"and {len(missing) - 20} more")
-        advice = ""
-        if self._wasi is None and any(wanted.module in MODULES for wanted in missing):
-            advice = f"; {self._wasi_advice} defines {'it' if len(missing) == 1 else 'those of WASI'}"
-        end = "".join(f"\n{line}" for line in [toolchain(of.imports, missing)] if line)
-        if len(missing) == 1:
-            return f"unknown import: {lines[0]}{advice}{end}"
-        listed = "".join(f"\n  {line}" for line in lines)
-        return f"unknown import: {len(missing)} imports are missing{advice}{listed}{end}"
+        return message(of, missing, defined, None if self._wasi is not None else self._wasi_advice)
 
 
 def wasi_func(store: Store, wanted: ImportType, signature: str, function: Callable[..., int | None]) -> Func:
@@ -551,10 +534,10 @@ def check_import(store: Store, wanted: ImportType, extern: Extern, method: str =
     from ..instances.matching import mismatch
 
     if extern.store is not store:
-        raise LinkError(f"what is defined for {_shown(wanted.module, wanted.name)} belongs to another store")
+        raise LinkError(f"what is defined for {full_name(wanted.module, wanted.name)} belongs to another store")
     why = mismatch(wanted.type, extern)
     if why is not None:
-        shown = f"{_shown(wanted.module, wanted.name)}{method and f' = {method}'}"
+        shown = f"{full_name(wanted.module, wanted.name)}{method and f' = {method}'}"
         raise LinkError(f"incompatible import type: {shown}: {why}")
 
 
@@ -592,7 +575,7 @@ def _kind(item: Item | _Function | StandIn) -> int:
     return GLOBAL if isinstance(item, (int, float)) else FUNC
 
 
-def _shown(module: str, name: str) -> str:
+def full_name(module: str, name: str) -> str:
     """The two names of an import, as messages have them."""
     from ..names import escaped  # only what goes wrong needs it
 
