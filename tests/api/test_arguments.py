@@ -53,6 +53,10 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
         lambda: api.instantiate("(module)", wasi={}),
         "instantiate: wasi has to be a WasiConfig, not dict (WasiConfig(**settings) makes one)",
     ),
+    (
+        lambda: api.instantiate("(module)", wasi=True),
+        "instantiate: wasi has to be a WasiConfig, not bool True (WasiConfig() makes one)",
+    ),
     (lambda: api.Engine(0), "Engine: config has to be a Config, not int 0"),
     (lambda: api.Engine(False), "Engine: config has to be a Config, not bool False"),
     (lambda: api.Module("x", b"\0asm\1\0\0\0"), "Module: engine has to be an Engine, not str 'x'"),
@@ -170,7 +174,7 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
     (lambda: api.instantiate("(module)", 0), "instantiate: imports has to be a dict of dicts, not int 0"),
     (
         lambda: api.instantiate("(module)", {"a": print}),
-        "instantiate: imports['a'] has to be a dict or an Exports, not",
+        "imports['a'] has to be a dict or an Exports, not builtin_function_or_method (such as {'env': {'log': print}})",
     ),
     (
         lambda: api.instantiate("(module)", {"a": vw.instantiate("(module)")}),

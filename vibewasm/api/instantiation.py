@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .linker import Item
     from .source import Source
 
+#: What ``imports`` looks like.
+_SUCH_AS = "such as {'env': {'log': print}}"
+
 
 def instantiate(
     source: Source | Module,
@@ -75,6 +78,8 @@ def instantiate(
             from ..arguments import wrong
 
             advice = "WasiConfig(**settings) makes one" if isinstance(wasi, dict) else ""
+            if wasi is True:
+                advice = "WasiConfig() makes one"
             raise wrong("instantiate", "wasi", "a WasiConfig", wasi, advice)
     if store is not None and not isinstance(store, Store):
         from ..arguments import wrong
@@ -127,14 +132,14 @@ def _items(imports: Mapping[str, Mapping[str, Item] | Exports]) -> list[tuple[st
     from ..arguments import wrong
 
     if not hasattr(imports, "items"):
-        raise wrong("instantiate", "imports", "a dict of dicts", imports, "such as {'env': {'log': print}}")
+        raise wrong("instantiate", "imports", "a dict of dicts", imports, _SUCH_AS)
     items: list[tuple[str, str, Item]] = []
     for module_name, contents in imports.items():
         where = f"imports[{module_name!r}]"
         if isinstance(contents, Instance):
             raise wrong("instantiate", where, "a dict or an Exports", contents, "its attribute exports is one")
         if not isinstance(contents, Exports) and not (hasattr(contents, "keys") and hasattr(contents, "__getitem__")):
-            raise wrong("instantiate", where, "a dict or an Exports", contents)
+            raise wrong("instantiate", where, "a dict or an Exports", contents, _SUCH_AS)
         items.extend([(module_name, name, contents[name]) for name in contents])
     return items
 
