@@ -21,10 +21,19 @@ DOCUMENTS = (
     "docs/importing.md",
     "docs/native.md",
     "docs/numpy.md",
+    "docs/wasmtime.md",
     "examples/README.md",
 )
 #: Those with a session of Python's prompt.
-SESSIONS = ("README.md", "docs/arrays.md", "docs/asyncio.md", "docs/importing.md", "docs/native.md", "docs/numpy.md")
+SESSIONS = (
+    "README.md",
+    "docs/arrays.md",
+    "docs/asyncio.md",
+    "docs/importing.md",
+    "docs/native.md",
+    "docs/numpy.md",
+    "docs/wasmtime.md",
+)
 
 
 def blocks(project: Path, document: str, language: str) -> list[str]:
