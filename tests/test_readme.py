@@ -29,6 +29,7 @@ DOCUMENTS = (
     "docs/sandboxing.md",
     "docs/troubleshooting.md",
     "docs/wasi-tools.md",
+    "docs/wasmtime.md",
     "examples/README.md",
 )
 #: Those with a session of Python's prompt.
@@ -45,6 +46,7 @@ SESSIONS = (
     "docs/sandboxing.md",
     "docs/troubleshooting.md",
     "docs/wasi-tools.md",
+    "docs/wasmtime.md",
 )
 
 

@@ -53,6 +53,10 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
         lambda: api.instantiate("(module)", wasi={}),
         "instantiate: wasi has to be a WasiConfig, not dict (WasiConfig(**settings) makes one)",
     ),
+    (
+        lambda: api.instantiate("(module)", wasi=True),
+        "instantiate: wasi has to be a WasiConfig, not bool True (WasiConfig() makes one)",
+    ),
     (lambda: api.Engine(0), "Engine: config has to be a Config, not int 0"),
     (lambda: api.Engine(False), "Engine: config has to be a Config, not bool False"),
     (lambda: api.Module("x", b"\0asm\1\0\0\0"), "Module: engine has to be an Engine, not str 'x'"),

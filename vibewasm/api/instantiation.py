@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .linker import Item
     from .source import Source
 
+#: What ``imports`` looks like.
+_SUCH_AS = "such as {'env': {'log': print}}"
+
 
 def instantiate(
     source: Source | Module,
@@ -76,6 +79,8 @@ def instantiate(
             from ..arguments import wrong
 
             advice = "WasiConfig(**settings) makes one" if isinstance(wasi, dict) else ""
+            if wasi is True:
+                advice = "WasiConfig() makes one"
             raise wrong("instantiate", "wasi", "a WasiConfig", wasi, advice)
     if store is not None and not isinstance(store, Store):
         from ..arguments import wrong
@@ -130,7 +135,7 @@ def _items(imports: Mapping[str, Any]) -> tuple[list[tuple[str, str, Item]], dic
     from ..arguments import wrong
 
     if not hasattr(imports, "items"):
-        raise wrong("instantiate", "imports", "a dict of dicts", imports, "such as {'env': {'log': print}}")
+        raise wrong("instantiate", "imports", "a dict of dicts", imports, _SUCH_AS)
     items: list[tuple[str, str, Item]] = []
     objects: dict[str, object] = {}
     for module_name, contents in imports.items():
@@ -149,7 +154,7 @@ def _items(imports: Mapping[str, Any]) -> tuple[list[tuple[str, str, Item]], dic
         from .objects import methods
 
         if not methods(str(module_name), contents):
-            raise wrong("instantiate", where, "a dict, an Exports or an object with public methods", contents)
+            raise wrong("instantiate", where, "a dict, an Exports or an object with public methods", contents, _SUCH_AS)
         objects[module_name] = contents
     return items, objects
 

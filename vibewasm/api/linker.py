@@ -372,8 +372,8 @@ class Linker:
             found = Func(store, item.type, item.function, name=item.named(f"{module}.{name}"), caller=item.caller)
         else:
             raise LinkError(
-                f"{full_name(module, name)} gets its type from the import that it meets: define it with a type, or as a "
-                "Func or Global"
+                f"{full_name(module, name)} gets its type from the import that it meets: define it with a type, or as "
+                "a Func or Global"
             )
         if found is None:
             from ..names import hint

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.instance import Instance
+    from ..extern_types import ImportType
 
+#: Names that an error lists.
+_MOST_NAMED = 10
 #: Exports that ``__doc__`` lists.
 _MOST_SHOWN = 100
 
@@ -163,7 +166,7 @@ class Loader(ExecutionLoader):
         """What a module's imports are, from the Python modules of those names, and the store that they belong to."""
         wanted = [item for item in module.imports if item.module not in MODULES]
         sources = {item.module: None for item in wanted}
-        values = {source: self._python_module(source) for source in sources}
+        values = {source: self._python_module(source, wanted) for source in sources}
         found: dict[tuple[str, str], Any] = {}
         for item in wanted:
             try:
@@ -186,7 +189,7 @@ class Loader(ExecutionLoader):
                 found[item.module, item.name] = _called_from_elsewhere(value)
         return store, found
 
-    def _python_module(self, source: str) -> ModuleType:
+    def _python_module(self, source: str, wanted: list[ImportType]) -> ModuleType:
         allowed = FINDER.imports is None or source in FINDER.imports
         try:
             # A name that begins with a dot is relative to nothing here.
@@ -196,10 +199,35 @@ class Loader(ExecutionLoader):
         except (ImportError, RecursionError) as error:
             # The latter of a name with very many dots.
             raise ImportError(
-                f"{escaped(self.path)} imports from a Python module {source!r}: {escaped(str(error))}",
+                f"{escaped(self.path)} imports from a Python module {source!r}: {escaped(str(error))}"
+                + (_what_to_do(source, wanted) if allowed and _is_missing(source, error) else ""),
                 name=self.name,
                 path=self.path,
             ) from error
+
+
+def _is_missing(source: str, error: Exception) -> bool:
+    """Whether there is no such Python module, rather than one whose own import fails."""
+    return not isinstance(error, ModuleNotFoundError) or error.name == source
+
+
+def _what_to_do(source: str, wanted: list[ImportType]) -> str:
+    """How to give a module what it imports, as lines to follow the message."""
+    from ..toolchains import advice
+
+    toolchain = advice(wanted, [item for item in wanted if item.module == source])
+    if toolchain:
+        return f"\n{toolchain}"
+    names = [escaped(item.name) for item in wanted if item.module == source]
+    listed = ", ".join(names[:_MOST_NAMED])
+    if len(names) > _MOST_NAMED:
+        listed += f" and {len(names) - _MOST_NAMED} more"
+    if source.isidentifier():
+        return f"\nWrite a module {source} that defines {listed}, or use vibewasm.instantiate(path, imports)."
+    return (
+        "\nNo Python module can have that name: use vibewasm.instantiate(path, imports), "
+        f"which takes {listed} from a dict."
+    )
 
 
 def _belongs(value: object, function: bool) -> bool:
