@@ -312,12 +312,20 @@ class Stubs(Protocol):
         way of :meth:`unwind` the number of a trap or HOST_FAILURE, and then ``argv`` is unchanged.
         """
 
-    def leave(self, signature: str) -> bytes:
+    def enter_ready(self) -> bytes:
+        """The same for functions of every signature, as ``u64 f(ready *)``: the block says which code of :meth:`enter`
+        to go on with, and what with, see :data:`vibewasm.abi.READY_ENTER`.
+        """
+
+    def leave(self, signature: str, caller: bool = False) -> bytes:
         """From a wasm function to the host: the code of a host function's record, called as wasm functions are.
 
         It calls the record's callback by the C ABI as ``f(caller's context, argc, argv)``. ``argv`` lies on the store's
         cell stack; the callback reads parameters there and writes results from the first cell on. The stack pointer is
         checked against the limit here, so that every callback has the reserve below it.
+
+        Args:
+            caller: the record has two callbacks: one for the caller whose context it names, one for all others.
         """
 
     def map_arrays(self, signature: str) -> bytes:

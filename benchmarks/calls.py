@@ -17,7 +17,7 @@ from .peers import require_wasmtime
 from .report import Figure, Report
 from .session import Session
 
-BARS = {"Python to wasm": 2.5, "wasm to Python": 2.0}
+BARS = {"Python to wasm": 1.2, "wasm to Python": 2.0, "wasm to Python, with its caller": 2.0}
 
 #: Calls timed at once.
 _CALLS = 20_000
@@ -27,11 +27,12 @@ def measure(session: Session) -> Report:
     """Medians, in seconds a call."""
     out = {"vibewasm": _python_to_wasm(), "ctypes": _python_to_native()}
     back = {"vibewasm": _wasm_to_python(), "ctypes": _native_to_python()}
+    with_caller = {"vibewasm": _wasm_to_python_with_caller(), "ctypes": back["ctypes"]}
     if session.peers:
         require_wasmtime()
         out["wasmtime-py"], back["wasmtime-py"] = _wasmtime_calls()
     report = Report("calls", [*out, "ratio"], reference="ctypes")
-    for name, sides in session.progress.each([("Python to wasm", out), ("wasm to Python", back)]):
+    for name, sides in session.progress.each([*zip(BARS, (out, back, with_caller), strict=True)]):
         times = {side: value / _CALLS for side, value in session.medians(sides, name).items()}
         report.compare(name, times)
         ratio = times["vibewasm"] / times["ctypes"]
@@ -74,6 +75,18 @@ def _wasm_to_python() -> Callable[[], float]:
     import vibewasm
 
     return _once(vibewasm.instantiate(CALL_LOOP, {"env": {"f": _host_function}}).exports["loop"], _CALLS)
+
+
+def _wasm_to_python_with_caller() -> Callable[[], float]:
+    import vibewasm
+
+    def host_function(caller: vibewasm.Caller, a: int, b: int) -> int:
+        return 0
+
+    linker = vibewasm.Linker()
+    linker.define("env", "f", host_function, caller=True)
+    instance = linker.instantiate(vibewasm.Store(), vibewasm.Module(CALL_LOOP))
+    return _once(instance.exports["loop"], _CALLS)
 
 
 def _python_to_native() -> Callable[[], float]:

@@ -7,6 +7,8 @@ with Winch, on as many threads as it takes by default; Node is shown where there
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from . import processes
 from .report import Figure, Report, geometric_mean
 from .session import Session
@@ -26,15 +28,16 @@ def measure(session: Session) -> Report:
     sides |= nodes
     report = Report("first", [*sides, "cranelift ratio", "winch ratio"], reference="cranelift")
     lasting = processes.run_times(session, tools)
-    for program in session.progress.each([processes.HELLO, *tools, *processes.cpython(session)]):
-        session.progress.say(f"{program.name}: checking what it prints")
-        runs = {name: side.time(program) for name, side in sides.items()}
+
+    def runs(program: processes.Program) -> dict[str, Callable[[], float]]:
+        found = {name: side.time(program) for name, side in sides.items()}
         if program is processes.HELLO:
-            runs["bare interpreter"] = processes.bare_interpreter(session).time(processes.HELLO)
-        medians = session.medians(runs, program.name)
-        report.compare(program.name, medians)
-        if bare := medians.get("bare interpreter"):
-            report.notes.append(f"Of each process with Python, the bare interpreter takes {bare * 1000:.1f} ms.")
+            found["bare interpreter"] = processes.bare_interpreter(session).time(program)
+        return found
+
+    medians = processes.compare(session, report, tools, runs)
+    bare = medians[processes.HELLO.name]["bare interpreter"]
+    report.notes.append(f"Of each process with Python, the bare interpreter takes {bare * 1000:.1f} ms.")
     names = [program.name for program in tools]
     for side, bar in BARS.items():
         mean = geometric_mean(report.column(f"{side} ratio", names))
@@ -51,6 +54,4 @@ def measure(session: Session) -> Report:
             report.figures.append(Figure(f"{name}, to cranelift", ratio, bar))
     if not nodes:
         report.notes.append(processes.NO_NODE)
-    if not session.cpython:
-        report.notes.append(processes.NO_CPYTHON)
     return report

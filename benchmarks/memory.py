@@ -27,17 +27,14 @@ def measure(session: Session) -> Report:
     sqlite = processes.sqlite()
     # The peers compile all of it; we do when asked to.
     eager = replace(sqlite, name="sqlite3, eager", options=("--eager",))
-    for program in session.progress.each([processes.HELLO, sqlite, eager, *processes.cpython(session)]):
-        session.progress.say(f"{program.name}: checking what it prints")
-        runs = {name: side.peak(program) for name, side in sides.items()}
-        report.compare(program.name, session.medians(runs, program.name))
+    processes.compare(
+        session, report, [sqlite, eager], lambda program: {name: side.peak(program) for name, side in sides.items()}
+    )
     for name, bar in ((sqlite.name, None), (eager.name, BAR)):
         (ratio,) = report.column("ratio", [name])
         report.figures.append(Figure(f"{name}, to cranelift", ratio, bar))
     for side in ("vibewasm", "vibewasm, warm"):
         for peak in report.column(side, ["CPython"]):
             report.figures.append(Figure(f"CPython, {side}, megabytes", peak / 1e6, BAR_OF_CPYTHON))
-    if not session.cpython:
-        report.notes.append(processes.NO_CPYTHON)
     report.notes += ours.notes()
     return report

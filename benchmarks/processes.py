@@ -13,6 +13,7 @@ from time import perf_counter
 
 from .children import ROOT, child_environment
 from .peers import NODE_OPTIONS, STRATEGIES, MissingError, node, programs
+from .report import Report
 from .session import Session
 
 _SCRIPTS = Path(__file__).resolve().parent / "scripts"
@@ -199,6 +200,30 @@ def node_sides() -> dict[str, Side]:
 def bare_interpreter(session: Session) -> Side:
     """The interpreter that both sides start, with nothing to do: what nobody can save."""
     return Side(lambda program: [session.installed.python, "-c", "pass"])
+
+
+def compare(
+    session: Session,
+    report: Report,
+    every: Sequence[Program],
+    runs: Callable[[Program], dict[str, Callable[[], float]]],
+) -> dict[str, dict[str, float]]:
+    """Add a row to a report for hello, for each of these programs, and for CPython, which is noted if there is none.
+
+    Args:
+        runs: what measures one run of a program, by side. It may check before what the program prints.
+
+    Returns:
+        the median of each side, by the names of programs and of sides.
+    """
+    found = {}
+    for program in session.progress.each([HELLO, *every, *cpython(session)]):
+        session.progress.say(f"{program.name}: checking what it prints")
+        found[program.name] = medians = session.medians(runs(program), program.name)
+        report.compare(program.name, medians)
+    if not session.cpython:
+        report.notes.append(NO_CPYTHON)
+    return found
 
 
 def run_times(session: Session, every: Sequence[Program]) -> dict[str, float]:

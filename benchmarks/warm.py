@@ -26,10 +26,9 @@ def measure(session: Session) -> Report:
     tools = processes.tools()
     lasting = processes.run_times(session, tools)
     brief = [program for program in tools if lasting[program.name] <= processes.BRIEF]
-    for program in session.progress.each([processes.HELLO, *brief, *processes.cpython(session)]):
-        session.progress.say(f"{program.name}: checking what it prints")
-        runs = {name: side.time(program) for name, side in sides.items()}
-        report.compare(program.name, session.medians(runs, program.name))
+    processes.compare(
+        session, report, brief, lambda program: {name: side.time(program) for name, side in sides.items()}
+    )
     for most, bar in ((processes.BRIEF, BAR), (AT_ONCE, None)):
         names = [program.name for program in brief if lasting[program.name] <= most]
         mean = geometric_mean(report.column("ratio", names))
@@ -40,7 +39,5 @@ def measure(session: Session) -> Report:
     left_out = ", ".join(program.name for program in tools if program not in brief)
     if left_out:
         report.notes.append(f"Left out, since they run for more than {processes.BRIEF} s: {left_out}.")
-    if not session.cpython:
-        report.notes.append(processes.NO_CPYTHON)
     report.notes += ours.notes()
     return report

@@ -110,7 +110,6 @@ class Symbols:
         info = self._info
         name = self.name
         yield abi.CTX_STORE, ("store block", ("store", ""))
-        yield abi.CTX_HANDLE, ("instance", None)
         if info.memories:
             first = name("memory", 0)
             yield abi.CTX_MEMORY_BASE, (f"base of {first}", ("linear", first))

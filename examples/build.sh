@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 out=$(realpath "${1:-.}")
-for name in hello plugin; do
+mkdir -p "$out/console"
+for name in hello plugin console/number; do
     # -mcpu=mvp: the same instructions whatever a later clang enables by itself. -O1 and noinline keep functions apart,
     # so that a trap shows frames. strip-debug keeps the name section, which gives the frames their names.
     clang --target=wasm32 -mcpu=mvp -O1 -fno-inline -std=c11 -Wall -Wextra -Werror -ffreestanding -nostdlib \

@@ -368,12 +368,12 @@ def main() -> None:
         "price('gold')",
         "order.tea.milk.sugar",
         "for (;;) {}",
-        "const all = []; for (;;) all.push('x'.repeat(1000) + all.length)",
+        "const all = []; for (;;) all.push('x'.repeat(1 << 20) + all.length)",
         "order",
         "const deeper = () => 1 + deeper(); deeper()",
         "order",
     ]
-    with JavaScript({"price": PRICES.__getitem__}, seconds=0.5) as script:
+    with JavaScript({"price": PRICES.__getitem__}, seconds=2) as script:
         for source in scripts:
             try:
                 print(script.eval(source))

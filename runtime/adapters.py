@@ -32,7 +32,10 @@ if TYPE_CHECKING:
         def enter(self, signature: str) -> bytes:
             """Host to wasm."""
 
-        def leave(self, signature: str) -> bytes:
+        def enter_ready(self) -> bytes:
+            """Host to wasm, what is said being in a block."""
+
+        def leave(self, signature: str, caller: bool = False) -> bytes:
             """Wasm to host."""
 
         def map_arrays(self, signature: str) -> bytes:
@@ -81,10 +84,12 @@ class Adapters:
         "_bulk",
         "_copy_data",
         "_enter",
+        "_enter_ready",
         "_fixed",
         "_lazy",
         "_lazy_tables",
         "_leave",
+        "_leave_by_caller",
         "_loops",
         "_memory",
         "_native",
@@ -97,7 +102,9 @@ class Adapters:
         self._stubs = stubs
         self._processor = processor
         self._enter: dict[str, Callable[..., int]] = {}
+        self._enter_ready: Callable[..., int] | None = None
         self._leave: dict[str, int] = {}
+        self._leave_by_caller: dict[str, int] = {}
         self._loops: dict[str, Callable[..., int]] = {}
         self._native: dict[tuple[str, int], int] = {}
         self._lazy: list[int] = []
@@ -147,11 +154,31 @@ class Adapters:
             function = self._enter[signature] = EnterFunction(self._memory.publish(self._stubs.enter(signature)))
         return function
 
+    @property
+    def enter_ready(self) -> Callable[..., int]:
+        """What calls a wasm function of any signature for which a block is ready, see :data:`..abi.READY_ENTER`.
+
+        Call it with one object that :func:`~vibewasm.runtime.calls.argument` made of the block's address; it returns
+        what :meth:`enter`'s does.
+        """
+        function = self._enter_ready
+        if function is None:
+            function = self._enter_ready = EnterFunction(self._memory.publish(self._stubs.enter_ready()))
+        return function
+
     def leave(self, signature: str) -> int:
         """Address of the adapter by which wasm code calls a host function of this signature: the code of its record."""
         address = self._leave.get(signature)
         if address is None:
             address = self._leave[signature] = self._memory.publish(self._stubs.leave(signature))
+        return address
+
+    def leave_by_caller(self, signature: str) -> int:
+        """The same for a record with two callbacks: for one caller, and for all others."""
+        address = self._leave_by_caller.get(signature)
+        if address is None:
+            address = self._memory.publish(self._stubs.leave(signature, True))
+            self._leave_by_caller[signature] = address
         return address
 
     def map_arrays(self, signature: str) -> Callable[..., int]:

@@ -37,8 +37,9 @@ _FORK_PATIENCE = 0.5
 _START_PATIENCE = 1000
 
 
-#: What else is to be done once a second while wasm code runs, and once after it; takes a few milliseconds at most.
-once_a_second: list[Callable[[], None]] = []
+#: What else is to be done once a second while wasm code runs, and after it until there is nothing left to do: each says
+#: whether there is. It takes a few milliseconds at most.
+once_a_second: list[Callable[[], bool]] = []
 
 
 class NoThread(Exception):
@@ -130,8 +131,9 @@ class _Watcher:
                 faults.look_again()
                 looks += 1
                 if looks % PATIENCE == 0 or idle == PATIENCE:
-                    for task in [*once_a_second]:
-                        task()
+                    left = [task() for task in [*once_a_second]]
+                    if any(left):
+                        idle = 0
         finally:
             # In this order: whoever polls after the first line starts another one, and who has polled before it will
             # poll again because of the third.

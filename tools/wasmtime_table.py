@@ -22,36 +22,35 @@ _SPECIAL = ("__call__", "__eq__", "__getitem__", "__enter__", "__exit__")
 _OF_EXCEPTIONS = frozenset(dir(BaseException))
 
 _NO_C = "there is no C library: refused"
-_ACCEPTED = "accepted, and without effect"
 _NO_THREADS = "takes the threads proposal, which is not built: a `SharedMemory` cannot be made"
-_REFUSED_IN_MODULES = "accepted; a module that uses it is refused by name, as long as the feature is not built"
-_ALWAYS = "`True` is accepted; it is always there, so that `False` is refused"
+_REFUSED_IN_MODULES = "a module that uses it is refused, by name"
+_ALWAYS = "always there: `False` is refused"
 
 #: What is to be said of names that are not just the same: a word, and why. Names of members stand for their class, too.
 NOTES: dict[str, tuple[str, str]] = {
     "Caller": ("same", "what a function gets; it cannot be made, here with an error that says so"),
     "Config.cache": ("same", "of a configuration file `[cache] enabled` and `directory` count"),
     "Config.consume_fuel": ("differs", "an instruction may cost another amount"),
-    "Config.cranelift_debug_verifier": ("accepted", _ACCEPTED),
-    "Config.cranelift_flag_enable": ("accepted", _ACCEPTED),
-    "Config.cranelift_flag_set": ("accepted", _ACCEPTED),
-    "Config.cranelift_nan_canonicalization": ("accepted", f"{_ACCEPTED}: NaNs are the processor's"),
-    "Config.cranelift_opt_level": ("accepted", _ACCEPTED),
+    "Config.cranelift_debug_verifier": ("accepted", ""),
+    "Config.cranelift_flag_enable": ("accepted", ""),
+    "Config.cranelift_flag_set": ("accepted", ""),
+    "Config.cranelift_nan_canonicalization": ("accepted", "NaNs are the processor's"),
+    "Config.cranelift_opt_level": ("accepted", ""),
     "Config.debug_info": ("differs", "gdb is told of functions by name; there are no lines"),
-    "Config.gc_support": ("accepted", _ACCEPTED),
-    "Config.macos_use_mach_ports": ("accepted", _ACCEPTED),
-    "Config.max_wasm_stack": ("accepted", f"{_ACCEPTED}: wasm code may use the stack of its thread"),
-    "Config.memory_guard_size": ("accepted", _ACCEPTED),
-    "Config.memory_init_cow": ("accepted", _ACCEPTED),
-    "Config.memory_may_move": ("accepted", f"{_ACCEPTED}: no memory moves"),
-    "Config.memory_reservation": ("accepted", _ACCEPTED),
-    "Config.memory_reservation_for_growth": ("accepted", _ACCEPTED),
-    "Config.native_unwind_info": ("accepted", _ACCEPTED),
-    "Config.parallel_compilation": ("accepted", _ACCEPTED),
+    "Config.gc_support": ("accepted", ""),
+    "Config.macos_use_mach_ports": ("accepted", ""),
+    "Config.max_wasm_stack": ("accepted", "wasm code may use the stack of its thread"),
+    "Config.memory_guard_size": ("accepted", ""),
+    "Config.memory_init_cow": ("accepted", ""),
+    "Config.memory_may_move": ("accepted", "no memory moves"),
+    "Config.memory_reservation": ("accepted", ""),
+    "Config.memory_reservation_for_growth": ("accepted", ""),
+    "Config.native_unwind_info": ("accepted", ""),
+    "Config.parallel_compilation": ("accepted", ""),
     "Config.profiler": ("differs", '`"jitdump"` and `"perfmap"` are obeyed; an engine with `"vtune"` is refused'),
-    "Config.shared_memory": ("accepted", f"{_ACCEPTED}: a `SharedMemory` is refused when it is made"),
+    "Config.shared_memory": ("accepted", "a `SharedMemory` is refused when it is made"),
     "Config.signals_based_traps": ("differs", "`False` is refused: traps are faults of the processor"),
-    "Config.strategy": ("accepted", f"{_ACCEPTED}: the compiler is vibewasm's"),
+    "Config.strategy": ("accepted", "the compiler is vibewasm's"),
     "Config.target": ("differs", "Linux on x86-64 and AArch64"),
     "Config.wasm_bulk_memory": ("differs", _ALWAYS),
     "Config.wasm_component_model": ("accepted", _REFUSED_IN_MODULES),
@@ -66,7 +65,7 @@ NOTES: dict[str, tuple[str, str]] = {
     "Config.wasm_multi_value": ("differs", _ALWAYS),
     "Config.wasm_reference_types": ("differs", _ALWAYS),
     "Config.wasm_relaxed_simd": ("accepted", _REFUSED_IN_MODULES),
-    "Config.wasm_relaxed_simd_deterministic": ("accepted", _ACCEPTED),
+    "Config.wasm_relaxed_simd_deterministic": ("accepted", ""),
     "Config.wasm_simd": ("accepted", _REFUSED_IN_MODULES),
     "Config.wasm_stack_switching": ("accepted", _REFUSED_IN_MODULES),
     "Config.wasm_tail_call": ("accepted", _REFUSED_IN_MODULES),

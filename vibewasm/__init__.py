@@ -28,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Caller",
     "Config",
+    "Console",
     "DecodeError",
     "Dir",
     "Engine",
@@ -61,6 +62,7 @@ __all__ = [
     "WasmError",
     "WatError",
     "__version__",
+    "import_name",
     "instantiate",
     "set_async_threads",
 ]
@@ -76,6 +78,7 @@ _HOMES = {
     "api.asynchronous": ("set_async_threads",),
     "api.caller": ("Caller",),
     "api.config": ("Config",),
+    "api.console": ("Console",),
     "api.engine": ("Engine",),
     "api.func": ("Func",),
     "api.global_": ("Global",),
@@ -85,6 +88,7 @@ _HOMES = {
     "api.memory": ("Memory",),
     "api.module": ("Module",),
     "api.native": ("Native",),
+    "api.objects": ("import_name",),
     "api.store": ("Store",),
     "api.table": ("Table",),
     "errors": ("DecodeError", "Interrupted", "LinkError", "ValidationError", "WasmError"),

@@ -8,6 +8,7 @@ from typing import TypeVar
 from .api.asynchronous import set_async_threads as set_async_threads
 from .api.caller import Caller as Caller
 from .api.config import Config as Config
+from .api.console import Console as Console
 from .api.engine import Engine as Engine
 from .api.func import Func as Func
 from .api.global_ import Global as Global
@@ -18,6 +19,7 @@ from .api.linker import Linker as Linker
 from .api.memory import Memory as Memory
 from .api.module import Module as Module
 from .api.native import Native as Native
+from .api.objects import import_name as import_name
 from .api.store import Store as Store
 from .api.table import Table as Table
 from .errors import DecodeError as DecodeError
@@ -47,4 +49,5 @@ _Result = TypeVar("_Result")
 __version__: str
 __all__: list[str]
 
+# Not public: what loads modules of this package goes through it.
 def load(make: Callable[..., _Result], *arguments: object) -> _Result: ...

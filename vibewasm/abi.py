@@ -7,11 +7,10 @@ signal handler reads. Every cell has 8 bytes. :mod:`vibewasm.runtime.context` gi
 
 from __future__ import annotations
 
-#: Header of an instance context; the rest is laid out per module.
+#: Header of an instance context, of which the last cell is free; the rest is laid out per module.
 CTX_STORE = 0
 CTX_MEMORY_BASE = 8
 CTX_MEMORY_DESCRIPTOR = 16
-CTX_HANDLE = 24
 CTX_HEADER = 32
 
 #: Function record: code address, the context that the code runs in, canonical type (u32), defined function (u32),
@@ -22,6 +21,18 @@ RECORD_TYPE = 16
 RECORD_INDEX = 20
 RECORD_CALLBACK = 24
 RECORD_SIZE = 32
+#: The record of a host function that is given its caller goes on: the context of the caller that the callback is for,
+#: and the callback for all others.
+RECORD_CALLER = 32
+RECORD_OTHERS = 40
+RECORD_WITH_CALLER_SIZE = 48
+
+#: A call from Python that is made ready once: the code of ``enter`` and the three words that it takes.
+READY_ENTER = 0
+READY_RECORD = 8
+READY_ARGC = 16
+READY_ARGV = 24
+READY_SIZE = 32
 
 #: Bytes of a page of linear memory, and how many a memory has at most whose addresses have 32 bits.
 PAGE_SIZE = 0x10000

@@ -48,12 +48,15 @@ class WasmError(Exception):
         element: what :meth:`vibewasm.Func.map` had come to, the index of an element; ``None`` elsewhere.
     """
 
-    element: int | None = None
+    element: int | None
 
     def __init__(self, message: str = "") -> None:
         check(self, "message", message, str)
         super().__init__(message)
         self.message = message
+        # Of the exception and not of the class: Ray raises an object of a class derived from this one, which has what
+        # it does not find in its classes from the exception that it stands for.
+        self.element = None
 
     def __str__(self) -> str:
         return self.message

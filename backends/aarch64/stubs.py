@@ -143,6 +143,19 @@ def enter(signature: str) -> bytes:
     return a.finish()
 
 
+def enter_ready() -> bytes:
+    """Host to wasm, by the C ABI, with the words of ``enter`` in a block."""
+    a = Assembler()
+    a.emit(
+        load_cell(SCRATCH, X0, abi.READY_ENTER),
+        load_cell(X1, X0, abi.READY_ARGC),
+        load_cell(X2, X0, abi.READY_ARGV),
+        load_cell(X0, X0, abi.READY_RECORD),
+        asm.br(SCRATCH),
+    )
+    return a.finish()
+
+
 def map_arrays(signature: str) -> bytes:
     """A loop of calls, host to wasm, by the C ABI; see :mod:`.arrays`."""
     from . import arrays  # few programs map functions
@@ -292,7 +305,24 @@ def _restore_exit() -> bytes:
     return _pairs(asm.LDP_X, _EXIT_INT_PAIRS, _EXIT_INTS) + _pairs(asm.LDP_Q, _EXIT_FLOAT_PAIRS, _EXIT_FLOATS)
 
 
-def leave(signature: str) -> bytes:
+def _fail_at_limit(a: Assembler) -> None:
+    """What a stub with an exit frame ends with. It jumps to ``limit`` where the stack is too small, with the store
+    block in x11 and the limit in x12; to ``overflow`` where the cell stack is; and to ``failed`` as
+    :func:`_fail_from_frame` wants it. After an interruption it goes on at ``check``.
+    """
+    a.bind("limit")
+    # An interruption raises the limit to all ones: then the poll stub calls out and lowers it again, or unwinds.
+    a.emit(asm.cmp_ri(1, X12, -1))
+    a.b_cond(asm.CC_NE, "overflow")
+    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL_STUB), asm.blr(SCRATCH))
+    a.b("check")
+    a.bind("overflow")
+    a.emit(asm.mov_rr(1, X1, X11), asm.mov_ri(X9, abi.TRAP_STACK_OVERFLOW))
+    a.bind("failed")
+    a.emit(_fail_from_frame())
+
+
+def leave(signature: str, caller: bool = False) -> bytes:
     """Wasm to host; at entry x8 is the record, and ``[x29 + 16]`` the caller's context."""
     parameters, _, results = signature.partition(":")
     a = Assembler()
@@ -329,6 +359,13 @@ def leave(signature: str) -> bytes:
         asm.mov_rr(1, X2, X10),
         load_cell(SCRATCH, CALLEE, abi.RECORD_CALLBACK),
     )
+    if caller:
+        a.emit(
+            load_cell(X12, CALLEE, abi.RECORD_CALLER),
+            load_cell(X13, CALLEE, abi.RECORD_OTHERS),
+            asm.cmp_rr(1, CONTEXT, X12),
+            asm.csel(asm.CC_EQ, 1, SCRATCH, SCRATCH, X13),
+        )
     _call_out(a)
     a.emit(load_cell(X10, FRAME, argv), store_cell(X10, X1, abi.STORE_CELLS_TOP))
     a.cbnz(1, X9, "failed")
@@ -340,16 +377,7 @@ def leave(signature: str) -> bytes:
         if place.reg >= 0:
             a.emit(signatures.load(place, X10, 8 * place.cell))
     a.emit(_restore_exit(), _drop_frame(size + area), asm.ret())
-    a.bind("limit")
-    # An interruption raises the limit to all ones: then the poll stub calls out and lowers it again, or unwinds.
-    a.emit(asm.cmp_ri(1, X12, -1))
-    a.b_cond(asm.CC_NE, "overflow")
-    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL_STUB), asm.blr(SCRATCH))
-    a.b("check")
-    a.bind("overflow")
-    a.emit(asm.mov_rr(1, X1, X11), asm.mov_ri(X9, abi.TRAP_STACK_OVERFLOW))
-    a.bind("failed")
-    a.emit(_fail_from_frame())
+    _fail_at_limit(a)
     return a.finish()
 
 
@@ -388,14 +416,7 @@ def native(signature: str, stack: int) -> bytes:
     a.bind("interrupted")
     a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL_STUB), asm.blr(SCRATCH))
     a.b("over")
-    a.bind("limit")
-    # As in `leave`.
-    a.emit(asm.cmp_ri(1, X12, -1))
-    a.b_cond(asm.CC_NE, "overflow")
-    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL_STUB), asm.blr(SCRATCH))
-    a.b("check")
-    a.bind("overflow")
-    a.emit(asm.mov_rr(1, X1, X11), asm.mov_ri(X9, abi.TRAP_STACK_OVERFLOW), _fail_from_frame())
+    _fail_at_limit(a)
     return a.finish()
 
 
@@ -533,6 +554,7 @@ __all__ = [
     "builtin_call",
     "copy_data",
     "enter",
+    "enter_ready",
     "extensions",
     "fault_handler",
     "instruction_cache",

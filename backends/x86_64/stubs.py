@@ -90,6 +90,19 @@ def enter(signature: str) -> bytes:
     return a.finish()
 
 
+def enter_ready() -> bytes:
+    """Host to wasm, by the C ABI, with the words of ``enter`` in a block."""
+    a = Assembler()
+    a.emit(
+        asm.mov_rm(1, RAX, RDI, abi.READY_ENTER),
+        asm.mov_rm(1, RSI, RDI, abi.READY_ARGC),
+        asm.mov_rm(1, RDX, RDI, abi.READY_ARGV),
+        asm.mov_rm(1, RDI, RDI, abi.READY_RECORD),
+        asm.jmp_r(RAX),
+    )
+    return a.finish()
+
+
 def map_arrays(signature: str) -> bytes:
     """A loop of calls, host to wasm, by the C ABI; see :mod:`.arrays`."""
     from . import arrays  # few programs map functions
@@ -220,34 +233,54 @@ def _fail_from_frame() -> bytes:
     return code + asm.mov_rm(1, RBP, RBP, 0) + asm.jmp_m(RSI, abi.STORE_UNWIND)
 
 
-def _save_pinned(a: Assembler) -> None:
+def _fail_at_limit(a: Assembler) -> None:
+    """What a stub with an exit frame ends with. It jumps to ``limit`` where the stack is too small, with the store
+    block in r11; to ``overflow`` where the cell stack is; and to ``failed`` as
+    :func:`_fail_from_frame` wants it. After an interruption it goes on at ``check``.
+    """
+    a.bind("limit")
+    # An interruption raises the limit to all ones: then the poll stub calls out and lowers it again, or unwinds.
+    a.emit(asm.alu_mi(asm.CMP, 1, R11, abi.STORE_STACK_LIMIT, -1))
+    a.jcc(asm.CC_NE, "overflow")
+    a.emit(asm.call_m(R11, abi.STORE_POLL_STUB))
+    a.jmp("check")
+    a.bind("overflow")
+    a.emit(asm.mov_rr(1, RSI, R11), asm.mov_ri(RDI, abi.TRAP_STACK_OVERFLOW))
+    a.bind("failed")
+    a.emit(_fail_from_frame())
+
+
+def _make_exit_frame(a: Assembler, size: int) -> None:
+    """Begin a stub that wasm code calls with the frame of ``_EXIT_FRAME`` and so on, and the caller's context."""
+    a.emit(
+        asm.mov_rm(1, CONTEXT, RBP, -8),
+        asm.push_r(RBP),
+        asm.mov_rr(1, RBP, RSP),
+        asm.alu_ri(asm.SUB, 1, RSP, size),
+        asm.mov_mr(1, RBP, -8, CONTEXT),
+    )
     for reg, disp in _EXIT_PINNED_INTS:
         a.emit(asm.mov_mr(1, RBP, disp, reg))
     for number, disp in _EXIT_PINNED_FLOATS:
         a.emit(asm.movups_mr(RBP, disp, number))
 
 
-def _restore_pinned(a: Assembler) -> None:
+def _drop_exit_frame(a: Assembler, area: int) -> None:
+    """Return from that frame to wasm code, whose ``area`` bytes of parameters go with it."""
     for reg, disp in _EXIT_PINNED_INTS:
         a.emit(asm.mov_rm(1, reg, RBP, disp))
     for number, disp in _EXIT_PINNED_FLOATS:
         a.emit(asm.movups_rm(number, RBP, disp))
+    a.emit(asm.leave_(), asm.ret_imm(area) if area else asm.ret())
 
 
-def leave(signature: str) -> bytes:
+def leave(signature: str, caller: bool = False) -> bytes:
     """Wasm to host; at entry rax is the record, and ``[rbp - 8]`` the caller's context."""
     parameters, _, results = signature.partition(":")
     a = Assembler()
     places, area = signatures.parameters(parameters)
     room = (8 * max(cells(parameters), cells(results)) + 15) & -16
-    a.emit(
-        asm.mov_rm(1, CONTEXT, RBP, -8),
-        asm.push_r(RBP),
-        asm.mov_rr(1, RBP, RSP),
-        asm.alu_ri(asm.SUB, 1, RSP, _EXIT_FRAME + 16),
-        asm.mov_mr(1, RBP, -8, CONTEXT),
-    )
-    _save_pinned(a)
+    _make_exit_frame(a, _EXIT_FRAME + 16)
     argv = -_EXIT_FRAME - 8
     a.bind("check")
     a.emit(
@@ -271,6 +304,12 @@ def leave(signature: str) -> bytes:
         else:
             a.emit(signatures.copy(place.letter, R10, 8 * place.cell, RBP, 16 + place.area, R9))
     a.emit(asm.mov_rr(1, RDI, CONTEXT), asm.mov_ri(RSI, cells(parameters)), asm.mov_rr(1, RDX, R10))
+    if caller:
+        a.emit(
+            asm.lea_rm(1, R9, RAX, abi.RECORD_OTHERS - abi.RECORD_CALLBACK),
+            asm.alu_rm(asm.CMP, 1, CONTEXT, RAX, abi.RECORD_CALLER),
+            asm.cmovcc_rr(asm.CC_NE, 1, RAX, R9),
+        )
     _call_out(a, asm.call_m(RAX, abi.RECORD_CALLBACK))
     a.emit(asm.mov_rm(1, RDX, RBP, argv), asm.mov_mr(1, RSI, abi.STORE_CELLS_TOP, RDX))
     a.jcc(asm.CC_NE, "failed")
@@ -281,18 +320,8 @@ def leave(signature: str) -> bytes:
     for place in result_places:
         if place.reg >= 0:
             a.emit(signatures.load(place, RDX, 8 * place.cell))
-    _restore_pinned(a)
-    a.emit(asm.leave_(), asm.ret_imm(area) if area else asm.ret())
-    a.bind("limit")
-    # An interruption raises the limit to all ones: then the poll stub calls out and lowers it again, or unwinds.
-    a.emit(asm.alu_mi(asm.CMP, 1, R11, abi.STORE_STACK_LIMIT, -1))
-    a.jcc(asm.CC_NE, "overflow")
-    a.emit(asm.call_m(R11, abi.STORE_POLL_STUB))
-    a.jmp("check")
-    a.bind("overflow")
-    a.emit(asm.mov_rr(1, RSI, R11), asm.mov_ri(RDI, abi.TRAP_STACK_OVERFLOW))
-    a.bind("failed")
-    a.emit(_fail_from_frame())
+    _drop_exit_frame(a, area)
+    _fail_at_limit(a)
     return a.finish()
 
 
@@ -302,14 +331,7 @@ def native(signature: str, stack: int) -> bytes:
 
     before, after, room, area = transfer(signature)
     a = Assembler()
-    a.emit(
-        asm.mov_rm(1, CONTEXT, RBP, -8),
-        asm.push_r(RBP),
-        asm.mov_rr(1, RBP, RSP),
-        asm.alu_ri(asm.SUB, 1, RSP, _EXIT_FRAME + room),
-        asm.mov_mr(1, RBP, -8, CONTEXT),
-    )
-    _save_pinned(a)
+    _make_exit_frame(a, _EXIT_FRAME + room)
     a.bind("check")
     a.emit(
         asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
@@ -327,19 +349,11 @@ def native(signature: str, stack: int) -> bytes:
     )
     a.jcc(asm.CC_NE, "interrupted")
     a.bind("over")
-    _restore_pinned(a)
-    a.emit(asm.leave_(), asm.ret_imm(area) if area else asm.ret())
+    _drop_exit_frame(a, area)
     a.bind("interrupted")
     a.emit(asm.call_m(R11, abi.STORE_POLL_STUB))
     a.jmp("over")
-    a.bind("limit")
-    # As in `leave`.
-    a.emit(asm.alu_mi(asm.CMP, 1, R11, abi.STORE_STACK_LIMIT, -1))
-    a.jcc(asm.CC_NE, "overflow")
-    a.emit(asm.call_m(R11, abi.STORE_POLL_STUB))
-    a.jmp("check")
-    a.bind("overflow")
-    a.emit(asm.mov_rr(1, RSI, R11), asm.mov_ri(RDI, abi.TRAP_STACK_OVERFLOW), _fail_from_frame())
+    _fail_at_limit(a)
     return a.finish()
 
 
@@ -493,6 +507,7 @@ __all__ = [
     "builtin_call",
     "copy_data",
     "enter",
+    "enter_ready",
     "extensions",
     "fault_handler",
     "instruction_cache",

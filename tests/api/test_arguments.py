@@ -53,6 +53,10 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
         lambda: api.instantiate("(module)", wasi={}),
         "instantiate: wasi has to be a WasiConfig, not dict (WasiConfig(**settings) makes one)",
     ),
+    (
+        lambda: api.instantiate("(module)", wasi=True),
+        "instantiate: wasi has to be a WasiConfig, not bool True (WasiConfig() makes one)",
+    ),
     (lambda: api.Engine(0), "Engine: config has to be a Config, not int 0"),
     (lambda: api.Engine(False), "Engine: config has to be a Config, not bool False"),
     (lambda: api.Module("x", b"\0asm\1\0\0\0"), "Module: engine has to be an Engine, not str 'x'"),
@@ -170,11 +174,12 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
     (lambda: api.instantiate("(module)", 0), "instantiate: imports has to be a dict of dicts, not int 0"),
     (
         lambda: api.instantiate("(module)", {"a": print}),
-        "instantiate: imports['a'] has to be a dict or an Exports, not",
+        "instantiate: imports['a'] has to be a dict, an Exports or an object with public methods, not",
     ),
     (
         lambda: api.instantiate("(module)", {"a": vw.instantiate("(module)")}),
-        "imports['a'] has to be a dict or an Exports, not Instance (its attribute exports is one)",
+        "imports['a'] has to be a dict, an Exports or an object with public methods, not Instance "
+        "(its attribute exports is one)",
     ),
     (lambda: api.instantiate("(module)", {2: {"a": print}}), "Linker.define: module has to be a str, not int 2"),
     (lambda: api.instantiate("(module)", config={"fuel": True}), "Engine: config has to be a Config, not dict"),
@@ -529,3 +534,54 @@ def test_an_array_over_a_memory_protects_it(np: Any) -> None:
         np.asarray(memory)
     del arrays[0]
     store.close()
+
+
+class Fickle(int):
+    """An int that is another one each time that it is asked."""
+
+    def __new__(cls, first: int, then: int) -> Fickle:
+        self = super().__new__(cls, first)
+        self.then = then
+        return self
+
+    then: int
+    asked = 0
+
+    def __index__(self) -> int:
+        self.asked += 1
+        return int.__int__(self) if self.asked == 1 else self.then
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    __le__ = __gt__ = __ge__ = __lt__
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+
+class FickleList(list[Any]):
+    """A list that has other items each time that it is iterated over."""
+
+    then: list[Any]
+    asked = 0
+
+    def __iter__(self) -> Any:
+        self.asked += 1
+        return super().__iter__() if self.asked == 1 else iter(self.then)
+
+
+def test_raw_cells_that_are_passed_are_those_that_were_checked() -> None:
+    f: Any = vw.Func(STORE, vw.FuncType(["funcref", "i64"], ["i64"]), lambda _, x: x, name="second")
+    assert f.call_raw([Fickle(0, 8), Fickle(5, 6)]) == [5]
+    cells = FickleList([0, 7])
+    cells.then = [16, 8]
+    assert f.call_raw(cells) == [7]
+    cells = FickleList([0, 7])
+    cells.then = [0] * 100_000
+    assert f.call_raw(cells) == [7]
+    with pytest.raises(ValueError, match="0x8 is no reference of type funcref that this store gave out"):
+        f.call_raw([Fickle(8, 0), 5])

@@ -561,3 +561,43 @@ def test_bits_of_floats_survive(numpy: Any) -> None:
     found = f.map(single, double)
     assert (found[0].view("uint64") == double.view("uint64")).all()
     assert (found[1].view("uint32") == single.view("uint32")).all()
+
+
+class LongBytes(bytes):
+    """Bytes that say that they are more."""
+
+    def __len__(self) -> int:
+        return 1 << 16
+
+
+class LongBytearray(bytearray):
+    """The same for a bytearray."""
+
+    def __len__(self) -> int:
+        return 1 << 16
+
+
+class LongTuple(tuple[Any, ...]):
+    """A tuple that says that it has two items."""
+
+    def __len__(self) -> int:
+        return 2
+
+
+def test_how_many_bytes_there_are_is_asked_of_the_buffer() -> None:
+    e = exports()
+    assert e.add.map(LongBytes(bytes(4)), 1) == array("i", [1])
+    assert e.add.map(LongBytearray(8), 1) == array("i", [1, 1])
+    out = LongBytearray(4)
+    assert e.add.map(array("i", [1]), 1, out=out) is out
+    with pytest.raises(ValueError, match="out 1 element"):
+        e.add.map(array("i", [1, 2]), 1, out=out)
+
+
+def test_how_many_outputs_there_are_is_counted() -> None:
+    e = exports()
+    arguments = array("i", [1, 2]), array("q", [3, 4])
+    for items in ((), (None,), (None,) * 3):
+        with pytest.raises(TypeError, match=f"out has to be a tuple of 2 buffers.*, not {len(items)} items"):
+            e.swap.map(*arguments, out=LongTuple(items))
+    assert e.swap.map(*arguments, out=LongTuple((None, None))) == (arguments[1], arguments[0])

@@ -13,7 +13,7 @@ import pytest
 import vibewasm as vw
 from vibewasm.api.queues import queues
 
-from .test_asyncio import Wanted, guest, run
+from .awaiting import Wanted, guest, run
 
 STORES = 6
 TASKS = 120

@@ -398,3 +398,32 @@ def test_a_caller_can_neither_be_made_nor_copied() -> None:
         vw.Caller()
     with pytest.raises(TypeError, match="a Caller cannot be copied or pickled"):
         copy.copy(seen[0])
+
+
+def test_python_code_that_a_start_function_runs_is_no_instance() -> None:
+    seen: list[Any] = []
+    store = vw.Store()
+    told = vw.Func(store, vw.FuncType([], []), lambda caller: seen.append(caller.instance), caller=True)
+    linker = vw.Linker()
+    linker.define("env", "start", lambda: told())
+    linker.instantiate(store, vw.Module.from_text('(module (import "env" "start" (func $f)) (start $f))'))
+    assert seen == [None]
+
+
+def test_only_the_start_itself_is_called_by_the_instance_that_starts() -> None:
+    seen: list[Any] = []
+    store = vw.Store()
+    depth = 0
+
+    def call(caller: Any) -> None:
+        nonlocal depth
+        seen.append(caller.instance)
+        depth += 1
+        if depth < 3:
+            start()
+
+    start = vw.Func(store, vw.FuncType([], []), call, caller=True)
+    linker = vw.Linker()
+    linker.define("env", "start", start)
+    made = linker.instantiate(store, vw.Module.from_text('(module (import "env" "start" (func $f)) (start $f))'))
+    assert seen == [made, None, None]

@@ -294,6 +294,19 @@ def test_what_runs_on_is_kept_meanwhile(tmp_path: Path) -> None:
     assert kept(module_of(tmp_path, text)) == {0, 1}
 
 
+@pytest.mark.parametrize("tenths", [2, 4, 6, 8])
+def test_what_is_compiled_while_the_watcher_is_about_to_end_is_kept(tmp_path: Path, tenths: int) -> None:
+    # It ends when nothing has run for a second, and what was compiled since then is not called any more.
+    loop = '(module (func (export "f") (loop (br_if 0 (i32.const 0)))))'
+    vw.instantiate(loop).exports.f()
+    time.sleep(tenths / 10)
+    vw.instantiate(module_of(tmp_path)).exports.add(1, 2)
+    until = time.monotonic() + 10
+    while kept(module_of(tmp_path)) != {0} and time.monotonic() < until:
+        time.sleep(0.1)
+    assert kept(module_of(tmp_path)) == {0}
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_processes_of_a_pool_keep_what_they_compile(method: str, project: Path, tmp_path: Path) -> None:
     if EMULATED and method != "fork":

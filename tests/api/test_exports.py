@@ -81,7 +81,7 @@ def test_functions_say_what_they_take() -> None:
         ("get", "instance.exports.get"),
     ],
 )
-def test_an_export_that_is_looked_up_in_the_instance(name: str, written: str) -> None:
+def test_an_export_that_is_looked_up_in_the_instance_is_said_to_be_in_its_exports(name: str, written: str) -> None:
     with pytest.raises(AttributeError) as caught:
         getattr(instance(name), name)
     assert str(caught.value) == f"'Instance' object has no attribute {name!r}: it is an export: {written}"
@@ -100,7 +100,7 @@ def test_what_is_no_export_is_said_as_python_says_it() -> None:
         copy.deepcopy(made)
 
 
-def test_numbers_of_things_in_reprs() -> None:
+def test_reprs_count_things_and_know_the_singular() -> None:
     engine = vw.Engine()
     store = vw.Store(engine)
     linker = vw.Linker(engine)
@@ -121,7 +121,7 @@ def test_numbers_of_things_in_reprs() -> None:
     assert repr(instance("f")) == "<vibewasm.Instance with 1 export>"
 
 
-def test_what_a_deadline_shows() -> None:
+def test_a_deadline_shows_its_seconds_and_whether_it_is_in_use() -> None:
     store = vw.Store(vw.Engine())
     assert repr(store.deadline(1)) == "<vibewasm.Deadline of 1 second>"
     assert repr(store.deadline(0.5)) == "<vibewasm.Deadline of 0.5 seconds>"
@@ -131,7 +131,7 @@ def test_what_a_deadline_shows() -> None:
     assert repr(deadline) == "<vibewasm.Deadline of 100 seconds>"
 
 
-def test_numbers_of_things_in_messages() -> None:
+def test_messages_count_things_and_know_the_singular() -> None:
     spin = vw.instantiate('(module (func (export "spin") (loop (br 0))))')
     with pytest.raises(vw.Interrupted, match=r"^stopped by a deadline of 0\.01 seconds"), spin.store.deadline(0.01):
         spin.exports.spin()

@@ -104,6 +104,29 @@ def test_imports_come_from_python_modules_and_from_wasm(folder: Path) -> None:
     assert sys.modules["wlow"].m[8] == 9
 
 
+def test_an_import_from_a_python_module_that_is_not_there_says_what_to_write(folder: Path) -> None:
+    write(folder, "whole.wat", '(module (import "wnone" "log" (func)) (import "wnone" "limit" (global i32)))')
+    write(folder, "odd.wat", '(module (import "./a b" "f" (func)))')
+    write(folder, "bound.wat", '(module (import "./x_bg.js" "__wbindgen_throw" (func (param i32 i32))))')
+    write(folder, "inner.py", "import wnone")
+    write(folder, "deep.wat", '(module (import "inner" "f" (func)))')
+    many = "".join(f'(import "wnone" "f{number}" (func))' for number in range(30))
+    write(folder, "many.wat", f"(module {many})")
+    for name, end in (
+        ("whole", "Write a module wnone that defines log, limit, or use vibewasm.instantiate(path, imports)."),
+        (
+            "odd",
+            "No Python module can have that name: use vibewasm.instantiate(path, imports), which takes f from a dict.",
+        ),
+        ("bound", "or give the imports from Python with vibewasm.Linker."),
+        ("deep", "imports from a Python module 'inner': No module named 'wnone'"),
+        ("many", "f8, f9 and 20 more, or use vibewasm.instantiate(path, imports)."),
+    ):
+        with pytest.raises(ImportError) as caught:
+            load(name)
+        assert str(caught.value).endswith(end), name
+
+
 def test_what_is_missing_or_wrong_is_an_import_error_with_its_cause(folder: Path) -> None:
     write(folder, "wenv2.py", "number = 'none'\ndef f(): pass")
     cases: list[tuple[str, str, type | None]] = [
@@ -239,6 +262,11 @@ def test_programs_run_as_main(folder: Path) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("hi\n", "", 3)
     assert "exports no function _start" in run("wlibrary").stderr
     assert "usage:" in run().stderr
+    path = str(folder / "whello.wasm")
+    assert run(path).stderr == (
+        f"{path} is a file, and MODULE is a name, as after `import`: leave the suffix out, and the folder, which has "
+        f"to be in sys.path; or run the file: vibewasm run {path}\n"
+    )
 
 
 def test_nothing_is_found_any_more_once_it_is_uninstalled(folder: Path) -> None:
@@ -257,3 +285,17 @@ def test_settings_of_a_wrong_kind_are_refused() -> None:
         with pytest.raises(TypeError, match="install"):
             importer.install(**settings)
     assert not any(isinstance(finder, importer.Finder) for finder in sys.meta_path)
+
+
+def test_a_name_with_very_many_dots_is_an_import_error(folder: Path) -> None:
+    write(folder, "wdots.wasm", f'(module (import "{"a." * 30_000}a" "f" (func)))')
+    with pytest.raises(ImportError, match="imports from a Python module 'a"):
+        load("wdots")
+
+
+def test_names_that_modules_may_import_from_are_strings() -> None:
+    api: Any = importer
+    refused: list[Any] = [[3], [[]], [None]]
+    for imports in refused:
+        with pytest.raises(TypeError, match="install: a name of imports has to be a str, not "):
+            api.install(imports=imports)

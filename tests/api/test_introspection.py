@@ -66,7 +66,7 @@ def test_calls_from_within_take_names_too() -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_names_that_do_not_fit_are_said(exports: Any, named: bool) -> None:
+def test_a_keyword_that_does_not_fit_is_said_to_by_its_name(exports: Any, named: bool) -> None:
     if named:
         # What the first call made is used.
         exports.sub(left=1, from_=1)
@@ -87,7 +87,7 @@ def test_names_that_do_not_fit_are_said(exports: Any, named: bool) -> None:
 
 
 @pytest.mark.parametrize("names", [("rest", "token"), ("token", "number"), ("self", "cls"), ("b", "a")])
-def test_any_name_will_do(names: tuple[str, str]) -> None:
+def test_parameters_may_have_any_name_also_that_of_a_variable_of_the_caller(names: tuple[str, str]) -> None:
     """Also those of the variables of the function that makes the calls."""
     first, second = names
     f = vw.instantiate(

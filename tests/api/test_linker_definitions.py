@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import operator
 from typing import Any
 
 import pytest
@@ -213,3 +215,16 @@ def test_what_nobody_defines_can_trap_when_it_is_called() -> None:
         linker.instantiate(vw.Store(), other)
     with pytest.raises(TypeError, match=r"Linker\.define_unknown_imports_as_traps: module has to be a Module"):
         linker.define_unknown_imports_as_traps("m")  # type: ignore[arg-type]
+
+
+def test_what_is_decorated_has_a_name_or_is_given_one() -> None:
+    linker = vw.Linker()
+    plus = functools.partial(operator.add, 1)
+    with pytest.raises(TypeError, match=r"partial objects have no name of their own: write @linker\.function"):
+        linker.function("env")(plus)
+    linker.function("env", "plus", type=vw.FuncType(["i32"], ["i32"]))(plus)
+    linker.function("env", "")(lambda x: x + 2)
+    text = """(module
+      (import "env" "plus" (func (param i32) (result i32))) (import "env" "" (func (param i32) (result i32)))
+      (func (export "f") (param i32) (result i32) (call 1 (call 0 (local.get 0)))))"""
+    assert linker.instantiate(vw.Store(), vw.Module.from_text(text)).exports.f(4) == 7

@@ -41,7 +41,7 @@ def test_wasm_and_python_see_the_same_bytes() -> None:
     assert exports.load(8) == -1
 
 
-def test_reading_and_writing() -> None:
+def test_bytes_are_read_as_they_were_written() -> None:
     mem = memory()
     mem[0:5] = b"hello"
     assert mem[0:5] == b"hello"
@@ -228,7 +228,7 @@ def test_wasm_code_is_stopped_at_the_limit_and_at_the_end_of_the_memory(explicit
     assert exports.grow(1) == -1
 
 
-def test_a_memory_that_no_module_can_ask_for() -> None:
+def test_a_memory_that_no_module_can_ask_for_is_refused() -> None:
     with pytest.raises(vw.LinkError, match="at most 65536 pages"):
         memory(65537)
     with pytest.raises(vw.LinkError, match="at most 65536 pages"):
@@ -291,7 +291,7 @@ assert exports.load(3 * 65536 - 4) == 0
     assert not vw.Engine().explicit_bounds
 
 
-def test_one_page_is_no_pages() -> None:
+def test_messages_about_one_page_know_the_singular() -> None:
     store = vw.Store(vw.Engine(vw.Config(max_memory=65536)))
     memory = vw.Memory(store, vw.MemoryType(vw.Limits(1, 1)))
     assert repr(memory) == "<vibewasm.Memory of 1 page>"
@@ -329,3 +329,14 @@ def test_a_store_may_limit_each_memory() -> None:
     with pytest.raises(vw.LinkError) as caught:
         vw.Memory(store, vw.MemoryType(vw.Limits(1)))
     assert caught.value.limit == "max_memory"
+
+
+def test_a_slice_does_not_end_before_the_memory_begins() -> None:
+    memory = vw.Memory(vw.Store(), vw.MemoryType(vw.Limits(1)))
+    for end in (-1, -65536, -(1 << 31)):
+        with pytest.raises(IndexError, match=f"^{end} is outside the memory of 65536 bytes"):
+            memory[3:end]
+        with pytest.raises(IndexError, match=f"^{end} is outside the memory of 65536 bytes"):
+            memory[0:end] = b""
+    # As of a Python sequence.
+    assert memory[5:3] == memory[5:0] == b""

@@ -150,7 +150,7 @@ def test_of_a_narrow_result_only_its_own_bits_count(kind: Any) -> None:
     assert found == (1 if kind is ctypes.c_bool else C_TYPES[kind][1](0x8765_8380) & MASK32)
 
 
-def test_functions_of_the_c_library() -> None:
+def test_a_function_of_the_c_library_is_called_by_its_argtypes_or_by_a_given_type() -> None:
     LIBC.toupper.argtypes, LIBC.toupper.restype = [ctypes.c_int], ctypes.c_int
     assert through_wasm(vw.Native(LIBC.toupper)).f(ord("a")) == ord("A")
     address = ctypes.cast(LIBC.toupper, ctypes.c_void_p).value or 0
@@ -165,7 +165,7 @@ def test_functions_of_the_c_library() -> None:
     assert f"C function at {address:#x}" in repr(vw.Native(address, type_))
 
 
-def test_a_function_for_python_a_table_and_array_calls() -> None:
+def test_a_c_function_is_called_put_into_tables_and_mapped_like_others() -> None:
     LIBC.abs.argtypes, LIBC.abs.restype = [ctypes.c_int], ctypes.c_int
     store = vw.Store(vw.Engine())
     f = vw.Func(store, vw.FuncType(["i32"], ["i32"]), vw.Native(LIBC.abs))
@@ -474,6 +474,10 @@ def test_functions_of_a_shared_library_are_imports_by_name() -> None:
         ("libm.so.6", [], {}, TypeError, "functions has to be a dict of types by name, not list"),
         ("libm.so.6", {"pov": vw.FuncType()}, {}, vw.LinkError, r"the library 'libm\.so\.6' has no function 'pov'"),
         ("libm.so.6", {"p\0w": vw.FuncType()}, {}, vw.LinkError, "has no function 'p"),
+        # Attributes of ctypes' object, of which the first is a number that might pass for an address.
+        ("libm.so.6", {"_handle": vw.FuncType()}, {}, vw.LinkError, "has no function '_handle'"),
+        ("libm.so.6", {"_name": vw.FuncType()}, {}, vw.LinkError, "has no function '_name'"),
+        ("libm.so.6", {"__class__": vw.FuncType()}, {}, vw.LinkError, "has no function '__class__'"),
         (
             "libm.so.6",
             {"pow": "f64"},
@@ -520,7 +524,7 @@ def test_a_library_of_our_own_sees_the_memory(tmp_path: Path) -> None:
 # -- cffi and numba ----------------------------------------------------------------------------------------------------
 
 
-def test_pointers_of_cffi() -> None:
+def test_pointers_of_cffi_are_called_as_they_are_declared() -> None:
     cffi = pytest.importorskip("cffi", reason="cffi is not installed: its pointers are not tested")
     ffi = cffi.FFI()
     ffi.cdef("""int abs(int); double pow(double, double); int printf(const char *, ...); int64_t labs(int64_t);
@@ -548,7 +552,7 @@ def test_pointers_of_cffi() -> None:
         vw.Native(ffi.cast("int (*)(int)", 0))
 
 
-def test_a_compiled_function_of_numba() -> None:
+def test_a_compiled_function_of_numba_is_called_by_its_signature() -> None:
     numba = pytest.importorskip("numba", reason="numba is not installed: its functions are not tested")
 
     @numba.cfunc("int32(int32, float64)")
@@ -559,3 +563,13 @@ def test_a_compiled_function_of_numba() -> None:
     assert native.name == "scaled"
     assert str(native.type) == "(i32, f64) -> i32"
     assert through_wasm(native).f(6, 1.5) == 9
+
+
+def test_a_c_function_says_what_it_is_and_takes_no_caller() -> None:
+    store = vw.Store()
+    type_ = vw.FuncType(["i32"], ["i32"])
+    absolute = vw.Native(LIBC.abs, type_)
+    with pytest.raises(TypeError, match="Func: only a Python function is given its caller"):
+        vw.Func(store, type_, absolute, caller=True)
+    assert str(vw.Func(store, type_, absolute).__doc__).endswith("A C function that wasm code can call.")
+    assert str(vw.Func(store, type_, abs).__doc__).endswith("A Python function that wasm code can call.")

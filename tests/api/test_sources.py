@@ -173,7 +173,7 @@ def test_a_module_is_made_of_no_module() -> None:
 )
 def test_a_str_that_is_neither_text_nor_a_file_is_said_to_be_neither(text: str) -> None:
     with pytest.raises(
-        FileNotFoundError, match="it does not begin like the text of a module, and there is no file"
+        FileNotFoundError, match="there is no file of that name, and it does not begin like the text of a module"
     ) as caught:
         module(text)
     message = str(caught.value)

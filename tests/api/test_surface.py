@@ -17,6 +17,7 @@ from .wasm import adder
 NAMES = {
     "Caller",
     "Config",
+    "Console",
     "DecodeError",
     "Dir",
     "Engine",
@@ -50,6 +51,7 @@ NAMES = {
     "WasmError",
     "WatError",
     "__version__",
+    "import_name",
     "instantiate",
     "set_async_threads",
 }
@@ -128,6 +130,14 @@ def test_nothing_is_loaded_that_a_small_module_does_not_need() -> None:
         ours |= {name for name in loaded if name.startswith((f"vibewasm.{backend}.", "vibewasm.runtime.instruction_"))}
         ours.add("itertools")
     assert loaded <= ours
+
+
+def test_plain_calls_load_nothing_of_asyncio() -> None:
+    text = '(module (import "a" "b" (func $b)) (func (export "f") (call $b)))'
+    loaded = _modules_after(f"import vibewasm; vibewasm.instantiate({text!r}, {{'a': {{'b': lambda: 5}}}}).exports.f()")
+    assert "vibewasm.api.func" in loaded
+    ours = {"vibewasm.api.asynchronous", "vibewasm.api.queues"}
+    assert not loaded & {"asyncio", "contextvars", "threading", "inspect", *ours}
 
 
 def test_config_says_what_it_does_not_take() -> None:

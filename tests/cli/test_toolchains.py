@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import vibewasm as vw
+
 from .command import command
 
 LINK = "or give the imports from Python with vibewasm.Linker."
@@ -83,3 +85,27 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     error = command("run", path).stderr
     assert b"wbg.\\x1b[31m belongs to the JavaScript of wasm-bindgen" in error
     assert b"\x1b" not in error
+
+
+@pytest.mark.parametrize("kind", WANTED)
+def test_instantiation_from_python_names_the_toolchain_once(kind: str) -> None:
+    imports, toolchain, how = WANTED[kind]
+    with pytest.raises(vw.LinkError) as caught:
+        vw.instantiate(f"(module {imports})")
+    line = str(caught.value).splitlines()[-1]
+    assert f"the JavaScript of {toolchain}" in line
+    assert how in line
+    assert caught.value.missing
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_instantiation_from_python_names_no_toolchain_without_reason(kind: str) -> None:
+    with pytest.raises(vw.LinkError) as caught:
+        vw.instantiate(f"(module {OTHERS[kind]})")
+    assert "JavaScript" not in str(caught.value)
+
+
+def test_the_command_line_names_the_toolchain_once(tmp_path: Path) -> None:
+    path = tmp_path / "module.wat"
+    path.write_text('(module (import "wbg" "f" (func)) (func (export "_start")))')
+    assert command("run", path).stderr.decode().count("the JavaScript of") == 1

@@ -235,3 +235,9 @@ def test_modules_with_tags_are_refused_by_name() -> None:
         wasmtime.Module(store.engine, '(module (tag (export "t")))')
     with pytest.raises(wasmtime.WasmtimeError, match="importing a Tag is not supported"):
         wasmtime.Instance(store, wasmtime.Module(store.engine, "(module)"), [tag])
+
+
+def test_sizes_below_zero_are_errors_of_wasmtime() -> None:
+    for make in (wasmtime.MemoryType, lambda limits: wasmtime.TableType(wasmtime.ValType.funcref(), limits)):
+        with pytest.raises(wasmtime.WasmtimeError):
+            make(wasmtime.Limits(-1, None))

@@ -68,7 +68,6 @@ def test_without_a_program_it_says_how_it_is_used(tmp_path: Path) -> None:
     for arguments, code in (([], 2), (["--help"], 0), (["-h"], 0), (["-m"], 2)):
         done = python(*RUN, *arguments, code=code)
         assert (done.stderr if code else done.stdout).startswith("usage: python -m vibewasm.compat.wasmtime PROGRAM")
-    assert "No such file" in python(*RUN, "nothing.py", code=1).stderr
 
 
 def test_installing_is_done_once_and_before_wasmtime_is_imported() -> None:
@@ -144,3 +143,32 @@ import vibewasm.compat.wasmtime
 print([name for name in sys.modules if name.startswith("vibewasm.compat")])
 """
     assert python("-c", code).stdout == "['vibewasm.compat', 'vibewasm.compat.wasmtime']\n"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_worker_processes_have_it_too(method: str, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import wasmtime\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from multiprocessing import get_context\n"
+        "def name(_):\n"
+        "    return wasmtime.__name__\n"
+        "if __name__ == '__main__':\n"
+        f"    with ProcessPoolExecutor(1, get_context({method!r})) as pool:\n"
+        "        print(*pool.map(name, [1, 2]))\n"
+    )
+    expected = "vibewasm.compat.wasmtime vibewasm.compat.wasmtime\n"
+    assert python(*RUN, str(tmp_path / "program.py")).stdout == expected
+    assert python(*RUN, "-m", "program", cwd=tmp_path).stdout == expected
+
+
+def test_a_program_that_there_is_not_is_said_in_a_sentence(tmp_path: Path) -> None:
+    for name in ("nothing", str(tmp_path / "nothing.py"), ""):
+        done = python(*RUN, name, cwd=tmp_path, code=2)
+        assert f"there is no file {name!r}, and no such command on the PATH" in done.stderr
+
+
+def test_a_safe_path_stays_safe(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("import sys; print(sys.path)")
+    plain = python("-P", "-c", "import sys; print(sys.path)").stdout
+    assert python("-P", *RUN, str(tmp_path / "program.py")).stdout == plain

@@ -44,7 +44,7 @@ def test_a_trap_has_the_same_text_code_and_frames(name: str) -> None:
 
 
 @same
-def test_names_of_exports_are_none_and_modules_may_have_none(w: Any) -> object:
+def test_the_name_of_an_export_is_no_name_of_its_function_in_a_frame(w: Any) -> object:
     store, exports = instance(w, '(module (func (export "f") unreachable))')
     with pytest.raises(w.Trap) as caught:
         exports["f"](store)
@@ -52,7 +52,7 @@ def test_names_of_exports_are_none_and_modules_may_have_none(w: Any) -> object:
 
 
 @same
-def test_of_a_deep_stack_some_frames_are_kept(w: Any) -> object:
+def test_of_a_deep_stack_as_many_frames_are_kept_as_wasmtime_keeps(w: Any) -> object:
     store, exports = instance(w, '(module (func $recursive (export "f") (call $recursive)))')
     with pytest.raises(w.Trap) as caught:
         exports["f"](store)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import struct
 import sys
 from collections.abc import Callable
@@ -434,3 +436,28 @@ def test_output_that_is_inherited_reaches_the_process(capfd: pytest.CaptureFixtu
         assert found == ["list", ["tuple", "0", "4"], ["tuple", "0", "4"]]
     sys.stdout.flush()
     assert capfd.readouterr() == ("out\nout\n", "err\nerr\n")
+
+
+def test_files_of_a_configuration_are_closed_once(tmp_path: Path) -> None:
+    config = wasmtime.WasiConfig()
+    config.stdout_file = str(tmp_path / "out")
+    for copied in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="a WasiConfig with files cannot be copied or pickled"):
+            copied(config)
+
+
+def test_a_store_that_cannot_be_closed_keeps_what_it_has() -> None:
+    def close(data: bytes) -> None:
+        with pytest.raises(wasmtime.WasmtimeError, match="a store cannot be closed while a call is active in it"):
+            program.store.close()
+
+    program = Program(wasmtime, lambda config: setattr(config, "stdout_custom", close))
+    assert program.write(1, b"abc") == (0, 3)
+    assert program.write(1, b"again") == (0, 5)
+
+
+@pytest.mark.parametrize("number", [-4096, -(1 << 31), -(1 << 70)])
+def test_an_error_that_no_system_has_is_one_of_input_and_output(number: int) -> None:
+    assert (
+        Program(wasmtime, lambda config: setattr(config, "stdout_custom", lambda data: number)).write(1, b"a")[0] == 29
+    )

@@ -331,8 +331,8 @@ FAULTS = [
         "host-call-loses-pinned",
         "registers that C code may overwrite are not restored after a call of the host",
         _STUBS,
-        "            a.emit(signatures.load(place, RDX, 8 * place.cell))\n    _restore_pinned(a)\n",
-        "            a.emit(signatures.load(place, RDX, 8 * place.cell))\n",
+        "    _drop_exit_frame(a, area)\n    _fail_at_limit(a)\n",
+        "    a.emit(asm.leave_(), asm.ret_imm(area))\n    _fail_at_limit(a)\n",
     ),
     Fault(
         "lazy-stub-loses-argument",

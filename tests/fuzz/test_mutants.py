@@ -194,6 +194,15 @@ def test_what_depends_on_the_sign_of_a_nan_is_judged_with_canonical_nans() -> No
     assert verdict.difference is None
 
 
+def test_a_function_that_is_imported_twice_is_not_run_since_only_here_is_it_one_reference() -> None:
+    text = """(module (import "m" "f" (func $a)) (import "m" "f" (func $b))
+        (export "f0" (func $a)) (export "f1" (func $b))
+        (table (export "t") funcref (elem $a $b)))"""
+    verdict = Judge().judge(Made(wat2wasm(text), "test", ()), Random(1))
+    assert verdict.not_run == "a function that is imported twice"
+    assert verdict.difference is None
+
+
 def test_findings_are_counted() -> None:
     report = Report()
     difference = Difference("results", "f[]", "1", "2")

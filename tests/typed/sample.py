@@ -6,7 +6,20 @@ import io
 from array import array
 
 import vibewasm
-from vibewasm import Caller, Config, Engine, Func, FuncType, Limits, Linker, Memory, MemoryType, Module, Store
+from vibewasm import (
+    Caller,
+    Config,
+    Engine,
+    Func,
+    FuncType,
+    Limits,
+    Linker,
+    Memory,
+    MemoryType,
+    Module,
+    Store,
+    import_name,
+)
 
 TEXT = """(module $sample
   (import "env" "log" (func $log (param $address i32) (param $size i32)))
@@ -35,6 +48,22 @@ def long_way() -> int:
     @linker.function("env")
     def twice(x: int) -> int:
         return 2 * x
+
+    class Counter:
+        """Methods as imports."""
+
+        @import_name("add-one")
+        def add_one(self, caller: Caller) -> int:
+            return caller.memory.size + 1
+
+        @import_name("add-two")
+        @staticmethod
+        def add_two() -> int:
+            return 2
+
+    linker.define_object("counter", Counter())
+    counted: int = Counter.add_two()
+    assert counted == 2
 
     with Store(engine) as store:
         store.fuel = 100_000

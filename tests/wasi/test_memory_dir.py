@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import gc
 import inspect
+import os
 import pickle
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from tests.wasi.program import READ_WRITE, ROOT, Program, fails, file_subscripti
 from tests.wasi.test_read_only import CHANGES
 from vibewasm.wasi import WasiConfig, abi
 from vibewasm.wasi.errnos import EFBIG, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSPC, EPERM, EXDEV, SUCCESS
+from vibewasm.wasi.memory_dir import LOCK
 from vibewasm.wasi.memory_files import MAX_OPEN
 
 #: The API as users without a type checker call it.
@@ -281,3 +285,111 @@ def test_what_is_no_directory_is_refused() -> None:
         api.MemoryDir(max_size="1G")
     with pytest.raises(TypeError, match=r"^MemoryDir: read_only has to be True or False, not int 1"):
         api.MemoryDir(read_only=1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here, so no thread is left behind")
+def test_a_forked_child_does_not_wait_for_a_thread_that_it_does_not_have() -> None:
+    directory = vw.MemoryDir({"file": b"contents"})
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with LOCK:
+            held.set()
+            over.wait(0.1)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        os._exit(0 if directory.files == {"file": b"contents"} else 1)
+    over.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    # And the lock is free again in both.
+    assert directory.size == 8 + 512
+    with LOCK:
+        pass
+
+
+def test_the_hosts_clock_is_not_asked_while_others_wait() -> None:
+    directory = vw.MemoryDir({"file": b"contents", "other": b""})
+    found: list[Any] = []
+
+    def clock() -> int:
+        thread = threading.Thread(target=lambda: found.append(sorted(directory.files)), daemon=True)
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()
+        return 5
+
+    program = program_of(directory, clock=clock)
+    fd = program.open("new", abi.OFLAG_CREAT, rights=READ_WRITE)
+    program.write(fd, b"output")
+    program.pwrite(fd, b"again", 3)
+    program.call("fd_filestat_set_size", fd, 3)
+    program.call("fd_allocate", fd, 0, 9)
+    program.mkdir("folder")
+    program.symlink("new", "link")
+    program.link("new", "same")
+    program.rename("same", "renamed")
+    program.set_times("new", 1, 2, abi.SET_ATIM | abi.SET_MTIM)
+    program.unlink("other")
+    program.rmdir("folder")
+    assert found[-1] == ["file", "folder", "new", "renamed"]
+
+
+def test_room_that_the_host_does_not_have_is_an_error_of_the_program() -> None:
+    directory = vw.MemoryDir(max_size=(1 << 63) - 1)
+    program = program_of(directory)
+    fd = program.open("file", abi.OFLAG_CREAT, rights=READ_WRITE)
+    for size in (1 << 50, (1 << 63) - 2000):
+        with fails(ENOSPC):
+            program.call("fd_filestat_set_size", fd, size)
+        with fails(ENOSPC):
+            program.call("fd_allocate", fd, 0, size)
+        program.seek(fd, size)
+        with fails(ENOSPC):
+            program.write(fd, b"x")
+        assert directory.size == 512
+
+
+def test_the_size_of_a_directory_is_a_number_of_bytes() -> None:
+    for size in (-1, 1 << 63, 10**6000):
+        with pytest.raises(ValueError, match=r"MemoryDir: max_size is a number of bytes from 0 to 2\*\*63 - 1, not "):
+            vw.MemoryDir(max_size=size)
+
+
+def test_a_folder_that_is_in_itself_is_refused() -> None:
+    folder: dict[str, Any] = {}
+    twice = {"both": {"a": folder, "b": folder}}
+    assert vw.MemoryDir(twice).files == twice
+    folder["long name" * 10] = {"again": folder}
+    with pytest.raises(ValueError, match=r"MemoryDir: 'both/b/.*/again' is one of the folders that it is in"):
+        vw.MemoryDir(twice)
+
+
+def test_a_pickle_has_all_that_a_program_has_left() -> None:
+    directory = vw.MemoryDir({"file": bytes(3000)}, max_size=10_000)
+    program = program_of(directory, clock=7)
+    program.link("file", "same")
+    program.symlink("file", "link")
+    program.mkdir("folder")
+    for made in (copy.deepcopy(directory), pickle.loads(pickle.dumps(directory))):
+        assert (made.files, made.size) == (directory.files, directory.size)
+        again = program_of(made)
+        assert again.stat("same").nlink == 2
+        assert again.stat("folder").mtim == 7
+        assert again.read(again.open("link", follow=True), 9) == bytes(9)
+
+
+def test_folders_as_deep_as_programs_make_them_are_pickled() -> None:
+    directory = vw.MemoryDir()
+    program = program_of(directory)
+    at = ROOT
+    for _ in range(3000):
+        program.mkdir("a", fd=at)
+        at = program.open("a", abi.OFLAG_DIRECTORY, fd=at)
+    for made in (copy.deepcopy(directory), pickle.loads(pickle.dumps(directory))):
+        assert made.size == directory.size == 3000 * 512

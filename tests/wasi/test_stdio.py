@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import gc
 import io
 import os
 import pty
@@ -379,3 +380,24 @@ def test_polling_a_regular_file_finds_it_ready(program: Program, folder: Path) -
 def test_too_many_subscriptions_are_invalid() -> None:
     program = Program(WasiConfig(stdin=b""), size=1 << 23)
     assert program.raw("poll_oneoff", 0, 0, (1 << 16) + 1, 0) == EINVAL
+
+
+def test_views_with_gaps_are_input() -> None:
+    class Gaps:
+        def read(self, size: int) -> memoryview:
+            return memoryview(b"abcdef")[::2]
+
+    assert Program(WasiConfig(stdin=Gaps())).read(0, 3, 5) == b"ace"  # type: ignore[arg-type]
+    assert Program(WasiConfig(stdin=memoryview(b"abcdef")[::-2])).read(0, 9) == b"fdb"  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_what_the_hosts_stream_raises_at_the_start_is_all_that_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def fileno(self) -> int:
+            raise RuntimeError("broken")
+
+    monkeypatch.setattr("sys.stdout", Broken())
+    with pytest.raises(RuntimeError, match="broken"):
+        Program(WasiConfig())
+    gc.collect()

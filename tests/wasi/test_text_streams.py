@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -239,3 +240,21 @@ def test_what_a_closed_text_stream_says_is_the_callers() -> None:
     assert sys.stdout is not closed
     with fails(EBADF):
         program.read(1, 1)
+
+
+def test_text_that_is_none_is_said_to_be_so() -> None:
+    wrong = "\ud800"
+    settings: list[tuple[dict[str, Any], str]] = [
+        ({"args": ["ok", wrong]}, r"args\[1\]"),
+        ({"argv0": wrong}, "argv0"),
+        ({"env": {wrong: "x"}}, "env: the name of a variable"),
+        ({"env": {"x": wrong}}, r"env\['x'\]"),
+        ({"preopens": {wrong: {}}}, "preopens: the path that the program sees"),
+    ]
+    for given, what in settings:
+        with pytest.raises(ValueError, match=rf"^WasiConfig: {what} cannot be encoded in UTF-8: '\\ud800'$"):
+            WasiConfig(**given)
+    with pytest.raises(
+        ValueError, match=r"^stdin gave a string that cannot be encoded in UTF-8: surrogates not allowed"
+    ):
+        Program(WasiConfig(stdin=lambda size: wrong)).read(0, 5)

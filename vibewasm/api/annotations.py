@@ -1,4 +1,6 @@
-"""The wasm type of a Python function, from its annotations. Loaded only where a function is defined by a decorator."""
+"""The wasm type of a Python function, from its annotations, and whether it wants its caller. Loaded only where
+functions are defined by a decorator, or as methods of an object.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,56 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def annotated_type(function: Callable[..., Any], skipped: int) -> FuncType | None:
+def takes_caller(function: Callable[..., Any], label: str = "") -> bool:
+    """Whether a function's first parameter is annotated with :class:`vibewasm.Caller`.
+
+    Args:
+        label: what messages call the function; its name, if that is left out.
+
+    Raises:
+        TypeError: another parameter is.
+    """
+    try:
+        parameters = [*inspect.signature(function).parameters]
+    except (TypeError, ValueError):
+        return False  # of a function in C that does not tell
+    annotations = _annotations(function)
+    wanted = [name for name in parameters if _is_caller(function, annotations.get(name))]
+    if wanted and wanted != parameters[:1]:
+        label = label or getattr(function, "__name__", "the function")
+        raise TypeError(f"{label}: parameter {wanted[-1]!r} is annotated as a Caller, which is only given first")
+    return bool(wanted)
+
+
+def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    return inspect.get_annotations(function) if hasattr(function, "__annotations__") else {}
+
+
+def _is_caller(function: Callable[..., Any], annotation: object) -> bool:
+    """Whether an annotation is :class:`vibewasm.Caller`; as it stands, or as source code (PEP 563)."""
+    from .caller import Caller
+
+    if not isinstance(annotation, str):
+        return annotation is Caller
+    name = annotation.strip()
+    if name[:1] in "'\"":
+        name = _literal(name)
+    first, *rest = name.split(".")
+    missing = object()
+    # Type checkers alone may know the name: then it is only a name.
+    found: object = getattr(inspect.unwrap(function), "__globals__", {}).get(first, missing)
+    for part in rest:
+        found = missing if found is missing else getattr(found, part, missing)
+    return name.rpartition(".")[2] == "Caller" if found is missing else found is Caller
+
+
+def annotated_type(function: Callable[..., Any], skipped: int, label: str = "") -> FuncType | None:
     """The type that a function's annotations say: of each parameter and of the result a :class:`ValType` or its name,
     a tuple of these for several results, and ``None`` or nothing for no result.
 
     Args:
         skipped: how many parameters at the beginning do not count.
+        label: what messages call the function; its name, if that is left out.
 
     Returns:
         ``None`` where no parameter and no result is annotated with such a type.
@@ -30,18 +76,18 @@ def annotated_type(function: Callable[..., Any], skipped: int) -> FuncType | Non
         parameters = [*inspect.signature(function).parameters.values()][skipped:]
     except (TypeError, ValueError):
         return None  # of a function in C that does not tell
-    annotations = inspect.get_annotations(function) if hasattr(function, "__annotations__") else {}
+    annotations = _annotations(function)
     params = [_val_type(annotations.get(parameter.name)) for parameter in parameters]
     results = _results(annotations.get("return"))
     known = [type_ for type_ in params if type_ is not None]
     if not known and not results:
         return None
     if results is None or len(known) < len(params):
-        name = getattr(function, "__name__", "the function")
+        label = label or getattr(function, "__name__", "the function")
         unclear = [parameter.name for parameter, type_ in zip(parameters, params, strict=True) if type_ is None]
         missing = f"parameter {unclear[0]!r}" if unclear else "the result"
         raise TypeError(
-            f"{name}: {missing} is not annotated with a wasm type as others are: annotate all, as in "
+            f"{label}: {missing} is not annotated with a wasm type as others are: annotate all, as in "
             "def f(x: 'i32') -> 'i64', or none, then the type is that of the import"
         )
     return FuncType(known, results)

@@ -46,8 +46,12 @@ class Call:
     """One call.
 
     Attributes:
+        func, arguments, named: what is called, and with what; the arguments are let go when it is over.
         store: whose call it is.
+        loop: the event loop that awaits it.
+        context: the context variables that it runs with, a copy of those where it was made.
         parent: the call whose coroutine made this one.
+        made_in: the identity of the thread whose event loop awaits it.
         pool: where its thread comes from.
         line: the queue of its store, or ``None`` where it runs on top of another call of that store.
         state: how far it has come, a name of :mod:`vibewasm.api.queues`.
@@ -59,6 +63,7 @@ class Call:
         thread: the identity of its thread.
         error: what it raised.
         result: what it returned.
+        waiter: what :meth:`outcome` waits for at the moment.
     """
 
     __slots__ = (
@@ -72,6 +77,7 @@ class Call:
         "inbox",
         "line",
         "loop",
+        "made_in",
         "named",
         "parent",
         "pool",
@@ -91,6 +97,7 @@ class Call:
         self.loop = loop
         self.store: Store = func._store
         self.parent = _caller.get()
+        self.made_in = get_ident()
         self.context = copy_context()
         self.pool: Pool
         self.line: Line | None = None
@@ -221,6 +228,22 @@ class Call:
 
     # -- in the event loop ------------------------------------------------------------------------------------------
 
+    @locked
+    def waits_for_itself(self) -> bool:
+        """Whether the event loop runs in a Python function that code of the same store waits for: one that has not
+        handed a coroutine to the loop of its call, but runs a loop of its own.
+        """
+        threads = [self.made_in]
+        # It grows meanwhile.
+        for thread in threads:
+            for call in _running:
+                if call.thread == thread:
+                    if call.store is self.store:
+                        return True
+                    if call.made_in not in threads:
+                        threads.append(call.made_in)
+        return False
+
     def _wake(self) -> None:
         waiter = self.waiter
         if waiter is not None and not waiter.done():
@@ -301,14 +324,17 @@ class Call:
 
 
 class _Awaited:
-    """A coroutine that the thread of a call waits for."""
+    """A coroutine that the thread of a call waits for.
 
-    __slots__ = ("_call", "_coroutine", "_given_up", "_task", "error", "result")
+    Attributes:
+        error, result: how it ended, once it is in the call's inbox.
+    """
+
+    __slots__ = ("_call", "_coroutine", "_task", "error", "result")
 
     def __init__(self, call: Call, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._call = call
         self._coroutine: Coroutine[Any, Any, Any] | None = coroutine
-        self._given_up = False
         self._task: Task[Any] | None = None
         self.error: BaseException | None = None
         self.result: Any = None
@@ -369,6 +395,13 @@ class _Awaited:
 async def run(func: Func, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """Call a function in a thread, and wait for its outcome."""
     call = Call(func, arguments, named, get_running_loop())
+    if call.waits_for_itself():
+        from ..errors import WasmError
+
+        raise WasmError(
+            "this call would wait for itself: code of its store waits for the Python function that runs this event "
+            "loop. Let a coroutine function be the import, and await the call there"
+        )
     queues.enter(call)
     return await call.outcome()
 

@@ -123,27 +123,33 @@ class Caller:
         return f"<vibewasm.Caller: {self.instance if self.instance is not None else 'Python code'}>"
 
 
-#: Instances whose start function is an imported Python function that is about to be called, by their stores.
-_starting: dict[Store, Instance] = {}
-
-
 def start(instance: Instance, function: Func) -> None:
-    """Call an imported Python function that is the start function of an instance, which is its caller then."""
-    store = instance.store
-    _starting[store] = instance
+    """Call an imported function that is the start function of an instance, which is its caller then."""
+    kept = function._keep
+    # What only a Python function that is given its caller keeps.
+    callers = kept[1][0] if isinstance(kept, tuple) and isinstance(kept[1], tuple) else None
+    if callers is None:
+        function()
+        return
+    callers.starting = instance
     try:
         function()
     finally:
-        _starting.pop(store, None)
+        callers.starting = None
 
 
 class Callers(dict[int, Caller]):
-    """The callers of a store's instances by the addresses of their contexts, made when they are met."""
+    """The callers of one function: a store's instances by the addresses of their contexts, made when they are met.
 
-    __slots__ = ("_store",)
+    Attributes:
+        starting: the instance whose start function the function is that is about to be called.
+    """
+
+    __slots__ = ("_store", "starting")
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.starting: Instance | None = None
 
     def __missing__(self, context: int) -> Caller:
         store = self._store
@@ -152,7 +158,7 @@ class Callers(dict[int, Caller]):
         caller.instance = store._by_context.get(context)
         if caller.instance is None:
             # Python's calls come from a context that is no instance's.
-            caller.instance = _starting.pop(store, None)
+            caller.instance, self.starting = self.starting, None
         else:
             self[context] = caller
         return caller

@@ -217,13 +217,16 @@ def _save_all() -> None:
     save_stubs()
 
 
-def _save_quiet() -> None:
-    """Keep what was compiled a while ago: not every process has an orderly end."""
+def _save_quiet() -> bool:
+    """Keep what was compiled a while ago: not every process has an orderly end. Gives whether there is more, which was
+    compiled since.
+    """
     now = monotonic()
     for module in [*_unsaved.values()]:
         kept = module._kept
         if kept is None or now - kept.changed >= _QUIET:
             save(module)
+    return bool(_unsaved)
 
 
 def _keep_later() -> None:

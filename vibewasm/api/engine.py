@@ -125,7 +125,9 @@ class Engine:
             from ..runtime.linear_memory import LinearMemory
 
             try:
-                LinearMemory(0).close()
+                # Not closed, which would fail where a profiler in another thread has the frame that made it, as Dask's
+                # worker has now and then. The address space goes back with the last reference.
+                LinearMemory(0)
                 self._explicit_bounds = False
             except MemoryError:
                 self._explicit_bounds = True

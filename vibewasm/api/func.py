@@ -146,18 +146,23 @@ class Func(Extern):
 
             raise wrong("Func", "caller", "True or False", caller)
         if not callable(function):
+            if caller:
+                raise TypeError("Func: only a Python function is given its caller")
             self._init_native(store, type, function, name)
             return
         store._check_usable()
-        from ..calls.callbacks import host_callback
-
         name = name or getattr(function, "__name__", None) or "host function"
-        callers = None
         if caller:
+            from ..calls.caller_callbacks import host_func_with_caller
             from .caller import Callers
 
             callers = Callers(store)
-        self._init_host(store, type, host_callback(store, type, function, name, callers), name)
+            record, callbacks = host_func_with_caller(store, type, function, name, callers)
+            self._init_record(store, type, record, (callers, callbacks), name)
+            return
+        from ..calls.callbacks import host_callback
+
+        self._init_host(store, type, host_callback(store, type, function, name), name)
 
     @classmethod
     def _raw(cls, store: Store, type: FuncType, function: Callable[..., int | None], name: str) -> Func:
@@ -328,6 +333,7 @@ class Func(Extern):
 
         Raises:
             RuntimeError: the event loop has stopped or is closed while the code waits for a coroutine.
+            WasmError: code of the store waits for the Python function that runs the event loop.
             As for a call: the rest.
         """
         from .asynchronous import run
@@ -348,16 +354,16 @@ class Func(Extern):
         """
         wanted, count, _ = self._sizes
         try:
-            given = len(cells)
+            len(cells)
+            # What is checked must be what is passed: an object of a stranger may say something else each time.
+            items = [*cells]
         except TypeError:
             from ..arguments import wrong
 
             raise wrong(f"{self._shown}.call_raw", "cells", "a list of ints", cells) from None
-        if given != wanted:
-            raise TypeError(f"{self._shown} takes {wanted} cells, {given} were given")
-        for cell in cells:
-            if type(cell) is not int or not 0 <= cell < 1 << 64:
-                self._check_cell(cell)
+        cells = [cell if type(cell) is int and 0 <= cell < 1 << 64 else self._checked_cell(cell) for cell in items]
+        if len(cells) != wanted:
+            raise TypeError(f"{self._shown} takes {wanted} cells, {len(cells)} were given")
         store = self._store
         may_start = self._take_store()
         try:
@@ -380,12 +386,13 @@ class Func(Extern):
             at += 2 if code == V128 else 1
         return found
 
-    def _check_cell(self, cell: object) -> None:
+    def _checked_cell(self, cell: object) -> int:
         from ..arguments import number, whole
 
         found = whole(f"{self._shown}.call_raw", "a cell", "the bits of a value", cell)
         if not 0 <= found < 1 << 64:
             raise OverflowError(f"a cell is an int from 0 to 2**64 - 1, not {number(found)}")
+        return found
 
     def _check_references(self, cells: Sequence[int]) -> None:
         """See that raw references are what the store knows: machine code trusts them."""

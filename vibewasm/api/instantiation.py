@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from .linker import Item
     from .source import Source
 
+#: What ``imports`` looks like.
+_SUCH_AS = "such as {'env': {'log': print}}"
+
 
 def instantiate(
     source: Source | Module,
-    imports: Mapping[str, Mapping[str, Item] | Exports] | None = None,
+    imports: Mapping[str, Mapping[str, Item] | Exports | object] | None = None,
     *,
     config: Config | None = None,
     wasi: WasiConfig | None = None,
@@ -46,7 +49,8 @@ def instantiate(
     Args:
         source: what :class:`Module` takes, or a :class:`Module`, as :meth:`Module.from_text` and
             :meth:`Module.from_file` make them of what must be text or must be a file.
-        imports: for each module name the items that :meth:`Linker.define` takes, by name; also an instance's exports.
+        imports: for each module name the items that :meth:`Linker.define` takes, by name; an instance's exports; or an
+            object whose methods are the imports, as :meth:`Linker.define_object` takes it.
             If one of the items is an extern object, its store is used, else a new one is made.
         config: the engine's configuration. Without it one engine serves all calls of this function.
         wasi: what :meth:`Linker.define_wasi` takes.
@@ -75,6 +79,8 @@ def instantiate(
             from ..arguments import wrong
 
             advice = "WasiConfig(**settings) makes one" if isinstance(wasi, dict) else ""
+            if wasi is True:
+                advice = "WasiConfig() makes one"
             raise wrong("instantiate", "wasi", "a WasiConfig", wasi, advice)
     if store is not None and not isinstance(store, Store):
         from ..arguments import wrong
@@ -84,7 +90,7 @@ def instantiate(
         from ..arguments import wrong
 
         raise wrong("instantiate", "engine", "an Engine", engine)
-    items = [] if imports is None else _items(imports)
+    items, objects = ([], {}) if imports is None else _items(imports)
     if store is None:
         for _, _, item in items:
             if isinstance(item, Extern):
@@ -105,7 +111,7 @@ def instantiate(
         store = Store(engine)
     if fuel is not None:
         store.fuel = fuel
-    if not items and wasi is None and not module.info.imports:
+    if not items and not objects and wasi is None and not module.info.imports:
         instance = make_instance(store, module, [])
         instance._owns_store = own
         return instance
@@ -115,6 +121,8 @@ def instantiate(
     linker._wasi_advice = "instantiate(..., wasi=WasiConfig(...))"
     for module_name, name, item in items:
         linker.define(module_name, name, item)
+    for module_name, methods in objects.items():
+        linker.define_object(module_name, methods)
     if wasi is not None:
         linker.define_wasi(wasi)
     instance = linker.instantiate(store, module)
@@ -122,21 +130,33 @@ def instantiate(
     return instance
 
 
-def _items(imports: Mapping[str, Mapping[str, Item] | Exports]) -> list[tuple[str, str, Item]]:
-    """The imports that :func:`instantiate` was given, one after another."""
+def _items(imports: Mapping[str, Any]) -> tuple[list[tuple[str, str, Item]], dict[str, object]]:
+    """The imports that :func:`instantiate` was given, one after another, and the objects whose methods are imports."""
     from ..arguments import wrong
 
     if not hasattr(imports, "items"):
-        raise wrong("instantiate", "imports", "a dict of dicts", imports, "such as {'env': {'log': print}}")
+        raise wrong("instantiate", "imports", "a dict of dicts", imports, _SUCH_AS)
     items: list[tuple[str, str, Item]] = []
+    objects: dict[str, object] = {}
     for module_name, contents in imports.items():
         where = f"imports[{module_name!r}]"
         if isinstance(contents, Instance):
-            raise wrong("instantiate", where, "a dict or an Exports", contents, "its attribute exports is one")
-        if not isinstance(contents, Exports) and not (hasattr(contents, "keys") and hasattr(contents, "__getitem__")):
-            raise wrong("instantiate", where, "a dict or an Exports", contents)
-        items.extend([(module_name, name, contents[name]) for name in contents])
-    return items
+            raise wrong(
+                "instantiate",
+                where,
+                "a dict, an Exports or an object with public methods",
+                contents,
+                "its attribute exports is one",
+            )
+        if isinstance(contents, Exports) or (hasattr(contents, "keys") and hasattr(contents, "__getitem__")):
+            items.extend([(module_name, name, contents[name]) for name in contents])
+            continue
+        from .objects import methods
+
+        if not methods(str(module_name), contents):
+            raise wrong("instantiate", where, "a dict, an Exports or an object with public methods", contents, _SUCH_AS)
+        objects[module_name] = contents
+    return items, objects
 
 
 def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instance:

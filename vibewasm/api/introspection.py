@@ -14,39 +14,41 @@ from ..names import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
+    from ..binary.module_info import ModuleInfo
     from ..types import FuncType
     from .func import Func
 
-#: What values of each type are in Python; those of other types are any object.
-_CLASSES: dict[str, type] = {"i32": int, "i64": int, "f32": float, "f64": float}
+#: What values of the numeric types are in Python, by the types' names. Those of other types are any object.
+NUMBERS: dict[str, type] = {"i32": int, "i64": int, "f32": float, "f64": float, "v128": int}
 
 
 def parameter_names(func: Func) -> list[str] | None:
-    """What the module's name section calls the parameters of a function, as Python can write it; ``None`` if it names
-    none of them, or two by one name.
-
-    A keyword of Python gets an underscore behind it (PEP 8), and what is no identifier is ``p0``, ``p1`` ...
-    """
+    """What :func:`names_of_parameters` says of a function; ``None`` of one that is Python's."""
     instance = func._instance
     if instance is None:
         return None
     info = instance.module.info
-    return python_names(info.local_names.get(info.imported_funcs + func._defined, {}), len(func._type.params))
+    return names_of_parameters(info, info.imported_funcs + func._defined, len(func._type.params))
 
 
-def python_names(given: Mapping[int, str], count: int) -> list[str] | None:
-    """As :func:`parameter_names`, of a function with ``count`` parameters whose locals have these names."""
-    if not any(index < count for index in given):
+def names_of_parameters(info: ModuleInfo, index: int, count: int) -> list[str] | None:
+    """What the name section of a module calls the ``count`` parameters of function ``index``, as Python can write it;
+    ``None`` if it names none of them, or two by one name.
+
+    A keyword of Python gets an underscore after it (PEP 8), and what is no identifier is ``p0``, ``p1`` ...
+    """
+    given = info.local_names.get(index, {})
+    if not any(at < count for at in given):
         return None
     names = []
-    for index in range(count):
-        name = given.get(index, "")
+    for at in range(count):
+        name = given.get(at, "")
         if iskeyword(name):
             name += "_"
-        names.append(name if is_python_name(name) else f"p{index}")
+        names.append(name if is_python_name(name) else f"p{at}")
     return names if len({*names}) == count else None
 
 
@@ -58,16 +60,21 @@ def is_python_name(name: str) -> bool:
     return name.isascii() or is_normalized("NFKC", name)
 
 
+def is_special_name(name: str) -> bool:
+    """Whether Python gives such a name a meaning of its own, in a class or in a module."""
+    return name.startswith("__") and name.endswith("__")
+
+
 def signature(func: Func) -> inspect.Signature:
     """``function.__signature__``, which :mod:`inspect` asks for, and with it ``help`` and completion at a prompt."""
     type_ = func._type
     names = parameter_names(func)
     kind = inspect.Parameter.POSITIONAL_ONLY if names is None else inspect.Parameter.POSITIONAL_OR_KEYWORD
     params = [
-        inspect.Parameter(f"p{at}" if names is None else names[at], kind, annotation=_CLASSES.get(param.name, object))
+        inspect.Parameter(f"p{at}" if names is None else names[at], kind, annotation=NUMBERS.get(param.name, object))
         for at, param in enumerate(type_.params)
     ]
-    results = [_CLASSES.get(result.name, object) for result in type_.results]
+    results = [NUMBERS.get(result.name, object) for result in type_.results]
     given: object = None
     if results:
         given = results[0] if len(results) == 1 else tuple.__class_getitem__(tuple(results))
@@ -79,7 +86,7 @@ def documentation(func: Func) -> str:
     lines = [f"{escaped(func.name)}{typed(func._type, parameter_names(func))}", ""]
     instance = func._instance
     if instance is None:
-        return "\n".join([*lines, "A Python function that wasm code can call."])
+        return "\n".join([*lines, f"A{func._foreign[1:]} function that wasm code can call."])
     module = instance.module
     index = module.info.imported_funcs + func._defined
     exported = [

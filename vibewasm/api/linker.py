@@ -33,21 +33,29 @@ if TYPE_CHECKING:
 #: Stands for an argument that was left out.
 _NONE_GIVEN: Any = object()
 
-_KINDS: dict[type, int] = {FuncType: FUNC, TableType: TABLE, MemoryType: MEMORY, GlobalType: GLOBAL}
+#: The kind of import that a type is of, as its number in the binary format.
+KINDS: dict[type, int] = {FuncType: FUNC, TableType: TABLE, MemoryType: MEMORY, GlobalType: GLOBAL}
 _WASI_CODES = {"i": "i32", "I": "i64"}
 
 
 class _Function:
-    """A Python function with the type that it was defined with, if any, and whether it takes its caller; or a C
-    function, which has a type.
+    """A Python function with the type that it was defined with, if any, whether it takes its caller, and of a method
+    its class and name; or a C function, which has a type.
     """
 
-    __slots__ = ("caller", "function", "type")
+    __slots__ = ("caller", "function", "method", "type")
 
-    def __init__(self, function: Callable[..., Any] | Native, type: FuncType | None, caller: bool = False) -> None:
+    def __init__(
+        self, function: Callable[..., Any] | Native, type: FuncType | None, caller: bool = False, method: str = ""
+    ) -> None:
         self.function = function
         self.type = type
         self.caller = caller
+        self.method = method
+
+    def named(self, label: str) -> str:
+        """The name of an import with that of the method that it is."""
+        return f"{label} = {self.method}" if self.method else label
 
 
 class Linker:
@@ -114,11 +122,11 @@ class Linker:
             raise _wrong(".define", "type", "a FuncType", type)
         plain = callable(item) and not isinstance(item, Func)
         if type is not None and not plain:
-            raise TypeError(f"{_shown(module, name)}: only a Python function is given a type")
+            raise TypeError(f"{full_name(module, name)}: only a Python function is given a type")
         if caller is not True and caller is not False:
             raise _wrong(".define", "caller", "True or False", caller)
         if caller and not plain:
-            raise TypeError(f"{_shown(module, name)}: only a Python function is given its caller")
+            raise TypeError(f"{full_name(module, name)}: only a Python function is given its caller")
         if not plain and not isinstance(item, (Extern, int, float)):
             from .native import Native
 
@@ -128,7 +136,7 @@ class Linker:
             given: object = item
             advice = "; define_instance defines its exports" if isinstance(given, (Instance, Exports)) else ""
             raise TypeError(
-                f"{_shown(module, name)}: an import is a function, Func, Memory, Table, Global or number, not "
+                f"{full_name(module, name)}: an import is a function, Func, Memory, Table, Global or number, not "
                 f"{_class(item)}{advice}"
             )
         if type is not None or caller:
@@ -180,8 +188,41 @@ class Linker:
                 run = in_an_instance_of_its_own(self, store, module, export)
                 self._define(name, export, Func(store, type_, run, name=f"{name}.{export}"))
 
+    def define_object(self, module: str, object: object) -> None:
+        """Define the public methods of a Python object, as imports from ``module``; what they keep, the object keeps::
+
+            class Counter:
+                count = 0
+
+                def add(self, amount: int) -> int:
+                    self.count += amount
+                    return self.count
+
+            linker.define_object("counter", Counter())
+
+        A method is public if its name has no underscore first, and may stand in a base class, unless that is one of
+        Python's own. Static and class methods count; properties, classes and other attributes do not. A method
+        whose first parameter, after ``self``, is annotated with :class:`Caller` is given that. Types are those of
+        annotations or imports, as for :meth:`function`. :func:`vibewasm.import_name` gives a method another name.
+
+        Raises:
+            TypeError: ``module`` is no str; the object has no public methods, or is none of a class of yours; a method
+                is overloaded, or two have one name; or annotations are none that :meth:`function` takes.
+            LinkError: one of the names is defined already, as for :meth:`define`; nothing is defined then.
+        """
+        _check_names("define_object", module=module)
+        from .objects import instead, methods
+
+        found = methods(module, object)
+        if not found:
+            raise _wrong(".define_object", "object", "an object with public methods", object, instead(object))
+        for name in found:
+            self._check_free(module, name)
+        for name, item in found.items():
+            self._items[module, name] = _Function(item.function, item.type, item.caller, item.method)
+
     def function(
-        self, module: str, name: str | None = None, *, type: FuncType | None = None, caller: bool = False
+        self, module: str, name: str | None = None, *, type: FuncType | None = None, caller: bool | None = None
     ) -> Callable[[Function], Function]:
         """A decorator, which defines a Python function as an import::
 
@@ -193,10 +234,12 @@ class Linker:
             name: the second one; that of the function, if it is left out.
             type: the type. Without it annotations say it, if they are wasm types (:class:`ValType` or their names);
                 else it is that of the import.
-            caller: as for :meth:`define`.
+            caller: as for :meth:`define`. Without it a function is given its caller if its first parameter is annotated
+                with :class:`Caller`.
 
         Raises:
-            TypeError: as for :meth:`define`; or some annotations are wasm types, and others are not.
+            TypeError: as for :meth:`define`; some annotations are wasm types, and others are not; a parameter that is
+                not the first is annotated with :class:`Caller`; or what is decorated has no name, and none is given.
             LinkError: the name is defined already.
         """
         _check_names("function", module=module, **({} if name is None else {"name": name}))
@@ -205,12 +248,20 @@ class Linker:
             given: object = function
             if not callable(given):
                 raise _wrong(".function", "what is decorated", "a Python function", given)
-            found = type
-            if found is None:
-                from .annotations import annotated_type
+            found, wanted = type, caller
+            if wanted is None or found is None:
+                from .annotations import annotated_type, takes_caller
 
-                found = annotated_type(function, 1 if caller else 0)
-            self.define(module, name or function.__name__, function, found, caller=caller)
+                wanted = takes_caller(function) if wanted is None else wanted
+                found = found or annotated_type(function, 1 if wanted else 0)
+            # An import may have the empty name.
+            called = getattr(function, "__name__", None) if name is None else name
+            if called is None:
+                raise TypeError(
+                    f"Linker.function: {_class(function)} objects have no name of their own: write "
+                    f"@linker.function({module!r}, name)"
+                )
+            self.define(module, called, function, found, caller=wanted)
             return function
 
         return define
@@ -318,28 +369,31 @@ class Linker:
         elif isinstance(item, Extern):
             found = item
         elif isinstance(item, _Function) and item.type is not None:
-            found = Func(store, item.type, item.function, name=f"{module}.{name}", caller=item.caller)
+            found = Func(store, item.type, item.function, name=item.named(f"{module}.{name}"), caller=item.caller)
         else:
             raise LinkError(
-                f"{_shown(module, name)} gets its type from the import that it meets: define it with a type, or as a "
-                "Func or Global"
+                f"{full_name(module, name)} gets its type from the import that it meets: define it with a type, or as "
+                "a Func or Global"
             )
         if found is None:
             from ..names import hint
 
             defined = [".".join(key) for key in self._items]
-            raise LinkError(f"nothing is defined for {_shown(module, name)}{hint(f'{module}.{name}', defined)}")
+            raise LinkError(f"nothing is defined for {full_name(module, name)}{hint(f'{module}.{name}', defined)}")
         if found.store is not store:
-            raise LinkError(f"what is defined for {_shown(module, name)} belongs to another store")
+            raise LinkError(f"what is defined for {full_name(module, name)} belongs to another store")
         return found
 
     def _define(self, module: str, name: str, item: Item | _Function) -> None:
-        key = (module, name)
-        if key in self._items and not self.allow_shadowing:
+        self._check_free(module, name)
+        self._items[module, name] = item
+
+    def _check_free(self, module: str, name: str) -> None:
+        if (module, name) in self._items and not self.allow_shadowing:
             raise LinkError(
-                f"{_shown(module, name)} is defined already; a linker with allow_shadowing takes the later definition"
+                f"{full_name(module, name)} is defined already; a linker with allow_shadowing takes the later "
+                "definition"
             )
-        self._items[key] = item
 
     def _knows(self, wanted: ImportType) -> bool:
         if (wanted.module, wanted.name) in self._items:
@@ -387,10 +441,11 @@ class Linker:
             if extern is None:
                 missing.append(wanted)
                 continue
-            check_import(store, wanted, extern)
+            item = self._items.get((wanted.module, wanted.name))
+            check_import(store, wanted, extern, item.method if isinstance(item, _Function) else "")
             externs.append(extern)
         if missing:
-            raise LinkError(self._missing(missing), missing=tuple(missing))
+            raise LinkError(self._missing(module, missing), missing=tuple(missing))
         return externs
 
     def __repr__(self) -> str:
@@ -413,6 +468,7 @@ class Linker:
         type_ = wanted.type
         caller = False
         if isinstance(item, _Function):
+            label = item.named(label)
             if item.type is not None:
                 return Func(store, item.type, item.function, name=label, caller=item.caller)
             caller = item.caller
@@ -424,13 +480,13 @@ class Linker:
                 try:
                     return Global(store, type_, item)
                 except (TypeError, OverflowError) as error:
-                    raise LinkError(f"incompatible import type: {_shown(*key)}: {error}") from None
-            raise LinkError(f"incompatible import type: {_shown(*key)}: it is the number {item!r}, not a {type_}")
+                    raise LinkError(f"incompatible import type: {full_name(*key)}: {error}") from None
+            raise LinkError(f"incompatible import type: {full_name(*key)}: it is the number {item!r}, not a {type_}")
         if not isinstance(type_, FuncType):
             what = "Python function" if callable(item) else "stub for functions"
-            raise LinkError(f"incompatible import type: {_shown(*key)}: it is a {what}, not a {type_}")
+            raise LinkError(f"incompatible import type: {full_name(*key)}: it is a {what}, not a {type_}")
         # A C function has a type of its own, so what is no function makes one.
-        function: Any = item if callable(item) else item.make(type_, _shown(*key))  # type: ignore[union-attr]
+        function: Any = item if callable(item) else item.make(type_, full_name(*key))  # type: ignore[union-attr]
         return Func(store, type_, function, name=label, caller=caller)
 
     def _bind(self, store: Store, module: str, name: str) -> tuple[str, Callable[..., int | None]] | None:
@@ -447,29 +503,13 @@ class Linker:
             process = store._wasi[config] = start(config, store._check_interrupt)
         return bind(process, module, name)
 
-    def _missing(self, missing: list[ImportType]) -> str:
-        from ..names import hint
-        from ..wasi import MODULES
+    def _missing(self, of: Module, missing: list[ImportType]) -> str:
+        from .missing_imports import message  # only what goes wrong needs it
 
-        defined: dict[int, list[str]] = {FUNC: []}
+        defined: dict[int, list[str]] = {}
         for (module, name), item in self._items.items():
             defined.setdefault(_kind(item), []).append(f"{module}.{name}")
-        if self._wasi is not None:
-            defined[FUNC] += [f"{module}.{name}" for module in MODULES for name in _wasi_names(module)]
-        lines = []
-        for wanted in missing[:20]:
-            # What is of another kind would not do, however alike the names are.
-            alike = defined.get(_KINDS[wanted.type.__class__], ())
-            advice = hint(f"{wanted.module}.{wanted.name}", alike)
-            lines.append(f"{_shown(wanted.module, wanted.name)} ({wanted.type}){advice}")
-        if len(missing) > 20:
-            lines.append(f"and {len(missing) - 20} more")
-        advice = ""
-        if self._wasi is None and any(wanted.module in MODULES for wanted in missing):
-            advice = f"; {self._wasi_advice} defines {'it' if len(missing) == 1 else 'those of WASI'}"
-        if len(missing) == 1:
-            return f"unknown import: {lines[0]}{advice}"
-        return f"unknown import: {len(missing)} imports are missing{advice}" + "".join(f"\n  {line}" for line in lines)
+        return message(of, missing, defined, None if self._wasi is not None else self._wasi_advice)
 
 
 def wasi_func(store: Store, wanted: ImportType, signature: str, function: Callable[..., int | None]) -> Func:
@@ -485,15 +525,20 @@ def wasi_func(store: Store, wanted: ImportType, signature: str, function: Callab
     return Func._raw(store, type_, function, f"{wanted.module}.{wanted.name}")
 
 
-def check_import(store: Store, wanted: ImportType, extern: Extern) -> None:
-    """Raise :class:`LinkError` unless ``extern`` is one of this store that an import can be."""
+def check_import(store: Store, wanted: ImportType, extern: Extern, method: str = "") -> None:
+    """Raise :class:`LinkError` unless ``extern`` is one of this store that an import can be.
+
+    Args:
+        method: the class and name of the method that it was made of, if any.
+    """
     from ..instances.matching import mismatch
 
     if extern.store is not store:
-        raise LinkError(f"what is defined for {_shown(wanted.module, wanted.name)} belongs to another store")
+        raise LinkError(f"what is defined for {full_name(wanted.module, wanted.name)} belongs to another store")
     why = mismatch(wanted.type, extern)
     if why is not None:
-        raise LinkError(f"incompatible import type: {_shown(wanted.module, wanted.name)}: {why}")
+        shown = f"{full_name(wanted.module, wanted.name)}{method and f' = {method}'}"
+        raise LinkError(f"incompatible import type: {shown}: {why}")
 
 
 #: How :meth:`Linker.instantiate` is called.
@@ -530,7 +575,7 @@ def _kind(item: Item | _Function | StandIn) -> int:
     return GLOBAL if isinstance(item, (int, float)) else FUNC
 
 
-def _shown(module: str, name: str) -> str:
+def full_name(module: str, name: str) -> str:
     """The two names of an import, as messages have them."""
     from ..names import escaped  # only what goes wrong needs it
 

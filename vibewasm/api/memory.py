@@ -261,6 +261,9 @@ class Memory(Extern):
             stop = self.size
         elif type(stop) is not int:
             stop = _index(stop)
+        if stop < 0:
+            # Cut to nothing it would be taken for Python's "so many before the end".
+            raise self._outside(stop, stop + 1, self.size)
         return start, max(start, stop)
 
     def _view_to(self, start: int, end: int) -> memoryview:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ..backends.convention import C_MEMORY
 from ..calls.c_functions import CFunction, Unfit, c_function, is_prototype, plain_letters, record, wasm_type
 from ..errors import LinkError, not_copied
 from ..types import FuncType
@@ -101,7 +102,7 @@ class Native:
             self._type, letters = _typed(function, type, memory)
         except Unfit as why:
             raise TypeError(f"Native: {why}") from None
-        self._signature = "m" * memory + letters
+        self._signature = C_MEMORY * memory + letters
 
     @property
     def type(self) -> FuncType:
@@ -209,7 +210,8 @@ def library(path: str | os.PathLike[str], functions: Mapping[str, Any], memory: 
         if not isinstance(name, str):
             raise wrong(where, "a name of functions", "a str", name)
         try:
-            function: Any = getattr(loaded, name)
+            # Not as an attribute: those that ctypes' own object has would come first.
+            function: Any = loaded[name]
         except (AttributeError, ValueError):
             # The latter for names that no library can have.
             raise LinkError(f"the library {found!r} has no function {name!r}") from None

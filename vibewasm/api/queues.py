@@ -43,6 +43,7 @@ QUEUED, GIVEN, RUNNING, OVER = "queued", "given", "running", "over"
 #: Seconds after which a thread ends that has nothing to do.
 _IDLE = 5.0
 
+#: The lock, in a list since a forked child has another one.
 _lock = [allocate_lock()]
 #: What has to be done when the lock is free. Python may throw away what awaits a call at any moment, also while the
 #: lock is held in this very thread.

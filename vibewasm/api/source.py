@@ -59,7 +59,7 @@ def read(source: Source) -> bytes:
     if isinstance(source, str):
         if begins_like_text(source):
             return from_text(source)
-        return _from_path(source, "it does not begin like the text of a module, and there is no file of that name")
+        return _from_path(source, "there is no file of that name, and it does not begin like the text of a module")
     if hasattr(type(source), "__fspath__"):
         return from_file(source)  # type: ignore[arg-type]  # looked at above
     data = _buffer(source)

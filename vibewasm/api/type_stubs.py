@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..extern_types import GlobalType, MemoryType, TableType
 from ..types import FuncType
-from .introspection import is_python_name, python_names, typed
+from .introspection import NUMBERS, is_python_name, is_special_name, names_of_parameters, typed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _HELPERS = {
     "typing": ("Any", "Literal", "TypedDict", "overload", "type_check_only"),
     "vibewasm": ("Func", "Global", "Memory", "Native", "Table"),
 }
-_CLASSES = {"i32": "int", "i64": "int", "f32": "float", "f64": "float", "v128": "int"}
 #: Exports that are no identifiers and yet typed one by one: type checkers compare each with each.
 _MOST_LITERALS = 100
 #: Parameters of a function whose names are written: others of its type would not share its class, and a small module
@@ -95,9 +94,9 @@ class _Stub:
         index = self.module._export_index
         kinds = {export.name: self.exported(export.type, index[export.name].index) for export in self.module.exports}
         attributes = [
-            f"{name}: {kind}" for name, kind in kinds.items() if is_python_name(name) and not _is_special(name)
+            f"{name}: {kind}" for name, kind in kinds.items() if is_python_name(name) and not is_special_name(name)
         ]
-        literal = [name for name in kinds if not is_python_name(name) or _is_special(name)][:_MOST_LITERALS]
+        literal = [name for name in kinds if not is_python_name(name) or is_special_name(name)][:_MOST_LITERALS]
         any_, str_, iterator = self.use("Any"), self.use("str"), self.use("Iterator")
         name = self.unique("Exports")
         lines = [
@@ -133,8 +132,8 @@ class _Stub:
 
     def function(self, type: FuncType, index: int) -> str:
         """The class of functions of this type whose parameters have the names of those of function ``index``."""
-        named = self.module.info.local_names.get(index) if len(type.params) <= _MOST_NAMED else None
-        names = python_names(named, len(type.params)) if named else None
+        count = len(type.params)
+        names = names_of_parameters(self.module.info, index, count) if count <= _MOST_NAMED else None
         if names is None:
             shared = self.of_types.get(type)
             if shared is None:
@@ -187,7 +186,7 @@ class _Stub:
         """The Python type of values of a type."""
         if type.name == "funcref":
             return f"{self.use('Func')} | None"
-        return self.use(_CLASSES.get(type.name, "object"))
+        return self.use(NUMBERS.get(type.name, object).__name__)
 
     def result(self, types: Sequence[ValType]) -> str:
         """The Python type of what a function gives."""
@@ -245,8 +244,3 @@ class _Stub:
             numbers = not type.mutable and type.content.name in ("i32", "i64", "f32", "f64")
             return self.use("Global") + (f" | {self.value(type.content)}" if numbers else "")
         return self.use("Table" if isinstance(type, TableType) else "Memory")
-
-
-def _is_special(name: str) -> bool:
-    """Whether Python gives such a name a meaning of its own, in a class or in a module."""
-    return name.startswith("__") and name.endswith("__")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from _thread import _local
 
+from ..abi import READY_ARGC, READY_ARGV, READY_ENTER, READY_RECORD, READY_SIZE
 from ..runtime.blocks import Block
+from ..runtime.calls import address_of, argument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,19 +89,38 @@ class FastPlaces:
     No two such calls are active at once, since each takes the right to make them away until it is over.
     """
 
-    __slots__ = ("_area", "_places")
+    __slots__ = ("_areas", "_places")
 
     def __init__(self) -> None:
-        self._area: Area | None = None
+        #: All of them, since calls know addresses only; the last one has room.
+        self._areas: list[Area] = []
         self._places: dict[str, tuple[Area, int]] = {}
 
     def place(self, signature: str, size: int) -> tuple[Area, int]:
         """The area that calls of a signature use, and the first of their ``size`` cells in it."""
         place = self._places.get(signature)
         if place is None:
-            area = self._area
-            if area is None or area.used + size > _FAST_CELLS:
-                area = self._area = Area(max(size, _FAST_CELLS))
-            place = self._places[signature] = (area, area.used)
-            area.used += size
+            place = self._places[signature] = self._take(size)
         return place
+
+    def _take(self, size: int) -> tuple[Area, int]:
+        areas = self._areas
+        if not areas or areas[-1].used + size > _FAST_CELLS:
+            areas.append(Area(max(size, _FAST_CELLS)))
+        area = areas[-1]
+        first = area.used
+        area.used += size
+        return area, first
+
+    def ready(self, enter: Callable[..., int], record: int, argc: int, argv: int) -> Any:
+        """The argument that calls a function of this record again and again, see :data:`..abi.READY_ENTER`."""
+        area, first = self._take(READY_SIZE >> 3)
+        cells = area.cells
+        for offset, word in (
+            (READY_ENTER, address_of(enter)),
+            (READY_RECORD, record),
+            (READY_ARGC, argc),
+            (READY_ARGV, argv),
+        ):
+            cells[first + (offset >> 3)] = word
+        return argument(area.address + 8 * first)

@@ -25,14 +25,33 @@ if TYPE_CHECKING:
     from ..api.func import Func
     from ..types import ValType
 
-#: By type: bytes of an element, letters that the format of a buffer may have, NumPy's names of the element types, the
-#: first of which results have, and the code that array.array has for it.
+
+class _Elements:
+    """What the elements of arrays are for a type of values.
+
+    Attributes:
+        size: bytes of one.
+        formats: letters that a buffer's format may be.
+        dtypes: what NumPy calls them. Results have the first.
+        code: what ``array.array`` and :meth:`memoryview.cast` call them.
+    """
+
+    __slots__ = ("code", "dtypes", "formats", "size")
+
+    def __init__(self, size: int, formats: str, dtypes: tuple[str, ...], code: str) -> None:
+        self.size = size
+        self.formats = formats
+        self.dtypes = dtypes
+        self.code = code
+
+
+#: Which of these has 4 bytes and which 8 depends on the platform, and on whether the format is a standard one.
 _INTEGERS = "iIlLqQnN"
 _ELEMENTS = {
-    I32: (4, _INTEGERS, "int32 or uint32", "i"),
-    I64: (8, _INTEGERS, "int64 or uint64", "q"),
-    F32: (4, "f", "float32", "f"),
-    F64: (8, "d", "float64", "d"),
+    I32: _Elements(4, _INTEGERS, ("int32", "uint32"), "i"),
+    I64: _Elements(8, _INTEGERS, ("int64", "uint64"), "q"),
+    F32: _Elements(4, "f", ("float32",), "f"),
+    F64: _Elements(8, "d", ("float64",), "d"),
 }
 
 
@@ -66,6 +85,7 @@ class _Mapping:
         self.first = ""
 
     def run(self, arguments: tuple[object, ...], out: object) -> Any:
+        """Look at what was given, make the calls, and give the results."""
         func = self.func
         type_ = func._type
         for value_type in (*type_.params, *type_.results):
@@ -157,7 +177,7 @@ class _Mapping:
         except (TypeError, OverflowError, ValueError) as error:
             advice = ""
             if isinstance(value, (list, tuple, range)):
-                code = _ELEMENTS[type.code][3]
+                code = _ELEMENTS[type.code].code
                 advice = f", or a buffer: array.array({code!r}, ...) or numpy.array(...) makes one"
             elif view is None and hasattr(value, "__array__"):
                 advice = ", or a buffer: numpy.asarray(...) makes one"
@@ -173,12 +193,14 @@ class _Mapping:
             raise TypeError(f"{self.label}: the function has no results, so there is nothing to write to out")
         if count == 1:
             return [out]
-        if not isinstance(out, (tuple, list)) or len(out) != count:
+        # A copy counts what is there: a class derived from tuple may say anything about its length.
+        items = [*out] if isinstance(out, (tuple, list)) else None
+        if items is None or len(items) != count:
             from ..arguments import shown
 
-            what = f"{len(out)} items" if isinstance(out, (tuple, list)) else shown(out)
+            what = shown(out) if items is None else f"{len(items)} items"
             raise TypeError(f"{self.label}: out has to be a tuple of {count} buffers, one a result, not {what}")
-        return out
+        return items
 
     def _out_name(self, at: int) -> str:
         return f"out[{at}]" if len(self.func._type.results) > 1 else "out"
@@ -215,27 +237,29 @@ class _Mapping:
 
     def _array(self, value: object, view: memoryview, type: ValType, name: str) -> _Array:
         """Where the elements of a view lie, once they are known to be of this type."""
-        size, letters, wanted, _ = _ELEMENTS[type.code]
+        elements = _ELEMENTS[type.code]
+        size = elements.size
         shape: tuple[int, ...]
-        if isinstance(value, (bytes, bytearray)):
-            # Bytes as such have no element type of their own.
-            if len(value) % size:
+        if isinstance(value, (bytes, bytearray)) and view.c_contiguous:
+            # Bytes as such have no element type of their own. How many there are is asked of the view: a class derived
+            # from bytes may say anything about its length.
+            if view.nbytes % size:
                 raise ValueError(
-                    f"{self.label}: {name} has {len(value)} bytes, which is no multiple of the {size} of {type}"
+                    f"{self.label}: {name} has {view.nbytes} bytes, which is no multiple of the {size} of {type}"
                 )
-            shape, step = (len(value) // size,), size
+            shape, step = (view.nbytes // size,), size
         else:
             format = view.format
             letter = format[1:] if format[:1] in "@=<" else format
-            if len(letter) != 1 or letter not in letters or view.itemsize != size:
+            if len(letter) != 1 or letter not in elements.formats or view.itemsize != size:
                 advice = ""
                 if hasattr(value, "astype"):
-                    advice = f"; .astype({wanted.split()[0]!r}) makes one"
+                    advice = f"; .astype({elements.dtypes[0]!r}) makes one"
                 elif letter in ("b", "B", "c"):
-                    advice = f"; memoryview(...).cast({_ELEMENTS[type.code][3]!r}) makes one of bytes"
+                    advice = f"; memoryview(...).cast({elements.code!r}) makes one of bytes"
                 raise TypeError(
                     f"{self.label}: {name} has elements of the format {format!r} with {view.itemsize} bytes, and {type}"
-                    f" takes {wanted}{advice}"
+                    f" takes {' or '.join(elements.dtypes)}{advice}"
                 )
             if view.suboffsets:
                 raise TypeError(f"{self.label}: the elements of {name} lie behind pointers, which is not supported")
@@ -273,13 +297,13 @@ class _Mapping:
 
     def _new(self, code: int, shape: tuple[int, ...], count: int, arguments: tuple[object, ...]) -> object:
         """An array for results: of NumPy where an argument is one."""
-        size, _, names, letter = _ELEMENTS[code]
+        elements = _ELEMENTS[code]
         numpy = sys.modules.get("numpy")
         if numpy is not None and any(isinstance(argument, numpy.ndarray) for argument in arguments):
-            return numpy.empty(shape, names.split()[0])
+            return numpy.empty(shape, elements.dtypes[0])
         from array import array
 
-        return array(letter, bytes(size * count))
+        return array(elements.code, bytes(elements.size * count))
 
 
 def _sized(shape: tuple[int, ...]) -> str:

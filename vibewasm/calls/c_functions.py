@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import sys
 
-from ..abi import RECORD_SIZE, STORE_HOST_CONTEXT
+from ..abi import RECORD_CALLBACK, RECORD_SIZE
 from ..runtime.blocks import Block
 from ..types import F32, F64, I32, I64, FuncType, val_type
+from .callbacks import fill_record
 from .process import HOST, adapters
 from .values import letters
 
@@ -100,12 +101,15 @@ def plain_letters(type: FuncType) -> tuple[str, str]:
 
 
 def record(store: Store, type: FuncType, signature: str, stack: int, address: int) -> Block:
-    """The function record of a C function."""
+    """The function record of a C function.
+
+    Args:
+        signature: what :func:`vibewasm.backends.convention.c_signature` takes apart.
+        stack: bytes of stack that it has at least.
+    """
     block = Block(RECORD_SIZE)
-    block.cells[0] = adapters().native(signature, stack)
-    block.cells[1] = store._block.address + STORE_HOST_CONTEXT
-    block.cells[2] = store.engine._type_id(type)
-    block.cells[3] = address
+    fill_record(block, store, type, adapters().native(signature, stack))
+    block.cells[RECORD_CALLBACK >> 3] = address
     return block
 
 

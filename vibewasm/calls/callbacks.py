@@ -8,8 +8,7 @@ go on. An exception waits in the store until it is raised again where Python cal
 callback's first line gets there through :func:`~vibewasm.runtime.calls.native_callback`.
 
 The fast callbacks take no arguments from ctypes, which costs as much as the rest: they find their cells below the top
-of the cell stack, which the store block says. Those of functions that want to know their caller take one, the caller's
-context.
+of the cell stack, which the store block says. Of functions that want to know their caller: :mod:`.caller_callbacks`.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from ..errors import ReferenceLimit, WasmError
 from ..runtime.blocks import Block
 from ..runtime.calls import HostCallback, address_of, native_callback
 from ..runtime.context import CELL_CELLS_TOP, CELL_FAILED
-from ..runtime.ffi import CFUNCTYPE, c_size_t
+from ..runtime.ffi import CFUNCTYPE
 from ..types import EXTERNREF, F32, F64, I32, I64, V128
 from .process import adapters
 from .values import NUMBER_FORMATS, cell_count, from_bits, from_cells, prefixed, signature, to_cells
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..api.caller import Callers
     from ..api.memory import Memory
     from ..api.store import Store
     from ..types import FuncType
@@ -56,8 +54,6 @@ if TYPE_CHECKING:
     Explainer = Callable[[BaseException], BaseException]
 
 _NoArguments = CFUNCTYPE(None)
-#: The same with the caller's context, once a function has wanted to know it.
-_with_context: list[Callable[[Callable[..., object]], Any]] = []
 
 _UNSIGNED = {I32: "I4x", I64: "Q"}
 
@@ -74,48 +70,52 @@ def _view(stack: memoryview, code: int) -> memoryview[Any]:
 def host_func_record(store: Store, type: FuncType, callback: object) -> Block:
     """The record of a host function whose native callback this is."""
     record = Block(RECORD_SIZE)
-    record.cells[RECORD_CODE >> 3] = adapters().leave(signature(type.param_codes, type.result_codes))
-    record.cells[RECORD_CTX >> 3] = store._block.address + STORE_HOST_CONTEXT
-    record.cells[RECORD_TYPE >> 3] = store.engine._type_id(type)
+    fill_record(record, store, type, adapters().leave(signature(type.param_codes, type.result_codes)))
     record.cells[RECORD_CALLBACK >> 3] = address_of(callback)
     return record
 
 
-def host_callback(
-    store: Store, type: FuncType, function: Callable[..., Any], name: str, callers: Callers | None = None
-) -> object:
-    """The native callback of a Python function that takes and returns Python values.
+def fill_record(record: Block, store: Store, type: FuncType, code: int) -> None:
+    """Write to the record of a host function what is not the callback. ``code``: the address of what calls that."""
+    record.cells[RECORD_CODE >> 3] = code
+    record.cells[RECORD_CTX >> 3] = store._block.address + STORE_HOST_CONTEXT
+    record.cells[RECORD_TYPE >> 3] = store.engine._type_id(type)
 
-    Args:
-        callers: where the callers of this store are found, if the function wants to have its own first.
-    """
+
+def host_callback(store: Store, type: FuncType, function: Callable[..., Any], name: str) -> object:
+    """The native callback of a Python function that takes and returns Python values."""
+    explain = explainer(function, type, name, takes_caller=False)
+    return callback_of(host_call_of(store, type, function, name, explain), store)
+
+
+def callback_of(host_call: Callable[[], None], store: Store) -> object:
+    """The native callback of what :func:`host_call_of` has made, of which there may be one only."""
+    return native_callback(_NoArguments, host_call, store)
+
+
+def host_call_of(
+    store: Store, type: FuncType, function: Callable[..., Any], name: str, explain: Explainer
+) -> Callable[[], None]:
+    """What calls a Python function with the arguments on the cell stack, and leaves the results there."""
     params, results = type.param_codes, type.result_codes
     cells, stack = store._block.cells, store._block.stack
     # The top lies after the cells of this call, whose number is rounded up to an even one.
     room = max(cell_count(params), cell_count(results)) + 1 & -2
     base = store._block.stack_base + 8 * room
     read = _reader(store, params)
-    explain = _explainer(function, type, name, callers is not None)
-    if callers is not None:
-        with_caller = _with_caller(store, base, callers, read, function, _any_writer(store, type, name), explain)
-        if not _with_context:
-            _with_context.append(CFUNCTYPE(None, c_size_t))
-        return native_callback(_with_context[0], with_caller, store)
     if not results:
-        without_result = _without_result(store, base, read, function, _settler(type, name), explain)
-        return native_callback(_NoArguments, without_result, store)
+        return _without_result(store, base, read, function, _settler(type, name), explain)
     convert = _result_converter(store, type, name)
     if len(results) > 1 or results[0] > F64:
         write = _writer(store, results, convert, _settler(type, name))
-        return native_callback(_NoArguments, _with_results(store, base, read, function, write, explain), store)
+        return _with_results(store, base, read, function, write, explain)
     view = _view(stack, results[0])
     shift = 2 if view.itemsize == 4 else 3
     if len(params) in (1, 2) and len(set(params)) == 1 and params[0] <= F64:
         source = _view(stack, params[0])
         if source.itemsize == view.itemsize:
             # One index serves for all values, and a call with so many arguments is spelled out.
-            alike = _alike(store, base, (source, view, shift), len(params), function, convert, explain)
-            return native_callback(_NoArguments, alike, store)
+            return _alike(store, base, (source, view, shift), len(params), function, convert, explain)
 
     def host_call() -> None:
         try:
@@ -131,10 +131,10 @@ def host_callback(
             cells[CELL_FAILED] = HOST_FAILURE
             store._pending = explain(error)
 
-    return native_callback(_NoArguments, host_call, store)
+    return host_call
 
 
-def _explainer(function: Callable[..., Any], type: FuncType, name: str, takes_caller: bool) -> Explainer:
+def explainer(function: Callable[..., Any], type: FuncType, name: str, takes_caller: bool) -> Explainer:
     """What makes of a Python function that does not take the parameters of its type an error that says so.
 
     Nobody looks at what a function takes before it has failed: that would cost more than most calls.
@@ -219,34 +219,6 @@ def _writer(store: Store, results: tuple[int, ...], convert: Writer, settle: Set
             return convert(at, result)
 
     return write
-
-
-def _any_writer(store: Store, type: FuncType, name: str) -> Writer:
-    """What writes results of any types, a single number and none at all included."""
-    results = type.result_codes
-    if not results:
-        settle = _settler(type, name)
-
-        def write_nothing(at: int, result: object) -> int:
-            if result is not None:
-                settle(result)
-            return 0
-
-        return write_nothing
-    convert = _result_converter(store, type, name)
-    if len(results) > 1 or results[0] > F64:
-        return _writer(store, results, convert, _settler(type, name))
-    view = _view(store._block.stack, results[0])
-    shift = 2 if view.itemsize == 4 else 3
-
-    def write_number(at: int, result: Any) -> int:
-        try:
-            view[at >> shift] = result
-            return 0
-        except (TypeError, ValueError, OverflowError):
-            return convert(at, result)
-
-    return write_number
 
 
 def _settler(type: FuncType, name: str) -> Settler:
@@ -345,28 +317,6 @@ def _with_results(
         try:
             at = cells[CELL_CELLS_TOP] - base
             cells[CELL_FAILED] = write(at, function(*read(stack, at)))
-        except BaseException as error:
-            cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = explain(error)
-
-    return host_call
-
-
-def _with_caller(
-    store: Store,
-    base: int,
-    callers: Callers,
-    read: Reader,
-    function: Callable[..., Any],
-    write: Writer,
-    explain: Explainer,
-) -> Callable[[int], None]:
-    cells, stack = store._block.cells, store._block.stack
-
-    def host_call(context: int) -> None:
-        try:
-            at = cells[CELL_CELLS_TOP] - base
-            cells[CELL_FAILED] = write(at, function(callers[context], *read(stack, at)))
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
             store._pending = explain(error)

@@ -1,19 +1,19 @@
 """The fast way from Python into wasm: one closure per function, made for its signature.
 
 Such a call has to cost little more than a bare ctypes call (``python -m benchmarks calls``), so all that can be made
-ready before is: the adapter's arguments are objects that are there, parameters and results lie in cells that belong to
-the signature, and each has a view that converts and checks it in C. The cells are free because the right to make a fast
-call is taken away while one is active: a call from within, or from another thread, finds that it has not got it and
-goes the general way (:meth:`Func._call_general`). So does a call where faulthandler is not what it was, since our
-handler of faults may not be on top then.
+ready before is: the adapter's arguments lie in a block that is handed over as an object that is there, parameters and
+results lie in cells that belong to the signature, and each has a view that converts and checks it in C. The cells are
+free because the right to make a fast call is taken away while one is active: a call from within, or from another
+thread, finds that it has not got it and goes the general way (:meth:`Func._call_general`). So does a call where
+faulthandler is not what it was, since our handler of faults may not be on top then.
 """
 
 from __future__ import annotations
 
-from ..runtime.calls import argument
 from ..runtime.faults import is_enabled, seen
 from ..types import F64
 from .area import DUE, current
+from .process import adapters
 from .values import signature
 
 TYPE_CHECKING = False
@@ -78,8 +78,8 @@ def fast_call(func: Func) -> Callable[..., Any]:
         [place(code, cell) for cell, code in enumerate(params)],
         place(results[0], 0) if results else _NOTHING,
         store._state,
-        func._entry(),
-        (argument(func._address), argument(len(params)), argument(area.address + 8 * first)),
+        adapters().enter_ready,
+        store._fast_places.ready(func._entry(), func._address, len(params), area.address + 8 * first),
         convert,
         general,
         store._failure,
@@ -95,13 +95,12 @@ def _call_0(
     result: Place,
     state: list[Any],
     enter: Callable[..., int],
-    words: tuple[Any, Any, Any],
+    ready: Any,
     convert: Callable[[Sequence[object]], None],
     general: Callable[..., Any],
     failure: Callable[[int], BaseException],
 ) -> Callable[..., Any]:
     out, at = result
-    record, count, cells = words
 
     def call(*rest: Any) -> Any:
         token = current.token
@@ -109,7 +108,7 @@ def _call_0(
             return general(*rest)
         state[0] = None
         try:
-            number = enter(record, count, cells)
+            number = enter(ready)
             if number:
                 raise failure(number)
             return out[at]
@@ -124,14 +123,13 @@ def _call_1(
     result: Place,
     state: list[Any],
     enter: Callable[..., int],
-    words: tuple[Any, Any, Any],
+    ready: Any,
     convert: Callable[[Sequence[object]], None],
     general: Callable[..., Any],
     failure: Callable[[int], BaseException],
 ) -> Callable[..., Any]:
     ((view_a, at_a),) = places
     out, at = result
-    record, count, cells = words
 
     def call(a: Any = _MISSING, /, *rest: Any) -> Any:
         token = current.token
@@ -143,7 +141,7 @@ def _call_1(
                 view_a[at_a] = a
             except (TypeError, ValueError, OverflowError):
                 convert((a,))
-            number = enter(record, count, cells)
+            number = enter(ready)
             if number:
                 raise failure(number)
             return out[at]
@@ -158,14 +156,13 @@ def _call_2(
     result: Place,
     state: list[Any],
     enter: Callable[..., int],
-    words: tuple[Any, Any, Any],
+    ready: Any,
     convert: Callable[[Sequence[object]], None],
     general: Callable[..., Any],
     failure: Callable[[int], BaseException],
 ) -> Callable[..., Any]:
     (view_a, at_a), (view_b, at_b) = places
     out, at = result
-    record, count, cells = words
 
     def call(a: Any = _MISSING, b: Any = _MISSING, /, *rest: Any) -> Any:
         token = current.token
@@ -178,7 +175,7 @@ def _call_2(
                 view_b[at_b] = b
             except (TypeError, ValueError, OverflowError):
                 convert((a, b))
-            number = enter(record, count, cells)
+            number = enter(ready)
             if number:
                 raise failure(number)
             return out[at]
@@ -193,14 +190,13 @@ def _call_3(
     result: Place,
     state: list[Any],
     enter: Callable[..., int],
-    words: tuple[Any, Any, Any],
+    ready: Any,
     convert: Callable[[Sequence[object]], None],
     general: Callable[..., Any],
     failure: Callable[[int], BaseException],
 ) -> Callable[..., Any]:
     (view_a, at_a), (view_b, at_b), (view_c, at_c) = places
     out, at = result
-    record, count, cells = words
 
     def call(a: Any = _MISSING, b: Any = _MISSING, c: Any = _MISSING, /, *rest: Any) -> Any:
         token = current.token
@@ -214,7 +210,7 @@ def _call_3(
                 view_c[at_c] = c
             except (TypeError, ValueError, OverflowError):
                 convert((a, b, c))
-            number = enter(record, count, cells)
+            number = enter(ready)
             if number:
                 raise failure(number)
             return out[at]
@@ -229,14 +225,13 @@ def _call_4(
     result: Place,
     state: list[Any],
     enter: Callable[..., int],
-    words: tuple[Any, Any, Any],
+    ready: Any,
     convert: Callable[[Sequence[object]], None],
     general: Callable[..., Any],
     failure: Callable[[int], BaseException],
 ) -> Callable[..., Any]:
     (view_a, at_a), (view_b, at_b), (view_c, at_c), (view_d, at_d) = places
     out, at = result
-    record, count, cells = words
 
     def call(a: Any = _MISSING, b: Any = _MISSING, c: Any = _MISSING, d: Any = _MISSING, /, *rest: Any) -> Any:
         token = current.token
@@ -251,7 +246,7 @@ def _call_4(
                 view_d[at_d] = d
             except (TypeError, ValueError, OverflowError):
                 convert((a, b, c, d))
-            number = enter(record, count, cells)
+            number = enter(ready)
             if number:
                 raise failure(number)
             return out[at]

@@ -12,6 +12,7 @@ from struct import error as struct_error
 from ..runtime.calls import argument
 from ..runtime.faults import is_enabled, seen
 from .area import AREA_CELLS, current
+from .process import adapters
 from .values import NUMBER_FORMATS, signature
 
 TYPE_CHECKING = False
@@ -39,12 +40,8 @@ def call_many(func: Func) -> Callable[..., Any]:
     pack, unpack = _structs(func)
     data, offset = area.cells.cast("B"), 8 * first
     count = len(type_.results)
-    state, enter, failure = store._state, func._entry(), store._failure
-    record, argc, cells = (
-        argument(func._address),
-        argument(len(type_.params)),
-        argument(area.address + offset),
-    )
+    state, enter, failure = store._state, adapters().enter_ready, store._failure
+    ready = store._fast_places.ready(func._entry(), func._address, len(type_.params), area.address + offset)
     general = call_inner(func)
 
     def call(*arguments: Any) -> Any:
@@ -58,7 +55,7 @@ def call_many(func: Func) -> Callable[..., Any]:
             except (struct_error, TypeError, OverflowError):
                 for cell, bits in enumerate(func._argument_cells(arguments), first):
                     area.cells[cell] = bits
-            number = enter(record, argc, cells)
+            number = enter(ready)
             if number:
                 raise failure(number)
             found = unpack(data, offset)

@@ -46,9 +46,8 @@ def _disasm(arguments: Arguments) -> int:
     try:
         modules = [_module(data, name) for name in targets or [single]]
         wanted = _wanted(arguments, modules[0])
-        output = arguments.one("--output")
         write_text(
-            "-" if output is None else output,
+            arguments.one("--output"),
             lambda file: _write(arguments, form, syntax, modules, wanted, file, path),
             path,
         )

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _MOST_LINKS = 40
 
 
-def write_bytes(path: str, data: bytes, source: str) -> None:
-    """Make the file at ``path`` (``-``: standard output) hold ``data``.
+def write_bytes(path: str | None, data: bytes, source: str) -> None:
+    """Make the file at ``path`` (``-`` or ``None``: standard output) hold ``data``.
 
     ``source`` is the path of what the command reads (``-``: standard input).
 
@@ -38,15 +38,16 @@ def write_bytes(path: str, data: bytes, source: str) -> None:
     _write(path, lambda file: file.write(data), source)
 
 
-def write_text(path: str, produce: Callable[[TextIO], None], source: str) -> None:
-    """Make the file at ``path`` hold what ``produce`` writes, in UTF-8; standard output has its own encoding.
+def write_text(path: str | None, produce: Callable[[TextIO], None], source: str) -> None:
+    """Make the file at ``path`` hold what ``produce`` writes, in UTF-8; standard output (``-`` or ``None``) has its own
+    encoding.
 
     ``source`` is the path of what the command reads (``-``: standard input).
 
     Raises:
         CommandError: it cannot be written, or is what the command reads.
     """
-    if path == "-":
+    if path is None or path == "-":
         _check_standard_output(source)
         produce(sys.stdout)
         return
@@ -102,8 +103,8 @@ def _is_terminal(path: str) -> bool:
         os.close(opened)
 
 
-def _write(path: str, produce: Callable[[BinaryIO], object], source: str) -> None:
-    if path == "-":
+def _write(path: str | None, produce: Callable[[BinaryIO], object], source: str) -> None:
+    if path is None or path == "-":
         _check_standard_output(source)
         sys.stdout.flush()
         produce(sys.stdout.buffer)

@@ -41,24 +41,13 @@ _NO_STUB_ADVICE = (
 
 def _run(arguments: Arguments) -> int:
     path, *words = arguments.operands
-    invoke, argv0 = arguments.one("--invoke"), arguments.one("--argv0")
-    seconds, fuel, limit = arguments.seconds("--timeout"), arguments.number("--fuel"), arguments.size("--max-memory")
-    profile = arguments.choice("--profile", ("perfmap", "jitdump"))
-    debug = arguments.choice("--debug", ("gdb",))
+    invoke = arguments.one("--invoke")
+    seconds, fuel = arguments.seconds("--timeout"), arguments.number("--fuel")
+    config = _config(arguments)
     preopens, environment = _preopens(arguments), _environment(arguments)
-    cache = not arguments.flag("--no-cache")
-    loaded = load_ahead(path, arguments.flag("--allow-precompiled"), cache)
+    loaded = load_ahead(path, arguments.flag("--allow-precompiled"), bool(config.cache))
 
     try:
-        mode = "eager" if arguments.flag("--eager") else "lazy"
-        config = Config(
-            compilation=mode,
-            fuel=fuel is not None,
-            max_memory=limit,
-            profile=profile,
-            debug=debug,
-            cache=cache,
-        )
         engine = Engine(config)
         data = loaded()
         module = (Module.deserialize if data.startswith(CODE_MAGIC) else Module)(engine, data)
@@ -72,6 +61,7 @@ def _run(arguments: Arguments) -> int:
         if module.imports:
             from vibewasm.wasi import WasiConfig
 
+            argv0 = arguments.one("--argv0")
             # The base name only: a guest has no business knowing where on the host it lies.
             name = os.path.basename(path) if argv0 is None else argv0
             args = words if invoke is None else []
@@ -79,39 +69,63 @@ def _run(arguments: Arguments) -> int:
         if arguments.flag("--stub-imports"):
             linker.define_unknown_imports_as_zero(module)
         with store.deadline(seconds):
-            instance = linker.instantiate(store, module)
+            try:
+                instance = linker.instantiate(store, module)
+            except LinkError as error:
+                raise CommandError(f"{shown(path)}: {_not_linked(module, error)}") from error
             _call(instance, module, invoke, values)
         return 0
-    except Interrupted:
+    except WasmError as error:
+        return _ended_by(error, path, seconds)
+
+
+def _config(arguments: Arguments) -> Config:
+    return Config(
+        compilation="eager" if arguments.flag("--eager") else "lazy",
+        fuel=arguments.flag("--fuel"),
+        max_memory=arguments.size("--max-memory"),
+        profile=arguments.choice("--profile", ("perfmap", "jitdump")),
+        debug=arguments.choice("--debug", ("gdb",)),
+        cache=not arguments.flag("--no-cache"),
+    )
+
+
+def _ended_by(error: WasmError, path: str, seconds: float | None) -> int:
+    """Say why the program at ``path`` did not come to its end, or was not begun, and give the exit code.
+
+    Raises:
+        CommandError: it was not begun, since the engine refuses the file.
+    """
+    if isinstance(error, Interrupted):
         assert seconds is not None
         from vibewasm.counting import counted
 
         time = counted(seconds, "second", "g")
         print(f"vibewasm: {shown(path)}: stopped after {time} (--timeout)", file=sys.stderr)
         return EXIT_TIMEOUT
-    except LinkError as error:
-        text = str(error)
-        if error.missing:
-            text += f"\n{_import_advice(module, error.missing)}"
-        elif error.limit == "max_memory":
-            # The option is what the reader of this message can change.
-            text = text.replace("Store.max_memory", "--max-memory")
-        raise CommandError(f"{shown(path)}: {text}") from error
-    except WasmError as error:
-        from vibewasm.traps import ExitTrap, Trap
+    from vibewasm.traps import ExitTrap, Trap
 
-        if isinstance(error, ExitTrap):
-            # A shell sees eight bits; a failure must not turn into success on the way.
-            return error.code if error.code < 256 else (error.code & 255 or 1)
-        if isinstance(error, Trap):
-            print(f"vibewasm: trap: {error}", file=sys.stderr)
-            return EXIT_TRAP
-        if hasattr(error, "setting"):
-            # An OtherSettings, whose module only runs of precompiled files load.
-            from .precompiled import misfit
+    if isinstance(error, ExitTrap):
+        # A shell sees eight bits; a failure must not turn into success on the way.
+        return error.code if error.code < 256 else (error.code & 255 or 1)
+    if isinstance(error, Trap):
+        print(f"vibewasm: trap: {error}", file=sys.stderr)
+        return EXIT_TRAP
+    if hasattr(error, "setting"):
+        # An OtherSettings, whose module only runs of precompiled files load.
+        from .precompiled import misfit
 
-            raise CommandError(f"{shown(path)} {misfit(error)}") from error
-        raise refused(shown(path), error) from error
+        raise CommandError(f"{shown(path)} {misfit(error)}") from error
+    raise refused(shown(path), error) from error
+
+
+def _not_linked(module: Module, error: LinkError) -> str:
+    """What the imports lack, in the words of the command line, and what to do about it."""
+    text = str(error)
+    if error.missing:
+        return f"{text}\n{_import_advice(module, error.missing)}".rstrip()
+    # The option is what the reader of this message can change.
+    return text.replace("Store.max_memory", "--max-memory") if error.limit == "max_memory" else text
 
 
 def _call(instance: Instance, module: Module, invoke: str | None, values: list[object]) -> None:
@@ -134,14 +148,13 @@ def _call(instance: Instance, module: Module, invoke: str | None, values: list[o
 
 def _import_advice(module: Module, missing: tuple[ImportType, ...]) -> str:
     """What to do about missing imports. Stubs help only where functions are all that is missing."""
+    from vibewasm.toolchains import advice
     from vibewasm.types import FuncType
 
-    from .toolchains import advice
-
     stubs_help = all(isinstance(item.type, FuncType) for item in missing)
-    toolchain = advice(module.imports, missing)
-    if toolchain:
-        return f"{toolchain}\nWith --stub-imports such functions return zeros." if stubs_help else toolchain
+    if advice(module.imports, missing):
+        # The error says it.
+        return "With --stub-imports such functions return zeros." if stubs_help else ""
     return _STUB_ADVICE if stubs_help else _NO_STUB_ADVICE
 
 
@@ -201,7 +214,7 @@ def _check_command(path: str, module: Module) -> None:
     functions = _functions(module)
     if "_start" in functions:
         return
-    from .toolchains import advice
+    from vibewasm.toolchains import advice
 
     what = "a reactor, a library of functions" if "_initialize" in functions else "no WASI command"
     toolchain = advice(module.imports, module.imports)

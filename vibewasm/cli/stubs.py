@@ -22,8 +22,7 @@ def _stubs(arguments: Arguments) -> int:
         text = type_stub(Module(Engine(), data), "standard input" if path == "-" else os.path.basename(path))
     except WasmError as error:
         raise refused(shown(path), error) from error
-    output = arguments.one("--output")
-    write_bytes("-" if output is None else output, text.encode(), path)
+    write_bytes(arguments.one("--output"), text.encode(), path)
     return 0
 
 

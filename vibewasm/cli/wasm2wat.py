@@ -18,8 +18,7 @@ def _wasm2wat(arguments: Arguments) -> int:
         text = wasm2wat(data)
     except WasmError as error:
         raise refused(shown(path), error) from error
-    output = arguments.one("--output")
-    write_bytes("-" if output is None else output, text.encode(), path)
+    write_bytes(arguments.one("--output"), text.encode(), path)
     return 0
 
 

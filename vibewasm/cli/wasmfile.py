@@ -31,6 +31,8 @@ def load(path: str, precompiled: bool = False) -> bytes:
         return data
     from vibewasm.api.source import is_text
 
+    # More is taken for text than from Python, where a stranger's string could name a file whose contents are not to be
+    # told: who names a file on the command line may be shown what is wrong in it.
     if not is_text(data, path):
         raise CommandError(f"{name} is not a WebAssembly module: {describe(data)}")
     return assemble(data, name, names=True)

@@ -68,6 +68,9 @@ def install(
     if imports is not None:
         if isinstance(imports, str) or not hasattr(type(imports), "__iter__"):
             raise wrong("install", "imports", "a collection of names", imports, "such as {'env'}")
+        for name in (imports := [*imports]):
+            if not isinstance(name, str):
+                raise wrong("install", "a name of imports", "a str", name)
         imports = frozenset(imports)
     FINDER.wasi, FINDER.imports = wasi, imports
     FINDER.use(config)

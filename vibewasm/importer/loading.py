@@ -10,7 +10,7 @@ from types import ModuleType
 
 from ..api.extern import Extern
 from ..api.func import Func
-from ..api.introspection import is_python_name, python_names, typed
+from ..api.introspection import is_python_name, is_special_name, names_of_parameters, typed
 from ..api.linker import Linker
 from ..api.module import Module
 from ..api.store import Store
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.instance import Instance
+    from ..extern_types import ImportType
 
+#: Names that an error lists.
+_MOST_NAMED = 10
 #: Exports that ``__doc__`` lists.
 _MOST_SHOWN = 100
 
@@ -80,10 +83,10 @@ class Loader(ExecutionLoader):
         attributes = module.__dict__
         for name in attributes.get("__all_exports__", ()):
             attributes.pop(name, None)
-        index = [name for name in instance.exports if not (name.startswith("__") and name.endswith("__"))]
-        attributes.update({name: instance.exports[name] for name in index})
-        attributes["__all_exports__"] = tuple(index)
-        attributes["__all__"] = [name for name in index if is_python_name(name) and name[:1] != "_"]
+        names = [name for name in instance.exports if not is_special_name(name)]
+        attributes.update({name: instance.exports[name] for name in names})
+        attributes["__all_exports__"] = tuple(names)
+        attributes["__all__"] = [name for name in names if is_python_name(name) and name[:1] != "_"]
         attributes["__instance__"] = instance
         attributes["__doc__"] = _documentation(instance.module, self.path)
 
@@ -163,7 +166,7 @@ class Loader(ExecutionLoader):
         """What a module's imports are, from the Python modules of those names, and the store that they belong to."""
         wanted = [item for item in module.imports if item.module not in MODULES]
         sources = {item.module: None for item in wanted}
-        values = {source: self._python_module(source) for source in sources}
+        values = {source: self._python_module(source, wanted) for source in sources}
         found: dict[tuple[str, str], Any] = {}
         for item in wanted:
             try:
@@ -186,19 +189,45 @@ class Loader(ExecutionLoader):
                 found[item.module, item.name] = _called_from_elsewhere(value)
         return store, found
 
-    def _python_module(self, source: str) -> ModuleType:
+    def _python_module(self, source: str, wanted: list[ImportType]) -> ModuleType:
         allowed = FINDER.imports is None or source in FINDER.imports
         try:
             # A name that begins with a dot is relative to nothing here.
             if not source or source.startswith(".") or not allowed:
                 raise ImportError(f"install(imports=...) does not name {source!r}" if not allowed else "it is no name")
             return import_module(source)
-        except ImportError as error:
+        except (ImportError, RecursionError) as error:
+            # The latter of a name with very many dots.
             raise ImportError(
-                f"{escaped(self.path)} imports from a Python module {source!r}: {escaped(str(error))}",
+                f"{escaped(self.path)} imports from a Python module {source!r}: {escaped(str(error))}"
+                + (_what_to_do(source, wanted) if allowed and _is_missing(source, error) else ""),
                 name=self.name,
                 path=self.path,
             ) from error
+
+
+def _is_missing(source: str, error: Exception) -> bool:
+    """Whether there is no such Python module, rather than one whose own import fails."""
+    return not isinstance(error, ModuleNotFoundError) or error.name == source
+
+
+def _what_to_do(source: str, wanted: list[ImportType]) -> str:
+    """How to give a module what it imports, as lines to follow the message."""
+    from ..toolchains import advice
+
+    toolchain = advice(wanted, [item for item in wanted if item.module == source])
+    if toolchain:
+        return f"\n{toolchain}"
+    names = [escaped(item.name) for item in wanted if item.module == source]
+    listed = ", ".join(names[:_MOST_NAMED])
+    if len(names) > _MOST_NAMED:
+        listed += f" and {len(names) - _MOST_NAMED} more"
+    if source.isidentifier():
+        return f"\nWrite a module {source} that defines {listed}, or use vibewasm.instantiate(path, imports)."
+    return (
+        "\nNo Python module can have that name: use vibewasm.instantiate(path, imports), "
+        f"which takes {listed} from a dict."
+    )
 
 
 def _belongs(value: object, function: bool) -> bool:
@@ -237,8 +266,8 @@ def _documentation(module: Module, path: str) -> str:
     for export in exports[:_MOST_SHOWN]:
         shown = str(export.type)
         if isinstance(export.type, FuncType):
-            given = module.info.local_names.get(module._export_index[export.name].index, {})
-            shown = typed(export.type, python_names(given, len(export.type.params)))
+            index = module._export_index[export.name].index
+            shown = typed(export.type, names_of_parameters(module.info, index, len(export.type.params)))
             lines.append(f"  {escaped(export.name)}{shown}")
         else:
             lines.append(f"  {escaped(export.name)}: {shown}")

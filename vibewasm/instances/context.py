@@ -10,7 +10,6 @@ Most of that is the same in every instance, so a module has a :class:`Template` 
 from __future__ import annotations
 
 from ..abi import (
-    CTX_HANDLE,
     CTX_HEADER,
     CTX_MEMORY_BASE,
     CTX_MEMORY_DESCRIPTOR,
@@ -210,7 +209,6 @@ class Template:
         store, layout = instance._store, self._module.layout
         instance._records_address = context + layout.size
         cells[CTX_STORE >> 3] = store._block.address
-        cells[CTX_HANDLE >> 3] = len(store._instances)
         memories = instance._memories
         if memories:
             main = memories[0]._linear

@@ -121,8 +121,8 @@ class WasiConfig:
 
     Raises:
         TypeError: a value has a type that cannot be used.
-        ValueError: a string contains a NUL character, the name of a variable is empty or contains ``=``, or an int is
-            no descriptor.
+        ValueError: a string contains a NUL character or cannot be encoded in UTF-8, the name of a variable is empty or
+            contains ``=``, or an int is no descriptor.
     """
 
     __slots__ = ("args", "argv0", "clock", "env", "preopens", "random_seed", "stderr", "stdin", "stdout")
@@ -162,9 +162,7 @@ class WasiConfig:
         self.stderr = _stream("stderr", stderr, (), "write")
         self.argv0 = argv0
         self.clock = clock if clock is None else _clock(clock)
-        if random_seed is not None:
-            check_seed(random_seed)
-        self.random_seed = random_seed
+        self.random_seed = random_seed if random_seed is None else _seed(random_seed)
         # Encoded here only to report a mistake where it was made.
         self.encoded_args()
         self.encoded_env()
@@ -269,10 +267,10 @@ def _clock(given: Any) -> Any:
     return given
 
 
-def check_seed(given: object) -> None:
-    """Refuse what is no seed of random bytes."""
+def _seed(given: Any) -> Any:
     if not isinstance(given, int | str | bytes) or isinstance(given, bool):
         raise _wrong("random_seed", "an int, a string or bytes", given)
+    return given
 
 
 def opened(setting: str, path: Any, flags: int) -> int:
@@ -294,7 +292,10 @@ def encode(text: Text, what: str) -> bytes:
     if not isinstance(text, str | bytes):
         raise _wrong(what, "a string", text)
     # Strings of WASI are UTF-8 whatever the host's locale; what Python could not decode goes through unchanged.
-    encoded = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    try:
+        encoded = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise ValueError(f"WasiConfig: {what} cannot be encoded in UTF-8: {text!r}") from None
     if b"\0" in encoded:
         raise ValueError(f"WasiConfig: {what} contains a NUL character: {text!r}")
     return encoded

@@ -37,6 +37,12 @@ def may_wait(file_type: int) -> bool:
     return file_type not in (abi.REGULAR_FILE, abi.BLOCK_DEVICE, abi.DIRECTORY)
 
 
+def is_terminal(stream: object) -> bool:
+    """Whether a Python stream says that it is a terminal; most objects that take its place say nothing."""
+    isatty = getattr(stream, "isatty", None)
+    return bool(callable(isatty) and isatty())
+
+
 class Descriptor:
     """What a file descriptor of the program stands for.
 

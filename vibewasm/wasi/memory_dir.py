@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from errno import ENOSPC as HOST_ENOSPC
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     Files = dict[str, "bytes | Files"]
+    #: A node as a pickle has it: mode, data, times, and the numbers of those that are in it.
+    _Flat = tuple[int, bytes, tuple[int, int, int], dict[bytes, int]]
     Given = Mapping[str, "bytes | bytearray | memoryview | str | Given"]
 
 #: What a directory may take where nothing else is said.
@@ -24,9 +27,13 @@ NAME_SIZE = 512
 MAX_NAME = 255
 
 #: Held while anything is looked at or changed, in whichever directory: several threads may run programs that share one.
+#: No code of others is called meanwhile.
 LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # A child has none of the other threads: it must not wait for one, nor find what one has half changed.
+    os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
 
-
+#: Numbers of directories in memory, by which programs see that files of two are not on one device.
 _DEVICES = itertools.count(1)
 
 
@@ -79,14 +86,19 @@ class Tree:
         self._inodes += 1
         return Node(mode, self._inodes, now, data)
 
-    def take(self, size: int) -> None:
-        """Count what is about to be taken.
+    def check(self, size: int) -> None:
+        """See whether there are so many more bytes.
 
         Raises:
-            OSError: ``ENOSPC``: it is not there.
+            OSError: ``ENOSPC``: there are not.
         """
-        if self.used + size > self.max_size:
+        # What takes less is always good, also where more than all is taken.
+        if size > 0 and self.used + size > self.max_size:
             raise OSError(HOST_ENOSPC, strerror(HOST_ENOSPC))
+
+    def take(self, size: int) -> None:
+        """Count what is about to be taken, as :meth:`check`."""
+        self.check(size)
         self.used += size
 
     def put(self, folder: Node, name: bytes, node: Node) -> None:
@@ -124,7 +136,8 @@ class MemoryDir:
 
     Raises:
         TypeError: something is of the wrong type.
-        ValueError: a name is none, occurs twice, or is longer than 255 bytes, or the files are more than ``max_size``.
+        ValueError: a name is none, occurs twice, or is longer than 255 bytes; a string cannot be encoded; a folder is
+            in itself; the files are more than ``max_size``, or that is no number of bytes.
     """
 
     __slots__ = ("_tree", "read_only")
@@ -136,6 +149,10 @@ class MemoryDir:
 
         if type(max_size) is not int:
             raise wrong("MemoryDir", "max_size", "a number of bytes, an int", max_size)
+        if not 0 <= max_size < 1 << 63:
+            from ..arguments import number
+
+            raise ValueError(f"MemoryDir: max_size is a number of bytes from 0 to 2**63 - 1, not {number(max_size)}")
         if not isinstance(read_only, bool):
             raise wrong("MemoryDir", "read_only", "True or False", read_only)
         self.read_only = read_only
@@ -169,7 +186,7 @@ class MemoryDir:
         return self._tree.max_size
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _made, (self.files, self.max_size, self.read_only)
+        return _made, (_nodes(self._tree), self.max_size, self.read_only)
 
     def __repr__(self) -> str:
         end = ", read_only=True" if self.read_only else ""
@@ -181,25 +198,68 @@ def tree_of(directory: MemoryDir) -> Tree:
     return directory._tree
 
 
-def _made(files: Files, max_size: int, read_only: bool) -> MemoryDir:
-    return MemoryDir(files, max_size=max_size, read_only=read_only)
+def _nodes(tree: Tree) -> list[_Flat]:
+    """All that can be reached from the root, which is first. Nothing of it is nested, as deep as folders may be."""
+    found: list[_Flat] = []
+    nodes = [tree.root]
+    numbers = {tree.root: 0}
+    with LOCK:
+        # It grows meanwhile.
+        for node in nodes:
+            entries = {}
+            for name, child in node.entries.items():
+                if child not in numbers:
+                    numbers[child] = len(nodes)
+                    nodes.append(child)
+                entries[name] = numbers[child]
+            found.append((node.mode, bytes(node.data), (node.atim, node.mtim, node.ctim), entries))
+    return found
+
+
+def _made(nodes: list[_Flat], max_size: int, read_only: bool) -> MemoryDir:
+    """What :func:`_nodes` has taken apart."""
+    made = MemoryDir(max_size=max_size, read_only=read_only)
+    tree = made._tree
+    numbered = [tree.root, *[tree.new(mode, 0, data) for mode, data, _, _ in nodes[1:]]]
+    for folder, (_, _, times, entries) in zip(numbered, nodes, strict=True):
+        folder.atim, folder.mtim, folder.ctim = times
+        for name, number in entries.items():
+            tree.put(folder, name, numbered[number])
+    return made
 
 
 def _fill(tree: Tree, files: object) -> None:
     now = time.time_ns()
-    todo: list[tuple[Node, object, str]] = [(tree.root, files, "")]
+    # ``None`` where all that is in the last one has been done.
+    todo: list[tuple[Node, object, str] | None] = [(tree.root, files, "")]
+    #: The dicts that the present one is in.
+    around: dict[int, object] = {}
     while todo:
-        folder, given, where = todo.pop()
+        item = todo.pop()
+        if item is None:
+            around.popitem()
+            continue
+        folder, given, where = item
+        if id(given) in around:
+            raise ValueError(f"MemoryDir: {where.removesuffix('/')!r} is one of the folders that it is in")
         if not (hasattr(given, "keys") and hasattr(given, "__getitem__")):
             from ..arguments import wrong
 
             raise wrong("MemoryDir", "files", "a dict", given, "such as {'in.txt': b'data'}")
+        around[id(given)] = given
+        todo.append(None)
         for name in given.keys():
             _add(tree, folder, where, name, given[name], todo, now)
 
 
 def _add(
-    tree: Tree, folder: Node, where: str, name: object, given: object, todo: list[tuple[Node, object, str]], now: int
+    tree: Tree,
+    folder: Node,
+    where: str,
+    name: object,
+    given: object,
+    todo: list[tuple[Node, object, str] | None],
+    now: int,
 ) -> None:
     if not isinstance(name, str):
         from ..arguments import wrong
@@ -211,7 +271,10 @@ def _add(
         folder = _made_folder(tree, folder, _component(component, path), path, now)
     encoded = _component(last, path)
     if isinstance(given, str):
-        given = given.encode("utf-8", "surrogateescape")
+        try:
+            given = given.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise ValueError(f"MemoryDir: the text of {path!r} cannot be encoded in UTF-8") from None
     if isinstance(given, bytes | bytearray | memoryview):
         if encoded in folder.entries:
             raise ValueError(f"MemoryDir: {path!r} is there twice")
@@ -238,9 +301,7 @@ def _put(tree: Tree, folder: Node, name: bytes, node: Node) -> None:
     try:
         tree.put(folder, name, node)
     except OSError:
-        from ..arguments import number
-
-        limit = f"max_size={number(tree.max_size)}, {NAME_SIZE} bytes a name included"
+        limit = f"max_size={tree.max_size}, {NAME_SIZE} bytes a name included"
         raise ValueError(f"MemoryDir: the files are more than {limit}") from None
 
 

@@ -42,10 +42,11 @@ def opened_in(place: Place, flags: int, granted: int, inheriting: int, fdflags: 
     """Open or make what a place in memory names, by the flags of the host's ``open``."""
     system = place.system
     assert isinstance(system, MemorySystem)
+    now = system.now()
     with LOCK:
         if system.opened >= MAX_OPEN:
             raise Errno(EMFILE)
-        node = system.open(place.directory, place.name, flags)
+        node = system.open(place.directory, place.name, flags, now)
         if node.mode == S_IFDIR:
             return MemoryDirectory(system, node, abi.DIRECTORY_RIGHTS & inheriting, inheriting, fdflags)
         return MemoryFile(system, node, granted, fdflags)
@@ -67,6 +68,8 @@ class MemorySystem:
 
     Attributes:
         device: what has to be the same for a file to be moved.
+        now: gives the time. It may be a function of the host's, which must not be called with the lock held: it could
+            wait for a thread that wants the lock.
         opened: how many files and directories the program has open.
     """
 
@@ -103,25 +106,29 @@ class MemorySystem:
             return bytes(found.data)
 
     def set_times(self, directory: Node, name: bytes, times: tuple[int, int]) -> None:
+        now = self.now()
         with LOCK:
-            self.touch(self._find(directory, name), times)
+            self.touch(self._find(directory, name), times, now)
 
-    def touch(self, node: Node, times: tuple[int, int]) -> None:
+    def touch(self, node: Node, times: tuple[int, int], now: int) -> None:
         """Set access and modification time."""
         node.atim, node.mtim = times
-        node.ctim = self.now()
+        node.ctim = now
 
     def mkdir(self, directory: Node, name: bytes) -> None:
+        now = self.now()
         with LOCK:
             self._free(directory, name)
-            self._put(directory, name, self.device.new(S_IFDIR, self.now()))
+            self._put(directory, name, self.device.new(S_IFDIR, now), now)
 
     def symlink(self, content: bytes, directory: Node, name: bytes) -> None:
+        now = self.now()
         with LOCK:
             self._free(directory, name)
-            self._put(directory, name, self.device.new(S_IFLNK, self.now(), content))
+            self._put(directory, name, self.device.new(S_IFLNK, now, content), now)
 
     def rmdir(self, directory: Node, name: bytes) -> None:
+        now = self.now()
         with LOCK:
             if name == b".":
                 raise _error(errno.EINVAL)
@@ -130,24 +137,27 @@ class MemorySystem:
                 raise _error(errno.ENOTDIR)
             if found.entries:
                 raise _error(errno.ENOTEMPTY)
-            self._drop(directory, name)
+            self._drop(directory, name, now)
 
     def unlink(self, directory: Node, name: bytes) -> None:
+        now = self.now()
         with LOCK:
             if self._find(directory, name).mode == S_IFDIR:
                 raise _error(errno.EISDIR)
-            self._drop(directory, name)
+            self._drop(directory, name, now)
 
     def link(self, directory: Node, name: bytes, new_directory: Node, new_name: bytes) -> None:
+        now = self.now()
         with LOCK:
             found = self._find(directory, name)
             self._free(new_directory, new_name)
             if found.mode == S_IFDIR:
                 raise _error(errno.EPERM)
-            self._put(new_directory, new_name, found)
-            found.ctim = self.now()
+            self._put(new_directory, new_name, found, now)
+            found.ctim = now
 
     def rename(self, directory: Node, name: bytes, new_directory: Node, new_name: bytes) -> None:
+        now = self.now()
         with LOCK:
             found = self._find(directory, name)
             replaced = self._look(new_directory, new_name)
@@ -164,26 +174,25 @@ class MemorySystem:
                     raise _error(errno.EISDIR)
                 if replaced.entries:
                     raise _error(errno.ENOTEMPTY)
-                self._drop(new_directory, new_name)
+                self._drop(new_directory, new_name, now)
             elif not new_directory.links:
                 raise _error(errno.ENOENT)
             # What a name takes does not depend on how long it is, so moving one needs no room.
             del directory.entries[name]
             new_directory.entries[new_name] = found
-            now = self.now()
             for node in (directory, new_directory):
                 node.mtim = node.ctim = now
             found.ctim = now
 
-    def open(self, directory: Node, name: bytes, flags: int) -> Node:
+    def open(self, directory: Node, name: bytes, flags: int, now: int) -> Node:
         """The node that the host's ``open`` with these flags would open or make; it is not counted as open yet."""
         with LOCK:
             found = self._look(directory, name)
             if found is None:
                 if not flags & os.O_CREAT or not directory.links:
                     raise _error(errno.ENOENT)
-                found = self.device.new(S_IFREG, self.now())
-                self._put(directory, name, found)
+                found = self.device.new(S_IFREG, now)
+                self._put(directory, name, found, now)
                 return found
             if flags & os.O_CREAT:
                 if flags & os.O_EXCL:
@@ -197,18 +206,23 @@ class MemorySystem:
             if found.mode == S_IFDIR and flags & os.O_ACCMODE != os.O_RDONLY:
                 raise _error(errno.EISDIR)
             if flags & os.O_TRUNC:
-                self.resize(found, 0)
+                self.resize(found, 0, now)
             return found
 
-    def resize(self, file: Node, size: int) -> None:
+    def resize(self, file: Node, size: int, now: int) -> None:
         """Cut a file off, or lengthen it with zeros, if there is room."""
         more = size - len(file.data)
-        self.device.take(more)
+        self.device.check(more)
         if more > 0:
-            file.data += bytes(more)
+            try:
+                file.data += bytes(more)
+            except (MemoryError, OverflowError):
+                # There is room by the directory's own count, and the host has none.
+                raise _error(errno.ENOSPC) from None
         else:
             del file.data[size:]
-        file.mtim = file.ctim = self.now()
+        self.device.used += more
+        file.mtim = file.ctim = now
 
     def _find(self, directory: Node, name: bytes) -> Node:
         found = self._look(directory, name)
@@ -230,12 +244,12 @@ class MemorySystem:
         if not directory.links:
             raise _error(errno.ENOENT)
 
-    def _put(self, directory: Node, name: bytes, node: Node) -> None:
+    def _put(self, directory: Node, name: bytes, node: Node, now: int) -> None:
         self.device.put(directory, name, node)
-        directory.mtim = directory.ctim = self.now()
+        directory.mtim = directory.ctim = now
 
-    def _drop(self, directory: Node, name: bytes) -> None:
-        directory.entries[name].ctim = directory.mtim = directory.ctim = self.now()
+    def _drop(self, directory: Node, name: bytes, now: int) -> None:
+        directory.entries[name].ctim = directory.mtim = directory.ctim = now
         self.device.drop(directory, name)
 
 
@@ -304,10 +318,11 @@ class MemoryFile(Descriptor):
         return done
 
     def write(self, buffers: list[memoryview]) -> int:
+        now = self._system.now()
         with LOCK:
             if self.flags & abi.FDFLAG_APPEND:
                 self._position = len(self._node.data)
-            done = self.pwrite(buffers, self._position)
+            done = self._write(buffers, self._position, now)
             self._position += done
         return done
 
@@ -323,27 +338,31 @@ class MemoryFile(Descriptor):
         return done
 
     def pwrite(self, buffers: list[memoryview], offset: int) -> int:
+        now = self._system.now()
         with LOCK:
-            data = self._node.data
             if self.flags & abi.FDFLAG_APPEND:
-                offset = len(data)
-            # As much as there is room for, and an error where that is nothing.
-            end = offset + sum(map(len, buffers))
-            tree = self._system.device
-            end = min(end, max(len(data), len(data) + tree.max_size - tree.used))
-            if end <= offset:
-                raise _error(errno.ENOSPC)
-            if offset > len(data):
-                self._system.resize(self._node, offset)
-            tree.take(max(end - len(data), 0))
-            at = offset
-            for buffer in buffers:
-                part = buffer[: end - at]
-                data[at : at + len(part)] = part
-                at += len(part)
-                if at == end:
-                    break
-            self._node.mtim = self._node.ctim = self._system.now()
+                offset = len(self._node.data)
+            return self._write(buffers, offset, now)
+
+    def _write(self, buffers: list[memoryview], offset: int, now: int) -> int:
+        """Write as much as there is room for, and fail where that is nothing."""
+        data = self._node.data
+        end = offset + sum(map(len, buffers))
+        tree = self._system.device
+        end = min(end, max(len(data), len(data) + tree.max_size - tree.used))
+        if end <= offset:
+            raise _error(errno.ENOSPC)
+        if end > len(data):
+            # All of it first, so that nothing is written where the host has no room for it.
+            self._system.resize(self._node, end, now)
+        at = offset
+        for buffer in buffers:
+            part = buffer[: end - at]
+            data[at : at + len(part)] = part
+            at += len(part)
+            if at == end:
+                break
+        self._node.mtim = self._node.ctim = now
         return end - offset
 
     def seek(self, offset: int, origin: int) -> int:
@@ -364,17 +383,20 @@ class MemoryFile(Descriptor):
         """There is nothing to prepare."""
 
     def allocate(self, offset: int, size: int) -> None:
+        now = self._system.now()
         with LOCK:
             if offset + size > len(self._node.data):
-                self._system.resize(self._node, offset + size)
+                self._system.resize(self._node, offset + size, now)
 
     def truncate(self, size: int) -> None:
+        now = self._system.now()
         with LOCK:
-            self._system.resize(self._node, size)
+            self._system.resize(self._node, size, now)
 
     def set_times(self, times: tuple[int, int]) -> None:
+        now = self._system.now()
         with LOCK:
-            self._system.touch(self._node, times)
+            self._system.touch(self._node, times, now)
 
     def stat(self) -> os.stat_result:
         with LOCK:
@@ -419,8 +441,9 @@ class MemoryDirectory(Directory):
         """There is no disk."""
 
     def set_times(self, times: tuple[int, int]) -> None:
+        now = self._system.now()
         with LOCK:
-            self._system.touch(self._node, times)
+            self._system.touch(self._node, times, now)
 
     def stat(self) -> os.stat_result:
         with LOCK:

@@ -10,7 +10,7 @@ import sys
 from . import abi
 from .config import opened
 from .errnos import EAGAIN, Errno
-from .fds import Descriptor, HostFile, file_type, may_wait
+from .fds import Descriptor, HostFile, file_type, is_terminal, may_wait
 from .waiting import is_ready, wait, write_ready
 
 TYPE_CHECKING = False
@@ -50,6 +50,9 @@ class ProcessStream(HostFile):
         number: int | None = None,
         owned: bool = False,
     ) -> None:
+        # First of all: they say what is to be closed if something of the host's raises below.
+        self.fd = fd
+        self.owned = owned
         self.number = fd if number is None else number
         self.follows = follows
         self._elsewhere: tuple[object, OutputStream] | None = None
@@ -163,7 +166,8 @@ class InputStream(Descriptor):
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"stdin must be a binary stream: its read() gave {type(data).__name__}, not bytes")
         if isinstance(data, memoryview):
-            data = data.cast("B")
+            # It may have gaps, and items of any size.
+            data = data.tobytes()
         if len(data) > size:
             raise ValueError(
                 f"stdin's read({size}) gave {len(data)} bytes, which would be lost: it may give at most {size}"
@@ -241,7 +245,9 @@ def open_input(source: Input, check: Check | None) -> Descriptor:
     if source is None:
         return ProcessStream(0, check)
     if isinstance(source, bytes | bytearray | memoryview):
-        return InputStream(io.BytesIO(source))
+        given: object = source
+        # A view may have gaps.
+        return InputStream(io.BytesIO(given.tobytes() if isinstance(given, memoryview) else source))
     if isinstance(source, str | os.PathLike):
         return _open_file("stdin", source, os.O_RDONLY, abi.FD_READ | abi.FD_SEEK | abi.FD_TELL, check)
     if isinstance(source, int):
@@ -311,5 +317,4 @@ def _open_file(setting: str, path: Path, flags: int, rights: int, check: Check |
 
 
 def _type_of(stream: object) -> int:
-    isatty = getattr(stream, "isatty", None)
-    return abi.CHARACTER_DEVICE if callable(isatty) and isatty() else abi.UNKNOWN
+    return abi.CHARACTER_DEVICE if is_terminal(stream) else abi.UNKNOWN

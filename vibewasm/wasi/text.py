@@ -9,6 +9,8 @@ from __future__ import annotations
 import builtins
 import codecs
 
+from .fds import is_terminal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +40,7 @@ class TextWriter:
 
     def isatty(self) -> bool:
         """Whether it is a terminal."""
-        isatty = getattr(self._stream, "isatty", None)
-        return bool(callable(isatty) and isatty())
+        return is_terminal(self._stream)
 
 
 class Pieces:
@@ -49,11 +50,11 @@ class Pieces:
     empty one is the end.
     """
 
-    __slots__ = ("_give", "_isatty", "_left")
+    __slots__ = ("_give", "_left", "_stream")
 
     def __init__(self, give: Callable[[int], bytes | str | None], stream: object = None) -> None:
         self._give = _typed if give is builtins.input else give
-        self._isatty = getattr(stream, "isatty", None)
+        self._stream = stream
         self._left = b""
 
     def read(self, size: int) -> bytes | None:
@@ -63,7 +64,10 @@ class Pieces:
             if piece is None:
                 return None
             if isinstance(piece, str):
-                piece = piece.encode("utf-8", "surrogateescape")
+                try:
+                    piece = piece.encode("utf-8", "surrogateescape")
+                except UnicodeEncodeError as error:
+                    raise ValueError(f"stdin gave a string that cannot be encoded in UTF-8: {error.reason}") from None
             elif not isinstance(piece, bytes | bytearray | memoryview):
                 raise TypeError(f"stdin has to give bytes or a string, not {type(piece).__name__}")
             # A copy, since the other side may change what it gave.
@@ -73,7 +77,7 @@ class Pieces:
 
     def isatty(self) -> bool:
         """Whether it is a terminal."""
-        return bool(callable(self._isatty) and self._isatty())
+        return is_terminal(self._stream)
 
 
 def _typed(size: int) -> str:

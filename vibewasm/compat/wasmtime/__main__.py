@@ -25,9 +25,11 @@ def main() -> None:
         sys.exit(0 if arguments else 2)
     import runpy
 
+    from .children import install_in_children
     from .installing import install
 
     install()
+    install_in_children()
     if arguments[0] == "-m":
         if len(arguments) == 1:
             print(f"{_USAGE}\n-m wants the name of a module", file=sys.stderr)
@@ -38,7 +40,10 @@ def main() -> None:
         return
     program = _found(arguments[0])
     _become([program, *arguments[1:]])
-    if not os.path.isdir(program):
+    if not os.path.exists(program):
+        print(f"{_USAGE}\nthere is no file {program!r}, and no such command on the PATH", file=sys.stderr)
+        sys.exit(2)
+    if not os.path.isdir(program) and not sys.flags.safe_path:
         # The program's folder comes first, as where Python starts it; of a folder or archive, runpy sees to that.
         sys.path[0] = os.path.dirname(os.path.realpath(program))
     runpy.run_path(program, run_name="__main__")

@@ -8,9 +8,8 @@ from weakref import WeakSet
 
 from ...api.config import Config as OurConfig
 from ...api.engine import Engine as OurEngine
-from ...errors import WasmError
 from .config import Config
-from .errors import WasmtimeError
+from .errors import attempt
 from .managed import Managed
 
 TYPE_CHECKING = False
@@ -29,10 +28,7 @@ class Engine(Managed):
         else:
             self._has_epochs = config._epochs
             settings = config._made()
-        try:
-            self._ours = OurEngine(settings)
-        except WasmError as error:
-            raise WasmtimeError(str(error)) from None
+        self._ours: OurEngine = attempt(OurEngine, settings)
         self._epoch = 0
         #: Stores whose deadlines count, if any do.
         self._stores: WeakSet[Store] = WeakSet()

@@ -5,6 +5,11 @@ from __future__ import annotations
 from ...errors import Interrupted, WasmError
 from .managed import Managed
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 #: Codes with which wasmtime lets a program exit: from 0 to below this.
 _EXIT_CODES = 126
 
@@ -49,6 +54,18 @@ def translated(error: WasmError) -> Exception:
         exit_trap.code = error.code
         return exit_trap
     return WasmtimeError(str(error))
+
+
+def attempt(operation: Callable[..., Any], *arguments: Any) -> Any:
+    """What an operation of our own API returns.
+
+    Raises:
+        WasmtimeError, Trap: it has raised what that is here.
+    """
+    try:
+        return operation(*arguments)
+    except WasmError as error:
+        raise translated(error) from None
 
 
 def unsupported(what: str) -> WasmtimeError:

@@ -11,29 +11,19 @@ from ...api.table import Table as OurTable
 from ...errors import WasmError
 from ...extern_types import MemoryType as OurMemoryType
 from .engine import Engine
-from .errors import WasmtimeError, translated, unsupported
+from .errors import WasmtimeError, attempt, unsupported
 from .func import Func, wrong_store
-from .managed import Managed
-from .types import GlobalType, MemoryType, TableType, TagType
+from .managed import Managed, Wrapper
+from .types import PAGE_SIZE_LOG2, GlobalType, MemoryType, TableType, TagType
 from .values import Val, converter, from_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ctypes
-    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from ...api.extern import Extern as OurExtern
     from .store import Store, Storelike
-
-_PAGE_LOG2 = 16
-
-
-def _attempt(operation: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return operation(*arguments)
-    except WasmError as error:
-        raise translated(error) from None
 
 
 def _owner(item: Global | Table | Memory, store: Storelike) -> Store:
@@ -44,23 +34,15 @@ def _owner(item: Global | Table | Memory, store: Storelike) -> Store:
     return owner
 
 
-class Global:
+class Global(Wrapper[OurGlobal]):
     """A global variable."""
-
-    _ours: OurGlobal
 
     def __init__(self, store: Storelike, ty: GlobalType, val: Any) -> None:
         if not isinstance(ty, GlobalType):
             raise TypeError("expected a GlobalType")
         ty._check_open()
         value = converter(ty._ours.content.code)(val)
-        self._ours = _attempt(OurGlobal, store._context()._ours, ty._ours, value)
-
-    @classmethod
-    def _of(cls, ours: OurGlobal) -> Global:
-        self = cls.__new__(cls)
-        self._ours = ours
-        return self
+        self._ours = attempt(OurGlobal, store._context()._ours, ty._ours, value)
 
     def type(self, store: Storelike) -> GlobalType:
         """Its type."""
@@ -71,7 +53,7 @@ class Global:
         """Its value; for null, a :class:`Val` that equals ``None``."""
         _owner(self, store)
         code = self._ours.type.content.code
-        value = from_ours(code, _attempt(lambda: self._ours.value))
+        value = from_ours(code, attempt(lambda: self._ours.value))
         return Val(code, None) if value is None else value
 
     def set_value(self, store: Storelike, val: Any) -> None:
@@ -85,25 +67,17 @@ class Global:
         value = converter(type_.content.code)(val)
         if not type_.mutable:
             raise WasmtimeError("immutable global cannot be set")
-        _attempt(setattr, self._ours, "value", value)
+        attempt(setattr, self._ours, "value", value)
 
 
-class Table:
+class Table(Wrapper[OurTable]):
     """A table of references."""
-
-    _ours: OurTable
 
     def __init__(self, store: Store, ty: TableType, init: Any) -> None:
         value = converter(_element(ty))(init)
         owner = store._context()
         owner._check_elements(ty._ours.limits.minimum)
-        self._ours = _attempt(OurTable, owner._ours, ty._ours, value)
-
-    @classmethod
-    def _of(cls, ours: OurTable) -> Table:
-        self = cls.__new__(cls)
-        self._ours = ours
-        return self
+        self._ours = attempt(OurTable, owner._ours, ty._ours, value)
 
     def type(self, store: Storelike) -> TableType:
         """Its type. The minimum is the size that it was made with."""
@@ -136,7 +110,7 @@ class Table:
         if not 0 <= idx < _length(self._ours):
             return None
         code = self._ours.type.element.code
-        value = from_ours(code, _attempt(self._ours.__getitem__, idx))
+        value = from_ours(code, attempt(self._ours.__getitem__, idx))
         # wasmtime-py gives the Val of whatever counts as false.
         return value or Val(code, value)
 
@@ -150,7 +124,7 @@ class Table:
         value = converter(self._ours.type.element.code)(val)
         if not 0 <= idx < _length(self._ours):
             raise WasmtimeError("wasm trap: undefined element: out of bounds table access")
-        _attempt(self._ours.__setitem__, idx, value)
+        attempt(self._ours.__setitem__, idx, value)
 
 
 def _element(ty: TableType) -> int:
@@ -159,28 +133,20 @@ def _element(ty: TableType) -> int:
 
 
 def _length(table: OurTable) -> int:
-    length: int = _attempt(len, table)
+    length: int = attempt(len, table)
     return length
 
 
-class Memory:
+class Memory(Wrapper[OurMemory]):
     """A linear memory."""
-
-    _ours: OurMemory
 
     def __init__(self, store: Storelike, ty: MemoryType) -> None:
         owner = store._context()
         ty._check_open()
-        if ty._page_size_log2 != _PAGE_LOG2:
+        if ty._page_size_log2 != PAGE_SIZE_LOG2:
             raise unsupported("a memory with pages of another size than 65536 bytes")
         owner._check_pages(ty._ours.limits.minimum)
-        self._ours = _attempt(OurMemory, owner._ours, ty._ours)
-
-    @classmethod
-    def _of(cls, ours: OurMemory) -> Memory:
-        self = cls.__new__(cls)
-        self._ours = ours
-        return self
+        self._ours = attempt(OurMemory, owner._ours, ty._ours)
 
     def type(self, store: Storelike) -> MemoryType:
         """Its type. The minimum is the size that it was made with."""
@@ -218,7 +184,7 @@ class Memory:
     def page_size_log2(self, store: Storelike) -> int:
         """Bytes of a page, as the exponent of two."""
         _owner(self, store)
-        return _PAGE_LOG2
+        return PAGE_SIZE_LOG2
 
     def data_ptr(self, store: Storelike) -> ctypes._Pointer[ctypes.c_ubyte]:
         """A pointer to its first byte, which nothing checks: an index beyond :meth:`data_len` may end the process.

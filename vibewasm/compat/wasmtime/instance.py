@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...api.instantiation import make_instance
-from ...errors import WasmError
 from ...instances.matching import mismatch
-from .errors import WasmtimeError, translated
+from .errors import WasmtimeError, attempt
 from .externs import unwrapped, wrapped
 from .func import wrong_store
 from .managed import Managed
@@ -118,7 +117,7 @@ class InstancePre(Managed):
         """
         self._check_open()
         owner = store._context()
-        return Instance._of(instantiated(owner, self._module, [resolve(owner) for resolve in self._resolvers]))
+        return Instance._of(linked(owner, self._module, self._resolvers))
 
     @property
     def module(self) -> Module:
@@ -160,7 +159,14 @@ def instantiated(owner: Store, module: OurModule, externs: Sequence[OurExtern]) 
         owner._check_elements(table.limits.minimum)
     if info.start is not None:
         owner._check_call()
-    try:
-        return make_instance(store, module, [*externs])
-    except WasmError as error:
-        raise translated(error) from None
+    made: OurInstance = attempt(make_instance, store, module, [*externs])
+    return made
+
+
+def linked(owner: Store, module: OurModule, resolvers: Sequence[Callable[[Store], OurExtern]]) -> OurInstance:
+    """Instantiate with what each of the resolvers gives for the store, in order.
+
+    Raises:
+        WasmtimeError, Trap: as :class:`Instance` does.
+    """
+    return instantiated(owner, module, [resolve(owner) for resolve in resolvers])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from ...api.func import Func as OurFunc
 from ...api.global_ import Global as OurGlobal
 from ...api.linker import wasi_func
 from ...api.memory import Memory as OurMemory
+from ...api.stand_ins import ZEROS
 from ...api.table import Table as OurTable
 from ...errors import WasmError
 from ...extern_types import GlobalType as OurGlobalType
@@ -16,10 +18,10 @@ from ...types import FuncType as OurFuncType
 from ...wasi import PREVIEW1
 from .config import setter
 from .engine import Engine
-from .errors import WasmtimeError, translated
+from .errors import WasmtimeError, attempt, translated
 from .externs import unwrapped, wrapped
 from .func import Func, host_func, wrong_store
-from .instance import Instance, InstancePre, check_type, instantiated
+from .instance import Instance, InstancePre, check_type, linked
 from .managed import Managed
 from .mismatch import message
 from .module import Module
@@ -113,8 +115,7 @@ class Linker(Managed):
         self._shadowing = bool(allow)
 
     def _put(self, module: str, name: str, item: OurExtern | _HostFunc | _WasiFunc) -> None:
-        # A name that is no str has no such method, here as in wasmtime-py.
-        key = (module.encode("utf-8").decode(), name.encode("utf-8").decode())
+        key = _key(module, name)
         self._check_open()
         if key in self._items and not self._shadowing:
             raise WasmtimeError(f"import of `{module}::{name}` defined twice")
@@ -192,7 +193,7 @@ class Linker(Managed):
                 raise WasmtimeError("Program cannot be both a Command and a Reactor")
             self._define_command(owner, name, ours)
             return
-        instance = instantiated(owner, ours, [resolve(owner) for resolve in self._resolvers(ours)])
+        instance = linked(owner, ours, self._resolvers(ours))
         if "_initialize" in types:
             self._initialize(owner, Func._of(instance.exports["_initialize"]))
         for export in instance.exports:
@@ -235,7 +236,7 @@ class Linker(Managed):
         self._check_open()
         owner = store._context()
         ours = module._given()
-        return Instance._of(instantiated(owner, ours, [resolve(owner) for resolve in self._resolvers(ours)]))
+        return Instance._of(linked(owner, ours, self._resolvers(ours)))
 
     def instantiate_pre(self, module: Module) -> InstancePre:
         """Look up the imports of a module, for instances in any store.
@@ -290,7 +291,7 @@ class Linker(Managed):
         Raises:
             WasmtimeError: nothing is.
         """
-        key = (module.encode("utf-8").decode(), name.encode("utf-8").decode())
+        key = _key(module, name)
         owner = store._context()
         item = self._items.get(key)
         if item is None:
@@ -325,19 +326,23 @@ class Linker(Managed):
             if (wanted.module, wanted.name) in self._items:
                 continue
             type_ = wanted.type
-            item: OurExtern
-            try:
-                if isinstance(type_, OurFuncType):
-                    item = host_func(owner, type_, partial(_zeros, type_), False, wanted.name)
-                elif isinstance(type_, OurGlobalType):
-                    item = OurGlobal(owner._ours, type_)
-                elif isinstance(type_, OurMemoryType):
-                    item = OurMemory(owner._ours, type_)
-                else:
-                    item = OurTable(owner._ours, type_)
-            except WasmError as error:
-                raise translated(error) from None
+            if isinstance(type_, OurFuncType):
+                zero = ZEROS.make(type_, wanted.name)
+                item = attempt(partial(OurFunc, name=wanted.name), owner._ours, type_, zero)
+            elif isinstance(type_, OurGlobalType):
+                item = attempt(OurGlobal, owner._ours, type_)
+            elif isinstance(type_, OurMemoryType):
+                item = attempt(OurMemory, owner._ours, type_)
+            else:
+                item = attempt(OurTable, owner._ours, type_)
             self._put(wanted.module, wanted.name, item)
+
+
+def _key(module: str, name: str) -> tuple[str, str]:
+    """What a definition is found by. A name that is no ``str`` has no such method, here as in wasmtime-py; what UTF-8
+    does not have is an error of encoding there, too.
+    """
+    return module.encode("utf-8").decode(), name.encode("utf-8").decode()
 
 
 def _undefined(module: str, name: str) -> str:
@@ -348,20 +353,9 @@ def _unknown(module: str, name: str, *arguments: object) -> None:
     raise WasmtimeError(_undefined(module, name))
 
 
-def _zeros(type: OurFuncType, *arguments: object) -> Any:
-    from .values import Val
-
-    zeros = [
-        Val(result.code, None if result.is_ref else 0.0 if result.name[0] == "f" else 0) for result in type.results
-    ]
-    if len(zeros) > 1:
-        return zeros
-    return zeros[0] if zeros else None
-
-
 def _run_command(
     owner: Store, module: OurModule, resolvers: list[Callable[[Store], OurExtern]], export: str, *arguments: Any
 ) -> Any:
     """Call a function of a program, in an instance of its own."""
-    instance = instantiated(owner, module, [resolve(owner) for resolve in resolvers])
+    instance = linked(owner, module, resolvers)
     return Func._of(instance.exports[export])(owner, *arguments)

@@ -1,11 +1,30 @@
-"""What can be closed, as most objects of wasmtime-py can, where each holds an object of C."""
+"""What objects of wasmtime-py have in common: most can be closed, since there each holds an object of C. Here they hold
+one of our own API.
+"""
 
 from __future__ import annotations
+
+from typing import Generic, TypeVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import GenericAlias
     from typing import NoReturn, Self
+
+Ours = TypeVar("Ours")
+
+
+class Wrapper(Generic[Ours]):
+    """What stands for an object of our own API, which is its attribute ``_ours``."""
+
+    _ours: Ours
+
+    @classmethod
+    def _of(cls, ours: Ours) -> Self:
+        """One for an object that there is; the constructor makes new ones."""
+        self = cls.__new__(cls)
+        self._ours = ours
+        return self
 
 
 class Managed:

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from ...api.module import Module as OurModule
-from ...errors import WasmError
 from ...types import MAGIC
 from .engine import Engine
-from .errors import WasmtimeError
-from .managed import Managed
+from .errors import WasmtimeError, attempt
+from .managed import Managed, Wrapper
 from .text import to_wasm
 from .types import ExportType, ImportType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from os import PathLike
-    from typing import Any
-
-
-def _attempt(make: Callable[..., Any], *arguments: object) -> Any:
-    try:
-        return make(*arguments)
-    except WasmError as error:
-        raise WasmtimeError(str(error)) from None
 
 
 def _check_magic(data: bytes | bytearray) -> None:
@@ -31,25 +21,17 @@ def _check_magic(data: bytes | bytearray) -> None:
         raise WasmtimeError("magic header not detected: the bytes are no binary module")
 
 
-class Module(Managed):
+class Module(Managed, Wrapper[OurModule]):
     """A module, in binary form or as text. Its functions are checked and compiled when they are first called;
     :meth:`validate` checks all of them.
     """
-
-    _ours: OurModule
 
     def __init__(self, engine: Engine, wasm: str | bytes) -> None:
         if not isinstance(engine, Engine):
             raise TypeError("expected an Engine")
         data = to_wasm(wasm)
         _check_magic(data)
-        self._ours = _attempt(OurModule, engine._given(), data)
-
-    @classmethod
-    def _of(cls, ours: OurModule) -> Module:
-        self = cls.__new__(cls)
-        self._ours = ours
-        return self
+        self._ours = attempt(OurModule, engine._given(), data)
 
     def _given(self) -> OurModule:
         self._check_open()
@@ -76,14 +58,14 @@ class Module(Managed):
         """
         if not isinstance(encoded, (bytes, bytearray)):
             raise TypeError("expected bytes")
-        return cls._of(_attempt(OurModule.deserialize, engine._given(), encoded))
+        return cls._of(attempt(OurModule.deserialize, engine._given(), encoded))
 
     @classmethod
     def deserialize_file(cls, engine: Engine, path: str) -> Module:
         """As :meth:`deserialize`, from a file."""
         path.encode("utf-8", "surrogateescape")
         try:
-            return cls._of(_attempt(OurModule.deserialize_file, engine._given(), path))
+            return cls._of(attempt(OurModule.deserialize_file, engine._given(), path))
         except OSError as error:
             raise WasmtimeError(
                 f"failed to open file\n\nCaused by:\n    {error.strerror} (os error {error.errno})\n"
@@ -100,7 +82,7 @@ class Module(Managed):
             raise TypeError("expected wasm bytes")
         ours = engine._given()
         _check_magic(wasm)
-        _attempt(OurModule.validate, ours, bytes(wasm))
+        attempt(OurModule.validate, ours, bytes(wasm))
 
     @property
     def imports(self) -> list[ImportType]:
@@ -114,4 +96,4 @@ class Module(Managed):
 
     def serialize(self) -> bytearray:
         """The module with machine code of all its functions, for :meth:`deserialize`."""
-        return bytearray(_attempt(self._given().serialize))
+        return bytearray(attempt(self._given().serialize))

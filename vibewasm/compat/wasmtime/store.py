@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ...abi import PAGE_SIZE
 from ...api.deadline import go_on, stop
 from ...api.store import Store as OurStore
 from ...errors import WasmError
 from .engine import Engine
-from .errors import WasmtimeError, unsupported
+from .errors import WasmtimeError, attempt, unsupported
 from .managed import Managed
 from .traps import Trap, TrapCode
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 #: The most fuel that an engine counts by itself.
 _MOST_FUEL = (1 << 63) - 1
 _MASK64 = (1 << 64) - 1
-_PAGE = 1 << 16
+#: Instances, tables and memories that a store has at most where nobody sets a limit, as in wasmtime.
+_MOST = 10_000
 
 
 class Store(Managed):
@@ -38,10 +40,7 @@ class Store(Managed):
             engine = Engine()
         elif not isinstance(engine, Engine):
             raise TypeError("expected an Engine")
-        try:
-            self._ours = OurStore(engine._given())
-        except WasmError as error:
-            raise WasmtimeError(str(error)) from None
+        self._ours: OurStore = attempt(OurStore, engine._given())
         self.engine = engine
         self._data = data or None
         #: What of the fuel is more than an engine counts.
@@ -53,7 +52,7 @@ class Store(Managed):
         self._deadline = 0
         self._process: Process | None = None
         #: The most of each, and how many instances have made.
-        self._most = {"instance": 10_000, "table": 10_000, "memory": 10_000}
+        self._most = {"instance": _MOST, "table": _MOST, "memory": _MOST}
         self._made = {"instance": 0, "table": 0, "memory": 0}
         self._largest_memory: int | None = None
         if self._has_epochs:
@@ -61,16 +60,17 @@ class Store(Managed):
             self._look_at_epoch()
 
     def _delete(self) -> None:
-        self._process = None
-        self._data = None
         try:
             self._ours.close()
         except BufferError:
             # Somebody has a pointer to a memory, which goes with that. wasmtime's would lead nowhere.
             pass
         except WasmError as error:
+            # It goes on, with all that it has.
             self._closed = False
             raise WasmtimeError(str(error)) from None
+        self._process = None
+        self._data = None
 
     def _context(self) -> Store:
         """The store, if it may be used. A :class:`Caller` has such a method too."""
@@ -89,10 +89,7 @@ class Store(Managed):
             WasmtimeError: a call is active, whose code may hold any object; they are let go when it has returned.
         """
         self._check_open()
-        try:
-            self._ours.gc()
-        except WasmError as error:
-            raise WasmtimeError(str(error)) from None
+        attempt(self._ours.gc)
 
     # -- limits -----------------------------------------------------------------------------------------------------
 
@@ -141,7 +138,7 @@ class Store(Managed):
         most = self._ours.engine.config.max_table_elements
         self._ours.max_table_elements = table_elements if 0 <= table_elements < most else most
         for kind, count in (("instance", instances), ("table", tables), ("memory", memories)):
-            self._most[kind] = count if count >= 0 else 10_000
+            self._most[kind] = count if count >= 0 else _MOST
 
     def _count(self, kind: str, number: int) -> None:
         """Count what an instance is about to make."""
@@ -152,7 +149,7 @@ class Store(Managed):
             raise WasmtimeError(f"resource limit exceeded: {kind} count too high at {count}")
 
     def _check_pages(self, pages: int) -> None:
-        if self._largest_memory is not None and pages * _PAGE > self._largest_memory:
+        if self._largest_memory is not None and pages * PAGE_SIZE > self._largest_memory:
             raise WasmtimeError(f"memory minimum size of {pages} pages exceeds memory limits")
 
     def _check_elements(self, elements: int) -> None:

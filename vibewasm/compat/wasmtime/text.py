@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ...errors import WasmError
 from ...types import MAGIC
-from .errors import WasmtimeError
+from .errors import attempt
 
 
 def wat2wasm(wat: str | bytes) -> bytearray:
@@ -20,10 +19,7 @@ def wat2wasm(wat: str | bytes) -> bytearray:
     if data[:4] == MAGIC:
         # The text format's reader of wasmtime takes it for one that needs no reading.
         return bytearray(data)
-    try:
-        return bytearray(from_text(data))
-    except WasmError as error:
-        raise WasmtimeError(str(error)) from None
+    return bytearray(attempt(from_text, data))
 
 
 def to_wasm(wasm: object) -> bytes:

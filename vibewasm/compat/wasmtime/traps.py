@@ -93,11 +93,21 @@ class Frame(Managed):
     """One activation of a wasm function at the time of a trap."""
 
     _ours: OurFrame
+    _func_name: str | None
+    #: Where the function's locals are declared, in bytes from the start of the module, if that is known.
+    _begin: int | None
 
     @classmethod
     def _of(cls, ours: OurFrame) -> Frame:
         self = cls.__new__(cls)
         self._ours = ours
+        # Looked up here, since a copy in another process is without the module.
+        info = ours._info
+        if info is None:
+            self._func_name, self._begin = ours.func_name, None
+        else:
+            self._func_name = info.func_names.get(ours.func_index)
+            self._begin = info.bodies[ours.func_index - info.imported_funcs][0]
         return self
 
     @property
@@ -110,8 +120,7 @@ class Frame(Managed):
     def func_name(self) -> str | None:
         """The function's name in the module's name section, or ``None``. That of an export is none."""
         self._check_open()
-        info = self._ours._info
-        return self._ours.func_name if info is None else info.func_names.get(self._ours.func_index)
+        return self._func_name
 
     @property
     def module_name(self) -> str | None:
@@ -132,10 +141,9 @@ class Frame(Managed):
     def func_offset(self) -> int:
         """Where the instruction is, in bytes from the declaration of the function's locals."""
         offset = self.module_offset
-        info = self._ours._info
-        if info is None or offset == 0xFFFF_FFFF:
+        if self._begin is None or offset == 0xFFFF_FFFF:
             return 0xFFFF_FFFF
-        return offset - info.bodies[self._ours.func_index - info.imported_funcs][0]
+        return offset - self._begin
 
     def _line(self, index: int) -> str:
         """The frame in the text of its trap."""

@@ -6,32 +6,23 @@ from ... import extern_types as ours
 from ...types import FuncType as OurFuncType
 from ...types import ValType as OurValType
 from .errors import WasmtimeError
-from .managed import Managed
+from .managed import Managed, Wrapper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    AsExternType = "FuncType | TableType | MemoryType | GlobalType | TagType"
+#: The size of a page, as a power of two.
+PAGE_SIZE_LOG2 = 16
+#: The only two sizes that there are: of the specification, and of a proposal.
+_PAGE_SIZES_LOG2 = (PAGE_SIZE_LOG2, 0)
 
-#: The only two sizes of pages that there are, as powers of two: of the specification, and of a proposal.
-_PAGE_SIZE_LOG2 = 16
-_PAGE_SIZES_LOG2 = (_PAGE_SIZE_LOG2, 0)
 
-
-class ValType(Managed):
+class ValType(Managed, Wrapper[OurValType]):
     """The type of a value. Class methods make them; equal types are equal, not the same object."""
-
-    _ours: OurValType
 
     def __init__(self) -> None:
         raise WasmtimeError("cannot construct directly")
-
-    @classmethod
-    def _of(cls, ours: OurValType) -> ValType:
-        self = cls.__new__(cls)
-        self._ours = ours
-        return self
 
     @classmethod
     def i32(cls) -> ValType:
@@ -89,22 +80,14 @@ def _val_type(given: object) -> OurValType:
     return given._given()
 
 
-class FuncType(Managed):
+class FuncType(Managed, Wrapper[OurFuncType]):
     """The type of a function."""
-
-    _ours: OurFuncType
 
     def __init__(self, params: Sequence[ValType], results: Sequence[ValType]) -> None:
         for given in (*params, *results):
             if not isinstance(given, ValType):
                 raise TypeError("expected ValType")
         self._ours = OurFuncType([param._given() for param in params], [result._given() for result in results])
-
-    @classmethod
-    def _of(cls, ours: OurFuncType) -> FuncType:
-        self = cls.__new__(cls)
-        self._ours = ours
-        return self
 
     @property
     def params(self) -> list[ValType]:
@@ -119,19 +102,11 @@ class FuncType(Managed):
         return [ValType._of(type_) for type_ in self._ours.results]
 
 
-class GlobalType(Managed):
+class GlobalType(Managed, Wrapper[ours.GlobalType]):
     """The type of a global."""
-
-    _ours: ours.GlobalType
 
     def __init__(self, valtype: ValType, mutable: bool) -> None:
         self._ours = ours.GlobalType(_val_type(valtype), bool(mutable))
-
-    @classmethod
-    def _of(cls, given: ours.GlobalType) -> GlobalType:
-        self = cls.__new__(cls)
-        self._ours = given
-        return self
 
     @property
     def content(self) -> ValType:
@@ -164,10 +139,8 @@ class Limits:
     __hash__ = None  # type: ignore[assignment]  # as in wasmtime-py
 
 
-class TableType(Managed):
+class TableType(Managed, Wrapper[ours.TableType]):
     """The type of a table."""
-
-    _ours: ours.TableType
 
     def __init__(self, valtype: ValType, limits: Limits) -> None:
         if not isinstance(limits, Limits):
@@ -177,12 +150,6 @@ class TableType(Managed):
             self._ours = ours.TableType(element, ours.Limits(limits.min, limits.max))
         except ValueError as error:
             raise WasmtimeError(str(error)) from None
-
-    @classmethod
-    def _of(cls, given: ours.TableType) -> TableType:
-        self = cls.__new__(cls)
-        self._ours = given
-        return self
 
     @property
     def element(self) -> ValType:
@@ -197,10 +164,10 @@ class TableType(Managed):
         return Limits(self._ours.limits.minimum, self._ours.limits.maximum)
 
 
-class MemoryType(Managed):
+class MemoryType(Managed, Wrapper[ours.MemoryType]):
     """The type of a memory. It may be one that the engine has no memories of; making one of those is refused."""
 
-    _ours: ours.MemoryType
+    _page_size_log2 = PAGE_SIZE_LOG2
 
     def __init__(self, limits: Limits, is_64: bool = False, shared: bool = False, page_size_log2: int = 16) -> None:
         if not isinstance(limits, Limits):
@@ -221,14 +188,10 @@ class MemoryType(Managed):
         if limits.max is not None and limits.max << page_size_log2 > most:
             raise WasmtimeError("maximum size is too large for this memory type's index type")
         self._page_size_log2 = page_size_log2
-        self._ours = ours.MemoryType(ours.Limits(limits.min, limits.max, bool(shared), bool(is_64)))
-
-    @classmethod
-    def _of(cls, given: ours.MemoryType) -> MemoryType:
-        self = cls.__new__(cls)
-        self._page_size_log2 = _PAGE_SIZE_LOG2
-        self._ours = given
-        return self
+        try:
+            self._ours = ours.MemoryType(ours.Limits(limits.min, limits.max, bool(shared), bool(is_64)))
+        except ValueError as error:
+            raise WasmtimeError(str(error)) from None
 
     @property
     def limits(self) -> Limits:
@@ -285,16 +248,8 @@ def extern_type(given: ours.ExternType) -> FuncType | TableType | MemoryType | G
     return MemoryType._of(given) if isinstance(given, ours.MemoryType) else GlobalType._of(given)
 
 
-class ImportType(Managed):
+class ImportType(Managed, Wrapper[ours.ImportType]):
     """What a module imports."""
-
-    _ours: ours.ImportType
-
-    @classmethod
-    def _of(cls, given: ours.ImportType) -> ImportType:
-        self = cls.__new__(cls)
-        self._ours = given
-        return self
 
     @property
     def module(self) -> str:
@@ -315,16 +270,8 @@ class ImportType(Managed):
         return extern_type(self._ours.type)
 
 
-class ExportType(Managed):
+class ExportType(Managed, Wrapper[ours.ExportType]):
     """What a module exports."""
-
-    _ours: ours.ExportType
-
-    @classmethod
-    def _of(cls, given: ours.ExportType) -> ExportType:
-        self = cls.__new__(cls)
-        self._ours = given
-        return self
 
     @property
     def name(self) -> str:

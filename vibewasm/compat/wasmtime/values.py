@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ...types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, type_name
-from ...types import ValType as OurValType
+from ...types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, type_name, val_type
 from .errors import WasmtimeError
 from .types import ValType
 
@@ -16,16 +15,6 @@ if TYPE_CHECKING:
 
     #: From a Python object or a ``Val`` to what our own API takes.
     Converter = Callable[[Any], Any]
-
-_TYPES = {
-    I32: OurValType.i32,
-    I64: OurValType.i64,
-    F32: OurValType.f32,
-    F64: OurValType.f64,
-    V128: OurValType.v128,
-    FUNCREF: OurValType.funcref,
-    EXTERNREF: OurValType.externref,
-}
 
 
 class Val:
@@ -99,7 +88,7 @@ class Val:
     @property
     def type(self) -> ValType:
         """The type."""
-        return ValType._of(_TYPES[self._kind])
+        return ValType._of(val_type(self._kind))
 
     def as_i32(self) -> int | None:
         """The value of an i32, and ``None`` of any other."""
@@ -142,7 +131,7 @@ def _inside(value: Val, code: int) -> Any:
 
 
 def _unknown(value: object, code: int) -> TypeError:
-    return TypeError(f"don't know how to convert {value!r} to {ValType._of(_TYPES[code])}")
+    return TypeError(f"don't know how to convert {value!r} to {ValType._of(val_type(code))}")
 
 
 def _to_int(code: int, bits: int) -> Converter:

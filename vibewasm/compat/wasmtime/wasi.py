@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from os import PathLike
+    from typing import NoReturn
 
     from ...api.store import Store as OurStore
     from ...wasi.fds import Descriptor
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     CustomOutput = Callable[[bytes], int | None]
 
 _READ, _WRITE = 1, 2
+#: No system has a greater number of an error.
+_LARGEST_ERROR = 4095
 
 
 class DirPerms(Enum):
@@ -257,6 +260,10 @@ class _File:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
+    def __reduce__(self) -> NoReturn:
+        # A copy would close the descriptor a second time, and in another process it is another one.
+        raise TypeError("a WasiConfig with files cannot be copied or pickled, because they are open")
+
     def read(self, size: int) -> bytes:
         return os.read(self._fd, size)
 
@@ -299,6 +306,8 @@ class _Custom:
             if taken <= 0:
                 # A negative number says which error it is.
                 number = -taken or EIO
+                if number > _LARGEST_ERROR:
+                    number = EIO
                 raise OSError(number, os.strerror(number))
             left = left[taken:]
         return len(data)

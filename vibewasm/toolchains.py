@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vibewasm.extern_types import ImportType
+    from .extern_types import ImportType
 
 #: What no one else calls functions of ``env``: emscripten-core/emscripten, ``src/lib/lib*.js``.
 _EMSCRIPTEN = (
@@ -91,7 +91,7 @@ def _is_minified(imports: Sequence[ImportType]) -> bool:
 
 
 def _line(name: str, toolchain: str, how: str) -> str:
-    from vibewasm.names import escaped
+    from .names import escaped
 
     return (
         f"{escaped(name)} belongs to the JavaScript of {toolchain}, which vibewasm does not run. "
