@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import vibewasm
 from tests.wasi.program import Program, fails, file_subscription
 from tests.wasi.test_stdio import run
 from vibewasm.wasi import WasiConfig, abi
@@ -60,6 +61,37 @@ def test_what_a_function_raises_is_the_callers_but_for_errors_of_the_system() ->
     error = OSError(28, "No space left on device")
     with fails(ENOSPC):
         program.write(1, b"x")
+
+
+KEEPING = """(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 8) "\\20\\00\\00\\00\\04\\00\\00\\00text\\00")
+  (data (i32.const 32) "text")
+  (func (export "_start")
+    (drop (call $read (i32.const 0) (i32.const 8) (i32.const 1) (i32.const 0)))
+    (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 0)))
+    (drop (memory.grow (i32.const 1)))
+    (drop (call $read (i32.const 0) (i32.const 8) (i32.const 1) (i32.const 0)))
+    (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 0)))))"""
+
+
+def test_an_exception_that_a_stream_keeps_does_not_keep_the_memory() -> None:
+    kept: list[Exception] = []
+
+    def fails(given: object) -> str:
+        # The exception has this function's frame, and so those of all that called it.
+        try:
+            raise KeyError(given)
+        except KeyError as error:
+            kept.append(error)
+        return "in"
+
+    with vibewasm.Store() as store:
+        config = WasiConfig(stdin=fails, stdout=fails)
+        vibewasm.instantiate(KEEPING, wasi=config, store=store).exports._start()
+    assert [error.args for error in kept] == [(4,), ("inxt",), (4,), ("inxt",)]
 
 
 def test_input_may_be_a_text_stream() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _weakref import ref
+
 from ..abi import MAX_PAGES, PAGE_SIZE
 from ..binary.module_info import MEMORY
 from ..errors import LinkError, WasmError
@@ -36,7 +38,7 @@ class Memory(Extern):
         WasmError: the type takes a proposal that is not built; or the store is closed, or runs in another thread.
     """
 
-    __slots__ = ("_bytes", "_limits", "_linear", "_store")
+    __slots__ = ("_bytes", "_limits", "_linear", "_outgrown", "_store")
 
     _kind = MEMORY
 
@@ -71,6 +73,8 @@ class Memory(Extern):
         self._limits = limits
         self._linear: LinearMemory = _new_linear_memory(store, limits.minimum, limits.maximum)
         self._bytes = self._linear.view()
+        #: Views that :meth:`_current` has given before the memory grew, while anything refers to them.
+        self._outgrown: tuple[ref[memoryview], ...] = ()
         store._memory_used += wanted
         # When all of it is there: another thread may close the store.
         store._memories.append(self)
@@ -302,6 +306,7 @@ class Memory(Extern):
         """All bytes, as a view that is made anew only when the memory has grown. Nobody may release it."""
         view = self._bytes
         if len(view) != self._linear.size:
+            self._outgrown = (*[old for old in self._outgrown if old() is not None], ref(view))
             view = self._bytes = self._linear.view()
         return view
 
@@ -310,7 +315,10 @@ class Memory(Extern):
         # The size goes with the memory, and its type can still be asked for.
         limits = self._limits
         self._limits = Limits(self._linear.size // PAGE_SIZE, limits.maximum, limits.shared, limits.is64)
-        self._bytes.release()
+        # What keeps one that was outgrown may be no more than the frames of an exception.
+        for view in (*[old() for old in self._outgrown], self._bytes):
+            if view is not None:
+                view.release()
         self._bytes = memoryview(bytearray())
         try:
             self._linear.close()

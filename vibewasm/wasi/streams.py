@@ -147,6 +147,13 @@ class ProcessStream(HostFile):
         return False
 
 
+def _let_go(views: list[memoryview]) -> None:
+    """Release views of the program's memory: an exception that the object keeps would keep them, by its frames, and so
+    the memory when the store is closed."""
+    for view in views:
+        view.release()
+
+
 class InputStream(Descriptor):
     """A Python object to read from. What it raises reaches whoever runs the program, but for OSError."""
 
@@ -159,6 +166,12 @@ class InputStream(Descriptor):
         self._read = getattr(stream, "read1", stream.read)
 
     def read(self, buffers: list[memoryview]) -> int:
+        try:
+            return self._fill(buffers)
+        finally:
+            _let_go(buffers)
+
+    def _fill(self, buffers: list[memoryview]) -> int:
         size = min(sum(map(len, buffers)), _CHUNK)
         data = self._read(size)
         if data is None:
@@ -205,6 +218,7 @@ class OutputStream(Descriptor):
                 break
         # A copy, since the object may keep what it is given, and the program's memory changes.
         data = b"".join(parts)
+        _let_go(parts + buffers)
         written = self._stream.write(data)
         if written is None:
             return len(data)
