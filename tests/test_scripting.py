@@ -114,6 +114,7 @@ def test_python_runs_in_python(python: Path) -> None:
 
 
 ENDS = r"""
+import vibewasm
 from python_guest import LimitError, Python, ScriptError
 
 def told(*values, **named):
@@ -127,6 +128,9 @@ for value in (None, True, -0.5, 2**70, "\u00e9\U0001f600\0", [[], {}], {"key": [
     assert python.run("told(value, named=value)", value=value) == [[value], {"named": value}], value
 assert python.run("") is None and python.run("value = 1") is None
 assert python.run("open('/data/in.txt').read()") == "text"
+folder = vibewasm.MemoryDir({})
+Python(preopens={"/data": folder}).run("with open('/data/out.txt', 'w') as file: file.write('left')")
+assert folder.files == {"out.txt": b"left"}
 printed = []
 for source in (
     "1 +", "raise SystemExit(5)", "secret()", "bad()", "object()", "input()", "def f(): return f()\nf()",
