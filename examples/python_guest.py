@@ -13,7 +13,7 @@ import functools
 import importlib.metadata
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import vibewasm
@@ -183,7 +183,7 @@ class _Process:
         self._failures = 0
         self._failure: Exception | None = None
         self._line = ""
-        self._outcome: list[Any] | None = None
+        self._outcome: Sequence[Any] | None = None
         self._written = 0
         self.printed: list[str] = []
 
