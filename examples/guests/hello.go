@@ -1,3 +1,4 @@
+// A WASI program: greets whom its first argument names.
 package main
 
 import (
@@ -6,7 +7,7 @@ import (
 )
 
 func main() {
-	name := "Go"
+	name := "WebAssembly"
 	if len(os.Args) > 1 {
 		name = os.Args[1]
 	}
