@@ -16,6 +16,7 @@ import pytest
 
 import vibewasm
 from tests.compiling import Record
+from tests.debian import rustc
 
 MODULES = ("hello", "plugin", "console/number")
 
@@ -175,16 +176,24 @@ def check_plugin(path: Path) -> None:
     assert exports.divide(7) == 142
 
 
-def check_number(path: Path) -> None:
+def check_number(path: Path, wasi: vibewasm.WasiConfig | None = None) -> None:
     output, errors = io.StringIO(), io.StringIO()
     times = iter((1_000_000, 4_500_000))
     lines = f"one\n\n{'x' * 63}\n{'é' * 100}\nlast"
     console = vibewasm.Console(["# "], stdin=lines, stdout=output, stderr=errors, clock=lambda: next(times))
-    assert vibewasm.instantiate(path, {"console": console}).exports.run() == 5
+    assert numbered(path, console, wasi) == 5
     assert output.getvalue() == f"# 1: one\n# 2: \n# 3: {'x' * 63}\n# 4: {'é' * 100}\n# 5: last\n"
     assert errors.getvalue() == "3 ms\n"
     console = vibewasm.Console(stdin="", stdout=output, stderr=errors, clock=lambda: 0)
-    assert vibewasm.instantiate(path, {"console": console}).exports.run() == 0
+    assert numbered(path, console, wasi) == 0
+
+
+def numbered(path: Path, console: vibewasm.Console, wasi: vibewasm.WasiConfig | None) -> object:
+    """What the guest gives; one with a runtime of its own is initialised first."""
+    exports = vibewasm.instantiate(path, {"console": console}, wasi=wasi).exports
+    if wasi is not None:
+        exports._initialize()
+    return exports.run()
 
 
 CHECKS: dict[str, Callable[[Path], None]] = {
@@ -210,23 +219,13 @@ def test_the_modules_are_built_from_their_sources(project: Path, tmp_path: Path)
             assert rebuilt.read_bytes() == committed.read_bytes(), f"examples/build.sh makes another {name}.wasm"
 
 
-def rustc(target: str = "wasm32-unknown-unknown") -> list[str]:
-    """A Rust compiler that has the standard library for a target: the first one in PATH, or Debian's."""
-    for name in ("rustc", "/usr/bin/rustc"):
-        line = [name, "--target", target]
-        if shutil.which(name) is None:
-            continue
-        found = subprocess.run([*line, "--print", "target-libdir"], capture_output=True, text=True, timeout=60)
-        if found.returncode == 0 and Path(found.stdout.strip()).is_dir():
-            return line
-    return []
-
-
 @pytest.mark.ci
-def test_a_guest_in_rust_does_what_the_one_in_c_does(project: Path, tmp_path: Path) -> None:
-    line = rustc()
-    if not line:
-        pytest.skip("no rustc with the target wasm32-unknown-unknown here: examples/console/number.rs was NOT built")
+def test_a_guest_in_rust_does_what_the_one_in_c_does(
+    project: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    line = rustc("wasm32-unknown-unknown", tmp_path_factory.getbasetemp() / "rust")
+    if isinstance(line, str):
+        pytest.skip(f"examples/console/number.rs was NOT built: {line}")
     built = tmp_path / "number.wasm"
     source = project / "examples" / "console" / "number.rs"
     options = ["--edition", "2021", "-O", "--crate-type", "cdylib", "-D", "warnings", "-o", str(built)]
