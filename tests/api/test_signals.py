@@ -289,6 +289,7 @@ print(fork(), exports.count(100), fork(), stops(), fork(), stops())
     assert says(source, "-W", "error::DeprecationWarning") == "7 0 7 True 7 True\n"
 
 
+@needs_threads_in_children
 def test_a_child_that_was_forked_in_a_worker_delivers_signals_there() -> None:
     source = """
 def fork(run):
