@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import threading
 import time
 from typing import Any
 
@@ -266,3 +267,26 @@ def test_settings_of_wrong_types_are_named(settings: dict[str, Any], message: st
 def test_an_argument_that_utf_8_lacks_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"^Console: args\[0\] is no text that UTF-8 has: '\\ud800'"):
         vw.Console(["\ud800"])
+
+
+def test_nothing_that_threads_read_from_one_console_is_lost() -> None:
+    lines = 500
+    console = vw.Console(stdin="abcdef\n" * lines)
+    readers = [exports(console) for _ in range(4)]
+    counts = [0] * len(readers)
+
+    def read(index: int) -> None:
+        while size := readers[index].read_line(0, 3):
+            counts[index] += size
+
+    threads = [threading.Thread(target=read, args=(index,)) for index in range(len(readers))]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert sum(counts) == 7 * lines

@@ -78,8 +78,9 @@ class Console:
     ) -> None:
         self._args = _encoded(args)
         self._read = _reader(stdin)
-        #: The line that is being read, and how many of its bytes the guest has.
-        self._line, self._taken = b"", 0
+        #: The line that is being read, and how many of its bytes the guest has; several where threads share this. One
+        #: that reads takes its line out, so that no other changes what it counts on.
+        self._begun: list[tuple[bytes, int]] = []
         self._out = _Output("stdout", stdout)
         self._err = _Output("stderr", stderr)
         if clock is not None and not callable(clock):
@@ -103,18 +104,25 @@ class Console:
             return OUTSIDE_MEMORY
         if not capacity:
             return NO_SUCH
-        if self._taken == len(self._line):
-            line: object = self._read()
-            if not isinstance(line, str):
-                from ..arguments import shown
-
-                raise TypeError(f"Console: stdin has to give a line as a str, not {shown(line)}")
-            self._line, self._taken = line.encode("utf-8", "surrogateescape"), 0
+        try:
+            line, taken = self._begun.pop()
+        except IndexError:
+            line, taken = self._next_line(), 0
         # The result is an i32.
-        data = self._line[self._taken : self._taken + min(capacity, _LARGEST)]
+        data = line[taken : taken + min(capacity, _LARGEST)]
         caller.write(address, data)
-        self._taken += len(data)
+        taken += len(data)
+        if taken < len(line):
+            self._begun.append((line, taken))
         return len(data)
+
+    def _next_line(self) -> bytes:
+        line: object = self._read()
+        if not isinstance(line, str):
+            from ..arguments import shown
+
+            raise TypeError(f"Console: stdin has to give a line as a str, not {shown(line)}")
+        return line.encode("utf-8", "surrogateescape")
 
     def args_count(self) -> i32:
         """How many arguments there are."""
