@@ -290,3 +290,20 @@ def test_nothing_that_threads_read_from_one_console_is_lost() -> None:
     finally:
         sys.setswitchinterval(interval)
     assert sum(counts) == 7 * lines
+
+
+def test_a_standard_stream_needs_no_more_than_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kept:
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+
+        def write(self, text: str) -> None:
+            self.texts.append(text)
+
+    kept = Kept()
+    monkeypatch.setattr(sys, "stdout", kept)
+    monkeypatch.setattr(sys, "stderr", kept)
+    own = exports(vw.Console())
+    own.memory.write(0, b"both")
+    assert own.print(0, 2) == own.error(2, 2) == 0
+    assert kept.texts == ["bo", "th"]

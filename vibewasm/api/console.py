@@ -190,7 +190,10 @@ class _Output:
             target.write(text.encode(encoding, "backslashreplace").decode(encoding))
         if self._target is None:
             # It may be the prompt for a line to be read, and there is no other moment to do it.
-            target.flush()
+            flush = getattr(target, "flush", None)
+            if flush is not None:
+                # What stands in for a standard stream may have no more than print() needs.
+                flush()
 
 
 def _memory_size(caller: Caller) -> int:
