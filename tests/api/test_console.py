@@ -307,3 +307,19 @@ def test_a_standard_stream_needs_no_more_than_write(monkeypatch: pytest.MonkeyPa
     own.memory.write(0, b"both")
     assert own.print(0, 2) == own.error(2, 2) == 0
     assert kept.texts == ["bo", "th"]
+
+
+def test_a_long_text_can_be_interrupted() -> None:
+    with vw.Store() as store:
+        pieces = []
+
+        def write(text: str) -> None:
+            pieces.append(len(text))
+            store.interrupt()
+
+        linker = vw.Linker(store.engine)
+        linker.define_object("console", vw.Console(stdout=write))
+        own = linker.instantiate(store, vw.Module(store.engine, guest("(memory 1024)"))).exports
+        with pytest.raises(vw.Interrupted):
+            own.print(0, 1024 * PAGE)
+        assert pieces == [1 << 20]

@@ -169,6 +169,9 @@ class _Output:
         if end > _memory_size(caller):
             return OUTSIDE_MEMORY
         for start in range(address, end, _CHUNK):
+            if start > address:
+                # The guest chose how many pieces there are.
+                caller.store._check_interrupt()
             text = self._decode(caller.read(start, min(_CHUNK, end - start)))
             if text:
                 self._give(text)
