@@ -323,3 +323,10 @@ def test_a_long_text_can_be_interrupted() -> None:
         with pytest.raises(vw.Interrupted):
             own.print(0, 1024 * PAGE)
         assert pieces == [1 << 20]
+
+
+def test_a_line_that_utf_8_lacks_is_an_error_that_names_stdin() -> None:
+    own = Guest(stdin="half \ud800\nnext\n")
+    with pytest.raises(ValueError, match=r"^Console: stdin gave a line that is no text that UTF-8 has"):
+        own.read_line(20)
+    assert own.read_line(20) == b"next\n"

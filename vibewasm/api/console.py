@@ -122,7 +122,10 @@ class Console:
             from ..arguments import shown
 
             raise TypeError(f"Console: stdin has to give a line as a str, not {shown(line)}")
-        return line.encode("utf-8", "surrogateescape")
+        try:
+            return line.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise ValueError("Console: stdin gave a line that is no text that UTF-8 has") from None
 
     def args_count(self) -> i32:
         """How many arguments there are."""
