@@ -384,3 +384,12 @@ def test_a_method_may_be_a_coroutine_function() -> None:
 
     instance = vw.instantiate(text("later", "i32", "i32"), {"counter": Waiting()})
     assert asyncio.run(instance.exports.go.run_async(4)) == 5
+
+
+def test_what_no_name_can_be_given_to_is_an_error_of_import_name() -> None:
+    for given in (len, Counter().add):
+        with pytest.raises(TypeError, match=r"^import_name: what is decorated has to be a method, not \w+ \(write a"):
+            vw.import_name("x")(given)
+    named = vw.import_name("x")(functools.partial(print))
+    with pytest.raises(TypeError, match=r"^import_name: partial has the name 'x' already$"):
+        vw.import_name("y")(named)

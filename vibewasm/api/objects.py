@@ -74,8 +74,16 @@ def import_name(name: str) -> Callable[[Method], Method]:
 
             raise wrong("import_name", "what is decorated", "a method", given)
         if _marked(given) is not None:
-            raise TypeError(f"import_name: {given.__name__} has the name {_marked(given)!r} already")  # type: ignore[union-attr]
-        setattr(given, _NAME, name)
+            called = getattr(given, "__name__", type(given).__name__)
+            raise TypeError(f"import_name: {called} has the name {_marked(given)!r} already")
+        try:
+            setattr(given, _NAME, name)
+        except AttributeError:
+            # A function of C, a bound method, or an object with slots.
+            from ..arguments import wrong
+
+            advice = "write a method that calls it"
+            raise wrong("import_name", "what is decorated", "a method", given, advice) from None
         return method
 
     return mark
