@@ -393,3 +393,23 @@ def test_what_no_name_can_be_given_to_is_an_error_of_import_name() -> None:
     named = vw.import_name("x")(functools.partial(print))
     with pytest.raises(TypeError, match=r"^import_name: partial has the name 'x' already$"):
         vw.import_name("y")(named)
+
+
+def test_other_attributes_of_a_class_may_raise_whatever_they_are_asked() -> None:
+    class Unbound:
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError("nothing is bound to this proxy")
+
+        @property  # type: ignore[misc]
+        def __class__(self) -> type:
+            raise RuntimeError("nothing is bound to this proxy")
+
+    class Service:
+        request = Unbound()
+        _private = Unbound()
+
+        def twice(self, x: int) -> int:
+            return 2 * x
+
+    assert list(methods("counter", Service())) == ["twice"]
+    assert go(Service(), 4, name="twice", params="i32", result="i32") == 8

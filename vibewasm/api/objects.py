@@ -105,7 +105,7 @@ def methods(module: str, object: object) -> dict[str, MethodImport]:
             continue
         name = attribute if renamed is None else renamed
         method = f"{cls.__name__}.{attribute}"
-        if isinstance(raw, singledispatchmethod):
+        if _is(raw, (singledispatchmethod,)):
             raise TypeError(f"{method}: {_shown(module, name)} cannot be one of several functions: {_ONE_TYPE}")
         if not _is_method(raw):
             if renamed is not None:
@@ -146,16 +146,25 @@ def _attributes(cls: type) -> dict[str, object]:
     return found
 
 
+def _is(raw: object, classes: tuple[type, ...]) -> bool:
+    """As isinstance(), of what may answer to ``__class__`` with anything, or raise."""
+    return issubclass(type(raw), classes)
+
+
 def _marked(raw: object) -> str | None:
     """The name that a method was given."""
     while True:
-        name = getattr(raw, _NAME, None)
+        try:
+            name = getattr(raw, _NAME, None)
+        except Exception:
+            # Another class attribute, as a proxy of what is not there now: import_name has not named it.
+            return None
         if isinstance(name, str):
             return name
-        if not isinstance(raw, (staticmethod, classmethod)):
+        if not _is(raw, (staticmethod, classmethod)):
             # Another class attribute, which may answer to any name.
             return None
-        raw = raw.__func__
+        raw = raw.__func__  # type: ignore[attr-defined]
 
 
 def _renamed(cls: type, attribute: str) -> str | None:
@@ -170,9 +179,9 @@ def _renamed(cls: type, attribute: str) -> str | None:
 
 def _is_method(raw: object) -> bool:
     """Whether this is called as a method of the object. Properties are not looked at, classes in classes not made."""
-    if isinstance(raw, (staticmethod, classmethod)):
-        return not isinstance(raw.__func__, type)
-    if isinstance(raw, (type, property, *_OF_C)):
+    if _is(raw, (staticmethod, classmethod)):
+        return not _is(raw.__func__, (type,))  # type: ignore[attr-defined]
+    if _is(raw, (type, property, *_OF_C)):
         return False
     # A partialmethod cannot be called, but what it gives can.
     return callable(raw) or hasattr(type(raw), "_make_unbound_method")
