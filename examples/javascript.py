@@ -172,8 +172,9 @@ class JavaScript:
 
     def _close(self, reason: str) -> None:
         if not self._closed:
-            self._closed = reason
+            # Raises where it runs: then it can be closed later.
             self._store.close()
+            self._closed = reason
 
     # Limits.
 

@@ -198,3 +198,21 @@ except TimeoutError as error:
 
 def test_python_in_python_does_what_the_guide_shows(python: Path) -> None:
     assert run(python, "-c", GUIDE) == ["9.0", "hello", "KeyError('gold')", "the script was stopped after 1 seconds"]
+
+
+CLOSING = r"""
+import vibewasm
+from javascript import JavaScript
+
+script = JavaScript({"close": lambda: script.close()})
+print(script.eval("try { close() } catch (error) { error.message }"), script.eval("1 + 1"))
+script.close()
+try:
+    script._guest.memory.size
+except vibewasm.WasmError:
+    print("closed")
+"""
+
+
+def test_javascript_that_is_closed_while_it_runs_can_be_closed_later(python: Path) -> None:
+    assert run(python, "-c", CLOSING) == ["close failed 2", "closed"]
