@@ -130,6 +130,7 @@ class JavaScript:
         self._failure: Exception | None = None
         self._closed = ""
         with self._limited():
+            self._this = self._guest.new_undefined()
             # Taken now, before a script can put something else in their places.
             self._stringify, self._string, self._wrap = map(self._run, ("JSON.stringify", "String", WRAPPER))
             for name, function in (functions or {}).items():
@@ -258,9 +259,8 @@ class JavaScript:
 
     def _call(self, function: int, *values: int) -> int:
         """A handle of what a function returns."""
-        this = self._guest.new_undefined()
         with self._bytes(struct.pack(f"<{len(values)}i", *values)) as (address, _):
-            return self._checked(lambda out: self._guest.call_function(function, this, address, len(values), out))
+            return self._checked(lambda out: self._guest.call_function(function, self._this, address, len(values), out))
 
     def _settled(self, value: int) -> int:
         """Run what promises have put off, and give what a promise has come to; other values are what they are."""
@@ -272,6 +272,7 @@ class JavaScript:
             return value
         state = self._number(lambda out: self._guest.promise_state(value, out))
         if state == PENDING:
+            self._guest.free_value(value)
             raise JavaScriptError("Error", "the promise is not settled, and nothing is left that could settle it")
         result: int = self._number(lambda out: self._guest.promise_result(value, out))
         self._guest.free_value(value)
@@ -303,9 +304,12 @@ class JavaScript:
         name, message, stack = (self._property(thrown, key) for key in ("name", "message", "stack"))
         if not name:
             try:
-                message = self._text(self._call(self._string, thrown))
+                string = self._call(self._string, thrown)
+                message = self._text(string)
+                self._guest.free_value(string)
             except JavaScriptError:
                 message = "what was thrown cannot be made a string"
+            self._guest.free_value(thrown)
             return JavaScriptError("Error", message)
         error = JavaScriptError(name, message, stack)
         if name == "HostError" and self._property(thrown, "failure") == str(self._failures):

@@ -216,3 +216,24 @@ except vibewasm.WasmError:
 
 def test_javascript_that_is_closed_while_it_runs_can_be_closed_later(python: Path) -> None:
     assert run(python, "-c", CLOSING) == ["close failed 2", "closed"]
+
+
+KEEPING = r"""
+from javascript import JavaScript, JavaScriptError
+
+sizes = []
+with JavaScript(memory=8 << 20, seconds=10) as script:
+    for source in ("1", "throw 'x'.repeat(20000)", "Promise.reject('x'.repeat(20000))",
+                   "[new Promise(() => {}), 'x'.repeat(20000)][0]"):
+        for _ in range(600):
+            try:
+                script.eval(source)
+            except JavaScriptError:
+                pass
+        sizes.append(script._guest.memory.size)
+print(max(sizes) - min(sizes) < 1 << 20)
+"""
+
+
+def test_javascript_keeps_nothing_of_what_it_gave(python: Path) -> None:
+    assert run(python, "-c", KEEPING) == ["True"]
