@@ -158,6 +158,9 @@ class JavaScript:
                 return json.loads(text)
             except RecursionError:
                 raise JavaScriptError("RangeError", "the value is nested too deeply") from None
+            except ValueError:
+                # JSON.rawJSON writes numbers as long as a script likes.
+                raise JavaScriptError("RangeError", "the value has an integer that is too long for Python") from None
 
     def close(self) -> None:
         """Give the interpreter's memory back."""

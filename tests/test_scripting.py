@@ -72,7 +72,7 @@ with JavaScript({"told": told, "bad": lambda: {1, 2}}) as script:
                    "import('fs')",
                    "JSON.parse = 1; Array.prototype.toJSON = () => { throw 1 }; [1]",
                    "Error.prototype.name = 3; throw Error()",
-                   "throw new Proxy({}, {get() { throw 1 }})"):
+                   "throw new Proxy({}, {get() { throw 1 }})", "JSON.rawJSON('1'.repeat(5000))"):
         try:
             script.eval(source)
         except JavaScriptError as error:
