@@ -150,7 +150,7 @@ class Interrupted(WasmError):
 
     def __init__(self, message: str = "interrupted", frames: Sequence[Frame] = ()) -> None:
         super().__init__(message)
-        if frames:
+        if frames != ():
             from .traps import checked_frames
 
             frames = checked_frames(self, frames)

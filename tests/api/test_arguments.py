@@ -39,6 +39,7 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
     (lambda: api.Trap("x", 1, ()), "Trap: code has to be a str, not int 1"),
     (lambda: api.Trap("x", "y", 3), "Trap: frames has to be a sequence of Frame objects, not int 3"),
     (lambda: api.Trap("x", "y", "z"), "Trap: frames has to be a sequence of Frame objects, not str 'z'"),
+    (lambda: api.Interrupted("x", 0), "Interrupted: frames has to be a sequence of Frame objects, not int 0"),
     (lambda: api.OutOfFuel("x", "y", 3), "OutOfFuel: frames has to be a sequence of Frame objects, not int 3"),
     (lambda: api.OutOfFuel("x", "y", [None]), "OutOfFuel: frames[0] has to be a Frame, not None"),
     (lambda: api.Frame(1, 2), "Frame: func_name has to be a str or None, not int 2"),
