@@ -145,6 +145,8 @@ class JavaScript:
             InterpreterError: the interpreter came to its end, by a recursion without end or want of memory, or earlier.
         """
         with self._limited():
+            # Of objects that refer to each other QuickJS frees none by itself before its memory is full.
+            self._guest.run_gc()
             value = self._settled(self._run(source))
             try:
                 result = self._call(self._stringify, value)

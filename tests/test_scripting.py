@@ -224,7 +224,8 @@ from javascript import JavaScript, JavaScriptError
 sizes = []
 with JavaScript(memory=8 << 20, seconds=10) as script:
     for source in ("1", "throw 'x'.repeat(20000)", "Promise.reject('x'.repeat(20000))",
-                   "[new Promise(() => {}), 'x'.repeat(20000)][0]"):
+                   "[new Promise(() => {}), 'x'.repeat(20000)][0]",
+                   "(() => { const all = {text: 'x'.repeat(20000)}; all.all = all })()"):
         for _ in range(600):
             try:
                 script.eval(source)
