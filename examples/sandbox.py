@@ -144,7 +144,7 @@ def run_apart(limits: Limits, module: bytes, *arguments: int, seconds: float = 1
         here.close()
     try:
         well, found, output = json.loads(message)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise Refused("the process gave no answer") from None
     if not well:
         raise Refused(found)

@@ -238,3 +238,28 @@ def producer(path: Path) -> bytes:
     found = re.search(rb"processed-by.*", path.read_bytes(), re.DOTALL)
     assert found, f"{path.name} does not say which compiler made it"
     return found[0]
+
+
+#: A process of the sandbox's that answers what Python cannot read.
+DEEP = """
+import sandbox
+
+def deep(pipe, limits, module, arguments):
+    pipe.send_bytes(b"[" * 500_000)
+
+if __name__ == "__main__":
+    sandbox.answer = deep
+    try:
+        sandbox.run_apart(sandbox.Limits(), b"")
+    except sandbox.Refused as why:
+        print(why)
+"""
+
+
+def test_the_sandbox_refuses_an_answer_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    program = tmp_path / "deep.py"
+    program.write_text(DEEP, encoding="utf-8")
+    root = Path(__file__).resolve().parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'examples'}"}
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.stdout == "the process gave no answer\n", done.stderr
