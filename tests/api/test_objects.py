@@ -413,3 +413,11 @@ def test_other_attributes_of_a_class_may_raise_whatever_they_are_asked() -> None
 
     assert list(methods("counter", Service())) == ["twice"]
     assert go(Service(), 4, name="twice", params="i32", result="i32") == 8
+
+
+def test_results_may_be_quoted_where_annotations_are_source_code() -> None:
+    class Quoted:
+        def nothing(self, x: "i32") -> "None":  # type: ignore[name-defined]  # noqa: F821, UP037 - that is the point
+            pass
+
+    assert go(Quoted(), 1, name="nothing", params="i32") is None

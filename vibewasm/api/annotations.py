@@ -112,7 +112,10 @@ def _val_type(annotation: object) -> ValType | None:
 
 def _results(annotation: object) -> list[ValType] | None:
     """The types of the results; ``None`` if that is not what the annotation says."""
-    if annotation is None or annotation == "None":
+    if isinstance(annotation, str) and annotation[:1] in ("'", '"'):
+        # Quoted where all annotations are source code already (PEP 563).
+        annotation = _literal(annotation)
+    if annotation is None or (isinstance(annotation, str) and annotation == "None"):
         return []
     if isinstance(annotation, str) and annotation[:1] in "([":
         inside = annotation[1:-1].split(",")
