@@ -6,7 +6,7 @@ some of which are loaded late (:func:`late_names`).
 
 from __future__ import annotations
 
-from .operand import FIRST_FLOAT_BIT, Operand, register
+from .operand import FIRST_FLOAT_BIT, LITERAL, Operand, register
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,9 +53,12 @@ class Selection:
         released: mask of temporaries that are in use now and free when the code has run.
         immediate: where in ``code`` the bytes of the constant operand are: their first position and their end; twice 0
             if none were emitted.
+        literals: vector constants that the code reads from beside itself: for each the end in ``code`` of the
+            instruction that does, whose displacement is to be filled in, and its bits, ``None`` for those of
+            :data:`~.operand.LITERAL`. ``None`` where code cannot refer to any, so that instructions make them.
     """
 
-    __slots__ = ("code", "free", "immediate", "released")
+    __slots__ = ("code", "free", "immediate", "literals", "released")
 
     #: Masks of the temporaries of each class: a backend's.
     INT_TEMPORARIES: int
@@ -66,6 +69,13 @@ class Selection:
         self.free = free
         self.released = 0
         self.immediate = (0, 0)
+        self.literals: list[tuple[int, int | None]] | None = None
+
+    def literal(self, instruction: bytes, constant: Operand) -> None:
+        """Append an instruction that reads a vector constant from beside the code: its displacement is its end."""
+        assert self.literals is not None
+        self.code += instruction
+        self.literals.append((len(self.code), None if constant is LITERAL else constant.value))
 
     # -- temporaries --------------------------------------------------------------------------------------------
 

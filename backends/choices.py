@@ -10,7 +10,7 @@ has and what becomes of constants and offsets; how an instruction is done is sai
 
 from __future__ import annotations
 
-from .operand import BARRIER, CONSTANT, F32, F64, Operand, is_float, register
+from .operand import BARRIER, CONSTANT, F32, F64, V128, Operand, is_float, register
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .assembly import Selection
-    from .types import Choice, Rule, SplitChoice
+    from .types import Choice, Rule, SplitChoice, VectorChoice
 
 #: A hostile module can ask for any number of different choices, so each table of them starts anew at this size.
 MEMO_LIMIT = 1 << 18
@@ -28,6 +28,14 @@ MEMO_LIMIT = 1 << 18
 #: modules have integers only, and neither shift nor divide.
 _OF_INTEGERS = ("bits", "division")
 _OF_FLOATS = ("floats", "conversions")
+_OF_VECTORS = (
+    "vector_bits",
+    "vector_lanes",
+    "vector_shuffles",
+    "vector_integers",
+    "vector_floats",
+    "vector_conversions",
+)
 
 #: After how many choices made since the last one the package's next tier of usual choices is loaded, see :mod:`.usual`:
 #: so many take about as long to make as the tier to load.
@@ -38,7 +46,7 @@ _READ_OFTEN = ("FAR_OFFSET", "IMMEDIATE_GROUPS", "RESULT_REGISTER", "SHORT_DISPL
 
 #: Names of the rules of ``select`` by the type that is selected, where they differ from the one for integers.
 _SELECT = "select"
-_FLOAT_SELECTS = {F32: "f32.select", F64: "f64.select"}
+_FLOAT_SELECTS = {F32: "f32.select", F64: "f64.select", V128: "v128.select"}
 
 
 #: Types of one class, with what tells the wider one.
@@ -177,14 +185,19 @@ class Choices:
 
     def load_all(self) -> None:
         """Load the rules that are else loaded when an instruction first needs them."""
-        for topic in (*_OF_INTEGERS, *_OF_FLOATS):
+        for topic in (*_OF_INTEGERS, *_OF_FLOATS, *_OF_VECTORS):
             self._load_rules(topic)
         self._memory()
+        self._module("vector_memory")
 
     def rule(self, name: str) -> Rule:
         """The rule of the simple instruction ``name``; :meth:`lower` applies it."""
         rules = self._rules
-        for topic in _OF_FLOATS if "f32" in name or "f64" in name else _OF_INTEGERS:
+        if name.find("x", 0, 6) > 0 or name[0] == "v":
+            topics = _OF_VECTORS
+        else:
+            topics = _OF_FLOATS if "f32" in name or "f64" in name else _OF_INTEGERS
+        for topic in topics:
             if name in rules:
                 break
             self._load_rules(topic)
@@ -237,6 +250,17 @@ class Choices:
     def lower_select(self, operands: tuple[Operand, Operand, Operand], free: int, sink: Operand | None) -> Choice:
         """Choose code for ``select``."""
         return self.lower(self.rule(_FLOAT_SELECTS.get(operands[0].type, _SELECT)), operands, free, sink)
+
+    def lower_vector(
+        self, rule: Rule, operands: tuple[object, ...], free: int, sink: Operand | None
+    ) -> VectorChoice:
+        """Choose code for an instruction that has vectors. After its operands may come its lane, or its lanes."""
+        new = self._new
+        selection = new(free)
+        selection.literals = []
+        result = rule(selection, sink, *operands)
+        after = selection.free | selection.released
+        return bytes(selection.code), result, after, self.is_tight(after), tuple(selection.literals)
 
     # -- choices of accesses ---------------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ BARRIER = 5
 I32, I64, F32, F64, V128, REFERENCE = range(6)
 #: Type of an entry that has none.
 NO_TYPE = -2
+#: The vector with all bits set, which like the one with none needs no constant from memory.
+ALL_ONES = (1 << 128) - 1
 
 
 #: In a mask of registers, such as that of the free temporaries, an integer register has the bit of its number, and a
@@ -62,6 +64,9 @@ BARRIER_ENTRY = Operand(BARRIER, NO_TYPE)
 #: Passed as the destination of a comparison whose result the next instruction takes from the flags.
 WANT_FLAGS = Operand(FLAGS, NO_TYPE)
 
+#: Stands for a vector constant that is read from beside the code, where a choice is made: so one choice serves them all.
+LITERAL = Operand(CONSTANT, V128)
+
 #: Entries by value type, then by register number.
 _registers: dict[int, tuple[Operand, ...]] = {}
 _pinned: dict[int, tuple[Operand, ...]] = {}
@@ -71,6 +76,13 @@ _flags: dict[int, Operand] = {}
 def is_float(type_: int) -> bool:
     """Whether values of the type live in vector registers."""
     return F32 <= type_ <= V128
+
+
+def width(type_: int) -> int:
+    """Bytes that a value of the type takes: in a frame slot of a function that has vectors, in the argument area, and in
+    cells.
+    """
+    return 16 if type_ == V128 else 8
 
 
 def lowest_register(mask: int) -> int:

@@ -15,6 +15,9 @@ Rule = Callable[..., Operand]
 Choice = tuple[bytes, Operand, int, bool]
 #: The same with a gap in the code for a displacement or an immediate.
 SplitChoice = tuple[bytes, bytes, Operand, int, bool]
+#: The same of an instruction with vectors, and the constants that its code reads from beside itself: the end of the
+#: instruction that does, and the bits, ``None`` for those of the operand that is :data:`.operand.LITERAL`.
+VectorChoice = tuple[bytes, Operand, int, bool, tuple[tuple[int, "int | None"], ...]]
 #: Where parameters arrive: a register or a negative number, and the byte offset in the argument area.
 Places = tuple[tuple[int, int], ...]
 

@@ -15,7 +15,10 @@ Each row is ``(code, name, immediates, operands, results, feature, traits)``:
 
 Kinds of immediates: ``block`` (block type), ``label``, ``labels`` (a vector and a default), ``func``, ``type``,
 ``table``, ``local``, ``global``, ``memory``, ``memarg``, ``data``, ``elem``, ``i32``, ``i64``, ``f32``, ``f64``,
-``heap`` (heap type), ``types`` (a vector of value types).
+``heap`` (heap type), ``types`` (a vector of value types), ``v128``, ``lane`` (a lane's index), ``lanes`` (16 of them).
+
+Instructions after the prefix 0xFD have their rows in :mod:`.vector_opcodes`, which :func:`load_vectors` adds: looking for
+one here by its code or its name does so, and who wants all rows asks :func:`all_rows`.
 
 ``docs/adding-an-instruction.md`` says what a new row takes besides; ``tests/compiler/test_opcodes.py`` checks it.
 """
@@ -53,6 +56,7 @@ Row = tuple[int, str, str, "str | None", "str | None", str, str]
 #: Bytes that are no instruction by themselves: the LEB128 number after one says which it is.
 PREFIXES = frozenset((0xFB, 0xFC, 0xFD, 0xFE))
 _NUMERIC_AND_BULK = 0xFC
+VECTOR_PREFIX = 0xFD
 
 
 def prefixed(prefix: int, sub: int) -> int:
@@ -163,7 +167,8 @@ def _saturating(sub: int, type_: str, source: str, operands: str, results: str) 
     return _run(prefixed(_NUMERIC_AND_BULK, sub), names, "", operands, results, feature="saturating-float-to-int")
 
 
-#: Every instruction that the engine knows, in the order of its code.
+#: The instructions that the engine knows, in the order of their codes, but for vector instructions; :func:`all_rows` has
+#: those too.
 TABLE: list[Row] = [
     *_CONTROL_AND_VARIABLES,
     *_run(0x28, "i32.load", "memarg", "a", "i", "32"),
@@ -232,11 +237,44 @@ TABLE: list[Row] = [
     _bulk(17, "table.fill", "table", None, "", "reference-types"),
 ]
 
-#: Row of an opcode by its code.
+_vectors: list[Row] = []
+
+
+def load_vectors() -> None:
+    """Add the rows of vector instructions to what is made from the table; without effect if they are there."""
+    if not _vectors:
+        from .vector_opcodes import ROWS
+
+        BY_CODE.update({row[0]: row for row in ROWS})
+        CODE.update({row[1]: row[0] for row in ROWS})
+        _read_traits(ROWS)
+        # Last: another thread that finds them here may count on the rest.
+        _vectors.extend(ROWS)
+
+
+def all_rows() -> list[Row]:
+    """The whole table, in the order of the instructions' codes."""
+    load_vectors()
+    return [*TABLE, *sorted(_vectors)]
+
+
+class _ByName(dict[str, int]):
+    """Codes by name, those of vector instructions included."""
+
+    __slots__ = ()
+
+    def __missing__(self, name: str) -> int:
+        if _vectors:
+            raise KeyError(name)
+        load_vectors()
+        return self[name]
+
+
+#: Row of an opcode by its code; :func:`row_of` looks for vector instructions as well.
 BY_CODE: dict[int, Row] = {row[0]: row for row in TABLE}
 
 #: Code of an instruction by its name; the ``select`` with types, which shares its name, is ``select t`` here.
-CODE: dict[str, int] = {row[1]: row[0] for row in reversed(TABLE)}
+CODE: dict[str, int] = _ByName({row[1]: row[0] for row in reversed(TABLE)})
 CODE["select t"] = _SELECT_TYPED[0]
 
 #: Base-2 logarithm of the number of bytes that an instruction accesses in memory, by opcode.
@@ -245,10 +283,17 @@ _with: dict[str, list[int]] = {trait: [] for trait in TRAITS}
 _LOGARITHMS = {"8": 0, "16": 1, "32": 2, "64": 3, "128": 4}
 
 
-def _read_traits() -> None:
+def row_of(code: int) -> Row | None:
+    """The row of an opcode, or ``None`` if there is none."""
+    if code >> 32 == VECTOR_PREFIX:
+        load_vectors()
+    return BY_CODE.get(code)
+
+
+def _read_traits(rows: list[Row]) -> None:
     # There are few different columns, and each is read once: this runs whenever the package is loaded.
     by_traits: dict[str, list[int]] = {}
-    for row in TABLE:
+    for row in rows:
         traits = row[6]
         if traits:
             if traits in by_traits:
@@ -262,11 +307,13 @@ def _read_traits() -> None:
                 ACCESSES.update(dict.fromkeys(codes, _LOGARITHMS[trait]))
 
 
-_read_traits()
+_read_traits(TABLE)
 
 
 def codes_with(trait: str) -> frozenset[int]:
-    """Codes of the instructions that have a trait, one of :data:`TRAITS`."""
+    """Codes of the instructions that have a trait, one of :data:`TRAITS`; of vector instructions only once they are
+    loaded.
+    """
     return frozenset(_with[trait])
 
 
@@ -281,9 +328,10 @@ def signature(code: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """
     found = _signatures.get(code)
     if found is None:
-        if not has_signature(code):
+        row = row_of(code)
+        if row is None or row[3] is None or row[4] is None:
             raise KeyError(name_of(code))
-        _, _, _, operands, results, _, _ = BY_CODE[code]
+        _, _, _, operands, results, _, _ = row
         taken = tuple([LETTERS[letter] for letter in operands or ""])
         found = _signatures[code] = taken, tuple([LETTERS[letter] for letter in results or ""])
     return found
@@ -291,13 +339,15 @@ def signature(code: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def has_signature(code: int) -> bool:
     """Whether an instruction's operands and results are always the same."""
-    row = BY_CODE[code]
+    row = row_of(code)
+    if row is None:
+        raise KeyError(spelled(code))
     return row[3] is not None and row[4] is not None
 
 
 def name_of(code: int) -> str:
     """The spec's name of the opcode ``code``, or how it is spelled if there is none."""
-    row = BY_CODE.get(code)
+    row = row_of(code)
     return row[1] if row else spelled(code)
 
 

@@ -40,9 +40,7 @@ MAGIC = b"\0asm"
 #: In place of a block's type, the byte that says: no parameters and no results.
 EMPTY_BLOCK_TYPE = 0x40
 #: The codes of value types by their byte in the binary format.
-VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x70: FUNCREF, 0x6F: EXTERNREF}
-#: The byte of the one that is not built.
-V128_BYTE = 0x7B
+VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x7B: V128, 0x70: FUNCREF, 0x6F: EXTERNREF}
 
 
 class ValType:

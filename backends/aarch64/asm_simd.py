@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .encoding import condition, one_register, three_registers, two_registers, unsigned
+from .encoding import condition, one_register, relative, three_registers, two_registers, unsigned
 
 #: Operations of ``fp_rr``.
 FMUL, FDIV, FADD, FSUB, FMAX, FMIN = (0x1E20_0800 | op << 12 for op in range(6))
@@ -110,6 +110,21 @@ def movi_zero(dst: int) -> bytes:
     return one_register(0x6F00_E400, dst)
 
 
+def movi_ones(dst: int) -> bytes:
+    """MOVI of 1 to all 128 bits."""
+    return one_register(0x6F07_E7E0, dst)
+
+
+def ldr_q_literal(dst: int, distance: int) -> bytes:
+    """LDR (literal) of 128 bits that are ``distance`` bytes after the instruction's start."""
+    return one_register(0x9C00_0000 | relative(distance, 19) << 5, dst)
+
+
+def ins_d(dst: int, lane: int, src: int) -> bytes:
+    """INS of a general register's 64 bits into a lane; the other lane stays."""
+    return two_registers(0x4E08_1C00 | unsigned(lane, 1) << 20, dst, src)
+
+
 def movi_sign(dst: int) -> bytes:
     """MOVI of 0x80 shifted left by 24 to the lower two words, zeros above: the sign bits of f32."""
     return one_register(0x0F00_6400 | 0x80 >> 5 << 16 | (0x80 & 31) << 5, dst)
@@ -174,7 +189,10 @@ __all__ = [
     "fmov_to",
     "fp_r",
     "fp_rr",
+    "ins_d",
+    "ldr_q_literal",
     "mov_v",
+    "movi_ones",
     "movi_sign",
     "movi_zero",
     "scvtf",

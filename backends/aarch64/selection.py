@@ -6,7 +6,20 @@ Two scratches of each class are nobody's between instructions, so a rule claims 
 from __future__ import annotations
 
 from .. import assembly
-from ..operand import CONSTANT, F64, FIRST_FLOAT_BIT, I32, I64, INTERN_LIMIT, SLOT, Operand, is_float
+from ..operand import (
+    ALL_ONES,
+    CONSTANT,
+    F64,
+    FIRST_FLOAT_BIT,
+    I32,
+    I64,
+    INTERN_LIMIT,
+    LITERAL,
+    SLOT,
+    V128,
+    Operand,
+    is_float,
+)
 from . import asm, regs
 from .addresses import at
 from .regs import FLOAT_SCRATCH, FRAME, SCRATCH, SCRATCH2, ZR
@@ -52,13 +65,40 @@ class Selection(assembly.Selection):
     def load_float(self, dst: int, operand: Operand) -> None:
         """Put a float operand into the vector register ``dst``, by way of the first scratch if need be."""
         double = 1 if operand.type == F64 else 0
-        if operand.reg >= 0:
+        if operand.type == V128:
+            if operand.reg >= 0:
+                if operand.reg != dst:
+                    self.code += asm.mov_v(dst, operand.reg)
+            elif operand.kind == CONSTANT:
+                self.load_vector(dst, operand)
+            else:
+                self.code += at(asm.LDR_Q, dst, FRAME, operand.offset)
+        elif operand.reg >= 0:
             if operand.reg != dst:
                 self.code += asm.fp_r(asm.FMOV, double, dst, operand.reg)
         elif operand.kind == CONSTANT:
             self.load_float_bits(double, dst, operand.value)
         else:
             self.code += at(asm.LDR_D if double else asm.LDR_S, dst, FRAME, operand.offset)
+
+    def load_vector(self, dst: int, constant: Operand) -> None:
+        """Put a vector constant into the vector register ``dst``: from beside the code if that can be, else by way of the
+        first scratch.
+        """
+        value = constant.value
+        if constant is not LITERAL and value == 0:
+            self.code += asm.movi_zero(dst)
+        elif constant is not LITERAL and value == ALL_ONES:
+            self.code += asm.movi_ones(dst)
+        elif self.literals is not None:
+            self.literal(asm.ldr_q_literal(dst, 0), constant)
+        else:
+            low, high = value & 0xFFFF_FFFF_FFFF_FFFF, value >> 64
+            self.code += asm.mov_ri(SCRATCH, low) + asm.fmov_to(1, dst, SCRATCH)
+            if high:
+                if high != low:
+                    self.code += asm.mov_ri(SCRATCH, high)
+                self.code += asm.ins_d(dst, 1, SCRATCH)
 
     def load_float_bits(self, double: int, dst: int, bits: int) -> None:
         """Put a float given by its bits into the vector register ``dst``, by way of the first scratch if need be."""
@@ -89,10 +129,14 @@ class Selection(assembly.Selection):
         return scratch
 
     def store(self, offset: int, operand: Operand, base: int = FRAME) -> None:
-        """Store an operand into the 8-byte cell at ``base + offset``; an i32 and an f32 are zero-extended.
+        """Store an operand into the cell at ``base + offset``, which has 16 bytes for a vector and 8 for all else; an i32
+        and an f32 are zero-extended.
 
         Both scratches may change; ``base`` may be the first one if the offset is below 32 KiB.
         """
+        if operand.type == V128:
+            self._store_vector(offset, operand, base)
+            return
         op = asm.STR_X
         if operand.reg >= 0:
             reg = operand.reg
@@ -108,6 +152,19 @@ class Selection(assembly.Selection):
                 else:
                     self.load(reg, Operand(SLOT, I64, offset=operand.offset))
         self.code += at(op, reg, base, offset)
+
+    def _store_vector(self, offset: int, operand: Operand, base: int) -> None:
+        reg = operand.reg
+        if reg < 0:
+            reg = FLOAT_SCRATCH
+            if operand.kind == CONSTANT and base == SCRATCH:
+                # A constant takes the first scratch: its halves go by the second one.
+                for half in (0, 8):
+                    part = Operand(CONSTANT, I64, value=operand.value >> 8 * half & 0xFFFF_FFFF_FFFF_FFFF)
+                    self.store(offset + half, part, base)
+                return
+            self.load_float(reg, operand)
+        self.code += at(asm.STR_Q, reg, base, offset)
 
     # -- destinations -------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ Moves of whole vector registers to and from memory are in :mod:`.asm_mov`: stubs
 
 from __future__ import annotations
 
-from .encoding import imm8, reg_index, reg_mem, reg_reg
+from .encoding import imm8, reg_index, reg_mem, reg_reg, reg_rip
 
 #: Operations of the ``sse_`` encoders: their opcode bytes.
 SSE_SQRT, SSE_ADD, SSE_MUL, SSE_SUB, SSE_MIN, SSE_DIV, SSE_MAX = 0x51, 0x58, 0x59, 0x5C, 0x5D, 0x5E, 0x5F
@@ -38,6 +38,16 @@ def movs_xr(d: int, base: int, index: int, scale: int, disp: int, src: int) -> b
 def movaps_rr(dst: int, src: int) -> bytes:
     """MOVAPS xmm, xmm (0F 28 /r)."""
     return reg_reg(b"", 0, b"\x0f\x28", dst, src)
+
+
+def movups_rip(dst: int, rel32: int) -> bytes:
+    """MOVUPS xmm, [rip + rel32] (0F 10 /r)."""
+    return reg_rip(0, b"\x0f\x10", dst, rel32)
+
+
+def pinsrq(dst: int, src: int, lane: int) -> bytes:
+    """PINSRQ xmm, r64, imm8 (66 REX.W 0F 3A 22 /r ib, SSE4.1)."""
+    return reg_reg(b"\x66", 8, b"\x0f\x3a\x22", dst, src) + imm8(lane)
 
 
 def movd_to_xmm(w: int, dst: int, src: int) -> bytes:
@@ -161,8 +171,10 @@ __all__ = [
     "movs_rm",
     "movs_rx",
     "movs_xr",
+    "movups_rip",
     "orps_rr",
     "pcmpeqd_rr",
+    "pinsrq",
     "pslld_ri",
     "psllq_ri",
     "psrld_ri",

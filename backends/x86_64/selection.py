@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from .. import assembly
 from ..assembly import signed
-from ..operand import CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, I64, LOCAL, SLOT, Operand, is_float
+from ..operand import (
+    ALL_ONES,
+    CONSTANT,
+    F32,
+    F64,
+    FIRST_FLOAT_BIT,
+    I32,
+    I64,
+    LITERAL,
+    LOCAL,
+    SLOT,
+    V128,
+    Operand,
+    is_float,
+)
 from . import asm, regs
 from .regs import FRAME
 
@@ -67,10 +81,35 @@ class Selection(assembly.Selection):
         if operand.reg >= 0:
             if operand.reg != dst:
                 self.code += asm.movaps_rr(dst, operand.reg)
+        elif operand.type == V128:
+            if operand.kind == CONSTANT:
+                self.load_vector(dst, operand)
+            else:
+                self.code += asm.movups_rm(dst, FRAME, operand.offset)
         elif operand.kind == CONSTANT:
             self.load_float_bits(double, dst, operand.value)
         else:
             self.code += asm.movs_rm(double, dst, FRAME, operand.offset)
+
+    def load_vector(self, dst: int, constant: Operand) -> None:
+        """Put a vector constant into the vector register ``dst``: from beside the code if that can be, else by way of an
+        integer temporary.
+        """
+        value = constant.value
+        if constant is not LITERAL and value == 0:
+            self.code += asm.xorps_rr(dst, dst)
+        elif constant is not LITERAL and value == ALL_ONES:
+            self.code += asm.pcmpeqd_rr(dst, dst)
+        elif self.literals is not None:
+            self.literal(asm.movups_rip(dst, 0), constant)
+        else:
+            momentary = self.take()
+            self.code += asm.mov_ri(momentary, value & 0xFFFF_FFFF_FFFF_FFFF)
+            self.code += asm.movd_to_xmm(1, dst, momentary)
+            if value >> 64:
+                self.code += asm.mov_ri(momentary, value >> 64)
+                self.code += asm.pinsrq(dst, momentary, 1)
+            self.free |= 1 << momentary
 
     def load_float_bits(self, double: int, dst: int, bits: int) -> None:
         """Put a float given by its bits into the vector register ``dst``, by way of an integer temporary if need be."""
@@ -99,8 +138,12 @@ class Selection(assembly.Selection):
         return reg
 
     def store(self, offset: int, operand: Operand, base: int = FRAME) -> None:
-        """Store an operand into the 8-byte cell at ``base + offset``; an i32 is zero-extended."""
-        if operand.reg >= 0:
+        """Store an operand into the cell at ``base + offset``, which has 16 bytes for a vector and 8 for all else; an i32
+        is zero-extended.
+        """
+        if operand.type == V128:
+            self._store_vector(offset, operand, base)
+        elif operand.reg >= 0:
             if is_float(operand.type):
                 self.code += asm.movs_mr(0 if operand.type == F32 else 1, base, offset, operand.reg)
             else:
@@ -116,6 +159,22 @@ class Selection(assembly.Selection):
             scratch = self.scratch()
             self.code += asm.mov_rm(1, scratch, FRAME, operand.offset)
             self.code += asm.mov_mr(1, base, offset, scratch)
+
+    def _store_vector(self, offset: int, operand: Operand, base: int) -> None:
+        if operand.reg >= 0:
+            self.code += asm.movups_mr(base, offset, operand.reg)
+        elif operand.kind == CONSTANT or not self.free & FLOAT_TEMPORARIES:
+            # In halves, each of which is a constant again, or moves by way of an integer temporary.
+            for half in (0, 1):
+                if operand.kind == CONSTANT:
+                    part = Operand(CONSTANT, I64, value=operand.value >> 64 * half & 0xFFFF_FFFF_FFFF_FFFF)
+                else:
+                    part = Operand(SLOT, I64, offset=operand.offset + 8 * half)
+                self.store(offset + 8 * half, part, base)
+        else:
+            scratch = self.scratch_float()
+            self.code += asm.movups_rm(scratch, FRAME, operand.offset)
+            self.code += asm.movups_mr(base, offset, scratch)
 
     # -- destinations -------------------------------------------------------------------------------------------
 

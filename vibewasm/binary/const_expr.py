@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
 from ..errors import DecodeError, ValidationError
-from ..opcodes import BY_CODE, CODE, codes_with, has_signature, signature, spelled
+from ..opcodes import CODE, codes_with, has_signature, row_of, signature, spelled
 from ..types import FUNCREF, type_name
 from . import leb128
 from .leb128 import signed, u32
@@ -77,7 +77,7 @@ def _not_constant(data: bytes, pos: int) -> DecodeError | ValidationError:
     from ..proposals import TITLES, may_be_constant, not_in_table, proposal_of
 
     opcode, _ = leb128.opcode(data, pos)
-    row = BY_CODE.get(opcode)
+    row = row_of(opcode)
     if row is None:
         why, malformed = not_in_table(opcode)
         if malformed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import DecodeError, ValidationError
-from ..types import V128, V128_BYTE, VALUE_TYPES
+from ..types import VALUE_TYPES
 from .leb128 import signed
 from .support import unsupported
 
@@ -52,10 +52,6 @@ def value_type(data: Sequence[int], pos: int, features: frozenset[str], what: st
     code = VALUE_TYPES.get(byte)
     if code is not None:
         return code, pos + 1
-    if byte == V128_BYTE:
-        if "simd" not in features:
-            raise unsupported("simd", "v128", pos)
-        return V128, pos + 1
     if byte in _REFERENCES:
         return reference_type(data, pos)
     raise _unknown(what, byte, pos)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..binary import value_types
 from ..errors import DecodeError, ValidationError
-from ..opcodes import ACCESSES, BY_CODE, PREFIXES, prefixed
+from ..opcodes import ACCESSES, PREFIXES, prefixed, row_of
 from ..types import EMPTY_BLOCK_TYPE, FUNCREF, VALUE_TYPES
 from .index_spaces import data_segment, element_segment, memory_at, table_type, type_at
 from .state import BodyFault, Compilation, Types
@@ -204,7 +204,7 @@ def read_opcode(c: Compilation, pc: int) -> tuple[int, int]:
     if code in PREFIXES:
         pc, sub = read_unsigned(c, pc)
         code = prefixed(code, sub)
-    if code not in BY_CODE:
+    if row_of(code) is None:
         raise illegal_opcode(code)
     return pc, code
 

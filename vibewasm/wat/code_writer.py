@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..binary.leb128 import opcode
 from ..errors import DecodeError, ValidationError
-from ..opcodes import BY_CODE, codes_with, name_of, natural_alignment
+from ..opcodes import codes_with, name_of, natural_alignment, row_of
 from ..proposals import not_in_table
 from .binary_reader import BinaryReader
 from .quoting import float_text
@@ -106,7 +106,7 @@ class CodeWriter(BinaryReader):
     def _opcode(self) -> tuple[str, str]:
         start = self.position
         code, self.position = opcode(self.data, start)
-        row = BY_CODE.get(code)
+        row = row_of(code)
         if row is None:
             why, malformed = not_in_table(code)
             raise DecodeError(why, start) if malformed else ValidationError(why, start)

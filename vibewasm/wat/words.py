@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from ..binary.value_types import HEAP_TYPES as _HEAP_TYPES
-from ..opcodes import TABLE, codes_with, opcode_bytes
-from ..types import FUNCREF, V128, V128_BYTE, type_name
+from ..opcodes import all_rows, codes_with, opcode_bytes
+from ..types import FUNCREF, type_name
 from ..types import VALUE_TYPES as _BINARY_TYPES
 
 #: Bytes of the number and vector types.
-NUMBER_TYPES = {
-    type_name(code): bytes((byte,)) for byte, code in {**_BINARY_TYPES, V128_BYTE: V128}.items() if code < FUNCREF
-}
+NUMBER_TYPES = {type_name(code): bytes((byte,)) for byte, code in _BINARY_TYPES.items() if code < FUNCREF}
 
 #: Bytes of the abstract heap types.
 HEAP_TYPES = {word: bytes((byte,)) for word, (byte, _) in _HEAP_TYPES.items()}
@@ -28,13 +26,13 @@ VALUE_TYPES = {**NUMBER_TYPES, **REFERENCE_TYPES}
 _BEGINS, _STRUCTURE = codes_with("opens"), codes_with("ends")
 
 #: Instructions without immediates: their bytes by name.
-PLAIN = {name: opcode_bytes(code) for code, name, kinds, *_ in TABLE if not kinds and code not in _STRUCTURE}
+PLAIN = {name: opcode_bytes(code) for code, name, kinds, *_ in all_rows() if not kinds and code not in _STRUCTURE}
 
 #: The other instructions: bytes and kinds of immediates by name. Those that begin a block are in BLOCKS.
 WITH_IMMEDIATES = {
-    name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in TABLE if kinds and code not in _BEGINS
+    name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in all_rows() if kinds and code not in _BEGINS
 }
-BLOCKS = {name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in TABLE if code in _BEGINS}
+BLOCKS = {name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in all_rows() if code in _BEGINS}
 
 # Two instructions are called select: the name has the row with types, its reader picks.
 SELECT = PLAIN.pop("select")

@@ -7,7 +7,7 @@ It is found by name, and its module loaded, when an instruction of that kind is 
 
 from __future__ import annotations
 
-from ...opcodes import ACCESSES, BY_CODE, PREFIXES, TABLE, codes_with
+from ...opcodes import ACCESSES, PREFIXES, TABLE, codes_with, row_of
 from ..state import Compilation, Late
 
 TYPE_CHECKING = False
@@ -107,7 +107,7 @@ _OWN_NAMES = {"if": "if_", "else": "else_", "return": "return_"}
 
 def handler_of(code: int) -> Handler | None:
     """The function that handles an opcode, or ``None`` for what the loop alone handles and for what has no row."""
-    row = BY_CODE.get(code)
+    row = row_of(code)
     if row is None:
         return None
     _, name, immediates, operands, results, *_ = row
