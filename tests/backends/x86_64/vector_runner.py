@@ -63,13 +63,16 @@ class Runner:
         self._call = ctypes.CFUNCTYPE(None, ctypes.c_uint64)(self._start)
         self._block = mmap.mmap(-1, 4096)
         self._block_start = ctypes.addressof(ctypes.c_char.from_buffer(self._block))
-        self._memory = mmap.mmap(-1, 4096)
+        self._memory = mmap.mmap(-1, 8192)
         self.memory_base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        # What reads or writes beyond the first page ends the test run.
+        protect = ctypes.CDLL(None).mprotect
+        assert protect(ctypes.c_void_p(self.memory_base + 4096), ctypes.c_size_t(4096), 0) == 0
         self._literals: list[int] = []
 
     @property
     def memory(self) -> mmap.mmap:
-        """Linear memory."""
+        """Linear memory: its first 4096 bytes, and no more, may be accessed."""
         return self._memory
 
     def load(self, code: bytes, literals: Sequence[tuple[int, int | None]] = ()) -> None:
