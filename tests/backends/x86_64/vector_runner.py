@@ -215,7 +215,7 @@ def _masks(operands: tuple[Operand, ...]) -> list[int]:
 
 def cases(types: Sequence[int], result: int | None, count: int, seed: int) -> Iterator[Case]:
     """Drawn cases for operands of these types: all that there are, if they are not more than ``count``."""
-    temporaries = itertools.permutations((0, 1, 5), len(types)) if len(types) < 3 else [(0, 1, 2), (6, 0, 3)]
+    temporaries = itertools.permutations((0, 1, 6), len(types)) if len(types) < 3 else [(0, 1, 2), (6, 0, 3)]
     found = []
     for chosen in temporaries:
         for operands in itertools.product(*map(places, types, chosen)):
