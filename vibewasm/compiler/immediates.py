@@ -9,9 +9,9 @@ from __future__ import annotations
 from ..binary import value_types
 from ..errors import DecodeError, ValidationError
 from ..opcodes import ACCESSES, PREFIXES, name_of, prefixed, row_of
-from ..types import EMPTY_BLOCK_TYPE, FUNCREF, VALUE_TYPES
+from ..types import EMPTY_BLOCK_TYPE, FUNCREF, V128, VALUE_TYPES
 from .index_spaces import data_segment, element_segment, memory_at, table_type, type_at
-from .state import BodyFault, Compilation, Types
+from .state import BodyFault, Compilation, NeedsVectors, Types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .environment import ModuleEnvironment
 
 _NOTHING: Types = ()
-_ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items()}
+_ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items() if type_ != V128}
 
 
 def read_unsigned(c: Compilation, pc: int, bits: int = 32) -> tuple[int, int]:
@@ -138,7 +138,7 @@ def block_type(c: Compilation, pc: int) -> tuple[int, Types, Types]:
     byte = c.code[pc]
     if byte == EMPTY_BLOCK_TYPE:
         return pc + 1, _NOTHING, _NOTHING
-    if byte in VALUE_TYPES:
+    if byte in _ONE_RESULT:
         return pc + 1, _NOTHING, _ONE_RESULT[byte]
     # What is negative stands for a type, and what is not is the index of one.
     after, index = read_signed(c, pc, 33)
@@ -146,6 +146,8 @@ def block_type(c: Compilation, pc: int) -> tuple[int, Types, Types]:
         if after > pc + 1:
             raise BodyFault("malformed block type", malformed=True)
         pc, type_ = _decode_type(c, pc, _block_value_type)
+        if type_ == V128 and not c.env.vectors:
+            raise NeedsVectors
         return pc, _NOTHING, (type_,)
     params, results = type_at(c.env, index)
     return after, params, results
