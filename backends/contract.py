@@ -110,8 +110,8 @@ class Control(Protocol):
     JUMP_TABLE_ALIGNMENT: int
     #: The last reach: a function is compiled for what :meth:`reach` gives, and for greater ones up to this.
     LONGEST_REACH: int
-    #: From this reach on, vector constants stand right after the instruction that reads them, as they may be too far from it
-    #: at the function's end.
+    #: From this reach on, vector constants stand right after the instruction that reads them, as they may be too far
+    #: from it at the function's end.
     FAR_LITERALS: int
     #: A byte for the space between functions, which nothing reaches: as an instruction it traps.
     FILLER: bytes

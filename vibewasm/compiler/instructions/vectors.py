@@ -4,8 +4,8 @@ The table says what each takes; here they fall into a few kinds. Most have two v
 where the prefix is read; the others have a function a kind. Their choices are memoised as the loop's are, so that here
 too the memo is the type checker.
 
-A vector constant other than none or all bits has no choice of its own: :data:`~vibewasm.backends.operand.LITERAL` stands
-for it, code reads it from beside itself, and ``c.literals`` says where.
+A vector constant other than none or all bits has no choice of its own: :data:`~vibewasm.backends.operand.LITERAL`
+stands for it, code reads it from beside itself, and ``c.literals`` says where.
 """
 
 from __future__ import annotations
@@ -131,13 +131,13 @@ def vector(c: Compilation, pc: int) -> int:
 
 
 def _second_constant(op: int, b: Operand) -> tuple[int, Operand, int]:
-    """An instruction whose second operand is the constant ``b``, which may make it a simpler one; that operand; and what
-    it stands for.
+    """An instruction whose second operand is the constant ``b``, which may make it a simpler one; that operand; and
+    what it stands for.
     """
     if op == _SWIZZLE and b.type == V128:
         # An index is out of range as soon as its highest bit says so: that is what the relaxed one wants to be told.
         op = _RELAXED_SWIZZLE
-        lanes = bytes([lane if lane < 16 else 0x80 for lane in b.value.to_bytes(16, "little")])
+        lanes = bytes([lane if lane < 16 else 128 for lane in b.value.to_bytes(16, "little")])
         b = constant(V128, int.from_bytes(lanes, "little"))
     return op, *_constant(b)
 
