@@ -65,7 +65,7 @@ _DOUBLING = frozenset({SQDMULH, SQRDMULH})
 
 
 def three(op: int, size: int, dst: int, a: int, b: int) -> bytes:
-    """``dst = a op b``, lane by lane; the P in ADDP, SMAXP and so on says that neighbours are operands of each other."""
+    """``dst = a op b``, lane by lane; those whose names end with P take neighbours as the two operands."""
     if op in _NOT_64:
         return three_registers(op | _lane_size(size, 0, 2), dst, a, b)
     if op in _DOUBLING:
