@@ -47,8 +47,8 @@ _ZERO_ADDRESS = constant(I32, 0)
 _TAKES_FLAGS = codes_with("tests")
 #: In place of a handler: two vectors give one.
 _BINARY = "binary"
-#: The first of the relaxed instructions. Where they have to do the same on every processor their choices are others: this
-#: bit of the opcode tells them apart.
+#: The first of the relaxed instructions. Where they have to do the same on every processor their choices are others:
+#: this bit of the opcode tells them apart.
 _RELAXED = CODE["i8x16.relaxed_swizzle"] - _PREFIX
 _DETERMINISTIC = 1 << 31
 _SWIZZLE, _RELAXED_SWIZZLE = CODE["i8x16.swizzle"], CODE["i8x16.relaxed_swizzle"]
