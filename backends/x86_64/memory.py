@@ -17,7 +17,7 @@ from ...abi import (
     TRAP_TABLE_OUT_OF_BOUNDS,
 )
 from ..assembly import signed
-from ..operand import CONSTANT, F32, F64, I32, I64, LOCAL, REGISTER, Operand, is_float
+from ..operand import CONSTANT, F32, F64, I32, I64, LOCAL, REGISTER, V128, Operand, is_float
 from . import asm
 from .regs import CONTEXT, MEMORY_BASE
 from .selection import WIDE_STAND_INS, Selection
@@ -211,7 +211,10 @@ def global_get(s: Selection, sink: Operand | None, type_: int, offset: int, by_p
             base = s.scratch()
             s.code += asm.mov_rm(1, base, CONTEXT, offset)
             offset = 0
-        s.code += asm.movs_rm(0 if type_ == F32 else 1, dst, base, offset)
+        if type_ == V128:
+            s.code += asm.movups_rm(dst, base, offset)
+        else:
+            s.code += asm.movs_rm(0 if type_ == F32 else 1, dst, base, offset)
     else:
         dst = sink.reg if sink is not None else s.take()
         if by_pointer:
