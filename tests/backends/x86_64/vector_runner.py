@@ -174,7 +174,8 @@ class Case:
 def places(type_: int, temporary: int) -> list[Operand]:
     """An operand of the type in every kind of place."""
     if not is_float(type_):
-        pinned, other, frame = 3, 12, -8
+        # Of the general registers fewer are temporaries.
+        pinned, other, frame, temporary = 3, 12, -8, min(temporary, 2)
     else:
         pinned, other, frame = 8, 9, -64
     found = [
@@ -233,7 +234,9 @@ def chosen(rule: Rule, case: Case, *immediates: object) -> tuple[bytes, Operand,
     return bytes(s.code), result, s.free | s.released, s.literals
 
 
-def run_rule(case: Case, choice: tuple[bytes, Operand, int, list[tuple[int, int | None]]], values: Sequence[int]) -> int:
+def run_rule(
+    case: Case, choice: tuple[bytes, Operand, int, list[tuple[int, int | None]]], values: Sequence[int]
+) -> int:
     """The result of code that is ready for these operands, after a look at what it has left alone."""
     _, result, free, _ = choice
     before, literal = case.state(values)
