@@ -182,7 +182,8 @@ class Case:
 def places(type_: int, temporary: int) -> list[Operand]:
     """An operand of the type in every kind of place."""
     if not is_float(type_):
-        pinned, other, frame = 3, 12, -8
+        # Of the general registers fewer are temporaries.
+        pinned, other, frame, temporary = 3, 12, -8, min(temporary, 2)
     else:
         pinned, other, frame = 8, 9, -64
     found = [
