@@ -15,7 +15,7 @@ from tests.native import runs_on
 from vibewasm.backends.operand import V128
 from vibewasm.backends.types import Rule
 from vibewasm.backends.x86_64 import vector_conversions, vector_floats
-from vibewasm.opcodes import CODE, row_of
+from vibewasm.opcodes import CODE, signature
 
 from .. import vector_model as model
 from .vector_runner import RUNNER, VARIANTS, cases, chosen, configured, in_registers, run_rule
@@ -24,6 +24,12 @@ pytestmark = runs_on("x86_64")
 
 RULES: dict[str, Rule] = vector_floats.RULES | vector_conversions.RULES
 DETERMINISTIC: dict[str, Rule] = vector_floats.DETERMINISTIC | vector_conversions.DETERMINISTIC
+
+
+def count(name: str) -> int:
+    """How many operands an instruction has."""
+    return len(signature(CODE[name])[0])
+
 
 #: Bits of floats that differ from others in what is done with them.
 F32 = (
@@ -45,8 +51,10 @@ F64 = (
     *(0x3FF00000_10000000, 0x3FF00000_30000000, 0x47EFFFFF_E0000000, 0x47EFFFFF_F0000000, 0x47EFFFFF_EFFFFFFF),
     *(0x36A00000_00000000, 0x36900000_00000000, 0x36900000_00000001, 0x380FFFFF_E0000000),
 )
-I32 = (0, 1, 0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFFFFF, 0xFFFFFF80, 0xFFFFFF7F, 0x01000001, 0x01000003, 0x10000)
-I32 += (0xFFFF, 0x8000, 0x7FFFFFC0, 0x7FFFFFBF, 0x80000080, 0x80000081, 0xFEFFFFFF, 0x02000002)
+I32 = (
+    *(0, 1, 0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFFFFF, 0xFFFFFF80, 0xFFFFFF7F, 0x01000001, 0x01000003, 0x10000),
+    *(0xFFFF, 0x8000, 0x7FFFFFC0, 0x7FFFFFBF, 0x80000080, 0x80000081, 0xFEFFFFFF, 0x02000002),
+)
 
 
 def lane(bits: int) -> st.SearchStrategy[int]:
@@ -65,9 +73,8 @@ def width(name: str) -> int:
     return 64 if (name.startswith("f64x2") and "low" not in name) or "f64x2" in name.split(".")[1] else 32
 
 
-def drawn(name: str, count: int) -> list[tuple[int, ...]]:
+def drawn(name: str, number: int) -> list[tuple[int, ...]]:
     """Operands of an instruction, the same in each run."""
-    operands = len(row_of(CODE[name])[3])
     bits = width(name)
     special = F32 + I32 if bits == 32 else F64
     source = random.Random(name)
@@ -76,7 +83,7 @@ def drawn(name: str, count: int) -> list[tuple[int, ...]]:
         found = source.choices([*special, source.getrandbits(bits)], k=128 // bits)
         return model.join(found, bits)
 
-    return [tuple(one() for _ in range(operands)) for _ in range(count)]
+    return [tuple(one() for _ in range(count(name))) for _ in range(number)]
 
 
 @pytest.fixture(params=VARIANTS, name="variant", autouse=True, scope="module")
@@ -102,9 +109,8 @@ IDS = [name + "-deterministic" * deterministic for name, _, deterministic in ALL
 
 @pytest.mark.parametrize(("name", "rule", "deterministic"), ALL, ids=IDS)
 def test_every_place_of_the_operands_gives_the_same_right_results(name: str, rule: Rule, deterministic: bool) -> None:
-    operands = len(row_of(CODE[name])[3])
     values = itertools.cycle(drawn(name, 23))
-    for case in cases([V128] * operands, V128, 160, seed=7):
+    for case in cases([V128] * count(name), V128, 160, seed=7):
         choice = chosen(rule, case)
         RUNNER.load(choice[0], choice[3])
         for _ in range(2):
@@ -118,9 +124,8 @@ def test_every_place_of_the_operands_gives_the_same_right_results(name: str, rul
 def test_drawn_values_give_what_the_specification_says(
     name: str, rule: Rule, deterministic: bool, data: st.DataObject
 ) -> None:
-    row = row_of(CODE[name])
-    values = data.draw(st.tuples(*[vectors(width(name))] * len(row[3])))
-    case = next(iter(cases([V128] * len(row[3]), V128, 1, seed=3)))
+    values = data.draw(st.tuples(*[vectors(width(name))] * count(name)))
+    case = next(iter(cases([V128] * count(name), V128, 1, seed=3)))
     choice = chosen(rule, case)
     RUNNER.load(choice[0], choice[3])
     given_values = tuple(case.values(values))

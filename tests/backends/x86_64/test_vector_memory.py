@@ -31,20 +31,27 @@ def _variant(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
+def traits_of(name: str) -> list[str]:
+    row = row_of(CODE[name])
+    assert row is not None
+    return row[6].split()
+
+
 def size(name: str) -> int:
     """Bytes that an instruction accesses: the number among its traits."""
-    return int(next(trait for trait in row_of(CODE[name])[6].split() if trait.isdigit())) // 8
+    return int(next(trait for trait in traits_of(name) if trait.isdigit())) // 8
 
 
 def choose(s: Selection, name: str, case: Case, lane: int, form: int) -> tuple[bytes, bytes, Operand | None]:
     """Code before and after the displacement, and the result if there is one."""
-    immediates = (lane,) if name.endswith("_lane") else ()
+    a, *b = case.operands
     if "load" in name:
-        rule = vector_memory.load_lane if immediates else vector_memory.load
-        return rule(s, case.sink, name, *case.operands, *immediates, form)  # type: ignore[operator,no-any-return]
-    rule = vector_memory.store_lane if immediates else vector_memory.store
-    head, tail = rule(s, name, *case.operands, *immediates, form)  # type: ignore[operator]
-    return head, tail, None
+        if name.endswith("_lane"):
+            return vector_memory.load_lane(s, case.sink, name, a, b[0], lane, form)
+        return vector_memory.load(s, case.sink, name, a, form)
+    if name.endswith("_lane"):
+        return *vector_memory.store_lane(s, name, a, b[0], lane, form), None
+    return *vector_memory.store(s, name, a, b[0], form), None
 
 
 def check_access(code: bytes, name: str) -> None:
