@@ -16,7 +16,7 @@ from ...abi import (
     TRAP_MEMORY_OUT_OF_BOUNDS,
     TRAP_TABLE_OUT_OF_BOUNDS,
 )
-from ..operand import CONSTANT, F32, F64, I32, I64, Operand, is_float, register
+from ..operand import CONSTANT, F32, F64, I32, I64, V128, Operand, is_float, register
 from . import asm
 from .addresses import at
 from .encoding import arithmetic_immediate
@@ -191,7 +191,7 @@ def far_store(s: Selection, name: str, index: int, b: Operand) -> None:
 
 
 #: Loads of a cell as a value of a type.
-_CELL_LOADS = {I32: asm.LDR_W, F32: asm.LDR_S, F64: asm.LDR_D}
+_CELL_LOADS = {I32: asm.LDR_W, F32: asm.LDR_S, F64: asm.LDR_D, V128: asm.LDR_Q}
 
 
 def global_get(s: Selection, sink: Operand | None, type_: int, offset: int, by_pointer: bool) -> Operand:
