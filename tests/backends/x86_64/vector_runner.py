@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import itertools
 import mmap
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import pytest
 
 from vibewasm.backends.operand import (
     CONSTANT,
@@ -27,6 +30,8 @@ from vibewasm.backends.operand import (
 from vibewasm.backends.types import Rule
 from vibewasm.backends.x86_64 import asm, regs
 from vibewasm.backends.x86_64.selection import FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection
+from vibewasm.backends.x86_64.target import TARGET as target
+from vibewasm.calls import process
 
 #: General registers that code may see: all but the frame pointer and the stack pointer.
 GENERAL = tuple(reg for reg in range(16) if reg not in (regs.RSP, regs.RBP))
@@ -222,7 +227,29 @@ def cases(types: Sequence[int], result: int | None, count: int, seed: int) -> It
     yield from found
 
 
+def in_registers(count: int) -> Case:
+    """A case of so many vectors, in temporaries."""
+    operands = tuple([register(V128, number) for number in range(count)])
+    return Case(operands, _masks(operands)[0], None)
+
+
 RUNNER = Runner()
+
+#: Extensions that rules choose by: none, AVX, and AVX2 and FMA besides.
+VARIANTS = ("baseline", "avx", "avx2")
+
+
+@contextlib.contextmanager
+def configured(variant: str) -> Iterator[None]:
+    """Let rules use the extensions of one of :data:`VARIANTS`; the test is skipped where the processor has them not."""
+    process.prepare()
+    before = process.extensions()
+    if variant != "baseline" and before >> 3 != 7:
+        pytest.skip("this processor has not all of AVX, AVX2 and FMA, or VIBEWASM_CPU leaves them out")
+    more = variant == "avx2"
+    target.configure(False, False, False, variant != "baseline", more, more)
+    yield
+    target.configure(*[bool(before >> bit & 1) for bit in range(6)])
 
 
 def chosen(rule: Rule, case: Case, *immediates: object) -> tuple[bytes, Operand, int, list[tuple[int, int | None]]]:
@@ -233,7 +260,9 @@ def chosen(rule: Rule, case: Case, *immediates: object) -> tuple[bytes, Operand,
     return bytes(s.code), result, s.free | s.released, s.literals
 
 
-def run_rule(case: Case, choice: tuple[bytes, Operand, int, list[tuple[int, int | None]]], values: Sequence[int]) -> int:
+def run_rule(
+    case: Case, choice: tuple[bytes, Operand, int, list[tuple[int, int | None]]], values: Sequence[int]
+) -> int:
     """The result of code that is ready for these operands, after a look at what it has left alone."""
     _, result, free, _ = choice
     before, literal = case.state(values)
