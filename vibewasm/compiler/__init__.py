@@ -64,7 +64,7 @@ class Compiler:
         checked: emit code that verifies the engine's invariants, for tests.
         fuel: emit code that counts fuel.
         explicit_bounds: check memory bounds by code rather than by guard regions.
-        deterministic: let relaxed SIMD give the same results on every processor.
+        deterministic: let relaxed vector instructions do the same on every processor.
         target: the processor to compile for.
 
     A compiled function depends on these and on the backend's configuration alone, so compiling again gives the same
@@ -152,6 +152,7 @@ class Compiler:
             reach,
             explicit_bounds=self.explicit_bounds,
             vectors=vectors,
+            deterministic=self.deterministic,
         )
         for other in sorted(self._environments.values(), key=lambda other: other.vectors != vectors):
             env.share(other)
