@@ -22,9 +22,9 @@ SAVED = Path(__file__).parent / "saved"
 _SECONDS = 20.0
 
 
-def record(path: Path, seed: int, indices: range) -> int:
+def record(path: Path, seed: int, indices: range, simd: bool = False) -> int:
     """Writes the modules `indices` of the campaign `seed` as cases; returns the exit code."""
-    judge = Judge()
+    judge = Judge(simd=simd)
 
     def recorded() -> Iterator[cases.Case]:
         for index in indices:
@@ -61,10 +61,10 @@ def _answer(question: tuple[int, Made, str]) -> Finding:
     return _judge().judge(*question)
 
 
-def only(seed: int, index: int, mode: str | None, smaller: bool, keep: str | None) -> int:
+def only(seed: int, index: int, mode: str | None, smaller: bool, keep: str | None, simd: bool = False) -> int:
     """Judges one module and shows it; returns the exit code."""
     mode = mode or mode_of(index)
-    made = make(seed, index)
+    made = make(seed, index, simd)
     asker = Asker()
     finding = asker.find(index, made, mode)
     if finding.nan_bits:
@@ -79,7 +79,7 @@ def only(seed: int, index: int, mode: str | None, smaller: bool, keep: str | Non
     if keep:
         SAVED.mkdir(exist_ok=True)
         path = SAVED / f"{keep}.wat"
-        path.write_text(cases.to_wat(Judge().case(index, made, mode), [f"Module {index} of seed {seed}."]))
+        path.write_text(cases.to_wat(Judge().case(index, made, mode), [f"Module {index} of seed {seed}{', rich in vectors' * simd}."]))
         print(f"saved as {path}")
     return 1 if finding.wrong else 0
 
