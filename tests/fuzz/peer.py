@@ -169,7 +169,7 @@ class Peer:
             return wt.Global._from_raw(global_)
 
         def call(env: Any, caller: Any, given: Any, count: int, places: Any, places_count: int) -> int:
-            arguments = [_from_raw(store, given[at]) for at in range(count)]
+            arguments = [_from_raw(store, given[at], owned=False) for at in range(count)]
             for at, value in enumerate(host.answer(name, results, arguments)):
                 places[at] = self._to_raw(store, value)
             return 0
@@ -272,13 +272,13 @@ def _element(element: Any, names: dict[int, str]) -> object:
     return element.number if isinstance(element, HostReference) else None
 
 
-def _from_raw(store: wt.Store, raw: Any) -> Value:
-    """A value; of a reference to a function only whether it is null."""
+def _from_raw(store: wt.Store, raw: Any, owned: bool = True) -> Value:
+    """A value; of a reference to a function only whether it is null. One that is owned is given back."""
     kind = int(raw.kind)
     if kind in _NAMES:
         name, size = _NAMES[kind]
         return name, int.from_bytes(ctypes.string_at(ctypes.addressof(raw.of), size), "little")
-    value = wt.Val._from_raw(store, raw).value
+    value = wt.Val._from_raw(store, raw, owned).value
     if kind == ffi.WASMTIME_EXTERNREF.value:
         return "externref", value.number if isinstance(value, HostReference) else value
     return "funcref", None if value is None else "a function"
