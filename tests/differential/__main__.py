@@ -32,9 +32,7 @@ def main() -> int:
     if options.record is not None:
         return recording.record(options.record, options.seed, _indices(options), options.simd)
     if options.only is not None:
-        return recording.only(
-            options.seed, options.only, options.mode, options.reduce, options.save_case, options.simd
-        )
+        return recording.only(options.seed, options.only, options.mode, options.reduce, options.save_case, options.simd)
     return _campaign(options)
 
 
@@ -68,7 +66,8 @@ def _campaign(options: argparse.Namespace) -> int:
     if options.place_table:
         print(table(report.met, options.simd))
     print(f"{time.monotonic() - start:.0f} s, seed {options.seed}; one again:")
-    print(f"  python -m tests.differential{' --simd' * options.simd} --seed {options.seed} --only INDEX [--reduce] [--save-case NAME]")
+    again = f"--seed {options.seed}{' --simd' * options.simd}"
+    print(f"  python -m tests.differential {again} --only INDEX [--reduce] [--save-case NAME]")
     return 1 if report.wrong or not all_met else 0
 
 

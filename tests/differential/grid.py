@@ -46,7 +46,6 @@ from tests.fuzz.operations import (
     NUMERIC,
     OPERATIONS,
     REF_IS_NULL,
-    RICH,
     TABLE_COPY,
     TABLE_FILL,
     TABLE_GET,
@@ -206,7 +205,9 @@ def _several(grid: _Grid) -> list[Item]:
     """What carries several values of mixed types."""
     rng = grid.rng
     params, results = grid.signature
-    types = bytes([rng.choice(grid.module.values if grid.repertoire.vectors else _ALL) for _ in range(rng.choice([2, 3, 5, 11]))])
+    types = bytes(
+        [rng.choice(grid.module.values if grid.repertoire.vectors else _ALL) for _ in range(rng.choice([2, 3, 5, 11]))]
+    )
     block = _block_type(grid, b"", types)
     index = (_i(I32_CONST, rng.randrange(6)),)
     take = _block_type(grid, types, types)

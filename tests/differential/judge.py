@@ -54,7 +54,8 @@ class Judge:
     def __init__(self, *, look: bool = False, simd: bool = False) -> None:
         # wasmtime's signal handlers first: vibewasm must work in a process that has another engine.
         self.peer = Peer(fuel=_PLENTY)
-        self.ours = Ours()
+        # Where vectors are what it is about, AVX has a campaign, and what does without it another one.
+        self.ours = Ours(extensions=simd)
         self._look = look
         self._simd = simd
         self._met: set[locations.Place] = set()

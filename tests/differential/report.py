@@ -57,7 +57,7 @@ def show(finding: Finding) -> str:
 
 
 def places(met: set[locations.Place], vectors: bool = False) -> tuple[str, bool]:
-    """Which places of operands were met, and whether all that can be were; those that have to do with vectors or others."""
+    """Which places of operands were met, and whether all that can be were; with `vectors` those of vectors."""
     lines: list[str] = []
     reachable = unreachable = 0
     missing: list[locations.Place] = []

@@ -76,7 +76,9 @@ class Expressions(Writer):
         """Instructions that leave one value of the type."""
         if depth <= 0 or self.budget <= 0:
             return self.leaf(type_)
-        return self.rng.choice(self.number_choices if type_ in self.repertoire.by_result else self.choices)(type_, depth - 1)
+        return self.rng.choice(self.number_choices if type_ in self.repertoire.by_result else self.choices)(
+            type_, depth - 1
+        )
 
     def computed(self, type_: int, depth: int) -> None:
         """A value by an instruction of the table."""

@@ -50,8 +50,9 @@ def depends_on_nans(peer: Peer, data: bytes, planned: list[Step]) -> bool:
 
 
 def with_nans(data: bytes, nans: dict[int, int]) -> bytes:
-    """The module with ``x == x ? x : nan`` after each instruction that may make a NaN, lane by lane after one on vectors;
-    raises `NotParsed`.
+    """The module with ``x == x ? x : nan`` after each instruction that may make a NaN, lane by lane where it makes vectors.
+
+    Raises `NotParsed`.
     """
     parts = read_parts(data)
     index = Index(parts)

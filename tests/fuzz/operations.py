@@ -160,11 +160,8 @@ def _halves(rng: Random, count: int, size: int) -> list[int]:
     return [rng.randrange(count) + (count if at >= count // 2 else 0) for at in range(count)]
 
 
-_SHUFFLES: list[Callable[[Random], list[int]]] = [
-    partial(_of_units, pick=pick)
-    for pick in (_random, _permuted, _identity, _rotated, _turned, _broadcast, _zipped, _unzipped, _transposed, _blended,
-                 _reversed, _inserted, _halves)
-]  # fmt: skip
+_PICKS = (_random, _permuted, _identity, _rotated, _turned, _broadcast, _zipped, _unzipped, _transposed, _blended)
+_SHUFFLES = [partial(_of_units, pick=pick) for pick in (*_PICKS, _reversed, _inserted, _halves)]
 
 
 def _operations(rows: Sequence[Row]) -> list[Operation]:
@@ -199,7 +196,9 @@ class Repertoire:
         self.types = types
         self.vectors = V128 in types
         self.stores = [op for op in operations if not op.results]
-        self.by_result = {type_: [op for op in operations if op.results == bytes([type_])] for type_ in sorted({*types})}
+        self.by_result = {
+            type_: [op for op in operations if op.results == bytes([type_])] for type_ in sorted({*types})
+        }
         self.folds = {
             type_: [op for op in ops if op.operands == bytes([type_, type_]) and not op.divides and not op.relaxed]
             for type_, ops in self.by_result.items()
@@ -216,10 +215,18 @@ class Repertoire:
 
 
 NUMERIC = Repertoire(NUMBERS, OPERATIONS)
-_weights = {
-    op: 12 if op.shuffles else 4 if op.results != bytes([V128]) and op.align is None else 3 if {*op.operands} != {V128} else 1
-    for op in VECTOR_OPERATIONS
-}
-#: Half of what it computes with are vectors, which give numbers about as often as instructions on numbers do. Shuffles
-#: are many instructions in one.
-RICH = Repertoire(NUMBERS + bytes([V128] * 4), [*OPERATIONS, *[op for op, weight in _weights.items() for _ in range(weight)]])
+
+
+def _weight(op: Operation) -> int:
+    """How often a vector instruction stands in a rich repertoire: what takes or gives something else is rare."""
+    if op.shuffles:
+        # Many instructions in one.
+        return 12
+    if op.align is None and op.results != bytes([V128]):
+        return 4
+    return 1 if {*op.operands} == {V128} else 3
+
+
+_vectors = [op for op in VECTOR_OPERATIONS for _ in range(_weight(op))]
+#: Half of what it computes with are vectors, which give numbers about as often as instructions on numbers do.
+RICH = Repertoire(NUMBERS + bytes([V128] * 4), [*OPERATIONS, *_vectors])

@@ -50,7 +50,7 @@ _NAMES = {int(kind.value): (name, _NUMBER_BYTES[name]) for name, kind in _KINDS.
 _NAMES_OF_BYTES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x7B: "v128", 0x70: "funcref", 0x6F: "externref"}
 
 
-_NO_FINALIZER = ctypes.cast(None, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
+_NO_FINALIZER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)()
 
 # Newer than what vibewasm has. Extended constant expressions cannot be turned off; vibewasm has them.
 NEWER_FEATURES = (
@@ -157,7 +157,7 @@ class Peer:
 
     def _with_vectors(self, store: wt.Store, name: str, type_: Any, signature: Signature, host: Host) -> Any:
         """An imported function or global with vectors, for which wasmtime-py has no Python values."""
-        params, results = [[_NAMES_OF_BYTES[byte] for byte in types] for types in signature]
+        results = [_NAMES_OF_BYTES[byte] for byte in signature.results]
         if isinstance(type_, wt.GlobalType):
             global_ = ffi.wasmtime_global_t()
             raw = self._to_raw(store, global_value(results[0], name))
@@ -178,9 +178,7 @@ class Peer:
         callback = ffi.wasmtime_func_callback_t(call)
         self._callbacks.append(callback)
         func = ffi.wasmtime_func_t()
-        ffi.wasmtime_func_new(
-            store._context(), type_.ptr(), callback, None, _NO_FINALIZER, ctypes.byref(func)
-        )
+        ffi.wasmtime_func_new(store._context(), type_.ptr(), callback, None, _NO_FINALIZER, ctypes.byref(func))
         return wt.Func._from_raw(func)
 
     def _call(self, store: wt.Store, func: wt.Func, arguments: list[Value]) -> list[Value]:

@@ -106,8 +106,11 @@ def _short(bits: int) -> Settle:
     medium = (_lanes(digits & ~(exponents << 1), bits), _op("v128.and"), _lanes(exponents, bits), _op("v128.or"))
     lowest = 1 << bits - 1
     # Without its sign, one less and unsigned, what is special comes last: infinities, NaNs, and zero.
-    special = (Instruction(OPCODE["i32.const"], (1,)), _op(f"{shape}.shl"), _lanes(-1 - lowest, bits), _op(f"{shape}.add"),
-               _lanes((infinity << 1) - 1 - lowest, bits), _op(f"{shape}.ge_s"))  # fmt: skip
+    special = (
+        *(Instruction(OPCODE["i32.const"], (1,)), _op(f"{shape}.shl")),
+        *(_lanes(-1 - lowest, bits), _op(f"{shape}.add")),
+        *(_lanes((infinity << 1) - 1 - lowest, bits), _op(f"{shape}.ge_s")),
+    )
     return Settle(
         lambda read: (*read, *(*read, *medium), *(*read, *special), _op("v128.bitselect")),
         lambda rng: _small_floats(rng, bits),
