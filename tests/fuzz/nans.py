@@ -50,7 +50,7 @@ def depends_on_nans(peer: Peer, data: bytes, planned: list[Step]) -> bool:
 
 
 def with_nans(data: bytes, nans: dict[int, int]) -> bytes:
-    """The module with ``x == x ? x : nan`` after each instruction that may make a NaN, lane by lane where it makes vectors.
+    """The module with ``x == x ? x : nan`` after each instruction that may make a NaN, or the same lane by lane.
 
     Raises `NotParsed`.
     """
