@@ -260,9 +260,7 @@ class Choices:
         """Choose code for ``select``."""
         return self.lower(self.rule(_FLOAT_SELECTS.get(operands[0].type, _SELECT)), operands, free, sink)
 
-    def lower_vector(
-        self, rule: Rule, operands: tuple[object, ...], free: int, sink: Operand | None
-    ) -> VectorChoice:
+    def lower_vector(self, rule: Rule, operands: tuple[object, ...], free: int, sink: Operand | None) -> VectorChoice:
         """Choose code for an instruction that has vectors. After its operands may come its lane, or its lanes."""
         new = self._new
         selection = new(free)
