@@ -10,7 +10,7 @@ has and what becomes of constants and offsets; how an instruction is done is sai
 
 from __future__ import annotations
 
-from .operand import BARRIER, CONSTANT, F32, F64, V128, Operand, is_float, register
+from .operand import BARRIER, CONSTANT, F32, F64, I64, LOCAL, V128, Operand, is_float, register
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -305,6 +305,72 @@ class Choices:
         selection.release(a)
         memory.far_store(selection, name, index, b)
         return bytes(selection.code), selection.free | selection.released
+
+    def lower_vector_load(
+        self, name: str, a: Operand, rest: tuple[Any, ...], form: int, free: int, sink: Operand | None
+    ) -> SplitChoice:
+        """Choose code for a load of a vector, with a displacement of the given form.
+
+        Args:
+            rest: for a load into a lane, the vector and the lane.
+        """
+        selection = self._new(free)
+        head, tail, result = self._vector_load(selection, sink, name, a, rest, form)
+        after = selection.free | selection.released
+        return head, tail, result, after, self.is_tight(after)
+
+    def lower_vector_store(
+        self, name: str, a: Operand, rest: tuple[Any, ...], form: int, free: int
+    ) -> tuple[bytes, bytes, int]:
+        """Choose code for a store of a vector, with a displacement of the given form.
+
+        Args:
+            rest: the vector, and the lane if but that is stored.
+        """
+        selection = self._new(free)
+        head, tail = self._vector_store(selection, name, a, rest, form)
+        return head, tail, selection.free | selection.released
+
+    def lower_far_vector_load(
+        self, name: str, a: Operand, rest: tuple[Any, ...], offset: int, size: int, checked: bool, free: int
+    ) -> Choice:
+        """Choose code for a load of a vector that needs its address computed."""
+        selection = self._new(free)
+        index = self._memory().address(selection, a, offset, size, checked)
+        selection.release(a)
+        head, tail, result = self._vector_load(selection, None, name, Operand(LOCAL, I64, index), rest, 0)
+        after = selection.free | selection.released
+        return head + tail, result, after, self.is_tight(after)
+
+    def lower_far_vector_store(
+        self, name: str, a: Operand, rest: tuple[Any, ...], offset: int, size: int, checked: bool, free: int
+    ) -> tuple[bytes, int]:
+        """Choose code for a store of a vector that needs its address computed."""
+        selection = self._new(free)
+        index = self._memory().address(selection, a, offset, size, checked)
+        selection.release(a)
+        head, tail = self._vector_store(selection, name, Operand(LOCAL, I64, index), rest, 0)
+        return head + tail, selection.free | selection.released
+
+    # An address that is an i64 is one that was computed, of which all bits count.
+
+    def _vector_load(
+        self, s: Selection, sink: Operand | None, name: str, a: Operand, rest: tuple[Any, ...], form: int
+    ) -> tuple[bytes, bytes, Operand]:
+        memory = self._module("vector_memory")
+        found: tuple[bytes, bytes, Operand]
+        if rest:
+            value, lane = rest
+            found = memory.load_lane(s, sink, name, a, value, lane, form)
+        else:
+            found = memory.load(s, sink, name, a, form)
+        return found
+
+    def _vector_store(self, s: Selection, name: str, a: Operand, rest: tuple[Any, ...], form: int) -> tuple[bytes, bytes]:
+        memory = self._module("vector_memory")
+        value, *lane = rest
+        found: tuple[bytes, bytes] = (memory.store_lane if lane else memory.store)(s, name, a, value, *lane, form)
+        return found
 
     def lower_read(self, kind: str, free: int, sink: Operand | None, *arguments: object) -> Choice:
         """Choose code that reads the context."""

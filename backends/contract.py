@@ -36,15 +36,18 @@ class Frames(Protocol):
     ARGUMENT_AREA: int
     #: Frame offset of the cell with the instance context.
     CONTEXT_SLOT: int
-    #: From a cell of the frame to the next one, in bytes: negative where frames grow downwards.
+    #: From a cell of 8 bytes of the frame to the next one: negative where frames grow downwards.
     STEP: int
     #: A frame up to this size needs no look at the stack limit for its size alone.
     SMALL_FRAME: int
 
-    def locals_base(self, pinned_ints: int, pinned_floats: int) -> int:
+    # In what follows, ``width`` says how many bytes a cell of the frame has: 16 in a function that has vectors, where
+    # cells are at multiples of 16, and else 8. From one to the next it is ``STEP * width // 8``.
+
+    def locals_base(self, pinned_ints: int, pinned_floats: int, width: int = 8) -> int:
         """How many bytes of the frame come before the unpinned locals, if the first so many registers are pinned."""
 
-    def cell(self, before: int) -> int:
+    def cell(self, before: int, width: int = 8) -> int:
         """Frame offset of the cell that ``before`` bytes of the frame come before."""
 
     def parameter_places(self, types: tuple[int, ...]) -> tuple[Places, int]:
@@ -59,7 +62,7 @@ class Frames(Protocol):
         May change all temporaries.
         """
 
-    def zero_slots(self, first: int, count: int) -> bytes:
+    def zero_slots(self, first: int, count: int, width: int = 8) -> bytes:
         """Code that zeroes ``count`` cells of the frame, the first of them at frame offset ``first``.
 
         May change all temporaries.
@@ -83,7 +86,7 @@ class Frames(Protocol):
         the argument area of ``area`` bytes. Leaves the registers that results return in as they are.
         """
 
-    def copy_slots(self, count: int, source: int, target: int) -> bytes:
+    def copy_slots(self, count: int, source: int, target: int, width: int = 8) -> bytes:
         """Code that copies ``count`` cells whose first is at frame offset ``source`` to where the first is at
         ``target``, which is the source itself or a cell before it: they may overlap.
 
@@ -107,6 +110,9 @@ class Control(Protocol):
     JUMP_TABLE_ALIGNMENT: int
     #: The last reach: a function is compiled for what :meth:`reach` gives, and for greater ones up to this.
     LONGEST_REACH: int
+    #: From this reach on, vector constants stand right after the instruction that reads them, as they may be too far from it
+    #: at the function's end.
+    FAR_LITERALS: int
     #: A byte for the space between functions, which nothing reaches: as an instruction it traps.
     FILLER: bytes
 
@@ -216,7 +222,7 @@ class Calls(Protocol):
         ``index``, if given, where :attr:`INDEX_PLAN` says.
         """
 
-    def arguments_from_slots(self, types: tuple[int, ...], first_slot: int) -> bytes:
+    def arguments_from_slots(self, types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
         """Code that passes many arguments, which are in consecutive slots, the first at frame offset ``first_slot``:
         its size does not grow with long runs of them. May change all temporaries.
         """
@@ -265,10 +271,10 @@ class Calls(Protocol):
     def bulk_arguments(self, operands: tuple[Operand, Operand, Operand]) -> bytes:
         """Code that puts the operands of memory.copy or memory.fill where their stubs expect them."""
 
-    def fetch_results(self, types: tuple[int, ...], first_slot: int) -> bytes:
+    def fetch_results(self, types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
         """Code that stores all results of a call into consecutive slots, the first at frame offset ``first_slot``."""
 
-    def return_results(self, types: tuple[int, ...], first_slot: int) -> bytes:
+    def return_results(self, types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
         """The reverse: code that puts results from slots to where a caller expects several."""
 
 

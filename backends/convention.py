@@ -6,7 +6,7 @@ A backend says which registers these are.
 from __future__ import annotations
 
 from .. import abi
-from .operand import INTERN_LIMIT, is_float
+from .operand import INTERN_LIMIT, V128, is_float
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,19 +44,35 @@ def _find_places(
     floats = 0
     area = 0
     places = []
+    step = 8
     for type_ in types:
         if is_float(type_):
             if floats < len(float_registers):
                 places.append((float_registers[floats], 0))
                 floats += 1
                 continue
+            if type_ == V128:
+                step = 16
         elif ints < len(int_registers):
             places.append((int_registers[ints], 0))
             ints += 1
             continue
         places.append((-1, area))
         area += 8
+    if step == 16:
+        # Where one of them takes 16 bytes all do, so that they are copied alike.
+        places = [(reg, 2 * offset) for reg, offset in places]
+        area *= 2
     return tuple(places), (area + 15) & -16
+
+
+def area_step(types: tuple[int, ...], places: tuple[tuple[int, int], ...]) -> int:
+    """From a parameter in the argument area to the next one, in bytes: 16 if one of those there is a vector, else 8."""
+    if V128 in types:
+        for type_, (reg, _) in zip(types, places, strict=True):
+            if type_ == V128 and reg < 0:
+                return 16
+    return 8
 
 
 def split_results(types: tuple[int, ...]) -> tuple[int, int, list[int]]:
@@ -161,17 +177,20 @@ def signature_parameters(
     ints = list(int_registers)
     floats = list(float_registers)
     places = []
-    cell = area = 0
+    in_area = []
+    cell = 0
     for letter in letters:
-        size = 2 if letter == WIDE else 1
         free = floats if letter in FLOATS else ints
-        if free:
-            places.append(Place(letter, cell, free.pop(0), -1))
-        else:
-            places.append(Place(letter, cell, -1, area))
-            area += 8 * size
-        cell += size
-    return places, (area + 15) & -16
+        place = Place(letter, cell, free.pop(0) if free else -1, -1)
+        if place.reg < 0:
+            in_area.append(place)
+        places.append(place)
+        cell += 2 if letter == WIDE else 1
+    # As :func:`parameter_places` says it of types.
+    step = 16 if any([place.letter == WIDE for place in in_area]) else 8
+    for position, place in enumerate(in_area):
+        place.area = step * position
+    return places, (step * len(in_area) + 15) & -16
 
 
 def signature_results(letters: str) -> list[Place]:

@@ -33,7 +33,7 @@ class FrameNames:
     def __init__(self, record: Record, reader: Reader, local_names: dict[int, str]) -> None:
         self._names = local_names
         self._first_slot = record.first_slot
-        self._step = reader.frames.STEP
+        self._step = record.step
         self.homes: list[LocalHome] = []
         self.registers: dict[int, str] = {}
         self.kept: dict[int, str] = {}

@@ -29,9 +29,7 @@ TITLES = {
     "memory-control": "memory control",
     "memory64": "64-bit memories and tables",
     "multi-memory": "multiple memories",
-    "relaxed-simd": "relaxed SIMD",
     "shared-everything-threads": "shared-everything threads",
-    "simd": "SIMD",
     "stack-switching": "stack switching",
     "stringref": "reference-typed strings",
     "tail-call": "tail calls",
@@ -63,20 +61,13 @@ _AFTER_PREFIXES = (
     (0xFC, 0x12, 0x12, "memory-control"),
     (0xFC, 0x13, 0x16, "wide-arithmetic"),
     (0xFC, 0x30, 0x31, "half-precision"),
-    (0xFD, 0x00, 0xFF, "simd"),
-    (0xFD, 0x100, 0x113, "relaxed-simd"),
     (0xFD, 0x120, 0x14D, "half-precision"),
     (0xFE, 0x00, 0x03, "threads"),
     (0xFE, 0x10, 0x4E, "threads"),
     (0xFE, 0x4F, 0x72, "shared-everything-threads"),
 )
-#: Places between the instructions of SIMD that have been left free.
-_FREE_OF_SIMD = frozenset(
-    b"\x9a\xa2\xa5\xa6\xaf\xb0\xb2\xb3\xb4\xbb\xc2\xc5\xc6\xcf\xd0\xd2\xd3\xd4\xe2\xee"
-)  # fmt: skip
-
-#: Opcodes that may stand in a constant expression: v128.const, and GC's that make a value or convert one.
-_CONSTANT = {0xFB: frozenset((0x00, 0x01, 0x06, 0x07, 0x08, 0x1A, 0x1B, 0x1C, 0x20, 0x21)), 0xFD: frozenset((0x0C,))}
+#: Opcodes that may stand in a constant expression: GC's that make a value or convert one.
+_CONSTANT = {0xFB: frozenset((0x00, 0x01, 0x06, 0x07, 0x08, 0x1A, 0x1B, 0x1C, 0x20, 0x21))}
 
 #: First bytes of types that the readers of types do not know: the proposal, and what begins with it.
 TYPES = {
@@ -100,14 +91,11 @@ FORMS = {
 #: The bit of a memory's limits that announces the size of its pages.
 PAGE_SIZE_FLAG = 8
 
-_SHAPE = r"[if](8x16|16x8|32x4|64x2)"
 #: Words of the text format. The first line that has a word counts.
 _WORDS = (
     ("component-model", r"component|core"),
     ("custom-page-sizes", r"pagesize"),
-    ("relaxed-simd", rf"{_SHAPE}\.relaxed_\w+"),
     ("half-precision", r"f16x8\.\w+|f32\.(load|store)_f16|i16x8\.trunc_sat_f16x8_[su]|f32x4\.promote_low_f16x8|f16"),
-    ("simd", rf"v128\.\w+|{_SHAPE}\.\w+"),
     (
         "custom-descriptors",
         r"struct\.new(_default)?_desc|ref\.get_desc|ref\.cast_desc(_eq)?|br_on_cast_desc(_eq)?(_fail)?"
@@ -157,8 +145,6 @@ def proposal_of(code: int) -> str | None:
     prefix, sub = code >> 32, code & 0xFFFFFFFF
     if not prefix:
         return _OPCODES.get(code)
-    if prefix == 0xFD and sub in _FREE_OF_SIMD:
-        return None
     for known, first, last, feature in _AFTER_PREFIXES:
         if prefix == known and first <= sub <= last:
             return feature

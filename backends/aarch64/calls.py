@@ -13,8 +13,8 @@ from ...abi import (
     STORE_RESULTS,
     TABLE_BASE,
 )
-from ..convention import FEW_CELLS, parallel_moves, runs, split_results
-from ..operand import CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, Operand, is_float
+from ..convention import FEW_CELLS, area_step, parallel_moves, runs, split_results
+from ..operand import CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, V128, Operand, is_float
 from . import asm
 from .addresses import add, at
 from .control import far
@@ -45,9 +45,18 @@ INDEX_PLAN = (I32, CALLEE, 0)
 
 
 def _pass_in_area(operand: Operand, offset: int) -> bytes:
-    """Store an argument to its 8-byte cell in the argument area, whose upper half is zero where the value has 32
-    bits.
+    """Store an argument to its cell in the argument area, whose first 8 bytes have a zero upper half where the value has
+    32 bits.
     """
+    if operand.type == V128:
+        reg = operand.reg
+        code = b""
+        if reg < 0:
+            reg = FLOAT_SCRATCH
+            selection = Selection(0)
+            selection.load_float(reg, operand)
+            code = bytes(selection.code)
+        return code + at(asm.STR_Q, reg, SP, offset)
     if operand.kind == CONSTANT:
         if not operand.value:
             return at(asm.STR_X, ZR, SP, offset)
@@ -101,30 +110,41 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
     return bytes(code + selection.code)
 
 
-def arguments_from_slots(types: tuple[int, ...], first_slot: int) -> bytes:
+def arguments_from_slots(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
     """Pass many arguments that are in consecutive slots, the first at ``first_slot``: runs of them in loops."""
     places, area = parameter_places(types)
     in_area = [index for index, (reg, _) in enumerate(places) if reg < 0]
     code = bytearray()
     if area:
         code += add(SP, SP, -area)
+    step = area_step(types, places)
     for start, count in runs(in_area):
-        source = first_slot + 8 * in_area[start]
+        source = first_slot + width * in_area[start]
         if count > FEW_CELLS:
             # The stack pointer is where the frame begins, less the area.
-            code += copy_cells(count, source, 8 * start - area)
+            target = step * start - area
+            if step == 16:
+                code += copy_cells(2 * count, source, target)
+            else:
+                code += copy_cells(count, source, target, width)
         else:
             for k in range(count):
-                code += at(asm.LDR_X, SCRATCH, FRAME, source + 8 * k)
-                code += at(asm.STR_X, SCRATCH, SP, 8 * (start + k), SCRATCH2)
+                if step == 16:
+                    code += at(asm.LDR_Q, FLOAT_SCRATCH, FRAME, source + 16 * k)
+                    code += at(asm.STR_Q, FLOAT_SCRATCH, SP, 16 * (start + k))
+                else:
+                    code += at(asm.LDR_X, SCRATCH, FRAME, source + width * k)
+                    code += at(asm.STR_X, SCRATCH, SP, 8 * (start + k), SCRATCH2)
     for index, (type_, (reg, _)) in enumerate(zip(types, places, strict=True)):
         if reg >= 0:
-            code += _fetch(type_, reg, first_slot + 8 * index)
+            code += _fetch(type_, reg, first_slot + width * index)
     return bytes(code)
 
 
 def _fetch(type_: int, reg: int, offset: int) -> bytes:
     """Load a value from its cell in the frame."""
+    if type_ == V128:
+        return at(asm.LDR_Q, reg, FRAME, offset)
     if is_float(type_):
         return at(asm.LDR_D if type_ == F64 else asm.LDR_S, reg, FRAME, offset)
     return at(asm.LDR_W if type_ == I32 else asm.LDR_X, reg, FRAME, offset)
@@ -234,52 +254,55 @@ def bulk_arguments(operands: tuple[Operand, Operand, Operand]) -> bytes:
     return bytes(code + loads.code)
 
 
-def fetch_results(types: tuple[int, ...], first_slot: int) -> bytes:
+def fetch_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
     """Store all results of a call into consecutive slots, the first at ``first_slot``."""
     first_int, first_float, rest = split_results(types)
     code = bytearray()
     if first_int >= 0:
-        code += at(asm.STR_X, X0, FRAME, first_slot + 8 * first_int)
+        code += at(asm.STR_X, X0, FRAME, first_slot + width * first_int)
     if first_float >= 0:
-        op = asm.STR_S if types[first_float] == F32 else asm.STR_D
-        code += at(op, 0, FRAME, first_slot + 8 * first_float)
-    return bytes(code) + _move_runs(rest, first_slot, True)
+        type_ = types[first_float]
+        op = asm.STR_S if type_ == F32 else asm.STR_Q if type_ == V128 else asm.STR_D
+        code += at(op, 0, FRAME, first_slot + width * first_float)
+    return bytes(code) + _move_runs(rest, first_slot, True, width)
 
 
-def return_results(types: tuple[int, ...], first_slot: int) -> bytes:
+def return_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
     """The reverse of :func:`fetch_results`: from slots to where a caller expects several results."""
     first_int, first_float, rest = split_results(types)
-    code = _move_runs(rest, first_slot, False)
+    code = _move_runs(rest, first_slot, False, width)
     if first_int >= 0:
-        code += _fetch(types[first_int], X0, first_slot + 8 * first_int)
+        code += _fetch(types[first_int], X0, first_slot + width * first_int)
     if first_float >= 0:
-        code += _fetch(types[first_float], 0, first_slot + 8 * first_float)
+        code += _fetch(types[first_float], 0, first_slot + width * first_float)
     return code
 
 
-def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
+def _move_runs(indices: list[int], first_slot: int, fetch: bool, width: int) -> bytes:
     """Move results between the results area and slots; long runs of neighbours move in a loop.
 
-    Apart from the first results all values are in slots, so the other temporaries are free.
+    Apart from the first results all values are in slots, so the other temporaries are free. Where slots have 16 bytes, so
+    many are moved.
     """
+    load, store, reg = (asm.LDR_X, asm.STR_X, X2) if width == 8 else (asm.LDR_Q, asm.STR_Q, FLOAT_SCRATCH)
     code = bytearray()
     if indices:
         code += asm.access(asm.LDR_X, X1, CONTEXT, CTX_STORE)
     for start, count in runs(indices):
         cell = STORE_RESULTS + 16 * start
-        slot = first_slot + 8 * indices[start]
+        slot = first_slot + width * indices[start]
         if count <= FEW_CELLS:
             for k in range(count):
                 if fetch:
-                    code += at(asm.LDR_X, X2, X1, cell + 16 * k) + at(asm.STR_X, X2, FRAME, slot + 8 * k)
+                    code += at(load, reg, X1, cell + 16 * k) + at(store, reg, FRAME, slot + width * k)
                 else:
-                    code += at(asm.LDR_X, X2, FRAME, slot + 8 * k) + at(asm.STR_X, X2, X1, cell + 16 * k)
+                    code += at(load, reg, FRAME, slot + width * k) + at(store, reg, X1, cell + 16 * k)
             continue
         code += add(SCRATCH, X1, cell) + add(SCRATCH2, FRAME, slot, SCRATCH2) + asm.mov_ri(X3, count)
         if fetch:
-            body = asm.access_post(asm.LDR_X, X2, SCRATCH, 16) + asm.access_post(asm.STR_X, X2, SCRATCH2, 8)
+            body = asm.access_post(load, reg, SCRATCH, 16) + asm.access_post(store, reg, SCRATCH2, width)
         else:
-            body = asm.access_post(asm.LDR_X, X2, SCRATCH2, 8) + asm.access_post(asm.STR_X, X2, SCRATCH, 16)
+            body = asm.access_post(load, reg, SCRATCH2, width) + asm.access_post(store, reg, SCRATCH, 16)
         body += asm.alu_ri(asm.SUB, 1, X3, X3, 1)
         code += body + asm.cbnz(1, X3, -len(body))
     return bytes(code)

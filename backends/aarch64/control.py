@@ -44,6 +44,8 @@ JUMP_TABLE_ALIGNMENT = 4
 #: Reaches: every kind of jump may be used; all but `tbz`; only `b`, over which the opposite condition jumps.
 SHORT, MIDDLE, LONG = range(3)
 LONGEST_REACH = LONG
+#: A load reaches as far as a conditional jump.
+FAR_LITERALS = LONG
 #: UDF with the number 0.
 FILLER = b"\0"
 
@@ -222,6 +224,10 @@ def patch(code: bytearray, at: int, distance: int) -> None:
         if not -0x8000 <= distance < 0x8000:
             raise OutOfReach
         word |= (distance & 0xFFFC) << 3
+    elif kind == 0x9C:  # ldr of 16 bytes
+        if not -0x10_0000 <= distance < 0x10_0000:
+            raise OutOfReach
+        word |= (distance & 0x1F_FFFC) << 3
     elif kind & 0x9F == 0x10:  # adr
         if not -0x10_0000 <= distance < 0x10_0000:
             raise OutOfReach
@@ -367,6 +373,7 @@ class Assembler(assembly.Assembler):
 
 
 __all__ = [
+    "FAR_LITERALS",
     "FILLER",
     "FIXUP_SIZE",
     "FUNCTION_ALIGNMENT",

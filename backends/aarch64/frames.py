@@ -7,7 +7,8 @@ A frame, from low to high addresses::
     [x29+16]          instance context
     [x29+24 + 8*i]    the caller's value of the i-th pinned general register, where this function pins it
     ...               all 16 bytes of each pinned vector register, from the next multiple of 16 on
-    ...               locals that are not pinned, then the operand stack, 8 bytes an entry, upwards
+    ...               locals that are not pinned, then the operand stack, 8 bytes an entry, upwards; 16 bytes each, at
+                      multiples of 16, in a function that has vectors
     [x29+size ...]    the argument area of the caller, from where parameters are copied to their homes
 
 The stack pointer is where x29 is, but for an argument area being laid out below it. Offsets grow upwards because a load
@@ -19,7 +20,7 @@ from __future__ import annotations
 from ...abi import CTX_STORE, STORE_STACK_LIMIT
 from .. import convention
 from ..convention import FEW_CELLS, SMALL_FRAME
-from ..operand import F32, I32, Operand, is_float
+from ..operand import F32, F64, I32, V128, Operand, is_float, width
 from . import asm
 from .addresses import add, at
 from .control import far
@@ -28,6 +29,7 @@ from .regs import (
     CONTEXT,
     FLOAT_PARAMS,
     FLOAT_PINNED,
+    FLOAT_SCRATCH,
     FRAME,
     INT_PARAMS,
     LINK,
@@ -49,6 +51,8 @@ CONTEXT_SLOT = 16
 STEP = 8
 
 _SAVED_INTS = CONTEXT_SLOT + 8
+#: Stores of float parameters to their homes, by type.
+_FLOAT_STORES = {F32: asm.STR_S, F64: asm.STR_D, V128: asm.STR_Q}
 #: The largest offset of a pair of general registers.
 _PAIR_REACH = 504
 
@@ -58,12 +62,14 @@ def _saved_floats(ints: int) -> int:
     return (_SAVED_INTS + 8 * ints + 15) & -16
 
 
-def locals_base(pinned_ints: int, pinned_floats: int) -> int:
-    """How many bytes of the frame come before the unpinned locals."""
-    return _saved_floats(pinned_ints) + 16 * pinned_floats if pinned_floats else _SAVED_INTS + 8 * pinned_ints
+def locals_base(pinned_ints: int, pinned_floats: int, width: int = 8) -> int:
+    """How many bytes of the frame come before the unpinned locals, a multiple of ``width``."""
+    if pinned_floats or width == 16:
+        return _saved_floats(pinned_ints) + 16 * pinned_floats
+    return _SAVED_INTS + 8 * pinned_ints
 
 
-def cell(before: int) -> int:
+def cell(before: int, width: int = 8) -> int:
     """Frame offset of the cell that ``before`` bytes of the frame come before."""
     return before
 
@@ -86,7 +92,7 @@ def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...], size:
         elif home.reg >= 0:
             code += _received.get((home, reg)) or _receive(home, reg)
         elif is_float(type_):
-            code += at(asm.STR_S if type_ == F32 else asm.STR_D, reg, FRAME, home.offset)
+            code += at(_FLOAT_STORES[type_], reg, FRAME, home.offset)
         else:
             stores.append((reg, home.offset))
     if stores:
@@ -135,10 +141,16 @@ def _receive_area(places: list[tuple[int, Operand]], size: int) -> bytes:
         ):
             end += 1
         if end - index > FEW_CELLS:
-            code += copy_cells(end - index, size + area, home.offset)
+            count = (places[end - 1][0] - area + width(places[end - 1][1].type)) >> 3
+            code += copy_cells(count, size + area, home.offset)
             index = end
             continue
-        if home.reg < 0:
+        if home.type == V128:
+            reg = home.reg if home.reg >= 0 else FLOAT_SCRATCH
+            code += at(asm.LDR_Q, reg, FRAME, size + area)
+            if home.reg < 0:
+                code += at(asm.STR_Q, reg, FRAME, home.offset)
+        elif home.reg < 0:
             code += at(asm.LDR_X, SCRATCH2, FRAME, size + area) + at(asm.STR_X, SCRATCH2, FRAME, home.offset)
         elif is_float(home.type):
             code += at(asm.LDR_S if home.type == F32 else asm.LDR_D, home.reg, FRAME, size + area)
@@ -148,21 +160,24 @@ def _receive_area(places: list[tuple[int, Operand]], size: int) -> bytes:
     return bytes(code)
 
 
-def copy_cells(count: int, source: int, target: int) -> bytes:
-    """Copy cells of the frame in a loop, upwards; both scratches, x8 and x30 are overwritten."""
+def copy_cells(count: int, source: int, target: int, source_step: int = 8, target_step: int = 8) -> bytes:
+    """Copy 8 bytes each of cells of the frame in a loop, upwards; both scratches, x8 and x30 are overwritten."""
     code = add(SCRATCH, FRAME, source) + add(SCRATCH2, FRAME, target, SCRATCH2)
     code += asm.mov_ri(LINK, count)
-    body = asm.access_post(asm.LDR_X, CALLEE, SCRATCH, 8) + asm.access_post(asm.STR_X, CALLEE, SCRATCH2, 8)
+    body = asm.access_post(asm.LDR_X, CALLEE, SCRATCH, source_step)
+    body += asm.access_post(asm.STR_X, CALLEE, SCRATCH2, target_step)
     body += asm.alu_ri(asm.SUB, 1, LINK, LINK, 1)
     return code + body + asm.cbnz(1, LINK, -len(body))
 
 
-def zero_slots(first: int, count: int) -> bytes:
-    """Zero ``count`` 8-byte cells of the frame, the first of them at offset ``first``.
+def zero_slots(first: int, count: int, width: int = 8) -> bytes:
+    """Zero ``count`` cells of the frame, the first of them at offset ``first``.
 
     Parameters are in their homes already.
     """
     code = bytearray()
+    if width == 16:
+        count *= 2
     pairs = count // 2
     base = FRAME
     if pairs > FEW_CELLS or (pairs and first + 16 * (pairs - 1) > _PAIR_REACH):
@@ -273,11 +288,21 @@ def epilogue(size: int, ints: int, floats: int, area: int) -> bytes:
     return code + asm.ret()
 
 
-def copy_slots(count: int, source: int, target: int) -> bytes:
+def copy_slots(count: int, source: int, target: int, width: int = 8) -> bytes:
     """Copy ``count`` cells whose first is at ``source`` to where the first is at ``target``, in order.
 
     The target is not above the source, so copying in order is right where they overlap.
     """
+    if width == 16:
+        if count > FEW_CELLS:
+            return copy_cells(2 * count, source, target)
+        return b"".join(
+            [
+                at(asm.LDR_Q, FLOAT_SCRATCH, FRAME, source + offset)
+                + at(asm.STR_Q, FLOAT_SCRATCH, FRAME, target + offset)
+                for offset in range(0, 16 * count, 16)
+            ]
+        )
     if count > FEW_CELLS:
         return copy_cells(count, source, target)
     code = bytearray()

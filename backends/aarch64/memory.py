@@ -16,7 +16,7 @@ from ...abi import (
     TRAP_MEMORY_OUT_OF_BOUNDS,
     TRAP_TABLE_OUT_OF_BOUNDS,
 )
-from ..operand import CONSTANT, F32, F64, I32, I64, Operand, is_float, register
+from ..operand import CONSTANT, F32, F64, I32, I64, V128, Operand, is_float, register
 from . import asm
 from .addresses import at
 from .encoding import arithmetic_immediate
@@ -56,31 +56,31 @@ _STORES = {
 _FLOAT_STORES = {"f32.store": asm.STR_S, "f64.store": asm.STR_D}
 
 
-def _static_address(a: Operand) -> bool:
+def static_address(a: Operand) -> bool:
     """Whether the address is the constant 0, so that the offset alone says where (the compiler folds other
     constants).
     """
     return a.kind == CONSTANT and a.value == 0
 
 
-def _base(s: Selection, form: int) -> int:
+def base_register(s: Selection, form: int) -> int:
     """The register that an index is added to, after the displacement."""
     if form == 2:
         s.code += asm.alu_rr(asm.ADD, 1, SCRATCH, SCRATCH, MEMORY_BASE)
     return SCRATCH if form else MEMORY_BASE
 
 
-def _access(s: Selection, op: int, reg: int, a: Operand, index: int, form: int) -> None:
+def access_displaced(s: Selection, op: int, reg: int, a: Operand, index: int, form: int) -> None:
     """The access after the displacement; the index, if there is one, is in the register ``index``."""
-    if not _static_address(a):
-        s.code += asm.access_u(op, reg, _base(s, form), index)
+    if not static_address(a):
+        s.code += asm.access_u(op, reg, base_register(s, form), index)
     elif form == 2:
         s.code += asm.access_x(op, reg, MEMORY_BASE, SCRATCH)
     else:
-        s.code += asm.access(op, reg, _base(s, form), 0)
+        s.code += asm.access(op, reg, base_register(s, form), 0)
 
 
-def _cut(s: Selection) -> bytes:
+def cut(s: Selection) -> bytes:
     """The code so far, which goes before the displacement; what follows goes after it."""
     head = bytes(s.code)
     s.code.clear()
@@ -92,8 +92,8 @@ def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -
     type_, op = _LOADS[name]
     dst = s.float_destination(sink, a.bit) if is_float(type_) else s.destination(sink, a.bit)
     index = s.in_register(a, SCRATCH2)
-    head = _cut(s)
-    _access(s, op, dst, a, index, form)
+    head = cut(s)
+    access_displaced(s, op, dst, a, index, form)
     return head, bytes(s.code), s.result(type_, dst, sink, a.bit)
 
 
@@ -110,7 +110,7 @@ def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[b
         value = b.reg
         op = _FLOAT_STORES.get(name, op)
     index = a.reg
-    if index < 0 and not _static_address(a):
+    if index < 0 and not static_address(a):
         if spliced:
             # The second scratch is taken after the displacement, so the index, which comes before, has a temporary.
             index = s.take()
@@ -118,16 +118,16 @@ def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[b
         else:
             index = SCRATCH2
         s.load(index, a)
-    head = _cut(s)
+    head = cut(s)
     if value == SCRATCH2 and not spliced:
         if index == SCRATCH2:
             # Two values for one scratch: the index is added to the base before the other one comes.
-            s.code += asm.alu_rrx(asm.ADD, 1, SCRATCH, _base(s, form), SCRATCH2, asm.UXTW, 0)
+            s.code += asm.alu_rrx(asm.ADD, 1, SCRATCH, base_register(s, form), SCRATCH2, asm.UXTW, 0)
             _load_bits(s, b)
             s.code += asm.access(op, value, SCRATCH, 0)
             return head, bytes(s.code)
         _load_bits(s, b)
-    _access(s, op, value, a, index, form)
+    access_displaced(s, op, value, a, index, form)
     s.release(a)
     s.release(b)
     return head, bytes(s.code)
@@ -191,7 +191,7 @@ def far_store(s: Selection, name: str, index: int, b: Operand) -> None:
 
 
 #: Loads of a cell as a value of a type.
-_CELL_LOADS = {I32: asm.LDR_W, F32: asm.LDR_S, F64: asm.LDR_D}
+_CELL_LOADS = {I32: asm.LDR_W, F32: asm.LDR_S, F64: asm.LDR_D, V128: asm.LDR_Q}
 
 
 def global_get(s: Selection, sink: Operand | None, type_: int, offset: int, by_pointer: bool) -> Operand:
@@ -281,14 +281,18 @@ def table_set(s: Selection, table: int, a: Operand, b: Operand) -> None:
 
 
 __all__ = [
+    "access_displaced",
     "address",
+    "base_register",
     "context_cell",
+    "cut",
     "far_load",
     "far_store",
     "global_get",
     "global_set",
     "load",
     "memory_size",
+    "static_address",
     "store",
     "table_get",
     "table_set",

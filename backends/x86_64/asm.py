@@ -7,7 +7,7 @@ Displacements, relative targets and immediates are signed and have 32 bits at mo
 does not fit, and a register that does not exist, is a :class:`ValueError`. Nothing is memoised: the callers do that.
 
 Moves are in :mod:`.asm_mov` and SSE instructions in :mod:`.asm_sse`; all can be had from here, where the latter are
-loaded when one is first asked for.
+loaded when one is first asked for. Packed vector instructions are in :mod:`.asm_vector` alone.
 """
 
 from __future__ import annotations
@@ -342,6 +342,11 @@ def rep_stosq() -> bytes:
 def cpuid() -> bytes:
     """CPUID (0F A2)."""
     return b"\x0f\xa2"
+
+
+def xgetbv() -> bytes:
+    """XGETBV (0F 01 D0): edx:eax = the extended control register that ecx has the number of."""
+    return b"\x0f\x01\xd0"
 
 
 def stmxcsr_m(base: int, disp: int) -> bytes:

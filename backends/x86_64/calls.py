@@ -16,8 +16,8 @@ from ...abi import (
     TABLE_LENGTH,
 )
 from ..assembly import signed
-from ..convention import FEW_CELLS, parallel_moves, runs, split_results
-from ..operand import CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, Operand, is_float
+from ..convention import FEW_CELLS, area_step, parallel_moves, runs, split_results
+from ..operand import ALL_ONES, CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, I64, V128, Operand, is_float
 from . import asm
 from .frames import CONTEXT_SLOT, parameter_places
 from .regs import CONTEXT, FRAME, MEMORY_BASE, RAX, RCX, RDI, RDX, RSI, RSP
@@ -29,6 +29,18 @@ RESULT_BITS = 1 | 1 << FIRST_FLOAT_BIT
 
 #: Where an index travels besides arguments: its type, its register, and the register's bit.
 INDEX_PLAN = (I32, RAX, 1 << RAX)
+
+
+def _pass_in_wide_area(operand: Operand) -> bytes:
+    """Push an argument as a cell of 16 bytes; what is above a value of 8 bytes has no meaning."""
+    if operand.type != V128:
+        return asm.alu_ri(asm.SUB, 1, RSP, 8) + _pass_in_area(operand)
+    if operand.kind == CONSTANT:
+        halves = operand.value >> 64, operand.value & 0xFFFF_FFFF_FFFF_FFFF
+        return b"".join([_pass_in_area(Operand(CONSTANT, I64, value=half)) for half in halves])
+    if operand.reg < 0:
+        return asm.push_m(FRAME, operand.offset + 8) + asm.push_m(FRAME, operand.offset)
+    return asm.alu_ri(asm.SUB, 1, RSP, 16) + asm.movups_mr(RSP, 0, operand.reg)
 
 
 def _pass_in_area(operand: Operand) -> bytes:
@@ -61,13 +73,14 @@ def _parallel_moves(code: bytearray, moves: dict[int, int], floats: bool) -> Non
 
 def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], index: Operand | None = None) -> bytes:
     """Put arguments where a callee of these parameter types expects them, and ``index``, if given, into rax."""
+    places = parameter_places(types)[0]
     in_area = []
     # By destination: registers that are moved, and what is loaded after that.
     floats: dict[int, int] = {}
     ints: dict[int, int] = {}
     loads = []
     floats_loaded = Selection(free)
-    for operand, (reg, _) in zip(operands, parameter_places(types)[0], strict=True):
+    for operand, (reg, _) in zip(operands, places, strict=True):
         if reg < 0:
             in_area.append(operand)
         elif is_float(operand.type):
@@ -86,10 +99,14 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
             loads.append((RAX, index))
     code = bytearray()
     if in_area:
-        if len(in_area) & 1:
-            code += asm.alu_ri(asm.SUB, 1, RSP, 8)
-        for operand in reversed(in_area):
-            code += _pass_in_area(operand)
+        if area_step(types, places) == 16:
+            for operand in reversed(in_area):
+                code += _pass_in_wide_area(operand)
+        else:
+            if len(in_area) & 1:
+                code += asm.alu_ri(asm.SUB, 1, RSP, 8)
+            for operand in reversed(in_area):
+                code += _pass_in_area(operand)
     # Floats come first: a float constant needs an integer temporary on its way.
     if floats:
         _parallel_moves(code, floats, True)
@@ -104,10 +121,53 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
     return bytes(code)
 
 
-def arguments_from_slots(types: tuple[int, ...], first_slot: int) -> bytes:
+def arguments_from_slots(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
     """Pass many arguments that are in consecutive slots, the first at ``first_slot``: runs of them in loops."""
     places, _ = parameter_places(types)
     in_area = [index for index, (reg, _) in enumerate(places) if reg < 0]
+    if width == 16:
+        code = _area_from_wide_slots(in_area, first_slot, area_step(types, places))
+    else:
+        code = _area_from_slots(in_area, first_slot)
+    for index, (type_, (reg, _)) in enumerate(zip(types, places, strict=True)):
+        if reg >= 0:
+            code += _fetch(type_, reg, first_slot - width * index)
+    return bytes(code)
+
+
+def _area_from_wide_slots(in_area: list[int], first_slot: int, step: int) -> bytearray:
+    """Lay out the argument area, ``step`` bytes an argument, from slots of 16 bytes."""
+    code = bytearray()
+    area = (step * len(in_area) + 15) & -16
+    if area:
+        code += asm.alu_ri(asm.SUB, 1, RSP, area)
+    # Eight bytes go by rdx, and more by xmm0, since vectors that travel in registers are fetched later.
+    wide = step == 16
+    for start, count in runs(in_area):
+        slot = first_slot - 16 * in_area[start]
+        if count <= FEW_CELLS:
+            for k in range(count):
+                if wide:
+                    code += asm.movups_rm(0, FRAME, slot - 16 * k) + asm.movups_mr(RSP, step * (start + k), 0)
+                else:
+                    code += asm.mov_rm(1, RDX, FRAME, slot - 16 * k)
+                    code += asm.mov_mr(1, RSP, step * (start + k), RDX)
+            continue
+        code += asm.lea_rm(1, RAX, FRAME, slot)
+        code += asm.lea_rm(1, RSI, RSP, step * start)
+        code += asm.mov_ri(RCX, count)
+        if wide:
+            body = asm.movups_rm(0, RAX, 0) + asm.movups_mr(RSI, 0, 0)
+        else:
+            body = asm.mov_rm(1, RDX, RAX, 0) + asm.mov_mr(1, RSI, 0, RDX)
+        body += asm.alu_ri(asm.SUB, 1, RAX, 16) + asm.alu_ri(asm.ADD, 1, RSI, step)
+        body += asm.alu_ri(asm.SUB, 0, RCX, 1)
+        code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
+    return code
+
+
+def _area_from_slots(in_area: list[int], first_slot: int) -> bytearray:
+    """Lay out the argument area from slots of 8 bytes."""
     code = bytearray()
     if len(in_area) & 1:
         code += asm.alu_ri(asm.SUB, 1, RSP, 8)
@@ -126,47 +186,48 @@ def arguments_from_slots(types: tuple[int, ...], first_slot: int) -> bytes:
             body = asm.push_m(RAX, 0) + asm.alu_ri(asm.ADD, 1, RAX, 8) + asm.alu_ri(asm.SUB, 0, RCX, 1)
             code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
         end = start
-    for index, (type_, (reg, _)) in enumerate(zip(types, places, strict=True)):
-        if reg >= 0:
-            offset = first_slot - 8 * index
-            code += _fetch(type_, reg, offset)
-    return bytes(code)
+    return code
 
 
 def _fetch(type_: int, reg: int, offset: int) -> bytes:
     """Load a value from its cell in the frame."""
+    if type_ == V128:
+        return asm.movups_rm(reg, FRAME, offset)
     if is_float(type_):
         return asm.movs_rm(1 if type_ == F64 else 0, reg, FRAME, offset)
     return asm.mov_rm(0 if type_ == I32 else 1, reg, FRAME, offset)
 
 
 def argument_plan(types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
-    """How to pass arguments one by one: what comes first, and ``(type, register or -1, its bit)`` of each, the last
-    one first.
+    """How to pass arguments one by one: what comes first, and ``(type, place, its bit)`` of each, the last one first. A
+    place is a register, or -1 or -2 for a cell of 8 or 16 bytes in the argument area.
     """
     places, _ = parameter_places(types)
     plan = []
     in_area = 0
+    step = area_step(types, places)
     for type_, (reg, _) in zip(types, places, strict=True):
-        in_area += reg < 0
+        if reg < 0:
+            in_area += 1
+            reg = -1 if step == 8 else -2
         plan.append((type_, reg, 0 if reg < 0 else 1 << (reg + FIRST_FLOAT_BIT if is_float(type_) else reg)))
-    return asm.alu_ri(asm.SUB, 1, RSP, 8) if in_area & 1 else b"", tuple(plan[::-1])
+    return asm.alu_ri(asm.SUB, 1, RSP, 8) if in_area & 1 and step == 8 else b"", tuple(plan[::-1])
 
 
 def argument(operand: Operand, reg: int) -> bytes | None:
-    """Code that passes one argument in ``reg``, or in the argument area where that is -1.
+    """Code that passes one argument in a place as :func:`argument_plan` gives it.
 
     ``None`` if that takes a scratch.
     """
     if reg < 0:
-        return _pass_in_area(operand)
+        return _pass_in_area(operand) if reg == -1 else _pass_in_wide_area(operand)
     if not is_float(operand.type):
         if operand.kind == CONSTANT:
             return asm.mov_ri(reg, operand.value)
         selection = Selection(0)
         selection.load(reg, operand)
     else:
-        if operand.kind == CONSTANT and operand.value:
+        if operand.kind == CONSTANT and operand.value not in (0, ALL_ONES):
             return None
         selection = Selection(0)
         selection.load_float(reg, operand)
@@ -252,33 +313,37 @@ def bulk_arguments(operands: tuple[Operand, Operand, Operand]) -> bytes:
     return bytes(code + loads.code)
 
 
-def fetch_results(types: tuple[int, ...], first_slot: int) -> bytes:
-    """Store all results of a call into consecutive slots, the first at ``first_slot``, each 8 bytes below the one
-    before.
+def fetch_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
+    """Store all results of a call into consecutive slots, the first at ``first_slot``, each ``width`` bytes below the
+    one before.
     """
     first_int, first_float, rest = split_results(types)
     code = bytearray()
     if first_int >= 0:
-        code += asm.mov_mr(1, FRAME, first_slot - 8 * first_int, RAX)
+        code += asm.mov_mr(1, FRAME, first_slot - width * first_int, RAX)
     if first_float >= 0:
-        code += asm.movs_mr(0 if types[first_float] == F32 else 1, FRAME, first_slot - 8 * first_float, 0)
+        offset = first_slot - width * first_float
+        if types[first_float] == V128:
+            code += asm.movups_mr(FRAME, offset, 0)
+        else:
+            code += asm.movs_mr(0 if types[first_float] == F32 else 1, FRAME, offset, 0)
     if rest:
         code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
-        code += _move_runs(rest, first_slot, True)
+        code += _move_runs(rest, first_slot, True) if width == 8 else _move_wide_runs(rest, first_slot, True)
     return bytes(code)
 
 
-def return_results(types: tuple[int, ...], first_slot: int) -> bytes:
+def return_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
     """The reverse of :func:`fetch_results`: from slots to where a caller expects several results."""
     first_int, first_float, rest = split_results(types)
     code = bytearray()
     if rest:
         code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
-        code += _move_runs(rest, first_slot, False)
+        code += _move_runs(rest, first_slot, False) if width == 8 else _move_wide_runs(rest, first_slot, False)
     if first_int >= 0:
-        code += _fetch(types[first_int], RAX, first_slot - 8 * first_int)
+        code += _fetch(types[first_int], RAX, first_slot - width * first_int)
     if first_float >= 0:
-        code += _fetch(types[first_float], 0, first_slot - 8 * first_float)
+        code += _fetch(types[first_float], 0, first_slot - width * first_float)
     return bytes(code)
 
 
@@ -309,6 +374,33 @@ def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
             body += asm.alu_ri(asm.CMP, 1, RSI, -count)
             code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
             code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
+    return bytes(code)
+
+
+def _move_wide_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
+    """What :func:`_move_runs` does, with slots of 16 bytes, all of which move by xmm1: xmm0 is fetched first and
+    returned last.
+    """
+    code = bytearray()
+    for start, count in runs(indices):
+        cell = STORE_RESULTS + 16 * start
+        slot = first_slot - 16 * indices[start]
+        if count <= FEW_CELLS:
+            for k in range(count):
+                if fetch:
+                    code += asm.movups_rm(1, RCX, cell + 16 * k) + asm.movups_mr(FRAME, slot - 16 * k, 1)
+                else:
+                    code += asm.movups_rm(1, FRAME, slot - 16 * k) + asm.movups_mr(RCX, cell + 16 * k, 1)
+            continue
+        code += asm.lea_rm(1, RDX, RCX, cell)
+        code += asm.lea_rm(1, RSI, FRAME, slot)
+        code += asm.mov_ri(RDI, count)
+        if fetch:
+            body = asm.movups_rm(1, RDX, 0) + asm.movups_mr(RSI, 0, 1)
+        else:
+            body = asm.movups_rm(1, RSI, 0) + asm.movups_mr(RDX, 0, 1)
+        body += asm.alu_ri(asm.ADD, 1, RDX, 16) + asm.alu_ri(asm.SUB, 1, RSI, 16) + asm.alu_ri(asm.SUB, 0, RDI, 1)
+        code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
     return bytes(code)
 
 

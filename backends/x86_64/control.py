@@ -35,6 +35,7 @@ FUNCTION_ALIGNMENT = 16
 LOOP_ALIGNMENT = 16
 JUMP_TABLE_ALIGNMENT = 4
 LONGEST_REACH = 0
+FAR_LITERALS = 1
 #: INT3.
 FILLER = b"\xcc"
 
@@ -257,6 +258,7 @@ class Assembler(assembly.Assembler):
 
 
 __all__ = [
+    "FAR_LITERALS",
     "FILLER",
     "FIXUP_SIZE",
     "FUNCTION_ALIGNMENT",

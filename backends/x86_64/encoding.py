@@ -82,7 +82,7 @@ def reg_only(rex: int, opcode: int, rm: int) -> bytes:
     return BYTES[opcode | rm]
 
 
-def _of_base(reg: int, base: int) -> tuple[int, bytes, bytes, bytes]:
+def of_base(reg: int, base: int) -> tuple[int, bytes, bytes, bytes]:
     """The REX bits, and the ModRM and SIB bytes without a displacement (empty where there has to be one), with one of
     8 bits, and with one of 32 bits.
 
@@ -101,7 +101,7 @@ def _of_base(reg: int, base: int) -> tuple[int, bytes, bytes, bytes]:
 
 def reg_mem(prefix: bytes, rex: int, opcode: bytes, reg: int, base: int, disp: int) -> bytes:
     """An instruction on a register and ``[base + disp]``."""
-    bits, address, short, long = _bases.get((reg, base)) or _of_base(reg, base)
+    bits, address, short, long = _bases.get((reg, base)) or of_base(reg, base)
     rex |= bits
     if disp or not address:
         address = short + BYTES[disp & 0xFF] if -0x80 <= disp <= 0x7F else long + imm32(disp)
@@ -110,8 +110,8 @@ def reg_mem(prefix: bytes, rex: int, opcode: bytes, reg: int, base: int, disp: i
     return prefix + opcode + address
 
 
-def _of_index(reg: int, base: int, index: int, scale: int) -> tuple[int, bytes, bytes, bytes]:
-    """What :func:`_of_base` says of a base, with an index as well."""
+def of_index(reg: int, base: int, index: int, scale: int) -> tuple[int, bytes, bytes, bytes]:
+    """What :func:`of_base` says of a base, with an index as well."""
     if (reg | base | index) & -16 or index == 4 or scale & -4:
         raise bad_register(reg, base, index, scale)
     low = base & 7
@@ -125,7 +125,7 @@ def _of_index(reg: int, base: int, index: int, scale: int) -> tuple[int, bytes, 
 
 def reg_index(prefix: bytes, rex: int, opcode: bytes, reg: int, base: int, index: int, scale: int, disp: int) -> bytes:
     """An instruction on a register and ``[base + (index << scale) + disp]``."""
-    bits, address, short, long = _indices.get((reg, base, index, scale)) or _of_index(reg, base, index, scale)
+    bits, address, short, long = _indices.get((reg, base, index, scale)) or of_index(reg, base, index, scale)
     rex |= bits
     if disp or not address:
         address = short + BYTES[disp & 0xFF] if -0x80 <= disp <= 0x7F else long + imm32(disp)

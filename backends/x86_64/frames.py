@@ -8,7 +8,8 @@ A frame, from high to low addresses::
     [rbp-8]           instance context
     [rbp-16 - 8*i]    the caller's value of the i-th pinned integer register, where this function pins it
     [rbp-80 - 16*j]   all 16 bytes of the j-th pinned vector register
-    ...               locals that are not pinned, then the operand stack, 8 bytes an entry, downwards
+    ...               locals that are not pinned, then the operand stack, 8 bytes an entry, downwards; 16 bytes each,
+                      at multiples of 16, in a function that has vectors
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from ...abi import CTX_STORE, STORE_STACK_LIMIT
 from .. import convention
 from ..convention import FEW_CELLS, SMALL_FRAME
-from ..operand import F32, INTERN_LIMIT, Operand, is_float
+from ..operand import F32, INTERN_LIMIT, V128, Operand, is_float
 from . import asm
 from .regs import CONTEXT, FLOAT_PARAMS, FLOAT_PINNED, FRAME, INT_PARAMS, PINNED, RAX, RCX, RDI, RSP
 
@@ -37,14 +38,16 @@ def saved_float_offset(order: int) -> int:
     return -80 - 16 * order
 
 
-def locals_base(pinned_ints: int, pinned_floats: int) -> int:
-    """How many bytes of the frame come before the unpinned locals; it does not depend on ``pinned_ints`` here."""
+def locals_base(pinned_ints: int, pinned_floats: int, width: int = 8) -> int:
+    """How many bytes of the frame come before the unpinned locals; it does not depend on ``pinned_ints`` here, and
+    is a multiple of 16.
+    """
     return 64 + 16 * pinned_floats
 
 
-def cell(before: int) -> int:
+def cell(before: int, width: int = 8) -> int:
     """Frame offset of the cell that ``before`` bytes of the frame come before."""
-    return -8 - before
+    return -width - before
 
 
 def parameter_places(types: tuple[int, ...]) -> tuple[tuple[tuple[int, int], ...], int]:
@@ -71,7 +74,12 @@ _received: dict[tuple[Operand, int, int], bytes] = {}
 def _receive(home: Operand, reg: int, area: int) -> bytes:
     """Move one parameter home, from a register or, if that is -1, from the argument area; memoised."""
     code = b""
-    if is_float(home.type):
+    if home.type == V128:
+        if reg >= 0:
+            code = asm.movaps_rr(home.reg, reg) if home.reg >= 0 else asm.movups_mr(FRAME, home.offset, reg)
+        elif home.reg >= 0:
+            code = asm.movups_rm(home.reg, FRAME, ARGUMENT_AREA + area)
+    elif is_float(home.type):
         double = 0 if home.type == F32 else 1
         if reg >= 0:
             code = asm.movaps_rr(home.reg, reg) if home.reg >= 0 else asm.movs_mr(double, FRAME, home.offset, reg)
@@ -87,12 +95,15 @@ def _receive(home: Operand, reg: int, area: int) -> bytes:
     return code
 
 
-def zero_slots(first: int, count: int) -> bytes:
-    """Zero ``count`` 8-byte cells of the frame, the first (highest) of them at offset ``first``.
+def zero_slots(first: int, count: int, width: int = 8) -> bytes:
+    """Zero ``count`` cells of the frame, the first (highest) of them at offset ``first``.
 
     Parameters are in their homes already.
     """
     code = bytearray()
+    if width == 16:
+        first += 8
+        count *= 2
     lowest = first - 8 * (count - 1)
     if count > 32:
         code += asm.lea_rm(1, RDI, FRAME, lowest)
@@ -176,12 +187,14 @@ def epilogue(size: int, ints: int, floats: int, area: int) -> bytes:
     return code + asm.leave_() + (asm.ret_imm(area) if area else asm.ret())
 
 
-def copy_slots(count: int, source: int, target: int) -> bytes:
+def copy_slots(count: int, source: int, target: int, width: int = 8) -> bytes:
     """Copy ``count`` cells whose first (highest) is at ``source`` to where the first is at ``target``, in order.
 
-    The target is not below the source, so copying in order is right where they overlap. rax and rcx are free: all
+    The target is not below the source, so copying in order is right where they overlap. rax, rcx and xmm0 are free: all
     operands are in slots.
     """
+    if width == 16:
+        return _copy_wide_slots(count, source, target)
     code = bytearray()
     if count <= FEW_CELLS:
         for index in range(count):
@@ -192,6 +205,23 @@ def copy_slots(count: int, source: int, target: int) -> bytes:
     body = asm.mov_rx(1, RAX, FRAME, RCX, 3, source - 8 * count)
     body += asm.mov_xr(1, FRAME, RCX, 3, target - 8 * count, RAX)
     body += asm.alu_ri(asm.SUB, 0, RCX, 1)
+    code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
+    return bytes(code)
+
+
+def _copy_wide_slots(count: int, source: int, target: int) -> bytes:
+    """The same for cells of 16 bytes."""
+    code = bytearray()
+    if count <= FEW_CELLS:
+        for index in range(count):
+            code += asm.movups_rm(0, FRAME, source - 16 * index)
+            code += asm.movups_mr(FRAME, target - 16 * index, 0)
+        return bytes(code)
+    # rcx counts halves.
+    code += asm.mov_ri(RCX, 2 * count)
+    body = asm.movups_rx(0, FRAME, RCX, 3, source - 16 * count)
+    body += asm.movups_xr(FRAME, RCX, 3, target - 16 * count, 0)
+    body += asm.alu_ri(asm.SUB, 0, RCX, 2)
     code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
     return bytes(code)
 

@@ -17,7 +17,7 @@ from ...abi import (
     TRAP_TABLE_OUT_OF_BOUNDS,
 )
 from ..assembly import signed
-from ..operand import CONSTANT, F32, F64, I32, I64, LOCAL, REGISTER, Operand, is_float
+from ..operand import CONSTANT, F32, F64, I32, I64, LOCAL, REGISTER, V128, Operand, is_float
 from . import asm
 from .regs import CONTEXT, MEMORY_BASE
 from .selection import WIDE_STAND_INS, Selection
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 #: Stand-ins for the displacement of each form, and how many bytes it takes.
-_STAND_IN = (0, 0x11, 0x11223344)
+STAND_IN = (0, 0x11, 0x11223344)
 _WIDTH = (0, 1, 4)
 #: Largest offset that fits a displacement; a larger one is added to the index.
 MAX_DISPLACEMENT = 0x7FFFFFFF
@@ -80,13 +80,13 @@ _STORE_SIZES = {
 }
 
 
-def _split(code: bytes, form: int, immediate: int = 0) -> tuple[bytes, bytes]:
+def split(code: bytes, form: int, immediate: int = 0) -> tuple[bytes, bytes]:
     """Cut the stand-in displacement out of ``code``, which ends with ``immediate`` bytes of an immediate."""
     end = len(code) - immediate
     return code[: end - _WIDTH[form]], code[end:]
 
 
-def _static_address(a: Operand) -> bool:
+def is_static(a: Operand) -> bool:
     """Whether the address is the constant 0, so that the offset alone says where (the compiler folds other
     constants).
     """
@@ -100,12 +100,12 @@ def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -
         dst = s.float_destination(sink, a)
     else:
         dst = s.destination(sink, a)
-    disp = _STAND_IN[form]
-    if _static_address(a):
+    disp = STAND_IN[form]
+    if is_static(a):
         code = plain(*leading, dst, MEMORY_BASE, disp)
     else:
         code = indexed(*leading, dst, MEMORY_BASE, s.in_register(a), 0, disp)
-    head, tail = _split(code, form)
+    head, tail = split(code, form)
     return bytes(s.code) + head, tail, s.result(type_, dst, sink, a.bit)
 
 
@@ -116,9 +116,9 @@ def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[b
     """
     spliced = b in WIDE_STAND_INS
     size = _STORE_SIZES[name]
-    disp = _STAND_IN[form]
+    disp = STAND_IN[form]
     immediate = 0
-    static = _static_address(a)
+    static = is_static(a)
     index = -1 if static else s.in_register(a)
     if b.kind == CONSTANT:
         if size[0] == "f":
@@ -140,7 +140,7 @@ def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[b
             code = plain(*leading, MEMORY_BASE, disp, b.reg)
         else:
             code = indexed(*leading, MEMORY_BASE, index, 0, disp, b.reg)
-    head, tail = _split(code, form, immediate)
+    head, tail = split(code, form, immediate)
     s.release(a)
     s.release(b)
     return bytes(s.code) + head, b"" if spliced else tail
@@ -211,7 +211,10 @@ def global_get(s: Selection, sink: Operand | None, type_: int, offset: int, by_p
             base = s.scratch()
             s.code += asm.mov_rm(1, base, CONTEXT, offset)
             offset = 0
-        s.code += asm.movs_rm(0 if type_ == F32 else 1, dst, base, offset)
+        if type_ == V128:
+            s.code += asm.movups_rm(dst, base, offset)
+        else:
+            s.code += asm.movs_rm(0 if type_ == F32 else 1, dst, base, offset)
     else:
         dst = sink.reg if sink is not None else s.take()
         if by_pointer:
@@ -297,12 +300,15 @@ def table_set(s: Selection, table: int, a: Operand, b: Operand) -> None:
 
 
 __all__ = [
+    "STAND_IN",
     "address",
     "context_cell",
     "global_get",
     "global_set",
+    "is_static",
     "load",
     "memory_size",
+    "split",
     "store",
     "table_get",
     "table_set",

@@ -42,15 +42,17 @@ class Target(choices.Choices):
 
     FUSED: frozenset[str] = frozenset()
 
-    def configure(self, bmi1: bool, bmi2: bool, lzcnt: bool) -> None:
+    def configure(
+        self, bmi1: bool, bmi2: bool, lzcnt: bool, avx: bool = False, avx2: bool = False, fma: bool = False
+    ) -> None:
         """Say which processor extensions to use, and forget choices made for others."""
         from . import features
 
-        features.configure(bmi1, bmi2, lzcnt)
+        features.configure(bmi1, bmi2, lzcnt, avx, avx2, fma)
         self._forget()
 
     def variant(self) -> int:
-        """Bit 0 for BMI1, bit 1 for BMI2, bit 2 for LZCNT."""
+        """Bit 0 for BMI1, bit 1 for BMI2, bit 2 for LZCNT: no usual choice has vectors."""
         from . import features
 
         return features.BMI1 | features.BMI2 << 1 | features.LZCNT << 2

@@ -18,12 +18,12 @@ from ..abi import TRAP_STACK_OVERFLOW
 from ..backends import OutOfReach, backend
 from ..backends.operand import BARRIER_ENTRY
 from ..errors import DecodeError, ValidationError, WasmError
-from ..types import VALUE_TYPES
+from ..types import V128, VALUE_TYPES
 from . import instructions
 from .environment import ModuleEnvironment
 from .locals import SHORT_INDICES, Locals, rank
 from .loop import run
-from .state import FUNCTION, POLL, BodyFault, Compilation, Label, Late, Types, emit_fixups
+from .state import FUNCTION, POLL, BodyFault, Compilation, Label, Late, NeedsVectors, Types, emit_fixups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from ..binary.module_info import ModuleInfo
     from ..instances.context import ContextLayout
     from . import immediates as _immediates
+    from . import literals as _literals
     from . import modes as _modes
     from .modes.recording import Record, Recording
 else:
     _immediates = Late("immediates")
+    _literals = Late("literals")
     _modes = Late("modes")
 
 __all__ = ["Compiler", "load_all"]
@@ -119,13 +121,18 @@ class Compiler:
         start, end = info.bodies[defined]
         index = info.imported_funcs + defined
         reach = self._backend.control.reach(end - start)
+        vectors = False
         while True:
-            env = self._environments.get(reach) or self._environment(reach)
+            env = self._environments.get(-1 - reach if vectors else reach) or self._environment(reach, vectors)
             c = Compilation(env, [*info.data[start:end], *_PADDING], start, end - start)
             try:
                 return self._compile_body(c, defined, index, recording)
             except BodyFault as fault:
                 raise self._error(fault, c.base + min(c.pc, c.end), index) from None
+            except NeedsVectors:
+                vectors = True
+                if recording is not None:
+                    recording.clear()
             except OutOfReach:
                 if reach == env.control.LONGEST_REACH:
                     large = BodyFault("function too large: its machine code has jumps that cannot reach their targets")
@@ -134,12 +141,19 @@ class Compiler:
                 if recording is not None:
                     recording.clear()
 
-    def _environment(self, reach: int) -> ModuleEnvironment:
-        env = ModuleEnvironment(self.info, self._layout, self._backend, reach, explicit_bounds=self.explicit_bounds)
-        for other in self._environments.values():
+    def _environment(self, reach: int, vectors: bool) -> ModuleEnvironment:
+        env = ModuleEnvironment(
+            self.info,
+            self._layout,
+            self._backend,
+            reach,
+            explicit_bounds=self.explicit_bounds,
+            vectors=vectors,
+        )
+        for other in sorted(self._environments.values(), key=lambda other: other.vectors != vectors):
             env.share(other)
             break
-        self._environments[reach] = env
+        self._environments[-1 - reach if vectors else reach] = env
         return env
 
     def _error(self, fault: BodyFault, offset: int, index: int) -> WasmError:
@@ -188,6 +202,8 @@ class Compiler:
         count += len(params)
         if count > MAX_LOCALS:
             raise BodyFault("too many locals: at most 50,000 are supported")
+        if not env.vectors and (V128 in params or V128 in results or any([type_ == V128 for _, type_ in runs])):
+            raise NeedsVectors
         # From here on positions are counted from the expression's first byte.
         c.base += c.pc
         c.end -= c.pc
@@ -196,11 +212,12 @@ class Compiler:
         c.pc = 0
         places, area = env.parameter_places(params)
         hottest = rank(body, count if count < SHORT_INDICES else SHORT_INDICES)
-        homes = Locals(params, places, runs, count, hottest, env.pins, frames)
+        homes = Locals(params, places, runs, count, hottest, env.pins, frames, *env.width)
         c.locals = homes
         c.locals_ = homes.entries
         c.self_index = index
-        locals_end = homes.base + 8 * homes.frame_cells
+        width = 16 if env.vectors else 8
+        locals_end = homes.base + width * homes.frame_cells
         # Rounded, so that slots of different functions have the same offsets more often, which serves the memo.
         locals_end = (locals_end + 31) & -32
         stack = c.stack
@@ -209,21 +226,21 @@ class Compiler:
         label = Label(FUNCTION, 3, 1, (), results)
         c.labels.append(label)
         # The first entry has index 4 under one label.
-        first_slot = frames.cell(locals_end)
-        c.slot_base = first_slot - 3 * frames.STEP
+        first_slot = frames.cell(locals_end, *env.width)
+        c.slot_base = first_slot - 3 * env.step
         c.deepest = 2
         if recording is not None or self.checked or self.fuel:
-            marks = recording.marks if recording is not None else None
-            c.special = _modes.Special(c, marks, self.checked, self.fuel)
+            c.special = _modes.Special(c, recording, self.checked, self.fuel)
         run(c)
         operand_cells = c.deepest - 2
-        size = (locals_end + 8 * operand_cells + 15) & -16
+        size = (locals_end + width * operand_cells + 15) & -16
         if recording is not None:
             recording.homes = homes
             recording.first_slot = first_slot
+            recording.step = env.step
             recording.frame_size = size
         if len(results) > 1:
-            c.out += env.calls.return_results(results, first_slot)
+            c.out += env.calls.return_results(results, first_slot, *env.width)
         c.out += env.pieces[frames.epilogue][size, homes.pinned_ints, homes.pinned_floats, area]
         return self._assemble(c, homes, params, size, area, recording)
 
@@ -293,6 +310,8 @@ class Compiler:
             out += control.jump_table_entries(table, positions)
             if recording is not None:
                 recording.tables.append((ends, table, positions))
+        if c.literals:
+            _literals.emit(c, start, recording)
         if limit_site:
             head = bytearray(prologue)
             patch(head, limit_site - fixup, start + overflow - limit_site)

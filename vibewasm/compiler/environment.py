@@ -57,7 +57,10 @@ class ModuleEnvironment:
         backend: the processor to compile for.
         target, control, frames: the backend's modules.
         reach: how far the function's jumps have to reach, a number of the backend's: greater means further.
+        vectors: whether the functions have vectors, see :class:`~.state.NeedsVectors`.
+        width, step: what tells the backend so, after other arguments; and from a cell of the frame to the next one.
         kinds: how the hot loop handles each opcode byte in this configuration.
+        plain_accesses: whether accesses take no more than a displacement, unless the offset is large.
         takes_constant: whether the loop takes a constant along with the instruction after it, by that one's opcode.
         jump, fixup_size, poll, pads: the backend's jump, how many bytes of it are filled in, its poll of the interrupt
             word, and its padding by length.
@@ -76,7 +79,14 @@ class ModuleEnvironment:
     """
 
     def __init__(
-        self, info: ModuleInfo, layout: ContextLayout, backend: Backend, reach: int, *, explicit_bounds: bool
+        self,
+        info: ModuleInfo,
+        layout: ContextLayout,
+        backend: Backend,
+        reach: int,
+        *,
+        explicit_bounds: bool,
+        vectors: bool = False,
     ) -> None:
         self.info = info
         self.layout = layout
@@ -85,8 +95,12 @@ class ModuleEnvironment:
         self.control = control = backend.control
         self.frames = backend.frames
         self.reach = reach
+        self.vectors = vectors
+        self.width = (16,) if vectors else ()
+        self.step = backend.frames.STEP * 2 if vectors else backend.frames.STEP
         self.explicit_bounds = explicit_bounds
-        self.kinds = KINDS if info.memories and not explicit_bounds else KINDS_WITHOUT_PLAIN_ACCESS
+        self.plain_accesses = bool(info.memories) and not explicit_bounds
+        self.kinds = KINDS if self.plain_accesses else KINDS_WITHOUT_PLAIN_ACCESS
         self.takes_constant = TAKES_CONSTANT
         if self.target.FUSED:
             fused = frozenset([CODE[name] for name in self.target.FUSED])
@@ -124,11 +138,12 @@ class ModuleEnvironment:
         self._tests = other._tests
         self.result_moves = other.result_moves
         self.traps = other.traps
-        self.plans = other.plans
         self._places = other._places
         self.pieces = other.pieces
-        self.callees = other.callees
         self.rules = other.rules
+        if self.vectors == other.vectors:
+            self.plans = other.plans
+            self.callees = other.callees
 
     @property
     def calls(self) -> Calls:

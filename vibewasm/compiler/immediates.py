@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from ..binary import value_types
 from ..errors import DecodeError, ValidationError
-from ..opcodes import ACCESSES, PREFIXES, prefixed, row_of
-from ..types import EMPTY_BLOCK_TYPE, FUNCREF, VALUE_TYPES
+from ..opcodes import ACCESSES, PREFIXES, name_of, prefixed, row_of
+from ..types import EMPTY_BLOCK_TYPE, FUNCREF, V128, VALUE_TYPES
 from .index_spaces import data_segment, element_segment, memory_at, table_type, type_at
-from .state import BodyFault, Compilation, Types
+from .state import BodyFault, Compilation, NeedsVectors, Types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .environment import ModuleEnvironment
 
 _NOTHING: Types = ()
-_ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items()}
+_ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items() if type_ != V128}
 
 
 def read_unsigned(c: Compilation, pc: int, bits: int = 32) -> tuple[int, int]:
@@ -138,7 +138,7 @@ def block_type(c: Compilation, pc: int) -> tuple[int, Types, Types]:
     byte = c.code[pc]
     if byte == EMPTY_BLOCK_TYPE:
         return pc + 1, _NOTHING, _NOTHING
-    if byte in VALUE_TYPES:
+    if byte in _ONE_RESULT:
         return pc + 1, _NOTHING, _ONE_RESULT[byte]
     # What is negative stands for a type, and what is not is the index of one.
     after, index = read_signed(c, pc, 33)
@@ -146,6 +146,8 @@ def block_type(c: Compilation, pc: int) -> tuple[int, Types, Types]:
         if after > pc + 1:
             raise BodyFault("malformed block type", malformed=True)
         pc, type_ = _decode_type(c, pc, _block_value_type)
+        if type_ == V128 and not c.env.vectors:
+            raise NeedsVectors
         return pc, _NOTHING, (type_,)
     params, results = type_at(c.env, index)
     return after, params, results
@@ -224,22 +226,74 @@ def skip_constant(c: Compilation, pc: int, size: int) -> int:
     return pc + size
 
 
+_lane_limits: dict[int, int] = {}
+
+
+def lane_limit(op: int) -> int:
+    """How many lanes an instruction can name, memoised: those of its shape, of the memory that it accesses in a vector,
+    or of both operands of ``i8x16.shuffle``.
+    """
+    limit = _lane_limits.get(op)
+    if limit is None:
+        shape, _, operation = name_of(op).partition(".")
+        if op in ACCESSES:
+            limit = 16 >> ACCESSES[op]
+        else:
+            limit = int(shape.partition("x")[2]) * (2 if operation == "shuffle" else 1)
+        _lane_limits[op] = limit
+    return limit
+
+
+def read_lane(c: Compilation, pc: int, op: int) -> tuple[int, int]:
+    """Decode and check the index of a lane, which is a byte."""
+    if pc >= c.end:
+        raise BodyFault("unexpected end", malformed=True)
+    lane = c.code[pc]
+    limit = lane_limit(op)
+    if lane >= limit:
+        raise _bad_lane(lane, limit)
+    return pc + 1, lane
+
+
+def read_lanes(c: Compilation, pc: int) -> tuple[int, bytes]:
+    """Decode and check the sixteen lanes of ``i8x16.shuffle``."""
+    after = skip_constant(c, pc, 16)
+    lanes = bytes(c.code[pc:after])
+    if max(lanes) >= 32:
+        raise _bad_lane(next(lane for lane in lanes if lane >= 32), 32)
+    return after, lanes
+
+
+def _bad_lane(lane: int, limit: int) -> BodyFault:
+    return BodyFault(f"invalid lane index {lane}: there are {limit} lanes")
+
+
+def read_vector(c: Compilation, pc: int) -> tuple[int, int]:
+    """Decode a constant of 16 bytes: its bits, lane 0 lowest."""
+    after = skip_constant(c, pc, 16)
+    return after, int.from_bytes(c.code[pc:after], "little")
+
+
 def check_immediate(c: Compilation, pc: int, kind: str, op: int) -> int:
     """Decode and check an immediate of a kind, one of the opcode table's, that is of no interest otherwise."""
     if kind == "memarg":
         return read_memarg(c, pc, ACCESSES[op])[0]
+    if kind == "lane":
+        return read_lane(c, pc, op)[0]
+    if kind == "lanes":
+        return read_lanes(c, pc)[0]
     if kind in _INTEGERS:
         return read_signed(c, pc, _INTEGERS[kind])[0]
-    if kind in _FLOATS:
-        return skip_constant(c, pc, _FLOATS[kind])
+    if kind in _FIXED:
+        return skip_constant(c, pc, _FIXED[kind])
     pc, index = read_unsigned(c, pc)
     _SPACES[kind](c.env, index)
     return pc
 
 
-#: How :func:`check_immediate` takes each kind: bits of integers, bytes of floats, and the index spaces.
+#: How :func:`check_immediate` takes each kind: bits of integers, bytes of floats and vectors, and the index spaces.
 _INTEGERS = {"i32": 32, "i64": 64}
-_FLOATS = {"f32": 4, "f64": 8}
+_FIXED = {"f32": 4, "f64": 8, "v128": 16}
 _SPACES: dict[str, Callable[[ModuleEnvironment, int], object]] = {
     "data": data_segment,
     "elem": element_segment,
@@ -247,4 +301,4 @@ _SPACES: dict[str, Callable[[ModuleEnvironment, int], object]] = {
     "table": table_type,
 }
 #: The kinds that it knows; what an instruction with another kind does has a rule of its own in dead code.
-CHECKED_KINDS = frozenset(("memarg", *_INTEGERS, *_FLOATS, *_SPACES))
+CHECKED_KINDS = frozenset(("memarg", "lane", "lanes", *_INTEGERS, *_FIXED, *_SPACES))

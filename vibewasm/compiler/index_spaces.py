@@ -1,11 +1,13 @@
 """What a function body may refer to: things of the module by their indices, checked (core specification, "Indices").
 
-Each function takes the environment of the module, and raises :class:`~.state.BodyFault` for an index of nothing.
+Each function takes the environment of the module, and raises :class:`~.state.BodyFault` for an index of nothing. Those
+that give types raise :class:`~.state.NeedsVectors` where values of them may come that the function has no room for.
 """
 
 from __future__ import annotations
 
-from .state import BodyFault, Types
+from ..types import V128
+from .state import BodyFault, NeedsVectors, Types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,14 +18,17 @@ def type_at(env: ModuleEnvironment, index: int) -> tuple[Types, Types]:
     """Parameter and result types of function type ``index``."""
     if index >= len(env.types):
         raise BodyFault(f"unknown type {index}")
-    return env.types[index]
+    types = env.types[index]
+    if V128 in types[1] and not env.vectors:
+        raise NeedsVectors
+    return types
 
 
 def function_type(env: ModuleEnvironment, index: int) -> tuple[Types, Types]:
     """Parameter and result types of function ``index``."""
     if index >= len(env.func_types):
         raise BodyFault(f"unknown function {index}")
-    return env.types[env.func_types[index]]
+    return type_at(env, env.func_types[index])
 
 
 def global_at(env: ModuleEnvironment, index: int, written: bool) -> tuple[int, int, bool]:
@@ -35,6 +40,8 @@ def global_at(env: ModuleEnvironment, index: int, written: bool) -> tuple[int, i
     found = env.globals[index]
     if written and not env.info.globals[index].mutable:
         raise BodyFault(f"global is immutable: global {index} cannot be set")
+    if found[0] == V128 and not env.vectors:
+        raise NeedsVectors
     return found
 
 

@@ -89,10 +89,11 @@ class Locals:
         entries: homes of the locals whose index takes one byte; 256 items, ``None`` where there is no such local.
         base: how many bytes of the frame come before the locals that are not pinned.
         pinned_ints, pinned_floats: how many pinned registers of each class are in use.
-        frame_cells: 8-byte frame cells of the locals that are not pinned, but for parameters that stay in the argument
+        frame_cells: frame cells of the locals that are not pinned, but for parameters that stay in the argument
             area.
         first_cell: frame offset of the first of them.
-        zero_cells: ``(frame offset of the first cell, count)`` of those to be zeroed at entry, which are neighbours.
+        zero_cells: ``(frame offset of the first cell, count)``, and the width if it is 16, of those to be zeroed at entry,
+            which are neighbours.
         zero_pinned: pinned locals that are not parameters.
     """
 
@@ -114,6 +115,8 @@ class Locals:
         "zero_pinned",
     )
 
+    zero_cells: tuple[int, ...]
+
     def __init__(
         self,
         params: tuple[int, ...],
@@ -123,6 +126,7 @@ class Locals:
         hottest: list[int],
         pins: Pins,
         frames: Frames,
+        width: int = 8,
     ) -> None:
         """Find homes for parameters and declared locals.
 
@@ -133,6 +137,7 @@ class Locals:
             hottest: what :func:`rank` gave.
             pins: registers to pin locals to.
             frames: the backend's module of that name, which says how frames are laid out.
+            width: bytes of a cell of the frame: 16 if the function has vectors.
         """
         param_count = len(params)
         types = [*params]
@@ -158,9 +163,15 @@ class Locals:
                 ints += 1
         self.pinned_ints = ints
         self.pinned_floats = floats
-        step = self._step = frames.STEP
-        self.base = frames.locals_base(ints, floats)
-        first = offset = frames.cell(self.base)
+        step = frames.STEP
+        if width == 8:
+            self.base = frames.locals_base(ints, floats)
+            first = offset = frames.cell(self.base)
+        else:
+            step *= 2
+            self.base = frames.locals_base(ints, floats, width)
+            first = offset = frames.cell(self.base, width)
+        self._step = step
         self.first_cell = first
         stay = self._area = frames.ARGUMENT_AREA
         for index in range(param_count if param_count < short else short):
@@ -194,6 +205,8 @@ class Locals:
         self.entries = entries
         self.frame_cells = cells
         self.zero_cells = (first + step * zero_from, cells - zero_from)
+        if width != 8:
+            self.zero_cells += (width,)
 
     def _place_long_parameters(self, params: tuple[int, ...], places: tuple[tuple[int, int], ...], cells: int) -> int:
         """Lay out the parameters from SHORT_INDICES on, each a run of its own."""

@@ -12,11 +12,12 @@ from ..types import type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ..backends.operand import Operand
     from .environment import ModuleEnvironment
     from .locals import Locals
+    from .modes import Special
 
 #: Types of values, as a block, a function or an instruction takes or gives them.
 Types = tuple[int, ...]
@@ -83,6 +84,7 @@ class Compilation:
             return position).
         self_calls: sites of calls to the function itself.
         jump_tables: (site of the displacement to the table, labels or positions of the targets).
+        literals: (site of the displacement to it, bits) of each vector constant that code reads from beside itself.
         makes_calls: whether the prologue has to look at the stack limit.
         dead: whether the end of the innermost block cannot be reached from inside.
         special: called before every instruction with its position when recording, metering or checking, see
@@ -102,6 +104,7 @@ class Compilation:
         "handlers",
         "jump_tables",
         "labels",
+        "literals",
         "locals",
         "locals_",
         "makes_calls",
@@ -128,7 +131,7 @@ class Compilation:
         self.target = env.target
         self.patch = env.control.patch
         self.handlers = env.handlers
-        self.step = env.frames.STEP
+        self.step = env.step
         self.code = code
         self.base = base
         self.end = end
@@ -140,10 +143,11 @@ class Compilation:
         self.cold: list[tuple[int, int, int, int]] = []
         self.self_calls: list[int] = []
         self.jump_tables: list[tuple[int, list[Label | int]]] = []
+        self.literals: list[tuple[int, int]] = []
         self.makes_calls = False
         self.dead = False
         self.deepest = 0
-        self.special: Callable[[int], None] | None = None
+        self.special: Special | None = None
 
 
 def emit_fixups(c: Compilation, sites: list[int] | tuple[int, ...], position: int) -> None:
@@ -173,6 +177,10 @@ class BodyFault(Exception):
         self.message = message
         self.malformed = malformed
         self.feature = feature
+
+
+class NeedsVectors(Exception):
+    """A function that began without vectors has come upon one: it has to be compiled again, with cells of 16 bytes."""
 
 
 def type_mismatch(instruction: str, expected: Sequence[int], found: Sequence[int | None]) -> BodyFault:

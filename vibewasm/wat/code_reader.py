@@ -80,6 +80,9 @@ class CodeReader(TypeReader):
             "i64": lambda: self._constant("i64"),
             "f32": lambda: self._constant("f32"),
             "f64": lambda: self._constant("f64"),
+            "v128": self._vector,
+            "lane": lambda: bytes((self.natural(8),)),
+            "lanes": self._shuffled_lanes,
             "heap": self.heap_type,
             "type table": self._table_and_type,
             "memory memory": lambda: self._two(self.memories, self.memories),
@@ -276,7 +279,9 @@ class CodeReader(TypeReader):
         if kinds == "local":
             return code + self.index_bytes(self.locals)
         if kinds == "memarg":
-            return code + self._memarg(word)
+            return code + self._memarg(word, self.at_index())
+        if kinds == "memarg lane":
+            return code + self._memarg(word, self._at_memory_before_lane()) + self._readers["lane"]()
         if kinds == "types":
             return self._select(code)
         if "data" in kinds:
@@ -323,8 +328,16 @@ class CodeReader(TypeReader):
         _, results = self.signature(None)
         return code + vector(results)
 
-    def _memarg(self, word: str) -> bytes:
-        memory = self.index(self.memories) if self.at_index() else 0
+    def _at_memory_before_lane(self) -> bool:
+        """Whether the index that comes next is a memory's, and not the lane itself: then the lane is still to come."""
+        token = self.tokens[self.position]
+        if not token[:1].isdecimal():
+            return token[:1] == "$"
+        after = self.tokens[self.position + 1]
+        return after[:1].isdecimal() or after.startswith(("offset=", "align="))
+
+    def _memarg(self, word: str, with_memory: bool) -> bytes:
+        memory = self.index(self.memories) if with_memory else 0
         offset, token = 0, self.tokens[self.position]
         if token.startswith("offset="):
             offset = self._field(token[7:], 64)
@@ -367,3 +380,13 @@ class CodeReader(TypeReader):
         if value is None:
             raise self.unexpected()
         return signed(value) if type_[0] == "i" else value.to_bytes(bits // 8, "little")
+
+    def _vector(self) -> bytes:
+        from .vectors import constant
+
+        return constant(self)
+
+    def _shuffled_lanes(self) -> bytes:
+        from .vectors import shuffled_lanes
+
+        return shuffled_lanes(self)

@@ -42,6 +42,9 @@ class CodeWriter(BinaryReader):
             "i64": lambda: f" {self.signed(64)}",
             "f32": lambda: " " + float_text(int.from_bytes(self.take(4), "little"), 32),
             "f64": lambda: " " + float_text(int.from_bytes(self.take(8), "little"), 64),
+            "v128": self._vector,
+            "lane": lambda: f" {self.byte()}",
+            "lanes": lambda: "".join([f" {lane}" for lane in self.take(16)]),
             "heap": lambda: f" {self.heap_type()}",
             "types": self._types,
             "type table": self._type_and_table,
@@ -119,6 +122,8 @@ class CodeWriter(BinaryReader):
             return " " + (self.local_names.get(index) or str(index))
         if kinds == "memarg":
             return self._memarg(word)
+        if kinds == "memarg lane":
+            return self._memarg(word) + self._readers["lane"]()
         if kinds in ("label", "labels"):
             count = 1 if kinds == "label" else self.u32() + 1
             return "".join([self._label(self.u32(), depth) for _ in range(count)])
@@ -136,6 +141,11 @@ class CodeWriter(BinaryReader):
             else:
                 raise self.error(f"{word} has an immediate {kind}, which cannot be written yet")
         return text
+
+    def _vector(self) -> str:
+        """A constant in the one shape that wasm-tools writes as well, whatever shape it was written in."""
+        bits = [int.from_bytes(self.take(4), "little") for _ in range(4)]
+        return f" i32x4 {' '.join([f'{lane:#010x}' for lane in bits])}"
 
     def _label(self, index: int, depth: int) -> str:
         return f" {index} (;@{depth - index};)" if index < depth else f" {index}"

@@ -37,6 +37,9 @@ BLOCKS = {name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in all_row
 # Two instructions are called select: the name has the row with types, its reader picks.
 SELECT = PLAIN.pop("select")
 
+#: Shapes of vectors, which v128.const has after its name.
+SHAPES = frozenset(("i8x16", "i16x8", "i32x4", "i64x2", "f32x4", "f64x2"))
+
 #: Words that are no instructions.
 OTHERS = frozenset(
     "module binary quote type rec sub final struct array field mut func param result local import export table memory "
@@ -49,6 +52,7 @@ def is_keyword(token: str) -> bool:
     """Whether the text format has this word (in what is built of it)."""
     return (
         token in OTHERS
+        or token in SHAPES
         or token in PLAIN
         or token in WITH_IMMEDIATES
         or token in BLOCKS

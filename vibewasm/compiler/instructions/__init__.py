@@ -7,7 +7,7 @@ It is found by name, and its module loaded, when an instruction of that kind is 
 
 from __future__ import annotations
 
-from ...opcodes import ACCESSES, PREFIXES, TABLE, codes_with, row_of
+from ...opcodes import ACCESSES, PREFIXES, TABLE, VECTOR_PREFIX, codes_with, row_of
 from ..state import Compilation, Late
 
 TYPE_CHECKING = False
@@ -99,6 +99,8 @@ TOPICS = {
     "table.init elem.drop table.copy table.fill table.grow",
 }
 _TOPIC_OF = {name: topic for topic, names in TOPICS.items() for name in names.split()}
+#: The module, and its function, for all that stands after the prefix of vector instructions.
+_VECTORS = "vectors"
 #: The module of what a backend may take together with the next instruction: the backend says which (``FUSED``).
 _FUSION = "fusion"
 #: Where the name of the function is not the instruction's with underscores for dots.
@@ -135,14 +137,18 @@ def _load(topic: str) -> Any:
 
 def load_all() -> None:
     """Load the modules of all topics, which else happens when the first instruction of each is met."""
-    for topic in (*TOPICS, _FUSION):
+    for topic in (*TOPICS, _FUSION, _VECTORS):
         _load(topic)
 
 
 def _find(c: Compilation, pc: int) -> int:
     """Stands for each handler until its first use: finds the real one, and gives it its own place."""
     code = c.code[pc - 1]
-    handler = _after_prefix if code in PREFIXES else handler_of(code)
+    handler: Handler | None
+    if code == VECTOR_PREFIX:
+        handler = _load(_VECTORS).vector
+    else:
+        handler = _after_prefix if code in PREFIXES else handler_of(code)
     if handler is None:
         raise immediates.illegal_opcode(code)
     HANDLERS[code] = handler

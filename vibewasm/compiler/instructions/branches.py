@@ -59,7 +59,7 @@ def _move_to_label(c: Compilation, label: Label) -> bytes:
         return b""
     source = slot_offset(c, len(c.stack) - count)
     target = _target_slot(c, label)
-    return b"" if source == target else c.env.frames.copy_slots(count, source, target)
+    return b"" if source == target else c.env.frames.copy_slots(count, source, target, *c.env.width)
 
 
 def _jump_to(c: Compilation, label: Label) -> None:

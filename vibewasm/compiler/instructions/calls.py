@@ -71,7 +71,7 @@ def _pass_many(c: Compilation, params: tuple[int, ...], instruction: str, index:
         c.free |= index.bit
     flush(c)
     first = len(c.stack) - len(params)
-    c.out += c.env.pieces[calls.arguments_from_slots][params, slot_offset(c, first)]
+    c.out += c.env.pieces[calls.arguments_from_slots][(params, slot_offset(c, first), *c.env.width)]
     del c.stack[first:]
     if index is not None:
         c.out += c.target.move_to_register(slot(I32, waiting), calls.INDEX_PLAN[1], 0)
@@ -199,7 +199,7 @@ def _take_results(c: Compilation, results: tuple[int, ...]) -> None:
         height = len(stack)
         first = slot_offset(c, height)
         slot_offset(c, height + len(results) - 1)
-        c.out += c.env.pieces[c.env.calls.fetch_results][results, first]
+        c.out += c.env.pieces[c.env.calls.fetch_results][(results, first, *c.env.width)]
         stack += c.env.pieces[_result_entries][results, first, c.step]
         c.free = c.target.ALL_FREE
 

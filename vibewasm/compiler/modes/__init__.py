@@ -19,9 +19,10 @@ __all__ = ["Record", "Recording", "Special"]
 class Special:
     """Called by the loop before every instruction."""
 
-    def __init__(self, c: Compilation, marks: list[tuple[int, int]] | None, checked: bool, fuel: bool) -> None:
+    def __init__(self, c: Compilation, recording: Recording | None, checked: bool, fuel: bool) -> None:
         self.c = c
-        self.marks = marks
+        self.recording = recording
+        self.marks = recording.marks if recording is not None else None
         self.discipline = Discipline(c) if checked else None
         self.meter = Meter(c) if fuel else None
 

@@ -18,17 +18,20 @@ class Recording:
             they lead.
         cold: where code out of line begins.
         homes: homes of the locals.
-        first_slot: frame offset of the operand stack's first slot; the next ones follow at the backend's ``STEP``.
+        literals: of each vector constant beside the code where it begins, padding before it included, and where its 16
+            bytes begin.
+        first_slot, step: frame offset of the operand stack's first slot, and from one cell of the frame to the next.
         frame_size: bytes of the frame below the frame pointer.
     """
 
-    __slots__ = ("cold", "first_slot", "frame_size", "homes", "marks", "tables")
+    __slots__ = ("cold", "first_slot", "frame_size", "homes", "literals", "marks", "step", "tables")
 
     homes: Locals
 
     def __init__(self) -> None:
         self.marks: list[tuple[int, int]] = []
         self.tables: list[tuple[int, int, list[int]]] = []
+        self.literals: list[tuple[int, int]] = []
         self.clear()
 
     def clear(self) -> None:
@@ -36,7 +39,9 @@ class Recording:
         self.marks.clear()
         self.tables.clear()
         self.cold = 0
+        self.literals.clear()
         self.first_slot = 0
+        self.step = 0
         self.frame_size = 0
 
 
@@ -51,7 +56,9 @@ class Record:
         cold: where code out of line begins, and data after it: traps, polls, jump tables.
         tables: the jump tables, which are no code: of each where it begins, padding before it included, where its
             entries (4 bytes each) begin, and where they lead.
-        homes, first_slot, frame_size: see :class:`Recording`.
+        literals: the vector constants, the same way: where each begins, padding before it included, and where its 16 bytes
+            begin.
+        homes, first_slot, step, frame_size: see :class:`Recording`.
     """
 
     __slots__ = (
@@ -62,8 +69,10 @@ class Record:
         "first_slot",
         "frame_size",
         "homes",
+        "literals",
         "marks",
         "prologue",
+        "step",
         "tables",
     )
 
@@ -80,7 +89,9 @@ class Record:
             for start, entries, targets in recording.tables
         ]
         self.homes = recording.homes
+        self.literals = [(start + prologue, bits + prologue) for start, bits in recording.literals]
         self.first_slot = recording.first_slot
+        self.step = recording.step
         self.frame_size = recording.frame_size
 
     def wasm_offset(self, code_offset: int) -> int | None:
