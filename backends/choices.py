@@ -28,14 +28,16 @@ MEMO_LIMIT = 1 << 18
 #: modules have integers only, and neither shift nor divide.
 _OF_INTEGERS = ("bits", "division")
 _OF_FLOATS = ("floats", "conversions")
+#: Where the rule of a vector instruction is: the first of these beginnings that its name has after the shape says, and
+#: else the shape itself.
 _OF_VECTORS = (
-    "vector_bits",
-    "vector_lanes",
-    "vector_shuffles",
-    "vector_integers",
-    "vector_floats",
-    "vector_conversions",
+    ("all_true bitmask any_true not and or xor bitselect relaxed_laneselect select", "vector_bits"),
+    ("shuffle", "vector_shuffles"),
+    ("splat extract_lane replace_lane swizzle relaxed_swizzle", "vector_lanes"),
+    ("trunc_ relaxed_trunc convert demote promote", "vector_conversions"),
 )
+
+_OF_VECTOR_SHAPES = {"i": "vector_integers", "f": "vector_floats"}
 
 #: After how many choices made since the last one the package's next tier of usual choices is loaded, see :mod:`.usual`:
 #: so many take about as long to make as the tier to load.
@@ -47,6 +49,17 @@ _READ_OFTEN = ("FAR_OFFSET", "IMMEDIATE_GROUPS", "RESULT_REGISTER", "SHORT_DISPL
 #: Names of the rules of ``select`` by the type that is selected, where they differ from the one for integers.
 _SELECT = "select"
 _FLOAT_SELECTS = {F32: "f32.select", F64: "f64.select", V128: "v128.select"}
+
+
+def _topics(name: str) -> tuple[str, ...]:
+    """The modules that may have the rule of an instruction, in the order in which they are to be looked at."""
+    shape, _, operation = name.partition(".")
+    if "x" not in shape and shape != "v128":
+        return _OF_FLOATS if "f32" in name or "f64" in name else _OF_INTEGERS
+    for beginnings, topic in _OF_VECTORS:
+        if operation.startswith(tuple(beginnings.split())):
+            return (topic,)
+    return (_OF_VECTOR_SHAPES[shape[0]],)
 
 
 #: Types of one class, with what tells the wider one.
@@ -185,7 +198,7 @@ class Choices:
 
     def load_all(self) -> None:
         """Load the rules that are else loaded when an instruction first needs them."""
-        for topic in (*_OF_INTEGERS, *_OF_FLOATS, *_OF_VECTORS):
+        for topic in (*_OF_INTEGERS, *_OF_FLOATS, *dict(_OF_VECTORS).values(), *_OF_VECTOR_SHAPES.values()):
             self._load_rules(topic)
         self._memory()
         self._module("vector_memory")
@@ -193,11 +206,7 @@ class Choices:
     def rule(self, name: str) -> Rule:
         """The rule of the simple instruction ``name``; :meth:`lower` applies it."""
         rules = self._rules
-        if name.find("x", 0, 6) > 0 or name[0] == "v":
-            topics = _OF_VECTORS
-        else:
-            topics = _OF_FLOATS if "f32" in name or "f64" in name else _OF_INTEGERS
-        for topic in topics:
+        for topic in _topics(name):
             if name in rules:
                 break
             self._load_rules(topic)
@@ -251,9 +260,7 @@ class Choices:
         """Choose code for ``select``."""
         return self.lower(self.rule(_FLOAT_SELECTS.get(operands[0].type, _SELECT)), operands, free, sink)
 
-    def lower_vector(
-        self, rule: Rule, operands: tuple[object, ...], free: int, sink: Operand | None
-    ) -> VectorChoice:
+    def lower_vector(self, rule: Rule, operands: tuple[object, ...], free: int, sink: Operand | None) -> VectorChoice:
         """Choose code for an instruction that has vectors. After its operands may come its lane, or its lanes."""
         new = self._new
         selection = new(free)
@@ -366,7 +373,9 @@ class Choices:
             found = memory.load(s, sink, name, a, form)
         return found
 
-    def _vector_store(self, s: Selection, name: str, a: Operand, rest: tuple[Any, ...], form: int) -> tuple[bytes, bytes]:
+    def _vector_store(
+        self, s: Selection, name: str, a: Operand, rest: tuple[Any, ...], form: int
+    ) -> tuple[bytes, bytes]:
         memory = self._module("vector_memory")
         value, *lane = rest
         found: tuple[bytes, bytes] = (memory.store_lane if lane else memory.store)(s, name, a, value, *lane, form)

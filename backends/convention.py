@@ -187,7 +187,7 @@ def signature_parameters(
         places.append(place)
         cell += 2 if letter == WIDE else 1
     # As :func:`parameter_places` says it of types.
-    step = 16 if any([place.letter == WIDE for place in in_area]) else 8
+    step = 16 if any(place.letter == WIDE for place in in_area) else 8
     for position, place in enumerate(in_area):
         place.area = step * position
     return places, (step * len(in_area) + 15) & -16

@@ -64,7 +64,7 @@ BARRIER_ENTRY = Operand(BARRIER, NO_TYPE)
 #: Passed as the destination of a comparison whose result the next instruction takes from the flags.
 WANT_FLAGS = Operand(FLAGS, NO_TYPE)
 
-#: Stands for a vector constant that is read from beside the code, where a choice is made: so one choice serves them all.
+#: Stands for a vector constant that is read from beside the code, where a choice is made: one choice serves them all.
 LITERAL = Operand(CONSTANT, V128)
 
 #: Entries by value type, then by register number.
@@ -79,9 +79,7 @@ def is_float(type_: int) -> bool:
 
 
 def width(type_: int) -> int:
-    """Bytes that a value of the type takes: in a frame slot of a function that has vectors, in the argument area, and in
-    cells.
-    """
+    """Bytes that a value of the type takes in cells; in a frame and in an argument area all may take 16."""
     return 16 if type_ == V128 else 8
 
 

@@ -17,8 +17,8 @@ Kinds of immediates: ``block`` (block type), ``label``, ``labels`` (a vector and
 ``table``, ``local``, ``global``, ``memory``, ``memarg``, ``data``, ``elem``, ``i32``, ``i64``, ``f32``, ``f64``,
 ``heap`` (heap type), ``types`` (a vector of value types), ``v128``, ``lane`` (a lane's index), ``lanes`` (16 of them).
 
-Instructions after the prefix 0xFD have their rows in :mod:`.vector_opcodes`, which :func:`load_vectors` adds: looking for
-one here by its code or its name does so, and who wants all rows asks :func:`all_rows`.
+Instructions after the prefix 0xFD have their rows in :mod:`.vector_opcodes`, which :func:`load_vectors` adds: looking
+for one here by its code or its name does so, and who wants all rows asks :func:`all_rows`.
 
 ``docs/adding-an-instruction.md`` says what a new row takes besides; ``tests/compiler/test_opcodes.py`` checks it.
 """
@@ -167,8 +167,8 @@ def _saturating(sub: int, type_: str, source: str, operands: str, results: str) 
     return _run(prefixed(_NUMERIC_AND_BULK, sub), names, "", operands, results, feature="saturating-float-to-int")
 
 
-#: The instructions that the engine knows, in the order of their codes, but for vector instructions; :func:`all_rows` has
-#: those too.
+#: The instructions that the engine knows, in the order of their codes, but for vector instructions; :func:`all_rows`
+#: has those too.
 TABLE: list[Row] = [
     *_CONTROL_AND_VARIABLES,
     *_run(0x28, "i32.load", "memarg", "a", "i", "32"),

@@ -126,8 +126,20 @@ def _relaxed() -> None:
     _add(0x100, "i8x16.relaxed_swizzle", "", "vv", "v")
     _add(0x101, _both("i32x4.relaxed_trunc_f32x4"), "", "v", "v")
     _add(0x103, "i32x4.relaxed_trunc_f64x2_s_zero i32x4.relaxed_trunc_f64x2_u_zero", "", "v", "v")
-    _add(0x105, f"{_of('f32x4', 'relaxed_madd relaxed_nmadd')} {_of('f64x2', 'relaxed_madd relaxed_nmadd')}", "", "vvv", "v")
-    _add(0x109, " ".join([f"{shape}.relaxed_laneselect" for shape in ("i8x16", "i16x8", "i32x4", "i64x2")]), "", "vvv", "v")
+    _add(
+        0x105,
+        f"{_of('f32x4', 'relaxed_madd relaxed_nmadd')} {_of('f64x2', 'relaxed_madd relaxed_nmadd')}",
+        "",
+        "vvv",
+        "v",
+    )
+    _add(
+        0x109,
+        " ".join([f"{shape}.relaxed_laneselect" for shape in ("i8x16", "i16x8", "i32x4", "i64x2")]),
+        "",
+        "vvv",
+        "v",
+    )
     _add(0x10D, f"{_of('f32x4', 'relaxed_min relaxed_max')} {_of('f64x2', 'relaxed_min relaxed_max')}", "", "vv", "v")
     _add(0x111, "i16x8.relaxed_q15mulr_s i16x8.relaxed_dot_i8x16_i7x16_s", "", "vv", "v")
     _add(0x113, "i32x4.relaxed_dot_i8x16_i7x16_add_s", "", "vvv", "v")

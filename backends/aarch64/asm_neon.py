@@ -9,7 +9,7 @@ are f32 and 1 for those that are f64. ``high`` is 1 where of the vector with the
 
 from __future__ import annotations
 
-from .encoding import one_register, three_registers, two_registers, unsigned
+from .encoding import condition, one_register, three_registers, two_registers, unsigned
 
 _Q, _U = 1 << 30, 1 << 29
 
@@ -145,6 +145,11 @@ def fcvtl(high: int, dst: int, src: int) -> bytes:
 def fcvtn(high: int, dst: int, src: int) -> bytes:
     """FCVTN, FCVTN2: two f64 as two f32 in a half of ``dst``, as :func:`narrow`."""
     return two_registers(0x0E61_6800 | high << 30, dst, src)
+
+
+def shll(size: int, high: int, dst: int, src: int) -> bytes:
+    """SHLL, SHLL2: lanes of a half of ``src``, of the size ``size``, as the upper halves of lanes twice as wide."""
+    return two_registers(0x2E21_3800 | high << 30 | _lane_size(size, 0, 2), dst, src)
 
 
 # -- three registers of different shapes -----------------------------------------------------------------------------
@@ -373,3 +378,11 @@ def ld1r(size: int, dst: int, base: int) -> bytes:
     """LD1R: what is at ``[base]`` in all lanes; 31 is the stack pointer."""
     _lane_size(size)
     return two_registers(0x4D40_C000 | size << 10, dst, base)
+
+
+# -- general registers -------------------------------------------------------------------------------------------------
+
+
+def csetm(cc: int, dst: int) -> bytes:
+    """CSETM: 64 ones if the condition holds, else zeros."""
+    return one_register(0xDA9F_03E0 | condition(cc ^ 1, 14), dst)

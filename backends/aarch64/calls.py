@@ -45,8 +45,8 @@ INDEX_PLAN = (I32, CALLEE, 0)
 
 
 def _pass_in_area(operand: Operand, offset: int) -> bytes:
-    """Store an argument to its cell in the argument area, whose first 8 bytes have a zero upper half where the value has
-    32 bits.
+    """Store an argument to its cell in the argument area, whose first 8 bytes have a zero upper half where the value
+    has 32 bits.
     """
     if operand.type == V128:
         reg = operand.reg
@@ -281,8 +281,8 @@ def return_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> b
 def _move_runs(indices: list[int], first_slot: int, fetch: bool, width: int) -> bytes:
     """Move results between the results area and slots; long runs of neighbours move in a loop.
 
-    Apart from the first results all values are in slots, so the other temporaries are free. Where slots have 16 bytes, so
-    many are moved.
+    Apart from the first results all values are in slots, so the other temporaries are free. Where slots have 16 bytes,
+    so many are moved.
     """
     load, store, reg = (asm.LDR_X, asm.STR_X, X2) if width == 8 else (asm.LDR_Q, asm.STR_Q, FLOAT_SCRATCH)
     code = bytearray()

@@ -82,8 +82,8 @@ class Selection(assembly.Selection):
             self.code += at(asm.LDR_D if double else asm.LDR_S, dst, FRAME, operand.offset)
 
     def load_vector(self, dst: int, constant: Operand) -> None:
-        """Put a vector constant into the vector register ``dst``: from beside the code if that can be, else by way of the
-        first scratch.
+        """Put a vector constant into the vector register ``dst``: from beside the code if that can be, else by way of
+        the first scratch.
         """
         value = constant.value
         if constant is not LITERAL and value == 0:
@@ -129,8 +129,8 @@ class Selection(assembly.Selection):
         return scratch
 
     def store(self, offset: int, operand: Operand, base: int = FRAME) -> None:
-        """Store an operand into the cell at ``base + offset``, which has 16 bytes for a vector and 8 for all else; an i32
-        and an f32 are zero-extended.
+        """Store an operand into the cell at ``base + offset``, which has 16 bytes for a vector and 8 for all else; an
+        i32 and an f32 are zero-extended.
 
         Both scratches may change; ``base`` may be the first one if the offset is below 32 KiB.
         """

@@ -92,8 +92,8 @@ class Selection(assembly.Selection):
             self.code += asm.movs_rm(double, dst, FRAME, operand.offset)
 
     def load_vector(self, dst: int, constant: Operand) -> None:
-        """Put a vector constant into the vector register ``dst``: from beside the code if that can be, else by way of an
-        integer temporary.
+        """Put a vector constant into the vector register ``dst``: from beside the code if that can be, else by way of
+        an integer temporary.
         """
         value = constant.value
         if constant is not LITERAL and value == 0:
@@ -138,8 +138,8 @@ class Selection(assembly.Selection):
         return reg
 
     def store(self, offset: int, operand: Operand, base: int = FRAME) -> None:
-        """Store an operand into the cell at ``base + offset``, which has 16 bytes for a vector and 8 for all else; an i32
-        is zero-extended.
+        """Store an operand into the cell at ``base + offset``, which has 16 bytes for a vector and 8 for all else; an
+        i32 is zero-extended.
         """
         if operand.type == V128:
             self._store_vector(offset, operand, base)

@@ -8,7 +8,8 @@ from tests.binary import encode
 from tests.binary.builder import FUNC, GLOBAL, MEMORY, TABLE, ModuleBuilder
 from tests.binary.encode import END, HEADER, i32_const, i64_const, module, section
 from vibewasm.binary.decoder import decode
-from vibewasm.errors import ValidationError
+from vibewasm.errors import DecodeError, ValidationError
+from vibewasm.opcodes import CODE
 
 
 def invalid(wasm: bytes, features: frozenset[str] | None = None) -> ValidationError:
@@ -181,7 +182,9 @@ INVALID_I32 = [
     (i32_const(0) + b"\x45", "constant expression required: i32.eqz"),
     (i32_const(0) + b"\x68", "constant expression required: i32.ctz"),
     (b"\0", "constant expression required: unreachable"),
-    (b"\xfd\x0c" + bytes(16), "SIMD (opcode fd 0c) is not supported yet"),
+    (b"\xfd\x0c" + bytes(16), "type mismatch"),
+    (b"\xfd\x8c\x00" + bytes(16) + b"\xfd\xae\x01", "constant expression required: i32x4.add"),
+    (b"\xfd\xa0\x02", "constant expression required: opcode fd a0 02"),
     (b"\xfb\x1c", "garbage collection (opcode fb 1c) is not supported yet"),
 ]
 
@@ -229,19 +232,37 @@ def test_a_global_reads_no_other_of_its_own_module() -> None:
         ("i64", i64_const(-(2**63)) + i64_const(1) + b"\x7c" + i64_const(3) + b"\x7e" + i64_const(9) + b"\x7d"),
         ("f32", encode.f32_const(1.5)),
         ("f64", encode.f64_const(-0.0)),
+        ("v128", b"\xfd\x0c" + bytes(range(16))),
         ("funcref", encode.ref_func(0)),
         ("funcref", encode.ref_null()),
         ("externref", encode.ref_null("externref")),
     ],
 )
 def test_first_values_of_globals_of_every_type(type_: str, expr: bytes) -> None:
-    for declared in ("i32", "i64", "f32", "f64", "funcref", "externref"):
+    for declared in ("i32", "i64", "f32", "f64", "v128", "funcref", "externref"):
         m = base()
         m.global_(declared, expr)
         if declared == type_:
             decode(m.build())
         else:
             assert invalid(m.build()).message.startswith("type mismatch")
+
+
+def test_bits_of_vector_constants_are_kept_with_the_first_lane_lowest() -> None:
+    m = ModuleBuilder()
+    m.global_("v128", b"\xfd\x0c" + bytes(range(0xF0, 0x100)))
+    # The number after the prefix may be longer than it has to be.
+    m.global_("v128", b"\xfd\x8c\x80\x00" + bytes(15) + b"\x80")
+    inits = decode(m.build()).global_inits
+    value = 0xFFFEFDFC_FBFAF9F8_F7F6F5F4_F3F2F1F0
+    assert [init.ops for init in inits] == [[(CODE["v128.const"], value)], [(CODE["v128.const"], 1 << 127)]]
+
+
+@pytest.mark.parametrize("size", range(16))
+def test_a_vector_constant_that_ends_too_early_is_malformed(size: int) -> None:
+    data = module(section("global", b"\1\x7b\0\xfd\x0c" + b"\x0b" * size))
+    with pytest.raises(DecodeError, match="unexpected end"):
+        decode(data)
 
 
 def test_bits_of_float_constants_are_kept() -> None:
@@ -255,8 +276,6 @@ def test_bits_of_float_constants_are_kept() -> None:
 @pytest.mark.parametrize(
     ("sections", "words"),
     [
-        (section("type", b"\1\x60\1\x7b\0"), "SIMD (v128)"),
-        (section("global", b"\1\x7b\0" + END), "SIMD (v128)"),
         (section("type", b"\1\x60\0\1\x69"), "exception handling (exnref)"),
         (section("type", b"\1\x60\0\1\x6e"), "garbage collection (anyref)"),
         (section("type", b"\1\x60\1\x63\0\0"), "typed function references (heap type 0)"),
@@ -291,8 +310,6 @@ def test_what_is_not_built_is_named(sections: bytes, words: str) -> None:
 
 
 def test_features_let_their_types_pass() -> None:
-    v128 = module(section("type", b"\1\x60\1\x7b\0"))
-    assert str(decode(v128, frozenset({"simd"})).types[0]) == "(v128) -> ()"
     memory64 = module(section("memory", b"\1\5\1\x80\x80\x80\x80\x80\x80\x40"))
     limits = decode(memory64, frozenset({"memory64"})).memories[0].limits
     assert (limits.is64, limits.minimum, limits.maximum) == (True, 1, 2**48)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,8 +37,8 @@ TAMPERED = 600
 EVERYTHING = wat2wasm(
     """
 (module $everything
-  (type $unused (func (param i32 i64 f32 f64 funcref externref) (result i32 i64)))
-  (type $again (func (param i32 i64 f32 f64 funcref externref) (result i32 i64)))
+  (type $unused (func (param i32 i64 f32 f64 v128 funcref externref) (result i32 i64)))
+  (type $again (func (param i32 i64 f32 f64 v128 funcref externref) (result i32 i64)))
   (import "env" "log" (func $log (param i32)))
   (import "env" "größe ☃ 𝄞" (global $size i32))
   (import "env" "double" (global f64))
@@ -54,6 +55,8 @@ EVERYTHING = wat2wasm(
   (global $f funcref (ref.func $g))
   (global $h externref (ref.null extern))
   (global $i (mut i32) (global.get $size))
+  (global $v v128 (v128.const i64x2 1 0x8000000000000000))
+  (global $w (mut v128) (v128.const i64x2 -1 2))
   (global $j i64 (i64.mul (i64.sub (i64.const 7) (i64.const -9)) (i64.add (i64.const 1) (i64.const 2))))
   (func $f0)
   (func $g (param $x i32) (result i32) local.get $x)
@@ -144,12 +147,12 @@ def test_an_image_is_of_one_length_of_module_and_one_set_of_features() -> None:
     image = pack(decode(data))
     with pytest.raises(Damaged):
         unpack(image, data + b"\0")
-    features = frozenset({"memory64", "simd"})
+    features = frozenset({"memory64", "multi-memory"})
     with pytest.raises(Damaged):
         unpack(image, data, features)
     with_features = pack(decode(data, features))
     assert facts(unpack(with_features, data, features)) == facts(decode(data, features))
-    for others in (frozenset[str](), frozenset({"simd"}), frozenset({"simd", "threads"})):
+    for others in (frozenset[str](), frozenset({"multi-memory"}), frozenset({"multi-memory", "threads"})):
         with pytest.raises(Damaged):
             unpack(with_features, data, others)
 
@@ -216,6 +219,17 @@ def _pages(info: ModuleInfo, *limits: object) -> None:
     info.memories[0].limits = Limits.unchecked(*limits)  # type: ignore[arg-type]
 
 
+def _unknown_parameter(info: ModuleInfo) -> None:
+    type_ = FuncType.from_codes((0,), ())
+    type_.param_codes = (7,)
+    info.types.append(type_)
+
+
+def _unknown_global(info: ModuleInfo) -> None:
+    info.globals[4] = GlobalType("i32")
+    _set(info.globals[4], content=SimpleNamespace(code=7))
+
+
 def _first_value(info: ModuleInfo, *ops: tuple[str, int]) -> None:
     info.global_inits[0].ops = [(CODE[name], value) for name, value in ops]
 
@@ -243,7 +257,7 @@ def _set(thing: object, **attributes: object) -> None:
 
 #: What is said, and what is done to a module before its image is made.
 WRONG: list[tuple[str, Callable[[ModuleInfo], object]]] = [
-    ("type is unknown", lambda info: info.types.append(FuncType.from_codes((4,), ()))),
+    ("type is unknown", lambda info: _unknown_parameter(info)),
     ("more parameters or results", lambda info: info.types.append(FuncType.from_codes((0,) * 1001, ()))),
     ("more parameters or results", lambda info: info.types.append(FuncType.from_codes((), (0,) * 1001))),
     ("type of a function", lambda info: info.func_type_indices.__setitem__(1, len(info.types))),
@@ -267,7 +281,8 @@ WRONG: list[tuple[str, Callable[[ModuleInfo], object]]] = [
     ("more than one memory", lambda info: info.memories.append(info.memories[0])),
     ("positions are out of order", lambda info: info.table_positions.reverse()),
     ("positions are out of order", lambda info: info.table_positions.__setitem__(1, len(info.data) + 1)),
-    ("type of a global", lambda info: info.globals.__setitem__(4, GlobalType("v128"))),
+    ("type of a global", lambda info: _unknown_global(info)),
+    ("first value of a global", lambda info: info.globals.__setitem__(4, GlobalType("v128"))),
     ("imports of other kinds", lambda info: _set(info.imports[0], kind=MEMORY)),
     ("imports of other kinds", lambda info: info.imports.pop()),
     ("positions are out of order", lambda info: info.imports.reverse()),
@@ -357,6 +372,22 @@ def test_types_that_leave_codes_over_are_refused() -> None:
         unpack(_with(image, 2, words, 0), data)
 
 
+def test_vectors_are_as_many_as_stated_and_have_two_halves() -> None:
+    data = wat2wasm("(module (global v128 (v128.const i64x2 3 4)) (global i64 (i64.const 5)))")
+    image = pack(check(data))
+    assert [image[HEADER + 8 * quad] for quad in range(3)] == [3, 5, 4]
+    made = unpack(_with(image, 1, 16 + 7, 0x80), data).global_inits
+    assert [expr.ops for expr in made] == [[(CODE["v128.const"], 3 | (4 | 1 << 63) << 64)], [(CODE["i64.const"], 5)]]
+    opcodes = image.index(b"\xfd\x42", HEADER) - HEADER - 8 * 3 - 4 * sum(sizes(_counts(image))[1:3])
+    for at, byte in ((opcodes, 0x42), (opcodes + 1, 0xFD)):
+        with pytest.raises(Damaged, match="vectors are not as many"):
+            unpack(_with(image, 4, at, byte), data)
+
+
+def _counts(image: bytes) -> dict[str, int]:
+    return dict(zip(COUNTS, memoryview(image)[:HEADER].cast("I").tolist()[5:], strict=True))
+
+
 def test_elements_that_are_left_over_are_refused() -> None:
     info = decode(wat2wasm("(module (table 1 funcref) (func) (elem func 0 0 0))"))
     image = pack(info)
@@ -370,8 +401,7 @@ def test_elements_that_are_left_over_are_refused() -> None:
 
 def _with(image: bytes, part: int, at: int, value: int) -> bytes:
     """An image with another byte in one of its parts: 0 is the header, then come quads, words, ranges, bytes, text."""
-    counts = memoryview(image)[:HEADER].cast("I").tolist()[5:]
-    quads, words, ranges, bytes_ = sizes(dict(zip(COUNTS, counts, strict=True)))
+    quads, words, ranges, bytes_ = sizes(_counts(image))
     begins = [0, *accumulate((HEADER, 8 * quads, 4 * words, 4 * ranges, bytes_))]
     changed = bytearray(image)
     changed[begins[part] + at] = value
@@ -383,7 +413,7 @@ def test_what_cannot_be_said_of_a_module_is_refused() -> None:
     image = pack(decode(data))
     for part, at, value, message in (
         (0, 0, 0, "not the image"),
-        (0, 4 * 29, 1, "more of something"),
+        (0, 4 * 29, 1, "not as long as its counts"),
         (2, 0, 1, "names are not as long"),
         (3, 3, 0x80, "offsets of data segments"),
         (4, 0, 9, "unknown limits"),

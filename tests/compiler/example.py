@@ -5,8 +5,10 @@ from __future__ import annotations
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const, local_get
 from tests.fuzz.instructions import Instruction, encode
-from vibewasm.opcodes import BY_CODE, CODE, Row, has_signature, signature
-from vibewasm.types import EXTERNREF, F32, F64, FUNCREF, I32, I64
+from vibewasm.opcodes import BY_CODE, CODE, VECTOR_PREFIX, Row, has_signature, load_vectors, signature
+from vibewasm.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
+
+load_vectors()
 
 #: An immediate of each kind that is right in :func:`module`; index 0 is there in every index space.
 IMMEDIATES: dict[str, object] = {
@@ -16,6 +18,7 @@ IMMEDIATES: dict[str, object] = {
     "heap": -0x10,
     "labels": (0, 0),
     "memarg": (0, 0),
+    **dict.fromkeys(("v128", "lane", "lanes"), 1),
     "types": (0x7F,),
 }
 #: Types of the operands of instructions that take what their immediates or the stack say, in :func:`module`.
@@ -32,13 +35,17 @@ OPERANDS: dict[str, tuple[int, ...]] = {
 }
 #: Parameters of the function: one of each type, and which it is.
 PARAMS = ("i32", "i64", "f32", "f64", "funcref", "externref")
-LOCALS = {I32: 0, I64: 1, F32: 2, F64: 3, FUNCREF: 4, EXTERNREF: 5}
+#: The same with a vector, which makes another function of it.
+PARAMS_WITH_VECTOR = (*PARAMS, "v128")
+LOCALS = {I32: 0, I64: 1, F32: 2, F64: 3, FUNCREF: 4, EXTERNREF: 5, V128: 6}
 _END, _ELSE, _IF = (bytes((CODE[name],)) for name in ("end", "else", "if"))
 _EMPTY_IF = _IF + b"\x40"
 
 
 def module(body: bytes, results: tuple[str, ...] = (), *, whole: bool = False) -> bytes:
     """A module whose function 1 has this body, without its ``end`` unless it is ``whole``; function 0 does nothing."""
+    # Where it may have vectors, a parameter is one.
+    params = PARAMS_WITH_VECTOR if VECTOR_PREFIX in body else PARAMS
     builder = ModuleBuilder()
     first = builder.func((), ())
     builder.table(4)
@@ -47,9 +54,9 @@ def module(body: bytes, results: tuple[str, ...] = (), *, whole: bool = False) -
     builder.elem([first], None)
     builder.data(b"data", None)
     if whole:
-        builder.raw_func(builder.type(PARAMS, results), b"\0" + body)
+        builder.raw_func(builder.type(params, results), b"\0" + body)
     else:
-        builder.func(PARAMS, results, body, export="f")
+        builder.func(params, results, body, export="f")
     return builder.build()
 
 

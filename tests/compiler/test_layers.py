@@ -13,6 +13,7 @@ LAYERS = [
     "immediates",
     "locals",
     "operand_stack",
+    "literals",
     "choices",
     "instructions",
     "environment",

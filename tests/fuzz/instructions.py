@@ -9,25 +9,26 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from vibewasm.opcodes import BY_CODE, CODE, PREFIXES, prefixed
+from vibewasm.opcodes import CODE, PREFIXES, all_rows, prefixed
 
 BLOCK, LOOP, IF, ELSE, END = (CODE[name] for name in ("block", "loop", "if", "else", "end"))
 BR, BR_IF, RETURN, CALL = (CODE[name] for name in ("br", "br_if", "return", "call"))
 UNREACHABLE, NOP, DROP, SELECT = (CODE[name] for name in ("unreachable", "nop", "drop", "select"))
 LOCAL_GET, LOCAL_SET, LOCAL_TEE = (CODE[f"local.{name}"] for name in ("get", "set", "tee"))
 I32_CONST, I64_CONST, F32_CONST, F64_CONST = (CODE[f"{type_}.const"] for type_ in ("i32", "i64", "f32", "f64"))
-REF_NULL, REF_FUNC = CODE["ref.null"], CODE["ref.func"]
+REF_NULL, REF_FUNC, V128_CONST = CODE["ref.null"], CODE["ref.func"], CODE["v128.const"]
 
-KINDS: dict[int, tuple[str, ...]] = {code: tuple(row[2].split()) for code, row in BY_CODE.items()}
+KINDS: dict[int, tuple[str, ...]] = {row[0]: tuple(row[2].split()) for row in all_rows()}
 _SIGNED_BITS = {"i32": 32, "i64": 64, "block": 33, "heap": 33}
-_FIXED_BYTES = {"f32": 4, "f64": 8}
+_FIXED_BYTES = {"f32": 4, "f64": 8, "v128": 16, "lanes": 16, "lane": 1}
 
 
 class Instruction(NamedTuple):
     """An instruction: its code as in the opcode table, and a value for each kind of immediate of its row.
 
     `block` and `heap` are signed numbers (a type index, or negative for what is one byte), `labels` a tuple whose last
-    is the default, `memarg` the pair (alignment, offset), `types` a tuple of bytes, floats their bits.
+    is the default, `memarg` the pair (alignment, offset), `types` a tuple of bytes, floats and vectors their bits, `lane`
+    a number, and `lanes` 16 of them as the bits of a vector.
     """
 
     code: int
@@ -114,6 +115,8 @@ def read_instruction(data: bytes, position: int) -> tuple[Instruction, int]:
             value, position = read_sleb(data, position)
         elif kind in _FIXED_BYTES:
             size = _FIXED_BYTES[kind]
+            if position + size > len(data):
+                raise NotParsed("an immediate runs out of the expression")
             value = int.from_bytes(data[position : position + size], "little")
             position += size
         elif kind == "memarg":

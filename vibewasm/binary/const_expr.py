@@ -1,17 +1,17 @@
 """Constant expressions: first values of globals, offsets of segments, items of element segments.
 
 Reading and checking are apart, because what is malformed anywhere in the module comes before what is invalid.
-Constant are (specification, "Validation / Instructions / Constant Expressions"): the four ``const`` instructions,
+Constant are (specification, "Validation / Instructions / Constant Expressions"): the five ``const`` instructions,
 ``ref.null``, ``ref.func``, ``global.get`` of an immutable imported global, and ``add``, ``sub`` and ``mul`` of i32 and
 i64.
 """
 
 from __future__ import annotations
 
-from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
+from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL, V128_CONST
 from ..errors import DecodeError, ValidationError
-from ..opcodes import CODE, codes_with, has_signature, row_of, signature, spelled
-from ..types import FUNCREF, type_name
+from ..opcodes import CODE, VECTOR_PREFIX, codes_with, has_signature, row_of, signature, spelled
+from ..types import FUNCREF, V128, type_name
 from . import leb128
 from .leb128 import signed, u32
 from .module_info import ConstExpr
@@ -27,6 +27,8 @@ END = CODE["end"]
 CONSTANT = codes_with("constant")
 #: The type that each constant has.
 _CONSTANTS = {code: signature(code)[1][0] for code in (I32_CONST, I64_CONST, F32_CONST, F64_CONST)}
+# Its row is not loaded for this.
+_CONSTANTS[V128_CONST] = V128
 #: The type of operands and result of ``add``, ``sub`` and ``mul``.
 ARITHMETIC = {code: signature(code)[1][0] for code in CONSTANT if has_signature(code) and len(signature(code)[0]) == 2}
 
@@ -65,6 +67,14 @@ def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
             value = int.from_bytes(data[pos + 1 : after], "little")
         elif opcode in ARITHMETIC:
             after = pos + 1
+        elif opcode == VECTOR_PREFIX:
+            opcode, after = leb128.opcode(data, pos)
+            if opcode != V128_CONST:
+                raise _not_constant(data, pos)
+            start_of_value, after = after, after + 16
+            if after > end:
+                break
+            value = int.from_bytes(data[start_of_value:after], "little")
         else:
             raise _not_constant(data, pos)
         ops.append((opcode, value))

@@ -96,14 +96,14 @@ def _page_size(data: bytes, pos: int) -> DecodeError | ValidationError:
 _GLOBAL_TYPES: dict[tuple[int, bool], GlobalType] = {}
 
 
-def global_type(data: bytes, pos: int, features: frozenset[str]) -> tuple[GlobalType, int]:
+def global_type(data: bytes, pos: int) -> tuple[GlobalType, int]:
     """The type of a global.
 
     Raises:
         DecodeError: a malformed value type or mutability.
         ValidationError: a value type of a proposal that is not on.
     """
-    code, pos = value_type(data, pos, features)
+    code, pos = value_type(data, pos)
     mutable, pos = mutability(data, pos)
     found = _GLOBAL_TYPES.get((code, mutable))
     if found is None:
@@ -129,7 +129,7 @@ def import_section(info: ModuleInfo, pos: int, end: int) -> int:
             desc, pos = u32(data, pos + 1)
             info.func_type_indices.append(desc)
         elif kind == GLOBAL:
-            desc, pos = global_type(data, pos + 1, info.features)
+            desc, pos = global_type(data, pos + 1)
             info.globals.append(desc)
         elif kind == MEMORY:
             desc, pos = memory_type(data, pos + 1)
@@ -185,7 +185,7 @@ def global_section(info: ModuleInfo, pos: int, end: int) -> int:
     data = info.data
     count, pos = read_count(data, pos, end, MAX_GLOBALS, "globals")
     for _ in range(count):
-        type_, pos = global_type(data, pos, info.features)
+        type_, pos = global_type(data, pos)
         expr, pos = read_const_expr(data, pos, end)
         info.globals.append(type_)
         info.global_inits.append(expr)

@@ -140,7 +140,7 @@ def _field_type(info: ModuleInfo, pos: int) -> int:
     if info.data[pos] in _PACKED:
         pos += 1
     else:
-        _, pos = value_type(info.data, pos, info.features)
+        _, pos = value_type(info.data, pos)
     return mutability(info.data, pos)[1]
 
 
@@ -158,7 +158,7 @@ def _result_type(info: ModuleInfo, pos: int, most: int, what: str) -> tuple[tupl
     one_by_one = []
     pos = start
     for _ in range(count):
-        code, pos = value_type(data, pos, info.features)
+        code, pos = value_type(data, pos)
         one_by_one.append(code)
     return tuple(one_by_one), pos
 

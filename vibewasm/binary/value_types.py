@@ -35,13 +35,12 @@ _LATER_HEAP_TYPES = {byte: (feature, word) for word, (byte, feature) in HEAP_TYP
 _REFERENCES = frozenset((*_ABSTRACT, *_LATER_HEAP_TYPES, MAYBE_NULL, NOT_NULL))
 
 
-def value_type(data: Sequence[int], pos: int, features: frozenset[str], what: str = "value type") -> tuple[int, int]:
+def value_type(data: Sequence[int], pos: int, what: str = "value type") -> tuple[int, int]:
     """The engine's code of a value type.
 
     Args:
         data: the module, or a function's body.
         pos: where the type begins.
-        features: proposals that are on.
         what: how an error calls what should be here.
 
     Raises:

@@ -7,7 +7,8 @@ part     what
 =======  ===========================================================================================================
 header   32 bits each: :data:`MAGIC`, the length of the module, the start function (one more than its index; 0 without),
          where the start section says so, the data count (one more; 0 without), and counts (:data:`COUNTS`)
-quads    64 bits each: minimums and maximums of tables and of memories, immediates of constant expressions
+quads    64 bits each: minimums and maximums of tables and of memories, immediates of constant expressions, and upper
+         halves of those with 128 bits
 words    32 bits each: indices, counts, positions
 ranges   32 bits each, read when they are asked for: where function bodies, data segments and sections begin and end
 bytes    codes of types, kinds, flags, opcodes
@@ -38,7 +39,7 @@ from ..binary.module_info import (
     Section,
 )
 from ..binary.support import BUILT
-from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
+from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL, V128_CONST
 from ..extern_types import GlobalType, Limits, MemoryType, TableType
 from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, FuncType
 from .container import Damaged
@@ -55,7 +56,7 @@ __all__ = ["Bodies", "Damaged", "pack", "unpack"]
 #: The first word: "VImg".
 MAGIC = 0x676D4956
 _ANY = 0xFFFF_FFFF
-#: What the header counts, and how many of it there may be. The padding has quads lie where they are best read.
+#: What the header counts, and how many there may be.
 COUNTS = {
     "features": _ANY, "names": _ANY, "text": _ANY,
     "signatures": support.MAX_TYPES, "codes": _ANY, "types": support.MAX_TYPES,
@@ -65,10 +66,10 @@ COUNTS = {
     "globals": support.MAX_GLOBALS, "own globals": support.MAX_GLOBALS,
     "expressions": _ANY, "operations": _ANY, "exports": support.MAX_EXPORTS,
     "elements": support.MAX_ELEMENT_SEGMENTS, "element functions": _ANY, "element expressions": _ANY,
-    "datas": support.MAX_DATA_SEGMENTS, "other datas": support.MAX_DATA_SEGMENTS, "sections": _ANY, "padding": 0,
+    "datas": support.MAX_DATA_SEGMENTS, "other datas": support.MAX_DATA_SEGMENTS, "sections": _ANY, "vectors": _ANY,
 }  # fmt: skip
 _MOST = [*COUNTS.values()]
-#: Bytes of the header.
+#: Bytes of the header, a multiple of 8: quads come next.
 HEADER = 4 * (5 + len(COUNTS))
 #: Modules of this length have no image: positions leave the highest bit of a word free.
 TOO_LONG = 1 << 31
@@ -81,6 +82,8 @@ MUTABLE = 8
 MODES = ("active", "passive", "declarative")
 #: In an element segment's byte, beside its mode: its items are expressions.
 EXPRESSIONS = 4
+#: The byte of v128.const, whose opcode has more than one.
+VECTOR = V128_CONST >> 32
 #: In place of the offset of a data segment that is not usual.
 OTHER = DataSegments.OTHER
 
@@ -174,7 +177,8 @@ class _Unpacking:
     """
 
     __slots__ = (
-        "_bytes", "_counts", "_exprs", "_names", "_quads", "_ranges", "_refers", "_results", "_total", "_words", "info"
+        "_bytes", "_counts", "_exprs", "_names", "_quads", "_ranges", "_refers", "_results", "_total", "_upper_halves",
+        "_words", "info"
     )  # fmt: skip
 
     def __init__(self, view: memoryview, data: bytes, features: frozenset[str]) -> None:
@@ -235,8 +239,7 @@ class _Unpacking:
         n, words = self._counts, self._words
         codes = self._bytes(n["codes"])
         param_counts, result_counts = words(n["signatures"]), words(n["signatures"])
-        known = b"\0\1\2\3\4\5\6" if "simd" in self.info.features else b"\0\1\2\3\5\6"
-        if codes.translate(None, known):
+        if codes.translate(None, b"\0\1\2\3\4\5\6"):
             raise Damaged("a type is unknown")
         all_codes = tuple(codes)
         signatures = []
@@ -317,7 +320,7 @@ class _Unpacking:
         known: dict[int, GlobalType] = {}
         for byte in set(column):
             code = byte & ~MUTABLE
-            if code > EXTERNREF or (code == V128 and "simd" not in info.features):
+            if code > EXTERNREF:
                 raise Damaged("the type of a global is unknown")
             known[byte] = GlobalType(code, byte >= MUTABLE)
         info.globals = [known[byte] for byte in column]
@@ -350,6 +353,9 @@ class _Unpacking:
         opcodes = self._bytes(n["operations"])
         self._refers = REF_FUNC in opcodes
         operations = iter([*zip(opcodes, self._quads(n["operations"]), strict=True)])
+        if opcodes.count(VECTOR) != n["vectors"]:
+            raise Damaged("vectors are not as many as stated")
+        self._upper_halves = iter(self._quads(n["vectors"]))
         if sum(lengths) != n["operations"] or (offsets and max(offsets) > self._total):
             raise Damaged("expressions are not as long as stated, or lie outside of the module")
         self._exprs: list[ConstExpr] = []
@@ -387,6 +393,10 @@ class _Unpacking:
             if value != FUNCREF and value != EXTERNREF:
                 raise Damaged("a null of what is no reference")
             stack.append(value)
+        elif opcode == VECTOR:
+            opcode = V128_CONST
+            value |= next(self._upper_halves) << 64
+            stack.append(V128)
         elif opcode == GLOBAL_GET:
             if value >= info.imported_globals or info.globals[value].mutable:
                 raise Damaged("the value of a global that is not constant")
@@ -535,7 +545,7 @@ class _Unpacking:
 def sizes(n: dict[str, int]) -> tuple[int, int, int, int]:
     """How many quads, words, words of ranges and bytes there are, by counts."""
     return (
-        2 * (n["tables"] + n["memories"]) + n["operations"],
+        2 * (n["tables"] + n["memories"]) + n["operations"] + n["vectors"],
         n["names"] + 2 * n["signatures"] + n["types"] + n["functions"] + n["own tables"] + n["own memories"]
         + n["own globals"] + 3 * n["imports"] + 2 * n["expressions"] + 3 * n["exports"] + 4 * n["elements"]
         + n["element functions"] + n["element expressions"] + 3 * n["other datas"] + n["sections"],

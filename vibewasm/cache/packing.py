@@ -5,7 +5,20 @@ from __future__ import annotations
 from struct import pack
 
 from ..binary.module_info import ConstExpr, ModuleInfo
-from .image import COUNTS, EXPRESSIONS, HAS_MAXIMUM, IS_64, MAGIC, MODES, MUTABLE, OTHER, SHARED, TOO_LONG  # fmt: skip
+from ..constant_opcodes import V128_CONST
+from .image import (
+    COUNTS,
+    EXPRESSIONS,
+    HAS_MAXIMUM,
+    IS_64,
+    MAGIC,
+    MODES,
+    MUTABLE,
+    OTHER,
+    SHARED,
+    TOO_LONG,
+    VECTOR,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,9 +161,11 @@ class _Packing:
         operations = [operation for expr in exprs for operation in expr.ops]
         self._words += [expr.offset for expr in exprs]
         self._words += [len(expr.ops) for expr in exprs]
-        self._bytes += bytes([opcode for opcode, _ in operations])
+        vectors = [value for opcode, value in operations if opcode == V128_CONST]
+        self._bytes += bytes([VECTOR if opcode == V128_CONST else opcode for opcode, _ in operations])
         self._quads += [value & _MASK64 for _, value in operations]
-        self._counts |= {"expressions": len(exprs), "operations": len(operations)}
+        self._quads += [value >> 64 for value in vectors]
+        self._counts |= {"expressions": len(exprs), "operations": len(operations), "vectors": len(vectors)}
 
     def _add_exports(self) -> None:
         exports = self._info.exports

@@ -202,7 +202,7 @@ class Compiler:
         count += len(params)
         if count > MAX_LOCALS:
             raise BodyFault("too many locals: at most 50,000 are supported")
-        if not env.vectors and (V128 in params or V128 in results or any([type_ == V128 for _, type_ in runs])):
+        if not env.vectors and (V128 in params or V128 in results or any(type_ == V128 for _, type_ in runs)):
             raise NeedsVectors
         # From here on positions are counted from the expression's first byte.
         c.base += c.pc

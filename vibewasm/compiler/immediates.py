@@ -165,11 +165,11 @@ def heap_type(c: Compilation, pc: int) -> tuple[int, int]:
 
 
 def _value_type(c: Compilation, pc: int) -> tuple[int, int]:
-    return value_types.value_type(c.code, pc, c.env.info.features)
+    return value_types.value_type(c.code, pc)
 
 
 def _block_value_type(c: Compilation, pc: int) -> tuple[int, int]:
-    return value_types.value_type(c.code, pc, c.env.info.features, "block type")
+    return value_types.value_type(c.code, pc, "block type")
 
 
 def _heap_type(c: Compilation, pc: int) -> tuple[int, int]:

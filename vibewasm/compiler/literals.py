@@ -35,8 +35,9 @@ def emit(c: Compilation, start: int, recording: Recording | None) -> None:
 
 
 def emit_at_once(c: Compilation) -> None:
-    """The same in the midst of the code, which jumps over them: for a function that is so long that they would be out of
-    reach. Nothing is known of alignment here, and nothing but speed needs it.
+    """The same in the midst of the code, which jumps over them: for a function so long that they would be out of reach.
+
+    Nothing is known of alignment here; the processors for which this is do not need it.
     """
     out = c.out
     out += c.env.jump

@@ -92,8 +92,8 @@ class Locals:
         frame_cells: frame cells of the locals that are not pinned, but for parameters that stay in the argument
             area.
         first_cell: frame offset of the first of them.
-        zero_cells: ``(frame offset of the first cell, count)``, and the width if it is 16, of those to be zeroed at entry,
-            which are neighbours.
+        zero_cells: ``(frame offset of the first cell, count)``, and the width if it is 16, of those to be zeroed at
+            entry, which are neighbours.
         zero_pinned: pinned locals that are not parameters.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..calls.values import MASK32, MASK64
-from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL
+from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL, V128_CONST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _constant(instance: Instance | None, opcode: int, immediate: int) -> int:
         return immediate & MASK32
     if opcode == I64_CONST:
         return immediate & MASK64
-    if opcode == F32_CONST or opcode == F64_CONST:
+    if opcode == F32_CONST or opcode == F64_CONST or opcode == V128_CONST:
         return immediate
     if opcode == REF_NULL:
         return 0

@@ -67,9 +67,14 @@ class ContextLayout:
         self._globals_by_pointer: list[bool] = []
         for index, global_type in enumerate(info.globals):
             by_pointer = global_type.mutable and index < info.imported_globals
+            size = 8
+            if global_type.content.code == V128 and not by_pointer:
+                # A context begins at a multiple of 16, and so does a vector in it.
+                size = 16
+                offset = (offset + 15) & -16
             self._global_offsets.append(offset)
             self._globals_by_pointer.append(by_pointer)
-            offset += 16 if global_type.content.code == V128 and not by_pointer else 8
+            offset += size
         self.slots = offset
         self.size = (offset + 8 * len(info.bodies) + 15) & -16
 

@@ -1,4 +1,4 @@
-"""Immediates of vector instructions in the text format (specification, "Text Format / Instructions / Vector Instructions").
+"""Immediates of vector instructions in the text format (specification, "Text Format / Vector Instructions").
 
 Loaded when a text has one.
 """

@@ -21,6 +21,7 @@ WHOLE = ("16b", "8h", "4s", "2d")
 HALF = ("8b", "4h", "2s")
 LETTERS = "bhsd"
 REG = st.integers(0, 31)
+CONDITIONS = ("eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le")
 
 
 def _named(names: str) -> dict[int, str]:
@@ -164,6 +165,9 @@ CASES: dict[str, Callable[..., str]] = {
     ),
     "fcvtl": lambda high, dst, src: f"{_second('fcvtl', high)} {v(dst, '2d')}, {v(src, part(2, high))}",
     "fcvtn": lambda high, dst, src: f"{_second('fcvtn', high)} {v(dst, part(2, high))}, {v(src, '2d')}",
+    "shll": lambda size, high, dst, src: (
+        f"{_second('shll', high)} {v(dst, WHOLE[size + 1])}, {v(src, part(size, high))}, #{8 << size}"
+    ),
     "long": _long,
     "across": _across,
     "addp_scalar": lambda dst, src: f"addp d{dst}, {v(src, '2d')}",
@@ -197,6 +201,7 @@ CASES: dict[str, Callable[..., str]] = {
         f"{ACCESS_LANE[op]} {{{v(reg, LETTERS[size])}}}[{lane}], [{base(address)}]"
     ),
     "ld1r": lambda size, dst, address: f"ld1r {{{v(dst, WHOLE[size])}}}, [{base(address)}]",
+    "csetm": lambda cc, dst: f"csetm {general(True, dst)}, {CONDITIONS[cc]}",
 }
 
 OPERATIONS: dict[str, Any] = {
@@ -235,7 +240,7 @@ def sizes(name: str, values: dict[str, Any]) -> tuple[int, int]:
     """The least and the largest size of a lane."""
     if name in ("three", "two"):
         return _zero_or_none(THREE if name == "three" else TWO, values["op"])[1]
-    if name in ("narrow", "long", "across", "shift_long", "shift_narrow"):
+    if name in ("narrow", "long", "across", "shift_long", "shift_narrow", "shll"):
         return (0, 2)
     return (1, 2) if name == "immediate" else (0, 3)
 
@@ -256,6 +261,8 @@ def limits(name: str, parameter: str, values: dict[str, Any]) -> tuple[int, int]
         return (0, (16 >> size) - 1)
     if parameter == "first" and name == "ext":
         return (0, 15)
+    if parameter == "cc":
+        return (0, 13)
     if parameter == "imm8":
         return (0, 255)
     return (0, 31)

@@ -112,6 +112,9 @@ def handler_of(code: int) -> Handler | None:
     row = row_of(code)
     if row is None:
         return None
+    if code >> 32 == VECTOR_PREFIX:
+        vector: Handler = _load(_VECTORS).vector
+        return vector
     _, name, immediates, operands, results, *_ = row
     topic = _TOPIC_OF.get("select_t" if immediates == "types" else name)
     if immediates == "memarg":

@@ -4,8 +4,8 @@ The table says what each takes; here they fall into a few kinds. Most have two v
 where the prefix is read; the others have a function a kind. Their choices are memoised as the loop's are, so that here
 too the memo is the type checker.
 
-A vector constant other than none or all bits has no choice of its own: :data:`~vibewasm.backends.operand.LITERAL` stands
-for it, code reads it from beside itself, and ``c.literals`` says where.
+A vector constant other than none or all bits has no choice of its own: :data:`~vibewasm.backends.operand.LITERAL`
+stands for it, code reads it from beside itself, and ``c.literals`` says where.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def vector(c: Compilation, pc: int) -> int:
         raise NeedsVectors
     op = _PREFIX | sub
     if handler is not _BINARY:
-        return handler(c, pc, op)
+        after: int = handler(c, pc, op)
+        return after
     stack = c.stack
     b = stack.pop()
     a = stack.pop()
@@ -105,7 +106,8 @@ def vector(c: Compilation, pc: int) -> int:
             a, free = _load_constant(c, a, free)
     # As the loop does it, see there.
     following = code[pc]
-    sink = None
+    sink: Operand | None = None
+    result: Operand
     if following == _LOCAL_SET or following == _LOCAL_TEE:
         sink = c.locals_[code[pc + 1]]
         if sink is not None and (sink.reg < 0 or (stack[-1].kind < SLOT and not may_sink(c, sink))):
@@ -131,13 +133,13 @@ def vector(c: Compilation, pc: int) -> int:
 
 
 def _second_constant(op: int, b: Operand) -> tuple[int, Operand, int]:
-    """An instruction whose second operand is the constant ``b``, which may make it a simpler one; that operand; and what
-    it stands for.
+    """An instruction whose second operand is the constant ``b``, which may make it a simpler one; that operand; and
+    what it stands for.
     """
     if op == _SWIZZLE and b.type == V128:
         # An index is out of range as soon as its highest bit says so: that is what the relaxed one wants to be told.
         op = _RELAXED_SWIZZLE
-        lanes = bytes([lane if lane < 16 else 0x80 for lane in b.value.to_bytes(16, "little")])
+        lanes = bytes([lane if lane < 16 else 128 for lane in b.value.to_bytes(16, "little")])
         b = constant(V128, int.from_bytes(lanes, "little"))
     return op, *_constant(b)
 
@@ -190,7 +192,7 @@ _LOAD_CONSTANT = -2
 def _choose(
     c: Compilation, op: int, operands: tuple[Operand, ...], free: int, sink: Operand | None, *immediates: object
 ) -> VectorChoice:
-    """Validate and choose code, and remember it: the key is the opcode, immediates, operands, what is free, the sink."""
+    """Validate and choose code, and remember it by the opcode, immediates, operands, what is free, and the sink."""
     name = name_of(op)
     types, results = signature(op)
     if tuple([operand.type for operand in operands]) != types:
@@ -198,14 +200,16 @@ def _choose(
     # With a local of another type as the destination, local.set itself reports the mismatch.
     fits = sink is None or sink is WANT_FLAGS or sink.type == results[0]
     target = c.target
-    choice: VectorChoice = target.lower_vector(target.rule(name), (*operands, *immediates), free, sink if fits else None)
+    choice: VectorChoice = target.lower_vector(
+        target.rule(name), (*operands, *immediates), free, sink if fits else None
+    )
     if fits:
         target.remember((op, *immediates, *operands, free, sink), choice)
     return choice
 
 
 def _sink(c: Compilation, pc: int) -> Operand | None:
-    """The pinned local that the instruction at ``pc`` assigns, if the result can go there; its type is not looked at."""
+    """The pinned local, of any type, that the instruction at ``pc`` assigns, if the result can go straight there."""
     if c.code[pc] in (_LOCAL_SET, _LOCAL_TEE):
         local = c.locals_[c.code[pc + 1]]
         if local is not None and local.reg >= 0 and (c.stack[-1].kind >= SLOT or may_sink(c, local)):
@@ -238,6 +242,7 @@ def _take(c: Compilation, count: int) -> tuple[tuple[Operand, ...], int]:
     operands = []
     literal = 0
     has_literal = False
+    entry: Operand
     for entry in stack[-count:]:
         if entry.reg < 0:
             if entry.kind != CONSTANT:

@@ -56,8 +56,8 @@ class Record:
         cold: where code out of line begins, and data after it: traps, polls, jump tables.
         tables: the jump tables, which are no code: of each where it begins, padding before it included, where its
             entries (4 bytes each) begin, and where they lead.
-        literals: the vector constants, the same way: where each begins, padding before it included, and where its 16 bytes
-            begin.
+        literals: the vector constants, the same way: where each begins, padding before it included, and where its 16
+            bytes begin.
         homes, first_slot, step, frame_size: see :class:`Recording`.
     """
 
