@@ -9,7 +9,7 @@ from __future__ import annotations
 from .peers import programs, require_wasmtime
 from .report import Figure, Report, geometric_mean
 from .session import Session
-from .timed import Program, ours, with_wasmtime
+from .timed import Program, ours, seconds, with_wasmtime
 
 PROGRAMS = {
     "shootout-sieve": "shootout/shootout-sieve.wasm",
@@ -33,7 +33,7 @@ def measure(session: Session) -> Report:
         runs = {"vibewasm": ours(program)}
         for strategy in strategies:
             runs[strategy] = with_wasmtime(program, strategy)
-        sides = {side: lambda run=run: run().seconds for side, run in runs.items()}  # type: ignore[misc]  # mypy sees no default
+        sides = {side: seconds(run) for side, run in runs.items()}
         report.compare(name, session.medians(sides, name))
     for strategy in strategies:
         mean = geometric_mean(report.column(f"{strategy} ratio"))

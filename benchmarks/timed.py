@@ -57,18 +57,23 @@ class Stopwatch:
         self.total += perf_counter() - self._started
 
 
+def seconds(run: Run) -> Callable[[], float]:
+    """What gives the seconds of a run."""
+    return lambda: run().seconds
+
+
 def checked(program: Program, side: str, run: Run) -> Callable[[], float]:
     """What gives the seconds of a run. The program runs once before; each run has to print what it should."""
 
-    def seconds() -> float:
+    def measured() -> float:
         outcome = run()
         for printed, wanted in ((outcome.stdout, program.stdout), (outcome.stderr, program.stderr)):
             if wanted not in (None, printed):
                 raise SystemExit(f"benchmarks: {program.name} with {side} printed wrongly: {printed[-2000:]!r}")
         return outcome.seconds
 
-    seconds()
-    return seconds
+    measured()
+    return measured
 
 
 def ours(program: Program) -> Run:

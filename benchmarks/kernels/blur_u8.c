@@ -18,7 +18,8 @@ APART static void vector_row(const uint8_t *above, const uint8_t *here, const ui
         v128_t low = wasm_i16x8_shl(wasm_u16x8_extend_low_u8x16(middle), 1);
         v128_t high = wasm_i16x8_shl(wasm_u16x8_extend_high_u8x16(middle), 1);
         low = wasm_i16x8_add(low, wasm_i16x8_add(wasm_u16x8_load8x8(above + x), wasm_u16x8_load8x8(below + x)));
-        high = wasm_i16x8_add(high, wasm_i16x8_add(wasm_u16x8_load8x8(above + x + 8), wasm_u16x8_load8x8(below + x + 8)));
+        v128_t others = wasm_i16x8_add(wasm_u16x8_load8x8(above + x + 8), wasm_u16x8_load8x8(below + x + 8));
+        high = wasm_i16x8_add(high, others);
         wasm_v128_store(row + x, low);
         wasm_v128_store(row + x + 8, high);
     }
@@ -42,7 +43,8 @@ static size_t clamped(ptrdiff_t at, size_t count) {
 
 static void vector_blur(void) {
     for (size_t y = 0; y < HEIGHT; y++) {
-        const uint8_t *above = image[clamped((ptrdiff_t)y - 1, HEIGHT)], *below = image[clamped((ptrdiff_t)y + 1, HEIGHT)];
+        const uint8_t *above = image[clamped((ptrdiff_t)y - 1, HEIGHT)];
+        const uint8_t *below = image[clamped((ptrdiff_t)y + 1, HEIGHT)];
         vector_row(above, image[y], below, blurred[y]);
     }
 }
@@ -69,5 +71,6 @@ int main(void) {
     }
     bench_end();
     scalar_blur();
-    return verdict("blur_u8", checksum(CHECKSUM_START, blurred, sizeof blurred), checksum(CHECKSUM_START, again, sizeof again));
+    uint64_t vector = checksum(CHECKSUM_START, blurred, sizeof blurred);
+    return verdict("blur_u8", vector, checksum(CHECKSUM_START, again, sizeof again));
 }

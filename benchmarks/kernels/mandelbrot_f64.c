@@ -8,9 +8,9 @@
 
 static int64_t steps[HEIGHT][WIDTH], again[HEIGHT][WIDTH];
 
-static double coordinate(size_t at, size_t count, double from, double to) {
-    return from + (to - from) * (double)at / (double)count;
-}
+static double real(size_t column) { return -2.25 + 3 * (double)column / WIDTH; }
+
+static double imaginary(size_t row) { return -1.25 + 2.5 * (double)row / HEIGHT; }
 
 APART static v128_t vector_steps(v128_t cx, v128_t cy) {
     v128_t x = wasm_f64x2_const_splat(0), y = x, count = wasm_i64x2_const_splat(0);
@@ -41,9 +41,9 @@ APART static int64_t scalar_steps(double cx, double cy) {
 
 static void vector_image(void) {
     for (size_t row = 0; row < HEIGHT; row++) {
-        v128_t cy = wasm_f64x2_splat(coordinate(row, HEIGHT, -1.25, 1.25));
+        v128_t cy = wasm_f64x2_splat(imaginary(row));
         for (size_t column = 0; column < WIDTH; column += 2) {
-            v128_t cx = wasm_f64x2_make(coordinate(column, WIDTH, -2.25, 0.75), coordinate(column + 1, WIDTH, -2.25, 0.75));
+            v128_t cx = wasm_f64x2_make(real(column), real(column + 1));
             wasm_v128_store(&steps[row][column], vector_steps(cx, cy));
         }
     }
@@ -58,6 +58,7 @@ int main(void) {
     bench_end();
     for (size_t row = 0; row < HEIGHT; row++)
         for (size_t column = 0; column < WIDTH; column++)
-            again[row][column] = scalar_steps(coordinate(column, WIDTH, -2.25, 0.75), coordinate(row, HEIGHT, -1.25, 1.25));
-    return verdict("mandelbrot_f64", checksum(CHECKSUM_START, steps, sizeof steps), checksum(CHECKSUM_START, again, sizeof again));
+            again[row][column] = scalar_steps(real(column), imaginary(row));
+    uint64_t vector = checksum(CHECKSUM_START, steps, sizeof steps);
+    return verdict("mandelbrot_f64", vector, checksum(CHECKSUM_START, again, sizeof again));
 }

@@ -41,7 +41,8 @@ APART static void scalar_product(void) {
 
 int main(void) {
     for (size_t row = 0; row < SIZE; row++)
-        for (size_t column = 0; column < SIZE; column++) a[row][column] = random_float(), b[row][column] = random_float();
+        for (size_t column = 0; column < SIZE; column++)
+            a[row][column] = random_float(), b[row][column] = random_float();
     bench_start();
     for (int i = 0; i < TIMES; i++) {
         REPEATED();
@@ -49,5 +50,6 @@ int main(void) {
     }
     bench_end();
     scalar_product();
-    return verdict("matrix_f32", checksum(CHECKSUM_START, c, sizeof c), checksum(CHECKSUM_START, d, sizeof d));
+    uint64_t vector = checksum(CHECKSUM_START, c, sizeof c);
+    return verdict("matrix_f32", vector, checksum(CHECKSUM_START, d, sizeof d));
 }

@@ -1,5 +1,5 @@
-/* Blocks of 16 integers, sorted without a branch: a network sorts the four columns, a transposition makes them rows, and
-   bitonic merges make of four sorted rows two of eight, and one of sixteen. */
+/* Blocks of 16 integers, sorted without a branch: a network sorts the four columns, a transposition makes them rows,
+   and bitonic merges make of four sorted rows two of eight, and one of sixteen. */
 #include "kernel.h"
 
 #define BLOCKS 1024
@@ -32,7 +32,8 @@ static inline void finish(v128_t *a, v128_t *b) {
 }
 
 APART static void vector_sort(const int32_t *from, int32_t *to) {
-    v128_t a = wasm_v128_load(from), b = wasm_v128_load(from + 4), c = wasm_v128_load(from + 8), d = wasm_v128_load(from + 12);
+    v128_t a = wasm_v128_load(from), b = wasm_v128_load(from + 4);
+    v128_t c = wasm_v128_load(from + 8), d = wasm_v128_load(from + 12);
     exchange(&a, &b), exchange(&c, &d), exchange(&a, &c), exchange(&b, &d), exchange(&b, &c);
     v128_t ab_low = wasm_i32x4_shuffle(a, b, 0, 4, 1, 5), ab_high = wasm_i32x4_shuffle(a, b, 2, 6, 3, 7);
     v128_t cd_low = wasm_i32x4_shuffle(c, d, 0, 4, 1, 5), cd_high = wasm_i32x4_shuffle(c, d, 2, 6, 3, 7);
@@ -47,7 +48,8 @@ APART static void vector_sort(const int32_t *from, int32_t *to) {
     exchange(&a, &first), exchange(&b, &second);
     exchange(&a, &b), exchange(&first, &second);
     finish(&a, &b), finish(&first, &second);
-    wasm_v128_store(to, a), wasm_v128_store(to + 4, b), wasm_v128_store(to + 8, first), wasm_v128_store(to + 12, second);
+    wasm_v128_store(to, a), wasm_v128_store(to + 4, b);
+    wasm_v128_store(to + 8, first), wasm_v128_store(to + 12, second);
 }
 
 APART static void scalar_sort(const int32_t *from, int32_t *to) {
@@ -60,7 +62,7 @@ APART static void scalar_sort(const int32_t *from, int32_t *to) {
 
 int main(void) {
     for (size_t block = 0; block < BLOCKS; block++)
-        for (size_t i = 0; i < 16; i++) numbers[block][i] = block % 4 ? (int32_t)random_u32() : (int32_t)(random_u32() % 8);
+        for (size_t i = 0; i < 16; i++) numbers[block][i] = (int32_t)(block % 4 ? random_u32() : random_u32() % 8);
     bench_start();
     for (int i = 0; i < TIMES; i++) {
         REPEATED();
@@ -68,5 +70,6 @@ int main(void) {
     }
     bench_end();
     for (size_t block = 0; block < BLOCKS; block++) scalar_sort(numbers[block], again[block]);
-    return verdict("sort_i32", checksum(CHECKSUM_START, sorted, sizeof sorted), checksum(CHECKSUM_START, again, sizeof again));
+    uint64_t vector = checksum(CHECKSUM_START, sorted, sizeof sorted);
+    return verdict("sort_i32", vector, checksum(CHECKSUM_START, again, sizeof again));
 }

@@ -37,9 +37,10 @@ static inline void step(state *s, v128_t input) {
         s->last = input;
         return;
     }
+    /* The bytes one, two and three before each. */
     v128_t before = wasm_i8x16_shuffle(s->last, input, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30);
-    v128_t before_2 = wasm_i8x16_shuffle(s->last, input, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29);
-    v128_t before_3 = wasm_i8x16_shuffle(s->last, input, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28);
+    v128_t second = wasm_i8x16_shuffle(s->last, input, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29);
+    v128_t third = wasm_i8x16_shuffle(s->last, input, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28);
     const v128_t of_first_high = wasm_u8x16_const(
         UNEXPECTED, UNEXPECTED, UNEXPECTED, UNEXPECTED, UNEXPECTED, UNEXPECTED, UNEXPECTED, UNEXPECTED,
         CONTINUATIONS, CONTINUATIONS, CONTINUATIONS, CONTINUATIONS,
@@ -62,9 +63,9 @@ static inline void step(state *s, v128_t input) {
                       wasm_i8x16_swizzle(of_first_low, wasm_v128_and(before, wasm_i8x16_const_splat(15)))),
         wasm_i8x16_swizzle(of_second_high, high_half(input)));
     /* The highest bit is set where two bytes ago an E0 or above was, or three bytes ago an F0 or above. */
-    v128_t third = wasm_u8x16_sub_sat(before_2, wasm_u8x16_const_splat(0xE0 - 0x80));
-    v128_t fourth = wasm_u8x16_sub_sat(before_3, wasm_u8x16_const_splat(0xF0 - 0x80));
-    v128_t announced = wasm_v128_and(wasm_v128_or(third, fourth), wasm_u8x16_const_splat(CONTINUATIONS));
+    v128_t of_three = wasm_u8x16_sub_sat(second, wasm_u8x16_const_splat(0xE0 - 0x80));
+    v128_t of_four = wasm_u8x16_sub_sat(third, wasm_u8x16_const_splat(0xF0 - 0x80));
+    v128_t announced = wasm_v128_and(wasm_v128_or(of_three, of_four), wasm_u8x16_const_splat(CONTINUATIONS));
     s->wrong = wasm_v128_or(s->wrong, wasm_v128_xor(mistakes, announced));
     /* Not zero where the block ends before a sequence does. */
     s->unfinished = wasm_u8x16_sub_sat(

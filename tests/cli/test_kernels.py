@@ -41,7 +41,7 @@ def run(file: Path, **config: Any) -> tuple[int, bytes, bytes, list[str]]:
     engine = vw.Engine(vw.Config(**config))
     store = vw.Store(engine)
     if config.get("fuel"):
-        store.set_fuel(FUEL)
+        store.fuel = FUEL
     marks: list[str] = []
     linker = vw.Linker(engine)
     linker.define("bench", "start", lambda: marks.append("start"))
