@@ -233,9 +233,7 @@ def chosen(rule: Rule, case: Case, *immediates: object) -> tuple[bytes, Operand,
     return bytes(s.code), result, s.free | s.released, s.literals
 
 
-def run_rule(
-    case: Case, choice: tuple[bytes, Operand, int, list[tuple[int, int | None]]], values: Sequence[int]
-) -> int:
+def run_rule(case: Case, choice: tuple[bytes, Operand, int, list[tuple[int, int | None]]], values: Sequence[int]) -> int:
     """The result of code that is ready for these operands, after a look at what it has left alone."""
     _, result, free, _ = choice
     before, literal = case.state(values)
