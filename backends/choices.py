@@ -212,6 +212,11 @@ class Choices:
             self._load_rules(topic)
         return rules[name]
 
+    def deterministic_rule(self, name: str) -> Rule:
+        """The rule of an instruction of relaxed SIMD that gives the same on every processor."""
+        rule: Rule | None = self._module(_topics(name)[0]).DETERMINISTIC.get(name)
+        return rule or self.rule(name)
+
     def _load_rules(self, topic: str) -> None:
         self._rules.update(self._module(topic).RULES)
 

@@ -66,6 +66,9 @@ class Target(Protocol):
             KeyError: there is none.
         """
 
+    def deterministic_rule(self, name: str) -> Rule:
+        """The rule of a relaxed vector instruction by which it does the same on every processor."""
+
     def claims(self, name: str) -> int:
         """Mask of the registers that the simple instruction needs for itself. The compiler frees them of all but its
         operands before the choice.

@@ -33,8 +33,8 @@ def is_all(operand: Operand, value: int) -> bool:
 
 
 def sources(s: Selection, dst: int, a: Operand, b: Operand) -> tuple[int, int]:
-    """The registers that hold two operands. What is in none is loaded into ``dst``, unless the other operand is there, or
-    else into the second scratch; so the result may be written when both have been read.
+    """The registers that hold two operands. What is in none is loaded into ``dst``, unless the other operand is there,
+    or else into the second scratch; so the result may be written when both have been read.
     """
     left, right = a.reg, b.reg
     if left < 0:
@@ -156,8 +156,8 @@ def _any_true(s: Selection, sink: Operand | None, a: Operand) -> Operand:
 def _whether_any(s: Selection) -> None:
     """Set the flags by a vector of ones and zeros in the first scratch: "equal" holds if all are zeros.
 
-    The ones of a whole lane are NaN or, where it is narrower than a float, a number that is not 0; so FCMP can tell, and
-    nothing has to move to a general register. The sign alone is never set.
+    The ones of a whole lane are NaN or, where it is narrower than a float, a number that is not 0; so FCMP can tell,
+    and nothing has to move to a general register. The sign alone is never set.
     """
     s.code += neon.three(neon.UMAXP, 2, FLOAT_SCRATCH, FLOAT_SCRATCH, FLOAT_SCRATCH) + asm.fcmp_zero(1, FLOAT_SCRATCH)
 

@@ -53,7 +53,7 @@ def _immediate(dst: int, size: int, bits: int) -> bytes:
         short = asm.float_immediate(0, bits) if size == 2 else -1
         return neon.fmov_lanes(0, dst, short) if short >= 0 else b""
     parts = [bits >> 8 * part & 255 for part in range(8)]
-    if all([part in (0, 255) for part in parts]):
+    if all(part in (0, 255) for part in parts):
         return neon.movi_mask(dst, sum([(part & 1) << index for index, part in enumerate(parts)]))
     short = asm.float_immediate(1, bits)
     return neon.fmov_lanes(1, dst, short) if short >= 0 else b""

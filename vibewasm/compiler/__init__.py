@@ -64,6 +64,7 @@ class Compiler:
         checked: emit code that verifies the engine's invariants, for tests.
         fuel: emit code that counts fuel.
         explicit_bounds: check memory bounds by code rather than by guard regions.
+        deterministic: let relaxed vector instructions do the same on every processor.
         target: the processor to compile for.
 
     A compiled function depends on these and on the backend's configuration alone, so compiling again gives the same
@@ -78,6 +79,7 @@ class Compiler:
         checked: bool = False,
         fuel: bool = False,
         explicit_bounds: bool = False,
+        deterministic: bool = False,
         target: str,
     ) -> None:
         self.info = info
@@ -86,6 +88,7 @@ class Compiler:
         self._layout = layout
         self._backend = backend(target)
         self.explicit_bounds = explicit_bounds
+        self.deterministic = deterministic
         self._environments: dict[int, ModuleEnvironment] = {}
 
     @property
@@ -149,6 +152,7 @@ class Compiler:
             reach,
             explicit_bounds=self.explicit_bounds,
             vectors=vectors,
+            deterministic=self.deterministic,
         )
         for other in sorted(self._environments.values(), key=lambda other: other.vectors != vectors):
             env.share(other)

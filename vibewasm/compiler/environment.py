@@ -59,6 +59,7 @@ class ModuleEnvironment:
         reach: how far the function's jumps have to reach, a number of the backend's: greater means further.
         vectors: whether the functions have vectors, see :class:`~.state.NeedsVectors`.
         width, step: what tells the backend so, after other arguments; and from a cell of the frame to the next one.
+        deterministic: whether relaxed instructions do the same on every processor.
         kinds: how the hot loop handles each opcode byte in this configuration.
         plain_accesses: whether accesses take no more than a displacement, unless the offset is large.
         takes_constant: whether the loop takes a constant along with the instruction after it, by that one's opcode.
@@ -87,6 +88,7 @@ class ModuleEnvironment:
         *,
         explicit_bounds: bool,
         vectors: bool = False,
+        deterministic: bool = False,
     ) -> None:
         self.info = info
         self.layout = layout
@@ -96,6 +98,7 @@ class ModuleEnvironment:
         self.frames = backend.frames
         self.reach = reach
         self.vectors = vectors
+        self.deterministic = deterministic
         self.width = (16,) if vectors else ()
         self.step = backend.frames.STEP * 2 if vectors else backend.frames.STEP
         self.explicit_bounds = explicit_bounds

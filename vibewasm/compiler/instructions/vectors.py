@@ -47,6 +47,10 @@ _ZERO_ADDRESS = constant(I32, 0)
 _TAKES_FLAGS = codes_with("tests")
 #: In place of a handler: two vectors give one.
 _BINARY = "binary"
+#: The first of the relaxed instructions. Where they have to do the same on every processor their choices are others:
+#: this bit of the opcode tells them apart.
+_RELAXED = CODE["i8x16.relaxed_swizzle"] - _PREFIX
+_DETERMINISTIC = 1 << 31
 _SWIZZLE, _RELAXED_SWIZZLE = CODE["i8x16.swizzle"], CODE["i8x16.relaxed_swizzle"]
 #: By code of a splat: the scalar's type and bits.
 _SPLATS = {
@@ -85,6 +89,8 @@ def vector(c: Compilation, pc: int) -> int:
     if not c.env.vectors:
         raise NeedsVectors
     op = _PREFIX | sub
+    if sub >= _RELAXED and c.env.deterministic:
+        op |= _DETERMINISTIC
     if handler is not _BINARY:
         after: int = handler(c, pc, op)
         return after
@@ -193,16 +199,16 @@ def _choose(
     c: Compilation, op: int, operands: tuple[Operand, ...], free: int, sink: Operand | None, *immediates: object
 ) -> VectorChoice:
     """Validate and choose code, and remember it by the opcode, immediates, operands, what is free, and the sink."""
-    name = name_of(op)
-    types, results = signature(op)
+    code = op & ~_DETERMINISTIC
+    name = name_of(code)
+    types, results = signature(code)
     if tuple([operand.type for operand in operands]) != types:
         check_types(c, name, types, operands)
     # With a local of another type as the destination, local.set itself reports the mismatch.
     fits = sink is None or sink is WANT_FLAGS or sink.type == results[0]
     target = c.target
-    choice: VectorChoice = target.lower_vector(
-        target.rule(name), (*operands, *immediates), free, sink if fits else None
-    )
+    rule = target.rule(name) if code == op else target.deterministic_rule(name)
+    choice: VectorChoice = target.lower_vector(rule, (*operands, *immediates), free, sink if fits else None)
     if fits:
         target.remember((op, *immediates, *operands, free, sink), choice)
     return choice
@@ -261,7 +267,7 @@ def _take(c: Compilation, count: int) -> tuple[tuple[Operand, ...], int]:
 
 def _plain(c: Compilation, pc: int, op: int) -> int:
     """One or three operands, no immediate."""
-    operands, literal = _take(c, len(signature(op)[0]))
+    operands, literal = _take(c, len(signature(op & ~_DETERMINISTIC)[0]))
     sink = WANT_FLAGS if op in _COMPARES and c.code[pc] in _TAKES_FLAGS else _sink(c, pc)
     free = c.free
     choice = c.target.MEMO.get((op, *operands, free, sink)) or _choose(c, op, operands, free, sink)
