@@ -1,16 +1,16 @@
 """Encoders of packed vector instructions on xmm registers, with the conventions of :mod:`.asm`.
 
-An operation is one number for both of its encodings, legacy SSE and VEX.128 (SDM volume 2, chapter 2.3): ``0xPMOO`` with
-the opcode byte ``OO``, the opcode map ``M`` (1 for 0F, 2 for 0F38, 3 for 0F3A) and the mandatory prefix ``P`` (0 for none,
-1 for 66, 2 for F3, 3 for F2), which are the numbers that VEX has for them. :data:`W` is the bit for REX.W or VEX.W, and
-:data:`EXTENSION` the place of an opcode extension, for shifts by a constant.
+An operation is one number for both of its encodings, legacy SSE and VEX.128 (SDM volume 2, chapter 2.3): ``0xPMOO``
+with the opcode byte ``OO``, the opcode map ``M`` (1 for 0F, 2 for 0F38, 3 for 0F3A) and the mandatory prefix ``P`` (0
+for none, 1 for 66, 2 for F3, 3 for F2), which are the numbers that VEX has for them. :data:`W` is the bit for REX.W or
+VEX.W, and :data:`EXTENSION` the place of an opcode extension, for shifts by a constant.
 
 The ``packed_`` encoders make the legacy form, whose destination is its first source too, and the ``vex_`` ones the form
-that has the first source as an operand of its own, ``a``; where an operation has one source only, ``a`` has to be 0. The
-first register is that of ModRM.reg, and the last operand the one of ModRM.rm: in an instruction that stores, or moves to a
-general register, these are the vector, and where it goes to. Memory operands of 16 bytes have to be aligned in the legacy
-form, unless the instruction is for unaligned ones. A trailing ``i`` is an immediate of one byte. This module is loaded by
-those who need it: nothing without vectors does.
+that has the first source as an operand of its own, ``a``; where an operation has one source only, ``a`` has to be 0.
+The first register is that of ModRM.reg, and the last operand the one of ModRM.rm: in an instruction that stores, or
+moves to a general register, these are the vector, and where it goes to. Memory operands of 16 bytes have to be aligned
+in the legacy form, unless the instruction is for unaligned ones. A trailing ``i`` is an immediate of one byte. This
+module is loaded by those who need it: nothing without vectors does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ MOVQ, MOVQ_STORE = 0x217E, 0x11D6
 MOVLPS, MOVLPS_STORE, MOVHPS, MOVHPS_STORE, MOVLHPS, MOVHLPS = 0x0112, 0x0113, 0x0116, 0x0117, 0x0116, 0x0112
 MOVDDUP, MOVSLDUP, MOVSHDUP = 0x3112, 0x2112, 0x2116
 PINSRB, PINSRW, PINSRD, PINSRQ, INSERTPS = 0x1320, 0x11C4, 0x1322, W | 0x1322, 0x1321
-#: PEXTRW in the form that can store.
+#: PEXTRW in the form that can store; PEXTRW_TO has the general register first, and is shorter.
+PEXTRW_TO = 0x11C5
 PEXTRB, PEXTRW, PEXTRD, PEXTRQ, EXTRACTPS = 0x1314, 0x1315, 0x1316, W | 0x1316, 0x1317
 PMOVMSKB, MOVMSKPS, MOVMSKPD = 0x11D7, 0x0150, 0x1150
 
@@ -57,6 +58,8 @@ PABSB, PABSW, PABSD = 0x121C, 0x121D, 0x121E
 PCMPEQB, PCMPEQW, PCMPEQD, PCMPEQQ = 0x1174, 0x1175, 0x1176, 0x1229
 PCMPGTB, PCMPGTW, PCMPGTD, PCMPGTQ = 0x1164, 0x1165, 0x1166, 0x1237
 PMOVSXBW, PMOVSXWD, PMOVSXDQ, PMOVZXBW, PMOVZXWD, PMOVZXDQ = 0x1220, 0x1223, 0x1225, 0x1230, 0x1233, 0x1235
+#: To lanes of four and of eight times the width.
+PMOVZXBD, PMOVZXBQ, PMOVZXWQ = 0x1231, 0x1232, 0x1234
 PACKSSWB, PACKSSDW, PACKUSWB, PACKUSDW = 0x1163, 0x116B, 0x1167, 0x122B
 #: Shifts by a count in the low half of a vector register.
 PSLLW, PSLLD, PSLLQ = 0x11F1, 0x11F2, 0x11F3
@@ -87,6 +90,7 @@ CVTDQ2PS, CVTTPS2DQ, CVTDQ2PD, CVTTPD2DQ, CVTPD2PS, CVTPS2PD = 0x015B, 0x215B, 0
 
 # AVX, AVX2 and FMA only.
 VBROADCASTSS, VPBROADCASTB, VPBROADCASTW, VPBROADCASTD, VPBROADCASTQ = 0x1218, 0x1278, 0x1279, 0x1258, 0x1259
+VPBLENDD = 0x1302
 VPSRLVD, VPSRLVQ, VPSRAVD, VPSLLVD, VPSLLVQ = 0x1245, W | 0x1245, 0x1246, 0x1247, W | 0x1247
 VFMADD132PS, VFMADD213PS, VFMADD231PS = 0x1298, 0x12A8, 0x12B8
 VFMADD132PD, VFMADD213PD, VFMADD231PD = W | 0x1298, W | 0x12A8, W | 0x12B8

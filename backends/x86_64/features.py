@@ -2,9 +2,9 @@
 
 ``BMI1`` (``tzcnt``, which is defined for 0), ``BMI2`` (``shlx``, ``shrx``, ``sarx`` and ``rorx``: shifts whose count is
 in any register) and ``LZCNT`` (``lzcnt``, which is defined for 0); of the rules of vectors ``AVX`` (instructions with a
-destination of their own), ``AVX2`` (``vpbroadcastb`` and its siblings between registers) and ``FMA``. Rules read them as attributes of this module when
-they are applied. The processor is asked at the first of these reads, since most small modules have no instruction that
-could use them; tests, and those who compile for another machine, set them before with
+destination of their own), ``AVX2`` (``vpbroadcastb`` and its siblings) and ``FMA``. Rules read them as attributes of
+this module when they are applied. The processor is asked at the first of these reads, since most small modules have no
+instruction that could use them; tests, and those who compile for another machine, set them before with
 :meth:`vibewasm.backends.x86_64.target.Target.configure`.
 """
 
@@ -29,9 +29,7 @@ def __getattr__(name: str) -> bool:
     return bool(globals()[name])
 
 
-def configure(
-    bmi1: bool, bmi2: bool, lzcnt: bool, avx: bool = False, avx2: bool = False, fma: bool = False
-) -> None:
+def configure(bmi1: bool, bmi2: bool, lzcnt: bool, avx: bool = False, avx2: bool = False, fma: bool = False) -> None:
     """Say which extensions the processor has. There is neither AVX2 nor FMA without AVX.
 
     Choices that were memoised for others have to be forgotten too, see
@@ -43,11 +41,11 @@ def configure(
 def cpuid_code() -> bytes:
     """Machine code of ``u64 f(void)``: bit 0 BMI1, bit 1 BMI2, bit 2 LZCNT, bit 3 AVX, bit 4 AVX2, bit 5 FMA.
 
-    ``cpuid`` leaf 7 gives BMI1 in ebx bit 3, AVX2 in ebx bit 5 and BMI2 in ebx bit 8, leaf 0x80000001 gives LZCNT in ecx
-    bit 5, and leaf 1 gives FMA in ecx bit 12 and AVX in ecx bit 28 (Intel SDM volume 2, CPUID). The extensions of
+    ``cpuid`` leaf 7 gives BMI1 in ebx bit 3, AVX2 in ebx bit 5 and BMI2 in ebx bit 8, leaf 0x80000001 gives LZCNT in
+    ecx bit 5, and leaf 1 gives FMA in ecx bit 12 and AVX in ecx bit 28 (Intel SDM volume 2, CPUID). The extensions of
     general registers work wherever the processor reports them. Those of vectors need an operating system that saves
     the whole vector registers: it has said so in bits 1 and 2 of XCR0, which can be read where leaf 1 has ecx bit 27,
-    OSXSAVE (SDM volume 1, 14.3 "Detection of Intel AVX Instructions").
+    OSXSAVE (SDM volume 1, "Detection of Intel AVX Instructions").
     """
     from . import asm
     from .regs import R8, RAX, RBX, RCX, RDX

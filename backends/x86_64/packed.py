@@ -1,17 +1,18 @@
-"""How the rules of vectors emit packed instructions: in the VEX form where the processor has AVX, else in the legacy one.
+"""How the rules of vectors emit packed instructions: in the VEX form where the processor has AVX, else in the legacy
+one.
 
-The legacy form overwrites its first source, so that a copy may have to be made first; the VEX form does not. What is here
-hides the difference. ``emit`` and its siblings are for registers that are known already, and :func:`binary` and its
-siblings are whole rules. A second source may be any operand: from the frame and from beside the code an instruction reads
-it itself. Slots there are aligned, as the legacy form needs.
+The legacy form overwrites its first source, so that a copy may have to be made first; the VEX form does not. What is
+here hides the difference. :func:`emit` and its siblings are for registers that are known already, and :func:`binary`
+and its siblings make whole rules. A second source may be any vector operand: from the frame and from beside the code an
+instruction reads it itself. Slots there are aligned, as the legacy form needs.
 
-In a rule that emits several instructions, none may write the destination before the last read of another operand, which
-may be in the same register: see :func:`separate`.
+A rule of several instructions must not write its destination before the last read of another operand, which may be in
+the same register: see :func:`separate`.
 """
 
 from __future__ import annotations
 
-from ..operand import ALL_ONES, CONSTANT, LITERAL, V128, Operand
+from ..operand import ALL_ONES, CONSTANT, LITERAL, V128, Operand, constant
 from . import asm, features
 from . import asm_vector as v
 from .regs import FRAME
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
 
 
 def can_be_read(s: Selection, operand: Operand) -> bool:
-    """Whether an instruction may have the operand as its memory operand: it is in the frame, or to be beside the code."""
+    """Whether an instruction may have the operand as its memory operand: it is in the frame, or a vector to be beside
+    the code.
+    """
     if operand.reg >= 0:
         return False
     if operand.kind != CONSTANT:
         return True
-    return s.literals is not None and (operand is LITERAL or operand.value not in (0, ALL_ONES))
+    if operand.type != V128 or s.literals is None:
+        return False
+    return operand is LITERAL or operand.value not in (0, ALL_ONES)
 
 
 # -- one instruction on registers that are known ---------------------------------------------------------------------
@@ -161,14 +166,37 @@ def copied(s: Selection, dst: int, operand: Operand) -> int:
     return dst
 
 
+def readable(s: Selection, operand: Operand) -> int | Operand:
+    """What can be read more than once: the register that holds the operand, or itself where instructions can read it."""
+    if can_be_read(s, operand):
+        return operand
+    return s.in_float_register(operand)
+
+
 def separate(s: Selection, dst: int, *others: Operand) -> int:
-    """A register to make the result in, that is none of ``others``: ``dst`` if it can be, else a scratch. A rule ends with
-    :func:`settle`.
+    """A register to make the result in that is none of ``others``: ``dst`` if it can be, else a scratch. A rule that
+    asks ends with :func:`settle`.
     """
     for other in others:
         if other.reg == dst:
             return s.scratch_float()
     return dst
+
+
+def ones(s: Selection, dst: int) -> None:
+    """``dst`` with all bits set."""
+    emit(s, v.PCMPEQD, dst, dst, dst)
+
+
+def zeros(s: Selection, dst: int) -> None:
+    """``dst`` with no bit set."""
+    emit(s, v.PXOR, dst, dst, dst)
+
+
+def repeated(value: int, bits: int) -> Operand:
+    """A constant that has ``value`` in each lane."""
+    value &= (1 << bits) - 1
+    return constant(V128, sum([value << at for at in range(0, 128, bits)]))
 
 
 def settle(s: Selection, dst: int, made: int) -> None:
@@ -220,9 +248,7 @@ def unary_i(op: int, imm: int) -> Rule:
     return rule
 
 
-def apply(
-    s: Selection, sink: Operand | None, op: int, a: Operand, b: Operand, commutative: bool = False
-) -> Operand:
+def apply(s: Selection, sink: Operand | None, op: int, a: Operand, b: Operand, commutative: bool = False) -> Operand:
     """The result of ``a op b``, an instruction of the processor."""
     if commutative and a.reg < 0 <= b.reg:
         a, b = b, a

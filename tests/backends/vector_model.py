@@ -1,8 +1,9 @@
-"""What every vector instruction computes, in Python on integers of 128 bits: the model that backends are tested against.
+"""What every vector instruction computes, in Python on integers of 128 bits: the model that backends are tested
+against.
 
-:func:`expected` says for an instruction and its operands which results the specification allows. Operands are the bits of
-values, unsigned; after them come the lane or the 16 lanes of an instruction that has such, and where it loads, the bytes
-that it loads instead of its address. Source: WebAssembly core specification 3.0, "Execution / Numerics".
+:func:`expected` says for an instruction and its operands which results the specification allows. Operands are the bits
+of values, unsigned; after them come the lane or the 16 lanes of an instruction that has such, and where it loads, the
+bytes that it loads instead of its address. Source: WebAssembly core specification 3.0, "Execution / Numerics".
 """
 
 from __future__ import annotations
@@ -209,7 +210,7 @@ def _fused(a: int, b: int, c: int, bits: int) -> Lane:
         return _add(product[0], c, bits)
     if is_infinite(c, bits):
         return (c,)
-    negative = bool((a ^ b) & top) and c == top or bool((a ^ b) & c & top)
+    negative = bool((a ^ b) & c & top)
     return (rounded(exact(a, bits) * exact(b, bits) + exact(c, bits), bits, negative),)
 
 
