@@ -63,13 +63,16 @@ class Runner:
         self._call = ctypes.CFUNCTYPE(None, ctypes.c_uint64)(self._start)
         self._block = mmap.mmap(-1, 4096)
         self._block_start = ctypes.addressof(ctypes.c_char.from_buffer(self._block))
-        self._memory = mmap.mmap(-1, 4096)
+        self._memory = mmap.mmap(-1, 8192)
         self.memory_base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        # What reads or writes beyond the first page ends the test run.
+        protect = ctypes.CDLL(None).mprotect
+        assert protect(ctypes.c_void_p(self.memory_base + 4096), ctypes.c_size_t(4096), 0) == 0
         self._literals: list[int] = []
 
     @property
     def memory(self) -> mmap.mmap:
-        """Linear memory."""
+        """Linear memory: its first 4096 bytes, and no more, may be accessed."""
         return self._memory
 
     def load(self, code: bytes, literals: Sequence[tuple[int, int | None]] = ()) -> None:
@@ -179,7 +182,8 @@ class Case:
 def places(type_: int, temporary: int) -> list[Operand]:
     """An operand of the type in every kind of place."""
     if not is_float(type_):
-        pinned, other, frame = 3, 12, -8
+        # Of the general registers fewer are temporaries.
+        pinned, other, frame, temporary = 3, 12, -8, min(temporary, 2)
     else:
         pinned, other, frame = 8, 9, -64
     found = [
@@ -212,7 +216,7 @@ def _masks(operands: tuple[Operand, ...]) -> list[int]:
 
 def cases(types: Sequence[int], result: int | None, count: int, seed: int) -> Iterator[Case]:
     """Drawn cases for operands of these types: all that there are, if they are not more than ``count``."""
-    temporaries = itertools.permutations((0, 1, 5), len(types)) if len(types) < 3 else [(0, 1, 2), (6, 0, 3)]
+    temporaries = itertools.permutations((0, 1, 6), len(types)) if len(types) < 3 else [(0, 1, 2), (6, 0, 3)]
     found = []
     for chosen in temporaries:
         for operands in itertools.product(*map(places, types, chosen)):
