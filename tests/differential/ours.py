@@ -69,6 +69,6 @@ def _processor() -> frozenset[str]:
 
 
 def set_extensions(wanted: bool) -> None:
-    """Lets machine code use BMI1, BMI2 and LZCNT, where this processor has them, or not."""
+    """Lets machine code use the extensions that rules know, where this processor has them, or not."""
     flags = _processor() if wanted else frozenset()
-    TARGET.configure("bmi1" in flags, "bmi2" in flags, "abm" in flags)
+    TARGET.configure(*[name in flags for name in ("bmi1", "bmi2", "abm", "avx", "avx2", "fma")])

@@ -74,7 +74,7 @@ def sinks(type_: int) -> list[Operand | None]:
 
 @pytest.fixture(params=[False, True], ids=["baseline", "bmi"])
 def _features(request: pytest.FixtureRequest) -> object:
-    before = (features.BMI1, features.BMI2, features.LZCNT)
+    before = (features.BMI1, features.BMI2, features.LZCNT, features.AVX, features.AVX2, features.FMA)
     target.configure(request.param, request.param, request.param)
     yield
     target.configure(*before)
