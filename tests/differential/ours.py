@@ -77,10 +77,6 @@ def _processor() -> frozenset[str]:
 
 
 def set_extensions(wanted: bool) -> None:
-<<<<<<< HEAD
-    """Lets machine code use the extensions that rules know, where this processor has them, or not."""
-=======
     """Lets machine code use BMI1, BMI2, LZCNT, AVX, AVX2 and FMA, where this processor has them, or not."""
->>>>>>> simd
     flags = _processor() if wanted else frozenset()
     TARGET.configure(*[name in flags for name in ("bmi1", "bmi2", "abm", "avx", "avx2", "fma")])
