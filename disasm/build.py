@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from .naming import Item
 
-#: Bytes of an entry of a jump table.
-_TABLE_ENTRY = 4
+#: Bytes of an entry of a jump table, and of a vector constant.
+_TABLE_ENTRY, _LITERAL = 4, 16
 
 
 def disassemble(
@@ -143,17 +143,21 @@ class Builder:
         if writer.position != listing.wasm_end:
             raise DecodeError("the text of a function ends elsewhere than its code", writer.position)
         listing.groups += _tables(record, listing)
+        if record.literals:
+            _add_literals(record, listing)
         listing.spills, listing.reloads = naming.spills, naming.reloads
         return listing
 
 
 def _read(record: Record, reader: Reader) -> list[Item]:
-    """All instructions; jump tables are left out."""
+    """All instructions; jump tables and vector constants are left out."""
     found: list[Item] = []
     position = 0
-    for start, entries, targets in sorted(record.tables, key=lambda table: table[0]):
+    data = [(start, entries + _TABLE_ENTRY * len(targets)) for start, entries, targets in record.tables]
+    data += [(start, bits + _LITERAL) for start, bits in record.literals]
+    for start, end in sorted(data):
         found += reader.read(record.code, position, start)
-        position = entries + _TABLE_ENTRY * len(targets)
+        position = end
     found += reader.read(record.code, position, len(record.code))
     return found
 
@@ -223,8 +227,7 @@ def _tables(record: Record, listing: FunctionListing) -> list[Group]:
         wasm = user.wasm_offset
         machine = []
         if entries > start:
-            zeros = ", ".join(["0x00"] * (entries - start))
-            machine.append(Instruction(start, code[start:entries], ".byte", zeros, (), (), "", None, wasm))
+            machine.append(_padding(code, start, entries, wasm))
         for place, leads in enumerate(targets):
             offset = entries + _TABLE_ENTRY * place
             text = f"{listing.labels[leads]} - {listing.labels[entries]}"
@@ -232,3 +235,38 @@ def _tables(record: Record, listing: FunctionListing) -> list[Group]:
             machine.append(Instruction(offset, raw, ".long", text, (), (), "", leads, wasm))
         groups.append(Group("table", wasm, 0, user.wasm, machine))
     return groups
+
+
+def _padding(code: bytes, start: int, end: int, wasm: int | None) -> Instruction:
+    zeros = ", ".join(["0x00"] * (end - start))
+    return Instruction(start, code[start:end], ".byte", zeros, (), (), "", None, wasm)
+
+
+def _add_literals(record: Record, listing: FunctionListing) -> None:
+    """Put vector constants in their places: after the code, or amid it where they would be out of reach there.
+
+    A constant may be several instructions': it counts as the first one's.
+    """
+    users: dict[int | None, int | None] = {}
+    for group in listing.groups:
+        for item in group.machine:
+            users.setdefault(item.target, item.wasm_offset)
+    runs: list[list[Instruction]] = []
+    code = record.code
+    for start, bits in sorted(record.literals):
+        if not runs or runs[-1][-1].address + _LITERAL != start:
+            runs.append([])
+        wasm = users.get(bits)
+        if bits > start:
+            runs[-1].append(_padding(code, start, bits, wasm))
+        raw = code[bits : bits + _LITERAL]
+        lanes = [int.from_bytes(raw[at : at + 4], "little") for at in range(0, _LITERAL, 4)]
+        remark = f"i32x4 {' '.join([f'{lane:#010x}' for lane in lanes])}"
+        value = f"{int.from_bytes(raw, 'little'):#034x}"
+        runs[-1].append(Instruction(bits, raw, ".octa", value, (remark,), (), "", None, wasm))
+    for run in runs:
+        start = run[0].address
+        place = max(
+            at for at, group in enumerate(listing.groups, 1) if group.machine and group.machine[0].address < start
+        )
+        listing.groups.insert(place, Group("literals", None, 0, "", run))

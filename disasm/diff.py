@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
+from .text import NOTES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .model import FunctionListing, Group, Instruction
@@ -20,16 +22,15 @@ def side_by_side(left: FunctionListing, right: FunctionListing, width: int = 120
     lines = [left.heading]
     lines.append(f"{'':6}{_head(left):<{column}}  {_head(right)}".rstrip())
     bodies = (_by_offset(left), _by_offset(right))
-    for kind in ("prologue", "body", "cold", "table"):
+    for kind in ("prologue", "body", "cold", "table", "literals"):
         rows = _rows(left, right, kind)
         for group in rows:
             key = (kind, group.wasm_offset)
             if kind == "body":
                 lines.append(f"{group.wasm_offset:#6x}  {'  ' * group.depth}{group.wasm}")
             else:
-                what = {"prologue": "prologue", "cold": "out of line", "table": "jump table"}[kind]
                 where = f": {group.wasm_offset:#x} {group.wasm.partition('  ;;')[0]}" if group.wasm else ""
-                lines.append(f"{'':6}  ;; {what}{where}")
+                lines.append(f"{'':6}  ;; {NOTES[kind]}{where}")
             pairs = zip_longest(bodies[0].get(key, ()), bodies[1].get(key, ()))
             for one, other in pairs:
                 first = _cell(left, one, column)
@@ -59,7 +60,7 @@ def _cell(listing: FunctionListing, item: Instruction | None, width: int) -> str
     if item is None:
         return ""
     label = listing.labels.get(item.address, "")
-    text = f"{label + ':' if label else '':<5}{item.mnemonic:<8}{item.operands}"
+    text = f"{label + ':' if label else '':<5}{item.mnemonic + ' ':<8}{item.operands}"
     remark = f"  ; {item.remark}" if item.remark else ""
     text = text if len(text) + len(remark) > width else text + remark
     return text if len(text) <= width else text[: width - 1] + "…"

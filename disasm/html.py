@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from .as_json import dumps
+from .model import DATA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def page_data(listing: FunctionListing) -> dict[str, object]:
     locals_ = [(home.name, home.place if home.count == 1 else f"{home.place} … ({home.count})") for home in shown]
     if len(listing.locals) > len(shown):
         locals_.append((f"{sum(home.count for home in listing.locals[_LOCALS_SHOWN:])} more", ""))
-    cold = next((g.machine[0].address for g in listing.groups if g.kind in ("cold", "table")), len(listing.code))
+    cold = next((g.machine[0].address for g in listing.groups if g.kind in ("cold", *DATA)), len(listing.code))
     labels = listing.labels
     return {
         "index": listing.index,
@@ -147,7 +148,8 @@ def notebook(listings: Iterable[FunctionListing], left_out: int = 0) -> str:
                 label = listing.labels.get(item.address)
                 lines += [f"{label}:"] if label else []
                 remark = f"  <i>; {escape(item.remark)}</i>" if item.remark else ""
-                lines.append(f"<i>{item.address:5x}</i>  {escape(f'{item.mnemonic:<8}{item.operands}')}{remark}")
+                code_text = escape(f"{item.mnemonic + ' ':<8}{item.operands}")
+                lines.append(f"<i>{item.address:5x}</i>  {code_text}{remark}")
             code = "\n".join(lines)
             rows.append(f"<tr><td>{wasm}</td><td>{code}</td></tr>")
         parts.append(f'<table class="vw-listing"><caption>{escape(caption)}</caption>{"".join(rows)}</table>')

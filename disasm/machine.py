@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Bytes of a register of 64 bits in memory; AArch64 calls a register of twice as many q.
+_CELL = 8
 #: Encodings that are kept; at this number the table starts anew.
 _KEPT = 1 << 16
 
@@ -97,6 +99,7 @@ class MemoryOperand:
         reads, writes: what the instruction does there; neither for one that takes the address only.
         moved: keys of the registers that are loaded from or stored to neighbouring cells, one cell each; empty where
             what is there is an operand of something else.
+        step: bytes from one of these cells to the next.
         loads: whether these registers are loaded, whole, so that they may hold pointers afterwards.
     """
 
@@ -106,6 +109,7 @@ class MemoryOperand:
     reads: bool
     writes: bool
     moved: tuple[int, ...]
+    step: int
     loads: bool
 
 
@@ -216,6 +220,7 @@ class Reader:
         registers: list[int] = []
         memory: MemoryOperand | None = None
         immediate: int | None = None
+        of_data: int | None = None
         if mnemonic.startswith("nop"):
             # Its operands only make it longer.
             return Shape(mnemonic, instruction.op_str, (), frozenset(), None, "", None, 0, ())
@@ -230,15 +235,19 @@ class Reader:
                 index = keys.get(name_of(place.index) or "", -1)
                 access = operand.access
                 reads, writes = target.accesses(mnemonic, bool(access & cs.CS_AC_READ), bool(access & cs.CS_AC_WRITE))
-                memory = MemoryOperand(base, index, place.disp, reads, writes, (), False)
+                memory = MemoryOperand(base, index, place.disp, reads, writes, (), _CELL, False)
                 if name_of(place.base) == "rip":
-                    immediate = place.disp + instruction.size
+                    of_data = place.disp + instruction.size
         if memory is not None:
             moves = mnemonic in target.MOVES and memory.reads != memory.writes
-            memory = replace(memory, moved=tuple(registers) if moves else (), loads=moves and memory.reads)
+            if moves:
+                step = 2 * _CELL if instruction.op_str[:1] == "q" else _CELL
+                memory = replace(memory, moved=tuple(registers), step=step, loads=memory.reads)
             registers += [memory.base, memory.index]
         written = frozenset(keys.get(name_of(number), -1) for number in instruction.regs_access()[1])
         flow, relative = self._flow(instruction, immediate, memory)
+        if not flow and of_data is not None:
+            relative = of_data
         text: str = instruction.op_str
         if relative is not None and memory is None:
             # The target stands last, and is written as a label instead.
@@ -251,7 +260,8 @@ class Reader:
         """How control goes on, and the distance to the target if operands say it."""
         cs = self._capstone
         mnemonic = instruction.mnemonic
-        if mnemonic in ("adr", "adrp"):
+        if mnemonic in ("adr", "adrp") or (mnemonic == "ldr" and memory is None):
+            # The address of data in code, or what is there.
             return "", immediate
         if instruction.group(cs.CS_GRP_RET):
             return "return", None
@@ -261,9 +271,7 @@ class Reader:
         if instruction.group(cs.CS_GRP_JUMP):
             always = mnemonic in ("jmp", "jmpq", "b", "br")
             return ("jump" if always else "branch"), relative
-        # An address relative to the program counter is taken of data in code.
-        of_data = memory is not None and memory.base < 0 and immediate is not None and mnemonic.startswith("lea")
-        return "", immediate if of_data else None
+        return "", None
 
 
 def _backend_module(target: str, name: str) -> Any:

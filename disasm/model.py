@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from vibewasm.types import FuncType
 
 
+#: Kinds of groups that hold data.
+DATA = ("table", "literals")
+
+
 class Instruction(NamedTuple):
-    """One machine instruction, or one entry of a jump table (mnemonic ``.long``) or padding (``.byte``).
+    """One machine instruction, or data: an entry of a jump table (mnemonic ``.long``), a vector constant (``.octa``),
+    or padding (``.byte``).
 
     Attributes:
         address: offset in the function's code.
@@ -65,10 +70,11 @@ class Group(NamedTuple):
     """Machine instructions that stand together, and the wasm instruction that they belong to.
 
     Attributes:
-        kind: "prologue"; "body"; "cold" for code out of line; "table" for a jump table.
-        wasm_offset: byte offset of the wasm instruction in the module; ``None`` in the prologue.
+        kind: "prologue"; "body"; "cold" for code out of line; "table" for a jump table; "literals" for vector
+            constants that stand together.
+        wasm_offset: byte offset of the wasm instruction in the module; ``None`` in the prologue and of constants.
         depth: how deep in blocks the wasm instruction stands.
-        wasm: its text; of a prologue empty.
+        wasm: its text; empty where there is none.
         machine: the machine instructions, none for an instruction that leaves no code.
     """
 
@@ -205,8 +211,8 @@ class FunctionListing:
 
     @property
     def instructions(self) -> list[Instruction]:
-        """The machine instructions in the order of addresses, without tables and padding."""
-        return [item for group in self.groups if group.kind != "table" for item in group.machine]
+        """The machine instructions in the order of addresses, without data and padding."""
+        return [item for group in self.groups if group.kind not in DATA for item in group.machine]
 
     @property
     def blocks(self) -> list[Block]:

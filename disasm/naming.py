@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     #: Offset, bytes and meaning of a machine instruction.
     Item = tuple[int, bytes, Shape]
 
-_CELL = 8
-
 
 class Naming:
     """Gives the operands of one function's instructions their names.
@@ -134,7 +132,7 @@ class Naming:
         found = []
         kept = False
         for place in range(max(len(memory.moved), 1)):
-            offset = memory.displacement + _CELL * place
+            offset = memory.displacement + memory.step * place
             cell = self._cell(base, offset)
             if cell is not None:
                 found.append(cell[0])
@@ -163,7 +161,7 @@ class Naming:
         """Note what registers point to that have been loaded."""
         found = []
         for place, key in enumerate(memory.moved):
-            cell = self._cell(base, memory.displacement + _CELL * place) if base is not None else None
+            cell = self._cell(base, memory.displacement + memory.step * place) if base is not None else None
             found.append((key, cell[1] if cell is not None else None))
         for key, pointer in found:
             if pointer is not None:

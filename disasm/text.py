@@ -16,6 +16,9 @@ _OPERANDS = 36
 #: Runs of locals that a header shows.
 _LOCALS_SHOWN = 40
 
+#: What groups are called that are no wasm instruction's.
+NOTES = {"prologue": "prologue", "cold": "out of line", "table": "jump table", "literals": "constants"}
+
 #: SGR parameters (ECMA-48) of what is coloured.
 _COLOURS = {
     "head": "1",
@@ -103,7 +106,7 @@ class TextRenderer:
         if group.kind == "body":
             offset = self._paint("offset", f"{group.wasm_offset:#{width}x}" if group.wasm_offset is not None else "")
             return f"{offset}  {'  ' * group.depth}{self._paint('wasm', group.wasm)}"
-        what = {"prologue": "prologue", "cold": "out of line", "table": "jump table"}[group.kind]
+        what = NOTES[group.kind]
         if group.kind == "cold" and group.wasm_offset is None:
             what += ": prologue"
         elif group.wasm_offset is not None:
@@ -117,11 +120,12 @@ class TextRenderer:
             raw = item.bytes
             shown = raw[:_BYTES_SHOWN].hex(" ") + ("+" if len(raw) > _BYTES_SHOWN else "")
             shown = self._paint("offset", f"{shown:<{3 * _BYTES_SHOWN}}") + " "
-        mnemonic = self._paint("mnemonic", f"{item.mnemonic:<{_MNEMONIC}}")
+        mnemonic = self._paint("mnemonic", f"{item.mnemonic + ' ':<{_MNEMONIC}}")
         line = f"{address}  {shown}{mnemonic}"
         if not item.symbols and not item.traps:
             return line + item.operands
-        line += f"{item.operands:<{_OPERANDS}} "
+        # A long mnemonic takes of the operands' room.
+        line += f"{item.operands:<{_OPERANDS - max(0, len(item.mnemonic) + 1 - _MNEMONIC)}} "
         symbols = f"; {', '.join(item.symbols)}" if item.symbols else ""
         traps = f"; trap: {' or '.join(item.traps)}" if item.traps else ""
         return line + self._paint("remark", symbols) + self._paint("trap", traps)

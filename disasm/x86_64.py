@@ -24,7 +24,7 @@ REGISTERS = {
 } | {name: _VECTORS + number for number, name in enumerate(regs.NAMES_XMM)}
 
 #: Plain loads and stores of one register.
-MOVES = frozenset(("mov", "movl", "movq", "movups", "movss", "movsd"))
+MOVES = frozenset(("mov", "movl", "movq", "movups", "movaps", "movdqu", "vmovups", "movss", "movsd"))
 #: Traps that an instruction raises by its operands' values. The divisor may be zero, and a quotient too large.
 FAULTS = dict.fromkeys(("idiv", "idivl", "idivq"), (7, 6)) | dict.fromkeys(("div", "divl", "divq"), (7,))
 

@@ -19,7 +19,7 @@ vw.graph = (function () {
   };
 
   function nodesOf(func) {
-    const items = func.groups.flatMap((group) => group[0] === "table" ? [] : group[4]);
+    const items = func.groups.flatMap((group) => ["table", "literals"].includes(group[0]) ? [] : group[4]);
     let at = 0;
     return func.blocks.map(([start, end, successors], number) => {
       const lines = [];

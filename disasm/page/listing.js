@@ -66,7 +66,7 @@ vw.rows = function (func, options = {}) {
   const rows = vw.element("div", "rows" + (options.single ? " single" : ""));
   rows.setAttribute("role", "group");
   rows.setAttribute("aria-label", `listing of ${func.symbol}`);
-  const notes = { prologue: "prologue", cold: "out of line", table: "jump table" };
+  const notes = { prologue: "prologue", cold: "out of line", table: "jump table", literals: "constants" };
   for (const [kind, offset, depth, wasm, machine] of func.groups) {
     const left = vw.element("div", "cell wasm");
     if (kind === "body") {

@@ -255,6 +255,7 @@ SETTINGS: dict[str, tuple[list[object], list[object]]] = {
     "checked": ([1, 0, None, "yes", []], []),
     "fuel": ([1, 0, 10.5, None, "yes"], []),
     "explicit_bounds": ([1, None, "no"], []),
+    "deterministic": ([1, None, "no"], []),
     "target": ([3, True, b"x86_64", []], []),
     "max_memory": ([1.5, math.nan, math.inf, "65536", True, False, []], [-1, -(1 << 20000)]),
     "max_table_elements": ([1.5, math.nan, "1", True, None], [-1]),

@@ -84,7 +84,15 @@ def test_a_module_from_the_cache_is_the_same_module(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"checked": True}, {"fuel": True}, {"explicit_bounds": True}, {"cache": False}, {"profile": "jitdump"}]
+    "settings",
+    [
+        {"checked": True},
+        {"fuel": True},
+        {"explicit_bounds": True},
+        {"deterministic": True},
+        {"cache": False},
+        {"profile": "jitdump"},
+    ],
 )
 def test_other_settings_have_code_of_their_own(
     tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch

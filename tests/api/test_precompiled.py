@@ -97,6 +97,11 @@ def test_arguments_are_checked(given: object) -> None:
         (vw.Config(), vw.Config(checked=True), "precompiled with checked=False, and the engine has checked=True"),
         (
             vw.Config(),
+            vw.Config(deterministic=True),
+            "precompiled with deterministic=False, and the engine has deterministic=True",
+        ),
+        (
+            vw.Config(),
             vw.Config(explicit_bounds=True),
             "explicit_bounds=False, and the engine has .*=True",
         ),

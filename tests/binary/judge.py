@@ -8,8 +8,6 @@ from vibewasm.binary.decoder import decode
 from vibewasm.errors import DecodeError, ValidationError
 
 _OFF = (
-    "simd",
-    "relaxed_simd",
     "tail_call",
     "multi_memory",
     "memory64",

@@ -29,6 +29,9 @@ from vibewasm.cli.values import format_value, parse_value
         ("f64", "0x1.8p3", 12.0),
         ("f64", "-inf", -math.inf),
         ("f64", "7", 7.0),
+        ("v128", "0x00000004000000030000000200000001", 0x4_00000003_00000002_00000001),
+        ("v128", "-1", (1 << 128) - 1),
+        ("v128", "340282366920938463463374607431768211455", (1 << 128) - 1),
         ("externref", "null", None),
         ("funcref", "null", None),
     ],
@@ -49,7 +52,8 @@ def test_what_a_text_means(type: str, text: str, value: object) -> None:
         ("f64", "one", "'one' is not a number, which f64 wants"),
         ("f64", "0x1p99999", "is not a number"),
         ("externref", "3", "'3' cannot be passed as externref"),
-        ("v128", "0", "a value of type v128 cannot be given on the command line"),
+        ("v128", "340282366920938463463374607431768211456", "does not fit in v128"),
+        ("v128", "1.5", "'1.5' is not a whole number, which v128 wants"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_reason(type: str, text: str, message: str) -> None:
@@ -60,6 +64,11 @@ def test_what_does_not_fit_is_refused_with_a_reason(type: str, text: str, messag
 @given(st.integers(-(1 << 31), (1 << 31) - 1))
 def test_integers_are_read_back(value: int) -> None:
     assert parse_value("i32", format_value("i32", value)) == value
+
+
+@given(st.integers(0, (1 << 128) - 1))
+def test_vectors_are_read_back(value: int) -> None:
+    assert parse_value("v128", format_value("v128", value)) == value
 
 
 @given(st.floats(allow_nan=False))

@@ -8,7 +8,8 @@ import vibewasm
 from tests.binary.encode import unsigned
 from tests.compiler import example
 from tests.compiler.test_opcodes import compile_
-from vibewasm.opcodes import CODE, PREFIXES, Row, opcode_bytes, prefixed
+from vibewasm.compiler.immediates import lane_limit
+from vibewasm.opcodes import CODE, PREFIXES, VECTOR_PREFIX, Row, opcode_bytes, prefixed, row_of
 from vibewasm.proposals import proposal_of
 from vibewasm.types import F32, F64, I32
 
@@ -128,8 +129,12 @@ def test_bytes_that_are_no_instruction(code: int) -> None:
     assert f"opcode {code:02x}" in message
 
 
-@pytest.mark.parametrize("sub", NO_SUBS, ids=hex)
-@pytest.mark.parametrize("prefix", sorted(PREFIXES), ids=hex)
+NO_CODES = [
+    (prefix, sub) for prefix in sorted(PREFIXES) for sub in NO_SUBS if row_of(prefixed(prefix, sub)) is None
+] + [(VECTOR_PREFIX, 0xA2), (VECTOR_PREFIX, 0x114), (VECTOR_PREFIX, 0x120)]
+
+
+@pytest.mark.parametrize(("prefix", "sub"), NO_CODES, ids=lambda number: f"{number:x}")
 def test_what_is_after_a_prefix_is_named_as_it_was_written(prefix: int, sub: int) -> None:
     written = opcode_bytes(prefixed(prefix, sub))
     message = compare(written + bytes((END,)))
@@ -168,3 +173,16 @@ def test_values_that_remain_at_the_end_of_a_block() -> None:
         for end in (b"\x0b", b"\x05\x41\x00\x0b"):
             then = example.pushed((I32,)) + b"\x04\x7f" + example.pushed(types) + end
             assert compare(then + bytes((END,))).startswith("type mismatch: ")
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "lane" in row[2]], ids=example.name_of)
+def test_lanes_that_are_not_there(row: Row) -> None:
+    types = example.operands_of(row)
+    access = b"\0\0" if "memarg" in row[2] else b""
+    limit = lane_limit(row[0])
+    others = bytes(15) if row[2] == "lanes" else b""
+    for lane in (limit, 255):
+        instruction = opcode_bytes(row[0]) + access + others + bytes((lane,))
+        assert compare(used(row, types, instruction)) == f"invalid lane index {lane}: there are {limit} lanes"
+    last = example.pushed(types) + opcode_bytes(row[0]) + access + others + bytes((limit - 1,))
+    compile_(example.module(last + bytes((UNREACHABLE,))))

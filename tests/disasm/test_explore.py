@@ -87,7 +87,7 @@ def test_lines_of_folded_and_plain_instructions(source: str, line: dict[str, int
         ("", "", None),
         ("\0", "illegal character", 1),
         ("(module binary \"\\00asm\")", "unexpected end", None),
-        ("(module\n (func\n (v128.const i32x4 0 0 0 0) drop))", "SIMD", None),
+        ("(module\n (func\n (f16x8.abs (v128.const i32x4 0 0 0 0)) drop))", "half precision", None),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_a_message_with_its_line(source: str, message: str, line: int | None) -> None:

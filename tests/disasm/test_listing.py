@@ -11,8 +11,9 @@ from tests.api.wasm import gets, instance_of
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const, unsigned
 from vibewasm.backends import TARGETS
+from vibewasm.disasm.diff import side_by_side
 from vibewasm.disasm.machine import Reader, target_named
-from vibewasm.disasm.model import FunctionListing
+from vibewasm.disasm.model import FunctionListing, Group, Instruction
 from vibewasm.traps import TRAPS
 
 from . import golden
@@ -122,6 +123,67 @@ def test_a_jump_table_is_no_code(ways: int, target: str) -> None:
     # Every way is a successor of the block that ends with the jump through the table.
     reached = {to for block in listing.blocks for to, kind in block.successors if kind == "table"}
     assert reached == {item.target for item in entries}
+
+
+VECTORS = """(module (memory 1) (global $g (mut v128) (v128.const i32x4 1 2 3 4))
+    (func $f (param $a v128) (param $way i32) (result v128) (local $b v128)
+        (local.set $b (i8x16.add (local.get $a) (v128.const i8x16 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)))
+        (global.set $g (local.get $b))
+        (block (block (block (block (br_table 0 1 2 3 (local.get $way)))
+            (return (i32x4.add (local.get $a) (v128.const i32x4 0x12345678 2 3 4))))
+            (return (i32x4.sub (local.get $b) (v128.const i32x4 0x12345678 2 3 4)))))
+        (f64x2.add (local.get $b) (v128.const f64x2 1 2))))"""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_vectors_have_registers_of_vectors_and_their_constants_are_data_with_labels(target: str) -> None:
+    module = module_of(VECTORS, target=target)
+    [listing] = module.disassemble()
+    assert bytes_of(listing) == listing.code == module.compiler.compile(0)
+    assert all(item.flow != "bad" for item in listing)
+    letter = {"x86_64": "xmm", "aarch64": "q"}[target]
+    registers = {home.name: home.register for home in listing.locals}
+    assert str(registers["$a"]).startswith(letter)
+    assert str(registers["$b"]).startswith(letter)
+    data = [item for group in listing.groups if group.kind == "literals" for item in group.machine]
+    constants = {item.operands: item for item in data if item.mnemonic == ".octa"}
+    # One that two instructions read is there once.
+    assert constants.keys() == {
+        "0x100f0e0d0c0b0a090807060504030201",
+        "0x00000004000000030000000212345678",
+        "0x40000000000000003ff0000000000000",
+    }
+    assert not {item.address for item in data} & {item.address for item in listing}
+    for operand, item in constants.items():
+        assert item.bytes == int(operand, 16).to_bytes(16, "little")
+        assert item.address % 16 == 0
+        label = listing.labels[item.address]
+        readers = [other for other in listing if other.target == item.address]
+        assert readers
+        assert all(label in (*other.symbols, *other.operands.split(", ")) for other in readers)
+        assert item.wasm_offset == readers[0].wasm_offset
+    [shared] = [item for operand, item in constants.items() if operand.endswith("12345678")]
+    assert shared.symbols == ("i32x4 0x12345678 0x00000002 0x00000003 0x00000004",)
+    assert len([other for other in listing if other.target == shared.address]) == 2
+    assert any("$g" in item.symbols for item in listing)
+    addresses = [item.address for group in listing.groups for item in group.machine]
+    assert addresses == sorted(addresses)
+    text = str(listing)
+    assert ";; constants" in text
+    assert ";; jump table" in text
+    assert '"literals"' in str(listing.as_dict()).replace("'", '"')
+    assert "i32x4 0x12345678" in side_by_side(listing, listing)
+    assert "i32x4 0x12345678" in listing._repr_html_()
+    blocks = listing.blocks
+    assert blocks[-1].end <= min(item.address for item in data)
+
+
+def test_a_long_mnemonic_stands_apart_from_its_operands() -> None:
+    listing = FunctionListing(0, None, "f", vibewasm.FuncType([], []), "x86_64", "x86-64", (0, 1), b"\x90", 0, [])
+    item = Instruction(0, b"\x90", "vpblendvb", "xmm0, xmm1", ("$a",), (), "", None, 0)
+    listing.groups = [Group("body", 0, 0, "nop", [item])]
+    assert f"{'vpblendvb xmm0, xmm1':<45}; $a" in str(listing)
+    assert "vpblendvb xmm0" in listing._repr_html_()
 
 
 @pytest.mark.parametrize("target", TARGETS)

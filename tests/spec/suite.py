@@ -18,8 +18,6 @@ HOW_TO_GET = 'docs/testing.md, "What skipped tests want", says where to get it'
 
 # Proposals that vibewasm does not implement yet. A script that needs one of them is reported by its counts, not run.
 NOT_YET = {
-    "simd": "vector instructions",
-    "relaxed-simd": "vector instructions, relaxed",
     "function-references": "typed function references",
     "gc": "structs, arrays and i31",
     "multi-memory": "more than one memory",
@@ -32,8 +30,8 @@ NOT_YET = {
 class Script:
     """One script of the suite.
 
-    `name` is the official one (`bulk-memory/bulk.wast`), `assertions` how many it makes, `needs` the proposals newer
-    than WebAssembly 2.0 without SIMD that its modules use.
+    `name` is the official one (`bulk-memory/bulk.wast`), `assertions` how many it makes, `needs` the proposals that
+    its modules use: SIMD, and what is newer than WebAssembly 2.0.
     """
 
     __slots__ = ("assertions", "name", "needs", "path")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 COMPILATION_MODES = ("lazy", "lazy-translation", "eager")
 
 #: Settings that machine code depends on, besides the target.
-CODE_SETTINGS = ("checked", "explicit_bounds", "fuel")
+CODE_SETTINGS = ("checked", "deterministic", "explicit_bounds", "fuel")
 
 #: For whom functions' names and places are written down.
 PROFILES = (None, "perfmap", "jitdump")
@@ -39,6 +39,9 @@ class Config:
         fuel: compile code that counts; see :attr:`vibewasm.Store.fuel`.
         explicit_bounds: check memory bounds by code, not by unmapped address space. Slower; the engine turns it on by
             itself where 8 GiB of address space cannot be reserved for a memory.
+        deterministic: let relaxed SIMD give the same results on every processor: those of the specification's
+            deterministic profile, the bits of NaNs aside. Slower; without it, each of these instructions is the one
+            that the processor is fastest at, and processors differ where the specification allows that.
         target: the processor to compile for: ``"x86_64"``, ``"aarch64"``, or ``None`` for the one that this process
             runs on. What is compiled for another one can be inspected and disassembled, not run.
         max_memory: how many bytes all memories of one store may have together; ``None`` for no limit of our own.
@@ -69,6 +72,7 @@ class Config:
         "checked",
         "compilation",
         "debug",
+        "deterministic",
         "explicit_bounds",
         "fuel",
         "max_memory",
@@ -82,6 +86,7 @@ class Config:
     checked: bool
     compilation: str
     debug: str | None
+    deterministic: bool
     explicit_bounds: bool
     fuel: bool
     max_memory: int | None
@@ -97,6 +102,7 @@ class Config:
         checked: bool = False,
         fuel: bool = False,
         explicit_bounds: bool = False,
+        deterministic: bool = False,
         target: str | None = None,
         max_memory: int | None = None,
         max_table_elements: int = DEFAULT_MAX_TABLE_ELEMENTS,
@@ -120,6 +126,7 @@ class Config:
         put(self, "checked", _flag("checked", checked))
         put(self, "fuel", _flag("fuel", fuel))
         put(self, "explicit_bounds", _flag("explicit_bounds", explicit_bounds))
+        put(self, "deterministic", _flag("deterministic", deterministic))
         put(self, "target", _choice("target", target, (*TARGETS, None)))
         put(
             self,

@@ -63,11 +63,13 @@ class Func(Extern):
 
     Called, it takes one argument a parameter and returns ``None``, the result, or a tuple of several results. An i32 or
     i64 argument is an int in the signed or the unsigned range, and such results are signed; f32 and f64 take any number
-    and give a float; a funcref is a ``Func`` or ``None``, an externref any object, where ``None`` is null.
+    and give a float; a v128 is an int too, or 16 bytes (lane 0 first, each lane little-endian), and such results are
+    unsigned ints; a funcref is a ``Func`` or ``None``, an externref any object, where ``None`` is null.
 
     A call raises ``TypeError`` (a wrong number of arguments, or one of the wrong class), ``OverflowError`` (an int that
-    does not fit), :class:`Trap`, :class:`Interrupted`, :class:`ValidationError` (the body of a function that is called
-    for the first time is invalid), or what a Python function raised that the wasm code called.
+    does not fit), ``ValueError`` (bytes that are not 16, or a function of another store), :class:`Trap`,
+    :class:`Interrupted`, :class:`ValidationError` (the body of a function that is called for the first time is
+    invalid), or what a Python function raised that the wasm code called.
 
     Args:
         store: the store that the function belongs to.

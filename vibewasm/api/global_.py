@@ -24,11 +24,13 @@ class Global(Extern):
     Args:
         store: the store that the global belongs to.
         type: what it holds, and whether that may change.
-        value: its first value: an int, a float or a reference; if it is left out, 0 or null.
+        value: its first value: an int, a float, a reference, or for a v128 an int or 16 bytes; if it is left out, 0 or
+            null.
 
     Raises:
         TypeError: an argument is of another type, or the value does not fit the global's.
         OverflowError: the value does not fit the type.
+        ValueError: it is a function of another store, or for a v128 another number of bytes than 16.
         WasmError: the store is closed, or runs in another thread.
     """
 
@@ -89,8 +91,9 @@ class Global(Extern):
 
     @property
     def value(self) -> Any:
-        """The value: an int (signed), a float, or a reference. Setting raises ``AttributeError`` if the global is
-        immutable, ``TypeError`` or ``OverflowError`` if the value does not fit.
+        """The value: an int (signed, but of a v128 unsigned), a float, or a reference. It is set to what a parameter of
+        its type takes. Setting raises ``AttributeError`` if the global is immutable, ``TypeError``, ``OverflowError``
+        or ``ValueError`` if the value does not fit.
 
         Raises:
             WasmError: the store is closed; or it runs in another thread, and the global is set or holds a reference.

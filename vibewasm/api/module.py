@@ -393,6 +393,7 @@ class Module:
             checked=config.checked,
             fuel=config.fuel,
             explicit_bounds=self.engine.checks_bounds(self.info),
+            deterministic=config.deterministic,
             target=target,
         )
 

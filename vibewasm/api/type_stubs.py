@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: What the text needs of other modules. It has them under names of its own: an export may have any.
 _HELPERS = {
-    "builtins": ("bool", "float", "int", "object", "property", "str", "tuple"),
+    "builtins": ("bool", "bytearray", "bytes", "float", "int", "memoryview", "object", "property", "str", "tuple"),
     "collections.abc": ("Callable", "Iterator"),
     "typing": ("Any", "Literal", "TypedDict", "overload", "type_check_only"),
     "vibewasm": ("Func", "Global", "Memory", "Native", "Table"),
@@ -148,7 +148,8 @@ class _Stub:
             # Type checkers take these for names of parameters that are given by position.
             names = None
         params = [
-            f"{f'p{at}' if names is None else names[at]}: {self.value(param)}" for at, param in enumerate(type.params)
+            f"{f'p{at}' if names is None else names[at]}: {self.accepted(param)}"
+            for at, param in enumerate(type.params)
         ]
         if params and names is None:
             params.append("/")
@@ -188,11 +189,17 @@ class _Stub:
             return f"{self.use('Func')} | None"
         return self.use(NUMBERS.get(type.name, object).__name__)
 
-    def result(self, types: Sequence[ValType]) -> str:
-        """The Python type of what a function gives."""
+    def accepted(self, type: ValType) -> str:
+        """The Python type of what may be given for a value of a type."""
+        if type.name == "v128":
+            return " | ".join([self.use(name) for name in ("int", "bytes", "bytearray", "memoryview")])
+        return self.value(type)
+
+    def result(self, types: Sequence[ValType], accepted: bool = False) -> str:
+        """The Python type of what a function gives; with ``accepted`` a Python function that wasm code calls."""
         if not types:
             return "None"
-        values = [self.value(type) for type in types]
+        values = [self.accepted(type) if accepted else self.value(type) for type in types]
         return values[0] if len(values) == 1 else f"{self.use('tuple')}[{', '.join(values)}]"
 
     # -- imports ----------------------------------------------------------------------------------------------------
@@ -238,9 +245,9 @@ class _Stub:
         if isinstance(type, FuncType):
             params = ", ".join([self.value(param) for param in type.params])
             # What a function without results returns is ignored.
-            result = self.result(type.results) if type.results else self.use("object")
+            result = self.result(type.results, accepted=True) if type.results else self.use("object")
             return f"{self.use('Callable')}[[{params}], {result}] | {self.use('Native')}"
         if isinstance(type, GlobalType):
-            numbers = not type.mutable and type.content.name in ("i32", "i64", "f32", "f64")
+            numbers = not type.mutable and type.content.name in NUMBERS
             return self.use("Global") + (f" | {self.value(type.content)}" if numbers else "")
         return self.use("Table" if isinstance(type, TableType) else "Memory")

@@ -84,6 +84,27 @@ def _float_bits(value: object, single: bool) -> int:
         raise OverflowError("wants a number, not an int that is too large for any float") from None
 
 
+def _vector_bits(value: object) -> int:
+    """The bits of a v128: an int, or 16 bytes, of which the first is the lowest. What is both counts as an int."""
+    if type(value) is not int:
+        try:
+            from _operator import index
+
+            value = index(value)  # type: ignore[arg-type]  # what is no integer raises TypeError: that is the check
+        except TypeError:
+            try:
+                # In C's order, whatever the shape.
+                data = memoryview(value).tobytes()  # type: ignore[arg-type]  # the same
+            except TypeError:
+                raise TypeError(f"wants an int or 16 bytes, not {kind_of(value)}") from None
+            if len(data) != 16:
+                from ..counting import counted
+
+                raise ValueError(f"wants an int or 16 bytes, not {counted(len(data), 'byte')}") from None
+            return int.from_bytes(data, "little")
+    return _int_bits(value, 128)
+
+
 def to_bits(store: Store, code: int, value: object) -> int:
     """The bits of ``value`` as type ``code``: 64 bits, or 128 of a v128.
 
@@ -91,7 +112,7 @@ def to_bits(store: Store, code: int, value: object) -> int:
         TypeError: the value has the wrong class; the message starts with "wants", for :func:`prefixed` to put a
             subject before it.
         OverflowError: an integer that does not fit.
-        ValueError: a function of another store.
+        ValueError: a function of another store, or bytes that are not 16.
     """
     if code == I32:
         return _int_bits(value, 32)
@@ -100,7 +121,7 @@ def to_bits(store: Store, code: int, value: object) -> int:
     if code == F32 or code == F64:
         return _float_bits(value, code == F32)
     if code == V128:
-        return _int_bits(value, 128)
+        return _vector_bits(value)
     if value is None:
         return 0
     if code == EXTERNREF:

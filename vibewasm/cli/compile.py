@@ -23,7 +23,12 @@ def _compile(arguments: Arguments) -> int:
     data = load(path)
     try:
         engine = Engine(
-            Config(target=target, fuel=arguments.flag("--fuel"), explicit_bounds=arguments.flag("--explicit-bounds"))
+            Config(
+                target=target,
+                fuel=arguments.flag("--fuel"),
+                explicit_bounds=arguments.flag("--explicit-bounds"),
+                deterministic=arguments.flag("--deterministic"),
+            )
         )
         code = Module(engine, data).serialize()
     except WasmError as error:
@@ -45,6 +50,7 @@ COMMAND = Command(
         Option("--target", "NAME", "compile for another processor: x86_64 or aarch64", wants="x86_64 or aarch64"),
         Option("--fuel", "", "count fuel, for vibewasm run --fuel and Config(fuel=True)"),
         Option("--explicit-bounds", "", "check memory bounds by code, for Config(explicit_bounds=True)"),
+        Option("--deterministic", "", "let relaxed SIMD give the same results on every processor"),
     ],
     _compile,
     notes=(

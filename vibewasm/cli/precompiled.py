@@ -16,6 +16,14 @@ _ADVICE = {
         "was compiled with --fuel, and cannot be run without it: "
         "give vibewasm run --fuel N as well, or compile it again without --fuel"
     ),
+    ("deterministic", "0"): (
+        "was compiled without --deterministic, and cannot be run with it: "
+        "compile it again with vibewasm compile --deterministic, or leave --deterministic out"
+    ),
+    ("deterministic", "1"): (
+        "was compiled with --deterministic, and cannot be run without it: "
+        "give vibewasm run --deterministic, or compile it again without --deterministic"
+    ),
     ("explicit_bounds", "0"): (
         "was compiled without --explicit-bounds, and needs more address space than this process may reserve "
         "(ulimit -v): compile it again with vibewasm compile --explicit-bounds, or raise the limit"

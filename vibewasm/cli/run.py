@@ -83,6 +83,7 @@ def _config(arguments: Arguments) -> Config:
     return Config(
         compilation="eager" if arguments.flag("--eager") else "lazy",
         fuel=arguments.flag("--fuel"),
+        deterministic=arguments.flag("--deterministic"),
         max_memory=arguments.size("--max-memory"),
         profile=arguments.choice("--profile", ("perfmap", "jitdump")),
         debug=arguments.choice("--debug", ("gdb",)),
@@ -293,6 +294,7 @@ COMMAND = Command(
         Option("--allow-precompiled", "", "run a FILE of vibewasm compile too, which can do what any program can"),
         Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
         Option("--no-cache", "", "neither use nor keep machine code on disk; see vibewasm cache"),
+        Option("--deterministic", "", "let relaxed SIMD give the same results on every processor"),
         Option("--eager", "", "compile everything first, not each function at its first call"),
         Option("--profile", "NAME", "write functions' names for perf: perfmap or jitdump", wants="perfmap or jitdump"),
         Option("--debug", "NAME", "tell a debugger of functions: gdb", wants="gdb"),

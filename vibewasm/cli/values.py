@@ -6,14 +6,15 @@ import struct
 
 from vibewasm.names import escaped
 
-_BITS = {"i32": 32, "i64": 64}
+_BITS = {"i32": 32, "i64": 64, "v128": 128}
 
 
 def parse_value(type_name: str, text: str) -> int | float | None:
     """The value of type ``type_name`` that ``text`` stands for. Raises ``ValueError`` with a message for the user.
 
     Integers may be decimal or, with a prefix, hexadecimal, octal or binary; both the signed and the unsigned range are
-    accepted. Floats may be decimal, hexadecimal (``0x1.8p3``), ``inf`` or ``nan``. A reference can only be ``null``.
+    accepted. A v128 is such a number too, with lane 0 in its low bits, as in wasmtime's command. Floats may be decimal,
+    hexadecimal (``0x1.8p3``), ``inf`` or ``nan``. A reference can only be ``null``.
     """
     if type_name in _BITS:
         return _parse_integer(type_name, text)
@@ -35,6 +36,8 @@ def _parse_integer(type_name: str, text: str) -> int:
         raise ValueError(f"{text!r} is not a whole number, which {type_name} wants") from None
     if not -(1 << bits - 1) <= value < 1 << bits:
         raise ValueError(f"{escaped(text)} does not fit in {type_name}")
+    if type_name == "v128":
+        return value & (1 << bits) - 1
     return value - (1 << bits) if value >> bits - 1 > 0 else value
 
 

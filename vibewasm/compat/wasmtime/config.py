@@ -51,6 +51,16 @@ def _feature(title: str, proposal: str | None = None) -> property:
     return property(fset=switch, doc=f"Whether modules may use this: {title}.")
 
 
+def _vectors(title: str, proposal: str) -> property:
+    """The switch of a feature whose absence modules are looked through for."""
+
+    def switch(self: Config, enable: bool) -> None:
+        self._given_bool(enable)
+        self._off = self._off - {proposal} if enable else self._off | {proposal}
+
+    return property(fset=switch, doc=f"Whether modules may use this: {title}.")
+
+
 def _number(title: str) -> property:
     """A number that changes nothing here."""
 
@@ -66,6 +76,8 @@ class Config(Managed):
     def __init__(self) -> None:
         self._settings: dict[str, Any] = {}
         self._epochs = False
+        #: What is turned off of the proposals that can be.
+        self._off: frozenset[str] = frozenset()
         self._profiler = "none"
 
     def _given_bool(self, value: object, article: str = "a") -> None:
@@ -90,6 +102,8 @@ class Config(Managed):
             raise WasmtimeError(
                 "vibewasm knows no VTune: the profilers that it tells of functions are jitdump and perfmap"
             )
+        if self._off == {"simd"}:
+            raise WasmtimeError("cannot disable the simd proposal but enable the relaxed simd proposal")
         self._consume()
         profile = None if self._profiler == "none" else self._profiler
         return OurConfig(profile=profile, **self._settings)
@@ -108,12 +122,18 @@ class Config(Managed):
     wasm_multi_memory = _feature("several memories", "multi-memory")
     wasm_multi_value = _feature("several results")
     wasm_reference_types = _feature("reference types")
-    wasm_relaxed_simd = _feature("relaxed SIMD", "relaxed-simd")
-    wasm_simd = _feature("SIMD", "simd")
+    wasm_relaxed_simd = _vectors("relaxed SIMD", "relaxed-simd")
+    wasm_simd = _vectors("SIMD", "simd")
     wasm_stack_switching = _feature("stack switching", "stack-switching")
     wasm_tail_call = _feature("tail calls", "tail-call")
     wasm_threads = _feature("threads", "threads")
     wasm_wide_arithmetic = _feature("wide arithmetic", "wide-arithmetic")
+
+    @setter
+    def wasm_relaxed_simd_deterministic(self, enable: bool) -> None:
+        """Whether relaxed SIMD gives the same results on every processor."""
+        self._given_bool(enable)
+        self._settings["deterministic"] = enable
 
     # -- what means something here ----------------------------------------------------------------------------------
 
@@ -197,7 +217,6 @@ class Config(Managed):
     native_unwind_info = _switch("tables for native unwinders")
     parallel_compilation = _switch("compiling in several threads")
     shared_memory = _switch("memories that threads share, which are refused when they are made")
-    wasm_relaxed_simd_deterministic = _switch("one result of relaxed SIMD for all processors")
 
     @setter
     def cranelift_opt_level(self, opt_level: str) -> None:

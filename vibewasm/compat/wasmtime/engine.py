@@ -23,10 +23,12 @@ class Engine(Managed):
     def __init__(self, config: Config | None = None) -> None:
         if config is None:
             settings, self._has_epochs = OurConfig(), False
+            self._off: frozenset[str] = frozenset()
         elif not isinstance(config, Config):
             raise TypeError("expected Config")
         else:
             self._has_epochs = config._epochs
+            self._off = config._off
             settings = config._made()
         self._ours: OurEngine = attempt(OurEngine, settings)
         self._epoch = 0

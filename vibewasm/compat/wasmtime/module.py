@@ -21,6 +21,15 @@ def _check_magic(data: bytes | bytearray) -> None:
         raise WasmtimeError("magic header not detected: the bytes are no binary module")
 
 
+def _allowed(engine: Engine, module: OurModule) -> OurModule:
+    """The module, unless it uses what the engine's settings turn off."""
+    if engine._off:
+        from .vectors import refuse
+
+        refuse(module.info, engine._off)
+    return module
+
+
 class Module(Managed, Wrapper[OurModule]):
     """A module, in binary form or as text. Its functions are checked and compiled when they are first called;
     :meth:`validate` checks all of them.
@@ -31,7 +40,7 @@ class Module(Managed, Wrapper[OurModule]):
             raise TypeError("expected an Engine")
         data = to_wasm(wasm)
         _check_magic(data)
-        self._ours = attempt(OurModule, engine._given(), data)
+        self._ours = _allowed(engine, attempt(OurModule, engine._given(), data))
 
     def _given(self) -> OurModule:
         self._check_open()
@@ -58,14 +67,14 @@ class Module(Managed, Wrapper[OurModule]):
         """
         if not isinstance(encoded, (bytes, bytearray)):
             raise TypeError("expected bytes")
-        return cls._of(attempt(OurModule.deserialize, engine._given(), encoded))
+        return cls._of(_allowed(engine, attempt(OurModule.deserialize, engine._given(), encoded)))
 
     @classmethod
     def deserialize_file(cls, engine: Engine, path: str) -> Module:
         """As :meth:`deserialize`, from a file."""
         path.encode("utf-8", "surrogateescape")
         try:
-            return cls._of(attempt(OurModule.deserialize_file, engine._given(), path))
+            return cls._of(_allowed(engine, attempt(OurModule.deserialize_file, engine._given(), path)))
         except OSError as error:
             raise WasmtimeError(
                 f"failed to open file\n\nCaused by:\n    {error.strerror} (os error {error.errno})\n"
@@ -83,6 +92,8 @@ class Module(Managed, Wrapper[OurModule]):
         ours = engine._given()
         _check_magic(wasm)
         attempt(OurModule.validate, ours, bytes(wasm))
+        if engine._off:
+            _allowed(engine, attempt(OurModule, ours, bytes(wasm)))
 
     @property
     def imports(self) -> list[ImportType]:

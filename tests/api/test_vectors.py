@@ -1,0 +1,171 @@
+"""Values of type v128 in Python: what is taken for one, what comes back, and what is said of the rest."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import vibewasm as vw
+from tests.api.test_arguments import Index
+from vibewasm.instances.context import ContextLayout
+from vibewasm.wat import wat2wasm
+
+STORE = vw.Store(vw.Engine())
+TYPE = vw.FuncType(["v128"], ["v128"])
+#: Lanes 1, 2, 3, 4 of i32x4.
+BYTES = bytes.fromhex("01000000 02000000 03000000 04000000")
+NUMBER = 0x00000004_00000003_00000002_00000001
+
+
+def through(value: object) -> Any:
+    """A value, as an argument and as the result of a Python function."""
+    return vw.Func(STORE, TYPE, lambda vector: vector)(value)
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [
+        (0, 0),
+        (1 << 127, 1 << 127),
+        ((1 << 128) - 1, (1 << 128) - 1),
+        (-1, (1 << 128) - 1),
+        (-(1 << 127), 1 << 127),
+        (True, 1),
+        (Index(7), 7),
+        (BYTES, NUMBER),
+        (bytearray(BYTES), NUMBER),
+        (memoryview(BYTES), NUMBER),
+        (memoryview(b"".join(bytes((byte, 0xFF)) for byte in BYTES))[::2], NUMBER),
+        (array.array("I", [1, 2, 3, 4]), NUMBER),
+        (memoryview(BYTES).cast("B", (4, 4)), NUMBER),
+    ],
+)
+def test_an_int_or_sixteen_bytes_are_a_vector_and_come_back_as_an_unsigned_int(given: object, number: int) -> None:
+    results = [
+        through(given),
+        vw.Func(STORE, vw.FuncType([], ["v128"]), lambda: given)(),
+        vw.Func(STORE, vw.FuncType([], ["i32", "v128", "i64"]), lambda: (5, given, -6))()[1],
+        vw.Global(STORE, vw.GlobalType("v128"), given).value,
+        vw.Global(STORE, vw.GlobalType("v128"), given).raw,
+    ]
+    assert results == [number] * 5
+    assert {type(result) for result in results} == {int}
+
+
+def test_an_array_of_numpy_is_a_vector_if_it_has_sixteen_bytes() -> None:
+    numpy = pytest.importorskip("numpy")
+    for made in (numpy.array([1, 2, 3, 4], "int32"), numpy.array([[1, 2], [3, 4]], "uint32"), numpy.frombuffer(BYTES)):
+        assert through(made) == NUMBER
+    assert through(numpy.uint8(200)) == 200
+    with pytest.raises(ValueError, match="wants an int or 16 bytes, not 8 bytes"):
+        through(numpy.zeros(8, "uint8"))
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_bytes_are_lanes_from_the_first_to_the_last(data: bytes) -> None:
+    assert through(data).to_bytes(16, "little") == data
+    assert through(int.from_bytes(data, "little", signed=True)) == through(data)
+
+
+WRONG: list[tuple[object, type[Exception], str]] = [
+    (1 << 128, OverflowError, r"wants an int from -2\*\*127 to 2\*\*128-1, not a number of 129 bits"),
+    (-(1 << 127) - 1, OverflowError, r"wants an int from -2\*\*127 to 2\*\*128-1, not "),
+    (1.0, TypeError, "wants an int or 16 bytes, not float 1.0"),
+    ("x" * 16, TypeError, "wants an int or 16 bytes, not str "),
+    (None, TypeError, "wants an int or 16 bytes, not None"),
+    ([1, 2, 3, 4], TypeError, "wants an int or 16 bytes, not list"),
+    (b"", ValueError, "wants an int or 16 bytes, not 0 bytes"),
+    (b"x", ValueError, "wants an int or 16 bytes, not 1 byte$"),
+    (bytearray(15), ValueError, "wants an int or 16 bytes, not 15 bytes"),
+    (memoryview(bytes(17)), ValueError, "wants an int or 16 bytes, not 17 bytes"),
+    (array.array("I", [1, 2, 3, 4, 5]), ValueError, "wants an int or 16 bytes, not 20 bytes"),
+]
+
+
+@pytest.mark.parametrize(("value", "kind", "words"), WRONG)
+def test_what_is_no_vector_is_refused_by_name(value: object, kind: type[Exception], words: str) -> None:
+    variable = vw.Global(STORE, vw.GlobalType("v128", True), 3)
+    calls: list[tuple[str, Callable[[], object]]] = [
+        (r"f\(v128\) -> v128: parameter 1 ", lambda: vw.Func(STORE, TYPE, lambda v: v, name="f")(value)),
+        (r"f\(v128\) -> v128: result 1 ", lambda: vw.Func(STORE, TYPE, lambda v: value, name="f")(0)),
+        ("a global of type v128 ", lambda: vw.Global(STORE, vw.GlobalType("v128"), value)),
+        ("a global of type v128 ", lambda: setattr(variable, "value", value)),
+    ]
+    for subject, call in calls:
+        with pytest.raises(kind, match=f"^{subject}{words}"):
+            call()
+    assert variable.value == 3
+
+
+def test_what_an_index_raises_itself_passes() -> None:
+    class Broken:
+        def __index__(self) -> int:
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        through(Broken())
+
+
+def test_raw_calls_have_two_cells_for_a_vector_low_half_first() -> None:
+    swap = vw.Func(STORE, vw.FuncType(["v128", "i32", "v128"], ["v128", "i32", "v128"]), lambda a, i, b: (b, i, a))
+    assert swap.call_raw([1, 2, 0xFFFF_FFFF, 3, 4]) == [3, 4, 0xFFFF_FFFF, 1, 2]
+    with pytest.raises(TypeError, match="takes 5 cells, 3 were given"):
+        swap.call_raw([1, 2, 3])
+
+
+def test_there_are_no_arrays_and_no_c_functions_of_vectors() -> None:
+    func = vw.Func(STORE, TYPE, lambda vector: vector)
+    with pytest.raises(TypeError, match="there are no arrays of v128, only of i32, i64, f32 and f64"):
+        func.map([BYTES])
+
+
+def test_annotations_and_signatures_know_vectors() -> None:
+    linker = vw.Linker(STORE.engine)
+
+    def twice(v: "v128") -> "v128":  # type: ignore[name-defined]  # noqa: F821, UP037 - a type of wasm
+        return v
+
+    linker.define("env", "twice", twice)
+    func = vw.Func(STORE, TYPE, lambda vector: vector)
+    assert str(func.__signature__) == "(p0: int, /) -> int"
+
+
+def test_globals_of_vectors_lie_at_multiples_of_16() -> None:
+    module = vw.Module(
+        STORE.engine,
+        """(module (import "e" "a" (global v128)) (import "e" "b" (global (mut v128))) (import "e" "c" (global i32))
+        (global i32 (i32.const 1)) (global v128 (v128.const i32x4 1 2 3 4)) (global i64 (i64.const 2))
+        (global (mut v128) (v128.const i64x2 5 6)) (global v128 (global.get 0)) (func) (func))""",
+    )
+    info = module.info
+    layout = ContextLayout(info)
+    offsets = [layout.global_(index) for index in range(len(info.globals))]
+    sizes = [16, 8, 8, 8, 16, 8, 16, 16]
+    for index, (offset, size) in enumerate(zip(offsets, sizes, strict=True)):
+        assert offset % size == 0
+        assert offset + size <= [*offsets, layout.slots][index + 1]
+    assert layout.slots + 16 <= layout.size
+
+
+def test_globals_of_vectors_are_imported_exported_and_set() -> None:
+    text = """(module (import "e" "a" (global $a v128)) (import "e" "b" (global $b (mut v128)))
+        (global i32 (i32.const 1)) (global (export "c") v128 (v128.const i32x4 1 2 3 4))
+        (global (export "d") (mut v128) (global.get $a)) (export "a" (global $a)) (export "b" (global $b)))"""
+    shared = vw.Global(STORE, vw.GlobalType("v128", True), NUMBER << 1)
+    linker = vw.Linker(STORE.engine)
+    linker.define("e", "a", (1 << 128) - 2)
+    linker.define("e", "b", shared)
+    exports = linker.instantiate(STORE, vw.Module(STORE.engine, text)).exports
+    assert [exports[name].value for name in "abcd"] == [(1 << 128) - 2, NUMBER << 1, NUMBER, (1 << 128) - 2]
+    exports.b.value = BYTES
+    assert shared.value == NUMBER
+    exports.d.value = 9
+    assert exports.d.value == exports.d.raw == 9
+    assert repr(exports.c) == f"<vibewasm.Global v128 {NUMBER}>"
+    again = vw.Module.deserialize(STORE.engine, vw.Module(STORE.engine, wat2wasm(text)).serialize())
+    assert linker.instantiate(STORE, again).exports.c.value == NUMBER
