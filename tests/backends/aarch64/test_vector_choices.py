@@ -39,7 +39,7 @@ def lanes(size: int, *places: int) -> bytes:
         ((A, B), bytes([*range(7, -1, -1), *range(15, 7, -1)]), ["rev64 v1.16b, v1.16b"]),
         ((A, B), lanes(2, 1, 0, 3, 2, 5, 4, 7, 6), ["rev32 v1.8h, v1.8h"]),
         ((A, B), lanes(8, 0, 3), ["mov v1.d[1], v4.d[1]"]),
-        ((A, B), lanes(8, 3, 1), ["mov v1.d[0], v4.d[1]"]),
+        ((A, B), lanes(8, 3, 1), ["zip2 v1.2d, v4.2d, v1.2d"]),
         ((A, B), lanes(4, 0, 6, 2, 5), ["mov v1.s[1], v4.s[2]", "mov v1.s[3], v4.s[1]"]),
         ((A, ZERO), lanes(1, *[lane for at in range(8) for lane in (at, 16)]), ["ushll v1.8h, v1.8b, #0"]),
         ((A, ZERO), lanes(2, 4, 9, 5, 9, 6, 9, 7, 9), ["ushll2 v1.4s, v1.8h, #0"]),
