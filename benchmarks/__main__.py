@@ -8,7 +8,24 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import calls, compile, cross, explore, first, instances, loops, memory, peers, plot, results, run, start, warm
+from . import (
+    calls,
+    compile,
+    cross,
+    explore,
+    first,
+    instances,
+    loops,
+    memory,
+    peers,
+    plot,
+    results,
+    run,
+    start,
+    vector_compile,
+    vectors,
+    warm,
+)
 from .machine import conditions
 from .progress import Progress
 from .report import Report
@@ -20,7 +37,9 @@ BENCHMARKS = {
     "warm": (warm.measure, 7),
     "memory": (memory.measure, 7),
     "run": (run.measure, 7),
+    "vectors": (vectors.measure, 7),
     "compile": (compile.measure, 9),
+    "vector_compile": (vector_compile.measure, 7),
     "cross": (cross.measure, 9),
     "start": (start.measure, 60),
     "instances": (instances.measure, 9),

@@ -8,7 +8,8 @@ functions of each line.
 
 Sets are ``programs`` (every ``.wasm`` file of the shared folder), ``suite`` (modules of the official suite) and
 ``mutants`` (of the campaign in ``tests/fuzz``, a third of them generated). That a body is refused counts as its code;
-messages are hashed apart, and a difference between them is told and is no failure.
+messages are hashed apart, and a difference between them is told and is no failure. With ``--accepting`` that is so for
+what was refused before as well: a change that lets the engine accept more is to leave alone what it accepted.
 
 Of the package this needs ``Module(engine, data).compiler.compile(number)`` and ``Module.info.bodies``, so it can
 hash other versions: ``--tree FOLDER`` takes ``vibewasm`` from another checkout, and the modules from this one.
@@ -145,8 +146,8 @@ def _work(job: tuple[str, str, str, str]) -> tuple[str, dict[str, tuple[str, str
     return f"{kind} {target} {mode}", found, time.monotonic() - start
 
 
-def compare(before: Hashes, after: Hashes) -> int:
-    """Print what differs; the number of lines with a difference in code."""
+def compare(before: Hashes, after: Hashes, accepting: bool) -> int:
+    """Print what differs; the number of lines with a difference in code. ``accepting``: but for what was refused."""
     wrong = 0
     for line, found in after.items():
         reference = before.get(line)
@@ -163,7 +164,7 @@ def compare(before: Hashes, after: Hashes) -> int:
             else:
                 if old[1] != new[1]:
                     messages.append(name)
-                differing = _functions(old[0], new[0])
+                differing = _functions(old[0], new[0], accepting)
             for what in differing:
                 told += 1
                 if told <= _SHOWN:
@@ -176,13 +177,16 @@ def compare(before: Hashes, after: Hashes) -> int:
     return wrong
 
 
-def _functions(old: str, new: str) -> list[str]:
-    """Which functions of a module differ."""
+def _functions(old: str, new: str, accepting: bool) -> list[str]:
+    """Which functions of a module differ, without those that the old one refused if it is ``accepting``."""
     count = max(len(old), len(new)) // _DIGITS
+    if accepting:
+        count = len(old) // _DIGITS
     return [
         f"defined function {place - 1}"
         for place in range(1, count)
         if old[place * _DIGITS : (place + 1) * _DIGITS] != new[place * _DIGITS : (place + 1) * _DIGITS]
+        and not (accepting and old[place * _DIGITS : (place + 1) * _DIGITS] == _REFUSED)
     ]
 
 
@@ -191,6 +195,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--save", type=Path, metavar="FILE", help="keep the hashes")
     parser.add_argument("--compare", type=Path, metavar="FILE", help="compare with hashes that were kept")
+    parser.add_argument("--accepting", action="store_true", help="what was refused before may be compiled")
     parser.add_argument("--tree", type=Path, default=ROOT, metavar="FOLDER", help="the checkout whose code is hashed")
     parser.add_argument("--set", action="append", choices=SETS, help="only these sets")
     parser.add_argument("--target", action="append", choices=TARGETS, help="only these targets")
@@ -221,7 +226,7 @@ def main() -> int:
     if options.save:
         options.save.write_text(json.dumps(hashes), encoding="utf-8")
     if options.compare:
-        wrong = compare(json.loads(options.compare.read_text(encoding="utf-8")), hashes)
+        wrong = compare(json.loads(options.compare.read_text(encoding="utf-8")), hashes, options.accepting)
         print("the machine code is the same" if not wrong else f"{wrong} lines differ")
         return 1 if wrong else 0
     return 0

@@ -218,7 +218,8 @@ def _extend_multiply(op: int, size: int, high: int) -> Rule:
 def _between_widths() -> dict[str, Rule]:
     """Rules of the instructions whose lanes are half as wide as the result's, or twice as wide."""
     rules: dict[str, Rule] = {}
-    for size, (narrow, wide) in enumerate(zip(INTEGER_SHAPES, INTEGER_SHAPES[1:], strict=False)):
+    for size in range(3):
+        narrow, wide = INTEGER_SHAPES[size : size + 2]
         for sign, extend, multiply, add in (
             ("s", neon.SSHLL, neon.SMULL, neon.SADDLP),
             ("u", neon.USHLL, neon.UMULL, neon.UADDLP),

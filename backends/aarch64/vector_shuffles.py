@@ -189,7 +189,7 @@ def shuffle(s: Selection, sink: Operand | None, a: Operand, b: Operand, lanes: b
     exchanged = lanes.translate(_EXCHANGED)
     if is_all(b, 0):
         with_zero = bytes([min(lane, 16) for lane in lanes])
-        if emit is None and exchanged not in _TWO or with_zero in _ZERO:
+        if with_zero in _ZERO or (emit is None and exchanged not in _TWO):
             return _shuffle_one(s, sink, a, bits, with_zero)
     if emit is None and exchanged in _TWO:
         a, b, lanes, emit = b, a, exchanged, _TWO[exchanged]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..operand import I32, V128, WANT_FLAGS, Operand
+from ..operand import CONSTANT, I32, LITERAL, V128, WANT_FLAGS, Operand
 from . import asm, features, packed
 from . import asm_vector as v
 from .floats import select_float
@@ -23,8 +23,16 @@ def _not(s: Selection, sink: Operand | None, a: Operand) -> Operand:
     return s.result(V128, dst, sink, a.bit)
 
 
+def _is_zero(operand: Operand) -> bool:
+    return operand.kind == CONSTANT and operand is not LITERAL and not operand.value
+
+
 def bitselect(s: Selection, sink: Operand | None, a: Operand, b: Operand, mask: Operand) -> Operand:
     """Bits of ``a`` where ``mask`` has ones, else of ``b``."""
+    if _is_zero(b):
+        return RULES["v128.and"](s, sink, a, mask)
+    if _is_zero(a):
+        return RULES["v128.andnot"](s, sink, b, mask)
     dst = s.float_destination(sink, a)
     work = packed.separate(s, dst, b, mask)
     first = packed.copied(s, work, a)

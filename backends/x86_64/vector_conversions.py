@@ -1,10 +1,10 @@
 """Rules of conversions between vectors; what a rule is says :mod:`.integers`, and how it emits says :mod:`.packed`.
 
-Of the relaxed instructions :data:`RULES` has the processor's own behaviour for NaN and for what is out of range: 2**31 from
-a truncation to signed numbers (in "Numerics / Relaxed Operations" of the specification, R_trunc_s is 1), and from one to
-unsigned numbers where there is AVX (R_trunc_u is 3); without AVX that would take as many instructions as to saturate does
-(R_trunc_u is 0). All shapes agree, as they must. :data:`DETERMINISTIC` has those that differ under the deterministic profile,
-where these parameters are 0: relaxed truncations saturate, and NaN becomes 0.
+Of the relaxed instructions :data:`RULES` has the processor's own behaviour for NaN and for what is out of range:
+2**31 from a truncation to signed numbers (in "Numerics / Relaxed Operations" of the specification, R_trunc_s is 1),
+and from one to unsigned numbers where there is AVX (R_trunc_u is 3); without AVX that would take as many instructions
+as to saturate does (R_trunc_u is 0). All shapes agree, as they must. :data:`DETERMINISTIC` has those that differ
+under the deterministic profile, where these parameters are 0: relaxed truncations saturate, and NaN becomes 0.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _F32_2_23, _F32_2_39, _F32_NEGATIVE_SUM = (in_all_lanes(bits, 32) for bits in (0
 
 
 def _truncate_f32_signed(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-    """The processor gives 2**31 for what it cannot convert, which is right for what is too small. NaN is made 0 before, and
-    what is too large is complemented after.
+    """The processor gives 2**31 for what it cannot convert, which is right for what is too small. NaN is made 0
+    before, and what is too large is complemented after.
     """
     dst = s.float_destination(sink, a)
     source = s.in_float_register(a)
@@ -51,9 +51,9 @@ def _truncate_f32_signed(s: Selection, sink: Operand | None, a: Operand) -> Oper
 
 
 def _truncate_f32_unsigned(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-    """A number below 2**31 is converted, and what it has beyond 2**31, which is 0 for others, is converted and added: the
-    processor gives 2**31 for the first part then, just what the second is to be added to. For a second part that is too
-    large, too, it gives 2**31, whose complement is 2**31 - 1.
+    """A number below 2**31 is converted, and what it has beyond 2**31, which is 0 for others, is converted and added:
+    the processor gives 2**31 for the first part then, just what the second is to be added to. For a second part that
+    is too large, too, it gives 2**31, whose complement is 2**31 - 1.
     """
     dst = s.float_destination(sink, a)
     zeros, low, limit = s.scratch_float(), s.scratch_float(), s.scratch_float()
@@ -84,8 +84,8 @@ def _truncate_f64_signed(s: Selection, sink: Operand | None, a: Operand) -> Oper
 
 
 def _truncate_f64_unsigned(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-    """Integers from 2**52 to 2**53 have their last bits at the end of an f64: after 2**52 is added to one below 2**32, it is
-    the lower half.
+    """Integers from 2**52 to 2**53 have their last bits at the end of an f64: after 2**52 is added to one below
+    2**32, it is the lower half.
     """
     dst = s.float_destination(sink, a)
     zeros = s.scratch_float()
@@ -103,9 +103,9 @@ def _truncate_f64_unsigned(s: Selection, sink: Operand | None, a: Operand) -> Op
 def _relaxed_unsigned(truncate: int, add: int, subtrahend: Operand, saturating: Rule) -> Rule:
     """A relaxed truncation to unsigned numbers.
 
-    The processor's signed one is right below 2**31, and negative for all else. There the truncation of what the number has
-    beyond 2**31 is taken, with the top bit set: this is 2**31 wherever the number is out of range, as the second
-    truncation fails too.
+    The processor's signed one is right below 2**31, and negative for all else. There the truncation of what the
+    number has beyond 2**31 is taken, with the top bit set: this is 2**31 wherever the number is out of range, as the
+    second truncation fails too.
     """
 
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
@@ -125,8 +125,8 @@ def _relaxed_unsigned(truncate: int, add: int, subtrahend: Operand, saturating: 
 
 
 def _convert_unsigned(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-    """``f32x4.convert_i32x4_u`` with one rounding: as the last bits of the f32 2**23, and of 2**39, the lower and the upper
-    16 bits are exact, and so is the upper part without 2**39 and 2**23. Then the parts are added.
+    """``f32x4.convert_i32x4_u`` with one rounding: as the last bits of the f32 2**23, and of 2**39, the lower and the
+    upper 16 bits are exact, and so is the upper part without 2**39 and 2**23. Then the parts are added.
     """
     dst = s.float_destination(sink, a)
     source = copied(s, dst, a)

@@ -1,11 +1,12 @@
-"""Rules of the float instructions on vectors; what a rule is says :mod:`.integers`, and how it emits says :mod:`.packed`.
+"""Rules of the float instructions on vectors; what a rule is says :mod:`.integers`, and how it emits says
+:mod:`.packed`.
 
-Of the relaxed instructions :data:`RULES` has the processor's own behaviour, which is one of those that the specification
-lists in "Numerics / Relaxed Operations", the same wherever the instruction stands: minimum and maximum give their second
-operand for NaN and for zeros of different signs (R_fmin and R_fmax are 2), and a multiplication and an addition are fused
-where the processor has FMA (R_fmadd is 1). :data:`DETERMINISTIC` has those that differ under the deterministic profile
-(appendix "Profiles"), where every such parameter is 0: minimum and maximum are the ordinary ones, and the product is rounded
-before the addition.
+Of the relaxed instructions :data:`RULES` has the processor's own behaviour, which is one of those that the
+specification lists in "Numerics / Relaxed Operations", the same wherever the instruction stands: minimum and maximum
+give their second operand for NaN and for zeros of different signs (R_fmin and R_fmax are 2), and a multiplication and
+an addition are fused where the processor has FMA (R_fmadd is 1). :data:`DETERMINISTIC` has those that differ under
+the deterministic profile (appendix "Profiles"), where every such parameter is 0: minimum and maximum are the ordinary
+ones, and the product is rounded before the addition.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _compare(double: int, predicate: int, mirrored: int) -> Rule:
             # Only the second operand can be read from memory.
             choose = a.reg < 0 <= b.reg
         elif predicate == mirrored:
-            choose = a.reg < 0 <= b.reg or sink is None and b.bit > a.bit == 0
+            choose = a.reg < 0 <= b.reg or (sink is None and b.bit > a.bit == 0)
         else:
             choose = predicate > ORDERED
         imm, first, second = exchanged if choose else (predicate, a, b)
@@ -82,10 +83,10 @@ def _compare(double: int, predicate: int, mirrored: int) -> Rule:
 def _minimum_or_maximum(double: int, is_maximum: bool) -> Rule:
     """``min`` and ``max`` with NaN if either operand is one, and -0 less than 0.
 
-    The processor's own gives its second operand for NaN and for two zeros. Done both ways, the two results differ in these
-    cases only: or-ed, they are a NaN, and -0, which is right for the minimum. For the maximum their difference in bits
-    then is subtracted, as a float: it is 0 where they agree, and -0 minus -0 is 0 for two zeros. At last the payload of a
-    NaN is cleared but for its first bit, since it has to be canonical where the operands' were.
+    The processor's own gives its second operand for NaN and for two zeros. Done both ways, the two results differ in
+    these cases only: or-ed, they are a NaN, and -0, which is right for the minimum. For the maximum their difference
+    in bits then is subtracted, as a float: it is 0 where they agree, and -0 minus -0 is 0 for two zeros. At last the
+    payload of a NaN is cleared but for its first bit, since it has to be canonical where the operands' were.
     """
     op = (_MAX if is_maximum else _MIN)[double]
     shift, payload = ((v.PSRLD_I, 10), (v.PSRLQ_I, 13))[double]
@@ -129,24 +130,16 @@ def _multiply_and_add(double: int, negated: bool) -> Rule:
         form132, form213, form231 = fused
         if a.reg < 0 <= b.reg or dst == b.reg:
             a, b = b, a
-        if dst == c.reg:
+        if dst == c.reg or (dst != a.reg and a.reg >= 0 > c.reg):
+            # The sum takes the place of what is added.
+            s.load_float(dst, c)
             _fuse(s, form231, dst, s.in_float_register(a), b)
-            return s.result(V128, dst, sink, bits)
-        if dst != a.reg:
-            if c.reg < 0 and b.reg >= 0 or a.reg < 0:
-                # One of the operands in memory: the other, if there is one, is read from there.
-                if a.reg < 0:
-                    s.load_float(dst, a)
-                else:
-                    s.load_float(dst, c)
-                    _fuse(s, form231, dst, a.reg, b)
-                    return s.result(V128, dst, sink, bits)
-            else:
-                s.load_float(dst, a)
-        if b.reg < 0 <= c.reg:
-            _fuse(s, form132, dst, c.reg, b)
         else:
-            _fuse(s, form213, dst, s.in_float_register(b), c)
+            s.load_float(dst, a)
+            if b.reg < 0 <= c.reg:
+                _fuse(s, form132, dst, c.reg, b)
+            else:
+                _fuse(s, form213, dst, s.in_float_register(b), c)
         return s.result(V128, dst, sink, bits)
 
     return rule
@@ -205,8 +198,8 @@ def _rules() -> tuple[dict[str, Rule], dict[str, Rule]]:
             "div": binary(_DIV[double]),
             "min": minimum,
             "max": maximum,
-            # ``b < a ? b : a``, which gives the second operand as it is where the comparison does not hold: just what the
-            # processor does with the operands exchanged.
+            # ``b < a ? b : a``, which gives the second operand as it is where the comparison does not hold: just what
+            # the processor does with the operands exchanged.
             "pmin": swapped(_MIN[double]),
             "pmax": swapped(_MAX[double]),
             "eq": _compare(double, EQUAL, EQUAL),

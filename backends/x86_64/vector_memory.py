@@ -1,11 +1,11 @@
 """Rules of loads and stores of vectors, and of their lanes, shaped like those of :mod:`.memory`.
 
-Each is one access of exactly the size that the instruction has, so that it traps exactly where it should, and before it
-has had an effect. Where the instruction that accesses memory has an immediate, the code after the displacement begins with
-it; what else there is to do to the value follows.
+Each is one access of exactly the size that the instruction has, so that it traps exactly where it should, and before
+it has had an effect. Where the instruction that accesses memory has an immediate, the code after the displacement
+begins with it; what else there is to do to the value follows.
 
-Instructions with one source are in their legacy form, which is the shorter one here: the base of memory is a register that
-the short VEX prefix cannot name.
+Instructions with one source are in their legacy form, which is the shorter one here: the base of memory is a register
+that the short VEX prefix cannot name.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..operand import CONSTANT, V128, Operand
 from . import asm_vector as v
 from . import features, packed
-from .packed import apply, copied, emit, emit_1, emit_1i, emit_shift, repeated, separate, settle
+from .packed import apply, copied, emit, emit_1, emit_1i, emit_shift, readable, repeated, separate, settle
 from .selection import Selection
 
 TYPE_CHECKING = False
@@ -65,10 +65,10 @@ def _product_of_words(upper: int, interleave: int) -> Rule:
         if a.reg < 0 <= b.reg:
             a, b = b, a
         dst = s.float_destination(sink, a, b)
-        first = s.in_float_register(a)
+        first, second = s.in_float_register(a), readable(s, b)
         halves = s.scratch_float()
-        emit(s, upper, halves, first, b)
-        emit(s, v.PMULLW, dst, first, b, commutative=True)
+        emit(s, upper, halves, first, second)
+        emit(s, v.PMULLW, dst, first, second, commutative=True)
         emit(s, interleave, dst, dst, halves)
         return s.result(V128, dst, sink, a.bit | b.bit)
 

@@ -474,7 +474,7 @@ def _relaxed_results(shape: str, bits: int, operation: str, operands: Sequence[i
                 continue
             product = _mul(a ^ flip, b, bits)[0]
             twice = _propagated(bits, a, b, c) if isinstance(product, Nan) else _add(product, c, bits)
-            results.append(_fused(a ^ flip, b, c, bits) + twice)
+            results.append(twice + _fused(a ^ flip, b, c, bits))
         return Expected(bits, results)
     if operation == "swizzle":
         source = lanes[0]
@@ -506,11 +506,11 @@ def _relaxed_results(shape: str, bits: int, operation: str, operands: Sequence[i
     found = re.fullmatch(r"trunc_(f\d+x\d)_([su])(_zero)?", operation)
     assert found, operation
     width = LANES[found[1]]
-    other = 1 << 31 if found[2] == "s" else (1 << 32) - 1
+    others = (1 << 31,) if found[2] == "s" else ((1 << 32) - 1, (1 << 32) - 2, 1 << 31)
     results = []
     for value in split(operands[0], width):
         result, in_range = _truncated(value, width, found[2] == "s")
-        results.append((result,) if in_range else (result, other))
+        results.append((result,) if in_range else (result, *others))
     return Expected(32, results + [(0,)] * (4 - len(results)))
 
 

@@ -28,6 +28,10 @@ REFERENCE = "wasmtime>=47,<48"
 #: What yowasp-runtime uses besides.
 BESIDES = ["platformdirs>=3,<5"]
 
+#: zstd, in modules full of SIMD: the package, and what it uses but for wasmtime.
+VECTORS = ["itkwasm-compress-stringify-wasi==3.5.0", "itkwasm==1.0b201"]
+BESIDES_VECTORS = ["numpy>=1.26", "platformdirs>=3,<5", "typing-extensions>=4", "importlib-resources>=6"]
+
 
 def environment(folder: Path, *packages: str) -> Path:
     """Make an environment with these packages, and give its Python."""
@@ -76,6 +80,17 @@ def test_a_program_gives_the_same_output(name: str, here: Path, there: Path, tmp
     code, output, _ = assert_same(here, there, [str(PROGRAMS / name)], tmp_path)
     assert code == 0
     assert output.rstrip().endswith("the end")
+
+
+def test_a_package_whose_modules_use_simd_packs_and_unpacks_the_same(tmp_path: Path) -> None:
+    """The modules of ``itkwasm-compress-stringify-wasi``, by the package's own code and that of ``itkwasm``."""
+    here = environment(tmp_path / "with vibewasm", *VECTORS, *BESIDES_VECTORS)
+    there = environment(tmp_path / "with wasmtime", *VECTORS, *BESIDES_VECTORS, REFERENCE)
+    # The second run begins with the code that the first has left.
+    for _ in range(2):
+        code, output, _ = assert_same(here, there, [str(PROGRAMS / "compression.py")], tmp_path)
+        assert code == 0
+        assert output.rstrip().endswith("the end")
 
 
 FORMULA = """(set-logic QF_BV)

@@ -3,7 +3,7 @@
 Random valid modules run in vibewasm and in wasmtime; results, traps with their frames, memories, globals, tables and
 calls of imports are compared. Module N of a seed is always the same: `--only N` judges it again, `--reduce` makes it
 small, `--save-case NAME` keeps it as a test. `--record FILE` writes modules with what wasmtime does, `--check FILE`
-compares vibewasm with such a file, for which Python alone will do.
+compares vibewasm with such a file, for which Python alone will do. With `--simd` all modules are rich in vectors.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def main() -> int:
         sys.exit(not_installed(error))
 
     if options.record is not None:
-        return recording.record(options.record, options.seed, _indices(options))
+        return recording.record(options.record, options.seed, _indices(options), options.simd)
     if options.only is not None:
-        return recording.only(options.seed, options.only, options.mode, options.reduce, options.save_case)
+        return recording.only(options.seed, options.only, options.mode, options.reduce, options.save_case, options.simd)
     return _campaign(options)
 
 
@@ -48,7 +48,10 @@ def _campaign(options: argparse.Namespace) -> int:
     report = Report()
     start = last = time.monotonic()
     look = options.places or options.place_table
-    for finding in campaign.run(options.seed, _indices(options), options.jobs, mode=options.mode, look=look):
+    findings = campaign.run(
+        options.seed, _indices(options), options.jobs, mode=options.mode, look=look, simd=options.simd
+    )
+    for finding in findings:
         report.add(finding)
         if finding.wrong:
             print(show(finding), flush=True)
@@ -58,12 +61,13 @@ def _campaign(options: argparse.Namespace) -> int:
     print(report.text())
     all_met = True
     if look:
-        text, all_met = places(report.met)
+        text, all_met = places(report.met, options.simd)
         print(text)
     if options.place_table:
-        print(table(report.met))
+        print(table(report.met, options.simd))
     print(f"{time.monotonic() - start:.0f} s, seed {options.seed}; one again:")
-    print(f"  python -m tests.differential --seed {options.seed} --only INDEX [--reduce] [--save-case NAME]")
+    again = f"--seed {options.seed}{' --simd' * options.simd}"
+    print(f"  python -m tests.differential {again} --only INDEX [--reduce] [--save-case NAME]")
     return 1 if report.wrong or not all_met else 0
 
 
@@ -72,6 +76,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=5000, help="how many modules")
     parser.add_argument("--seed", type=int, help="an integer; drawn and printed if left out")
     parser.add_argument("--start", type=int, default=0, metavar="INDEX", help="the first module")
+    parser.add_argument("--simd", action="store_true", help="modules that are rich in vector instructions")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes")
     parser.add_argument("--mode", help="one mode for all modules (default: each mode has its share)")
     parser.add_argument("--places", action="store_true", help="report in which places instructions met operands")

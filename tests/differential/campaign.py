@@ -17,17 +17,18 @@ def run(
     *,
     mode: str | None = None,
     look: bool = False,
+    simd: bool = False,
 ) -> Generator[Finding, None, None]:
     """Judges the modules `indices` of the campaign `seed`, in no particular order.
 
-    `mode` stands for that of each module.
+    `mode` stands for that of each module. With `simd` all modules are rich in vector instructions.
     """
 
     def start() -> Callable[[int], Finding]:
-        judge = Judge(look=look)
+        judge = Judge(look=look, simd=simd)
         return lambda index: judge.find(seed, index, mode)
 
     def dead(index: int, problem: str) -> Finding:
-        return Finding(index, mode or mode_of(index), make(seed, index).source, problem=problem)
+        return Finding(index, mode or mode_of(index), make(seed, index, simd).source, problem=problem)
 
     return find_all(start, dead, indices, jobs)

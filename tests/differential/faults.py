@@ -14,9 +14,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from tests.differential.planted import FAULTS
+from tests.differential.planted import FAULTS as SCALAR_FAULTS
+from tests.differential.planted_vectors import FAULTS as VECTOR_FAULTS
 from tests.differential.planting import PROJECT, Fault, plant
 
+FAULTS = [*SCALAR_FAULTS, *VECTOR_FAULTS]
 # Modes of the suite in which a fault is looked for until one finds it.
 _SUITE_MODES = ("eager", "explicit-bounds", "lazy")
 _SCRIPT_SECONDS = 20.0
@@ -39,14 +41,14 @@ def look_for(fault: Fault, seed: int, count: int, jobs: int, with_suite: bool, k
     from tests.differential.report import show
 
     module, what = None, ""
-    findings = campaign.run(seed, range(count), jobs)
+    findings = campaign.run(seed, range(count), jobs, simd=fault.simd)
     for finding in findings:
         if finding.wrong:
             module, what = finding.number, show(finding)
             break
     findings.close()
     if keep and module is not None:
-        recording.only(seed, module, None, True, fault.name)
+        recording.only(seed, module, None, True, fault.name, fault.simd)
     script = _script(module is None) if with_suite else None
     return Found(module, what, script, with_suite)
 

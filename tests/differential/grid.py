@@ -28,14 +28,14 @@ from tests.fuzz.instructions import (
     LOOP,
     RETURN,
     SELECT,
+    V128_CONST,
     Body,
     Instruction,
 )
-from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32, NUMBERS, constant
+from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32, NUMBERS, V128, constant
 from tests.fuzz.operations import (
     BR_TABLE,
     CALL_INDIRECT,
-    COMPARISONS,
     GLOBAL_GET,
     GLOBAL_SET,
     I32_EQZ,
@@ -43,6 +43,7 @@ from tests.fuzz.operations import (
     MEMORY_FILL,
     MEMORY_GROW,
     MEMORY_INIT,
+    NUMERIC,
     OPERATIONS,
     REF_IS_NULL,
     TABLE_COPY,
@@ -52,9 +53,12 @@ from tests.fuzz.operations import (
     TABLE_INIT,
     TABLE_SET,
     TYPED_SELECT,
+    VECTOR_OPERATIONS,
     Operation,
+    Repertoire,
 )
 from tests.fuzz.parts import Parts, Signature
+from tests.fuzz.relaxed import SETTLE
 from tests.fuzz.surroundings import MemoryPlan, Surroundings, TablePlan
 from vibewasm.opcodes import CODE as OPCODE
 
@@ -63,6 +67,7 @@ _PLACES = (CONSTANT, PINNED, FRAME, REGISTER, SLOT)
 #: Combinations of places in one module, at most.
 _FUNCTIONS = 30
 _ALL = NUMBERS + bytes([FUNCREF, EXTERNREF])
+_ALL_WITH_VECTORS = bytes([*_ALL, V128])
 
 
 class Item(NamedTuple):
@@ -89,9 +94,13 @@ _END = _i(END)
 class _Grid:
     """A module for the items of one kind."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, repertoire: Repertoire = NUMERIC) -> None:
         self.rng = rng
-        module = self.module = Surroundings(rng, small=True)
+        self.repertoire = repertoire
+        self.types = _ALL_WITH_VECTORS if repertoire.vectors else _ALL
+        #: Functions that only others may call.
+        self.inner: set[int] = set()
+        module = self.module = Surroundings(rng, small=True, repertoire=repertoire)
         self.signature = module.signature()
         type_ = module.type_number(self.signature)
         # The last imported function, and a function that passes everything on to it.
@@ -103,25 +112,20 @@ class _Grid:
         self.restrict()
         module.memory = MemoryPlan(False, 1, 3)
         module.tables = [TablePlan(FUNCREF, False, 6, 12), TablePlan(EXTERNREF, False, 6, 12)]
-        module.globals = [*module.imported_globals, (I32, True), *[(t, True) for t in _ALL]]
+        module.globals = [*module.imported_globals, (I32, True), *[(t, True) for t in self.types]]
         self.first_global = module.fuel + 1
         module.elements, module.datas = [FUNCREF, EXTERNREF], [20]
 
     def restrict(self) -> None:
         """Says which functions may be called, and be in tables."""
         module = self.module
-        module.callable = [index for index in range(len(module.funcs)) if index != module.refuel]
+        module.callable = [index for index in range(len(module.funcs)) if index not in (module.refuel, *self.inner)]
         # A function that calls what is in a table must not find itself there.
         module.referable = [index for index in module.callable if index <= self.callee]
 
 
 def _block_type(grid: _Grid, params: bytes, results: bytes) -> int:
     return grid.module.type_number(Signature(params, results))
-
-
-def _conditional(op: Operation | None, code: Instruction) -> tuple[Instruction, ...]:
-    """An instruction whose condition is the outcome of a comparison, or a value as it is."""
-    return (code,) if op is None else (_i(op.code), code)
 
 
 def _references(grid: _Grid) -> list[Item]:
@@ -156,8 +160,9 @@ def _variables(grid: _Grid, type_: int) -> list[Item]:
     reads = rng.choice([0, 3])
     set_ = (_i(LOCAL_SET, 999), _i(LOCAL_GET, 999))
     hot = (_i(LOCAL_GET, 999), _i(DROP)) * reads
-    comparison = rng.choice(COMPARISONS)
-    own = grid.first_global + _ALL.index(type_)
+    comparison = rng.choice(grid.repertoire.comparisons)
+    compare = Instruction(comparison.code, comparison.drawn(rng))
+    own = grid.first_global + grid.types.index(type_)
     items = [
         Item("local.set", one, one, set_, hot),
         Item("local.tee", one, two, (_i(LOCAL_TEE, 999), _i(LOCAL_GET, 999)), hot),
@@ -184,14 +189,14 @@ def _variables(grid: _Grid, type_: int) -> list[Item]:
         Item("loop", one, one, (_i(LOOP, _block_type(grid, one, one)), _END)),
         Item("if", one + b"\x7f", one, (_i(IF, _block_type(grid, one, one)), _END), (), True),
     ]  # fmt: skip
-    if type_ in NUMBERS:
+    if type_ not in (FUNCREF, EXTERNREF):
         items.append(Item("select", two + b"\x7f", one, (_i(SELECT),), (), True))
         # The comparison's own operands come after the two that it chooses from.
         compared = two + comparison.operands
-        items.append(Item("select by comparison", compared, one, _conditional(comparison, _i(SELECT))))
+        items.append(Item("select by comparison", compared, one, (compare, _i(SELECT))))
         items.append(
             Item("br_if by comparison", one + comparison.operands, one,
-                 (*_conditional(comparison, _i(BR_IF, 0)), _END), (_i(BLOCK, type_ - 0x80),))
+                 (compare, _i(BR_IF, 0), _END), (_i(BLOCK, type_ - 0x80),))
         )  # fmt: skip
     return items
 
@@ -200,7 +205,9 @@ def _several(grid: _Grid) -> list[Item]:
     """What carries several values of mixed types."""
     rng = grid.rng
     params, results = grid.signature
-    types = bytes([rng.choice(_ALL) for _ in range(rng.choice([2, 3, 5, 11]))])
+    types = bytes(
+        [rng.choice(grid.module.values if grid.repertoire.vectors else _ALL) for _ in range(rng.choice([2, 3, 5, 11]))]
+    )
     block = _block_type(grid, b"", types)
     index = (_i(I32_CONST, rng.randrange(6)),)
     take = _block_type(grid, types, types)
@@ -233,32 +240,67 @@ def constant_of(rng: Random, type_: int) -> Instruction:
 
 def _items(grid: _Grid, number: int) -> list[Item]:
     """The items that module `number` is about."""
+    if grid.repertoire.vectors:
+        return _vector_items(grid, number)
     if number < len(OPERATIONS):
-        op = OPERATIONS[number]
-        access: tuple[object, ...] = ()
-        if op.align is not None:
-            writer = BodyWriter(grid.module, grid.callee)
-            access = (writer.memarg(op.align),)
-        return [Item(op.name, op.operands, op.results, (Instruction(op.code, access),), (), op.code == I32_EQZ)]
+        return [_item(grid, OPERATIONS[number])]
     number -= len(OPERATIONS)
     if number < 2 * len(_ALL):
         return _variables(grid, _ALL[number % len(_ALL)])
     return _references(grid) if number % 2 else _several(grid)
 
 
+def _item(grid: _Grid, op: Operation) -> Item:
+    access: tuple[object, ...] = ()
+    if op.align is not None:
+        access = (BodyWriter(grid.module, grid.callee).memarg(op.align),)
+    code = Instruction(op.code, (*access, *op.drawn(grid.rng)))
+    return Item(op.name, op.operands, op.results, (code,), (), op.code == I32_EQZ)
+
+
+def _vector_items(grid: _Grid, number: int) -> list[Item]:
+    """The items of a module with vectors."""
+    if number < len(VECTOR_OPERATIONS):
+        op = VECTOR_OPERATIONS[number]
+        # Some lanes, and some shuffles, of each.
+        items = [_item(grid, op) for _ in range(12 if op.shuffles else min(6, op.lanes) or 1)]
+        if op.results == bytes([I32]) and op.align is None:
+            # What stays in the flags, and what a branch makes of it.
+            compare = items[0].code[0]
+            items += [
+                Item("if", op.operands, b"\x7f",
+                     (compare, _i(IF, I32 - 0x80), _i(I32_CONST, 5), _i(ELSE), _i(I32_CONST, 7), _END)),
+                Item("br_if", b"\x7f" + op.operands, b"\x7f", (compare, _i(BR_IF, 0), _i(I32_EQZ), _END),
+                     (_i(BLOCK, I32 - 0x80),)),
+                Item("select", b"\x7b\x7b" + op.operands, b"\x7b", (compare, _i(SELECT))),
+                Item("eqz", op.operands, b"\x7f", (compare, _i(I32_EQZ))),
+                Item("if not", op.operands, b"\x7f",
+                     (compare, _i(I32_EQZ), _i(IF, I32 - 0x80), _i(I32_CONST, 5), _i(ELSE), _i(I32_CONST, 7), _END)),
+            ]  # fmt: skip
+        return items
+    return _several(grid) if (number - len(VECTOR_OPERATIONS)) % 2 else _variables(grid, V128)
+
+
 #: How many different kinds of modules there are; every number of them makes one.
 COUNT = len(OPERATIONS) + 2 * len(_ALL) + 6
+VECTOR_COUNT = len(VECTOR_OPERATIONS) + 16
 
 
-def generate_grid(rng: Random, number: int) -> Parts:
+def generate_grid(rng: Random, number: int, repertoire: Repertoire = NUMERIC) -> Parts:
     """The module of kind ``number % COUNT`` in parts; it depends on the arguments only."""
-    grid = _Grid(rng)
-    items = _items(grid, number % COUNT)
+    grid = _Grid(rng, repertoire)
+    items = _items(grid, number % (VECTOR_COUNT if repertoire.vectors else COUNT))
     bodies: list[Body] = []
     for item, places in _combinations(rng, items):
-        bodies.append(_function(grid, item, places))
         signature = Signature(item.operands, item.results)
+        bodies.append(_function(grid, item, places))
         grid.module.defined.append(grid.module.type_number(signature))
+        if item.code[0].code in SETTLE:
+            # What is called from outside settles the operands first, and they stay where they are to be.
+            inner = len(grid.module.imported) + len(grid.module.defined) - 1
+            grid.inner.add(inner)
+            bodies.append(_settled(item, inner))
+            grid.module.defined.append(grid.module.type_number(signature))
     module = grid.module
     module.funcs = module.imported + module.defined
     grid.restrict()
@@ -266,6 +308,14 @@ def generate_grid(rng: Random, number: int) -> Parts:
     passed_on = [_i(LOCAL_GET, index) for index in range(len(grid.signature.params))]
     own.append(Body((), (*passed_on, _i(CALL, grid.host), _END)))
     return assemble(module, own + bodies)
+
+
+def _settled(item: Item, inner: int) -> Body:
+    """A function that settles the operands of a relaxed instruction, and calls another one with them."""
+    out: list[Instruction] = []
+    for index, settle in enumerate(SETTLE[item.code[0].code]):
+        out += settle.code((_i(LOCAL_GET, index),))
+    return Body((), (*out, _i(CALL, inner), _END))
 
 
 def _combinations(rng: Random, items: list[Item]) -> list[tuple[Item, tuple[int, ...]]]:
@@ -311,7 +361,8 @@ def _function(grid: _Grid, item: Item, places: tuple[int, ...]) -> Body:
     add(item.before)
     for index, (type_, place) in enumerate(zip(item.operands, places, strict=True)):
         if place == CONSTANT:
-            out.append(constant_of(rng, type_))
+            settle = SETTLE.get(item.code[0].code)
+            out.append(constant_of(rng, type_) if settle is None else _i(V128_CONST, settle[index].constant(rng)))
             continue
         out.append(_i(LOCAL_GET, index))
         if place == REGISTER:
@@ -337,4 +388,4 @@ def _function(grid: _Grid, item: Item, places: tuple[int, ...]) -> Body:
     return Body(tuple([(1, type_) for type_ in locals_]), tuple(out))
 
 
-__all__ = ["COUNT", "generate_grid"]
+__all__ = ["COUNT", "VECTOR_COUNT", "generate_grid"]

@@ -48,19 +48,22 @@ class Judge:
 
     Args:
         look: compile each module's functions once more and note where operands are, see `locations`.
+        simd: the campaign is the one whose modules are rich in vector instructions.
     """
 
-    def __init__(self, *, look: bool = False) -> None:
+    def __init__(self, *, look: bool = False, simd: bool = False) -> None:
         # wasmtime's signal handlers first: vibewasm must work in a process that has another engine.
         self.peer = Peer(fuel=_PLENTY)
-        self.ours = Ours()
+        # Where vectors are what it is about, AVX has a campaign, and what does without it another one.
+        self.ours = Ours(extensions=simd)
         self._look = look
+        self._simd = simd
         self._met: set[locations.Place] = set()
 
     def find(self, seed: int, number: int, mode: str | None = None) -> Finding:
         """Makes and judges a module."""
         mode = mode or mode_of(number)
-        made = make(seed, number)
+        made = make(seed, number, self._simd)
         finding = self.judge(number, made, mode)
         if finding.nan_bits:
             return self.judge(number, made.with_canonical_nans(), mode)._replace(nan_bits=True)
@@ -96,7 +99,7 @@ class Judge:
 
     def recordable(self, seed: int, number: int) -> Case:
         """Module `number` as a case that holds on any machine: nothing in it depends on the bits of NaNs."""
-        made = make(seed, number)
+        made = make(seed, number, self._simd)
         case = self.case(number, made, mode_of(number))
         if not made.canonical and depends_on_nans(self.peer, made.data, made.steps):
             made = made.with_canonical_nans()

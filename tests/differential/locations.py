@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from vibewasm import compiler
 from vibewasm.api.engine import default_engine
-from vibewasm.backends.operand import CONSTANT, FLAGS, LOCAL, REGISTER, SLOT, Operand, is_float
+from vibewasm.backends.operand import CONSTANT, FLAGS, LOCAL, REGISTER, SLOT, V128, Operand, is_float
 from vibewasm.binary.decoder import decode
 from vibewasm.compiler import Compiler
 from vibewasm.compiler.immediates import block_type, read_opcode, read_unsigned
@@ -25,7 +25,7 @@ from vibewasm.compiler.index_spaces import function_type, type_at
 from vibewasm.compiler.modes import Special
 from vibewasm.compiler.state import Compilation
 from vibewasm.instances.context import ContextLayout
-from vibewasm.opcodes import CODE, TABLE, has_signature, signature
+from vibewasm.opcodes import CODE, TABLE, all_rows, has_signature, signature
 
 LOCATIONS = ("register", "slot", "constant", "pinned local", "frame local", "flags")
 
@@ -78,14 +78,15 @@ _FROM_FLAGS = (
     (CODE["i32.eqz"], "0"),
 )
 _CLASSES = ("integer", "float")
+_VECTOR = "vector"
 
 
-def operands_of(code: int) -> tuple[str, ...]:
-    """Names of an instruction's operands."""
+def operands_of(code: int, classes: tuple[str, ...] = _CLASSES) -> tuple[str, ...]:
+    """Names of an instruction's operands; a value that can be of any type is once there for each of the classes."""
     if code in _VARIABLE:
         names: list[str] = []
         for name in _VARIABLE[code]:
-            names += [f"{name[:-1]} ({kind})" for kind in _CLASSES] if name.endswith("*") else [name]
+            names += [f"{name[:-1]} ({kind})" for kind in classes] if name.endswith("*") else [name]
         return tuple(names)
     return tuple([str(index) for index in range(len(signature(code)[0]))]) if has_signature(code) else ()
 
@@ -99,11 +100,22 @@ def why_unreachable(place: Place) -> str | None:
     return None
 
 
-def all_places() -> list[Place]:
-    """Every instruction with each operand in each location, reachable or not."""
-    return [
-        Place(row[0], operand, location) for row in TABLE for operand in operands_of(row[0]) for location in LOCATIONS
-    ]
+def all_places(vectors: bool = False) -> list[Place]:
+    """Every instruction with each operand in each location, reachable or not.
+
+    With `vectors` these are vector instructions, and vectors as operands of those that take values of any type.
+    """
+    if not vectors:
+        operands = [(row[0], operand) for row in TABLE for operand in operands_of(row[0])]
+    else:
+        operands = [(row[0], operand) for row in all_rows()[len(TABLE) :] for operand in operands_of(row[0])]
+        operands += [
+            (code, operand)
+            for code in _VARIABLE
+            for operand in operands_of(code, (_VECTOR,))
+            if operand.endswith(f"({_VECTOR})")
+        ]
+    return [Place(code, operand, location) for code, operand in operands for location in LOCATIONS]
 
 
 class _Tracer(Special):
@@ -130,7 +142,7 @@ class _Tracer(Special):
                 at += 1
                 continue
             for entry in entries[at : at + spread]:
-                kind = _CLASSES[is_float(entry.type)]
+                kind = _VECTOR if entry.type == V128 else _CLASSES[is_float(entry.type)]
                 self.places.add(Place(code, f"{name[:-1]} ({kind})", _location(entry)))
             at += spread
 

@@ -9,16 +9,19 @@ from tests.differential import grid
 from tests.fuzz.generate import REFUEL, generate
 from tests.fuzz.instructions import read_uleb
 from tests.fuzz.nans import CANONICAL, with_nans
-from tests.fuzz.numbers import FUNCREF, I32, constant
+from tests.fuzz.numbers import ALL_ONES, FUNCREF, I32, WIDTHS, constant, splat
+from tests.fuzz.operations import NUMERIC, RICH
 from tests.fuzz.parts import EXPORT, FUNC_KIND, Index, Parts
 from tests.fuzz.steps import Step
 from tests.spec.values import Value
 
-# Every so many modules one is of the grid, the others are random.
+# Every so many modules one is of the grid, the others are random; and so where all modules have vectors.
 _GRID_EVERY = 8
+_VECTOR_GRID_EVERY = 4
+# Of the others, those with this remainder have vectors as well.
+_VECTORS_AT = 5
 _CALLS = 4
-_TYPE_NAMES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x70: "funcref", 0x6F: "externref"}
-_WIDTHS = {0x7F: 32, 0x7E: 64, 0x7D: 32, 0x7C: 64}
+_TYPE_NAMES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x70: "funcref", 0x6F: "externref", 0x7B: "v128"}
 _ADDRESSES = [0, 0, 1, 2, 3, 4, 5, 6, 8, 100, 0xFFF8, 0xFFFC, 0xFFFE, 0xFFFF, 0x1_0000, 0xFFFF_FFFC, 0xFFFF_FFFF]
 
 _EDGES = {
@@ -26,6 +29,7 @@ _EDGES = {
     0x7E: [0, 1, (1 << 64) - 1, 1 << 63, (1 << 63) - 1],
     0x7D: [0, 0x8000_0000, 0x3F80_0000, 0x7F80_0000, 0x7FC0_0000],
     0x7C: [0, 1 << 63, 0x3FF0 << 48, 0x7FF0 << 48, 0x7FF8 << 48],
+    0x7B: [0, ALL_ONES, splat(0x80, 8), splat(0x7FFF, 16), int.from_bytes(bytes(range(0x78, 0x88)), "little")],
 }
 
 
@@ -42,22 +46,26 @@ class Made(NamedTuple):
         return self._replace(data=with_nans(self.data, CANONICAL), canonical=True)
 
 
-def make(seed: int, index: int) -> Made:
-    """Makes module `index` of the campaign `seed`."""
-    return drawn(Random(f"differential {seed}:{index}"), index)
+def make(seed: int, index: int, simd: bool = False) -> Made:
+    """Makes module `index` of the campaign `seed`; of one that is rich in vector instructions if `simd`."""
+    campaign = "differential simd" if simd else "differential"
+    return drawn(Random(f"{campaign} {seed}:{index}"), index, simd=simd)
 
 
-def drawn(rng: Random, index: int, *, small: bool = False) -> Made:
+def drawn(rng: Random, index: int, *, small: bool = False, simd: bool = False) -> Made:
     """Makes a module of the given random numbers: number `index` says of which kind."""
-    if index % _GRID_EVERY == 0:
-        source = f"grid {index // _GRID_EVERY % grid.COUNT}"
-        parts = grid.generate_grid(rng, index // _GRID_EVERY)
+    every = _VECTOR_GRID_EVERY if simd else _GRID_EVERY
+    number, remainder = divmod(index, every)
+    repertoire = RICH if simd or remainder == _VECTORS_AT else NUMERIC
+    if remainder == 0:
+        source = f"grid {number % (grid.VECTOR_COUNT if simd else grid.COUNT)}"
+        parts = grid.generate_grid(rng, number, repertoire)
     else:
         source = "random"
-        parts = generate(rng, small=small)
+        parts = generate(rng, small=small, repertoire=repertoire)
     made = Made(parts.encode(), source, False, plan(rng, parts))
     # Raw NaNs show more, where they are the same in both engines; canonical ones are always to be the same.
-    return made.with_canonical_nans() if index // _GRID_EVERY % 2 else made
+    return made.with_canonical_nans() if number % 2 else made
 
 
 def plan(rng: Random, parts: Parts) -> list[Step]:
@@ -80,7 +88,7 @@ def _argument(rng: Random, type_: int) -> Value:
     name = _TYPE_NAMES[type_]
     if type_ == FUNCREF:
         return name, None
-    if type_ not in _WIDTHS:
+    if type_ not in WIDTHS:
         return name, rng.choice([None, 1, 2])
     kind = rng.random()
     if type_ == I32 and kind < 0.4:
@@ -88,4 +96,4 @@ def _argument(rng: Random, type_: int) -> Value:
     if kind < 0.6:
         # From so few that pairs of them come up.
         return name, rng.choice(_EDGES[type_])
-    return name, constant(rng, type_).immediates[0] & ((1 << _WIDTHS[type_]) - 1)
+    return name, constant(rng, type_).immediates[0] & ((1 << WIDTHS[type_]) - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,19 @@ def mode_of(number: int) -> str:
 
 
 class Ours:
-    """An engine for each mode."""
+    """An engine for each mode.
 
-    def __init__(self) -> None:
+    Args:
+        extensions: use processor extensions in every mode, not only in the one that has that name.
+    """
+
+    def __init__(self, extensions: bool = False) -> None:
+        self._extensions = extensions
         self._engines: dict[str, vw.Engine] = {}
 
     def run(self, data: bytes, mode: str, planned: list[Step]) -> Trace:
         """Makes the module, instantiates it and takes the steps. Raises what making it raises."""
-        set_extensions(mode == "extensions")
+        set_extensions(self._extensions or mode == "extensions")
         if mode not in self._engines:
             config = {"max_memory": MEMORY_BYTES, "max_table_elements": TABLE_ELEMENTS, **MODES[mode]}
             self._engines[mode] = vw.Engine(vw.Config(**config))
@@ -63,12 +69,14 @@ class Ours:
 
 @cache
 def _processor() -> frozenset[str]:
-    """The flags of this processor, as far as the system tells them."""
+    """The flags of this processor, as far as the system tells them; none with `VIBEWASM_CPU=baseline`."""
+    if os.environ.get("VIBEWASM_CPU") == "baseline":
+        return frozenset()
     path = Path("/proc/cpuinfo")
     return frozenset(path.read_text(encoding="utf-8").split()) if path.exists() else frozenset()
 
 
 def set_extensions(wanted: bool) -> None:
-    """Lets machine code use BMI1, BMI2 and LZCNT, where this processor has them, or not."""
+    """Lets machine code use BMI1, BMI2, LZCNT, AVX, AVX2 and FMA, where this processor has them, or not."""
     flags = _processor() if wanted else frozenset()
-    TARGET.configure("bmi1" in flags, "bmi2" in flags, "abm" in flags)
+    TARGET.configure(*[name in flags for name in ("bmi1", "bmi2", "abm", "avx", "avx2", "fma")])

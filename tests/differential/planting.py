@@ -22,7 +22,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 class Fault(NamedTuple):
     """A miscompile: what real bug it is like, and the source text that it exchanges.
 
-    `file` is relative to the folder `vibewasm`, and `old` must stand in it exactly once.
+    `file` is relative to the folder `vibewasm`, and `old` must stand in it exactly once. `simd` says that modules which are
+    rich in vector instructions are to find it, and `cpu` is what `VIBEWASM_CPU` is to be then.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Fault(NamedTuple):
     file: str
     old: str
     new: str
+    simd: bool = False
+    cpu: str = ""
 
     @property
     def module(self) -> str:
@@ -73,6 +76,8 @@ def plant(fault: Fault) -> None:
     if any(name.partition(".")[0] == "vibewasm" for name in sys.modules):
         raise RuntimeError("the engine has been imported without the fault")
     fault.changed_source()
+    if fault.cpu:
+        os.environ["VIBEWASM_CPU"] = fault.cpu
     # A rule with a fault is not asked for what the package carries already.
     os.environ["VIBEWASM_USUAL_CHOICES"] = "off"
     sys.meta_path.insert(0, _Finder(fault))

@@ -56,14 +56,14 @@ def show(finding: Finding) -> str:
     return f"{text}{kind} of {where}\n    vibewasm: {ours[:300]}\n    wasmtime: {theirs[:300]}"
 
 
-def places(met: set[locations.Place]) -> tuple[str, bool]:
-    """Which places of operands were met, and whether all that can be were."""
+def places(met: set[locations.Place], vectors: bool = False) -> tuple[str, bool]:
+    """Which places of operands were met, and whether all that can be were; with `vectors` those of vectors."""
     lines: list[str] = []
     reachable = unreachable = 0
     missing: list[locations.Place] = []
     reasons: Counter[str] = Counter()
     refuted: list[locations.Place] = []
-    for place in locations.all_places():
+    for place in locations.all_places(vectors):
         why = locations.why_unreachable(place)
         if why is None:
             reachable += 1
@@ -84,12 +84,12 @@ def places(met: set[locations.Place]) -> tuple[str, bool]:
     return "\n".join(lines), not missing and not refuted
 
 
-def table(met: set[locations.Place]) -> str:
+def table(met: set[locations.Place], vectors: bool = False) -> str:
     """A line for each operand of each instruction: where it was met; a dot where it was not, - where it cannot be."""
     heads = [name.replace(" local", "") for name in locations.LOCATIONS]
     lines = [f"{'instruction':24}{'operand':22}" + "".join(f"{head:>10}" for head in heads)]
     rows: dict[tuple[int, str], list[str]] = {}
-    for place in locations.all_places():
+    for place in locations.all_places(vectors):
         mark = "yes" if place in met else "-" if locations.why_unreachable(place) else "."
         rows.setdefault((place.code, place.operand), []).append(f"{mark:>10}")
     lines += [f"{name_of(code):24}{operand:22}" + "".join(marks) for (code, operand), marks in rows.items()]

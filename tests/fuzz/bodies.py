@@ -30,12 +30,11 @@ from tests.fuzz.instructions import (
     UNREACHABLE,
     Body,
 )
-from tests.fuzz.numbers import F32, F64, I32, I64, NUMBERS
+from tests.fuzz.numbers import F32, F64, I32, I64, V128
 from tests.fuzz.operations import (
     BR_TABLE,
     DATA_DROP,
     ELEM_DROP,
-    FOLDS,
     GLOBAL_GET,
     GLOBAL_SET,
     I32_AND,
@@ -44,7 +43,6 @@ from tests.fuzz.operations import (
     MEMORY_COPY,
     MEMORY_FILL,
     MEMORY_INIT,
-    STORES,
     TABLE_COPY,
     TABLE_FILL,
     TABLE_INIT,
@@ -56,7 +54,8 @@ from vibewasm.opcodes import CODE as OPCODE
 
 #: Where functions store locals at their end, so that a wrong one is seen.
 _LOCALS_AT = 1024
-_STORE_OF = {I32: OPCODE["i32.store"], I64: OPCODE["i64.store"], F32: OPCODE["f32.store"], F64: OPCODE["f64.store"]}
+_STORE_OF = {I32: OPCODE["i32.store"], I64: OPCODE["i64.store"], F32: OPCODE["f32.store"], F64: OPCODE["f64.store"],
+             V128: OPCODE["v128.store"]}  # fmt: skip
 
 
 class BodyWriter(Expressions):
@@ -108,7 +107,7 @@ class BodyWriter(Expressions):
         for index in self.rng.sample(numbers, min(len(numbers), 8)):
             self.emit(I32_CONST, _LOCALS_AT)
             self.emit(LOCAL_GET, index)
-            self.emit(_STORE_OF[self.locals[index]], (0, 8 * index))
+            self.emit(_STORE_OF[self.locals[index]], (0, (16 if self.repertoire.vectors else 8) * index))
 
     # -- blocks -------------------------------------------------------------------------------------------------------
 
@@ -237,7 +236,7 @@ class BodyWriter(Expressions):
 
     def stale(self, depth: int) -> None:
         """Old values of a local that are still on the stack when it is assigned."""
-        numbers = [t for t in self.locals if t in FOLDS]
+        numbers = [t for t in self.locals if t in self.repertoire.folds]
         if not numbers:
             return
         type_ = self.rng.choice(numbers)
@@ -251,7 +250,7 @@ class BodyWriter(Expressions):
         if self.out[-1].code == LOCAL_TEE:
             count += 1
         for _ in range(count - 1):
-            self.emit(self.rng.choice(FOLDS[type_]).code)
+            self.fold(type_)
         self.emit(LOCAL_SET, local)
 
     def set_global(self, depth: int) -> None:
@@ -265,11 +264,10 @@ class BodyWriter(Expressions):
     def store(self, depth: int) -> None:
         """A store to memory."""
         if self.module.memory is not None:
-            op = self.rng.choice(STORES)
+            op = self.rng.choice(self.repertoire.stores)
             self.address(depth)
             self.values(op.operands[1:], depth)
-            assert op.align is not None
-            self.emit(op.code, self.memarg(op.align))
+            self.perform(op)
 
     def effect(self, depth: int) -> None:
         """A call for its effects, or a value that is dropped."""
@@ -281,7 +279,7 @@ class BodyWriter(Expressions):
             self.emit(CALL, func)
             self.consume(signature.results)
         else:
-            self.value(self.rng.choice(NUMBERS), depth)
+            self.value(self.rng.choice(self.repertoire.types), depth)
             self.emit(DROP)
 
     def bulk(self, depth: int) -> None:
@@ -321,7 +319,7 @@ class BodyWriter(Expressions):
     def plain_block(self, depth: int) -> None:
         """A block for its effects."""
         if self.rng.random() < 0.25:
-            signature = self.block_signature(self.rng.choice(NUMBERS))
+            signature = self.block_signature(self.rng.choice(self.repertoire.types))
             self.values(signature.params, depth - 1)
             self.block(self.module.type_number(signature), *signature, depth)
             return self.consume(signature.results)
@@ -359,7 +357,7 @@ class BodyWriter(Expressions):
     def pile_of_all(self, depth: int) -> None:
         """Operands of all types, more than there are temporaries, put away again."""
         rng = self.rng
-        types = bytes([rng.choice(NUMBERS) for _ in range(rng.choice([3, 6, 10, 16]))])
+        types = bytes([rng.choice(self.repertoire.types) for _ in range(rng.choice([3, 6, 10, 16]))])
         for type_ in types:
             self.simple(type_)
         if rng.random() < 0.3:
@@ -371,11 +369,11 @@ class BodyWriter(Expressions):
         module = self.module
         if not self.calls:
             return
-        below = bytes([self.rng.choice(NUMBERS) for _ in range(self.rng.randrange(1, 5))])
+        below = bytes([self.rng.choice(self.repertoire.types) for _ in range(self.rng.randrange(1, 5))])
         func = self.rng.choice(module.callable)
         signature = module.types[module.funcs[func]]
         for type_ in below + signature.params:
-            if type_ in NUMBERS:
+            if type_ in self.repertoire.types:
                 self.simple(type_)
             else:
                 self.leaf(type_)

@@ -20,6 +20,7 @@ from tests.fuzz.instructions import (
     LOOP,
     REF_FUNC,
     REF_NULL,
+    V128_CONST,
     Body,
     Instruction,
     NotParsed,
@@ -64,6 +65,7 @@ _ZERO = {
     0x7E: Instruction(I64_CONST, (0,)),
     0x7D: Instruction(F32_CONST, (0,)),
     0x7C: Instruction(F64_CONST, (0,)),
+    0x7B: Instruction(V128_CONST, (0,)),
     0x70: Instruction(REF_NULL, (-0x10,)),
     0x6F: Instruction(REF_NULL, (-0x11,)),
 }

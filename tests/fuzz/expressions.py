@@ -14,15 +14,13 @@ from tests.fuzz.instructions import (
     LOCAL_SET,
     LOCAL_TEE,
     SELECT,
+    Instruction,
 )
-from tests.fuzz.numbers import EXTERNREF, F32, FUNCREF, I32, NUMBERS
+from tests.fuzz.numbers import EXTERNREF, F32, FUNCREF, I32
 from tests.fuzz.operations import (
-    BY_RESULT,
     CALL_INDIRECT,
-    COMPARISONS,
     F32_CONVERT_I32_S,
     F64_CONVERT_I32_S,
-    FOLDS,
     GLOBAL_GET,
     GLOBAL_SET,
     I32_ADD,
@@ -37,10 +35,10 @@ from tests.fuzz.operations import (
     TABLE_GROW,
     TABLE_SIZE,
     TYPED_SELECT,
-    UNARY,
     Operation,
 )
 from tests.fuzz.parts import Signature
+from tests.fuzz.relaxed import SETTLE, may_be_any
 from tests.fuzz.surroundings import PAGE, Surroundings
 from tests.fuzz.writer import Writer
 from vibewasm.opcodes import CODE as OPCODE
@@ -53,6 +51,7 @@ class Expressions(Writer):
 
     def __init__(self, module: Surroundings, func: int) -> None:
         super().__init__(module, func)
+        self.repertoire = module.repertoire
         self.choices: list[Callable[[int, int], None]] = [
             *[self.leaf] * 3,
             *[self.choose] * 2,
@@ -77,17 +76,25 @@ class Expressions(Writer):
         """Instructions that leave one value of the type."""
         if depth <= 0 or self.budget <= 0:
             return self.leaf(type_)
-        return self.rng.choice(self.number_choices if type_ in BY_RESULT else self.choices)(type_, depth - 1)
+        return self.rng.choice(self.number_choices if type_ in self.repertoire.by_result else self.choices)(
+            type_, depth - 1
+        )
 
     def computed(self, type_: int, depth: int) -> None:
         """A value by an instruction of the table."""
-        op = self.rng.choice(BY_RESULT[type_])
+        op = self.rng.choice(self.repertoire.by_result[type_])
         if op.align is None:
             return self.apply(op, depth)
         if self.module.memory is None:
             return self.leaf(type_)
         self.address(depth)
-        return self.emit(op.code, self.memarg(op.align))
+        self.values(op.operands[1:], depth)
+        return self.perform(op)
+
+    def perform(self, op: Operation) -> None:
+        """An operation whose operands are there, with immediates."""
+        access = () if op.align is None else (self.memarg(op.align),)
+        self.emit(op.code, *access, *op.drawn(self.rng))
 
     def apply(self, op: Operation, depth: int) -> None:
         """An operation and its operands; one that traps gets such as do not, mostly."""
@@ -100,12 +107,27 @@ class Expressions(Writer):
             if op.name.startswith("i32") and op.operands[0] == F32:
                 self.emit(F32_CONST, 0x3F00_0000)
                 self.emit(OPCODE["f32.mul"])
+        elif op.code in SETTLE:
+            self.settled_operands(op, depth)
         else:
             self.values(op.operands, depth)
         if op.divides and safe:
             self.emit(I32_CONST if op.operands[0] == I32 else I64_CONST, self.rng.choice([1, 3, 16]))
             self.emit(I32_OR if op.operands[0] == I32 else I64_OR)
-        self.emit(op.code)
+        self.perform(op)
+
+    def settled_operands(self, op: Operation, depth: int) -> None:
+        """Operands of a relaxed instruction for which only one result is allowed."""
+        for at, type_ in enumerate(op.operands):
+            self.value(type_, depth)
+            if not may_be_any(op.code, at):
+                local = self.new_local(type_)
+                self.emit(LOCAL_SET, local)
+                self.out += SETTLE[op.code][at].code((Instruction(LOCAL_GET, (local,)),))
+
+    def fold(self, type_: int) -> None:
+        """One value of two of the same type that are there."""
+        self.perform(self.rng.choice(self.repertoire.folds[type_]))
 
     def address(self, depth: int) -> None:
         """An address, within the memory most of the time."""
@@ -148,7 +170,7 @@ class Expressions(Writer):
     def condition(self, depth: int) -> None:
         """An i32 that is 0 about as often as not, often a comparison's."""
         if self.rng.random() < 0.5 and depth > 0:
-            self.apply(self.rng.choice(COMPARISONS), depth - 1)
+            self.apply(self.rng.choice(self.repertoire.comparisons), depth - 1)
         else:
             self.value(I32, depth)
         if self.rng.random() < 0.2:
@@ -166,8 +188,8 @@ class Expressions(Writer):
     def block_signature(self, result: int) -> Signature:
         """A type for a block, with this result among others."""
         rng = self.rng
-        params = bytes([rng.choice(NUMBERS) for _ in range(rng.choice([0, 0, 1, 1, 2, 3]))])
-        results = [rng.choice(NUMBERS) for _ in range(rng.choice([0, 0, 1, 2, 4]))]
+        params = bytes([rng.choice(self.repertoire.types) for _ in range(rng.choice([0, 0, 1, 1, 2, 3]))])
+        results = [rng.choice(self.repertoire.types) for _ in range(rng.choice([0, 0, 1, 2, 4]))]
         results.insert(rng.randrange(len(results) + 1), result)
         if rng.random() < 0.3:
             params = bytes(results)
@@ -218,7 +240,7 @@ class Expressions(Writer):
 
     def piled(self, type_: int, depth: int) -> None:
         """More operands than there are temporaries, and what folds them into one."""
-        if type_ not in FOLDS:
+        if type_ not in self.repertoire.folds:
             return self.value(type_, depth)
         count = self.rng.choice([3, 4, 6, 9, 14, 60 if self.module.budget > 100 else 5])
         for _ in range(count):
@@ -226,7 +248,7 @@ class Expressions(Writer):
             if self.rng.random() < 0.02:
                 self.spill()
         for _ in range(count - 1):
-            self.emit(self.rng.choice(FOLDS[type_]).code)
+            self.fold(type_)
         return None
 
     def special(self, type_: int, depth: int) -> None:
@@ -284,8 +306,8 @@ class Expressions(Writer):
             at -= 1
             type_ = types[at]
             kind = rng.random()
-            if kind < 0.3 and at and types[at - 1] == type_ and type_ in FOLDS:
-                self.emit(rng.choice(FOLDS[type_]).code)
+            if kind < 0.3 and at and types[at - 1] == type_ and type_ in self.repertoire.folds:
+                self.fold(type_)
                 continue
             if kind < 0.8:
                 local = self.local_of(type_)
@@ -301,6 +323,6 @@ class Expressions(Writer):
     def simple(self, type_: int) -> None:
         """A value in a temporary by few instructions."""
         self.leaf(type_)
-        op = self.rng.choice(UNARY[type_])
+        op = self.rng.choice(self.repertoire.unary[type_])
         if self.rng.random() < 0.7:
-            self.emit(op.code)
+            self.perform(op)

@@ -7,7 +7,7 @@ from random import Random
 from tests.fuzz.bodies import BodyWriter
 from tests.fuzz.instructions import END, REF_FUNC, REF_NULL, Body, encode, sleb, uleb
 from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32, constant
-from tests.fuzz.operations import GLOBAL_GET, I32_ADD
+from tests.fuzz.operations import GLOBAL_GET, I32_ADD, NUMERIC, Repertoire
 from tests.fuzz.parts import (
     CODE,
     DATA,
@@ -34,9 +34,9 @@ from tests.fuzz.surroundings import FUEL, PAGE, Surroundings
 REFUEL = "refuel"
 
 
-def generate(rng: Random, *, small: bool = False) -> Parts:
+def generate(rng: Random, *, small: bool = False, repertoire: Repertoire = NUMERIC) -> Parts:
     """A random valid module in parts; it depends on the given random numbers only."""
-    module = Surroundings(rng, small=small)
+    module = Surroundings(rng, small=small, repertoire=repertoire)
     bodies = [BodyWriter(module, index).write() for index in range(len(module.imported), len(module.funcs))]
     return assemble(module, bodies)
 

@@ -27,8 +27,8 @@ class Instruction(NamedTuple):
     """An instruction: its code as in the opcode table, and a value for each kind of immediate of its row.
 
     `block` and `heap` are signed numbers (a type index, or negative for what is one byte), `labels` a tuple whose last
-    is the default, `memarg` the pair (alignment, offset), `types` a tuple of bytes, floats and vectors their bits, `lane`
-    a number, and `lanes` 16 of them as the bits of a vector.
+    is the default, `memarg` the pair (alignment, offset), `types` a tuple of bytes, floats and vectors their bits,
+    `lane` a number, and `lanes` 16 of them as the bits of a vector.
     """
 
     code: int

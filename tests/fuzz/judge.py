@@ -11,6 +11,7 @@ from tests.fuzz.make import Made
 from tests.fuzz.nans import CANONICAL, LONGER, depends_on_nans, with_nans
 from tests.fuzz.ours import run
 from tests.fuzz.peer import ENCODING_FEATURES, FUEL_PER_CALL, Peer
+from tests.fuzz.relaxed import has_relaxed, with_settled
 from tests.fuzz.steps import MEMORY_BYTES, TABLE_ELEMENTS, Difference, Step, first_difference, steps
 
 # What wasmtime says where it reads memory indices and offsets as WebAssembly 2.0 encoded them.
@@ -29,6 +30,7 @@ class Verdict(NamedTuple):
     explained: str | None = None  # why it is right that only one engine accepts the module
     difference: Difference | None = None
     nan_bits: bool = False  # judged with canonical NaNs only: what the module does depends on the bits of a NaN
+    relaxed: bool = False  # judged with operands of relaxed instructions for which one result is allowed
 
 
 class Judge:
@@ -67,10 +69,16 @@ class Judge:
         functions = [(e.name, e.type) for e in module.exports if isinstance(e.type, vw.FuncType)]
         planned = steps(rng, functions)
         verdict = self._run(module, made.data, planned)
-        if verdict.difference and self._depends_on_nans(made.data, planned):
-            # The specification allows both; with the bits of NaNs settled, it allows one only.
-            data = with_nans(made.data, CANONICAL)
-            verdict = self._run(vw.Module(self._engine, data), data, planned)._replace(nan_bits=True)
+        data = made.data
+        if verdict.difference and has_relaxed(data):
+            # The specification allows several results; with operands that are settled, it allows one only.
+            data = with_settled(data)
+            verdict = self._run(vw.Module(self._engine, data), data, planned)._replace(relaxed=True)
+        if verdict.difference and self._depends_on_nans(data, planned):
+            # And so with the bits of NaNs.
+            data = with_nans(data, CANONICAL)
+            again = self._run(vw.Module(self._engine, data), data, planned)
+            verdict = again._replace(nan_bits=True, relaxed=verdict.relaxed)
         return verdict
 
     def _depends_on_nans(self, data: bytes, planned: list[Step]) -> bool:

@@ -10,6 +10,7 @@ from tests.fuzz.generate import generate
 from tests.fuzz.instructions import NotParsed
 from tests.fuzz.mutant import Mutant
 from tests.fuzz.mutations import WEIGHTS, WHOLE
+from tests.fuzz.operations import NUMERIC, RICH
 
 _MUTATIONS = list(WEIGHTS)
 _MUTATION_WEIGHTS = list(WEIGHTS.values())
@@ -32,7 +33,7 @@ def make(seed: int, index: int, corpus: Corpus) -> Made:
     if seeds:
         parts = parts_of(rng.choice(seeds))
     else:
-        source, parts = "generated", generate(rng)
+        source, parts = "generated", generate(rng, repertoire=rng.choice([NUMERIC, RICH]))
     mutant = Mutant(parts, rng, corpus)
     wanted = rng.choices([0, 1, 2, 3, 6], [12 if source == "generated" else 0, 55, 20, 10, 3])[0]
     kinds: list[str] = []

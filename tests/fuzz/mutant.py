@@ -20,7 +20,8 @@ from tests.fuzz.parts import (
 
 EDGE_NUMBERS = [0, 1, 2, 3, 62, 63, 64, 65, 127, 128, 255, 1000, 16383, 16384, 49999, 50000, 65535, 65536, 2**31 - 1,
                  2**31, 2**32 - 1]  # fmt: skip
-VALUE_TYPES = b"\x7f\x7e\x7d\x7c\x70\x6f"
+NUMERIC_TYPES = b"\x7f\x7e\x7d\x7c\x7b"
+VALUE_TYPES = NUMERIC_TYPES + b"\x70\x6f"
 
 
 class Mutant:

@@ -18,8 +18,6 @@ from tests.fuzz.instructions import (
     DROP,
     ELSE,
     END,
-    F32_CONST,
-    F64_CONST,
     I32_CONST,
     IF,
     KINDS,
@@ -38,26 +36,31 @@ from tests.fuzz.instructions import (
     sleb,
     uleb,
 )
-from tests.fuzz.mutant import EDGE_NUMBERS, VALUE_TYPES, Mutant, replace
-from tests.fuzz.numbers import constant
+from tests.fuzz.mutant import EDGE_NUMBERS, NUMERIC_TYPES, VALUE_TYPES, Mutant, replace
+from tests.fuzz.numbers import F32, F64, I32, I64, V128, constant
+from tests.fuzz.operations import shuffle
 from tests.fuzz.parts import (
     CODE,
 )
 from vibewasm.opcodes import CODE as CODE_OF
-from vibewasm.opcodes import TABLE as OPCODES
-from vibewasm.opcodes import Row
+from vibewasm.opcodes import Row, all_rows
 
 
 def _same(key: Callable[[Row], object]) -> dict[int, list[int]]:
     groups: dict[object, list[int]] = defaultdict(list)
-    for row in OPCODES:
+    rows = all_rows()
+    for row in rows:
         groups[key(row)].append(row[0])
-    return {row[0]: groups[key(row)] for row in OPCODES}
+    return {row[0]: groups[key(row)] for row in rows}
 
 
 # Instructions that take the same immediates, and those that also have the same operands and results.
 _SAME_IMMEDIATES = _same(lambda row: row[2])
 _SAME_SIGNATURE = _same(lambda row: row[2:5] if row[3] is not None and row[4] is not None else row[0])
+
+
+# Immediates that are not numbers in LEB128.
+_FIXED = {"f32", "f64", "v128", "lane", "lanes"}
 
 
 def change_immediate(mutant: Mutant) -> bool:
@@ -95,11 +98,15 @@ def _other_immediate(rng: Random, kind: str, value: object) -> object:
     if kind == "types":
         return tuple(rng.choice(VALUE_TYPES) for _ in range(rng.choice([1, 1, 1, 1, 0, 2])))
     if kind == "block":
-        return rng.choice([-0x40, -1, -2, -3, -4, -0x10, -0x11, 0, 1, 2, rng.randrange(8)])
+        return rng.choice([-0x40, -1, -2, -3, -4, -5, -0x10, -0x11, 0, 1, 2, rng.randrange(8)])
     if kind == "heap":
         return rng.choice([-0x10, -0x11, -0x10, -0x11, 0, -1, -0x40])
-    if kind in ("i32", "i64", "f32", "f64"):
-        return constant(rng, {"i32": 0x7F, "i64": 0x7E, "f32": 0x7D, "f64": 0x7C}[kind]).immediates[0]
+    if kind in ("i32", "i64", "f32", "f64", "v128"):
+        return constant(rng, {"i32": I32, "i64": I64, "f32": F32, "f64": F64, "v128": V128}[kind]).immediates[0]
+    if kind == "lanes":
+        return shuffle(rng) if rng.random() < 0.8 else rng.getrandbits(128)
+    if kind == "lane":
+        return rng.choice([0, 1, 2, 3, 7, 8, 15, 16, 17, 255])
     assert isinstance(value, int)
     near = [max(0, value - 1), value + 1, 0, 1, 2, 3, rng.randrange(8), rng.randrange(8)]
     return rng.choice(near) if rng.random() < 0.9 else rng.choice(EDGE_NUMBERS)
@@ -192,7 +199,7 @@ def insert_neutral(mutant: Mutant) -> bool:
     at, body = mutant.body()
     rng = mutant.rng
     local_types = _local_types(mutant, at, body)
-    number = constant(rng, rng.choice(VALUE_TYPES[:4]))
+    number = constant(rng, rng.choice(NUMERIC_TYPES))
     local = rng.randrange(max(1, len(local_types)))
     neutral: list[list[Instruction]] = [
         [Instruction(NOP)],
@@ -219,7 +226,7 @@ def insert_neutral(mutant: Mutant) -> bool:
             [Instruction(LOCAL_GET, (local,)), Instruction(LOCAL_SET, (local,))],
             [Instruction(LOCAL_GET, (local,)), Instruction(LOCAL_TEE, (local,)), Instruction(DROP)],
         ]
-        if local_types[local] in VALUE_TYPES[:4]:
+        if local_types[local] in NUMERIC_TYPES:
             neutral.append([constant(rng, local_types[local]), Instruction(LOCAL_SET, (local,))])
     place = rng.randrange(len(body.instructions))
     return replace(mutant, at, body, place, 0, rng.choice(neutral))
@@ -248,7 +255,7 @@ def wrap_in_block(mutant: Mutant) -> bool:
     code = rng.choice([BLOCK, BLOCK, LOOP, IF])
     inside = list(body.instructions[start:stop])
     before = [Instruction(I32_CONST, (1,))] if code == IF else []
-    opening = Instruction(code, (rng.choice([-0x40, -0x40, -0x40, -1, -2, -3, -4]),))
+    opening = Instruction(code, (rng.choice([-0x40, -0x40, -0x40, -1, -2, -3, -4, -5]),))
     return replace(mutant, at, body, start, stop - start, [*before, opening, *inside, Instruction(END)])
 
 
@@ -271,7 +278,7 @@ def pad_numbers(mutant: Mutant) -> bool:
     """Longer LEB128 encodings of an instruction's immediates, sometimes too long."""
     at, body = mutant.body()
     rng = mutant.rng
-    places = [i for i, x in enumerate(body.instructions) if x.immediates and x.code not in (F32_CONST, F64_CONST)]
+    places = [i for i, x in enumerate(body.instructions) if x.immediates and not _FIXED & {*KINDS[x.code]}]
     if not places:
         return False
     place = rng.choice(places)

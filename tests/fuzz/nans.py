@@ -7,11 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.fuzz.instructions import F32_CONST, F64_CONST, LOCAL_GET, LOCAL_TEE, SELECT, Body, Instruction, read_body
-from tests.fuzz.numbers import F32, F64
+from tests.fuzz.instructions import (
+    F32_CONST,
+    F64_CONST,
+    LOCAL_GET,
+    LOCAL_TEE,
+    SELECT,
+    V128_CONST,
+    Body,
+    Instruction,
+    read_body,
+)
+from tests.fuzz.numbers import F32, F64, V128, splat
 from tests.fuzz.operations import BY_CODE, F32_EQ, F64_EQ
 from tests.fuzz.parts import CODE, Index, read_parts
 from tests.fuzz.steps import Step, first_difference
+from vibewasm.opcodes import CODE as OPCODE
 
 if TYPE_CHECKING:
     from tests.fuzz.peer import Peer
@@ -23,6 +34,8 @@ OTHER = {F32: 0xFFED_CBA9, F64: 0xFFFE_DCBA_9876_5432}
 LONGER = 7
 _CONST = {F32: F32_CONST, F64: F64_CONST}
 _EQ = {F32: F32_EQ, F64: F64_EQ}
+_LANES_EQ = {F32: OPCODE["f32x4.eq"], F64: OPCODE["f64x2.eq"]}
+_BITS = {F32: 32, F64: 64}
 
 
 def depends_on_nans(peer: Peer, data: bytes, planned: list[Step]) -> bool:
@@ -37,7 +50,10 @@ def depends_on_nans(peer: Peer, data: bytes, planned: list[Step]) -> bool:
 
 
 def with_nans(data: bytes, nans: dict[int, int]) -> bytes:
-    """The module with ``x == x ? x : nan`` after each instruction that may make a NaN; raises `NotParsed`."""
+    """The module with ``x == x ? x : nan`` after each instruction that may make a NaN, or the same lane by lane.
+
+    Raises `NotParsed`.
+    """
     parts = read_parts(data)
     index = Index(parts)
     changed = parts.copy()
@@ -50,17 +66,19 @@ def with_nans(data: bytes, nans: dict[int, int]) -> bytes:
 
 def _with_nans(body: Body, params: int, nans: dict[int, int]) -> Body:
     first = params + sum(count for count, _ in body.locals)
-    temporaries = {F32: first, F64: first + 1}
-    after = {type_: _after(type_, local, nans[type_]) for type_, local in temporaries.items()}
+    temporaries = {F32: first, F64: first + 1, V128: first + 2}
+    after = {(type_, type_): _after(type_, temporaries[type_], nans[type_]) for type_ in (F32, F64)}
+    after |= {(V128, type_): _lanes_after(type_, temporaries[V128], nans[type_]) for type_ in (F32, F64)}
     out: list[Instruction] = []
-    found = False
+    found = vectors = False
     for instruction in body.instructions:
         out.append(instruction)
         op = BY_CODE.get(instruction.code)
         if op is not None and op.makes_nan:
-            out += after[op.results[0]]
+            out += after[op.results[0], op.makes_nan]
             found = True
-    return Body((*body.locals, (1, F32), (1, F64)), tuple(out)) if found else body
+            vectors |= op.results[0] == V128
+    return Body((*body.locals, (1, F32), (1, F64), *[(1, V128)] * vectors), tuple(out)) if found else body
 
 
 def _after(type_: int, local: int, nan: int) -> tuple[Instruction, ...]:
@@ -72,4 +90,16 @@ def _after(type_: int, local: int, nan: int) -> tuple[Instruction, ...]:
         read,
         Instruction(_EQ[type_]),
         Instruction(SELECT),
+    )
+
+
+def _lanes_after(type_: int, local: int, nan: int) -> tuple[Instruction, ...]:
+    read = Instruction(LOCAL_GET, (local,))
+    return (
+        Instruction(LOCAL_TEE, (local,)),
+        Instruction(V128_CONST, (splat(nan, _BITS[type_]),)),
+        read,
+        read,
+        Instruction(_LANES_EQ[type_]),
+        Instruction(OPCODE["v128.bitselect"]),
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.fuzz.instructions import F32_CONST, F64_CONST, I32_CONST, I64_CONST, Instruction
+from tests.fuzz.instructions import F32_CONST, F64_CONST, I32_CONST, I64_CONST, V128_CONST, Instruction
 
-I32, I64, F32, F64, FUNCREF, EXTERNREF = 0x7F, 0x7E, 0x7D, 0x7C, 0x70, 0x6F
+I32, I64, F32, F64, V128, FUNCREF, EXTERNREF = 0x7F, 0x7E, 0x7D, 0x7C, 0x7B, 0x70, 0x6F
 NUMBERS = bytes([I32, I64, F32, F64])
+#: Bits of each type that is not a reference.
+WIDTHS = {I32: 32, I64: 64, F32: 32, F64: 64, V128: 128}
+ALL_ONES = (1 << 128) - 1
 
 
 INTERESTING = {
@@ -26,8 +29,16 @@ INTERESTING = {
 _CONST = {I32: I32_CONST, I64: I64_CONST, F32: F32_CONST, F64: F64_CONST}
 
 
+_EDGES_OF_LANES = {
+    8: [0, 1, 0x7F, 0x80, 0x81, 0xFF, 0x55],
+    16: [0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF, 0x80, 0xFF, 0x100],
+}
+
+
 def constant(rng: Random, type_: int) -> Instruction:
-    """A constant of a number type, usually a value at some edge."""
+    """A constant of a number type or a vector, usually a value at some edge."""
+    if type_ == V128:
+        return Instruction(V128_CONST, (vector(rng),))
     if rng.random() < 0.75:
         value = rng.choice(INTERESTING[type_])
     elif type_ in (I32, I64):
@@ -36,3 +47,38 @@ def constant(rng: Random, type_: int) -> Instruction:
     else:
         value = rng.getrandbits(32 if type_ == F32 else 64)
     return Instruction(_CONST[type_], (value,))
+
+
+def vector(rng: Random) -> int:
+    """A vector's bits: none or all of them set, lanes at edges, the same in all lanes, or anything."""
+    kind = rng.randrange(12)
+    if kind < 2:
+        return -kind & ALL_ONES
+    if kind == 2:
+        return rng.getrandbits(128)
+    if kind == 3:
+        # Each byte tells where it is.
+        return int.from_bytes(bytes(range(rng.randrange(200), 256))[:16], "little")
+    bits = rng.choice([8, 16, 32, 32, 32, 64, 64, 64])
+    if kind == 4:
+        # One lane set.
+        return _lane(rng, bits) << bits * rng.randrange(128 // bits)
+    if kind < 7:
+        return splat(_lane(rng, bits), bits)
+    if kind == 7:
+        # Masks, as comparisons make them.
+        return sum([rng.choice([0, (1 << bits) - 1]) << at for at in range(0, 128, bits)])
+    return sum([_lane(rng, bits) << at for at in range(0, 128, bits)])
+
+
+def splat(lane: int, bits: int) -> int:
+    """The vector with this value in all lanes of so many bits."""
+    return sum([lane << at for at in range(0, 128, bits)])
+
+
+def _lane(rng: Random, bits: int) -> int:
+    if bits < 32:
+        return rng.choice(_EDGES_OF_LANES[bits]) if rng.random() < 0.75 else rng.getrandbits(bits)
+    type_ = rng.choice([I32, F32] if bits == 32 else [I64, F64])
+    value: int = constant(rng, type_).immediates[0]
+    return value & ((1 << bits) - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import vibewasm as vw
@@ -18,6 +19,7 @@ _SAME_TRAP = {"undefined_element": "table_out_of_bounds"}
 DEADLINE = 5.0
 ENDLESS_DEADLINE = 0.02
 _PLENTY_OF_FUEL = 1 << 60
+_CELL = (1 << 64) - 1
 
 
 def run(
@@ -88,19 +90,22 @@ class Run:
         assert self._instance is not None
         func = self._instance.exports[step.export]
         # By raw cells, since the bits of a NaN do not survive a Python float.
-        cells = func.call_raw([self._cell(value) for value in step.arguments])
-        types = zip(func.type.results, cells, strict=True)
-        return [comparable(self._value(type_, cell)) for type_, cell in types]
+        given = [cell for value in step.arguments for cell in self._cells(value)]
+        cells = iter(func.call_raw(given))
+        return [comparable(self._value(type_, cells)) for type_ in func.type.results]
 
-    def _cell(self, value: Value) -> int:
+    def _cells(self, value: Value) -> list[int]:
         type_, payload = value
         if type_ in _REFERENCES:
-            return to_bits(self.store, _REFERENCES[type_], self._references.to_object(value))
+            return [to_bits(self.store, _REFERENCES[type_], self._references.to_object(value))]
         assert isinstance(payload, int)
-        return payload
+        return [payload & _CELL, payload >> 64] if type_ == "v128" else [payload]
 
-    def _value(self, type_: vw.ValType, cell: int) -> Value:
+    def _value(self, type_: vw.ValType, cells: Iterator[int]) -> Value:
         name = str(type_)
+        cell = next(cells)
+        if name == "v128":
+            return name, cell | next(cells) << 64
         if name in _REFERENCES:
             return self._references.from_object(name, from_bits(self.store, _REFERENCES[name], cell))
         return name, cell

@@ -198,6 +198,11 @@ _ITEM_READERS: dict[int, Callable[[bytes, int], int]] = {
 }
 
 
+def import_kind(item: bytes) -> int:
+    """Which kind of thing an import is."""
+    return item[_sized(item, _sized(item, 0))]
+
+
 class Signature(NamedTuple):
     """A function type as bytes of value types."""
 

@@ -8,6 +8,8 @@ from typing import Any
 import wasmtime as wt
 from wasmtime import _ffi as ffi
 
+from tests.fuzz.numbers import V128
+from tests.fuzz.parts import FUNC_KIND, GLOBAL_KIND, IMPORT, Index, Signature, import_kind, read_parts
 from tests.fuzz.steps import (
     COMPARED_BYTES,
     COMPARED_ELEMENTS,
@@ -24,6 +26,8 @@ from tests.spec.values import Value
 
 FUEL_PER_CALL = 300_000
 
+_NUMBER_BYTES = {"i32": 4, "i64": 8, "f32": 4, "f64": 8, "v128": 16}
+
 _TRAPS = {
     wt.TrapCode.STACK_OVERFLOW: "stack_overflow",
     wt.TrapCode.MEMORY_OUT_OF_BOUNDS: "memory_out_of_bounds",
@@ -35,16 +39,23 @@ _TRAPS = {
     wt.TrapCode.BAD_CONVERSION_TO_INTEGER: "bad_conversion_to_integer",
     wt.TrapCode.UNREACHABLE: "unreachable",
 }
-_KINDS = {"i32": ffi.WASMTIME_I32, "i64": ffi.WASMTIME_I64, "f32": ffi.WASMTIME_F32, "f64": ffi.WASMTIME_F64}
-_NAMES = {int(kind.value): (name, 4 if name.endswith("32") else 8) for name, kind in _KINDS.items()}
+_KINDS = {
+    "i32": ffi.WASMTIME_I32,
+    "i64": ffi.WASMTIME_I64,
+    "f32": ffi.WASMTIME_F32,
+    "f64": ffi.WASMTIME_F64,
+    "v128": ffi.WASMTIME_V128,
+}
+_NAMES = {int(kind.value): (name, _NUMBER_BYTES[name]) for name, kind in _KINDS.items()}
+_NAMES_OF_BYTES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x7B: "v128", 0x70: "funcref", 0x6F: "externref"}
 
 
-# Newer than WebAssembly 2.0 without SIMD. Extended constant expressions cannot be turned off; vibewasm has them.
+_NO_FINALIZER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)()
+
+# Newer than what vibewasm has. Extended constant expressions cannot be turned off; vibewasm has them.
 NEWER_FEATURES = (
     "threads",
     "tail_call",
-    "relaxed_simd",
-    "simd",
     "multi_memory",
     "memory64",
     "exceptions",
@@ -61,7 +72,7 @@ ENCODING_FEATURES = ("multi_memory", "memory64")
 
 
 def config(*, features: tuple[str, ...] = ()) -> wt.Config:
-    """The features of WebAssembly 2.0 without SIMD, and `features`."""
+    """The features that vibewasm has, and `features`."""
     result = wt.Config()
     for feature in NEWER_FEATURES:
         setattr(result, f"wasm_{feature}", feature in features)
@@ -78,6 +89,7 @@ class Peer:
         self._fuel = fuel
         self._engine = wt.Engine(config(features=features))
         self._references = References()
+        self._callbacks: list[Any] = []
 
     def rejects(self, data: bytes) -> str | None:
         """Why the module is not accepted, or None when it is."""
@@ -91,6 +103,7 @@ class Peer:
 
     def run(self, data: bytes, planned: list[Step]) -> Trace:
         """Instantiates the module with stub imports and takes the steps; stops at the first that does not end."""
+        self._callbacks.clear()
         store = wt.Store(self._engine)
         store.set_limits(memory_size=MEMORY_BYTES, table_elements=TABLE_ELEMENTS)
         store.set_fuel(self._fuel)
@@ -98,7 +111,7 @@ class Peer:
         results: list[Result] = []
         host = Host(self._references)
         try:
-            instance = wt.Instance(store, module, self._imports(store, module, host))
+            instance = wt.Instance(store, module, self._imports(store, module, _types_of_imports(data), host))
         except (wt.Trap, wt.WasmtimeError) as error:
             return Trace([_failure(error)], None)
         results.append(Result("values", []))
@@ -116,16 +129,19 @@ class Peer:
                 return Trace(results, None)
         return Trace(results, self._state(store, module, exports, host))
 
-    def _imports(self, store: wt.Store, module: wt.Module, host: Host) -> list[Any]:
+    def _imports(self, store: wt.Store, module: wt.Module, types: list[Signature | None], host: Host) -> list[Any]:
         """What to import; the same for imports of the same name."""
-        types: dict[tuple[str, str | None], Any] = {}
-        for item in module.imports:
-            types.setdefault((item.module, item.name), item.type)
-        made = {names: self._imported(store, names[1] or "", type_, host) for names, type_ in types.items()}
+        made: dict[tuple[str, str | None], Any] = {}
+        for item, signature in zip(module.imports, types, strict=True):
+            names = item.module, item.name
+            if names not in made:
+                made[names] = self._imported(store, names[1] or "", item.type, signature, host)
         return [made[item.module, item.name] for item in module.imports]
 
-    def _imported(self, store: wt.Store, name: str, type_: Any, host: Host) -> Any:
+    def _imported(self, store: wt.Store, name: str, type_: Any, signature: Signature | None, host: Host) -> Any:
         references = self._references
+        if signature is not None and V128 in signature.params + signature.results:
+            return self._with_vectors(store, name, type_, signature, host)
         if isinstance(type_, wt.FuncType):
             params, results = [[_type_name(t) for t in types] for types in (type_.params, type_.results)]
 
@@ -138,6 +154,32 @@ class Peer:
         if isinstance(type_, wt.TableType):
             return wt.Table(store, type_, None)
         return wt.Memory(store, type_)
+
+    def _with_vectors(self, store: wt.Store, name: str, type_: Any, signature: Signature, host: Host) -> Any:
+        """An imported function or global with vectors, for which wasmtime-py has no Python values."""
+        results = [_NAMES_OF_BYTES[byte] for byte in signature.results]
+        if isinstance(type_, wt.GlobalType):
+            global_ = ffi.wasmtime_global_t()
+            raw = self._to_raw(store, global_value(results[0], name))
+            error: Any = ffi.wasmtime_global_new(
+                store._context(), type_.ptr(), ctypes.byref(raw), ctypes.byref(global_)
+            )
+            if error:
+                raise wt.WasmtimeError._from_ptr(error)
+            return wt.Global._from_raw(global_)
+
+        def call(env: Any, caller: Any, given: Any, count: int, places: Any, places_count: int) -> int:
+            arguments = [_from_raw(store, given[at], owned=False) for at in range(count)]
+            for at, value in enumerate(host.answer(name, results, arguments)):
+                places[at] = self._to_raw(store, value)
+            return 0
+
+        # As long as the store.
+        callback = ffi.wasmtime_func_callback_t(call)
+        self._callbacks.append(callback)
+        func = ffi.wasmtime_func_t()
+        ffi.wasmtime_func_new(store._context(), type_.ptr(), callback, None, _NO_FINALIZER, ctypes.byref(func))
+        return wt.Func._from_raw(func)
 
     def _call(self, store: wt.Store, func: wt.Func, arguments: list[Value]) -> list[Value]:
         count = len(func.type(store).results)
@@ -158,7 +200,7 @@ class Peer:
         if type_ in _KINDS:
             assert isinstance(payload, int)
             raw = ffi.wasmtime_val_t(kind=_KINDS[type_])
-            ctypes.memmove(ctypes.addressof(raw.of), payload.to_bytes(8, "little"), 8)
+            ctypes.memmove(ctypes.addressof(raw.of), payload.to_bytes(16, "little"), 16)
             return raw
         if type_ == "externref":
             return wt.Val.externref(self._references.to_object(value))._new_raw(store)
@@ -187,6 +229,25 @@ class Peer:
         return State(memories, globals_, tables, host.log)
 
 
+def _types_of_imports(data: bytes) -> list[Signature | None]:
+    """For each import what it takes and gives, a global its value; None for a memory or a table.
+
+    wasmtime's C API ends the process when it is asked for the name of v128, so the module is read here.
+    """
+    parts = read_parts(data)
+    index = Index(parts)
+    funcs, globals_ = iter(index.func_types), iter(index.globals)
+    kinds = [import_kind(item) for item in parts.items(IMPORT)]
+    return [
+        index.types[next(funcs)]
+        if kind == FUNC_KIND
+        else Signature(b"", bytes([next(globals_)[0]]))
+        if kind == GLOBAL_KIND
+        else None
+        for kind in kinds
+    ]
+
+
 def _type_name(type_: wt.ValType) -> str:
     """A value type's name; wasmtime's C API calls externref by its oldest one."""
     return str(type_).replace("anyref", "externref")
@@ -209,13 +270,13 @@ def _element(element: Any, names: dict[int, str]) -> object:
     return element.number if isinstance(element, HostReference) else None
 
 
-def _from_raw(store: wt.Store, raw: Any) -> Value:
-    """A value; of a reference to a function only whether it is null."""
+def _from_raw(store: wt.Store, raw: Any, owned: bool = True) -> Value:
+    """A value; of a reference to a function only whether it is null. One that is owned is given back."""
     kind = int(raw.kind)
     if kind in _NAMES:
         name, size = _NAMES[kind]
         return name, int.from_bytes(ctypes.string_at(ctypes.addressof(raw.of), size), "little")
-    value = wt.Val._from_raw(store, raw).value
+    value = wt.Val._from_raw(store, raw, owned).value
     if kind == ffi.WASMTIME_EXTERNREF.value:
         return "externref", value.number if isinstance(value, HostReference) else value
     return "funcref", None if value is None else "a function"

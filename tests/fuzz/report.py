@@ -28,6 +28,7 @@ class Report:
         self.calls = 0
         self.stopped = 0
         self.nan_bits = 0
+        self.relaxed = 0
         self.not_run: Counter[str] = Counter()
         self.explained: dict[str, list[int]] = defaultdict(list)
         self.problems: dict[str, list[int]] = defaultdict(list)
@@ -57,6 +58,7 @@ class Report:
         self.called += verdict.calls > 0
         self.stopped += verdict.stopped
         self.nan_bits += verdict.nan_bits
+        self.relaxed += verdict.relaxed
         if verdict.not_run:
             self.not_run[verdict.not_run] += 1
         if verdict.difference:
@@ -86,7 +88,7 @@ class Report:
             f"{self.total} mutants: {self.accepted} accepted by both ({100 * self.accepted / total:.1f} %), "
             f"{self.called} of them called ({100 * self.called / total:.1f} %), {self.calls} calls compared; "
             f"{self.stopped} stopped because a call did not end, {self.nan_bits} judged with canonical NaNs, since "
-            "bits of a NaN count in them",
+            f"bits of a NaN count in them, {self.relaxed} with settled operands of relaxed instructions",
         ]
         lines += [f"not run, {why}: {count}" for why, count in self.not_run.items()]
         lines.append("by source: " + self._shares(self.by_source, self.accepted_by_source))

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-from tests.fuzz.numbers import constant
+from tests.fuzz.numbers import WIDTHS, constant
 from tests.spec.values import Value
 from vibewasm.opcodes import ACCESSES, PREFIXES
 
@@ -27,8 +27,7 @@ PEER_FRAMES = 20
 
 # First bytes of the instructions that access memory.
 _ACCESSES = {*ACCESSES, *PREFIXES}
-_TYPE_BYTES = {"i32": 0x7F, "i64": 0x7E, "f32": 0x7D, "f64": 0x7C}
-_WIDTHS = {"i32": 32, "i64": 64, "f32": 32, "f64": 64}
+_TYPE_BYTES = {"i32": 0x7F, "i64": 0x7E, "f32": 0x7D, "f64": 0x7C, "v128": 0x7B}
 _FLOAT_CODES = {"f32": ("<f", "<I"), "f64": ("<d", "<Q")}
 
 
@@ -102,7 +101,8 @@ def _argument(rng: Random, type_: str) -> Value:
         return type_, None
     if rng.random() < 0.2:
         return type_, 0
-    return type_, constant(rng, _TYPE_BYTES[type_]).immediates[0] & ((1 << _WIDTHS[type_]) - 1)
+    code = _TYPE_BYTES[type_]
+    return type_, constant(rng, code).immediates[0] & ((1 << WIDTHS[code]) - 1)
 
 
 def first_difference(planned: list[Step], data: bytes, ours: Trace, theirs: Trace) -> Difference | None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32, NUMBERS
+from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32
+from tests.fuzz.operations import NUMERIC, Repertoire
 from tests.fuzz.parts import Signature
 
 PAGE = 65536
@@ -44,11 +45,16 @@ class Surroundings:
         globals: (type, mutable) of all globals, of which the first are `imported_globals`.
         elements: element type of each passive segment, which all hold `element_size` items.
         datas: sizes of passive data segments.
+        repertoire: the operations that code has.
+        values: types of values, references included.
         depth, budget: how deep expressions nest, and how many instructions a function has, roughly.
     """
 
-    def __init__(self, rng: Random, *, small: bool = False) -> None:
+    def __init__(self, rng: Random, *, small: bool = False, repertoire: Repertoire = NUMERIC) -> None:
         self.rng = rng
+        self.repertoire = repertoire
+        types = repertoire.types
+        self.values = types + bytes([FUNCREF, EXTERNREF])
         self.types = [Signature(b"", b""), Signature(b"", bytes([I32]))]
         self._type_numbers = {signature: number for number, signature in enumerate(self.types)}
         shapes = [self.signature() for _ in range(rng.randrange(2, 4 if small else 8))]
@@ -60,9 +66,9 @@ class Surroundings:
         # Code that could fill up the fuel would not end.
         self.callable = [index for index in range(len(self.funcs)) if index != self.refuel]
         self.referable = self.callable
-        self.imported_globals = [(rng.choice(NUMBERS), rng.random() < 0.5) for _ in range(rng.randrange(3))]
+        self.imported_globals = [(rng.choice(types), rng.random() < 0.5) for _ in range(rng.randrange(3))]
         self.fuel = len(self.imported_globals)
-        own = [(rng.choice(NUMBERS + bytes([FUNCREF, EXTERNREF])), rng.random() < 0.8) for _ in range(rng.randrange(7))]
+        own = [(rng.choice(self.values), rng.random() < 0.8) for _ in range(rng.randrange(7))]
         self.globals = [*self.imported_globals, (I32, True), *own]
         self.memory: MemoryPlan | None = None
         if rng.random() < 0.9:
@@ -98,5 +104,5 @@ class Surroundings:
     def _some_types(self, count: int) -> bytes:
         if not count:
             return b""
-        pool: Sequence[int] = NUMBERS if self.rng.random() < 0.8 else NUMBERS + bytes([FUNCREF, EXTERNREF])
+        pool: Sequence[int] = self.repertoire.types if self.rng.random() < 0.8 else self.values
         return bytes([self.rng.choice(pool) for _ in range(count)])

@@ -34,6 +34,8 @@ def answers(results: list[str], arguments: list[Value]) -> list[Value]:
         if type_ in ("i32", "i64"):
             small = state >> 60 < 8
             values.append((type_, (state & 15 if small else state) & (0xFFFF_FFFF if type_ == "i32" else _MASK)))
+        elif type_ == "v128":
+            values.append((type_, _vector(state)))
         elif type_ in _PACKING:
             float_code, bits_code = _PACKING[type_]
             packed = struct.pack(float_code, _FLOATS[state % len(_FLOATS)])
@@ -53,9 +55,14 @@ class Host:
     def call(self, name: str, params: list[str], results: list[str], given: Sequence[Any]) -> list[Any]:
         """Calls the imported function `name` with Python objects; gives Python objects."""
         from_object, to_object = self._references.from_object, self._references.to_object
-        arguments = [comparable(from_object(type_, item)) for type_, item in zip(params, given, strict=True)]
+        arguments = [from_object(type_, item) for type_, item in zip(params, given, strict=True)]
+        return [to_object(value) for value in self.answer(name, results, arguments)]
+
+    def answer(self, name: str, results: list[str], arguments: list[Value]) -> list[Value]:
+        """What the imported function `name` gives; the call is noted."""
+        arguments = [comparable(value) for value in arguments]
         self.log.append((name, arguments))
-        return [to_object(value) for value in answers(results, arguments)]
+        return answers(results, arguments)
 
 
 def packed(values: list[Any]) -> Any:
@@ -79,6 +86,18 @@ def _bits(value: Value) -> int:
         if math.isnan(struct.unpack(float_code, struct.pack(bits_code, payload))[0]):
             return 1
     return payload + 4
+
+
+def _vector(state: int) -> int:
+    """Lanes of some kind: anything, small integers, or floats."""
+    high = _mix(state + 2)
+    if state % 3 == 0:
+        return high << 64 | state
+    if state % 3 == 1:
+        return (high << 64 | state) & 0x0F0F_8303_0700_FFFF_0F0F_8303_0700_FFFF
+    lanes = [_FLOATS[(state >> 8 * at) % len(_FLOATS)] for at in range(4)]
+    packed = struct.pack("<4f", *lanes) if high % 2 else struct.pack("<2d", *lanes[:2])
+    return int.from_bytes(packed, "little")
 
 
 def _mix(state: int) -> int:

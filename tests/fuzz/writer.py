@@ -20,7 +20,7 @@ from tests.fuzz.instructions import (
     Body,
     Instruction,
 )
-from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32, NUMBERS, constant
+from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32, constant
 from tests.fuzz.operations import I32_GT_S, I32_SUB, I64_GT_S, I64_SUB
 from tests.fuzz.parts import Signature
 from tests.fuzz.surroundings import Surroundings
@@ -57,7 +57,7 @@ class Writer:
         self.rng: Random = module.rng
         self.func = func
         self.signature: Signature = module.types[module.funcs[func]]
-        extra = bytes([self.rng.choice(NUMBERS + bytes([FUNCREF, EXTERNREF])) for _ in range(
+        extra = bytes([self.rng.choice(module.values) for _ in range(
             self.rng.choice(_EXTRA_LOCALS[: 6 if module.budget < 60 else 10]))])  # fmt: skip
         self.locals = self.signature.params + extra
         self.by_type: dict[int, list[int]] = {}

@@ -71,8 +71,9 @@ IMMEDIATE = {
 ACCESS_LANE = _named("ST1 LD1")
 
 
-def _zero_or_none(names: dict[tuple[int, str], tuple[int, int]], op: int) -> tuple[str, tuple[int, int]]:
-    return next((name, sizes) for (number, name), sizes in names.items() if number == op)
+def _form(forms: dict[tuple[int, str], tuple[int, int]], op: int) -> tuple[str, tuple[int, int]]:
+    """The name of an operation and the sizes of lanes that it has."""
+    return next((name, sizes) for (number, name), sizes in forms.items() if number == op)
 
 
 def v(number: int, shape: str) -> str:
@@ -88,13 +89,13 @@ def base(number: int) -> str:
 
 
 def _three(op: int, size: int, dst: int, a: int, b: int) -> str:
-    name, _ = _zero_or_none(THREE, op)
+    name, _ = _form(THREE, op)
     shape = WHOLE[size]
     return f"{name} {v(dst, shape)}, {v(a, shape)}, {v(b, shape)}"
 
 
 def _two(op: int, size: int, dst: int, src: int) -> str:
-    name, _ = _zero_or_none(TWO, op)
+    name, _ = _form(TWO, op)
     to = WHOLE[size + 1] if name in PAIRWISE else WHOLE[size]
     end = ", #0" if op in _zero("CMGT CMGE CMEQ CMLE CMLT") else ""
     return f"{name} {v(dst, to)}, {v(src, WHOLE[size])}{end}"
@@ -239,7 +240,7 @@ PARAMETERS = {name: tuple(inspect.signature(encoder).parameters) for name, encod
 def sizes(name: str, values: dict[str, Any]) -> tuple[int, int]:
     """The least and the largest size of a lane."""
     if name in ("three", "two"):
-        return _zero_or_none(THREE if name == "three" else TWO, values["op"])[1]
+        return _form(THREE if name == "three" else TWO, values["op"])[1]
     if name in ("narrow", "long", "across", "shift_long", "shift_narrow", "shll"):
         return (0, 2)
     return (1, 2) if name == "immediate" else (0, 3)
@@ -285,11 +286,9 @@ def test_every_encoder_has_a_case() -> None:
 
 
 def test_every_operation_belongs_to_a_form() -> None:
-    known = set().union(*OPERATIONS.values())
+    named = {value for name, value in vars(asm_neon).items() if name.isupper() and name[0] != "_" and value}
     accesses = {asm_neon.LDR_B, asm_neon.LDR_H, asm_neon.STR_B, asm_neon.STR_H}
-    assert {value for name, value in vars(asm_neon).items() if name.isupper() and name[0] != "_"} - {0} - known <= (
-        accesses | {False}
-    )
+    assert named == set().union(*OPERATIONS.values()) | accesses
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -323,7 +322,7 @@ def test_accesses_of_bytes_and_halves_have_each_form(
 
 def _refused() -> list[tuple[str, str, int, dict[str, Any]]]:
     """For each parameter the numbers just beyond its limits, with the arguments that they are refused beside."""
-    bad = []
+    bad: list[tuple[str, str, int, dict[str, Any]]] = []
     for name in encoders():
         operations = OPERATIONS.get(name, [0])
         for op in operations:
@@ -352,5 +351,5 @@ def test_an_operand_out_of_range_is_a_value_error(
 ) -> None:
     encoder = encoders()[name]
     encoder(**values)
-    with pytest.raises(ValueError, match="no such|does not fit|no shift"):
+    with pytest.raises(ValueError, match=r"no such|does not fit|no shift"):
         encoder(**(values | {parameter: value}))

@@ -1,9 +1,9 @@
-"""Rules of vector instructions applied to operands in every kind of place, as cases to run, and what has to come of each."""
+"""Rules of vector instructions applied to operands in every kind of place, as cases to run, and judged."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import strategies as st
@@ -29,6 +29,9 @@ from vibewasm.backends.operand import (
 from . import vector_machine
 from .vector_machine import Case, Outcome, untouched_int, untouched_vector
 
+Operands = Sequence[Operand]
+Values = Sequence[int]
+
 #: For tests that run code.
 runs = [
     pytest.mark.ci,
@@ -41,6 +44,10 @@ NEAR, FAR = 64, 0x10000
 _PINNED_INT, _PINNED_FLOAT, _OTHER_FLOAT = 19, 8, 20
 #: What a choice may change without a word.
 _SCRATCH_INTS, _SCRATCH_FLOATS = {16, 17}, {30, 31}
+
+
+#: A vector constant that takes instructions.
+MADE = constant(V128, 0x0123_4567_89AB_CDEF_0011_2233_4455_6677)
 
 
 # -- values ----------------------------------------------------------------------------------------------------------
@@ -104,7 +111,7 @@ def places(type_: int, number: int) -> list[Operand]:
         # The same local as the first operand.
         found.append(pinned_local(type_, pinned))
     if type_ == V128:
-        found += [LITERAL, constant(V128, 0), constant(V128, ALL_ONES)]
+        found += [LITERAL, MADE, constant(V128, 0), constant(V128, ALL_ONES)]
     return found
 
 
@@ -115,14 +122,14 @@ def combinations(types: Sequence[int], first: int = 0) -> Iterator[tuple[Operand
             yield operands
 
 
-def sinks(operands: Sequence[Operand]) -> list[Operand | None]:
+def sinks(operands: Operands) -> list[Operand | None]:
     """No destination, a pinned local of its own, and those that operands are in."""
     found: list[Operand | None] = [None, pinned_local(V128, _OTHER_FLOAT)]
     found += {operand: None for operand in operands if operand.type == V128 and not operand.bit and operand.reg >= 0}
     return found
 
 
-def fewest(operands: Sequence[Operand], upwards: bool) -> int:
+def fewest(operands: Operands, upwards: bool) -> int:
     """Free temporaries at their fewest: all but two of each class in use, the operands' own among them."""
     used = 0
     for operand in operands:
@@ -148,19 +155,21 @@ def put(case: Case, operand: Operand, value: int) -> int:
     return value
 
 
+def selection(free: int, operands: Operands) -> Selection:
+    """What a rule gets: constants lie beside the code, but where an operand is one that it has to make."""
+    made = Selection(free)
+    if MADE not in operands:
+        made.literals = []
+    return made
+
+
 class Applied:
-    """A rule applied, with all that it has to do."""
+    """What a rule made of a :func:`selection`: its code and its result."""
 
     def __init__(
-        self,
-        apply: Callable[[Selection], tuple[bytes, Operand | None]],
-        operands: Sequence[Operand],
-        values: Sequence[int],
-        free: int,
+        self, selection: Selection, free: int, code: bytes, result: Operand | None, operands: Operands, values: Values
     ) -> None:
-        selection = Selection(free)
-        selection.literals = []
-        code, self.result = apply(selection)
+        self.result = result
         own = 0
         for operand in operands:
             own |= operand.bit
@@ -169,7 +178,7 @@ class Applied:
         self.case = Case(code)
         self.values = [put(self.case, operand, value) for operand, value in zip(operands, values, strict=True)]
         literal = [value for operand, value in zip(operands, self.values, strict=True) if operand is LITERAL]
-        self.case.literals = [(end, literal[0] if bits is None else bits) for end, bits in selection.literals]
+        self.case.literals = [(end, literal[0] if bits is None else bits) for end, bits in selection.literals or ()]
         self.what = f"{operands} to {self.result}, {free=:#x}, {code.hex()}"
 
     def check(self, outcome: Outcome, expected: Expected | None) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import itertools
 import mmap
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import pytest
 
 from vibewasm.backends.operand import (
     CONSTANT,
@@ -27,6 +30,8 @@ from vibewasm.backends.operand import (
 from vibewasm.backends.types import Rule
 from vibewasm.backends.x86_64 import asm, regs
 from vibewasm.backends.x86_64.selection import FLOAT_TEMPORARIES, INT_TEMPORARIES, Selection
+from vibewasm.backends.x86_64.target import TARGET as target
+from vibewasm.calls import process
 
 #: General registers that code may see: all but the frame pointer and the stack pointer.
 GENERAL = tuple(reg for reg in range(16) if reg not in (regs.RSP, regs.RBP))
@@ -58,13 +63,16 @@ class Runner:
         self._call = ctypes.CFUNCTYPE(None, ctypes.c_uint64)(self._start)
         self._block = mmap.mmap(-1, 4096)
         self._block_start = ctypes.addressof(ctypes.c_char.from_buffer(self._block))
-        self._memory = mmap.mmap(-1, 4096)
+        self._memory = mmap.mmap(-1, 8192)
         self.memory_base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        # What reads or writes beyond the first page ends the test run.
+        protect = ctypes.CDLL(None).mprotect
+        assert protect(ctypes.c_void_p(self.memory_base + 4096), ctypes.c_size_t(4096), 0) == 0
         self._literals: list[int] = []
 
     @property
     def memory(self) -> mmap.mmap:
-        """Linear memory."""
+        """Linear memory: its first 4096 bytes, and no more, may be accessed."""
         return self._memory
 
     def load(self, code: bytes, literals: Sequence[tuple[int, int | None]] = ()) -> None:
@@ -174,7 +182,8 @@ class Case:
 def places(type_: int, temporary: int) -> list[Operand]:
     """An operand of the type in every kind of place."""
     if not is_float(type_):
-        pinned, other, frame = 3, 12, -8
+        # Of the general registers fewer are temporaries.
+        pinned, other, frame, temporary = 3, 12, -8, min(temporary, 2)
     else:
         pinned, other, frame = 8, 9, -64
     found = [
@@ -207,7 +216,7 @@ def _masks(operands: tuple[Operand, ...]) -> list[int]:
 
 def cases(types: Sequence[int], result: int | None, count: int, seed: int) -> Iterator[Case]:
     """Drawn cases for operands of these types: all that there are, if they are not more than ``count``."""
-    temporaries = itertools.permutations((0, 1, 5), len(types)) if len(types) < 3 else [(0, 1, 2), (6, 0, 3)]
+    temporaries = itertools.permutations((0, 1, 6), len(types)) if len(types) < 3 else [(0, 1, 2), (6, 0, 3)]
     found = []
     for chosen in temporaries:
         for operands in itertools.product(*map(places, types, chosen)):
@@ -222,7 +231,29 @@ def cases(types: Sequence[int], result: int | None, count: int, seed: int) -> It
     yield from found
 
 
+def in_registers(count: int) -> Case:
+    """A case of so many vectors, in temporaries."""
+    operands = tuple([register(V128, number) for number in range(count)])
+    return Case(operands, _masks(operands)[0], None)
+
+
 RUNNER = Runner()
+
+#: Extensions that rules choose by: none, AVX, and AVX2 and FMA besides.
+VARIANTS = ("baseline", "avx", "avx2")
+
+
+@contextlib.contextmanager
+def configured(variant: str) -> Iterator[None]:
+    """Let rules use the extensions of one of :data:`VARIANTS`; the test is skipped where the processor has them not."""
+    process.prepare()
+    before = process.extensions()
+    if variant != "baseline" and before >> 3 != 7:
+        pytest.skip("this processor has not all of AVX, AVX2 and FMA, or VIBEWASM_CPU leaves them out")
+    more = variant == "avx2"
+    target.configure(False, False, False, variant != "baseline", more, more)
+    yield
+    target.configure(*[bool(before >> bit & 1) for bit in range(6)])
 
 
 def chosen(rule: Rule, case: Case, *immediates: object) -> tuple[bytes, Operand, int, list[tuple[int, int | None]]]:
@@ -233,7 +264,9 @@ def chosen(rule: Rule, case: Case, *immediates: object) -> tuple[bytes, Operand,
     return bytes(s.code), result, s.free | s.released, s.literals
 
 
-def run_rule(case: Case, choice: tuple[bytes, Operand, int, list[tuple[int, int | None]]], values: Sequence[int]) -> int:
+def run_rule(
+    case: Case, choice: tuple[bytes, Operand, int, list[tuple[int, int | None]]], values: Sequence[int]
+) -> int:
     """The result of code that is ready for these operands, after a look at what it has left alone."""
     _, result, free, _ = choice
     before, literal = case.state(values)

@@ -169,8 +169,8 @@ def _refer(c: Compilation, text: bytes, literals: tuple[tuple[int, int | None], 
 
 
 def _load(s: Any, sink: Operand | None, a: Operand) -> Operand:
-    """The rule of a constant that is put into a temporary."""
-    dst = s.take_float()
+    """The rule of a constant that is put into a temporary, or into a pinned local."""
+    dst = s.take_float() if sink is None else sink.reg
     s.load_float(dst, a)
     result: Operand = s.result(V128, dst, sink, 0)
     return result
@@ -180,15 +180,21 @@ def _load_constant(c: Compilation, entry: Operand, free: int) -> tuple[Operand, 
     """Put a vector constant into a temporary; what is of another type is left for the type check."""
     if entry.type != V128:
         return entry, free
-    stand_in, literal = _constant(entry)
-    key = _LOAD_CONSTANT, stand_in, free
-    choice = c.target.MEMO.get(key)
-    if choice is None:
-        choice = c.target.lower_vector(_load, (stand_in,), free, None)
-        c.target.remember(key, choice)
+    choice, literal = _loading(c, entry, free, None)
     text, result, free, _, literals = choice
     _refer(c, text, literals, literal)
     return result, free
+
+
+def _loading(c: Compilation, entry: Operand, free: int, sink: Operand | None) -> tuple[VectorChoice, int]:
+    """The choice of loading a vector constant, and what is read from beside the code for it."""
+    stand_in, literal = _constant(entry)
+    key = _LOAD_CONSTANT, stand_in, free, sink
+    choice = c.target.MEMO.get(key)
+    if choice is None:
+        choice = c.target.lower_vector(_load, (stand_in,), free, sink)
+        c.target.remember(key, choice)
+    return choice, literal
 
 
 #: Stands for an opcode where a constant is put into a temporary.
@@ -279,8 +285,8 @@ def _splat(c: Compilation, pc: int, op: int) -> int:
     entry = c.stack[-1]
     type_, bits = _SPLATS[op]
     if entry.kind == CONSTANT and entry.type == type_:
-        c.stack[-1] = constant(V128, (entry.value & (1 << bits) - 1) * (ALL_ONES // ((1 << bits) - 1)))
-        return pc
+        c.stack.pop()
+        return _constant_made(c, pc, (entry.value & (1 << bits) - 1) * (ALL_ONES // ((1 << bits) - 1)))
     return _plain(c, pc, op)
 
 
@@ -299,7 +305,18 @@ def _shift(c: Compilation, pc: int, op: int) -> int:
 def _const(c: Compilation, pc: int, op: int) -> int:
     """``v128.const``."""
     pc, value = read_vector(c, pc)
-    c.stack.append(constant(V128, value))
+    return _constant_made(c, pc, value)
+
+
+def _constant_made(c: Compilation, pc: int, value: int) -> int:
+    """Push a constant, or load it from beside the code where it goes to a local: that is one instruction or two."""
+    entry = constant(V128, value)
+    if value and value != ALL_ONES and c.code[pc] in (_LOCAL_SET, _LOCAL_TEE):
+        sink = _sink(c, pc)
+        if sink is None or sink.type == V128:
+            choice, literal = _loading(c, entry, c.free, sink)
+            return _finish(c, pc, choice, sink, literal)
+    c.stack.append(entry)
     return pc
 
 
@@ -317,12 +334,29 @@ def _lane(c: Compilation, pc: int, op: int) -> int:
 def _shuffle(c: Compilation, pc: int, op: int) -> int:
     """``i8x16.shuffle``."""
     pc, lanes = read_lanes(c, pc)
+    if max(lanes) < 16:
+        _unread(c, -1, -2)
+    elif min(lanes) > 15:
+        _unread(c, -2, -1)
     operands, literal = _take(c, 2)
     sink = _sink(c, pc)
     free = c.free
     key = (op, lanes, *operands, free, sink)
     choice = c.target.MEMO.get(key) or _choose(c, op, operands, free, sink, lanes)
     return _finish(c, pc, choice, sink, literal)
+
+
+def _unread(c: Compilation, at: int, other: int) -> None:
+    """Put zero in the place of an operand that an instruction does not look at, so that it is not loaded: compilers
+    shuffle a local with itself.
+    """
+    entry = c.stack[at]
+    if entry.reg < 0 and entry.type == V128 and c.stack[other].kind != CONSTANT:
+        c.stack[at] = _NONE
+
+
+#: No bits.
+_NONE = constant(V128, 0)
 
 
 # -- loads and stores --------------------------------------------------------------------------------------------------
