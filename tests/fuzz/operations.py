@@ -82,7 +82,7 @@ class Operation:
 
 def shuffle(rng: Random) -> int:
     """Lanes for a shuffle, as the bits of a vector: of a kind that processors have an instruction for, or any."""
-    lanes = rng.choice(_SHUFFLES)(rng)
+    lanes = rng.choice(SHUFFLES)(rng)
     if rng.random() < 0.1:
         # Nearly.
         lanes[rng.randrange(16)] = rng.randrange(32)
@@ -161,7 +161,8 @@ def _halves(rng: Random, count: int, size: int) -> list[int]:
 
 
 _PICKS = (_random, _permuted, _identity, _rotated, _turned, _broadcast, _zipped, _unzipped, _transposed, _blended)
-_SHUFFLES = [partial(_of_units, pick=pick) for pick in (*_PICKS, _reversed, _inserted, _halves)]
+#: What draws 16 lanes, for each kind of shuffle.
+SHUFFLES = [partial(_of_units, pick=pick) for pick in (*_PICKS, _reversed, _inserted, _halves)]
 
 
 def _operations(rows: Sequence[Row]) -> list[Operation]:
