@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -180,3 +182,13 @@ def test_every_vector_instruction_is_written_as_wasmtime_reads_it() -> None:
     module = wat2wasm(f"(module (memory 1) (func unreachable\n{text}))")
     assert text in wasm2wat(module)
     assert sections(bytes(wasmtime.wat2wasm(wasm2wat(module)))) == sections(module)
+
+
+def test_a_text_without_vector_instructions_does_not_load_their_rows() -> None:
+    program = (
+        "import sys; from vibewasm.wat import wat2wasm, wasm2wat; wasm2wat(wat2wasm('(module (func nop))')); "
+        "print('vibewasm.vector_opcodes' in sys.modules); wat2wasm('(module (func (drop (v128.const i64x2 1 2))))'); "
+        "print('vibewasm.vector_opcodes' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
