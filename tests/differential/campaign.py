@@ -29,6 +29,6 @@ def run(
         return lambda index: judge.find(seed, index, mode)
 
     def dead(index: int, problem: str) -> Finding:
-        return Finding(index, mode or mode_of(index), make(seed, index, simd).source, problem=problem)
+        return Finding(index, mode or mode_of(index, simd), make(seed, index, simd).source, problem=problem)
 
     return find_all(start, dead, indices, jobs)

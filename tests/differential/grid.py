@@ -46,6 +46,7 @@ from tests.fuzz.operations import (
     NUMERIC,
     OPERATIONS,
     REF_IS_NULL,
+    SHUFFLES,
     TABLE_COPY,
     TABLE_FILL,
     TABLE_GET,
@@ -63,6 +64,9 @@ from tests.fuzz.surroundings import MemoryPlan, Surroundings, TablePlan
 from vibewasm.opcodes import CODE as OPCODE
 
 CONSTANT, PINNED, FRAME, REGISTER, SLOT, FLAGS = range(6)
+_SHUFFLE = OPCODE["i8x16.shuffle"]
+#: Of so many modules with vectors, one is about shuffles, blocks and variables instead of the next instruction.
+_BETWEEN = 5
 _PLACES = (CONSTANT, PINNED, FRAME, REGISTER, SLOT)
 #: Combinations of places in one module, at most.
 _FUNCTIONS = 30
@@ -260,10 +264,14 @@ def _item(grid: _Grid, op: Operation) -> Item:
 
 def _vector_items(grid: _Grid, number: int) -> list[Item]:
     """The items of a module with vectors."""
-    if number < len(VECTOR_OPERATIONS):
-        op = VECTOR_OPERATIONS[number]
-        # Some lanes, and some shuffles, of each.
-        items = [_item(grid, op) for _ in range(12 if op.shuffles else min(6, op.lanes) or 1)]
+    between, at = divmod(number, _BETWEEN)
+    first = (_BETWEEN - 1) * between
+    if at < _BETWEEN - 1 and first + at < len(VECTOR_OPERATIONS):
+        op = VECTOR_OPERATIONS[first + at]
+        if op.shuffles:
+            return _shuffles(grid)
+        # Some lanes of each.
+        items = [_item(grid, op) for _ in range(min(6, op.lanes) or 1)]
         if op.results == bytes([I32]) and op.align is None:
             # What stays in the flags, and what a branch makes of it.
             compare = items[0].code[0]
@@ -278,12 +286,23 @@ def _vector_items(grid: _Grid, number: int) -> list[Item]:
                      (compare, _i(I32_EQZ), _i(IF, I32 - 0x80), _i(I32_CONST, 5), _i(ELSE), _i(I32_CONST, 7), _END)),
             ]  # fmt: skip
         return items
-    return _several(grid) if (number - len(VECTOR_OPERATIONS)) % 2 else _variables(grid, V128)
+    if between % 3 == 0:
+        return _shuffles(grid)
+    return _several(grid) if between % 3 == 1 else _variables(grid, V128)
+
+
+def _shuffles(grid: _Grid) -> list[Item]:
+    """A shuffle of each kind."""
+    items: list[Item] = []
+    for kind in SHUFFLES:
+        lanes = int.from_bytes(bytes(kind(grid.rng)), "little")
+        items.append(Item("i8x16.shuffle", b"\x7b\x7b", b"\x7b", (_i(_SHUFFLE, lanes),)))
+    return items
 
 
 #: How many different kinds of modules there are; every number of them makes one.
 COUNT = len(OPERATIONS) + 2 * len(_ALL) + 6
-VECTOR_COUNT = len(VECTOR_OPERATIONS) + 16
+VECTOR_COUNT = len(VECTOR_OPERATIONS) + -(-len(VECTOR_OPERATIONS) // (_BETWEEN - 1))
 
 
 def generate_grid(rng: Random, number: int, repertoire: Repertoire = NUMERIC) -> Parts:

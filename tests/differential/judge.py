@@ -62,7 +62,7 @@ class Judge:
 
     def find(self, seed: int, number: int, mode: str | None = None) -> Finding:
         """Makes and judges a module."""
-        mode = mode or mode_of(number)
+        mode = mode or mode_of(number, self._simd)
         made = make(seed, number, self._simd)
         finding = self.judge(number, made, mode)
         if finding.nan_bits:
@@ -100,10 +100,10 @@ class Judge:
     def recordable(self, seed: int, number: int) -> Case:
         """Module `number` as a case that holds on any machine: nothing in it depends on the bits of NaNs."""
         made = make(seed, number, self._simd)
-        case = self.case(number, made, mode_of(number))
+        case = self.case(number, made, mode_of(number, self._simd))
         if not made.canonical and depends_on_nans(self.peer, made.data, made.steps):
             made = made.with_canonical_nans()
-            case = self.case(number, made, mode_of(number))
+            case = self.case(number, made, mode_of(number, self._simd))
         return case
 
     def _new_places(self, data: bytes) -> frozenset[locations.Place]:

@@ -14,25 +14,31 @@ from tests.fuzz.steps import MEMORY_BYTES, TABLE_ELEMENTS, Difference, Step, Tra
 from tests.spec import engine
 from vibewasm.backends.x86_64.target import TARGET
 
-#: Name of a mode → what it gives to Config. `extensions` uses processor extensions in machine code, where there are.
+#: Name of a mode → what it gives to Config. `extensions` uses processor extensions in machine code, where there are;
+#: `deterministic` is about relaxed vector instructions.
 MODES: dict[str, dict[str, Any]] = {
     **engine.MODES,
     "fuel": {"fuel": True},
     "checked-explicit-bounds": {"checked": True, "explicit_bounds": True},
     "extensions": {"compilation": "eager"},
+    "deterministic": {"deterministic": True},
 }
 # What the generator writes ends within milliseconds; a process that is stopped meanwhile must not look endless.
 _SECONDS = 60.0
 #: Modules with the same mode follow one another, since turning extensions on forgets choices of code.
 _RUN = 40
+_SPECIAL = ("extensions", "deterministic")
 
 
-def mode_of(number: int) -> str:
-    """The mode of module `number`: each has its share."""
-    names = list(MODES)
+def mode_of(number: int, simd: bool = False) -> str:
+    """The mode of module `number`: each has its share, but for those that are of no use in a campaign.
+
+    One whose modules are rich in vector instructions uses processor extensions anyway.
+    """
     if number // _RUN % 8 == 7:
-        return "extensions"
-    return names[number % (len(names) - 1)]
+        return _SPECIAL[simd]
+    names = [name for name in MODES if name not in _SPECIAL]
+    return names[number % len(names)]
 
 
 class Ours:

@@ -26,10 +26,10 @@ FAULTS = [
     # -- lanes --
     _fault(
         "lane-off-by-one",
-        "a lane that is taken out of a vector in the frame, counted from 1",
+        "a lane that is taken out of a vector, counted from 1",
         _LANES,
-        "            s.code += load(dst, FRAME, a.offset + lane * bits // 8)\n",
-        "            s.code += load(dst, FRAME, a.offset + (lane * bits // 8 + bits // 8) % 16)\n",
+        "packed.emit_1i(s, op, dst, source, lane)",
+        "packed.emit_1i(s, op, dst, source, lane + 1 & 7)",
     ),
     _fault(
         "lane-without-its-sign",

@@ -22,8 +22,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 class Fault(NamedTuple):
     """A miscompile: what real bug it is like, and the source text that it exchanges.
 
-    `file` is relative to the folder `vibewasm`, and `old` must stand in it exactly once. `simd` says that modules which are
-    rich in vector instructions are to find it, and `cpu` is what `VIBEWASM_CPU` is to be then.
+    `file` is relative to the folder `vibewasm`, and `old` must stand in it exactly once. `simd` says that modules rich
+    in vector instructions are to find it, and `cpu` is what `VIBEWASM_CPU` is to be then.
     """
 
     name: str

@@ -59,7 +59,7 @@ def _judge(*, simd: bool) -> Judge:
 
 def only(seed: int, index: int, mode: str | None, smaller: bool, keep: str | None, simd: bool = False) -> int:
     """Judges one module and shows it; returns the exit code."""
-    mode = mode or mode_of(index)
+    mode = mode or mode_of(index, simd)
     made = make(seed, index, simd)
     asker = Asker(simd)
     finding = asker.find(index, made, mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from random import Random
 
 from tests.fuzz.instructions import F32_CONST, F64_CONST, I32_CONST, I64_CONST, V128_CONST, Instruction
@@ -51,7 +52,7 @@ def constant(rng: Random, type_: int) -> Instruction:
 
 def vector(rng: Random) -> int:
     """A vector's bits: none or all of them set, lanes at edges, the same in all lanes, or anything."""
-    kind = rng.randrange(12)
+    kind = rng.randrange(13)
     if kind < 2:
         return -kind & ALL_ONES
     if kind == 2:
@@ -68,12 +69,23 @@ def vector(rng: Random) -> int:
     if kind == 7:
         # Masks, as comparisons make them.
         return sum([rng.choice([0, (1 << bits) - 1]) << at for at in range(0, 128, bits)])
+    if kind == 8:
+        return _number(rng, "<4f", 4) if rng.random() < 0.5 else _number(rng, "<2d", 2)
     return sum([_lane(rng, bits) << at for at in range(0, 128, bits)])
 
 
 def splat(lane: int, bits: int) -> int:
     """The vector with this value in all lanes of so many bits."""
     return sum([lane << at for at in range(0, 128, bits)])
+
+
+def _number(rng: Random, shape: str, count: int) -> int:
+    """Floats that an integer may be made of, some of them halfway between two."""
+    lanes = [
+        rng.randrange(-(1 << rng.randrange(1, 34)), 1 << rng.randrange(1, 34)) / rng.choice([1, 2, 4])
+        for _ in range(count)
+    ]
+    return int.from_bytes(struct.pack(shape, *lanes), "little")
 
 
 def _lane(rng: Random, bits: int) -> int:

@@ -82,7 +82,7 @@ class Operation:
 
 def shuffle(rng: Random) -> int:
     """Lanes for a shuffle, as the bits of a vector: of a kind that processors have an instruction for, or any."""
-    lanes = rng.choice(_SHUFFLES)(rng)
+    lanes = rng.choice(SHUFFLES)(rng)
     if rng.random() < 0.1:
         # Nearly.
         lanes[rng.randrange(16)] = rng.randrange(32)
@@ -160,8 +160,17 @@ def _halves(rng: Random, count: int, size: int) -> list[int]:
     return [rng.randrange(count) + (count if at >= count // 2 else 0) for at in range(count)]
 
 
+def _half_moved(rng: Random, count: int, size: int) -> list[int]:
+    # What `pshuflw` and `pshufhw` do: half of the lanes stay, and the others stay in their half.
+    half = count // 2
+    first = rng.choice([0, half])
+    moved = [first + rng.randrange(half) for _ in range(half)]
+    return [*moved, *range(half, count)] if first == 0 else [*range(half), *moved]
+
+
 _PICKS = (_random, _permuted, _identity, _rotated, _turned, _broadcast, _zipped, _unzipped, _transposed, _blended)
-_SHUFFLES = [partial(_of_units, pick=pick) for pick in (*_PICKS, _reversed, _inserted, _halves)]
+#: What draws 16 lanes, for each kind of shuffle.
+SHUFFLES = [partial(_of_units, pick=pick) for pick in (*_PICKS, _reversed, _inserted, _halves, _half_moved)]
 
 
 def _operations(rows: Sequence[Row]) -> list[Operation]:

@@ -71,11 +71,12 @@ NEWER_FEATURES = (
 ENCODING_FEATURES = ("multi_memory", "memory64")
 
 
-def config(*, features: tuple[str, ...] = ()) -> wt.Config:
+def config(*, features: tuple[str, ...] = (), deterministic: bool = False) -> wt.Config:
     """The features that vibewasm has, and `features`."""
     result = wt.Config()
     for feature in NEWER_FEATURES:
         setattr(result, f"wasm_{feature}", feature in features)
+    result.wasm_relaxed_simd_deterministic = deterministic
     result.consume_fuel = True
     result.cranelift_opt_level = "none"
     result.parallel_compilation = False
@@ -83,11 +84,16 @@ def config(*, features: tuple[str, ...] = ()) -> wt.Config:
 
 
 class Peer:
-    """A wasmtime engine with the features that vibewasm has, and `features`; a call may take so much fuel."""
+    """A wasmtime engine with the features that vibewasm has, and `features`; a call may take so much fuel.
 
-    def __init__(self, *, features: tuple[str, ...] = (), fuel: int = FUEL_PER_CALL) -> None:
+    With `deterministic` relaxed vector instructions are those of any processor, without it they are those of this one.
+    """
+
+    def __init__(
+        self, *, features: tuple[str, ...] = (), fuel: int = FUEL_PER_CALL, deterministic: bool = False
+    ) -> None:
         self._fuel = fuel
-        self._engine = wt.Engine(config(features=features))
+        self._engine = wt.Engine(config(features=features, deterministic=deterministic))
         self._references = References()
         self._callbacks: list[Any] = []
 
