@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .instructions.calls import Callee, Plan
     from .state import Types
 
+_ASSIGNMENTS = frozenset((CODE["local.set"], CODE["local.tee"]))
 #: Different pieces of code that are kept of each kind.
 PIECE_LIMIT = 10_000
 
@@ -111,6 +112,12 @@ class ModuleEnvironment:
             self.takes_constant = tuple([takes and code not in fused for code, takes in enumerate(self.takes_constant)])
         self.fusions: dict[tuple[int, int, bool], Callable[..., Operand] | None] = {}
         self.handlers = HANDLERS
+        if vectors:
+            from .instructions.vector_locals import VECTOR_HANDLERS
+
+            # Assignments to locals have a handler of their own there.
+            self.handlers = VECTOR_HANDLERS
+            self.kinds = with_handlers(self.kinds, _ASSIGNMENTS)
         self.address_type = I32
         self.jump = control.jump()
         self.fixup_size = control.FIXUP_SIZE

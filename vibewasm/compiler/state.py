@@ -84,6 +84,8 @@ class Compilation:
             return position).
         self_calls: sites of calls to the function itself.
         jump_tables: (site of the displacement to the table, labels or positions of the targets).
+        kept, kept_under: temporaries that hold what locals in the frame hold, by these, and the innermost label then:
+            see :mod:`.instructions.vector_locals`.
         literals: (site of the displacement to it, bits) of each vector constant that code reads from beside itself.
         makes_calls: whether the prologue has to look at the stack limit.
         dead: whether the end of the innermost block cannot be reached from inside.
@@ -103,6 +105,8 @@ class Compilation:
         "free",
         "handlers",
         "jump_tables",
+        "kept",
+        "kept_under",
         "labels",
         "literals",
         "locals",
@@ -144,6 +148,8 @@ class Compilation:
         self.self_calls: list[int] = []
         self.jump_tables: list[tuple[int, list[Label | int]]] = []
         self.literals: list[tuple[int, int]] = []
+        self.kept: dict[Operand, Operand] = {}
+        self.kept_under: Label | None = None
         self.makes_calls = False
         self.dead = False
         self.deepest = 0

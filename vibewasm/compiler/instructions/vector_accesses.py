@@ -9,9 +9,9 @@ from ...backends.operand import CONSTANT, I32, V128, Operand, constant
 from ...opcodes import ACCESSES, name_of, signature
 from ..choices import check_types
 from ..immediates import read_lane, read_memarg
-from ..operand_stack import relieve
-from ..state import Compilation
+from ..state import BodyFault, Compilation
 from .vector_choices import LOCAL_TEE, in_register, sink_at
+from .vector_locals import make_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _loaded(c: Compilation, pc: int, op: int, offset: int, entry: Operand, rest:
         )
         c.out += text
         c.stack.append(result)
-        c.free = relieve(c, free) if tight else free
+        c.free = make_room(c, free) if tight else free
         return pc
     form, middle = displacement
     sink = sink_at(c, pc)
@@ -106,11 +106,14 @@ def _loaded(c: Compilation, pc: int, op: int, offset: int, entry: Operand, rest:
         c.free = free
         return pc + 2
     c.stack.append(result)
-    c.free = relieve(c, free) if tight else free
+    c.free = make_room(c, free) if tight else free
     return pc
 
 
 def _check_access(c: Compilation, op: int, entry: Operand, rest: tuple[Any, ...]) -> None:
+    if c.pc + 1 >= c.end:
+        # The prefix is the last byte, and the number after it is none of the body's.
+        raise BodyFault("unexpected end", malformed=True)
     check_types(c, name_of(op), _access_types(c, op), (entry, *rest[:1]))
 
 

@@ -10,8 +10,9 @@ from ...backends.operand import ALL_ONES, CONSTANT, LITERAL, SLOT, V128, WANT_FL
 from ...opcodes import CODE, name_of, signature
 from ..choices import check_types
 from ..literals import emit_at_once
-from ..operand_stack import may_sink, relieve
+from ..operand_stack import may_sink
 from ..state import Compilation
+from .vector_locals import held, make_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def finish(c: Compilation, pc: int, choice: VectorChoice, sink: Operand | None, 
         c.free = free
         return pc + 2
     c.stack.append(result)
-    c.free = relieve(c, free) if tight else free
+    c.free = make_room(c, free) if tight else free
     return pc
 
 
@@ -133,6 +134,11 @@ def take(c: Compilation, count: int) -> tuple[tuple[Operand, ...], int]:
     for entry in stack[-count:]:
         if entry.reg < 0:
             if entry.kind != CONSTANT:
+                if c.kept:
+                    entry = held(c, entry)
+                    if entry.reg >= 0:
+                        operands.append(entry)
+                        continue
                 text, entry, free = target.FETCHES.get((entry, free)) or target.fetch(entry, free)
                 c.out += text
             elif has_literal:
@@ -151,6 +157,10 @@ def in_register(c: Compilation, entry: Operand, free: int) -> tuple[Operand, int
     if entry.reg < 0:
         if entry.kind == CONSTANT:
             return load_constant(c, entry, free)
+        if c.kept:
+            entry = held(c, entry)
+            if entry.reg >= 0:
+                return entry, free
         text, entry, free = c.target.FETCHES.get((entry, free)) or c.target.fetch(entry, free)
         c.out += text
     return entry, free

@@ -23,7 +23,7 @@ from ...backends.operand import (
 )
 from ...opcodes import CODE, VECTOR_PREFIX, all_rows, codes_with, name_of, prefixed, signature
 from ..immediates import illegal_opcode, read_lane, read_lanes, read_unsigned, read_vector
-from ..operand_stack import may_sink, relieve
+from ..operand_stack import may_sink
 from ..state import Compilation, NeedsVectors
 from . import vector_accesses as accesses
 from .vector_choices import (
@@ -39,6 +39,7 @@ from .vector_choices import (
     sink_at,
     take,
 )
+from .vector_locals import VECTOR_HANDLERS, held, make_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,14 +102,20 @@ def vector(c: Compilation, pc: int) -> int:
     b = stack.pop()
     a = stack.pop()
     literal = 0
-    if b.kind == CONSTANT:
-        op, b, literal = _second_constant(op, b)
+    if b.reg < 0:
+        if b.kind == CONSTANT:
+            op, b, literal = _second_constant(op, b)
+        elif c.kept:
+            b = held(c, b)
     free = c.free
     target = c.target
     if a.reg < 0:
         if a.kind != CONSTANT:
-            text, a, free = target.FETCHES.get((a, free)) or target.fetch(a, free)
-            c.out += text
+            if c.kept:
+                a = held(c, a)
+            if a.reg < 0:
+                text, a, free = target.FETCHES.get((a, free)) or target.fetch(a, free)
+                c.out += text
         elif b is not LITERAL:
             a, literal = for_choice(a)
         else:
@@ -136,7 +143,7 @@ def vector(c: Compilation, pc: int) -> int:
     else:
         stack.append(result)
         if tight:
-            free = relieve(c, free)
+            free = make_room(c, free)
     c.free = free
     return pc
 
@@ -257,6 +264,8 @@ def _handler(code: int, kinds: str, operands: str, results: str) -> VectorHandle
     return _BINARY if operands == "vv" else _plain
 
 
+# Where the prefix was first met, its handler stands for it now.
+VECTOR_HANDLERS[VECTOR_PREFIX] = vector
 #: By number after the prefix.
 _HANDLERS: dict[int, Any] = {
     row[0] & 0xFFFF_FFFF: _handler(row[0], row[2], row[3] or "", row[4] or "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ...backends.operand import FLAGS, I32, LOCAL, REGISTER, SLOT, Operand, lowest_register
 from ...opcodes import codes_with, name_of
+from ..instructions.vector_locals import mask
 from ..state import Compilation
 
 _TAKES_FLAGS = codes_with("tests")
@@ -30,7 +31,7 @@ class Discipline:
         c = self._c
         stack = c.stack
         index = top = len(stack)
-        held = 0
+        held = mask(c) if c.kept else 0
         while stack[index - 1].kind < SLOT:
             index -= 1
             entry = stack[index]
