@@ -113,7 +113,8 @@ def vector(c: Compilation, pc: int) -> int:
         if a.kind != CONSTANT:
             if c.kept:
                 a = held(c, a)
-            if a.reg < 0:
+            if a.reg < 0 and b.reg < 0:
+                # Else the instruction itself may read it from the frame.
                 text, a, free = target.FETCHES.get((a, free)) or target.fetch(a, free)
                 c.out += text
         elif b is not LITERAL:
