@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": {"backends", "binary", "cache", "calls", "compiler", "disasm", "instances", "runtime", "wasi", "wat"},
     "disasm.explorer": {"api", "backends", "disasm", "wat"},
     "compat": set(),
-    "compat.wasmtime": {"api", "backends", "calls", "instances", "runtime", "wasi"},
+    "compat.wasmtime": {"api", "backends", "calls", "instances", "runtime", "wasi", "wat"},
     "importer": {"api", "wasi"},
     "cli": {"api", "backends", "cache", "disasm", "disasm.explorer", "wasi", "wat"},
 }

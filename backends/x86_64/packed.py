@@ -167,7 +167,7 @@ def copied(s: Selection, dst: int, operand: Operand) -> int:
 
 
 def readable(s: Selection, operand: Operand) -> int | Operand:
-    """What can be read more than once: the register that holds the operand, or itself where instructions can read it."""
+    """What can be read more than once: the operand where instructions can read it, or the register that holds it."""
     if can_be_read(s, operand):
         return operand
     return s.in_float_register(operand)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import vibewasm as vw
 from tests.api.test_arguments import Index
+from vibewasm.api.type_stubs import type_stub
 from vibewasm.instances.context import ContextLayout
 from vibewasm.wat import wat2wasm
 
@@ -169,3 +170,22 @@ def test_globals_of_vectors_are_imported_exported_and_set() -> None:
     assert repr(exports.c) == f"<vibewasm.Global v128 {NUMBER}>"
     again = vw.Module.deserialize(STORE.engine, vw.Module(STORE.engine, wat2wasm(text)).serialize())
     assert linker.instantiate(STORE, again).exports.c.value == NUMBER
+
+
+def test_type_checkers_are_told_what_is_taken_for_a_vector() -> None:
+    text = """(module (import "e" "f" (func (param v128) (result v128))) (import "e" "g" (global v128))
+        (func (export "h") (param v128) (result v128) (local.get 0)))"""
+    stub = type_stub(vw.Module(STORE.engine, text), "a.wasm")
+    taken = "_int | _bytes | _bytearray | _memoryview"
+    assert f"def __call__(self, p0: {taken}, /) -> _int: ..." in stub
+    assert f'"f": _Callable[[_int], {taken}] | _Native,' in stub.replace("'", '"')
+    assert '"g": _Global | _int,' in stub.replace("'", '"')
+
+
+def test_vectors_go_through_wasm_code_and_back() -> None:
+    text = """(module (import "e" "swap" (func $swap (param v128 i32 v128) (result v128 v128)))
+        (func (export "f") (param v128 i32 v128) (result v128 v128)
+            (call $swap (local.get 0) (local.get 1) (local.get 2))))"""
+    exports = vw.instantiate(text, {"e": {"swap": lambda a, _, b: (b.to_bytes(16, "little"), a)}}).exports
+    assert exports.f(BYTES, 1, -1) == ((1 << 128) - 1, NUMBER)
+    assert exports.f.call_raw([1, 2, 0, 3, 4]) == [3, 4, 1, 2]

@@ -7,8 +7,7 @@ part     what
 =======  ===========================================================================================================
 header   32 bits each: :data:`MAGIC`, the length of the module, the start function (one more than its index; 0 without),
          where the start section says so, the data count (one more; 0 without), and counts (:data:`COUNTS`)
-quads    64 bits each: minimums and maximums of tables and of memories, immediates of constant expressions, and upper
-         halves of those with 128 bits
+quads    64 bits each: minimums and maximums of tables and of memories, immediates, upper halves of immediate vectors
 words    32 bits each: indices, counts, positions
 ranges   32 bits each, read when they are asked for: where function bodies, data segments and sections begin and end
 bytes    codes of types, kinds, flags, opcodes

@@ -14,7 +14,7 @@ from .lexer import Tokens
 from .literals import float_bits, integer
 from .literals import unsigned as unsigned_literal
 from .type_reader import TypeReader
-from .words import BLOCKS, PLAIN, SELECT, WITH_IMMEDIATES
+from .words import BLOCKS, PLAIN, SELECT, WITH_IMMEDIATES, is_vector
 
 _END, _ELSE = CODE["end"], CODE["else"]
 _EMPTY_BLOCK_TYPE = bytes((EMPTY_BLOCK_TYPE,))
@@ -174,6 +174,9 @@ class CodeReader(TypeReader):
             out += header
             self._enter(label)
             return _FOLDED
+        elif is_vector(word):
+            # It is looked at again.
+            return kind
         else:
             raise self.unexpected(self.position + 1)
         self.position += 2
@@ -202,6 +205,8 @@ class CodeReader(TypeReader):
             forms.append((kind, header if word == "if" else b"", label))
             return _UNFOLDED
         if word not in ("else", "end") or kind != _UNFOLDED:
+            if is_vector(word):
+                return kind
             raise self.unexpected()
         outer, is_if, label = forms.pop()
         if word == "else" and not is_if:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..binary.value_types import HEAP_TYPES as _HEAP_TYPES
-from ..opcodes import all_rows, codes_with, opcode_bytes
+from ..opcodes import TABLE, all_rows, codes_with, opcode_bytes
 from ..types import FUNCREF, type_name
 from ..types import VALUE_TYPES as _BINARY_TYPES
 
@@ -26,13 +26,13 @@ VALUE_TYPES = {**NUMBER_TYPES, **REFERENCE_TYPES}
 _BEGINS, _STRUCTURE = codes_with("opens"), codes_with("ends")
 
 #: Instructions without immediates: their bytes by name.
-PLAIN = {name: opcode_bytes(code) for code, name, kinds, *_ in all_rows() if not kinds and code not in _STRUCTURE}
+PLAIN = {name: opcode_bytes(code) for code, name, kinds, *_ in TABLE if not kinds and code not in _STRUCTURE}
 
 #: The other instructions: bytes and kinds of immediates by name. Those that begin a block are in BLOCKS.
 WITH_IMMEDIATES = {
-    name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in all_rows() if kinds and code not in _BEGINS
+    name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in TABLE if kinds and code not in _BEGINS
 }
-BLOCKS = {name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in all_rows() if code in _BEGINS}
+BLOCKS = {name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in TABLE if code in _BEGINS}
 
 # Two instructions are called select: the name has the row with types, its reader picks.
 SELECT = PLAIN.pop("select")
@@ -48,13 +48,28 @@ OTHERS = frozenset(
 )
 
 
+_FIRST_VECTOR = "v128.const"
+
+
+def is_vector(word: str) -> bool:
+    """Whether a word that is not there is a vector instruction: few texts have any, and the first word that is unknown
+    adds them.
+    """
+    if _FIRST_VECTOR not in WITH_IMMEDIATES:
+        rows = all_rows()[len(TABLE) :]
+        PLAIN.update({name: opcode_bytes(code) for code, name, kinds, *_ in rows if not kinds})
+        # Last: another thread that finds them here may count on the rest.
+        WITH_IMMEDIATES.update({name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in rows if kinds})
+    # Another thread may have added them since they were looked for.
+    return word in PLAIN or word in WITH_IMMEDIATES
+
+
 def is_keyword(token: str) -> bool:
     """Whether the text format has this word (in what is built of it)."""
     return (
         token in OTHERS
         or token in SHAPES
-        or token in PLAIN
-        or token in WITH_IMMEDIATES
+        or is_vector(token)
         or token in BLOCKS
         or token in VALUE_TYPES
         or token in HEAP_TYPES

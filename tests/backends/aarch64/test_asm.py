@@ -196,6 +196,9 @@ CASES: dict[str, Callable[..., str]] = {
     "fmov_to": lambda d, dst, src: f"fmov {f(d, dst)}, {r(d, src)}",
     "fmov_from": lambda d, dst, src: f"fmov {r(d, dst)}, {f(d, src)}",
     "fmov_i": lambda d, dst, imm8: f"fmov {f(d, dst)}, #{_float(d, imm8):.8f}",
+    "movi_ones": lambda dst: f"movi v{dst}.2d, #0xffffffffffffffff",
+    "ldr_q_literal": lambda dst, distance: f"ldr q{dst}, #{distance}",
+    "ins_d": lambda dst, lane, src: f"ins v{dst}.d[{lane}], {r(1, src)}",
     "movi_zero": lambda dst: f"movi v{dst}.2d, #0",
     "movi_sign": lambda dst: f"movi v{dst}.2s, #128, lsl #24",
     "mov_v": lambda dst, src: f"mov v{dst}.16b, v{src}.16b",
@@ -300,6 +303,10 @@ def _argument(name: str, parameter: str, values: Mapping[str, object]) -> st.Sea
         return st.integers(0, width - 1)
     if parameter == "bit":
         return st.integers(0, 63)
+    if parameter == "lane":
+        return st.integers(0, 1)
+    if parameter == "distance":
+        return _multiples(-(1 << 20), (1 << 20) - 4, 4)
     if parameter == "imm8":
         return st.integers(0, 255)
     if parameter == "imm":
@@ -506,10 +513,12 @@ def _refused(name: str) -> list[tuple[str, object]]:
                 bad += [("imm", value) for value in (1 << 64, -(1 << 63) - 1)]
             else:
                 bad += [("imm", value) for value in (-1, 32 if name == "ccmp_ri" else 0x1_0000)]
+        elif parameter == "distance":
+            bad += [("distance", value) for value in (1 << 20, -(1 << 20) - 4, 2)]
         elif parameter == "register":
             bad += [("register", 0), ("register", 0x8000)]
         else:
-            least_bad = {"cc": 15, "nzcv": 16, "extend": 8, "bit": 64, "imm8": 256, "immr": 64, "imms": 64}
+            least_bad = {"lane": 2, "cc": 15, "nzcv": 16, "extend": 8, "bit": 64, "imm8": 256, "immr": 64, "imms": 64}
             last = least_bad.get(parameter, 32)
             if parameter == "count" and name != "shift_rr":
                 last = 5 if name == "alu_rrx" else 64
@@ -525,7 +534,14 @@ def _refused(name: str) -> list[tuple[str, object]]:
 )
 def test_an_operand_out_of_range_is_a_value_error(name: str, parameter: str, value: object) -> None:
     arguments: dict[str, object] = dict.fromkeys(PARAMETERS[name], 1)
-    arguments |= {"op": next(iter(_operations(name))), "offset": 0, "rel": 0, "register": asm.FPCR, "b": 2}
+    arguments |= {
+        "op": next(iter(_operations(name))),
+        "offset": 0,
+        "rel": 0,
+        "distance": 0,
+        "register": asm.FPCR,
+        "b": 2,
+    }
     if "access" in name:
         arguments["op"] = asm.LDR_X
     if "pair" in name:

@@ -101,6 +101,7 @@ CASES: dict[str, str] = {
     "rep_movsb": "rep movsb",
     "rep_stosq": "rep stosq",
     "cpuid": "cpuid",
+    "xgetbv": "xgetbv",
     "movs_rm": "movs{d} dst:x, m:d",
     "movs_rx": "movs{d} dst:x, m:d",
     "movs_mr": "movs{d} m:d, src:x",
@@ -110,6 +111,8 @@ CASES: dict[str, str] = {
     "movups_rx": "movups dst:x, m:128",
     "movups_mr": "movups m:128, src:x",
     "movups_xr": "movups m:128, src:x",
+    "movups_rip": "movups dst:x, m:128",
+    "pinsrq": "pinsrq dst:x, src:64, #lane:8",
     "movd_to_xmm": "mov{q} dst:x, src:w",
     "movd_from_xmm": "mov{q} dst:w, src:x",
     "sse_rr": "{sse}s{d} dst:x, src:x",
@@ -256,7 +259,7 @@ def domain(name: str, parameter: str, values: Values) -> tuple[int, int]:
     return -0x8000_0000, 0x7FFF_FFFF
 
 
-NUMBERS = ("disp", "imm", "rel", "rel32", "mode")
+NUMBERS = ("disp", "imm", "rel", "rel32", "mode", "lane")
 #: Numbers around which an encoding changes its form, or around which a sign or a width might be mistaken.
 _BOUNDARIES = sorted(
     {

@@ -74,7 +74,7 @@ def sinks(type_: int) -> list[Operand | None]:
 
 @pytest.fixture(params=[False, True], ids=["baseline", "bmi"])
 def _features(request: pytest.FixtureRequest) -> object:
-    before = (features.BMI1, features.BMI2, features.LZCNT)
+    before = (features.BMI1, features.BMI2, features.LZCNT, features.AVX, features.AVX2, features.FMA)
     target.configure(request.param, request.param, request.param)
     yield
     target.configure(*before)
@@ -92,7 +92,7 @@ def check(choice: tuple[bytes, Operand, int, bool], free: int, operands: tuple[O
 
 def test_instructions_with_registers_of_their_own_are_those_that_the_rules_are_for() -> None:
     assert set(DIVISIONS) == division.RULES.keys()
-    assert {CODE[name] for name in SHIFTS} == codes_with("shift")
+    assert {CODE[name] for name in SHIFTS} == {code for code in codes_with("shift") if code < 256}
 
 
 @pytest.mark.usefixtures("_features")

@@ -119,7 +119,8 @@ def test_every_place_of_the_operands_gives_the_same_right_results(name: str, rul
 
 
 @pytest.mark.parametrize(("name", "rule", "deterministic"), ALL, ids=IDS)
-@settings(max_examples=10, deadline=None)
+@pytest.mark.ci
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_drawn_values_give_what_the_specification_says(
     name: str, rule: Rule, deterministic: bool, data: st.DataObject
