@@ -310,7 +310,10 @@ def generate_grid(rng: Random, number: int, repertoire: Repertoire = NUMERIC) ->
     grid = _Grid(rng, repertoire)
     items = _items(grid, number % (VECTOR_COUNT if repertoire.vectors else COUNT))
     bodies: list[Body] = []
-    for item, places in _combinations(rng, items):
+    combinations = _combinations(rng, items)
+    if repertoire.vectors and len(items) == 1 and len(items[0].operands) == 3:
+        combinations += _kept(rng, items[0])
+    for item, places in combinations:
         signature = Signature(item.operands, item.results)
         bodies.append(_function(grid, item, places))
         grid.module.defined.append(grid.module.type_number(signature))
@@ -355,6 +358,17 @@ def _combinations(rng: Random, items: list[Item]) -> list[tuple[Item, tuple[int,
             steps = [1 if position == turn // 5 % max(1, count) else rng.choice([1, 1, 2]) for position in range(count)]
             found.append((item, tuple([c[at % len(c)] for c, at in zip(choices, first, strict=True)])))
             first = [at + (step if turn % 6 == 5 else 1) for at, step in zip(first, steps, strict=True)]
+    return found
+
+
+def _kept(rng: Random, item: Item) -> list[tuple[Item, tuple[int, ...]]]:
+    """Combinations that surely meet each operand in each place: what goes to a slot takes along all that is below."""
+    found: list[tuple[Item, tuple[int, ...]]] = []
+    for at in range(len(item.operands)):
+        for place in _PLACES:
+            places = [rng.choice(_PLACES[:-1]) for _ in item.operands]
+            places[at] = place
+            found.append((item, tuple(places)))
     return found
 
 

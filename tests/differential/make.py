@@ -29,8 +29,9 @@ _EDGES = {
     0x7E: [0, 1, (1 << 64) - 1, 1 << 63, (1 << 63) - 1],
     0x7D: [0, 0x8000_0000, 0x3F80_0000, 0x7F80_0000, 0x7FC0_0000],
     0x7C: [0, 1 << 63, 0x3FF0 << 48, 0x7FF0 << 48, 0x7FF8 << 48],
-    0x7B: [0, ALL_ONES, splat(0x80, 8), splat(0x7FFF, 16), int.from_bytes(bytes(range(0x78, 0x88)), "little")],
-}
+    0x7B: [0, ALL_ONES, splat(0x80, 8), splat(0x8000, 16), splat(1 << 31, 32), splat(0x7FFF, 16),
+           int.from_bytes(bytes(range(0x78, 0x88)), "little")],
+}  # fmt: skip
 
 
 class Made(NamedTuple):

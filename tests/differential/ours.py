@@ -12,6 +12,7 @@ from tests.differential.cases import Case, digested
 from tests.fuzz import ours
 from tests.fuzz.steps import MEMORY_BYTES, TABLE_ELEMENTS, Difference, Step, Trace, first_difference
 from tests.spec import engine
+from vibewasm.backends.x86_64 import features
 from vibewasm.backends.x86_64.target import TARGET
 
 #: Name of a mode → what it gives to Config. `extensions` uses processor extensions in machine code, where there are;
@@ -83,6 +84,11 @@ def _processor() -> frozenset[str]:
 
 
 def set_extensions(wanted: bool) -> None:
-    """Lets machine code use BMI1, BMI2, LZCNT, AVX, AVX2 and FMA, where this processor has them, or not."""
+    """Lets machine code use BMI1, BMI2, LZCNT, AVX, AVX2 and FMA, where this processor has them, or not.
+
+    Choices of code are kept from module to module as long as this is the same, as in a process that has many modules.
+    """
     flags = _processor() if wanted else frozenset()
-    TARGET.configure(*[name in flags for name in ("bmi1", "bmi2", "abm", "avx", "avx2", "fma")])
+    chosen = [name in flags for name in ("bmi1", "bmi2", "abm", "avx", "avx2", "fma")]
+    if chosen != [features.BMI1, features.BMI2, features.LZCNT, features.AVX, features.AVX2, features.FMA]:
+        TARGET.configure(*chosen)

@@ -303,14 +303,14 @@ FAULTS = [
         "float-result-slot",
         "the float among several results stored in the first one's place",
         _CALLS,
-        "FRAME, first_slot - 8 * first_float, 0)\n",
-        "FRAME, first_slot, 0)\n",
+        "        offset = first_slot - width * first_float\n",
+        "        offset = first_slot\n",
     ),
     Fault(
         "argument-area-not-aligned",
         "arguments on the stack 8 bytes from where the callee looks for them",
         _CALLS,
-        'return asm.alu_ri(asm.SUB, 1, RSP, 8) if in_area & 1 else b"", tuple(plan[::-1])',
+        'return asm.alu_ri(asm.SUB, 1, RSP, 8) if in_area & 1 and step == 8 else b"", tuple(plan[::-1])',
         'return b"", tuple(plan[::-1])',
     ),
     Fault(
