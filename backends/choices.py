@@ -175,8 +175,9 @@ class Choices:
         from .usual import load
 
         load(self, tier)
-        following = tier + 1
-        self._room = len(self.MEMO) + TIERS[following] if following < len(TIERS) else MEMO_LIMIT
+        # Another thread may have taken the next one meanwhile.
+        following = self._tiers[:1]
+        self._room = len(self.MEMO) + TIERS[following[0]] if following else MEMO_LIMIT
 
     def variant(self) -> int:
         """A number for the extensions of the processor, if choices depend on any."""

@@ -176,7 +176,8 @@ def test_an_immediate_put_into_a_choice_gives_the_code_of_the_constant_itself(
 
 
 def test_instructions_with_immediates_of_their_own_have_rules() -> None:
-    assert {CODE[name] for name in SHIFTS} == codes_with("shift") - {
+    scalar = {code for code in codes_with("shift") if code < 256}
+    assert {CODE[name] for name in SHIFTS} == scalar - {
         CODE[f"{type_}.{name}"] for type_ in ("i32", "i64") for name in ("rotl", "rotr")
     }
     for name in (*SHIFTS, *LOGIC, *PRODUCTS):
