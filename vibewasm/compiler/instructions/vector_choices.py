@@ -16,6 +16,7 @@ from .vector_locals import held, make_room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ...backends.types import VectorChoice
@@ -81,19 +82,26 @@ def choose(
     c: Compilation, op: int, operands: tuple[Operand, ...], free: int, sink: Operand | None, *immediates: object
 ) -> VectorChoice:
     """Validate and choose code, and remember it by the opcode, immediates, operands, what is free, and the sink."""
-    code = op & ~DETERMINISTIC
-    name = name_of(code)
-    types, results = signature(code)
+    rule, _, types, result = c.env.rules.get(op) or _rule(c, op)
     if tuple([operand.type for operand in operands]) != types:
-        check_types(c, name, types, operands)
+        check_types(c, name_of(op & ~DETERMINISTIC), types, operands)
     # With a local of another type as the destination, local.set itself reports the mismatch.
-    fits = sink is None or sink is WANT_FLAGS or sink.type == results[0]
+    fits = sink is None or sink is WANT_FLAGS or sink.type == result
     target = c.target
-    rule = target.rule(name) if code == op else target.deterministic_rule(name)
     choice: VectorChoice = target.lower_vector(rule, (*operands, *immediates), free, sink if fits else None)
     if fits:
         target.remember((op, *immediates, *operands, free, sink), choice)
     return choice
+
+
+def _rule(c: Compilation, op: int) -> tuple[Callable[..., Operand], int, tuple[int, ...], int]:
+    """The backend's rule, no register that it claims, its operand types and its result type; memoised."""
+    code = op & ~DETERMINISTIC
+    name = name_of(code)
+    types, results = signature(code)
+    rule = c.target.rule(name) if code == op else c.target.deterministic_rule(name)
+    found = c.env.rules[op] = (rule, 0, types, results[0])
+    return found
 
 
 def sink_at(c: Compilation, pc: int) -> Operand | None:
