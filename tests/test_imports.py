@@ -51,4 +51,4 @@ def test_late_modules_count_and_so_do_types_if_wanted() -> None:
     assert "vibewasm.backends.contract" in imports("vibewasm.backends", types=True) - imports("vibewasm.backends")
     assert "vibewasm.compiler.modes" in imports("vibewasm.compiler")
     assert "vibewasm.compiler.immediates" in imports("vibewasm.compiler.instructions.blocks")
-    assert "vibewasm.backends.x86_64.asm_sse" in imports("vibewasm.backends.x86_64.asm")
+    assert "vibewasm.backends.x86_64.asm_floats" in imports("vibewasm.backends.x86_64.asm")

@@ -5,8 +5,8 @@ names the shapes of the operands: ``r`` register, ``i`` immediate. Offsets and r
 targets from the instruction itself. What does not fit its field, and a register that does not exist, is a
 :class:`ValueError`. Nothing is memoised: the callers do that.
 
-Moves are in :mod:`.asm_mov` and floating-point and vector instructions in :mod:`.asm_simd`; all can be had from here,
-where the latter are loaded when one is first asked for.
+Moves are in :mod:`.asm_mov` and floating-point instructions in :mod:`.asm_floats`; all can be had from here, where the
+latter are loaded when one is first asked for. Instructions on all lanes of a vector are in :mod:`.asm_vector` alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .encoding import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .asm_simd import *  # noqa: F403 - its __all__ names every encoder there
+    from .asm_floats import *  # noqa: F403 - its __all__ names every encoder there
 
 #: Operations of ``alu_rr`` and ``alu_rrs``: their opcode bits. Those of the first line also have immediates of 12 bits
 #: and extended operands, those of the second line have logical immediates.
@@ -48,7 +48,7 @@ FPCR, CTR_EL0 = 0x5A20, 0x5801
 
 
 #: Loads the encoders of floating-point and vector instructions, at the first use of one.
-__getattr__ = late_names(globals(), "asm_simd")
+__getattr__ = late_names(globals(), "asm_floats")
 
 
 # -- addition, subtraction, logic ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..operand import ALL_ONES, CONSTANT, I32, LITERAL, V128, WANT_FLAGS, Operand, constant, flags
 from . import asm
-from . import asm_neon as neon
+from . import asm_vector as v
 from .control import invert, zero
 from .integers import materialise, select_condition
 from .regs import FLOAT_SCRATCH, FLOAT_SCRATCH2, SCRATCH
@@ -75,11 +75,11 @@ def binary(emit: Callable[[int, int, int], bytes]) -> Rule:
 
 
 def _logic(op: int) -> Callable[[int, int, int], bytes]:
-    return lambda dst, a, b: neon.bitwise(op, dst, a, b)
+    return lambda dst, a, b: v.bitwise(op, dst, a, b)
 
 
-_invert = unary(lambda dst, src: neon.two(neon.NOT, 0, dst, src))
-_exclusive = binary(_logic(neon.EOR))
+_invert = unary(lambda dst, src: v.two(v.NOT, 0, dst, src))
+_exclusive = binary(_logic(v.EOR))
 
 
 def _xor(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
@@ -106,13 +106,13 @@ def bitselect(s: Selection, sink: Operand | None, a: Operand, b: Operand, mask: 
             s.load_float(places[index], operand)
     first, second, chosen = places
     if dst == first:
-        s.code += neon.bitwise(neon.BIF, dst, second, chosen)
+        s.code += v.bitwise(v.BIF, dst, second, chosen)
     elif dst == second:
-        s.code += neon.bitwise(neon.BIT, dst, first, chosen)
+        s.code += v.bitwise(v.BIT, dst, first, chosen)
     else:
         if dst != chosen:
             s.code += asm.mov_v(dst, chosen)
-        s.code += neon.bitwise(neon.BSL, dst, first, second)
+        s.code += v.bitwise(v.BSL, dst, first, second)
     return s.result(V128, dst, sink, bits)
 
 
@@ -128,13 +128,13 @@ def select_vector(s: Selection, sink: Operand | None, a: Operand, b: Operand, co
     # A constant needs the scratch that the test of a condition in the frame may use: it comes first.
     first, second = sources(s, dst, a, b)
     holds = select_condition(s, condition)
-    s.code += neon.csetm(holds, SCRATCH) + neon.dup(3, FLOAT_SCRATCH, SCRATCH)
+    s.code += v.csetm(holds, SCRATCH) + v.dup(3, FLOAT_SCRATCH, SCRATCH)
     if dst == first:
-        s.code += neon.bitwise(neon.BIF, dst, second, FLOAT_SCRATCH)
+        s.code += v.bitwise(v.BIF, dst, second, FLOAT_SCRATCH)
     else:
         if dst != second:
             s.code += asm.mov_v(dst, second)
-        s.code += neon.bitwise(neon.BIT, dst, first, FLOAT_SCRATCH)
+        s.code += v.bitwise(v.BIT, dst, first, FLOAT_SCRATCH)
     return s.result(V128, dst, sink, bits | condition.bit)
 
 
@@ -143,7 +143,7 @@ def select_vector(s: Selection, sink: Operand | None, a: Operand, b: Operand, co
 
 def _any_true(s: Selection, sink: Operand | None, a: Operand) -> Operand:
     """The greater of neighbouring words leaves 64 bits, which are zero exactly if all are: a branch tests these."""
-    s.code += neon.three(neon.UMAXP, 2, FLOAT_SCRATCH, *[s.in_float_register(a)] * 2)
+    s.code += v.three(v.UMAXP, 2, FLOAT_SCRATCH, *[s.in_float_register(a)] * 2)
     if sink is WANT_FLAGS:
         reg = s.take()
         s.code += asm.fmov_from(1, reg, FLOAT_SCRATCH)
@@ -159,12 +159,12 @@ def _whether_any(s: Selection) -> None:
     The ones of a whole lane are NaN or, where it is narrower than a float, a number that is not 0; so FCMP can tell,
     and nothing has to move to a general register. The sign alone is never set.
     """
-    s.code += neon.three(neon.UMAXP, 2, FLOAT_SCRATCH, FLOAT_SCRATCH, FLOAT_SCRATCH) + asm.fcmp_zero(1, FLOAT_SCRATCH)
+    s.code += v.three(v.UMAXP, 2, FLOAT_SCRATCH, FLOAT_SCRATCH, FLOAT_SCRATCH) + asm.fcmp_zero(1, FLOAT_SCRATCH)
 
 
 def _all_true(size: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-        s.code += neon.two(neon.CMEQ_ZERO, size, FLOAT_SCRATCH, s.in_float_register(a))
+        s.code += v.two(v.CMEQ_ZERO, size, FLOAT_SCRATCH, s.in_float_register(a))
         _whether_any(s)
         return materialise(s, sink, asm.CC_EQ, a.bit)
 
@@ -182,25 +182,25 @@ def _bitmask(size: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
         source = s.in_float_register(a)
         if sink is WANT_FLAGS:
-            s.code += neon.two(neon.CMLT_ZERO, size, FLOAT_SCRATCH, source)
+            s.code += v.two(v.CMLT_ZERO, size, FLOAT_SCRATCH, source)
             _whether_any(s)
             return materialise(s, sink, asm.CC_NE, a.bit)
         dst = s.destination(sink, 0)
         if size == 3:
             # The second lane's sign, and below it what is shifted out of the first one.
-            s.code += asm.fmov_from(1, SCRATCH, source) + neon.umov(3, dst, source, 1)
+            s.code += asm.fmov_from(1, SCRATCH, source) + v.umov(3, dst, source, 1)
             s.code += asm.shift_ri(asm.LSR, 1, dst, dst, 63) + asm.extr(1, dst, dst, SCRATCH, 63)
             return s.result(I32, dst, sink, a.bit)
-        s.code += neon.two(neon.CMLT_ZERO, size, FLOAT_SCRATCH, source)
+        s.code += v.two(v.CMLT_ZERO, size, FLOAT_SCRATCH, source)
         s.load_float(FLOAT_SCRATCH2, _WEIGHTS[size])
-        s.code += neon.bitwise(neon.AND, FLOAT_SCRATCH, FLOAT_SCRATCH, FLOAT_SCRATCH2)
+        s.code += v.bitwise(v.AND, FLOAT_SCRATCH, FLOAT_SCRATCH, FLOAT_SCRATCH2)
         if size:
-            s.code += neon.across(neon.ADDV, size, FLOAT_SCRATCH, FLOAT_SCRATCH)
+            s.code += v.across(v.ADDV, size, FLOAT_SCRATCH, FLOAT_SCRATCH)
             s.code += asm.fmov_from(0, dst, FLOAT_SCRATCH)
         else:
             # Three sums of neighbours leave one byte of each half.
-            s.code += neon.three(neon.ADDP, 0, FLOAT_SCRATCH, FLOAT_SCRATCH, FLOAT_SCRATCH) * 3
-            s.code += neon.umov(1, dst, FLOAT_SCRATCH, 0)
+            s.code += v.three(v.ADDP, 0, FLOAT_SCRATCH, FLOAT_SCRATCH, FLOAT_SCRATCH) * 3
+            s.code += v.umov(1, dst, FLOAT_SCRATCH, 0)
         return s.result(I32, dst, sink, a.bit)
 
     return rule
@@ -209,9 +209,9 @@ def _bitmask(size: int) -> Rule:
 def _rules() -> dict[str, Rule]:
     rules: dict[str, Rule] = {
         "v128.not": _invert,
-        "v128.and": binary(_logic(neon.AND)),
-        "v128.andnot": binary(_logic(neon.BIC)),
-        "v128.or": binary(_logic(neon.ORR)),
+        "v128.and": binary(_logic(v.AND)),
+        "v128.andnot": binary(_logic(v.BIC)),
+        "v128.or": binary(_logic(v.ORR)),
         "v128.xor": _xor,
         "v128.bitselect": bitselect,
         "v128.select": select_vector,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..operand import CONSTANT, LITERAL, V128, Operand
-from . import asm, asm_neon
+from . import asm
+from . import asm_vector as v
 from .regs import FLOAT_SCRATCH, FLOAT_SCRATCH2
 from .selection import Selection
 
@@ -21,7 +22,7 @@ def _arithmetic(op: int, double: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
         dst = s.float_destination(sink, a.bit | b.bit)
         left = s.in_float_register(a)
-        s.code += asm_neon.float_three(op, double, dst, left, s.in_float_register(b, FLOAT_SCRATCH2))
+        s.code += v.float_three(op, double, dst, left, s.in_float_register(b, FLOAT_SCRATCH2))
         return s.result(V128, dst, sink, a.bit | b.bit)
 
     return rule
@@ -32,7 +33,7 @@ def _unary(op: int, double: int) -> Rule:
 
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
         dst = s.float_destination(sink, a.bit)
-        s.code += asm_neon.float_two(op, double, dst, s.in_float_register(a))
+        s.code += v.float_two(op, double, dst, s.in_float_register(a))
         return s.result(V128, dst, sink, a.bit)
 
     return rule
@@ -48,16 +49,16 @@ def _pseudo(double: int, is_minimum: bool) -> Rule:
         greater, less = (first, second) if is_minimum else (second, first)
         # The mask, of where the second operand is taken, is made in the destination if no operand is there.
         if dst not in (first, second):
-            s.code += asm_neon.float_three(asm_neon.FCMGT, double, dst, greater, less)
-            s.code += asm_neon.bitwise(asm_neon.BSL, dst, second, first)
+            s.code += v.float_three(v.FCMGT, double, dst, greater, less)
+            s.code += v.bitwise(v.BSL, dst, second, first)
             return s.result(V128, dst, sink, a.bit | b.bit)
         # No more than the other operand was loaded into a scratch.
         mask = FLOAT_SCRATCH if second == FLOAT_SCRATCH2 else FLOAT_SCRATCH2
-        s.code += asm_neon.float_three(asm_neon.FCMGT, double, mask, greater, less)
+        s.code += v.float_three(v.FCMGT, double, mask, greater, less)
         if dst == first:
-            s.code += asm_neon.bitwise(asm_neon.BIT, dst, second, mask)
+            s.code += v.bitwise(v.BIT, dst, second, mask)
         else:
-            s.code += asm_neon.bitwise(asm_neon.BIF, dst, first, mask)
+            s.code += v.bitwise(v.BIF, dst, first, mask)
         return s.result(V128, dst, sink, a.bit | b.bit)
 
     return rule
@@ -65,12 +66,12 @@ def _pseudo(double: int, is_minimum: bool) -> Rule:
 
 #: Comparisons: the operation, that of the operands exchanged with zero as the second one, and of zero as the first.
 _COMPARISONS = {
-    "eq": (asm_neon.FCMEQ, False, asm_neon.FCMEQ_ZERO, asm_neon.FCMEQ_ZERO),
-    "ne": (asm_neon.FCMEQ, False, asm_neon.FCMEQ_ZERO, asm_neon.FCMEQ_ZERO),
-    "lt": (asm_neon.FCMGT, True, asm_neon.FCMLT_ZERO, asm_neon.FCMGT_ZERO),
-    "gt": (asm_neon.FCMGT, False, asm_neon.FCMGT_ZERO, asm_neon.FCMLT_ZERO),
-    "le": (asm_neon.FCMGE, True, asm_neon.FCMLE_ZERO, asm_neon.FCMGE_ZERO),
-    "ge": (asm_neon.FCMGE, False, asm_neon.FCMGE_ZERO, asm_neon.FCMLE_ZERO),
+    "eq": (v.FCMEQ, False, v.FCMEQ_ZERO, v.FCMEQ_ZERO),
+    "ne": (v.FCMEQ, False, v.FCMEQ_ZERO, v.FCMEQ_ZERO),
+    "lt": (v.FCMGT, True, v.FCMLT_ZERO, v.FCMGT_ZERO),
+    "gt": (v.FCMGT, False, v.FCMGT_ZERO, v.FCMLT_ZERO),
+    "le": (v.FCMGE, True, v.FCMLE_ZERO, v.FCMGE_ZERO),
+    "ge": (v.FCMGE, False, v.FCMGE_ZERO, v.FCMLE_ZERO),
 }
 
 
@@ -85,17 +86,17 @@ def _compare(name: str, double: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
         dst = s.float_destination(sink, a.bit | b.bit)
         if _is_zero(b):
-            s.code += asm_neon.float_two(with_zero, double, dst, s.in_float_register(a))
+            s.code += v.float_two(with_zero, double, dst, s.in_float_register(a))
         elif _is_zero(a):
-            s.code += asm_neon.float_two(of_zero, double, dst, s.in_float_register(b))
+            s.code += v.float_two(of_zero, double, dst, s.in_float_register(b))
         else:
             left = s.in_float_register(a)
             right = s.in_float_register(b, FLOAT_SCRATCH2)
             if exchanged:
                 left, right = right, left
-            s.code += asm_neon.float_three(op, double, dst, left, right)
+            s.code += v.float_three(op, double, dst, left, right)
         if name == "ne":
-            s.code += asm_neon.two(asm_neon.NOT, 0, dst, dst)
+            s.code += v.two(v.NOT, 0, dst, dst)
         return s.result(V128, dst, sink, a.bit | b.bit)
 
     return rule
@@ -112,7 +113,7 @@ def _fused(op: int, double: int) -> Rule:
         left = s.in_float_register(a, FLOAT_SCRATCH if total == dst else FLOAT_SCRATCH2)
         right = s.in_float_register(b, FLOAT_SCRATCH2)
         s.load_float(total, c)
-        s.code += asm_neon.float_three(op, double, total, left, right)
+        s.code += v.float_three(op, double, total, left, right)
         if total != dst:
             s.code += asm.mov_v(dst, total)
         return s.result(V128, dst, sink, bits)
@@ -129,9 +130,9 @@ def _unfused(op: int, double: int) -> Rule:
         bits = a.bit | b.bit | c.bit
         left = s.in_float_register(a)
         right = s.in_float_register(b, FLOAT_SCRATCH2)
-        s.code += asm_neon.float_three(asm_neon.FMUL, double, FLOAT_SCRATCH, left, right)
+        s.code += v.float_three(v.FMUL, double, FLOAT_SCRATCH, left, right)
         dst = s.float_destination(sink, bits)
-        s.code += asm_neon.float_three(op, double, dst, s.in_float_register(c, FLOAT_SCRATCH2), FLOAT_SCRATCH)
+        s.code += v.float_three(op, double, dst, s.in_float_register(c, FLOAT_SCRATCH2), FLOAT_SCRATCH)
         return s.result(V128, dst, sink, bits)
 
     return rule
@@ -141,40 +142,40 @@ def _rules() -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
     for double, shape in _SHAPES:
         for name, op in (
-            ("add", asm_neon.FADD),
-            ("sub", asm_neon.FSUB),
-            ("mul", asm_neon.FMUL),
-            ("div", asm_neon.FDIV),
-            ("min", asm_neon.FMIN),
-            ("max", asm_neon.FMAX),
-            ("relaxed_min", asm_neon.FMIN),
-            ("relaxed_max", asm_neon.FMAX),
+            ("add", v.FADD),
+            ("sub", v.FSUB),
+            ("mul", v.FMUL),
+            ("div", v.FDIV),
+            ("min", v.FMIN),
+            ("max", v.FMAX),
+            ("relaxed_min", v.FMIN),
+            ("relaxed_max", v.FMAX),
         ):
             rules[f"{shape}.{name}"] = _arithmetic(op, double)
         for name, op in (
-            ("abs", asm_neon.FABS),
-            ("neg", asm_neon.FNEG),
-            ("sqrt", asm_neon.FSQRT),
-            ("ceil", asm_neon.FRINTP),
-            ("floor", asm_neon.FRINTM),
-            ("trunc", asm_neon.FRINTZ),
-            ("nearest", asm_neon.FRINTN),
+            ("abs", v.FABS),
+            ("neg", v.FNEG),
+            ("sqrt", v.FSQRT),
+            ("ceil", v.FRINTP),
+            ("floor", v.FRINTM),
+            ("trunc", v.FRINTZ),
+            ("nearest", v.FRINTN),
         ):
             rules[f"{shape}.{name}"] = _unary(op, double)
         for name in _COMPARISONS:
             rules[f"{shape}.{name}"] = _compare(name, double)
         rules[f"{shape}.pmin"] = _pseudo(double, True)
         rules[f"{shape}.pmax"] = _pseudo(double, False)
-        rules[f"{shape}.relaxed_madd"] = _fused(asm_neon.FMLA, double)
-        rules[f"{shape}.relaxed_nmadd"] = _fused(asm_neon.FMLS, double)
+        rules[f"{shape}.relaxed_madd"] = _fused(v.FMLA, double)
+        rules[f"{shape}.relaxed_nmadd"] = _fused(v.FMLS, double)
     return rules
 
 
 def _deterministic() -> dict[str, Rule]:
     rules: dict[str, Rule] = {}
     for double, shape in _SHAPES:
-        rules[f"{shape}.relaxed_madd"] = _unfused(asm_neon.FADD, double)
-        rules[f"{shape}.relaxed_nmadd"] = _unfused(asm_neon.FSUB, double)
+        rules[f"{shape}.relaxed_madd"] = _unfused(v.FADD, double)
+        rules[f"{shape}.relaxed_nmadd"] = _unfused(v.FSUB, double)
     return rules
 
 

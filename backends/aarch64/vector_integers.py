@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..operand import ALL_ONES, CONSTANT, V128, Operand, register
 from . import asm
-from . import asm_neon as neon
+from . import asm_vector as v
 from .regs import FLOAT_SCRATCH, FLOAT_SCRATCH2, SCRATCH
 from .selection import Selection
 from .vector_bits import INTEGER_SHAPES, binary, is_all, sources, unary
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 
 def _three(op: int, size: int) -> Callable[[int, int, int], bytes]:
-    return lambda dst, a, b: neon.three(op, size, dst, a, b)
+    return lambda dst, a, b: v.three(op, size, dst, a, b)
 
 
 def _two(op: int, size: int) -> Callable[[int, int], bytes]:
-    return lambda dst, src: neon.two(op, size, dst, src)
+    return lambda dst, src: v.two(op, size, dst, src)
 
 
 # -- comparisons -----------------------------------------------------------------------------------------------------
 
 #: The instruction of each comparison, and the comparison that has its operands the other way round.
 _ORDERS = {
-    "eq": (neon.CMEQ, "eq"),
+    "eq": (v.CMEQ, "eq"),
     "ne": (0, "ne"),
-    "gt_s": (neon.CMGT, "lt_s"),
-    "ge_s": (neon.CMGE, "le_s"),
-    "gt_u": (neon.CMHI, "lt_u"),
-    "ge_u": (neon.CMHS, "le_u"),
+    "gt_s": (v.CMGT, "lt_s"),
+    "ge_s": (v.CMGE, "le_s"),
+    "gt_u": (v.CMHI, "lt_u"),
+    "ge_u": (v.CMHS, "le_u"),
     "lt_s": (0, "gt_s"),
     "le_s": (0, "ge_s"),
     "lt_u": (0, "gt_u"),
@@ -41,28 +41,28 @@ _ORDERS = {
 }
 #: Comparisons with the constant 0, and with the one of all ones, that is with -1: unsigned, only 0 is not above 0.
 _WITH_ZERO = {
-    "eq": neon.CMEQ_ZERO,
-    "le_u": neon.CMEQ_ZERO,
-    "gt_s": neon.CMGT_ZERO,
-    "ge_s": neon.CMGE_ZERO,
-    "lt_s": neon.CMLT_ZERO,
-    "le_s": neon.CMLE_ZERO,
+    "eq": v.CMEQ_ZERO,
+    "le_u": v.CMEQ_ZERO,
+    "gt_s": v.CMGT_ZERO,
+    "ge_s": v.CMGE_ZERO,
+    "lt_s": v.CMLT_ZERO,
+    "le_s": v.CMLE_ZERO,
 }
-_WITH_ONES = {"gt_s": neon.CMGE_ZERO, "le_s": neon.CMLT_ZERO}
+_WITH_ONES = {"gt_s": v.CMGE_ZERO, "le_s": v.CMLT_ZERO}
 
 
 def _compare(name: str, size: int) -> Rule:
     instruction, swapped = _ORDERS[name]
 
     def equal_inverted(dst: int, a: int, b: int) -> bytes:
-        return neon.three(neon.CMEQ, size, dst, a, b) + neon.two(neon.NOT, 0, dst, dst)
+        return v.three(v.CMEQ, size, dst, a, b) + v.two(v.NOT, 0, dst, dst)
 
     def exchanged(dst: int, a: int, b: int) -> bytes:
-        return neon.three(_ORDERS[swapped][0], size, dst, b, a)
+        return v.three(_ORDERS[swapped][0], size, dst, b, a)
 
     general = binary(_three(instruction, size) if instruction else equal_inverted if name == "ne" else exchanged)
     # A test with itself tells whether any bit is set.
-    not_zero = unary(lambda dst, src: neon.three(neon.CMTST, size, dst, src, src))
+    not_zero = unary(lambda dst, src: v.three(v.CMTST, size, dst, src, src))
 
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
         for constant, other, order in ((b, a, name), (a, b, swapped)):
@@ -83,8 +83,8 @@ def _compare(name: str, size: int) -> Rule:
 
 
 def _subtract(size: int) -> Rule:
-    general = binary(_three(neon.SUB, size))
-    negate = unary(_two(neon.NEG, size))
+    general = binary(_three(v.SUB, size))
+    negate = unary(_two(v.NEG, size))
 
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
         return negate(s, sink, b) if is_all(a, 0) else general(s, sink, a, b)
@@ -99,13 +99,13 @@ def _multiply_64(dst: int, a: int, b: int) -> bytes:
     Either factor may be in the second scratch.
     """
     return (
-        neon.two(neon.REV64, 2, FLOAT_SCRATCH, b)
-        + neon.three(neon.MUL, 2, FLOAT_SCRATCH, FLOAT_SCRATCH, a)
-        + neon.three(neon.ADDP, 2, FLOAT_SCRATCH, FLOAT_SCRATCH, FLOAT_SCRATCH)
-        + neon.narrow(neon.XTN, 2, 1, FLOAT_SCRATCH, b)
-        + neon.narrow(neon.XTN, 2, 1, FLOAT_SCRATCH2, a)
-        + neon.shll(2, 0, dst, FLOAT_SCRATCH)
-        + neon.long(neon.UMLAL, 2, 1, dst, FLOAT_SCRATCH, FLOAT_SCRATCH2)
+        v.two(v.REV64, 2, FLOAT_SCRATCH, b)
+        + v.three(v.MUL, 2, FLOAT_SCRATCH, FLOAT_SCRATCH, a)
+        + v.three(v.ADDP, 2, FLOAT_SCRATCH, FLOAT_SCRATCH, FLOAT_SCRATCH)
+        + v.narrow(v.XTN, 2, 1, FLOAT_SCRATCH, b)
+        + v.narrow(v.XTN, 2, 1, FLOAT_SCRATCH2, a)
+        + v.shll(2, 0, dst, FLOAT_SCRATCH)
+        + v.long(v.UMLAL, 2, 1, dst, FLOAT_SCRATCH, FLOAT_SCRATCH2)
     )
 
 
@@ -114,7 +114,7 @@ def _narrow(op: int, size: int) -> Rule:
 
     def emit(dst: int, a: int, b: int) -> bytes:
         first = FLOAT_SCRATCH if dst == b else dst
-        code = neon.narrow(op, size, 0, first, a) + neon.narrow(op, size, 1, first, b)
+        code = v.narrow(op, size, 0, first, a) + v.narrow(op, size, 1, first, b)
         return code + asm.mov_v(dst, first) if first != dst else code
 
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
@@ -130,29 +130,29 @@ def _narrow(op: int, size: int) -> Rule:
 def _dot(dst: int, a: int, b: int) -> bytes:
     """Sums of neighbouring products of 32 bits."""
     return (
-        neon.long(neon.SMULL, 1, 0, FLOAT_SCRATCH, a, b)
-        + neon.long(neon.SMULL, 1, 1, dst, a, b)
-        + neon.three(neon.ADDP, 2, dst, FLOAT_SCRATCH, dst)
+        v.long(v.SMULL, 1, 0, FLOAT_SCRATCH, a, b)
+        + v.long(v.SMULL, 1, 1, dst, a, b)
+        + v.three(v.ADDP, 2, dst, FLOAT_SCRATCH, dst)
     )
 
 
 def _dot_bytes(dst: int, a: int, b: int) -> bytes:
     """Sums of neighbouring products of 16 bits. Only if all four factors are -128 is a sum too large, and wraps."""
     return (
-        neon.long(neon.SMULL, 0, 0, FLOAT_SCRATCH, a, b)
-        + neon.long(neon.SMULL, 0, 1, dst, a, b)
-        + neon.three(neon.ADDP, 1, dst, FLOAT_SCRATCH, dst)
+        v.long(v.SMULL, 0, 0, FLOAT_SCRATCH, a, b)
+        + v.long(v.SMULL, 0, 1, dst, a, b)
+        + v.three(v.ADDP, 1, dst, FLOAT_SCRATCH, dst)
     )
 
 
 def _dot_bytes_saturated(dst: int, a: int, b: int) -> bytes:
     """The same, where such a sum is saturated. The second scratch is free once both factors have been read."""
     return (
-        neon.long(neon.SMULL, 0, 0, FLOAT_SCRATCH, a, b)
-        + neon.long(neon.SMULL, 0, 1, dst, a, b)
-        + neon.permute(neon.UZP1, 1, FLOAT_SCRATCH2, FLOAT_SCRATCH, dst)
-        + neon.permute(neon.UZP2, 1, dst, FLOAT_SCRATCH, dst)
-        + neon.three(neon.SQADD, 1, dst, FLOAT_SCRATCH2, dst)
+        v.long(v.SMULL, 0, 0, FLOAT_SCRATCH, a, b)
+        + v.long(v.SMULL, 0, 1, dst, a, b)
+        + v.permute(v.UZP1, 1, FLOAT_SCRATCH2, FLOAT_SCRATCH, dst)
+        + v.permute(v.UZP2, 1, dst, FLOAT_SCRATCH, dst)
+        + v.three(v.SQADD, 1, dst, FLOAT_SCRATCH2, dst)
     )
 
 
@@ -166,7 +166,7 @@ def _dot_bytes_added(dot: Callable[[int, int, int], bytes]) -> Rule:
         bits = a.bit | b.bit | c.bit
         dst = s.float_destination(sink, c.bit or bits)
         s.load_float(dst, c)
-        s.code += neon.two(neon.SADALP, 1, dst, sums)
+        s.code += v.two(v.SADALP, 1, dst, sums)
         s.release(register(V128, sums))
         return s.result(V128, dst, sink, bits)
 
@@ -178,8 +178,8 @@ def _dot_bytes_added(dot: Callable[[int, int, int], bytes]) -> Rule:
 
 def _shift(name: str, size: int) -> Rule:
     is_left = name == "shl"
-    by_vector = neon.SSHL if name == "shr_s" else neon.USHL
-    by_number = neon.SSHR if name == "shr_s" else neon.USHR
+    by_vector = v.SSHL if name == "shr_s" else v.USHL
+    by_number = v.SSHR if name == "shr_s" else v.USHR
 
     def rule(s: Selection, sink: Operand | None, a: Operand, count: Operand) -> Operand:
         dst = s.float_destination(sink, a.bit)
@@ -188,9 +188,9 @@ def _shift(name: str, size: int) -> Rule:
             if not number:
                 s.load_float(dst, a)
             elif is_left:
-                s.code += neon.shift_left(neon.SHL, size, dst, s.in_float_register(a), number)
+                s.code += v.shift_left(v.SHL, size, dst, s.in_float_register(a), number)
             else:
-                s.code += neon.shift_right(by_number, size, dst, s.in_float_register(a), number)
+                s.code += v.shift_right(by_number, size, dst, s.in_float_register(a), number)
             return s.result(V128, dst, sink, a.bit)
         source = s.in_float_register(a, FLOAT_SCRATCH2)
         # Each lane is shifted by the signed number in the lowest byte of its count: to the right by a negative one.
@@ -198,7 +198,7 @@ def _shift(name: str, size: int) -> Rule:
         if not is_left:
             s.code += asm.neg(0, SCRATCH, SCRATCH)
         # Any lanes that have it in their lowest bytes will do, which of bytes each is.
-        s.code += neon.dup(0, FLOAT_SCRATCH, SCRATCH) + neon.three(by_vector, size, dst, source, FLOAT_SCRATCH)
+        s.code += v.dup(0, FLOAT_SCRATCH, SCRATCH) + v.three(by_vector, size, dst, source, FLOAT_SCRATCH)
         return s.result(V128, dst, sink, a.bit | count.bit)
 
     return rule
@@ -208,11 +208,11 @@ def _shift(name: str, size: int) -> Rule:
 
 
 def _extend(op: int, size: int, high: int) -> Rule:
-    return unary(lambda dst, src: neon.shift_long(op, size, high, dst, src, 0))
+    return unary(lambda dst, src: v.shift_long(op, size, high, dst, src, 0))
 
 
 def _extend_multiply(op: int, size: int, high: int) -> Rule:
-    return binary(lambda dst, a, b: neon.long(op, size, high, dst, a, b))
+    return binary(lambda dst, a, b: v.long(op, size, high, dst, a, b))
 
 
 def _between_widths() -> dict[str, Rule]:
@@ -221,27 +221,27 @@ def _between_widths() -> dict[str, Rule]:
     for size in range(3):
         narrow, wide = INTEGER_SHAPES[size : size + 2]
         for sign, extend, multiply, add in (
-            ("s", neon.SSHLL, neon.SMULL, neon.SADDLP),
-            ("u", neon.USHLL, neon.UMULL, neon.UADDLP),
+            ("s", v.SSHLL, v.SMULL, v.SADDLP),
+            ("u", v.USHLL, v.UMULL, v.UADDLP),
         ):
             for high, half in enumerate(("low", "high")):
                 rules[f"{wide}.extend_{half}_{narrow}_{sign}"] = _extend(extend, size, high)
                 rules[f"{wide}.extmul_{half}_{narrow}_{sign}"] = _extend_multiply(multiply, size, high)
             if size < 2:
                 rules[f"{wide}.extadd_pairwise_{narrow}_{sign}"] = unary(_two(add, size))
-                op = neon.SQXTN if sign == "s" else neon.SQXTUN
+                op = v.SQXTN if sign == "s" else v.SQXTUN
                 rules[f"{narrow}.narrow_{wide}_{sign}"] = _narrow(op, size)
     return rules
 
 
 def _rules() -> dict[str, Rule]:
     rules = _between_widths()
-    product = binary(_three(neon.SQRDMULH, 1))
+    product = binary(_three(v.SQRDMULH, 1))
     rules["i16x8.q15mulr_sat_s"] = rules["i16x8.relaxed_q15mulr_s"] = product
     rules["i32x4.dot_i16x8_s"] = binary(_dot)
     rules["i16x8.relaxed_dot_i8x16_i7x16_s"] = binary(_dot_bytes)
     rules["i32x4.relaxed_dot_i8x16_i7x16_add_s"] = _dot_bytes_added(_dot_bytes)
-    rules["i8x16.popcnt"] = unary(_two(neon.CNT, 0))
+    rules["i8x16.popcnt"] = unary(_two(v.CNT, 0))
     rules["i64x2.mul"] = binary(_multiply_64)
     for size, shape in enumerate(INTEGER_SHAPES):
         for name in _ORDERS:
@@ -249,22 +249,22 @@ def _rules() -> dict[str, Rule]:
                 rules[f"{shape}.{name}"] = _compare(name, size)
         for name in ("shl", "shr_s", "shr_u"):
             rules[f"{shape}.{name}"] = _shift(name, size)
-        rules[f"{shape}.abs"] = unary(_two(neon.ABS, size))
-        rules[f"{shape}.neg"] = unary(_two(neon.NEG, size))
-        rules[f"{shape}.add"] = binary(_three(neon.ADD, size))
+        rules[f"{shape}.abs"] = unary(_two(v.ABS, size))
+        rules[f"{shape}.neg"] = unary(_two(v.NEG, size))
+        rules[f"{shape}.add"] = binary(_three(v.ADD, size))
         rules[f"{shape}.sub"] = _subtract(size)
         if size < 3:
-            for name, op in (("min_s", neon.SMIN), ("min_u", neon.UMIN), ("max_s", neon.SMAX), ("max_u", neon.UMAX)):
+            for name, op in (("min_s", v.SMIN), ("min_u", v.UMIN), ("max_s", v.SMAX), ("max_u", v.UMAX)):
                 rules[f"{shape}.{name}"] = binary(_three(op, size))
         if size in (1, 2):
-            rules[f"{shape}.mul"] = binary(_three(neon.MUL, size))
+            rules[f"{shape}.mul"] = binary(_three(v.MUL, size))
         if size < 2:
             for name, op in (
-                ("add_sat_s", neon.SQADD),
-                ("add_sat_u", neon.UQADD),
-                ("sub_sat_s", neon.SQSUB),
-                ("sub_sat_u", neon.UQSUB),
-                ("avgr_u", neon.URHADD),
+                ("add_sat_s", v.SQADD),
+                ("add_sat_u", v.UQADD),
+                ("sub_sat_s", v.SQSUB),
+                ("sub_sat_u", v.UQSUB),
+                ("avgr_u", v.URHADD),
             ):
                 rules[f"{shape}.{name}"] = binary(_three(op, size))
     return rules

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..operand import CONSTANT, F32, F64, I32, I64, V128, Operand
 from . import asm
-from . import asm_neon as neon
+from . import asm_vector as v
 from .addresses import at
 from .regs import FLOAT_SCRATCH, FRAME, SCRATCH
 from .selection import Selection
@@ -44,19 +44,19 @@ def _immediate(dst: int, size: int, bits: int) -> bytes:
         size -= 1
         bits &= (1 << (8 << size)) - 1
     if size == 0:
-        return neon.movi_b(dst, bits)
+        return v.movi_b(dst, bits)
     if size < 3:
-        for op, number in ((neon.MOVI, bits), (neon.MVNI, bits ^ (1 << (8 << size)) - 1)):
+        for op, number in ((v.MOVI, bits), (v.MVNI, bits ^ (1 << (8 << size)) - 1)):
             for shift in range(0, 8 << size, 8):
                 if number >> shift << shift == number and number >> shift < 256:
-                    return neon.immediate(op, size, dst, number >> shift, shift)
+                    return v.immediate(op, size, dst, number >> shift, shift)
         short = asm.float_immediate(0, bits) if size == 2 else -1
-        return neon.fmov_lanes(0, dst, short) if short >= 0 else b""
+        return v.fmov_lanes(0, dst, short) if short >= 0 else b""
     parts = [bits >> 8 * part & 255 for part in range(8)]
     if all(part in (0, 255) for part in parts):
-        return neon.movi_mask(dst, sum([(part & 1) << index for index, part in enumerate(parts)]))
+        return v.movi_mask(dst, sum([(part & 1) << index for index, part in enumerate(parts)]))
     short = asm.float_immediate(1, bits)
-    return neon.fmov_lanes(1, dst, short) if short >= 0 else b""
+    return v.fmov_lanes(1, dst, short) if short >= 0 else b""
 
 
 def _load_scalar(s: Selection, a: Operand) -> None:
@@ -70,14 +70,14 @@ def _splat(size: int, type_: int) -> Rule:
         if a.kind == CONSTANT:
             bits = a.value & (1 << (8 << size)) - 1
             one = _immediate(dst, size, bits)
-            s.code += one or asm.mov_ri(SCRATCH, bits) + neon.dup(size, dst, SCRATCH)
+            s.code += one or asm.mov_ri(SCRATCH, bits) + v.dup(size, dst, SCRATCH)
         elif a.reg < 0:
             _load_scalar(s, a)
-            s.code += neon.dup_lane(size, dst, FLOAT_SCRATCH, 0)
+            s.code += v.dup_lane(size, dst, FLOAT_SCRATCH, 0)
         elif _is_integer(type_):
-            s.code += neon.dup(size, dst, a.reg)
+            s.code += v.dup(size, dst, a.reg)
         else:
-            s.code += neon.dup_lane(size, dst, a.reg, 0)
+            s.code += v.dup_lane(size, dst, a.reg, 0)
         return s.result(V128, dst, sink, a.bit)
 
     return rule
@@ -103,11 +103,11 @@ def _extract(size: int, type_: int, is_signed: bool) -> Rule:
             return s.result(type_, dst, sink, a.bit)
         source = s.in_float_register(a)
         if is_signed:
-            s.code += neon.smov(size, 0, dst, source, lane)
+            s.code += v.smov(size, 0, dst, source, lane)
         elif size > 1 and not lane:
             s.code += asm.fmov_from(size - 2, dst, source)
         else:
-            s.code += neon.umov(size, dst, source, lane)
+            s.code += v.umov(size, dst, source, lane)
         return s.result(type_, dst, sink, a.bit)
 
     return rule
@@ -122,7 +122,7 @@ def _extract_float(size: int, type_: int) -> Rule:
         source = s.in_float_register(a)
         # Either clears what is above the float.
         if lane:
-            s.code += neon.dup_scalar(size, dst, source, lane)
+            s.code += v.dup_scalar(size, dst, source, lane)
         else:
             s.code += asm.fp_r(asm.FMOV, size - 2, dst, source)
         return s.result(type_, dst, sink, a.bit)
@@ -143,14 +143,14 @@ def _replace(size: int, type_: int) -> Rule:
         s.load_float(dst, a)
         if b.kind == CONSTANT:
             scalar = Operand(CONSTANT, I64, value=b.value & (1 << (8 << size)) - 1)
-            s.code += neon.ins(size, dst, lane, s.in_register(scalar))
+            s.code += v.ins(size, dst, lane, s.in_register(scalar))
         elif b.reg < 0:
             _load_scalar(s, b)
-            s.code += neon.ins_lane(size, dst, lane, FLOAT_SCRATCH, 0)
+            s.code += v.ins_lane(size, dst, lane, FLOAT_SCRATCH, 0)
         elif _is_integer(type_):
-            s.code += neon.ins(size, dst, lane, b.reg)
+            s.code += v.ins(size, dst, lane, b.reg)
         else:
-            s.code += neon.ins_lane(size, dst, lane, b.reg, 0)
+            s.code += v.ins_lane(size, dst, lane, b.reg, 0)
         return s.result(V128, dst, sink, bits)
 
     return rule
@@ -162,7 +162,7 @@ def _move_float(d: int, dst: int, src: int) -> bytes:
 
 def _rules() -> dict[str, Rule]:
     # An index beyond the table gives 0, as it should.
-    swizzle = binary(lambda dst, a, b: neon.table(neon.TBL, 1, dst, a, b))
+    swizzle = binary(lambda dst, a, b: v.table(v.TBL, 1, dst, a, b))
     rules: dict[str, Rule] = {"i8x16.swizzle": swizzle, "i8x16.relaxed_swizzle": swizzle}
     for shape, size, type_ in _SHAPES:
         rules[f"{shape}.splat"] = _splat(size, type_)

@@ -8,7 +8,8 @@ there is no displacement: an address whose bounds have been checked.
 from __future__ import annotations
 
 from ..operand import V128, Operand
-from . import asm, asm_neon
+from . import asm
+from . import asm_vector as v
 from .memory import access_displaced, base_register, cut, static_address
 from .regs import SCRATCH, SCRATCH2
 from .selection import Selection
@@ -19,14 +20,14 @@ _LOADS = {"v128.load": asm.LDR_Q, "v128.load32_zero": asm.LDR_S, "v128.load64_ze
 _EXTENDING = {
     f"v128.load{lanes}_{suffix}": (extend, size)
     for size, lanes in enumerate(("8x8", "16x4", "32x2"))
-    for suffix, extend in (("s", asm_neon.SSHLL), ("u", asm_neon.USHLL))
+    for suffix, extend in (("s", v.SSHLL), ("u", v.USHLL))
 }
 #: Sizes of the lanes of what reads or writes one alone.
 _SPLATS = {f"v128.load{8 << size}_splat": size for size in range(4)}
 _LANE_LOADS = {f"v128.load{8 << size}_lane": size for size in range(4)}
 _LANE_STORES = {f"v128.store{8 << size}_lane": size for size in range(4)}
 #: Stores of the lowest lane, by its size: these have an index, as those of other lanes have not.
-_LOWEST = (asm_neon.STR_B, asm_neon.STR_H, asm.STR_S, asm.STR_D)
+_LOWEST = (v.STR_B, v.STR_H, asm.STR_S, asm.STR_D)
 
 
 def _whole_address(s: Selection, a: Operand, index: int, form: int) -> int:
@@ -53,11 +54,11 @@ def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -
     index = _index(s, a)
     head = cut(s)
     if name in _SPLATS:
-        s.code += asm_neon.ld1r(_SPLATS[name], dst, _whole_address(s, a, index, form))
+        s.code += v.ld1r(_SPLATS[name], dst, _whole_address(s, a, index, form))
     elif name in _EXTENDING:
         extend, size = _EXTENDING[name]
         access_displaced(s, asm.LDR_D, dst, a, index, form)
-        s.code += asm_neon.shift_long(extend, size, 0, dst, dst, 0)
+        s.code += v.shift_long(extend, size, 0, dst, dst, 0)
     else:
         access_displaced(s, _LOADS[name], dst, a, index, form)
     return head, bytes(s.code), s.result(V128, dst, sink, a.bit)
@@ -84,7 +85,7 @@ def load_lane(
     s.load_float(dst, b)
     head = cut(s)
     address = _whole_address(s, a, index, form)
-    s.code += asm_neon.access_lane(asm_neon.LD1, _LANE_LOADS[name], dst, lane, address)
+    s.code += v.access_lane(v.LD1, _LANE_LOADS[name], dst, lane, address)
     return head, bytes(s.code), s.result(V128, dst, sink, a.bit | b.bit)
 
 
@@ -95,7 +96,7 @@ def store_lane(s: Selection, name: str, a: Operand, b: Operand, lane: int, form:
     value = s.in_float_register(b)
     head = cut(s)
     if lane:
-        s.code += asm_neon.access_lane(asm_neon.ST1, size, value, lane, _whole_address(s, a, index, form))
+        s.code += v.access_lane(v.ST1, size, value, lane, _whole_address(s, a, index, form))
     else:
         access_displaced(s, _LOWEST[size], value, a, index, form)
     s.release(a)

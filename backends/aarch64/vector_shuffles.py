@@ -7,7 +7,7 @@ and its indices, which are read from beside the code.
 from __future__ import annotations
 
 from ..operand import V128, Operand, constant
-from . import asm_neon as neon
+from . import asm_vector as v
 from .regs import FLOAT_SCRATCH, FLOAT_SCRATCH2
 from .selection import Selection
 from .vector_bits import is_all, sources
@@ -34,23 +34,23 @@ def _bytes_of(size: int, lanes: list[int]) -> bytes:
 
 
 def _permute(op: int, size: int) -> Emit:
-    return lambda dst, a, b: neon.permute(op, size, dst, a, b)
+    return lambda dst, a, b: v.permute(op, size, dst, a, b)
 
 
 def _extract(first: int) -> Emit:
-    return lambda dst, a, b: neon.ext(dst, a, b, first)
+    return lambda dst, a, b: v.ext(dst, a, b, first)
 
 
 def _duplicate(size: int, lane: int) -> Emit:
-    return lambda dst, a, b: neon.dup_lane(size, dst, a, lane)
+    return lambda dst, a, b: v.dup_lane(size, dst, a, lane)
 
 
 def _reverse(op: int, size: int) -> Emit:
-    return lambda dst, a, b: neon.two(op, size, dst, a)
+    return lambda dst, a, b: v.two(op, size, dst, a)
 
 
 def _widen(size: int, high: int) -> Emit:
-    return lambda dst, a, b: neon.shift_long(neon.USHLL, size, high, dst, a, 0)
+    return lambda dst, a, b: v.shift_long(v.USHLL, size, high, dst, a, 0)
 
 
 def _of_two() -> dict[bytes, Emit]:
@@ -58,7 +58,7 @@ def _of_two() -> dict[bytes, Emit]:
     found: dict[bytes, Emit] = {}
     for size in range(4):
         count = 16 >> size
-        for odd, zip_, uzp, trn in ((0, neon.ZIP1, neon.UZP1, neon.TRN1), (1, neon.ZIP2, neon.UZP2, neon.TRN2)):
+        for odd, zip_, uzp, trn in ((0, v.ZIP1, v.UZP1, v.TRN1), (1, v.ZIP2, v.UZP2, v.TRN2)):
             half = range(odd * count // 2, (odd + 1) * count // 2)
             every_second = range(odd, count, 2)
             for op, lanes in (
@@ -81,7 +81,7 @@ def _of_one() -> dict[bytes, Emit]:
     for size in range(4):
         for lane in range(16 >> size):
             found[_bytes_of(size, [lane] * (16 >> size))] = _duplicate(size, lane)
-    for op, bits in ((neon.REV64, 3), (neon.REV32, 2), (neon.REV16, 1)):
+    for op, bits in ((v.REV64, 3), (v.REV32, 2), (v.REV16, 1)):
         for size in range(bits):
             found[_bytes_of(size, [lane ^ (1 << bits - size) - 1 for lane in range(16 >> size)])] = _reverse(op, size)
     return found
@@ -137,7 +137,7 @@ def _insert(s: Selection, dst: int, kept: Operand, other: int, plan: list[tuple[
     s.load_float(dst, kept)
     for size, lane, source in plan:
         count = 16 >> size
-        s.code += neon.ins_lane(size, dst, lane, dst if source < count else other, source & count - 1)
+        s.code += v.ins_lane(size, dst, lane, dst if source < count else other, source & count - 1)
 
 
 def _table(s: Selection, dst: int, a: Operand, b: Operand, lanes: bytes) -> None:
@@ -148,7 +148,7 @@ def _table(s: Selection, dst: int, a: Operand, b: Operand, lanes: bytes) -> None
         s.load_float(first, a)
         s.load_float(second, b)
     s.load_float(indices, constant(V128, int.from_bytes(lanes, "little")))
-    s.code += neon.table(neon.TBL, 2, dst, first, indices)
+    s.code += v.table(v.TBL, 2, dst, first, indices)
 
 
 def _shuffle_one(s: Selection, sink: Operand | None, a: Operand, bits: int, lanes: bytes) -> Operand:
@@ -170,7 +170,7 @@ def _shuffle_one(s: Selection, sink: Operand | None, a: Operand, bits: int, lane
         s.code += emit(dst, source, source)
     else:
         s.load_float(FLOAT_SCRATCH2, constant(V128, int.from_bytes(lanes, "little")))
-        s.code += neon.table(neon.TBL, 1, dst, source, FLOAT_SCRATCH2)
+        s.code += v.table(v.TBL, 1, dst, source, FLOAT_SCRATCH2)
     return s.result(V128, dst, sink, bits)
 
 

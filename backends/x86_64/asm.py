@@ -6,7 +6,7 @@ operands: ``r`` register, ``i`` immediate, ``m`` memory at ``[base + disp]``, ``
 Displacements, relative targets and immediates are signed and have 32 bits at most, where nothing else is said; what
 does not fit, and a register that does not exist, is a :class:`ValueError`. Nothing is memoised: the callers do that.
 
-Moves are in :mod:`.asm_mov` and SSE instructions in :mod:`.asm_sse`; all can be had from here, where the latter are
+Moves are in :mod:`.asm_mov` and SSE instructions in :mod:`.asm_floats`; all can be had from here, where the latter are
 loaded when one is first asked for. Packed vector instructions are in :mod:`.asm_vector` alone.
 """
 
@@ -18,7 +18,7 @@ from .encoding import imm16, imm32, reg_index, reg_mem, reg_only, reg_reg, rel8,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .asm_sse import *  # noqa: F403 - its __all__ names every encoder there
+    from .asm_floats import *  # noqa: F403 - its __all__ names every encoder there
 
 #: Operations of the ``alu_`` encoders.
 ADD, OR, ADC, SBB, AND, SUB, XOR, CMP = range(8)
@@ -57,7 +57,7 @@ def _count(w: int, imm: int) -> bytes:
 
 
 #: Loads the encoders of SSE instructions, at the first use of one.
-__getattr__ = late_names(globals(), "asm_sse")
+__getattr__ = late_names(globals(), "asm_floats")
 
 
 # -- the eight classic operations, and test --------------------------------------------------------------------------

@@ -11,7 +11,7 @@ that the short VEX prefix cannot name.
 from __future__ import annotations
 
 from ..operand import V128, Operand
-from . import asm_vector as av
+from . import asm_vector as v
 from . import features
 from .memory import STAND_IN, is_static, split
 from .regs import MEMORY_BASE
@@ -19,24 +19,24 @@ from .selection import Selection
 
 #: Loads that are one instruction, which is the same on all processors.
 _LOADS = {
-    "v128.load": av.MOVUPS,
-    "v128.load8x8_s": av.PMOVSXBW,
-    "v128.load8x8_u": av.PMOVZXBW,
-    "v128.load16x4_s": av.PMOVSXWD,
-    "v128.load16x4_u": av.PMOVZXWD,
-    "v128.load32x2_s": av.PMOVSXDQ,
-    "v128.load32x2_u": av.PMOVZXDQ,
-    "v128.load64_splat": av.MOVDDUP,
-    "v128.load32_zero": av.MOVSS,
-    "v128.load64_zero": av.MOVSD,
+    "v128.load": v.MOVUPS,
+    "v128.load8x8_s": v.PMOVSXBW,
+    "v128.load8x8_u": v.PMOVZXBW,
+    "v128.load16x4_s": v.PMOVSXWD,
+    "v128.load16x4_u": v.PMOVZXWD,
+    "v128.load32x2_s": v.PMOVSXDQ,
+    "v128.load32x2_u": v.PMOVZXDQ,
+    "v128.load64_splat": v.MOVDDUP,
+    "v128.load32_zero": v.MOVSS,
+    "v128.load64_zero": v.MOVSD,
 }
 
 #: Moves of a lane from memory, and to it, by the name of the instruction; those of 64 bits have an instruction for each
 #: lane, and no immediate.
-_LANES_IN = {"v128.load8_lane": av.PINSRB, "v128.load16_lane": av.PINSRW, "v128.load32_lane": av.PINSRD}
-_LANES_OUT = {"v128.store8_lane": av.PEXTRB, "v128.store16_lane": av.PEXTRW, "v128.store32_lane": av.PEXTRD}
-_HALVES_IN = (av.MOVLPS, av.MOVHPS)
-_HALVES_OUT = (av.MOVLPS_STORE, av.MOVHPS_STORE)
+_LANES_IN = {"v128.load8_lane": v.PINSRB, "v128.load16_lane": v.PINSRW, "v128.load32_lane": v.PINSRD}
+_LANES_OUT = {"v128.store8_lane": v.PEXTRB, "v128.store16_lane": v.PEXTRW, "v128.store32_lane": v.PEXTRD}
+_HALVES_IN = (v.MOVLPS, v.MOVHPS)
+_HALVES_OUT = (v.MOVLPS_STORE, v.MOVHPS_STORE)
 
 
 def _access(s: Selection, op: int, reg: int, a: Operand, form: int, first: int = -1) -> bytes:
@@ -46,12 +46,12 @@ def _access(s: Selection, op: int, reg: int, a: Operand, form: int, first: int =
     disp = STAND_IN[form]
     if is_static(a):
         if first >= 0:
-            return av.vex_rm(op, reg, first, MEMORY_BASE, disp)
-        return av.packed_rm(op, reg, MEMORY_BASE, disp)
+            return v.vex_rm(op, reg, first, MEMORY_BASE, disp)
+        return v.packed_rm(op, reg, MEMORY_BASE, disp)
     index = s.in_register(a)
     if first >= 0:
-        return av.vex_rx(op, reg, first, MEMORY_BASE, index, 0, disp)
-    return av.packed_rx(op, reg, MEMORY_BASE, index, 0, disp)
+        return v.vex_rx(op, reg, first, MEMORY_BASE, index, 0, disp)
+    return v.packed_rx(op, reg, MEMORY_BASE, index, 0, disp)
 
 
 def _lane(value: int) -> bytes:
@@ -73,25 +73,25 @@ def _splat(s: Selection, name: str, dst: int, a: Operand, form: int) -> tuple[by
     """A lane in all lanes: the instruction that loads, without an immediate that it has, and what follows it."""
     if name == "v128.load32_splat":
         if features.AVX:
-            return _access(s, av.VBROADCASTSS, dst, a, form, 0), b""
-        return _access(s, av.MOVSS, dst, a, form), av.packed_rri(av.SHUFPS, dst, dst, 0)
+            return _access(s, v.VBROADCASTSS, dst, a, form, 0), b""
+        return _access(s, v.MOVSS, dst, a, form), v.packed_rri(v.SHUFPS, dst, dst, 0)
     if name == "v128.load16_splat":
         if features.AVX2:
-            return _access(s, av.VPBROADCASTW, dst, a, form, 0), b""
-        spread = av.packed_rri(av.PSHUFLW, dst, dst, 0) + av.packed_rr(av.PUNPCKLQDQ, dst, dst)
-        return _access(s, av.PINSRW, dst, a, form), _lane(0) + spread
+            return _access(s, v.VPBROADCASTW, dst, a, form, 0), b""
+        spread = v.packed_rri(v.PSHUFLW, dst, dst, 0) + v.packed_rr(v.PUNPCKLQDQ, dst, dst)
+        return _access(s, v.PINSRW, dst, a, form), _lane(0) + spread
     if name == "v128.load8_splat":
         if features.AVX2:
-            return _access(s, av.VPBROADCASTB, dst, a, form, 0), b""
+            return _access(s, v.VPBROADCASTB, dst, a, form, 0), b""
         zeros = s.scratch_float()
-        spread = av.packed_rr(av.PXOR, zeros, zeros) + av.packed_rr(av.PSHUFB, dst, zeros)
-        return _access(s, av.PINSRB, dst, a, form), _lane(0) + spread
+        spread = v.packed_rr(v.PXOR, zeros, zeros) + v.packed_rr(v.PSHUFB, dst, zeros)
+        return _access(s, v.PINSRB, dst, a, form), _lane(0) + spread
     raise KeyError(name)
 
 
 def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[bytes, bytes]:
     """``v128.store``: code before and after the displacement."""
-    head, tail = split(_access(s, av.MOVUPS_STORE, s.in_float_register(b), a, form), form)
+    head, tail = split(_access(s, v.MOVUPS_STORE, s.in_float_register(b), a, form), form)
     s.release(a)
     s.release(b)
     return bytes(s.code) + head, tail
@@ -121,7 +121,7 @@ def store_lane(s: Selection, name: str, a: Operand, b: Operand, lane: int, form:
     if name == "v128.store64_lane":
         op = _HALVES_OUT[lane]
     elif name == "v128.store32_lane" and lane == 0:
-        op = av.MOVSS_STORE
+        op = v.MOVSS_STORE
     else:
         op = _LANES_OUT[name]
         immediate = _lane(lane)

@@ -208,8 +208,8 @@ FAULTS = [
         "load-extends-the-other-way",
         "a load that extends signs and should not",
         _MEMORY,
-        '"v128.load16x4_u": av.PMOVZXWD',
-        '"v128.load16x4_u": av.PMOVSXWD',
+        '"v128.load16x4_u": v.PMOVZXWD',
+        '"v128.load16x4_u": v.PMOVSXWD',
     ),
     _fault(
         "stored-lane-is-the-first",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from vibewasm.backends.aarch64 import asm, asm_simd, encoding, regs
+from vibewasm.backends.aarch64 import asm, asm_floats, encoding, regs
 
 from .judges import assemble, disassemble, plain
 
@@ -218,7 +218,7 @@ def encoders() -> dict[str, Callable[..., bytes]]:
     """Every public encoder that :mod:`asm` offers."""
     return {
         name: value
-        for name, value in (vars(asm) | vars(asm_simd)).items()
+        for name, value in (vars(asm) | vars(asm_floats)).items()
         if inspect.isfunction(value)
         and not name.startswith("_")
         and ".asm" in value.__module__

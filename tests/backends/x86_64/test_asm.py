@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vibewasm.backends.x86_64 import asm, asm_sse, regs
+from vibewasm.backends.x86_64 import asm, asm_floats, regs
 
 from .judges import Immediate, Instruction, Memory, Operand, Register, assemble, disassemble, read_back
 
@@ -296,7 +296,7 @@ def encoders() -> dict[str, Callable[..., bytes]]:
     """Every public encoder that :mod:`asm` offers."""
     return {
         name: value
-        for name, value in (vars(asm) | vars(asm_sse)).items()
+        for name, value in (vars(asm) | vars(asm_floats)).items()
         if inspect.isfunction(value) and not name.startswith("_") and ".asm" in value.__module__
     }
 

@@ -1,4 +1,5 @@
-"""Encoders of floating-point and vector instructions, with the conventions of :mod:`.asm` (DDI 0487, chapter C7).
+"""Encoders of floating-point instructions, and of those on vectors that scalars need, with the conventions of
+:mod:`.asm` (DDI 0487, chapter C7).
 
 ``d`` is 0 for f32 (an S register) and 1 for f64 (a D register). Writing one of these clears the rest of the register.
 """

@@ -46,7 +46,7 @@ SMINP, UMINP = _three_same(21), _three_same(21, 1)
 MUL, MLA, MLS = _three_same(19), _three_same(18), _three_same(18, 1)
 #: Of 16 and 32 bits.
 SQDMULH, SQRDMULH = _three_same(22), _three_same(22, 1)
-#: Operations of ``bitwise``. BSL selects by the destination's bits, as V_BSL of :mod:`.asm_simd`; BIT puts the first
+#: Operations of ``bitwise``. BSL selects by the destination's bits, as V_BSL of :mod:`.asm_floats`; BIT puts the first
 #: source's bits in where the second one has ones, BIF where it has zeros.
 AND, BIC, ORR, ORN = (_three_same(3, 0, size) for size in range(4))
 EOR, BSL, BIT, BIF = (_three_same(3, 1, size) for size in range(4))
@@ -353,7 +353,7 @@ def movi_mask(dst: int, imm8: int) -> bytes:
 
 
 def fmov_lanes(d: int, dst: int, imm8: int) -> bytes:
-    """FMOV (vector, immediate): the number of :func:`.asm_simd.float_immediate` in all lanes."""
+    """FMOV (vector, immediate): the number of :func:`.asm_floats.float_immediate` in all lanes."""
     return one_register(0x4F00_F400 | d << 29 | _imm8(imm8), dst)
 
 

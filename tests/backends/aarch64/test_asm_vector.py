@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vibewasm.backends.aarch64 import asm, asm_neon, regs
+from vibewasm.backends.aarch64 import asm, asm_vector, regs
 
 from .judges import assemble, disassemble, plain
 
@@ -26,11 +26,11 @@ CONDITIONS = ("eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", 
 
 def _named(names: str) -> dict[int, str]:
     """The instruction of each operation, by its constant."""
-    return {getattr(asm_neon, name): name.lower() for name in names.split()}
+    return {getattr(asm_vector, name): name.lower() for name in names.split()}
 
 
 def _zero(names: str) -> dict[int, str]:
-    return {getattr(asm_neon, f"{name}_ZERO"): name.lower() for name in names.split()}
+    return {getattr(asm_vector, f"{name}_ZERO"): name.lower() for name in names.split()}
 
 
 #: The operations of each form, with the sizes of lanes that they have.
@@ -63,10 +63,10 @@ SHIFT_NARROW = _named("SHRN SQSHRN SQSHRUN UQSHRN")
 PERMUTE = _named("ZIP1 ZIP2 UZP1 UZP2 TRN1 TRN2")
 TABLE = _named("TBL TBX")
 IMMEDIATE = {
-    asm_neon.MOVI: "movi",
-    asm_neon.MVNI: "mvni",
-    asm_neon.ORR_I: "orr",
-    asm_neon.BIC_I: "bic",
+    asm_vector.MOVI: "movi",
+    asm_vector.MVNI: "mvni",
+    asm_vector.ORR_I: "orr",
+    asm_vector.BIC_I: "bic",
 }
 ACCESS_LANE = _named("ST1 LD1")
 
@@ -229,8 +229,8 @@ def encoders() -> dict[str, Callable[..., bytes]]:
     """Every public encoder of the module."""
     return {
         name: value
-        for name, value in vars(asm_neon).items()
-        if inspect.isfunction(value) and not name.startswith("_") and value.__module__ == asm_neon.__name__
+        for name, value in vars(asm_vector).items()
+        if inspect.isfunction(value) and not name.startswith("_") and value.__module__ == asm_vector.__name__
     }
 
 
@@ -286,8 +286,8 @@ def test_every_encoder_has_a_case() -> None:
 
 
 def test_every_operation_belongs_to_a_form() -> None:
-    named = {value for name, value in vars(asm_neon).items() if name.isupper() and name[0] != "_" and value}
-    accesses = {asm_neon.LDR_B, asm_neon.LDR_H, asm_neon.STR_B, asm_neon.STR_H}
+    named = {value for name, value in vars(asm_vector).items() if name.isupper() and name[0] != "_" and value}
+    accesses = {asm_vector.LDR_B, asm_vector.LDR_H, asm_vector.STR_B, asm_vector.STR_H}
     assert named == set().union(*OPERATIONS.values()) | accesses
 
 
@@ -310,7 +310,7 @@ def test_accesses_of_bytes_and_halves_have_each_form(
 ) -> None:
     size = "BH".index(op[-1])
     name = f"{op[:3].lower()} {LETTERS[size]}{reg}, [{base(address)}, "
-    number = getattr(asm_neon, op)
+    number = getattr(asm_vector, op)
     assert asm.access(number, reg, address, offset << size) == assemble(f"{name}#{offset << size}]")
     if not size and scaled:
         return  # A shift by 0 has a bit of its own, which keystone does not write.
