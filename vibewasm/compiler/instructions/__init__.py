@@ -149,7 +149,7 @@ def _find(c: Compilation, pc: int) -> int:
     code = c.code[pc - 1]
     handler: Handler | None
     if code == VECTOR_PREFIX:
-        handler = _load(_VECTORS).vector
+        handler = _load(_VECTORS).first_vector
     else:
         handler = _after_prefix if code in PREFIXES else handler_of(code)
     if handler is None:

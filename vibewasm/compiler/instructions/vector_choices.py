@@ -106,7 +106,8 @@ def _rule(c: Compilation, op: int) -> tuple[Callable[..., Operand], int, tuple[i
 
 def sink_at(c: Compilation, pc: int) -> Operand | None:
     """The pinned local, of any type, that the instruction at ``pc`` assigns, if the result can go straight there."""
-    if c.code[pc] in (LOCAL_SET, LOCAL_TEE):
+    following = c.code[pc]
+    if following == LOCAL_SET or following == LOCAL_TEE:
         local = c.locals_[c.code[pc + 1]]
         if local is not None and local.reg >= 0 and (c.stack[-1].kind >= SLOT or may_sink(c, local)):
             return local
@@ -128,6 +129,17 @@ def finish(c: Compilation, pc: int, choice: VectorChoice, sink: Operand | None, 
     c.stack.append(result)
     c.free = make_room(c, free) if tight else free
     return pc
+
+
+def take_one(c: Compilation) -> tuple[Operand, int]:
+    """Pop one operand, and the bits of a constant."""
+    entry = c.stack.pop()
+    if entry.reg >= 0:
+        return entry, 0
+    if entry.kind == CONSTANT:
+        return for_choice(entry)
+    entry, c.free = in_register(c, entry, c.free)
+    return entry, 0
 
 
 def take(c: Compilation, count: int) -> tuple[tuple[Operand, ...], int]:

@@ -38,6 +38,7 @@ from .vector_choices import (
     refer,
     sink_at,
     take,
+    take_one,
 )
 from .vector_locals import VECTOR_HANDLERS, held, make_room
 
@@ -73,6 +74,16 @@ _COUNTS = {code: int(name_of(code)[1:].partition("x")[0]) - 1 for code in codes_
 _COMPARES = frozenset(code for code in codes_with("compares") if code >= _PREFIX)
 
 
+def first_vector(c: Compilation, pc: int) -> int:
+    """The same in a function that has no vectors as yet."""
+    if c.env.vectors:
+        return vector(c, pc)
+    _, sub = read_unsigned(c, pc)
+    if sub >= len(_HANDLERS) or _HANDLERS[sub] is None:
+        raise illegal_opcode(_PREFIX | sub)
+    raise NeedsVectors
+
+
 def vector(c: Compilation, pc: int) -> int:
     """Any instruction after the prefix."""
     code = c.code
@@ -87,12 +98,10 @@ def vector(c: Compilation, pc: int) -> int:
             pc += 1
         else:
             pc, sub = read_unsigned(c, pc - 1)
-    handler = _HANDLERS.get(sub)
-    if handler is None:
-        raise illegal_opcode(_PREFIX | sub)
-    if not c.env.vectors:
-        raise NeedsVectors
+    handler = _HANDLERS[sub] if sub < _END else None
     op = _PREFIX | sub
+    if handler is None:
+        raise illegal_opcode(op)
     if sub >= _RELAXED and c.env.deterministic:
         op |= DETERMINISTIC
     if handler is not _BINARY:
@@ -161,10 +170,19 @@ def _second_constant(op: int, b: Operand) -> tuple[int, Operand, int]:
     return op, *for_choice(b)
 
 
-def _plain(c: Compilation, pc: int, op: int) -> int:
-    """One or three operands, no immediate."""
-    operands, literal = take(c, len(signature(op & ~DETERMINISTIC)[0]))
+def _unary(c: Compilation, pc: int, op: int) -> int:
+    """One operand, no immediate."""
+    entry, literal = take_one(c)
     sink = WANT_FLAGS if op in _COMPARES and c.code[pc] in _TAKES_FLAGS else sink_at(c, pc)
+    free = c.free
+    choice = c.target.MEMO.get((op, entry, free, sink)) or choose(c, op, (entry,), free, sink)
+    return finish(c, pc, choice, sink, literal)
+
+
+def _ternary(c: Compilation, pc: int, op: int) -> int:
+    """Three operands, no immediate."""
+    operands, literal = take(c, 3)
+    sink = sink_at(c, pc)
     free = c.free
     choice = c.target.MEMO.get((op, *operands, free, sink)) or choose(c, op, operands, free, sink)
     return finish(c, pc, choice, sink, literal)
@@ -177,15 +195,15 @@ def _splat(c: Compilation, pc: int, op: int) -> int:
     if entry.kind == CONSTANT and entry.type == type_:
         c.stack.pop()
         return _constant_made(c, pc, (entry.value & (1 << bits) - 1) * (ALL_ONES // ((1 << bits) - 1)))
-    return _plain(c, pc, op)
+    return _unary(c, pc, op)
 
 
 def _shift(c: Compilation, pc: int, op: int) -> int:
     """A vector and a count, which counts modulo the width of a lane."""
     count = c.stack.pop()
-    if count.kind == CONSTANT and count.type == I32:
+    if count.kind == CONSTANT and count.type == I32 and count.value > _COUNTS[op]:
         count = constant(I32, count.value & _COUNTS[op])
-    (entry,), literal = take(c, 1)
+    entry, literal = take_one(c)
     sink = sink_at(c, pc)
     free = c.free
     choice = c.target.MEMO.get((op, entry, count, free, sink)) or choose(c, op, (entry, count), free, sink)
@@ -262,14 +280,19 @@ def _handler(code: int, kinds: str, operands: str, results: str) -> VectorHandle
         return _splat
     if code in _COUNTS:
         return _shift
-    return _BINARY if operands == "vv" else _plain
+    return _BINARY if operands == "vv" else _ternary if operands == "vvv" else _unary
 
 
+def _all_handlers() -> list[Any]:
+    rows = [row for row in all_rows() if row[0] >= _PREFIX]
+    handlers: list[Any] = [None] * (rows[-1][0] - _PREFIX + 1)
+    for code, _, kinds, operands, results, *_ in rows:
+        handlers[code - _PREFIX] = _handler(code, kinds, operands or "", results or "")
+    return handlers
+
+
+#: By number after the prefix, and how many there are.
+_HANDLERS = _all_handlers()
+_END = len(_HANDLERS)
 # Where the prefix was first met, its handler stands for it now.
 VECTOR_HANDLERS[VECTOR_PREFIX] = vector
-#: By number after the prefix.
-_HANDLERS: dict[int, Any] = {
-    row[0] & 0xFFFF_FFFF: _handler(row[0], row[2], row[3] or "", row[4] or "")
-    for row in all_rows()
-    if row[0] >> 32 == VECTOR_PREFIX
-}
