@@ -249,6 +249,14 @@ def test_nans_in_vectors_are_put_aside_and_judged_lane_by_lane() -> None:
     assert sums >> 32 & 0xFFFF_FFFF == 0x4000_0000
 
 
+def test_bits_of_a_nan_that_no_other_nan_has_may_decide_what_is_done() -> None:
+    # All bits are set, and stay so on the processors that there are; then a NaN is made that has other bits on each.
+    text = """(module (memory (export "m") 1) (func (export "f0") (if
+        (i8x16.all_true (i8x16.eq (v128.const i64x2 -1 -1) (f32x4.ceil (v128.const i64x2 -1 -1))))
+        (then (f32.store (i32.const 0) (f32.sqrt (f32.const -1)))))))"""
+    assert depends_on_nans(Judge().peer, wat2wasm(text), [Step("f0", [])])
+
+
 def test_vectors_go_to_imported_functions_and_come_from_imported_globals() -> None:
     text = """(module (import "env" "f0" (func $f0 (param i32 v128 externref) (result v128 f32)))
         (import "env" "g0" (global $g0 v128)) (import "env" "g1" (global $g1 (mut v128))) (export "g" (global $g1))
