@@ -10,7 +10,7 @@ has and what becomes of constants and offsets; how an instruction is done is sai
 
 from __future__ import annotations
 
-from .operand import BARRIER, CONSTANT, F32, F64, I64, LOCAL, V128, Operand, is_float, register
+from .operand import BARRIER, CONSTANT, F32, F64, V128, Operand, is_float, register
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .assembly import Selection
-    from .types import Choice, Rule, SplitChoice, VectorChoice
+    from .types import Choice, Rule, SplitChoice
+    from .vector_choices import VectorChoices
 
 #: A hostile module can ask for any number of different choices, so each table of them starts anew at this size.
 MEMO_LIMIT = 1 << 18
@@ -28,16 +29,6 @@ MEMO_LIMIT = 1 << 18
 #: modules have integers only, and neither shift nor divide.
 _OF_INTEGERS = ("bits", "division")
 _OF_FLOATS = ("floats", "conversions")
-#: Where the rule of a vector instruction is: the first of these beginnings that its name has after the shape says, and
-#: else the shape itself.
-_OF_VECTORS = (
-    ("all_true bitmask any_true not and or xor bitselect relaxed_laneselect select", "vector_bits"),
-    ("shuffle", "vector_shuffles"),
-    ("splat extract_lane replace_lane swizzle relaxed_swizzle", "vector_lanes"),
-    ("trunc_ relaxed_trunc convert demote promote", "vector_conversions"),
-)
-
-_OF_VECTOR_SHAPES = {"i": "vector_integers", "f": "vector_floats"}
 
 #: After how many choices made since the last one the package's next tier of usual choices is loaded, see :mod:`.usual`:
 #: so many take about as long to make as the tier to load.
@@ -48,18 +39,7 @@ _READ_OFTEN = ("FAR_OFFSET", "IMMEDIATE_GROUPS", "RESULT_REGISTER", "SHORT_DISPL
 
 #: Names of the rules of ``select`` by the type that is selected, where they differ from the one for integers.
 _SELECT = "select"
-_FLOAT_SELECTS = {F32: "f32.select", F64: "f64.select", V128: "v128.select"}
-
-
-def _topics(name: str) -> tuple[str, ...]:
-    """The modules that may have the rule of an instruction, in the order in which they are to be looked at."""
-    shape, _, operation = name.partition(".")
-    if "x" not in shape and shape != "v128":
-        return _OF_FLOATS if "f32" in name or "f64" in name else _OF_INTEGERS
-    for beginnings, topic in _OF_VECTORS:
-        if operation.startswith(tuple(beginnings.split())):
-            return (topic,)
-    return (_OF_VECTOR_SHAPES[shape[0]],)
+_FLOAT_SELECTS = {F32: "f32.select", F64: "f64.select"}
 
 
 #: Types of one class, with what tells the wider one.
@@ -139,13 +119,14 @@ class Choices:
         self.FLOAT_TEMPORARIES = selection.FLOAT_TEMPORARIES
         self.ALL_FREE = self.INT_TEMPORARIES | self.FLOAT_TEMPORARIES
         # CPython reads fast what is in the instance itself, and does not look like a method where it is called.
-        self._new = selection
+        self._new = self.new_selection = selection
         for name in _READ_OFTEN:
             setattr(self, name, getattr(self, name))
         self._rules = dict(integer_rules)
         self._constant = constant
         # The rules of memory accesses, once a module has had one.
         self._memory_rules: ModuleType | None = None
+        self._vectors: VectorChoices | None = None
         # What is_tight said of each mask.
         self._tight: dict[int, bool] = {}
         self._forget()
@@ -199,29 +180,34 @@ class Choices:
 
     def load_all(self) -> None:
         """Load the rules that are else loaded when an instruction first needs them."""
-        for topic in (*_OF_INTEGERS, *_OF_FLOATS, *dict(_OF_VECTORS).values(), *_OF_VECTOR_SHAPES.values()):
+        for topic in (*_OF_INTEGERS, *_OF_FLOATS):
             self._load_rules(topic)
         self._memory()
-        self._module("vector_memory")
+        self.vectors.load_all()
 
     def rule(self, name: str) -> Rule:
         """The rule of the simple instruction ``name``; :meth:`lower` applies it."""
         rules = self._rules
-        for topic in _topics(name):
+        for topic in _OF_FLOATS if "f32" in name or "f64" in name else _OF_INTEGERS:
             if name in rules:
                 break
             self._load_rules(topic)
         return rules[name]
 
-    def deterministic_rule(self, name: str) -> Rule:
-        """The rule of an instruction of relaxed SIMD that gives the same on every processor."""
-        rule: Rule | None = self._module(_topics(name)[0]).DETERMINISTIC.get(name)
-        return rule or self.rule(name)
-
     def _load_rules(self, topic: str) -> None:
-        self._rules.update(self._module(topic).RULES)
+        self._rules.update(self.module(topic).RULES)
 
-    def _module(self, name: str) -> Any:
+    @property
+    def vectors(self) -> VectorChoices:
+        """The choices of vector instructions, loaded when a module first has one."""
+        found = self._vectors
+        if found is None:
+            from .vector_choices import VectorChoices
+
+            found = self._vectors = VectorChoices(self)
+        return found
+
+    def module(self, name: str) -> Any:
         """A module of the backend."""
         return __import__(f"{type(self).__module__.rpartition('.')[0]}.{name}", fromlist=("*",))
 
@@ -234,7 +220,7 @@ class Choices:
         """The rules of memory accesses, loaded when a module first has one."""
         found = self._memory_rules
         if found is None:
-            found = self._memory_rules = self._module("memory")
+            found = self._memory_rules = self.module("memory")
         return found
 
     # -- choices of instructions -----------------------------------------------------------------------------------
@@ -264,16 +250,10 @@ class Choices:
 
     def lower_select(self, operands: tuple[Operand, Operand, Operand], free: int, sink: Operand | None) -> Choice:
         """Choose code for ``select``."""
-        return self.lower(self.rule(_FLOAT_SELECTS.get(operands[0].type, _SELECT)), operands, free, sink)
-
-    def lower_vector(self, rule: Rule, operands: tuple[object, ...], free: int, sink: Operand | None) -> VectorChoice:
-        """Choose code for an instruction that has vectors. After its operands may come its lane, or its lanes."""
-        new = self._new
-        selection = new(free)
-        selection.literals = []
-        result = rule(selection, sink, *operands)
-        after = selection.free | selection.released
-        return bytes(selection.code), result, after, self.is_tight(after), tuple(selection.literals)
+        type_ = operands[0].type
+        if type_ == V128:
+            return self.lower(self.vectors.rule("v128.select"), operands, free, sink)
+        return self.lower(self.rule(_FLOAT_SELECTS.get(type_, _SELECT)), operands, free, sink)
 
     # -- choices of accesses ---------------------------------------------------------------------------------------
 
@@ -318,74 +298,6 @@ class Choices:
         selection.release(a)
         memory.far_store(selection, name, index, b)
         return bytes(selection.code), selection.free | selection.released
-
-    def lower_vector_load(
-        self, name: str, a: Operand, rest: tuple[Any, ...], form: int, free: int, sink: Operand | None
-    ) -> SplitChoice:
-        """Choose code for a load of a vector, with a displacement of the given form.
-
-        Args:
-            rest: for a load into a lane, the vector and the lane.
-        """
-        selection = self._new(free)
-        head, tail, result = self._vector_load(selection, sink, name, a, rest, form)
-        after = selection.free | selection.released
-        return head, tail, result, after, self.is_tight(after)
-
-    def lower_vector_store(
-        self, name: str, a: Operand, rest: tuple[Any, ...], form: int, free: int
-    ) -> tuple[bytes, bytes, int]:
-        """Choose code for a store of a vector, with a displacement of the given form.
-
-        Args:
-            rest: the vector, and the lane if but that is stored.
-        """
-        selection = self._new(free)
-        head, tail = self._vector_store(selection, name, a, rest, form)
-        return head, tail, selection.free | selection.released
-
-    def lower_far_vector_load(
-        self, name: str, a: Operand, rest: tuple[Any, ...], offset: int, size: int, checked: bool, free: int
-    ) -> Choice:
-        """Choose code for a load of a vector that needs its address computed."""
-        selection = self._new(free)
-        index = self._memory().address(selection, a, offset, size, checked)
-        selection.release(a)
-        head, tail, result = self._vector_load(selection, None, name, Operand(LOCAL, I64, index), rest, 0)
-        after = selection.free | selection.released
-        return head + tail, result, after, self.is_tight(after)
-
-    def lower_far_vector_store(
-        self, name: str, a: Operand, rest: tuple[Any, ...], offset: int, size: int, checked: bool, free: int
-    ) -> tuple[bytes, int]:
-        """Choose code for a store of a vector that needs its address computed."""
-        selection = self._new(free)
-        index = self._memory().address(selection, a, offset, size, checked)
-        selection.release(a)
-        head, tail = self._vector_store(selection, name, Operand(LOCAL, I64, index), rest, 0)
-        return head + tail, selection.free | selection.released
-
-    # An address that is an i64 is one that was computed, of which all bits count.
-
-    def _vector_load(
-        self, s: Selection, sink: Operand | None, name: str, a: Operand, rest: tuple[Any, ...], form: int
-    ) -> tuple[bytes, bytes, Operand]:
-        memory = self._module("vector_memory")
-        found: tuple[bytes, bytes, Operand]
-        if rest:
-            value, lane = rest
-            found = memory.load_lane(s, sink, name, a, value, lane, form)
-        else:
-            found = memory.load(s, sink, name, a, form)
-        return found
-
-    def _vector_store(
-        self, s: Selection, name: str, a: Operand, rest: tuple[Any, ...], form: int
-    ) -> tuple[bytes, bytes]:
-        memory = self._module("vector_memory")
-        value, *lane = rest
-        found: tuple[bytes, bytes] = (memory.store_lane if lane else memory.store)(s, name, a, value, *lane, form)
-        return found
 
     def lower_read(self, kind: str, free: int, sink: Operand | None, *arguments: object) -> Choice:
         """Choose code that reads the context."""

@@ -8,6 +8,50 @@ from .operand import Operand
 from .types import Choice, Rule, SplitChoice, VectorChoice
 
 
+class Vectors(Protocol):
+    """Which machine code is chosen for vector instructions."""
+
+    def load_all(self) -> None:
+        """Load what is else loaded when an instruction first needs it."""
+
+    def rule(self, name: str, deterministic: bool = False) -> Rule:
+        """The rule of an instruction; ``deterministic``: of a relaxed one that by which it does the same on every
+        processor.
+        """
+
+    def lower(self, rule: Rule, operands: tuple[object, ...], free: int, sink: Operand | None) -> VectorChoice:
+        """Choose code for an instruction by its rule.
+
+        Args:
+            operands: what the rule takes: its operands, of which one at most is a constant (as
+                :data:`~.operand.LITERAL` unless none or all of its bits are set), and then its lane or lanes.
+
+        The constants beside the code that it reads are at multiples of 16 unless they are far.
+        """
+
+    def load(
+        self, name: str, a: Operand, rest: tuple[Any, ...], form: int, free: int, sink: Operand | None
+    ) -> SplitChoice:
+        """Choose code for a load with a displacement of the given form.
+
+        Args:
+            rest: the vector and the lane of a load into a lane, else empty.
+        """
+
+    def store(self, name: str, a: Operand, rest: tuple[Any, ...], form: int, free: int) -> tuple[bytes, bytes, int]:
+        """Choose code for a store of a vector, the first of ``rest``, or of its lane, the second."""
+
+    def far_load(
+        self, name: str, a: Operand, rest: tuple[Any, ...], offset: int, size: int, checked: bool, free: int
+    ) -> Choice:
+        """Choose code for a load whose address has to be computed: a large offset, or an explicit check of bounds."""
+
+    def far_store(
+        self, name: str, a: Operand, rest: tuple[Any, ...], offset: int, size: int, checked: bool, free: int
+    ) -> tuple[bytes, int]:
+        """Choose code for such a store."""
+
+
 class Target(Protocol):
     """Which machine code is chosen for an instruction, by its name as the specification has it.
 
@@ -49,6 +93,10 @@ class Target(Protocol):
     #: Instructions that :meth:`fusion` may have a rule for together with the next one.
     FUSED: frozenset[str]
 
+    @property
+    def vectors(self) -> Vectors:
+        """The choices of vector instructions, loaded when they are first asked for."""
+
     def load_all(self) -> None:
         """Load what is else loaded when an instruction first needs it, and ask the processor what it has.
 
@@ -65,9 +113,6 @@ class Target(Protocol):
         Raises:
             KeyError: there is none.
         """
-
-    def deterministic_rule(self, name: str) -> Rule:
-        """The rule of a relaxed vector instruction by which it does the same on every processor."""
 
     def claims(self, name: str) -> int:
         """Mask of the registers that the simple instruction needs for itself. The compiler frees them of all but its
@@ -134,40 +179,6 @@ class Target(Protocol):
         self, name: str, a: Operand, b: Operand, offset: int, size: int, checked: bool, free: int
     ) -> tuple[bytes, int]:
         """Choose code for a store that needs its address computed."""
-
-    def lower_vector(self, rule: Rule, operands: tuple[object, ...], free: int, sink: Operand | None) -> VectorChoice:
-        """Choose code for an instruction that has vectors, by its rule.
-
-        Args:
-            operands: what the rule takes: its operands, of which one at most is a constant (as
-                :data:`~.operand.LITERAL` unless none or all of its bits are set), and then its lane or lanes.
-
-        The constants beside the code that it reads are at multiples of 16 unless they are far.
-        """
-
-    def lower_vector_load(
-        self, name: str, a: Operand, rest: tuple[Any, ...], form: int, free: int, sink: Operand | None
-    ) -> SplitChoice:
-        """Choose code for a load of a vector with a displacement of the given form.
-
-        Args:
-            rest: the vector and the lane of a load into a lane, else empty.
-        """
-
-    def lower_vector_store(
-        self, name: str, a: Operand, rest: tuple[Any, ...], form: int, free: int
-    ) -> tuple[bytes, bytes, int]:
-        """Choose code for a store of a vector, the first of ``rest``, or of its lane, the second."""
-
-    def lower_far_vector_load(
-        self, name: str, a: Operand, rest: tuple[Any, ...], offset: int, size: int, checked: bool, free: int
-    ) -> Choice:
-        """Choose code for a load of a vector whose address has to be computed: a large offset, or an explicit check."""
-
-    def lower_far_vector_store(
-        self, name: str, a: Operand, rest: tuple[Any, ...], offset: int, size: int, checked: bool, free: int
-    ) -> tuple[bytes, int]:
-        """Choose code for such a store."""
 
     def lower_read(self, kind: str, free: int, sink: Operand | None, *arguments: object) -> Choice:
         """Choose code that reads the context.

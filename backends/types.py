@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
+from .assembly import Selection
 from .operand import Operand
 
 #: A rule of an instruction: ``rule(selection, sink, *operands)`` appends code to the selection and returns the entry of
@@ -31,6 +32,16 @@ class SignalContext(Protocol):
     address: int
     sigill: int
     sigfpe: int
+
+
+class Choosing(Protocol):
+    """A target, as far as the choices of vector instructions concern it; :class:`~.choices.Choices` is one."""
+
+    new_selection: type[Selection]
+
+    def module(self, name: str) -> Any: ...
+
+    def is_tight(self, free: int) -> bool: ...
 
 
 class Carrying(Protocol):

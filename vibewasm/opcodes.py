@@ -18,7 +18,7 @@ Kinds of immediates: ``block`` (block type), ``label``, ``labels`` (a vector and
 ``heap`` (heap type), ``types`` (a vector of value types), ``v128``, ``lane`` (a lane's index), ``lanes`` (16 of them).
 
 Instructions after the prefix 0xFD have their rows in :mod:`.vector_opcodes`, which :func:`load_vectors` adds: looking
-for one here by its code or its name does so, and who wants all rows asks :func:`all_rows`.
+for one by its code does so, who looks for names calls it, and who wants all rows asks :func:`all_rows`.
 
 ``docs/adding-an-instruction.md`` says what a new row takes besides; ``tests/compiler/test_opcodes.py`` checks it.
 """
@@ -258,23 +258,12 @@ def all_rows() -> list[Row]:
     return [*TABLE, *sorted(_vectors)]
 
 
-class _ByName(dict[str, int]):
-    """Codes by name, those of vector instructions included."""
-
-    __slots__ = ()
-
-    def __missing__(self, name: str) -> int:
-        if _vectors:
-            raise KeyError(name)
-        load_vectors()
-        return self[name]
-
-
 #: Row of an opcode by its code; :func:`row_of` looks for vector instructions as well.
 BY_CODE: dict[int, Row] = {row[0]: row for row in TABLE}
 
-#: Code of an instruction by its name; the ``select`` with types, which shares its name, is ``select t`` here.
-CODE: dict[str, int] = _ByName({row[1]: row[0] for row in reversed(TABLE)})
+#: Code of an instruction by its name; the ``select`` with types, which shares its name, is ``select t`` here. Vector
+#: instructions are there after :func:`load_vectors`.
+CODE: dict[str, int] = {row[1]: row[0] for row in reversed(TABLE)}
 CODE["select t"] = _SELECT_TYPED[0]
 
 #: Base-2 logarithm of the number of bytes that an instruction accesses in memory, by opcode.

@@ -47,7 +47,9 @@ PARTS = {
 #: What tests and those who compile for another machine use of one backend only.
 OF_ONE_PROCESSOR = {"x86_64": {"configure"}, "aarch64": set[str]()}
 #: What a backend says of itself to what it shares with others.
-BETWEEN_BACKENDS = {"MOST_INTS", "MOST_FLOATS", "HAS_ZERO_REGISTER", "STAND_INS", "folder", "variant"}
+BETWEEN_BACKENDS = {
+    *("MOST_INTS", "MOST_FLOATS", "HAS_ZERO_REGISTER", "STAND_INS", "folder", "variant", "module", "new_selection")
+}
 
 
 def promised(part: Any) -> set[str]:

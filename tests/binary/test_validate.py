@@ -8,8 +8,8 @@ from tests.binary import encode
 from tests.binary.builder import FUNC, GLOBAL, MEMORY, TABLE, ModuleBuilder
 from tests.binary.encode import END, HEADER, i32_const, i64_const, module, section
 from vibewasm.binary.decoder import decode
+from vibewasm.constant_opcodes import V128_CONST
 from vibewasm.errors import DecodeError, ValidationError
-from vibewasm.opcodes import CODE
 
 
 def invalid(wasm: bytes, features: frozenset[str] | None = None) -> ValidationError:
@@ -255,7 +255,7 @@ def test_bits_of_vector_constants_are_kept_with_the_first_lane_lowest() -> None:
     m.global_("v128", b"\xfd\x8c\x80\x00" + bytes(15) + b"\x80")
     inits = decode(m.build()).global_inits
     value = 0xFFFEFDFC_FBFAF9F8_F7F6F5F4_F3F2F1F0
-    assert [init.ops for init in inits] == [[(CODE["v128.const"], value)], [(CODE["v128.const"], 1 << 127)]]
+    assert [init.ops for init in inits] == [[(V128_CONST, value)], [(V128_CONST, 1 << 127)]]
 
 
 @pytest.mark.parametrize("size", range(16))

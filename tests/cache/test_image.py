@@ -25,6 +25,7 @@ from vibewasm.binary.module_info import MEMORY, ModuleInfo
 from vibewasm.binary.support import MAX_FUNCTION_SIZE
 from vibewasm.cache import packing
 from vibewasm.cache.image import COUNTS, HEADER, Damaged, pack, sizes, unpack
+from vibewasm.constant_opcodes import V128_CONST
 from vibewasm.opcodes import CODE
 from vibewasm.types import EXTERNREF, FUNCREF
 from vibewasm.wat import wat2wasm
@@ -377,7 +378,7 @@ def test_vectors_are_as_many_as_stated_and_have_two_halves() -> None:
     image = pack(check(data))
     assert [image[HEADER + 8 * quad] for quad in range(3)] == [3, 5, 4]
     made = unpack(_with(image, 1, 16 + 7, 0x80), data).global_inits
-    assert [expr.ops for expr in made] == [[(CODE["v128.const"], 3 | (4 | 1 << 63) << 64)], [(CODE["i64.const"], 5)]]
+    assert [expr.ops for expr in made] == [[(V128_CONST, 3 | (4 | 1 << 63) << 64)], [(CODE["i64.const"], 5)]]
     opcodes = image.index(b"\xfd\x42", HEADER) - HEADER - 8 * 3 - 4 * sum(sizes(_counts(image))[1:3])
     for at, byte in ((opcodes, 0x42), (opcodes + 1, 0xFD)):
         with pytest.raises(Damaged, match="vectors are not as many"):

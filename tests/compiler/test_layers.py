@@ -9,6 +9,7 @@ from tests.imports import files, imports
 #: From the bottom up. A folder stands for its files, which may know each other.
 LAYERS = [
     "state",
+    "vectors_needed",
     "index_spaces",
     "immediates",
     "locals",

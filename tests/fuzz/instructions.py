@@ -9,7 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from vibewasm.opcodes import CODE, PREFIXES, all_rows, prefixed
+from vibewasm.opcodes import CODE, PREFIXES, all_rows, load_vectors, prefixed
+
+load_vectors()
 
 BLOCK, LOOP, IF, ELSE, END = (CODE[name] for name in ("block", "loop", "if", "else", "end"))
 BR, BR_IF, RETURN, CALL = (CODE[name] for name in ("br", "br_if", "return", "call"))

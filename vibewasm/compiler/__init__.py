@@ -23,7 +23,7 @@ from . import instructions
 from .environment import ModuleEnvironment
 from .locals import SHORT_INDICES, Locals, rank
 from .loop import run
-from .state import FUNCTION, POLL, BodyFault, Compilation, Label, Late, NeedsVectors, Types, emit_fixups
+from .state import FUNCTION, POLL, BodyFault, Compilation, Label, Late, Types, emit_fixups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from . import immediates as _immediates
     from . import literals as _literals
     from . import modes as _modes
+    from . import vectors_needed as _vectors_needed
     from .modes.recording import Record, Recording
 else:
     _immediates = Late("immediates")
     _literals = Late("literals")
     _modes = Late("modes")
+    _vectors_needed = Late("vectors_needed")
 
 __all__ = ["Compiler", "load_all"]
 
@@ -132,7 +134,7 @@ class Compiler:
                 return self._compile_body(c, defined, index, recording)
             except BodyFault as fault:
                 raise self._error(fault, c.base + min(c.pc, c.end), index) from None
-            except NeedsVectors:
+            except _vectors_needed.NeedsVectors:
                 vectors = True
                 if recording is not None:
                     recording.clear()
@@ -207,7 +209,7 @@ class Compiler:
         if count > MAX_LOCALS:
             raise BodyFault("too many locals: at most 50,000 are supported")
         if not env.vectors and (V128 in params or V128 in results or any(type_ == V128 for _, type_ in runs)):
-            raise NeedsVectors
+            raise _vectors_needed.NeedsVectors
         # From here on positions are counted from the expression's first byte.
         c.base += c.pc
         c.end -= c.pc

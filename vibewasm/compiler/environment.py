@@ -58,7 +58,7 @@ class ModuleEnvironment:
         backend: the processor to compile for.
         target, control, frames: the backend's modules.
         reach: how far the function's jumps have to reach, a number of the backend's: greater means further.
-        vectors: whether the functions have vectors, see :class:`~.state.NeedsVectors`.
+        vectors: whether the functions have vectors, see :class:`~.vectors_needed.NeedsVectors`.
         width, step: what tells the backend so, after other arguments; and from a cell of the frame to the next one.
         deterministic: whether relaxed instructions do the same on every processor.
         kinds: how the hot loop handles each opcode byte in this configuration.

@@ -11,7 +11,7 @@ from ..errors import DecodeError, ValidationError
 from ..opcodes import ACCESSES, PREFIXES, name_of, prefixed, row_of
 from ..types import EMPTY_BLOCK_TYPE, FUNCREF, V128, VALUE_TYPES
 from .index_spaces import data_segment, element_segment, memory_at, table_type, type_at
-from .state import BodyFault, Compilation, NeedsVectors, Types
+from .state import BodyFault, Compilation, Types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,6 +147,8 @@ def block_type(c: Compilation, pc: int) -> tuple[int, Types, Types]:
             raise BodyFault("malformed block type", malformed=True)
         pc, type_ = _decode_type(c, pc, _block_value_type)
         if type_ == V128 and not c.env.vectors:
+            from .vectors_needed import NeedsVectors
+
             raise NeedsVectors
         return pc, _NOTHING, (type_,)
     params, results = type_at(c.env, index)

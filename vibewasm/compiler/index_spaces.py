@@ -1,17 +1,21 @@
 """What a function body may refer to: things of the module by their indices, checked (core specification, "Indices").
 
 Each function takes the environment of the module, and raises :class:`~.state.BodyFault` for an index of nothing. Those
-that give types raise :class:`~.state.NeedsVectors` where values of them may come that the function has no room for.
+that give types raise :class:`~.vectors_needed.NeedsVectors` where values of them may come that the function has no room
+for.
 """
 
 from __future__ import annotations
 
 from ..types import V128
-from .state import BodyFault, NeedsVectors, Types
+from .state import BodyFault, Late, Types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import vectors_needed
     from .environment import ModuleEnvironment
+else:
+    vectors_needed = Late("vectors_needed")
 
 
 def type_at(env: ModuleEnvironment, index: int) -> tuple[Types, Types]:
@@ -20,7 +24,7 @@ def type_at(env: ModuleEnvironment, index: int) -> tuple[Types, Types]:
         raise BodyFault(f"unknown type {index}")
     types = env.types[index]
     if V128 in types[1] and not env.vectors:
-        raise NeedsVectors
+        raise vectors_needed.NeedsVectors
     return types
 
 
@@ -41,7 +45,7 @@ def global_at(env: ModuleEnvironment, index: int, written: bool) -> tuple[int, i
     if written and not env.info.globals[index].mutable:
         raise BodyFault(f"global is immutable: global {index} cannot be set")
     if found[0] == V128 and not env.vectors:
-        raise NeedsVectors
+        raise vectors_needed.NeedsVectors
     return found
 
 

@@ -185,10 +185,6 @@ class BodyFault(Exception):
         self.feature = feature
 
 
-class NeedsVectors(Exception):
-    """A function that began without vectors has come upon one: it has to be compiled again, with cells of 16 bytes."""
-
-
 def type_mismatch(instruction: str, expected: Sequence[int], found: Sequence[int | None]) -> BodyFault:
     """The fault of operands of the wrong types; ``None`` stands for a missing operand."""
     want = " ".join(type_name(code) for code in expected)

@@ -16,7 +16,7 @@ def code(name: str, *operands: object, sink: Operand | None = None) -> list[str]
     free = target.ALL_FREE
     for operand in operands:
         free &= ~(operand.bit if isinstance(operand, Operand) else 0)
-    return disassemble(target.lower_vector(target.rule(name), operands, free, sink)[0])
+    return disassemble(target.vectors.lower(target.vectors.rule(name), operands, free, sink)[0])
 
 
 def lanes(size: int, *places: int) -> bytes:

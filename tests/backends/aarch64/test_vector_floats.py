@@ -101,7 +101,7 @@ def test_sequences_are_as_short_as_they_can_be() -> None:
     def code(name: str, *numbers: int, to: int | None = None) -> list[str]:
         operands = [Operand(LOCAL, V128, number) for number in numbers]
         sink = None if to is None else Operand(LOCAL, V128, to)
-        return disassemble(target.lower_vector(RULES[name], tuple(operands), target.ALL_FREE, sink)[0])
+        return disassemble(target.vectors.lower(RULES[name], tuple(operands), target.ALL_FREE, sink)[0])
 
     assert code("f32x4.pmin", 8, 9) == ["fcmgt v0.4s, v8.4s, v9.4s", "bsl v0.16b, v9.16b, v8.16b"]
     assert code("f32x4.pmax", 8, 9, to=8) == ["fcmgt v30.4s, v9.4s, v8.4s", "bit v8.16b, v9.16b, v30.16b"]
@@ -110,7 +110,7 @@ def test_sequences_are_as_short_as_they_can_be() -> None:
     assert code("f32x4.relaxed_madd", 8, 9, 10, to=11) == ["mov v11.16b, v10.16b", "fmla v11.4s, v8.4s, v9.4s"]
     assert code("i32x4.trunc_sat_f64x2_u_zero", 8) == ["fcvtzu v0.2d, v8.2d", "uqxtn v0.2s, v0.2d"]
     zero = (Operand(LOCAL, V128, 8), constant(V128, 0))
-    assert disassemble(target.lower_vector(RULES["f64x2.lt"], zero, target.ALL_FREE, None)[0]) == [
+    assert disassemble(target.vectors.lower(RULES["f64x2.lt"], zero, target.ALL_FREE, None)[0]) == [
         "fcmlt v0.2d, v8.2d, #0.0"
     ]
 

@@ -155,7 +155,7 @@ class Drawn:
             if condition.kind == REGISTER:
                 self.operands[2] = flags(zero(0, condition.reg) ^ 1, condition.bit)
         self.free = drawn_free(draw, free_of)
-        self.choice = target.lower_vector(rule, (*self.operands, *extra), self.free, self.sink)
+        self.choice = target.vectors.lower(rule, (*self.operands, *extra), self.free, self.sink)
         self.calls = [self._call(draw, free_of) for _ in range(2)]
 
     def _call(self, draw: random.Random, operands: list[Operand]) -> tuple[Case, list[int]]:

@@ -78,7 +78,7 @@ def _loaded(c: Compilation, pc: int, op: int, offset: int, entry: Operand, rest:
     if displacement is None:
         _check_access(c, op, entry, rest)
         size = 1 << ACCESSES[op]
-        text, result, free, tight = target.lower_far_vector_load(
+        text, result, free, tight = target.vectors.far_load(
             name_of(op), entry, rest, offset, size, c.env.explicit_bounds, free
         )
         c.out += text
@@ -92,7 +92,7 @@ def _loaded(c: Compilation, pc: int, op: int, offset: int, entry: Operand, rest:
     if choice is None:
         _check_access(c, op, entry, rest)
         fits = sink is None or sink.type == V128
-        choice = target.lower_vector_load(name_of(op), entry, rest, form, free, sink if fits else None)
+        choice = target.vectors.load(name_of(op), entry, rest, form, free, sink if fits else None)
         if fits:
             target.remember(key, choice)
     text, tail, result, free, tight = choice
@@ -141,9 +141,7 @@ def _stored(c: Compilation, pc: int, op: int, offset: int, lane: tuple[int, ...]
     if displacement is None:
         _check_access(c, op, entry, rest)
         size = 1 << ACCESSES[op]
-        text, c.free = target.lower_far_vector_store(
-            name_of(op), entry, rest, offset, size, c.env.explicit_bounds, free
-        )
+        text, c.free = target.vectors.far_store(name_of(op), entry, rest, offset, size, c.env.explicit_bounds, free)
         c.out += text
         return pc
     form, middle = displacement
@@ -151,7 +149,7 @@ def _stored(c: Compilation, pc: int, op: int, offset: int, lane: tuple[int, ...]
     choice = target.MEMO.get(key)
     if choice is None:
         _check_access(c, op, entry, rest)
-        choice = target.lower_vector_store(name_of(op), entry, rest, form, free)
+        choice = target.vectors.store(name_of(op), entry, rest, form, free)
         target.remember(key, choice)
     text, tail, c.free = choice
     out = c.out

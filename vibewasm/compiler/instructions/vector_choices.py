@@ -69,7 +69,7 @@ def loading(c: Compilation, entry: Operand, free: int, sink: Operand | None) -> 
     key = _LOAD_CONSTANT, stand_in, free, sink
     choice = c.target.MEMO.get(key)
     if choice is None:
-        choice = c.target.lower_vector(_load, (stand_in,), free, sink)
+        choice = c.target.vectors.lower(_load, (stand_in,), free, sink)
         c.target.remember(key, choice)
     return choice, literal
 
@@ -88,7 +88,7 @@ def choose(
     # With a local of another type as the destination, local.set itself reports the mismatch.
     fits = sink is None or sink is WANT_FLAGS or sink.type == result
     target = c.target
-    choice: VectorChoice = target.lower_vector(rule, (*operands, *immediates), free, sink if fits else None)
+    choice: VectorChoice = target.vectors.lower(rule, (*operands, *immediates), free, sink if fits else None)
     if fits:
         target.remember((op, *immediates, *operands, free, sink), choice)
     return choice
@@ -99,7 +99,7 @@ def _rule(c: Compilation, op: int) -> tuple[Callable[..., Operand], int, tuple[i
     code = op & ~DETERMINISTIC
     name = name_of(code)
     types, results = signature(code)
-    rule = c.target.rule(name) if code == op else c.target.deterministic_rule(name)
+    rule = c.target.vectors.rule(name, deterministic=code != op)
     found = c.env.rules[op] = (rule, 0, types, results[0])
     return found
 

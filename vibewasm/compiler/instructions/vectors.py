@@ -21,10 +21,11 @@ from ...backends.operand import (
     Operand,
     constant,
 )
-from ...opcodes import CODE, VECTOR_PREFIX, all_rows, codes_with, name_of, prefixed, signature
+from ...opcodes import CODE, VECTOR_PREFIX, all_rows, codes_with, load_vectors, name_of, prefixed, signature
 from ..immediates import illegal_opcode, read_lane, read_lanes, read_unsigned, read_vector
 from ..operand_stack import may_sink
-from ..state import Compilation, NeedsVectors
+from ..state import Compilation
+from ..vectors_needed import NeedsVectors
 from . import vector_accesses as accesses
 from .vector_choices import (
     DETERMINISTIC,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     #: Takes the compilation, the position after the opcode, and the opcode.
     VectorHandler = Callable[[Compilation, int, int], int]
 
+load_vectors()
 _PREFIX = prefixed(VECTOR_PREFIX, 0)
 _TAKES_FLAGS = codes_with("tests")
 #: In place of a handler: two vectors give one.
