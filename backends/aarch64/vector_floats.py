@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, LITERAL, V128, Operand
+from ..operand import V128, Operand
 from . import asm
 from . import asm_vector as v
 from .regs import FLOAT_SCRATCH, FLOAT_SCRATCH2
 from .selection import Selection
+from .vector_bits import is_all, unary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,14 +30,8 @@ def _arithmetic(op: int, double: int) -> Rule:
 
 
 def _unary(op: int, double: int) -> Rule:
-    """One operand, one instruction: FABS and FNEG change a NaN's sign alone."""
-
-    def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
-        dst = s.float_destination(sink, a.bit)
-        s.code += v.float_two(op, double, dst, s.in_float_register(a))
-        return s.result(V128, dst, sink, a.bit)
-
-    return rule
+    """FABS and FNEG change a NaN's sign alone."""
+    return unary(lambda dst, src: v.float_two(op, double, dst, src))
 
 
 def _pseudo(double: int, is_minimum: bool) -> Rule:
@@ -75,19 +70,15 @@ _COMPARISONS = {
 }
 
 
-def _is_zero(operand: Operand) -> bool:
-    return operand.kind == CONSTANT and operand.value == 0 and operand is not LITERAL
-
-
 def _compare(name: str, double: int) -> Rule:
     """A comparison; each is false for NaN, but for "not equal", which is the opposite of "equal"."""
     op, exchanged, with_zero, of_zero = _COMPARISONS[name]
 
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
         dst = s.float_destination(sink, a.bit | b.bit)
-        if _is_zero(b):
+        if is_all(b, 0):
             s.code += v.float_two(with_zero, double, dst, s.in_float_register(a))
-        elif _is_zero(a):
+        elif is_all(a, 0):
             s.code += v.float_two(of_zero, double, dst, s.in_float_register(b))
         else:
             left = s.in_float_register(a)

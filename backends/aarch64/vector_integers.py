@@ -127,26 +127,23 @@ def _narrow(op: int, size: int) -> Rule:
     return rule
 
 
-def _dot(dst: int, a: int, b: int) -> bytes:
-    """Sums of neighbouring products of 32 bits."""
-    return (
-        v.long(v.SMULL, 1, 0, FLOAT_SCRATCH, a, b)
-        + v.long(v.SMULL, 1, 1, dst, a, b)
-        + v.three(v.ADDP, 2, dst, FLOAT_SCRATCH, dst)
-    )
+def _dot(size: int) -> Callable[[int, int, int], bytes]:
+    """Sums of neighbouring products of twice the width. Only if all four factors are the least number is a sum too
+    large, and wraps.
+    """
 
+    def emit(dst: int, a: int, b: int) -> bytes:
+        return (
+            v.long(v.SMULL, size, 0, FLOAT_SCRATCH, a, b)
+            + v.long(v.SMULL, size, 1, dst, a, b)
+            + v.three(v.ADDP, size + 1, dst, FLOAT_SCRATCH, dst)
+        )
 
-def _dot_bytes(dst: int, a: int, b: int) -> bytes:
-    """Sums of neighbouring products of 16 bits. Only if all four factors are -128 is a sum too large, and wraps."""
-    return (
-        v.long(v.SMULL, 0, 0, FLOAT_SCRATCH, a, b)
-        + v.long(v.SMULL, 0, 1, dst, a, b)
-        + v.three(v.ADDP, 1, dst, FLOAT_SCRATCH, dst)
-    )
+    return emit
 
 
 def _dot_bytes_saturated(dst: int, a: int, b: int) -> bytes:
-    """The same, where such a sum is saturated. The second scratch is free once both factors have been read."""
+    """The same of bytes, where such a sum is saturated. The second scratch is free once both factors have been read."""
     return (
         v.long(v.SMULL, 0, 0, FLOAT_SCRATCH, a, b)
         + v.long(v.SMULL, 0, 1, dst, a, b)
@@ -238,9 +235,9 @@ def _rules() -> dict[str, Rule]:
     rules = _between_widths()
     product = binary(_three(v.SQRDMULH, 1))
     rules["i16x8.q15mulr_sat_s"] = rules["i16x8.relaxed_q15mulr_s"] = product
-    rules["i32x4.dot_i16x8_s"] = binary(_dot)
-    rules["i16x8.relaxed_dot_i8x16_i7x16_s"] = binary(_dot_bytes)
-    rules["i32x4.relaxed_dot_i8x16_i7x16_add_s"] = _dot_bytes_added(_dot_bytes)
+    rules["i32x4.dot_i16x8_s"] = binary(_dot(1))
+    rules["i16x8.relaxed_dot_i8x16_i7x16_s"] = binary(_dot(0))
+    rules["i32x4.relaxed_dot_i8x16_i7x16_add_s"] = _dot_bytes_added(_dot(0))
     rules["i8x16.popcnt"] = unary(_two(v.CNT, 0))
     rules["i64x2.mul"] = binary(_multiply_64)
     for size, shape in enumerate(INTEGER_SHAPES):

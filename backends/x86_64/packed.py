@@ -120,11 +120,7 @@ def emit_1(s: Selection, op: int, dst: int, a: int | Operand) -> None:
             else:
                 s.code += v.packed_rm(op, dst, FRAME, a.offset)
             return
-        if a.reg < 0:
-            s.load_float(dst, a)
-            a = dst
-        else:
-            a = a.reg
+        a = copied(s, dst, a)
     s.code += v.vex_rr(op, dst, 0, a) if features.AVX else v.packed_rr(op, dst, a)
 
 
@@ -137,11 +133,7 @@ def emit_1i(s: Selection, op: int, dst: int, a: int | Operand, imm: int) -> None
             else:
                 s.code += v.packed_rmi(op, dst, FRAME, a.offset, imm)
             return
-        if a.reg < 0:
-            s.load_float(dst, a)
-            a = dst
-        else:
-            a = a.reg
+        a = copied(s, dst, a)
     s.code += v.vex_rri(op, dst, 0, a, imm) if features.AVX else v.packed_rri(op, dst, a, imm)
 
 
@@ -164,6 +156,11 @@ def copied(s: Selection, dst: int, operand: Operand) -> int:
         return operand.reg
     s.load_float(dst, operand)
     return dst
+
+
+def first_source(s: Selection, dst: int, a: Operand, b: Operand) -> int:
+    """The register that holds ``a``, which is loaded into ``dst`` if none does and ``b`` is not there."""
+    return s.in_float_register(a) if dst == b.reg else copied(s, dst, a)
 
 
 def readable(s: Selection, operand: Operand) -> int | Operand:
@@ -254,20 +251,12 @@ def apply(s: Selection, sink: Operand | None, op: int, a: Operand, b: Operand, c
         a, b = b, a
     # The legacy form would have to save b first, where that is overwritten.
     dst = s.float_destination(sink, a, b if commutative or features.AVX else None)
-    emit(s, op, dst, _first(s, dst, a, b), b, commutative)
+    emit(s, op, dst, first_source(s, dst, a, b), b, commutative)
     return s.result(V128, dst, sink, a.bit | b.bit)
 
 
 def apply_i(s: Selection, sink: Operand | None, op: int, a: Operand, b: Operand, imm: int) -> Operand:
     """The result of ``a op b``, an instruction of the processor with an immediate."""
     dst = s.float_destination(sink, a, b if features.AVX else None)
-    emit_i(s, op, dst, _first(s, dst, a, b), b, imm)
+    emit_i(s, op, dst, first_source(s, dst, a, b), b, imm)
     return s.result(V128, dst, sink, a.bit | b.bit)
-
-
-def _first(s: Selection, dst: int, a: Operand, b: Operand) -> int:
-    """The register that holds ``a``, loaded into ``dst`` if none does and ``b`` is not there."""
-    if a.reg >= 0 or dst == b.reg:
-        return s.in_float_register(a)
-    s.load_float(dst, a)
-    return dst

@@ -12,25 +12,25 @@ from __future__ import annotations
 from ..operand import V128, Operand
 from . import asm_vector as v
 from . import features
-from .packed import copied, emit, emit_1, emit_1i, emit_i, emit_shift, unary
+from .packed import copied, emit, emit_1, emit_1i, emit_i, emit_shift, repeated, unary
 from .selection import Selection
-from .vector_floats import LESS_EQUAL, ORDERED, ROUND_TO_ZERO, in_all_lanes
+from .vector_floats import LESS_EQUAL, ORDERED, ROUND_TO_ZERO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..types import Rule
 
 #: 2**31, -2**31 and 2**52 as floats, and the greatest integers, of which f32 has none.
-_F32_2_31, _F32_NEGATIVE_2_31 = in_all_lanes(0x4F000000, 32), in_all_lanes(0xCF000000, 32)
-_F64_NEGATIVE_2_31 = in_all_lanes(0xC1E00000_00000000, 64)
-_F64_2_52, _F64_NEGATIVE_2_52 = in_all_lanes(0x43300000_00000000, 64), in_all_lanes(0xC3300000_00000000, 64)
-_F64_MOST_S32, _F64_MOST_U32 = in_all_lanes(0x41DFFFFF_FFC00000, 64), in_all_lanes(0x41EFFFFF_FFE00000, 64)
-_TOP_BITS = in_all_lanes(1 << 31, 32)
+_F32_2_31, _F32_NEGATIVE_2_31 = repeated(0x4F000000, 32), repeated(0xCF000000, 32)
+_F64_NEGATIVE_2_31 = repeated(0xC1E00000_00000000, 64)
+_F64_2_52, _F64_NEGATIVE_2_52 = repeated(0x43300000_00000000, 64), repeated(0xC3300000_00000000, 64)
+_F64_MOST_S32, _F64_MOST_U32 = repeated(0x41DFFFFF_FFC00000, 64), repeated(0x41EFFFFF_FFE00000, 64)
+_TOP_BITS = repeated(1 << 31, 32)
 
 #: The upper halves of the f64 2**52.
-_UPPER_2_52 = in_all_lanes(0x43300000, 32)
+_UPPER_2_52 = repeated(0x43300000, 32)
 #: 2**23 and 2**39 as f32, and minus their sum.
-_F32_2_23, _F32_2_39, _F32_NEGATIVE_SUM = (in_all_lanes(bits, 32) for bits in (0x4B000000, 0x53000000, 0xD3000080))
+_F32_2_23, _F32_2_39, _F32_NEGATIVE_SUM = (repeated(bits, 32) for bits in (0x4B000000, 0x53000000, 0xD3000080))
 
 
 def _truncate_f32_signed(s: Selection, sink: Operand | None, a: Operand) -> Operand:

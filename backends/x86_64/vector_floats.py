@@ -11,10 +11,23 @@ ones, and the product is rounded before the addition.
 
 from __future__ import annotations
 
-from ..operand import CONSTANT, V128, Operand, constant
+from ..operand import CONSTANT, V128, Operand
 from . import asm_vector as v
 from . import features
-from .packed import apply_i, binary, can_be_read, copied, emit, emit_i, emit_shift, separate, swapped, unary, unary_i
+from .packed import (
+    apply_i,
+    binary,
+    can_be_read,
+    copied,
+    emit,
+    emit_i,
+    emit_shift,
+    repeated,
+    separate,
+    swapped,
+    unary,
+    unary_i,
+)
 from .regs import FRAME
 from .selection import Selection
 
@@ -43,11 +56,6 @@ _FUSED_NEGATED = (
     (v.VFNMADD132PS, v.VFNMADD213PS, v.VFNMADD231PS),
     (v.VFNMADD132PD, v.VFNMADD213PD, v.VFNMADD231PD),
 )
-
-
-def in_all_lanes(bits: int, width: int) -> Operand:
-    """The vector constant with the same bits in each lane of ``width`` bits."""
-    return constant(V128, sum([bits << at for at in range(0, 128, width)]))
 
 
 def _sign(op: int, mask: Operand) -> Rule:
@@ -185,8 +193,8 @@ def _rules() -> tuple[dict[str, Rule], dict[str, Rule]]:
         minimum = _minimum_or_maximum(double, False)
         maximum = _minimum_or_maximum(double, True)
         of_shape = {
-            "abs": _sign(v.ANDPS, in_all_lanes(top - 1, width)),
-            "neg": _sign(v.XORPS, in_all_lanes(top, width)),
+            "abs": _sign(v.ANDPS, repeated(top - 1, width)),
+            "neg": _sign(v.XORPS, repeated(top, width)),
             "sqrt": unary(_SQRT[double]),
             "ceil": unary_i(_ROUND[double], _ROUND_UP),
             "floor": unary_i(_ROUND[double], _ROUND_DOWN),

@@ -14,6 +14,7 @@ from .packed import apply, copied, emit, emit_1, emit_1i, emit_shift, readable, 
 from .selection import Selection
 from .vector_products import DETERMINISTIC as _DETERMINISTIC_PRODUCTS
 from .vector_products import RULES as _PRODUCTS
+from .vector_products import widen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -254,11 +255,7 @@ def _signed_shift_by_constant(s: Selection, dst: int, source: int, count: int) -
 def _extend_high_signed(op: int) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand) -> Operand:
         dst = s.float_destination(sink, a)
-        if a.reg < 0 and a.kind != CONSTANT:
-            emit_1(s, op, dst, Operand(a.kind, V128, offset=a.offset + 8))
-        else:
-            emit_1i(s, v.PSHUFD, dst, copied(s, dst, a), 0xEE)
-            emit_1(s, op, dst, dst)
+        widen(s, dst, a, op, high=True)
         return s.result(V128, dst, sink, a.bit)
 
     return rule

@@ -156,14 +156,9 @@ def _replace_integer(op: int) -> Rule:
     return rule
 
 
-def _first(s: Selection, dst: int, a: Operand, b: Operand) -> int:
-    """The register that holds ``a``, which may be ``dst`` unless ``b`` is there."""
-    return s.in_float_register(a) if dst == b.reg else packed.copied(s, dst, a)
-
-
 def _replace_f32(s: Selection, sink: Operand | None, a: Operand, b: Operand, lane: int) -> Operand:
     dst = s.float_destination(sink, a)
-    source = _first(s, dst, a, b)
+    source = packed.first_source(s, dst, a, b)
     if lane == 0 and b.reg >= 0:
         packed.emit_i(s, v.BLENDPS, dst, source, b.reg, 1)
     else:
@@ -173,7 +168,7 @@ def _replace_f32(s: Selection, sink: Operand | None, a: Operand, b: Operand, lan
 
 def _replace_f64(s: Selection, sink: Operand | None, a: Operand, b: Operand, lane: int) -> Operand:
     dst = s.float_destination(sink, a)
-    source = _first(s, dst, a, b)
+    source = packed.first_source(s, dst, a, b)
     if b.reg < 0 and b.kind != CONSTANT:
         emit(s, v.MOVHPS if lane else v.MOVLPS, dst, source, b)
     else:

@@ -35,7 +35,7 @@ def _product_of_64_bits(s: Selection, sink: Operand | None, a: Operand, b: Opera
 # -- products of twice the width -------------------------------------------------------------------------------------
 
 
-def _widened(s: Selection, dst: int, a: Operand, op: int, high: bool) -> None:
+def widen(s: Selection, dst: int, a: Operand, op: int, high: bool) -> None:
     """``dst`` = one half of ``a``, each lane in twice the width."""
     if not high:
         emit_1(s, op, dst, a)
@@ -50,8 +50,8 @@ def _product_of_bytes(extend: int, high: bool) -> Rule:
     def rule(s: Selection, sink: Operand | None, a: Operand, b: Operand) -> Operand:
         dst = s.float_destination(sink, a)
         other = s.scratch_float()
-        _widened(s, other, b, extend, high)
-        _widened(s, dst, a, extend, high)
+        widen(s, other, b, extend, high)
+        widen(s, dst, a, extend, high)
         emit(s, v.PMULLW, dst, dst, other)
         return s.result(V128, dst, sink, a.bit | b.bit)
 

@@ -73,6 +73,8 @@ _SPLATS = {
 }
 #: By code of a shift, the largest count.
 _COUNTS = {code: int(name_of(code)[1:].partition("x")[0]) - 1 for code in codes_with("shift") if code >= _PREFIX}
+#: No bits.
+_NONE = constant(V128, 0)
 _COMPARES = frozenset(code for code in codes_with("compares") if code >= _PREFIX)
 
 
@@ -233,12 +235,7 @@ def _constant_made(c: Compilation, pc: int, value: int) -> int:
 def _lane(c: Compilation, pc: int, op: int) -> int:
     """``extract_lane`` and ``replace_lane``."""
     pc, lane = read_lane(c, pc, op)
-    operands, literal = take(c, len(signature(op)[0]))
-    sink = sink_at(c, pc)
-    free = c.free
-    key = (op, lane, *operands, free, sink)
-    choice = c.target.MEMO.get(key) or choose(c, op, operands, free, sink, lane)
-    return finish(c, pc, choice, sink, literal)
+    return _with_lanes(c, pc, op, len(signature(op)[0]), lane)
 
 
 def _shuffle(c: Compilation, pc: int, op: int) -> int:
@@ -248,7 +245,12 @@ def _shuffle(c: Compilation, pc: int, op: int) -> int:
         _unread(c, -1, -2)
     elif min(lanes) > 15:
         _unread(c, -2, -1)
-    operands, literal = take(c, 2)
+    return _with_lanes(c, pc, op, 2, lanes)
+
+
+def _with_lanes(c: Compilation, pc: int, op: int, count: int, lanes: int | bytes) -> int:
+    """An instruction of so many operands, whose immediate says which lane or lanes."""
+    operands, literal = take(c, count)
     sink = sink_at(c, pc)
     free = c.free
     key = (op, lanes, *operands, free, sink)
@@ -263,10 +265,6 @@ def _unread(c: Compilation, at: int, other: int) -> None:
     entry = c.stack[at]
     if entry.reg < 0 and entry.type == V128 and c.stack[other].kind != CONSTANT:
         c.stack[at] = _NONE
-
-
-#: No bits.
-_NONE = constant(V128, 0)
 
 
 def _handler(code: int, kinds: str, operands: str, results: str) -> VectorHandler | str:
