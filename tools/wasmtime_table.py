@@ -64,6 +64,10 @@ NOTES: dict[str, tuple[str, str]] = {
     "Config.wasm_multi_memory": ("accepted", _REFUSED_IN_MODULES),
     "Config.wasm_multi_value": ("differs", _ALWAYS),
     "Config.wasm_reference_types": ("differs", _ALWAYS),
+    "Config.wasm_relaxed_simd_deterministic": (
+        "differs",
+        "`relaxed_madd` rounds twice, as the specification's deterministic profile says; wasmtime's rounds once",
+    ),
     "Config.wasm_simd": ("same", "values of type v128 are for wasm code alone, as there"),
     "Config.wasm_stack_switching": ("accepted", _REFUSED_IN_MODULES),
     "Config.wasm_tail_call": ("accepted", _REFUSED_IN_MODULES),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -172,6 +173,28 @@ def test_globals_of_vectors_are_imported_exported_and_set() -> None:
     assert linker.instantiate(STORE, again).exports.c.value == NUMBER
 
 
+@pytest.mark.parametrize("given", [BYTES, bytearray(BYTES), memoryview(BYTES), NUMBER])
+def test_an_imported_global_is_given_as_an_int_or_sixteen_bytes(given: Any) -> None:
+    text = """(module (import "e" "g" (global v128)) (func (export "f") (result v128) (global.get 0)))"""
+    assert vw.instantiate(text, {"e": {"g": given}}).exports.f() == NUMBER
+
+
+@pytest.mark.parametrize(
+    ("type", "given", "words"),
+    [
+        ("global v128", bytes(15), "a global of type v128 wants an int or 16 bytes, not 15 bytes"),
+        ("global v128", 1.5, "a global of type v128 wants an int or 16 bytes, not float 1.5"),
+        ("global i32", BYTES, "a global of type i32 wants an int, not bytes"),
+        ("global (mut v128)", BYTES, "it is a value (bytes), not a global (mut v128)"),
+        ("func", memoryview(BYTES), "it is a value (memoryview), not a () -> ()"),
+        ("memory 1", bytearray(1), "it is a value (bytearray), not a memory"),
+    ],
+)
+def test_bytes_that_are_no_global_of_the_import_are_a_link_error(type: str, given: Any, words: str) -> None:
+    with pytest.raises(vw.LinkError, match="^incompatible import type: e.g: " + re.escape(words)):
+        vw.instantiate(f"""(module (import "e" "g" ({type})))""", {"e": {"g": given}})
+
+
 def test_type_checkers_are_told_what_is_taken_for_a_vector() -> None:
     text = """(module (import "e" "f" (func (param v128) (result v128))) (import "e" "g" (global v128))
         (func (export "h") (param v128) (result v128) (local.get 0)))"""
@@ -179,7 +202,7 @@ def test_type_checkers_are_told_what_is_taken_for_a_vector() -> None:
     taken = "_int | _bytes | _bytearray | _memoryview"
     assert f"def __call__(self, p0: {taken}, /) -> _int: ..." in stub
     assert f'"f": _Callable[[_int], {taken}] | _Native,' in stub.replace("'", '"')
-    assert '"g": _Global | _int,' in stub.replace("'", '"')
+    assert f'"g": _Global | {taken},' in stub.replace("'", '"')
 
 
 def test_vectors_go_through_wasm_code_and_back() -> None:

@@ -53,7 +53,8 @@ def test_what_a_text_means(type: str, text: str, value: object) -> None:
         ("f64", "0x1p99999", "is not a number"),
         ("externref", "3", "'3' cannot be passed as externref"),
         ("v128", "340282366920938463463374607431768211456", "does not fit in v128"),
-        ("v128", "1.5", "'1.5' is not a whole number, which v128 wants"),
+        ("v128", "1.5", "'1.5' is not a whole number, which v128 wants \\(all lanes as one number of 128 bits"),
+        ("v128", "i32x4 1 2 3 4", "'i32x4 1 2 3 4' is not a whole number, which v128 wants"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_reason(type: str, text: str, message: str) -> None:

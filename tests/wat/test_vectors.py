@@ -82,7 +82,7 @@ def test_what_lanes_mean(literal: str, data: bytes) -> None:
         ("i16x8 0 0 0 0 0 0 0 -32769", "constant out of range"),
         ("f32x4 0 0 0 1e39", "constant out of range"),
         ("f64x2 0 nan:0x10000000000000", "constant out of range"),
-        ("0 0 0 0", "unexpected token 0"),
+        ("0 0 0 0", "unexpected token 0: before its lanes v128.const has a shape, such as i32x4"),
         ("i32 0", "unexpected token i32"),
         ("i32x5 0", "unknown operator i32x5"),
         ("", "unexpected token )"),

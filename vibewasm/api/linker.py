@@ -27,14 +27,16 @@ if TYPE_CHECKING:
     Function = TypeVar("Function", bound=Callable[..., Any])
 
     #: What can be given for an import. A plain function gets the type of the import that it meets; a number becomes an
-    #: immutable global.
-    Item = Extern | Callable[..., Any] | Native | int | float
+    #: immutable global, and so do the 16 bytes of a v128.
+    Item = Extern | Callable[..., Any] | Native | int | float | bytes | bytearray | memoryview
 
 #: Stands for an argument that was left out.
 _NONE_GIVEN: Any = object()
 
 #: The kind of import that a type is of, as its number in the binary format.
 KINDS: dict[type, int] = {FuncType: FUNC, TableType: TABLE, MemoryType: MEMORY, GlobalType: GLOBAL}
+#: What becomes an immutable global.
+_VALUES = (int, float, bytes, bytearray, memoryview)
 _WASI_CODES = {"i": "i32", "I": "i64"}
 
 
@@ -107,7 +109,7 @@ class Linker:
         Args:
             module, name: the two names of the import.
             item: a :class:`Func`, :class:`Memory`, :class:`Table` or :class:`Global`; a Python function; a C function,
-                as :class:`Native`; or a number, which becomes an immutable global.
+                as :class:`Native`; or a number, which becomes an immutable global, as do 16 bytes for a v128.
             type: the type of a Python function. Without it the function gets the type of the import that it meets.
             caller: whether a Python function is given a :class:`~vibewasm.Caller` before its arguments: the instance
                 that calls it, whose memory and exports it may use.
@@ -127,7 +129,7 @@ class Linker:
             raise _wrong(".define", "caller", "True or False", caller)
         if caller and not plain:
             raise TypeError(f"{full_name(module, name)}: only a Python function is given its caller")
-        if not plain and not isinstance(item, (Extern, int, float)):
+        if not plain and not isinstance(item, (Extern, *_VALUES)):
             from .native import Native
 
             if isinstance(item, Native):
@@ -473,15 +475,16 @@ class Linker:
                 return Func(store, item.type, item.function, name=label, caller=item.caller)
             caller = item.caller
             item = item.function
-        if isinstance(item, (int, float)):
+        if isinstance(item, _VALUES):
             if isinstance(type_, GlobalType) and not type_.mutable:
                 from .global_ import Global
 
                 try:
                     return Global(store, type_, item)
-                except (TypeError, OverflowError) as error:
+                except (TypeError, ValueError, OverflowError) as error:
                     raise LinkError(f"incompatible import type: {full_name(*key)}: {error}") from None
-            raise LinkError(f"incompatible import type: {full_name(*key)}: it is the number {item!r}, not a {type_}")
+            what = f"the number {item!r}" if isinstance(item, (int, float)) else f"a value ({_class(item)})"
+            raise LinkError(f"incompatible import type: {full_name(*key)}: it is {what}, not a {type_}")
         if not isinstance(type_, FuncType):
             what = "Python function" if callable(item) else "stub for functions"
             raise LinkError(f"incompatible import type: {full_name(*key)}: it is a {what}, not a {type_}")
@@ -572,7 +575,7 @@ def _kind(item: Item | _Function | StandIn) -> int:
     """The kind of import that an item is for, as its number in the binary format."""
     if isinstance(item, Extern):
         return item._kind
-    return GLOBAL if isinstance(item, (int, float)) else FUNC
+    return GLOBAL if isinstance(item, _VALUES) else FUNC
 
 
 def full_name(module: str, name: str) -> str:

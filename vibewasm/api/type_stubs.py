@@ -249,5 +249,5 @@ class _Stub:
             return f"{self.use('Callable')}[[{params}], {result}] | {self.use('Native')}"
         if isinstance(type, GlobalType):
             numbers = not type.mutable and type.content.name in NUMBERS
-            return self.use("Global") + (f" | {self.value(type.content)}" if numbers else "")
+            return self.use("Global") + (f" | {self.accepted(type.content)}" if numbers else "")
         return self.use("Table" if isinstance(type, TableType) else "Memory")

@@ -7,6 +7,8 @@ import struct
 from vibewasm.names import escaped
 
 _BITS = {"i32": 32, "i64": 64, "v128": 128}
+#: The lanes 1, 2, 3, 4 of 32 bits.
+_EXAMPLE = "00000004000000030000000200000001"
 
 
 def parse_value(type_name: str, text: str) -> int | float | None:
@@ -33,7 +35,9 @@ def _parse_integer(type_name: str, text: str) -> int:
         # Base 10 first: base 0 refuses leading zeros, which people do write.
         value = int(text, 10 if text.lstrip("+-").isdigit() else 0)
     except ValueError:
-        raise ValueError(f"{text!r} is not a whole number, which {type_name} wants") from None
+        # Whoever writes lanes, a float or a vector's text has to be told that all lanes are one number.
+        advice = f" (all lanes as one number of 128 bits, lane 0 lowest: 0x{_EXAMPLE})" if type_name == "v128" else ""
+        raise ValueError(f"{text!r} is not a whole number, which {type_name} wants{advice}") from None
     if not -(1 << bits - 1) <= value < 1 << bits:
         raise ValueError(f"{escaped(text)} does not fit in {type_name}")
     if type_name == "v128":

@@ -17,6 +17,8 @@ def constant(cursor: Cursor) -> bytes:
     """The sixteen bytes of a ``v128.const``: a shape, and as many literals as it has lanes."""
     shape = cursor.tokens[cursor.position]
     if shape not in SHAPES:
+        if is_number(shape):
+            raise cursor.error(f"unexpected token {shape[:60]}: before its lanes v128.const has a shape, such as i32x4")
         raise cursor.unexpected()
     cursor.position += 1
     type_, _, lanes = shape.partition("x")
