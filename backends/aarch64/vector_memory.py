@@ -76,6 +76,9 @@ def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[b
     value = s.in_float_register(b)
     head = cut(s)
     access_displaced(s, asm.LDR_Q, FLOAT_SCRATCH2, a, index, form)
+    if form == 2 and not static_address(a):
+        # The base has been added to the scratch.
+        form = 1
     access_displaced(s, asm.STR_Q, value, a, index, form)
     s.release(a)
     s.release(b)

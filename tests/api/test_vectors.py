@@ -201,14 +201,14 @@ def test_a_store_across_the_end_of_the_memory_writes_nothing(explicit_bounds: bo
     functions = "".join(
         f'(func (export "{size}+{offset}") (param i32) {start.replace("OFFSET", str(offset))} (local.get 0) {value}))'
         for size, start in stores.items()
-        for offset in (0, 100, 20000)
+        for offset in (0, 100, 20000, 0x12345)
     )
     engine = vw.Engine(vw.Config(explicit_bounds=explicit_bounds))
-    source = wat2wasm(f'(module (memory (export "m") 1) {functions})')
+    source = wat2wasm(f'(module (memory (export "m") 2) {functions})')
     exports = vw.Linker(engine).instantiate(vw.Store(engine), vw.Module(engine, source)).exports
     for size in stores:
-        for offset in (0, 100, 20000):
+        for offset in (0, 100, 20000, 0x12345):
             for beyond in range(1, size):
                 with pytest.raises(vw.Trap):
-                    exports[f"{size}+{offset}"](65536 - size + beyond - offset)
-                assert not any(exports["m"].read(65536 - 16, 16)), (size, offset, beyond)
+                    exports[f"{size}+{offset}"](131072 - size + beyond - offset)
+                assert not any(exports["m"].read(131072 - 16, 16)), (size, offset, beyond)
