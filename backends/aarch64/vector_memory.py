@@ -1,8 +1,9 @@
 """Rules of loads and stores of vectors, in two parts like those in :mod:`.memory`.
 
-Each is one access of as many bytes as the instruction names. What operands need, which may be the first scratch, comes
-before the displacement; after it that scratch belongs to the address. An index may be in the first scratch itself where
-there is no displacement: an address whose bounds have been checked.
+Each is one access of as many bytes as the instruction names; before a store of 16 the same bytes are read. What
+operands need, which may be the first scratch, comes before the displacement; after it that scratch belongs to the
+address. An index may be in the first scratch itself where there is no displacement: an address whose bounds have been
+checked.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from ..operand import V128, Operand
 from . import asm
 from . import asm_vector as v
 from .memory import access_displaced, base_register, cut, static_address
-from .regs import SCRATCH, SCRATCH2
+from .regs import FLOAT_SCRATCH2, SCRATCH, SCRATCH2
 from .selection import Selection
 
 #: Loads of all that the instruction reads, with zeros above.
@@ -65,11 +66,20 @@ def load(s: Selection, sink: Operand | None, name: str, a: Operand, form: int) -
 
 
 def store(s: Selection, name: str, a: Operand, b: Operand, form: int) -> tuple[bytes, bytes]:
-    """A store to memory 0: code before and after the displacement."""
+    """A store to memory 0: code before and after the displacement.
+
+    The same bytes are read first. Where a store of 16 bytes reaches beyond the memory, the processor may have written
+    those that are in it when it faults (the Arm ARM has it access byte by byte where it is not aligned);
+    an instruction that traps must not, and a load that faults has written nothing.
+    """
     assert name == "v128.store"
     index = _index(s, a, b)
     value = s.in_float_register(b)
     head = cut(s)
+    access_displaced(s, asm.LDR_Q, FLOAT_SCRATCH2, a, index, form)
+    if form == 2 and not static_address(a):
+        # The base has been added to the scratch.
+        form = 1
     access_displaced(s, asm.STR_Q, value, a, index, form)
     s.release(a)
     s.release(b)

@@ -212,3 +212,26 @@ def test_vectors_go_through_wasm_code_and_back() -> None:
     exports = vw.instantiate(text, {"e": {"swap": lambda a, _, b: (b.to_bytes(16, "little"), a)}}).exports
     assert exports.f(BYTES, 1, -1) == ((1 << 128) - 1, NUMBER)
     assert exports.f.call_raw([1, 2, 0, 3, 4]) == [3, 4, 1, 2]
+
+
+@pytest.mark.parametrize("explicit_bounds", [False, True])
+def test_a_store_across_the_end_of_the_memory_writes_nothing(explicit_bounds: bool) -> None:
+    stores = {
+        size: f"(v128.store{'' if size == 16 else f'{8 * size}_lane'} offset=OFFSET {'' if size == 16 else lane} "
+        for size, lane in ((16, ""), (8, "1"), (4, "3"), (2, "0"))
+    }
+    value = f"(v128.const i64x2 {' '.join(['-1'] * 2)})"
+    functions = "".join(
+        f'(func (export "{size}+{offset}") (param i32) {start.replace("OFFSET", str(offset))} (local.get 0) {value}))'
+        for size, start in stores.items()
+        for offset in (0, 100, 20000, 0x12345)
+    )
+    engine = vw.Engine(vw.Config(explicit_bounds=explicit_bounds))
+    source = wat2wasm(f'(module (memory (export "m") 2) {functions})')
+    exports = vw.Linker(engine).instantiate(vw.Store(engine), vw.Module(engine, source)).exports
+    for size in stores:
+        for offset in (0, 100, 20000, 0x12345):
+            for beyond in range(1, size):
+                with pytest.raises(vw.Trap):
+                    exports[f"{size}+{offset}"](131072 - size + beyond - offset)
+                assert not any(exports["m"].read(131072 - 16, 16)), (size, offset, beyond)

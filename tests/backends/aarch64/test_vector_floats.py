@@ -212,7 +212,7 @@ def test_an_access_is_one_instruction_where_arm_has_it() -> None:
     assert code("v128.load", index_, 0) == ["ldr q0, [x27, w19, uxtw]"]
     assert code("v128.load", index_, 1) == ["ldr q0, [x16, w19, uxtw]"]
     assert code("v128.load", static, 2) == ["ldr q0, [x27, x16]"]
-    assert code("v128.store", static, 0) == ["str q8, [x27]"]
+    assert code("v128.store", static, 0) == ["ldr q30, [x27]", "str q8, [x27]"]
     assert code("v128.load8x8_u", index_, 0) == ["ldr d0, [x27, w19, uxtw]", "ushll v0.8h, v0.8b, #0"]
     assert code("v128.load16_splat", index_, 1) == ["add x16, x16, w19, uxtw", "ld1r {v0.8h}, [x16]"]
     assert code("v128.load16_splat", static, 1) == ["ld1r {v0.8h}, [x16]"]
