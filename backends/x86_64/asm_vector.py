@@ -25,24 +25,23 @@ EXTENSION = 20
 # -- operations ------------------------------------------------------------------------------------------------------
 
 # Moves.
-MOVUPS, MOVUPS_STORE, MOVAPS, MOVSS, MOVSD = 0x0110, 0x0111, 0x0128, 0x2110, 0x3110
-MOVSS_STORE, MOVSD_STORE = 0x2111, 0x3111
-MOVDQU, MOVDQU_STORE, MOVDQA = 0x216F, 0x217F, 0x116F
+MOVUPS, MOVUPS_STORE, MOVSS, MOVSD = 0x0110, 0x0111, 0x2110, 0x3110
+MOVSS_STORE = 0x2111
 MOVD_TO, MOVD_FROM, MOVQ_TO, MOVQ_FROM = 0x116E, 0x117E, W | 0x116E, W | 0x117E
-#: MOVQ xmm, xmm/m64, and MOVQ xmm/m64, xmm: the upper half becomes 0.
-MOVQ, MOVQ_STORE = 0x217E, 0x11D6
+#: MOVQ xmm, xmm/m64: the upper half becomes 0.
+MOVQ = 0x217E
 MOVLPS, MOVLPS_STORE, MOVHPS, MOVHPS_STORE, MOVLHPS, MOVHLPS = 0x0112, 0x0113, 0x0116, 0x0117, 0x0116, 0x0112
-MOVDDUP, MOVSLDUP, MOVSHDUP = 0x3112, 0x2112, 0x2116
+MOVDDUP, MOVSHDUP = 0x3112, 0x2116
 PINSRB, PINSRW, PINSRD, PINSRQ, INSERTPS = 0x1320, 0x11C4, 0x1322, W | 0x1322, 0x1321
 #: PEXTRW in the form that can store; PEXTRW_TO has the general register first, and is shorter.
 PEXTRW_TO = 0x11C5
-PEXTRB, PEXTRW, PEXTRD, PEXTRQ, EXTRACTPS = 0x1314, 0x1315, 0x1316, W | 0x1316, 0x1317
+PEXTRB, PEXTRW, PEXTRD, PEXTRQ = 0x1314, 0x1315, 0x1316, W | 0x1316
 PMOVMSKB, MOVMSKPS, MOVMSKPD = 0x11D7, 0x0150, 0x1150
 
 # Bits.
 PAND, PANDN, POR, PXOR, PTEST = 0x11DB, 0x11DF, 0x11EB, 0x11EF, 0x1217
 ANDPS, ANDNPS, ORPS, XORPS = 0x0154, 0x0155, 0x0156, 0x0157
-ANDPD, ANDNPD, ORPD, XORPD = 0x1154, 0x1155, 0x1156, 0x1157
+ANDPD = 0x1154
 
 # Integers.
 PADDB, PADDW, PADDD, PADDQ = 0x11FC, 0x11FD, 0x11FE, 0x11D4
@@ -72,12 +71,10 @@ PSRLDQ_I, PSLLDQ_I = 3 << EXTENSION | 0x1173, 7 << EXTENSION | 0x1173
 
 # Shuffles.
 PSHUFB, PALIGNR, PSHUFD, PSHUFLW, PSHUFHW = 0x1200, 0x130F, 0x1170, 0x3170, 0x2170
-SHUFPS, SHUFPD, UNPCKLPS, UNPCKHPS = 0x01C6, 0x11C6, 0x0114, 0x0115
+SHUFPS = 0x01C6
 PUNPCKLBW, PUNPCKLWD, PUNPCKLDQ, PUNPCKLQDQ = 0x1160, 0x1161, 0x1162, 0x116C
 PUNPCKHBW, PUNPCKHWD, PUNPCKHDQ, PUNPCKHQDQ = 0x1168, 0x1169, 0x116A, 0x116D
-PBLENDW, BLENDPS, BLENDPD = 0x130E, 0x130C, 0x130D
-#: Blends by the sign bits of xmm0, which is no operand: legacy form only.
-PBLENDVB, BLENDVPS, BLENDVPD = 0x1210, 0x1214, 0x1215
+PBLENDW, BLENDPS = 0x130E, 0x130C
 #: Blends by the sign bits of the register whose number is in the immediate's upper four bits: VEX form only.
 VPBLENDVB, VBLENDVPS, VBLENDVPD = 0x134C, 0x134A, 0x134B
 
@@ -91,7 +88,6 @@ CVTDQ2PS, CVTTPS2DQ, CVTDQ2PD, CVTTPD2DQ, CVTPD2PS, CVTPS2PD = 0x015B, 0x215B, 0
 # AVX, AVX2 and FMA only.
 VBROADCASTSS, VPBROADCASTB, VPBROADCASTW, VPBROADCASTD, VPBROADCASTQ = 0x1218, 0x1278, 0x1279, 0x1258, 0x1259
 VPBLENDD = 0x1302
-VPSRLVD, VPSRLVQ, VPSRAVD, VPSLLVD, VPSLLVQ = 0x1245, W | 0x1245, 0x1246, 0x1247, W | 0x1247
 VFMADD132PS, VFMADD213PS, VFMADD231PS = 0x1298, 0x12A8, 0x12B8
 VFMADD132PD, VFMADD213PD, VFMADD231PD = W | 0x1298, W | 0x12A8, W | 0x12B8
 VFNMADD132PS, VFNMADD213PS, VFNMADD231PS = 0x129C, 0x12AC, 0x12BC
@@ -144,11 +140,6 @@ def packed_rri(op: int, dst: int, src: int, imm: int) -> bytes:
 def packed_rmi(op: int, dst: int, base: int, disp: int, imm: int) -> bytes:
     """``op`` xmm, m, imm8."""
     return packed_rm(op, dst, base, disp) + imm8(imm)
-
-
-def packed_rxi(op: int, dst: int, base: int, index: int, scale: int, disp: int, imm: int) -> bytes:
-    """``op`` xmm, m, imm8."""
-    return packed_rx(op, dst, base, index, scale, disp) + imm8(imm)
 
 
 def packed_shift(op: int, dst: int, imm: int) -> bytes:
@@ -210,11 +201,6 @@ def vex_rri(op: int, dst: int, a: int, b: int, imm: int) -> bytes:
 def vex_rmi(op: int, dst: int, a: int, base: int, disp: int, imm: int) -> bytes:
     """V ``op`` xmm, xmm, m, imm8."""
     return vex_rm(op, dst, a, base, disp) + imm8(imm)
-
-
-def vex_rxi(op: int, dst: int, a: int, base: int, index: int, scale: int, disp: int, imm: int) -> bytes:
-    """V ``op`` xmm, xmm, m, imm8."""
-    return vex_rx(op, dst, a, base, index, scale, disp) + imm8(imm)
 
 
 def vex_shift(op: int, dst: int, src: int, imm: int) -> bytes:
