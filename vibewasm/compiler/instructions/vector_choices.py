@@ -161,11 +161,15 @@ def take(c: Compilation, count: int) -> tuple[tuple[Operand, ...], int]:
                         continue
                 text, entry, free = target.FETCHES.get((entry, free)) or target.fetch(entry, free)
                 c.out += text
-            elif has_literal:
-                entry, free = load_constant(c, entry, free)
             else:
-                entry, literal = for_choice(entry)
-                has_literal = entry is LITERAL
+                stand_in, bits = for_choice(entry)
+                if stand_in is not LITERAL:
+                    entry = stand_in
+                elif has_literal:
+                    entry, free = load_constant(c, entry, free)
+                else:
+                    entry, literal = stand_in, bits
+                    has_literal = True
         operands.append(entry)
     del stack[-count:]
     c.free = free
