@@ -135,7 +135,13 @@ def handler_of(code: int) -> Handler | None:
 
 
 def _load(topic: str) -> Any:
-    return __import__(f"{__package__}.{topic}", fromlist=("*",))
+    name = f"{__package__}.{topic}"
+    module = __import__(name, fromlist=("*",))
+    # Python hands out what is not finished where another thread's import of it fails while this one waits for that: an
+    # exception of a signal handler may come up anywhere. The modules are those of the interpreter that runs this.
+    while module is not __import__("sys").modules.get(name):
+        module = __import__(name, fromlist=("*",))
+    return module
 
 
 def load_all() -> None:
