@@ -126,7 +126,7 @@ FAULTS = [
     ),
     # -- integers --
     _fault(
-        "unsigned-words-compared-as-signed",
+        "unsigned-words-as-signed",
         "signedness exchanged for one width",
         _INTEGERS,
         '("u", (v.PMINUB, v.PMINUW, v.PMINUD)',
