@@ -57,16 +57,18 @@ def places(letters: str) -> tuple[list[tuple[str, int]], int]:
     ints = list(native.INT_PARAMETERS)
     floats = list(range(8))
     found: list[tuple[str, int]] = []
-    area = 0
+    in_area = ""
     for letter in letters:
         if letter in "fdv" and floats:
             found.append(("float", floats.pop(0)))
         elif letter not in "fdv" and ints:
             found.append(("int", ints.pop(0)))
         else:
-            found.append(("area", area))
-            area += 16 if letter == "v" else 8
-    return found, (area + 15) // 16 * 16
+            found.append(("area", len(in_area)))
+            in_area += letter
+    # One vector there, and all cells are as large.
+    step = 16 if "v" in in_area else 8
+    return [(kind, at * step if kind == "area" else at) for kind, at in found], (step * len(in_area) + 15) // 16 * 16
 
 
 def result_places(letters: str) -> list[tuple[str, int]]:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.native import runs_on
@@ -120,6 +120,10 @@ def permutations(draw: st.DrawFn) -> tuple[str, list[int], list[int]]:
     return params, picks, cells
 
 
+#: Registers are taken, and of what is in the argument area one is a vector.
+VECTOR_IN_AREA = ("dddddddd" + "iiii" + "ivfl", [12, 13, 14, 15], [*range(100, 117)])
+
+
 def pick_cells(params: str, picks: list[int], cells: list[int]) -> list[int]:
     starts = [cell_count(params[:index]) for index in range(len(params))]
     arrived = seen(params, cells)
@@ -128,6 +132,7 @@ def pick_cells(params: str, picks: list[int], cells: list[int]) -> list[int]:
 
 @settings(max_examples=150, deadline=None)
 @given(permutations())
+@example(VECTOR_IN_AREA)
 def test_parameters_and_results_travel_between_python_and_wasm(drawn: tuple[str, list[int], list[int]]) -> None:
     params, picks, cells = drawn
     m = shared_machine()
@@ -138,6 +143,7 @@ def test_parameters_and_results_travel_between_python_and_wasm(drawn: tuple[str,
 
 @settings(max_examples=150, deadline=None)
 @given(permutations())
+@example(VECTOR_IN_AREA)
 def test_parameters_and_results_travel_between_wasm_and_a_host_function(
     drawn: tuple[str, list[int], list[int]],
 ) -> None:
