@@ -208,8 +208,12 @@ class Compiler:
         count += len(params)
         if count > MAX_LOCALS:
             raise BodyFault("too many locals: at most 50,000 are supported")
-        if not env.vectors and (V128 in params or V128 in results or any(type_ == V128 for _, type_ in runs)):
-            raise _vectors_needed.NeedsVectors
+        if not env.vectors:
+            if V128 in params or V128 in results:
+                raise _vectors_needed.NeedsVectors
+            for run_of_locals in runs:
+                if run_of_locals[1] == V128:
+                    raise _vectors_needed.NeedsVectors
         # From here on positions are counted from the expression's first byte.
         c.base += c.pc
         c.end -= c.pc
