@@ -179,11 +179,10 @@ class Choices:
     # -- rules -----------------------------------------------------------------------------------------------------
 
     def load_all(self) -> None:
-        """Load the rules that are else loaded when an instruction first needs them."""
+        """Load the rules that are else loaded when an instruction first needs them, but for those of vectors."""
         for topic in (*_OF_INTEGERS, *_OF_FLOATS):
             self._load_rules(topic)
         self._memory()
-        self.vectors.load_all()
 
     def rule(self, name: str) -> Rule:
         """The rule of the simple instruction ``name``; :meth:`lower` applies it."""

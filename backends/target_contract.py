@@ -11,9 +11,6 @@ from .types import Choice, Rule, SplitChoice, VectorChoice
 class Vectors(Protocol):
     """Which machine code is chosen for vector instructions."""
 
-    def load_all(self) -> None:
-        """Load what is else loaded when an instruction first needs it."""
-
     def rule(self, name: str, deterministic: bool = False) -> Rule:
         """The rule of an instruction; ``deterministic``: of a relaxed one that by which it does the same on every
         processor.
@@ -98,7 +95,7 @@ class Target(Protocol):
         """The choices of vector instructions, loaded when they are first asked for."""
 
     def load_all(self) -> None:
-        """Load what is else loaded when an instruction first needs it, and ask the processor what it has.
+        """Load what is else loaded when an instruction first needs it, but for vectors, and ask what the processor has.
 
         Raises:
             OSError: the processor cannot be asked, as executable memory is forbidden.

@@ -39,11 +39,6 @@ class VectorChoices:
         self._new = choices.new_selection
         self._module = choices.module
 
-    def load_all(self) -> None:
-        """Load all rules, and those of accesses."""
-        for topic in (*dict(_BY_OPERATION).values(), *_BY_SHAPE.values(), "vector_memory"):
-            self._module(topic)
-
     def rule(self, name: str, deterministic: bool = False) -> Rule:
         """The rule of an instruction, or the one by which it does the same on every processor."""
         module = self._module(_topic(name))

@@ -145,8 +145,11 @@ def _load(topic: str) -> Any:
 
 
 def load_all() -> None:
-    """Load the modules of all topics, which else happens when the first instruction of each is met."""
-    for topic in (*TOPICS, _FUSION, _VECTORS):
+    """Load the modules of all topics, which else happens when the first instruction of each is met.
+
+    Those of vectors are left for that: few modules have any.
+    """
+    for topic in (*TOPICS, _FUSION):
         _load(topic)
 
 

@@ -83,7 +83,7 @@ def first_vector(c: Compilation, pc: int) -> int:
     if c.env.vectors:
         return vector(c, pc)
     _, sub = read_unsigned(c, pc)
-    if sub >= len(_HANDLERS) or _HANDLERS[sub] is None:
+    if sub >= _END or _HANDLERS[sub] is None:
         raise illegal_opcode(_PREFIX | sub)
     raise NeedsVectors
 
