@@ -127,13 +127,62 @@ STORE_THREAD = 1712
 STORE_UNWATCHED = 1720
 #: The header of an instance context that stands for no instance, as that of host functions.
 STORE_HOST_CONTEXT = 1728
-#: Results that do not return in registers, 16 bytes each.
+#: Stubs: throw what is described below; throw an exception object; make an exception object of what was thrown; what a
+#: function returns to that another instance's function has tail-called; and how a tail call leaves its instance.
+STORE_THROW = 1760
+STORE_THROW_REF = 1768
+STORE_MAKE_EXCEPTION = 1776
+STORE_RETURN = 1784
+STORE_TAIL_OUT = 1792
+#: What is being thrown: the address that is the tag's identity, and the exception object if there is one, else 0. The
+#: values are in the results area, 16 bytes each, in their order.
+STORE_THROWN_TAG = 1800
+STORE_THROWN = 1808
+#: Landings by return address (see below): address of the first, and the mask of their hash.
+STORE_LANDINGS = 1816
+STORE_LANDINGS_MASK = 1824
+#: The first free exception object, or 0.
+STORE_FREE_EXCEPTION = 1832
+#: Callbacks into Python: find the landing of a return address, and make room for exception objects.
+STORE_FIND_LANDING = 1840
+STORE_ALLOCATE_EXCEPTION = 1848
+#: Address of the supertypes of the types that have some (see below), or 0.
+STORE_SUPERTYPES = 1856
+#: Results that do not return in registers, 16 bytes each, or the values of what is being thrown.
 STORE_RESULTS = 2048
 MAX_RESULTS = 1000
 #: Cells for parameters and results of host functions, used as a stack.
 STORE_CELLS = 20480
 STORE_CELLS_SIZE = 1 << 20
 STORE_SIZE = STORE_CELLS + STORE_CELLS_SIZE
+
+#: A landing: a return address; the address of its innermost scope, or 0; the address of code that restores what the
+#: function that returns there has saved; and how far its stack pointer is below its frame pointer. A return address is
+#: looked for from its hash on, up to an empty landing: ((address * LANDING_FACTOR modulo 2**64) >> LANDING_SHIFT) & mask.
+LANDING_ADDRESS = 0
+LANDING_SCOPE = 8
+LANDING_RESTORE = 16
+LANDING_FRAME = 24
+LANDING_SIZE = 32
+LANDING_FACTOR = 0x3C6EF35F
+LANDING_SHIFT = 20
+#: A scope: the address of the scope around it, or 0; then its clauses: the context offset of the pointer to a tag, or all
+#: ones for any tag, and the address of the code that catches; after the last one two zeros.
+SCOPE_OUTER = 0
+SCOPE_CLAUSES = 8
+SCOPE_CLAUSE_SIZE = 16
+
+#: An exception object: the tag, the next free object or how many values there are, and the values, 16 bytes each. Free
+#: objects have room for so many values; those with more are not made again.
+EXCEPTION_TAG = 0
+EXCEPTION_COUNT = 8
+EXCEPTION_VALUES = 16
+EXCEPTION_ROOM = 7
+EXCEPTION_SIZE = EXCEPTION_VALUES + 16 * EXCEPTION_ROOM
+
+#: Supertypes: how many entries (u32 each) there are, then by identity of a type that of its supertype, or 0.
+SUPERTYPES_COUNT = 0
+SUPERTYPES_FIRST = 4
 
 #: Trap numbers: what a trap instruction in code names, and what the store block has afterwards. ``vibewasm/traps.py``
 #: says what users are told of each.
@@ -154,6 +203,10 @@ TRAP_UNALIGNED_ATOMIC = 14
 TRAP_INVARIANT = 15
 #: Left by the callback of a host function whose result would be one object too many.
 TRAP_TOO_MANY_REFERENCES = 16
+#: An exception that nobody catches left wasm code.
+TRAP_EXCEPTION = 17
+#: Left by the callback of a host function that throws what the store block describes.
+HOST_EXCEPTION = 254
 #: A callback failed: an exception is pending on the Python side.
 HOST_FAILURE = 255
 

@@ -6,6 +6,7 @@ from .types import FuncType, ValType, val_type_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Never
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Limits",
     "MemoryType",
     "TableType",
+    "TagType",
 ]
 
 
@@ -220,7 +222,50 @@ class GlobalType:
         return f"global (mut {self.content})" if self.mutable else f"global {self.content}"
 
 
-ExternType = FuncType | TableType | MemoryType | GlobalType
+class TagType:
+    """The type of a tag: what the exceptions that have it carry.
+
+    Attributes:
+        func: a :class:`FuncType` whose parameters are the types of the values, and that has no results.
+        params: the same types as a tuple of :class:`ValType`.
+
+    Args:
+        func: such a :class:`FuncType`, or a sequence of value types.
+
+    Raises:
+        TypeError: ``func`` is something else.
+        ValueError: it has results, or there is no value type of that name.
+    """
+
+    __slots__ = ("func",)
+
+    def __init__(self, func: FuncType | Iterable[ValType | int | str] = ()) -> None:
+        self.func = func if isinstance(func, FuncType) else FuncType(func)
+        if self.func.result_codes:
+            raise ValueError(f"TagType: a tag has no results, and {self.func} does")
+
+    @property
+    def params(self) -> tuple[ValType, ...]:
+        """The types of the values that an exception with this tag carries."""
+        return self.func.params
+
+    def __eq__(self, other: object) -> bool:
+        return self.func == other.func if isinstance(other, TagType) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((TagType, self.func))
+
+    def __reduce__(self) -> tuple[type[TagType], tuple[FuncType]]:
+        return TagType, (self.func,)
+
+    def __repr__(self) -> str:
+        return f"TagType({[type_.name for type_ in self.params]})"
+
+    def __str__(self) -> str:
+        return f"tag ({', '.join(type_.name for type_ in self.params)})"
+
+
+ExternType = FuncType | TableType | MemoryType | GlobalType | TagType
 
 
 def _name(where: str, parameter: str, value: object) -> str:
@@ -232,10 +277,10 @@ def _name(where: str, parameter: str, value: object) -> str:
 
 
 def _extern_type(where: str, value: object) -> ExternType:
-    if not isinstance(value, (FuncType, TableType, MemoryType, GlobalType)):
+    if not isinstance(value, (FuncType, TableType, MemoryType, GlobalType, TagType)):
         from .arguments import wrong
 
-        raise wrong(where, "type", "a FuncType, TableType, MemoryType or GlobalType", value)
+        raise wrong(where, "type", "a FuncType, TableType, MemoryType, GlobalType or TagType", value)
     return value
 
 
@@ -244,7 +289,7 @@ class ImportType:
 
     Attributes:
         module, name: the two names.
-        type: a :class:`FuncType`, :class:`TableType`, :class:`MemoryType` or :class:`GlobalType`.
+        type: a :class:`FuncType`, :class:`TableType`, :class:`MemoryType`, :class:`GlobalType` or :class:`TagType`.
     """
 
     __slots__ = ("module", "name", "type")
@@ -274,7 +319,7 @@ class ExportType:
 
     Attributes:
         name: the name.
-        type: a :class:`FuncType`, :class:`TableType`, :class:`MemoryType` or :class:`GlobalType`.
+        type: a :class:`FuncType`, :class:`TableType`, :class:`MemoryType`, :class:`GlobalType` or :class:`TagType`.
     """
 
     __slots__ = ("name", "type")

@@ -15,7 +15,8 @@ Each row is ``(code, name, immediates, operands, results, feature, traits)``:
 
 Kinds of immediates: ``block`` (block type), ``label``, ``labels`` (a vector and a default), ``func``, ``type``,
 ``table``, ``local``, ``global``, ``memory``, ``memarg``, ``data``, ``elem``, ``i32``, ``i64``, ``f32``, ``f64``,
-``heap`` (heap type), ``types`` (a vector of value types), ``v128``, ``lane`` (a lane's index), ``lanes`` (16 of them).
+``heap`` (heap type), ``types`` (a vector of value types), ``tag``, ``catches`` (the clauses of ``try_table``),
+``v128``, ``lane`` (a lane's index), ``lanes`` (16 of them).
 
 Instructions after the prefix 0xFD have their rows in :mod:`.vector_opcodes`, which :func:`load_vectors` adds: looking
 for one by its code does so, who looks for names calls it, and who wants all rows asks :func:`all_rows`.
@@ -83,6 +84,8 @@ def spelled(code: int) -> str:
 
 _SELECT_TYPED: Row = (0x1C, "select", "types", None, None, "reference-types", "")
 
+_LEGACY, _TYPED = "legacy-exceptions", "function-references"
+
 _CONTROL_AND_VARIABLES: list[Row] = [
     (0x00, "unreachable", "", None, None, "mvp", "leaves boundary"),
     (0x01, "nop", "", "", "", "mvp", "free"),
@@ -90,6 +93,11 @@ _CONTROL_AND_VARIABLES: list[Row] = [
     (0x03, "loop", "block", None, None, "mvp", "opens free boundary"),
     (0x04, "if", "block", None, None, "mvp", "opens tests boundary"),
     (0x05, "else", "", None, None, "mvp", "ends free boundary"),
+    (0x06, "try", "block", None, None, _LEGACY, "opens free"),
+    (0x07, "catch", "tag", None, None, _LEGACY, "ends free boundary"),
+    (0x08, "throw", "tag", None, None, "exceptions", "leaves boundary"),
+    (0x09, "rethrow", "label", None, None, _LEGACY, "leaves boundary"),
+    (0x0A, "throw_ref", "", None, None, "exceptions", "leaves boundary"),
     (0x0B, "end", "", None, None, "mvp", "ends free boundary"),
     (0x0C, "br", "label", None, None, "mvp", "leaves boundary"),
     (0x0D, "br_if", "label", None, None, "mvp", "tests boundary"),
@@ -97,9 +105,16 @@ _CONTROL_AND_VARIABLES: list[Row] = [
     (0x0F, "return", "", None, None, "mvp", "leaves boundary"),
     (0x10, "call", "func", None, None, "mvp", "calls boundary"),
     (0x11, "call_indirect", "type table", None, None, "mvp", "calls boundary"),
+    (0x12, "return_call", "func", None, None, "tail-call", "leaves calls boundary"),
+    (0x13, "return_call_indirect", "type table", None, None, "tail-call", "leaves calls boundary"),
+    (0x14, "call_ref", "type", None, None, _TYPED, "calls boundary"),
+    (0x15, "return_call_ref", "type", None, None, _TYPED, "leaves calls boundary"),
+    (0x18, "delegate", "label", None, None, _LEGACY, "ends free boundary"),
+    (0x19, "catch_all", "", None, None, _LEGACY, "ends free boundary"),
     (0x1A, "drop", "", None, "", "mvp", "free"),
     (0x1B, "select", "", None, None, "mvp", "tests"),
     _SELECT_TYPED,
+    (0x1F, "try_table", "block catches", None, None, "exceptions", "opens free"),
     (0x20, "local.get", "local", "", None, "mvp", ""),
     (0x21, "local.set", "local", None, "", "mvp", ""),
     (0x22, "local.tee", "local", None, None, "mvp", ""),
@@ -121,7 +136,10 @@ _MEMORY_AND_CONSTANTS: list[Row] = [
 _REFERENCES: list[Row] = [
     (REF_NULL, "ref.null", "heap", "", None, "reference-types", "constant"),
     (0xD1, "ref.is_null", "", None, "i", "reference-types", ""),
-    (REF_FUNC, "ref.func", "func", "", "c", "reference-types", "constant"),
+    (REF_FUNC, "ref.func", "func", "", None, "reference-types", "constant"),
+    (0xD4, "ref.as_non_null", "", None, None, _TYPED, ""),
+    (0xD5, "br_on_null", "label", None, None, _TYPED, "boundary"),
+    (0xD6, "br_on_non_null", "label", None, None, _TYPED, "boundary"),
 ]
 
 

@@ -21,8 +21,6 @@ TITLES = {
     "component-model": "component model",
     "custom-descriptors": "custom descriptors",
     "custom-page-sizes": "custom page sizes",
-    "exceptions": "exception handling",
-    "function-references": "typed function references",
     "gc": "garbage collection",
     "half-precision": "half precision",
     "legacy-exceptions": "legacy exception handling",
@@ -32,7 +30,6 @@ TITLES = {
     "shared-everything-threads": "shared-everything threads",
     "stack-switching": "stack switching",
     "stringref": "reference-typed strings",
-    "tail-call": "tail calls",
     "threads": "threads",
     "wide-arithmetic": "wide arithmetic",
 }
@@ -45,10 +42,6 @@ COMPONENT_ADVICE = (
 
 #: Opcodes of one byte.
 _OPCODES = {
-    **dict.fromkeys((0x06, 0x07, 0x09, 0x18, 0x19), "legacy-exceptions"),
-    **dict.fromkeys((0x08, 0x0A, 0x1F), "exceptions"),
-    **dict.fromkeys((0x12, 0x13), "tail-call"),
-    **dict.fromkeys((0x14, 0x15, 0xD4, 0xD5, 0xD6), "function-references"),
     0xD3: "gc",
     **dict.fromkeys(range(0xE0, 0xE7), "stack-switching"),
 }
@@ -103,10 +96,6 @@ _WORDS = (
     ),
     ("gc", r"(struct|array|i31)\.\w+|ref\.(eq|test|cast|i31)|br_on_cast(_fail)?|any\.convert_extern"
            r"|extern\.convert_any"),
-    ("function-references", r"(return_)?call_ref|ref\.as_non_null|br_on_(non_)?null"),
-    ("exceptions", r"throw(_ref)?|try_table"),
-    ("legacy-exceptions", r"try|delegate|rethrow"),
-    ("tail-call", r"return_call(_indirect)?"),
     ("threads", r"(i32|i64|memory)\.atomic\.[\w.]+|atomic\.fence"),
     (
         "shared-everything-threads",

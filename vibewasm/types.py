@@ -1,18 +1,18 @@
 """Types of values and of functions (specification, "Structure / Types"); :mod:`.extern_types` has the others.
 
-Inside the engine a value type is a small int, one of the constants below; users meet it as a :class:`ValType`.
-Codes from :data:`FUNCREF` on are references, and reference types to come get codes of their own after
-:data:`EXTERNREF`.
+Inside the engine a value type is an int, one of the constants below or what :mod:`.reference_types` makes of the others;
+users meet it as a :class:`ValType`. Codes from :data:`FUNCREF` on are references.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import ClassVar
 
 __all__ = [
+    "EXNREF",
     "EXTERNREF",
     "F32",
     "F64",
@@ -34,13 +34,16 @@ F64 = 3
 V128 = 4
 FUNCREF = 5
 EXTERNREF = 6
+EXNREF = 7
+#: From an abstract reference type to the one without null.
+NOT_NULL = 16
 
 #: How every binary module starts; the version follows (specification, "Binary Format / Modules").
 MAGIC = b"\0asm"
 #: In place of a block's type, the byte that says: no parameters and no results.
 EMPTY_BLOCK_TYPE = 0x40
 #: The codes of value types by their byte in the binary format.
-VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x7B: V128, 0x70: FUNCREF, 0x6F: EXTERNREF}
+VALUE_TYPES = {0x7F: I32, 0x7E: I64, 0x7D: F32, 0x7C: F64, 0x7B: V128, 0x70: FUNCREF, 0x6F: EXTERNREF, 0x69: EXNREF}
 
 
 class ValType:
@@ -63,6 +66,7 @@ class ValType:
     v128: ClassVar[ValType]
     funcref: ClassVar[ValType]
     externref: ClassVar[ValType]
+    exnref: ClassVar[ValType]
 
     code: int
     name: str
@@ -74,6 +78,10 @@ class ValType:
 
             raise wrong("ValType", "name", "a str", name)
         found = _BY_NAME.get(name)
+        if found is None and name[:1] == "(":
+            from .reference_types import by_name
+
+            found = by_name(name)
         if found is None:
             from .arguments import shown
 
@@ -85,7 +93,38 @@ class ValType:
         """Whether this is a reference type."""
         return self.code >= FUNCREF
 
-    def __reduce__(self) -> tuple[type[ValType], tuple[str]]:
+    @property
+    def nullable(self) -> bool:
+        """Whether this is a reference type that null belongs to."""
+        from .reference_types import is_nullable
+
+        return self.is_ref and is_nullable(self.code)
+
+    @property
+    def heap(self) -> str | FuncType | None:
+        """What references of this type refer to: the text format's word for it, such as ``"func"``, or the type of
+        functions; ``None`` of a number or a vector.
+        """
+        from .reference_types import heap_of
+
+        return heap_of(self.code) if self.is_ref else None
+
+    @classmethod
+    def ref(cls, heap: str | FuncType, nullable: bool = True) -> ValType:
+        """The type of references to ``heap``: the text format's word for it (``"func"``, ``"extern"``, ``"exn"``), or
+        a function type.
+
+        Raises:
+            TypeError: ``heap`` is neither.
+            ValueError: there is no such word.
+        """
+        from .reference_types import reference_to
+
+        return _BY_CODE[reference_to(heap, nullable)]
+
+    def __reduce__(self) -> tuple[Callable[..., ValType], tuple[object, ...]]:
+        if self.code > EXNREF:
+            return ValType.ref, (self.heap, self.nullable)
         return ValType, (self.name,)
 
     def __repr__(self) -> str:
@@ -95,7 +134,21 @@ class ValType:
         return self.name
 
 
-_BY_CODE: list[ValType] = []
+class _ByCode(dict[int, ValType]):
+    """Value types by code. Of references there are any number, each made when it is first asked for."""
+
+    __slots__ = ()
+
+    def __missing__(self, code: int) -> ValType:
+        from .reference_types import name_of
+
+        made = object.__new__(ValType)
+        made.code = code
+        made.name = name_of(code)
+        return self.setdefault(code, made)
+
+
+_BY_CODE = _ByCode()
 _BY_NAME: dict[str, ValType] = {}
 
 
@@ -104,7 +157,7 @@ def _intern(name: str) -> ValType:
     made = object.__new__(ValType)
     made.code = len(_BY_CODE)
     made.name = name
-    _BY_CODE.append(made)
+    _BY_CODE[made.code] = made
     _BY_NAME[name] = made
     return made
 
@@ -117,6 +170,7 @@ ValType.f64 = _intern("f64")
 ValType.v128 = _intern("v128")
 ValType.funcref = _intern("funcref")
 ValType.externref = _intern("externref")
+ValType.exnref = _intern("exnref")
 
 
 def val_type(which: object) -> ValType:
@@ -134,9 +188,10 @@ def val_type(which: object) -> ValType:
         from .arguments import shown
 
         raise TypeError(f"expected a ValType, its name or its code, not {shown(which)}")
-    if not 0 <= which < len(_BY_CODE):
-        raise ValueError(f"unknown value type code {which}: known are 0 to {len(_BY_CODE) - 1}")
-    return _BY_CODE[which]
+    try:
+        return _BY_CODE[which]
+    except IndexError:
+        raise ValueError(f"unknown value type code {which}: known are 0 to {EXNREF}") from None
 
 
 def val_type_of(parameter: str, which: object) -> ValType:
@@ -148,7 +203,7 @@ def val_type_of(parameter: str, which: object) -> ValType:
 
 
 def type_name(code: int) -> str:
-    """The name of the value type with this code, for messages; "unknown" for the bottom type of unreachable code."""
+    """The name of the value type with this code, for messages; "unknown" for the bottom types of unreachable code."""
     return _BY_CODE[code].name if code >= 0 else "unknown"
 
 
@@ -168,11 +223,14 @@ def _listed(types: tuple[ValType, ...]) -> str:
 
 
 class FuncType:
-    """The type of a function. Hashable; equal when parameters and results are.
+    """The type of a function. Hashable; equal when parameters and results are, unless a module declares it otherwise: see
+    :mod:`vibewasm.reference_types` about types that have subtypes or refer to each other.
 
     Attributes:
         params, results: tuples of :class:`ValType`.
         param_codes, result_codes: the same as tuples of the engine's codes.
+        final: whether there are no subtypes of it.
+        supertype: the type that it is declared to be a subtype of, or ``None``.
 
     Args:
         params, results: :class:`ValType` objects, names such as ``"i32"``, or codes.
@@ -183,6 +241,11 @@ class FuncType:
     """
 
     __slots__ = ("_hash", "param_codes", "params", "result_codes", "results")
+
+    final: bool = True
+    supertype: FuncType | None = None
+    #: Of a type that parameters and results do not tell from others a number that does, else 0.
+    _identity: int = 0
 
     def __init__(self, params: Iterable[ValType | int | str] = (), results: Iterable[ValType | int | str] = ()) -> None:
         self.params = _val_types("params", params)
@@ -206,12 +269,16 @@ class FuncType:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FuncType):
             return NotImplemented
-        return self.param_codes == other.param_codes and self.result_codes == other.result_codes
+        return (
+            self.param_codes == other.param_codes
+            and self.result_codes == other.result_codes
+            and self._identity == other._identity
+        )
 
     def __hash__(self) -> int:
         return self._hash
 
-    def __reduce__(self) -> tuple[type[FuncType], tuple[tuple[ValType, ...], tuple[ValType, ...]]]:
+    def __reduce__(self) -> tuple[Callable[..., FuncType], tuple[object, ...]]:
         return FuncType, (self.params, self.results)
 
     def __repr__(self) -> str:

@@ -62,6 +62,7 @@ class Instance:
         "_records_address",
         "_store",
         "_tables",
+        "_tags",
         "exports",
     )
 
@@ -100,6 +101,8 @@ class Instance:
     _memories: list[Memory]
     _tables: list[Table]
     _globals: list[Global | None]
+    #: Imported tags, by index. Tags of the instance itself are made when asked for.
+    _tags: list[Tag | None]
     #: Element segments as they are now: ``None`` has been dropped, or has done its work at instantiation.
     _elements: list[Element | None]
     #: By data segment, 1 where it has been dropped, or has done its work.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL, V128_CONST
 from ..errors import DecodeError, ValidationError
 from ..opcodes import CODE, VECTOR_PREFIX, codes_with, has_signature, row_of, signature, spelled
-from ..types import FUNCREF, V128, type_name
+from ..types import V128, type_name
 from . import leb128
 from .leb128 import signed, u32
 from .module_info import ConstExpr
@@ -33,18 +33,19 @@ _CONSTANTS[V128_CONST] = V128
 ARITHMETIC = {code: signature(code)[1][0] for code in CONSTANT if has_signature(code) and len(signature(code)[0]) == 2}
 
 
-def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
+def read_const_expr(info: ModuleInfo, pos: int, end: int) -> tuple[ConstExpr, int]:
     """Read a constant expression and the ``end`` after it.
 
     Args:
-        data: the module.
+        info: the module, whose types have been read.
         pos: where the expression begins.
         end: where its section ends.
 
     Raises:
         DecodeError: malformed bytes or an opcode that does not exist.
-        ValidationError: an instruction that is not constant.
+        ValidationError: an instruction that is not constant, or a null of a type that is not there.
     """
+    data = info.data
     start = pos
     ops: list[tuple[int, int]] = []
     while pos < end:
@@ -57,7 +58,7 @@ def read_const_expr(data: bytes, pos: int, end: int) -> tuple[ConstExpr, int]:
         elif opcode == REF_FUNC or opcode == GLOBAL_GET:
             value, after = u32(data, pos + 1)
         elif opcode == REF_NULL:
-            value, after = heap_type(data, pos + 1)
+            value, after = heap_type(data, pos + 1, info.types)
         elif opcode == I64_CONST:
             value, after = signed(data, pos + 1, 64)
         elif opcode == F64_CONST or opcode == F32_CONST:
@@ -118,7 +119,9 @@ def check_const_expr(info: ModuleInfo, expr: ConstExpr, expected: int, visible_g
         elif opcode == REF_FUNC:
             if value >= len(info.func_type_indices):
                 raise ValidationError(f"unknown function {value}", expr.offset)
-            stack.append(FUNCREF)
+            from ..reference_types import concrete
+
+            stack.append(concrete(info.func_type(value), False))
         elif opcode == REF_NULL:
             stack.append(value)
         elif opcode == GLOBAL_GET:
@@ -131,13 +134,19 @@ def check_const_expr(info: ModuleInfo, expr: ConstExpr, expected: int, visible_g
                     expr.offset,
                 )
             stack.pop()
-    if stack != [expected]:
+    if stack != [expected] and (len(stack) != 1 or not _matches(stack[0], expected)):
         # A long expression is not worth its whole list of types.
         found = " ".join(type_name(code) for code in stack[:4]) + (" ..." if len(stack) > 4 else "")
         raise ValidationError(
             f"type mismatch: constant expression of type [{found}] where [{type_name(expected)}] is expected",
             expr.offset,
         )
+
+
+def _matches(found: int, expected: int) -> bool:
+    from ..reference_types import matches  # few modules get here
+
+    return matches(found, expected)
 
 
 def declare_refs(expr: ConstExpr, refs: dict[int, int]) -> None:

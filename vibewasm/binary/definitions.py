@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ..constant_opcodes import I32_CONST, REF_FUNC
 from ..errors import DecodeError, ValidationError
-from ..extern_types import GlobalType, Limits, MemoryType, TableType
-from ..types import FUNCREF
+from ..extern_types import GlobalType, Limits, MemoryType, TableType, TagType
+from ..types import FUNCREF, NOT_NULL
 from .const_expr import END, read_const_expr
 from .leb128 import u32, u64
 from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, ConstExpr, Data, DataSegments, Element, Import, ModuleInfo
@@ -21,6 +21,7 @@ from .support import (
     MAX_IMPORTS,
     MAX_MEMORIES,
     MAX_TABLES,
+    MAX_TAGS,
     sized,
     unsupported,
 )
@@ -33,6 +34,9 @@ COMPACT_IMPORTS = (0x7E, 0x7F)
 _HAS_MAXIMUM = 1
 _SHARED = 2
 _IS_64 = 4
+
+#: What a table begins with that says its elements' first value.
+_WITH_VALUE = 0x40
 
 #: Flags of a memory whose page size follows.
 _WITH_PAGE_SIZE = range(8, 16)
@@ -65,9 +69,10 @@ def limits(data: bytes, pos: int) -> tuple[Limits, int]:
     return Limits.unchecked(minimum, maximum, bool(flags & _SHARED), bool(flags & _IS_64)), pos
 
 
-def table_type(data: bytes, pos: int) -> tuple[TableType, int]:
+def table_type(info: ModuleInfo, pos: int) -> tuple[TableType, int]:
     """The type of a table. Raises what its parts raise."""
-    element, pos = reference_type(data, pos)
+    data = info.data
+    element, pos = reference_type(data, pos, info.types)
     size, pos = limits(data, pos)
     return TableType(element, size), pos
 
@@ -94,19 +99,40 @@ def _page_size(data: bytes, pos: int) -> DecodeError | ValidationError:
 
 #: Global types that were read before: there are few, and a module may have a million globals.
 _GLOBAL_TYPES: dict[tuple[int, bool], GlobalType] = {}
+_GLOBAL_TYPES_KEPT = 1000
 
 
-def global_type(data: bytes, pos: int) -> tuple[GlobalType, int]:
+def tag_type(info: ModuleInfo, pos: int) -> tuple[TagType, int]:
+    """The type of a tag.
+
+    Raises:
+        DecodeError: an attribute other than "exception".
+        ValidationError: the index of no type, or of one with results.
+    """
+    if info.data[pos] != 0:
+        raise DecodeError(f"malformed tag attribute {info.data[pos]:#04x}", pos)
+    index, after = u32(info.data, pos + 1)
+    if index >= len(info.types):
+        raise ValidationError(f"unknown type {index} of a tag", pos)
+    type_ = info.types[index]
+    if type_.result_codes:
+        raise ValidationError(f"non-empty tag result type: {type_}", pos)
+    return TagType(type_), after
+
+
+def global_type(info: ModuleInfo, pos: int) -> tuple[GlobalType, int]:
     """The type of a global.
 
     Raises:
         DecodeError: a malformed value type or mutability.
         ValidationError: a value type of a proposal that is not on.
     """
-    code, pos = value_type(data, pos)
-    mutable, pos = mutability(data, pos)
+    code, pos = value_type(info.data, pos, info.types)
+    mutable, pos = mutability(info.data, pos)
     found = _GLOBAL_TYPES.get((code, mutable))
     if found is None:
+        if len(_GLOBAL_TYPES) >= _GLOBAL_TYPES_KEPT:
+            _GLOBAL_TYPES.clear()
         found = _GLOBAL_TYPES[code, mutable] = GlobalType(code, mutable)
     return found, pos
 
@@ -124,21 +150,22 @@ def import_section(info: ModuleInfo, pos: int, end: int) -> int:
         module, pos = read_name(data, pos)
         name, pos = read_name(data, pos)
         kind = data[pos]
-        desc: int | TableType | MemoryType | GlobalType
+        desc: int | TableType | MemoryType | GlobalType | TagType
         if kind == FUNC:
             desc, pos = u32(data, pos + 1)
             info.func_type_indices.append(desc)
         elif kind == GLOBAL:
-            desc, pos = global_type(data, pos + 1)
+            desc, pos = global_type(info, pos + 1)
             info.globals.append(desc)
         elif kind == MEMORY:
             desc, pos = memory_type(data, pos + 1)
             info.memories.append(desc)
         elif kind == TABLE:
-            desc, pos = table_type(data, pos + 1)
+            desc, pos = table_type(info, pos + 1)
             info.tables.append(desc)
         elif kind == TAG:
-            raise unsupported("exceptions", "import of a tag", pos)
+            desc, pos = tag_type(info, pos + 1)
+            info.tags.append(desc)
         elif kind in COMPACT_IMPORTS and not name:
             raise unsupported("compact-imports", "group of imports", pos)
         else:
@@ -148,6 +175,7 @@ def import_section(info: ModuleInfo, pos: int, end: int) -> int:
     info.imported_tables = len(info.tables)
     info.imported_memories = len(info.memories)
     info.imported_globals = len(info.globals)
+    info.imported_tags = len(info.tags)
     return pos
 
 
@@ -156,10 +184,15 @@ def table_section(info: ModuleInfo, pos: int, end: int) -> int:
     data = info.data
     count, pos = read_count(data, pos, end, MAX_TABLES, "tables")
     for _ in range(count):
-        if data[pos] == 0x40:
-            raise unsupported("function-references", "table with an initial value", pos)
         info.table_positions.append(pos)
-        type_, pos = table_type(data, pos)
+        has_value = data[pos] == _WITH_VALUE
+        if has_value:
+            if data[pos + 1] != 0:
+                raise DecodeError(f"malformed table {data[pos + 1]:#04x}", pos + 1)
+            pos += 2
+        type_, pos = table_type(info, pos)
+        if has_value:
+            info.table_inits[len(info.tables)], pos = read_const_expr(info, pos, end)
         info.tables.append(type_)
     return pos
 
@@ -176,8 +209,12 @@ def memory_section(info: ModuleInfo, pos: int, end: int) -> int:
 
 
 def tag_section(info: ModuleInfo, pos: int, end: int) -> int:
-    """Tags, which belong to the exception-handling proposal."""
-    raise unsupported("exceptions", "tag section", pos)
+    """Tags, into ``tags``."""
+    count, pos = read_count(info.data, pos, end, MAX_TAGS, "tags")
+    for _ in range(count):
+        type_, pos = tag_type(info, pos)
+        info.tags.append(type_)
+    return pos
 
 
 def global_section(info: ModuleInfo, pos: int, end: int) -> int:
@@ -185,8 +222,8 @@ def global_section(info: ModuleInfo, pos: int, end: int) -> int:
     data = info.data
     count, pos = read_count(data, pos, end, MAX_GLOBALS, "globals")
     for _ in range(count):
-        type_, pos = global_type(data, pos)
-        expr, pos = read_const_expr(data, pos, end)
+        type_, pos = global_type(info, pos)
+        expr, pos = read_const_expr(info, pos, end)
         info.globals.append(type_)
         info.global_inits.append(expr)
     return pos
@@ -207,13 +244,14 @@ def element_section(info: ModuleInfo, pos: int, end: int) -> int:
             mode = "active"
             if flags & _EXPLICIT:
                 table, pos = u32(data, pos)
-            offset, pos = read_const_expr(data, pos, end)
+            offset, pos = read_const_expr(info, pos, end)
         else:
             mode = "declarative" if flags & _EXPLICIT else "passive"
-        type_ = FUNCREF
+        # Items that are function indices are no nulls.
+        type_ = FUNCREF if flags & _EXPRESSIONS else FUNCREF + NOT_NULL
         if flags & (_NOT_ACTIVE | _EXPLICIT):
             if flags & _EXPRESSIONS:
-                type_, pos = reference_type(data, pos)
+                type_, pos = reference_type(data, pos, info.types)
             else:
                 if data[pos] != 0:
                     raise DecodeError(f"malformed element kind {data[pos]:#04x}", pos)
@@ -222,7 +260,7 @@ def element_section(info: ModuleInfo, pos: int, end: int) -> int:
         funcs: list[int] | None
         exprs: list[ConstExpr] | None = None
         if flags & _EXPRESSIONS:
-            exprs, pos = _expressions(data, pos, end, length)
+            exprs, pos = _expressions(info, pos, end, length)
             if type_ == FUNCREF and all(len(expr.ops) == 1 and expr.ops[0][0] == REF_FUNC for expr in exprs):
                 funcs, exprs = [expr.ops[0][1] for expr in exprs], None
             else:
@@ -234,14 +272,14 @@ def element_section(info: ModuleInfo, pos: int, end: int) -> int:
     return pos
 
 
-def _expressions(data: bytes, pos: int, end: int, count: int) -> tuple[list[ConstExpr], int]:
+def _expressions(info: ModuleInfo, pos: int, end: int, count: int) -> tuple[list[ConstExpr], int]:
     """Items of an element segment. Equal encodings share one object, which keeps long runs of nulls small."""
     known: dict[bytes, ConstExpr] = {}
     expressions = []
     for _ in range(count):
         start = pos
-        expr, pos = read_const_expr(data, pos, end)
-        encoding = data[start:pos]
+        expr, pos = read_const_expr(info, pos, end)
+        encoding = info.data[start:pos]
         expressions.append(known.setdefault(encoding, expr))
     return expressions, pos
 
@@ -300,7 +338,7 @@ def data_section(info: ModuleInfo, pos: int, end: int) -> int:
                     raise DecodeError(f"{UNEXPECTED_END}: a data segment of {sized(size)}", first)
                 places += (offset, start, first, pos)
                 continue
-        segment = _data_segment(data, start, end)
+        segment = _data_segment(info, start, end)
         if segment.offset is None:
             passive.append(index)
         else:
@@ -311,8 +349,9 @@ def data_section(info: ModuleInfo, pos: int, end: int) -> int:
     return pos
 
 
-def _data_segment(data: bytes, start: int, end: int) -> Data:
+def _data_segment(info: ModuleInfo, start: int, end: int) -> Data:
     """Read a data segment of any form."""
+    data = info.data
     flags, pos = u32(data, start)
     if flags > 2:
         raise DecodeError(f"malformed data segment kind {flags}", start)
@@ -321,7 +360,7 @@ def _data_segment(data: bytes, start: int, end: int) -> Data:
     if flags == 2:
         memory, pos = u32(data, pos)
     if flags != 1:
-        offset, pos = read_const_expr(data, pos, end)
+        offset, pos = read_const_expr(info, pos, end)
     size, first = u32(data, pos)
     pos = first + size
     if pos > len(data):

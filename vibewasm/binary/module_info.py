@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..extern_types import GlobalType, MemoryType, TableType
+    from ..extern_types import GlobalType, MemoryType, TableType, TagType
     from ..types import FuncType
     from .names import Names
 
@@ -52,7 +52,7 @@ class Import:
 
     Attributes:
         module, name: the two names.
-        kind: :data:`FUNC`, :data:`TABLE`, :data:`MEMORY` or :data:`GLOBAL`.
+        kind: :data:`FUNC`, :data:`TABLE`, :data:`MEMORY`, :data:`GLOBAL` or :data:`TAG`.
         desc: for a function the index of its type, else its type.
         offset: where it lies in the module.
     """
@@ -60,7 +60,7 @@ class Import:
     __slots__ = ("desc", "kind", "module", "name", "offset")
 
     def __init__(
-        self, module: str, name: str, kind: int, desc: int | TableType | MemoryType | GlobalType, offset: int
+        self, module: str, name: str, kind: int, desc: int | TableType | MemoryType | GlobalType | TagType, offset: int
     ) -> None:
         self.module = module
         self.name = name
@@ -77,7 +77,7 @@ class Export:
 
     Attributes:
         name: its name.
-        kind: :data:`FUNC`, :data:`TABLE`, :data:`MEMORY` or :data:`GLOBAL`.
+        kind: :data:`FUNC`, :data:`TABLE`, :data:`MEMORY`, :data:`GLOBAL` or :data:`TAG`.
         index: in the index space of its kind.
         offset: where it lies in the module.
     """
@@ -258,9 +258,12 @@ class ModuleInfo:
         types: function types. Equal types may be one object.
         imports: imports in their order.
         func_type_indices: for each function, imported ones first, the index of its type.
-        tables, memories, globals: their types, imported ones first.
+        tables, memories, globals, tags: their types, imported ones first.
         table_positions, memory_positions: where the ones that the module defines lie, imports not counted.
-        imported_funcs, imported_tables, imported_memories, imported_globals: how many of each are imported.
+        imported_funcs, imported_tables, imported_memories, imported_globals, imported_tags: how many of each are
+            imported.
+        table_inits: first values of the elements of tables that the module defines, by the table's index, where it says
+            any.
         global_inits: for each global that the module defines, its first value.
         exports: exports in their order.
         start: index of the start function, or ``None``.
@@ -290,14 +293,17 @@ class ModuleInfo:
         "imported_globals",
         "imported_memories",
         "imported_tables",
+        "imported_tags",
         "imports",
         "memories",
         "memory_positions",
         "sections",
         "start",
         "start_position",
+        "table_inits",
         "table_positions",
         "tables",
+        "tags",
         "types",
     )
 
@@ -311,12 +317,15 @@ class ModuleInfo:
         self.tables: list[TableType] = []
         self.memories: list[MemoryType] = []
         self.globals: list[GlobalType] = []
+        self.tags: list[TagType] = []
         self.table_positions: list[int] = []
         self.memory_positions: list[int] = []
         self.imported_funcs = 0
         self.imported_tables = 0
         self.imported_memories = 0
         self.imported_globals = 0
+        self.imported_tags = 0
+        self.table_inits: dict[int, ConstExpr] = {}
         self.global_inits: list[ConstExpr] = []
         self.exports: list[Export] = []
         self.start: int | None = None

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from ..errors import DecodeError, ValidationError
 from ..types import VALUE_TYPES, FuncType
-from .leb128 import signed, u32
-from .module_info import GLOBAL, TAG, Export, ModuleInfo
+from .leb128 import u32
+from .module_info import TAG, Export, ModuleInfo
 from .support import (
     MAX_EXPORTS,
     MAX_FUNCTION_SIZE,
@@ -23,26 +23,11 @@ from .support import (
     MAX_STRING_SIZE,
     MAX_TYPES,
     sized,
-    unsupported,
 )
 
 UNEXPECTED_END = "unexpected end of section or function"
 
 _FUNC_FORM = 0x60
-#: Forms of types that the garbage-collection proposal adds.
-_STRUCT_FORM = 0x5F
-_ARRAY_FORM = 0x5E
-_LATER_FORMS = {
-    _STRUCT_FORM: "struct type",
-    _ARRAY_FORM: "array type",
-    0x50: "sub type",
-    0x4F: "final sub type",
-    0x4E: "rec group",
-}
-
-_FINAL_SUB_FORM = 0x4F
-#: Bytes of i16 and i8 as types of fields.
-_PACKED = (0x77, 0x78)
 
 _NO_CODE = 0xFF
 #: Turns bytes of value types into the engine's codes, and every other byte into ``_NO_CODE``.
@@ -95,11 +80,16 @@ def type_section(info: ModuleInfo, pos: int, end: int) -> int:
     known: dict[bytes, FuncType] = {}
     count, pos = read_count(data, pos, end, MAX_TYPES, "types")
     for _ in range(count):
-        if data[pos] != _FUNC_FORM:
-            pos = _other_form(info, pos)
         start = pos + 1
-        params, pos = _result_type(info, start, MAX_PARAMS, "parameters")
-        results, pos = _result_type(info, pos, MAX_RESULTS, "results")
+        params, middle = _result_type(data, start, MAX_PARAMS, "parameters") if data[pos] == _FUNC_FORM else (None, 0)
+        results, after = _result_type(data, middle, MAX_RESULTS, "results") if params is not None else (None, 0)
+        if params is None or results is None:
+            # What is no function of the usual types.
+            from .recursive_types import recursive_types
+
+            pos = recursive_types(info, pos)
+            continue
+        pos = after
         encoding = data[start:pos]
         type_ = known.get(encoding)
         if type_ is None:
@@ -108,59 +98,12 @@ def type_section(info: ModuleInfo, pos: int, end: int) -> int:
     return pos
 
 
-def _other_form(info: ModuleInfo, pos: int) -> int:
-    """Deal with a type that does not begin as a function type: return where it turns out to be one, or raise."""
-    data = info.data
-    form = data[pos]
-    if form == _FINAL_SUB_FORM and data[pos + 1] == 0 and data[pos + 2] == _FUNC_FORM:
-        # A final type without a supertype: the long way to write a plain function type.
-        return pos + 2
-    signed(data, pos, 7)
-    later = _LATER_FORMS.get(form)
-    if later is not None:
-        # What is malformed comes before what is not supported, where that shows at once.
-        if form == _ARRAY_FORM:
-            _field_type(info, pos + 1)
-        elif form == _STRUCT_FORM:
-            count, field = u32(data, pos + 1)
-            for _ in range(count):
-                field = _field_type(info, field)
-        raise unsupported("gc", later, pos)
-    from ..proposals import FORMS
-
-    if form in FORMS:
-        raise unsupported(*FORMS[form], pos)
-    raise DecodeError(f"malformed definition type {form:#04x}", pos)
-
-
-def _field_type(info: ModuleInfo, pos: int) -> int:
-    """Skip the type of a struct's field or an array's elements."""
-    from .value_types import mutability, value_type
-
-    if info.data[pos] in _PACKED:
-        pos += 1
-    else:
-        _, pos = value_type(info.data, pos)
-    return mutability(info.data, pos)[1]
-
-
-def _result_type(info: ModuleInfo, pos: int, most: int, what: str) -> tuple[tuple[int, ...], int]:
-    """A vector of value types, as codes."""
-    data = info.data
+def _result_type(data: bytes, pos: int, most: int, what: str) -> tuple[tuple[int, ...] | None, int]:
+    """A vector of value types, as codes, or ``None`` where not each of them is one byte."""
     count, start = read_count(data, pos, len(data), most, what)
     after = start + count
     codes = data[start:after].translate(_CODES)
-    if _NO_CODE not in codes:
-        return tuple(codes), after
-    # What is not one of the usual types, each of which is one byte.
-    from .value_types import value_type
-
-    one_by_one = []
-    pos = start
-    for _ in range(count):
-        code, pos = value_type(data, pos)
-        one_by_one.append(code)
-    return tuple(one_by_one), pos
+    return (tuple(codes), after) if _NO_CODE not in codes else (None, 0)
 
 
 def function_section(info: ModuleInfo, pos: int, end: int) -> int:
@@ -201,9 +144,7 @@ def export_section(info: ModuleInfo, pos: int, end: int) -> int:
         start = pos
         name, pos = read_name(data, pos)
         kind = data[pos]
-        if kind > GLOBAL:
-            if kind == TAG:
-                raise unsupported("exceptions", "export of a tag", pos)
+        if kind > TAG:
             raise DecodeError(f"malformed export kind {kind:#04x}", pos)
         index, pos = u32(data, pos + 1)
         exports.append(Export(name, kind, index, start))

@@ -1,6 +1,7 @@
 """What is supported: which proposals, and how much of anything one module may have.
 
-WebAssembly 2.0 is always on, and so are relaxed SIMD and extended constant expressions. A module that uses a known
+WebAssembly 2.0 is always on, and so are relaxed SIMD, extended constant expressions, tail calls, typed function references
+and exceptions. A module that uses a known
 proposal which is not built is well-formed, so it gets a ``ValidationError`` that names the proposal.
 
 The limits are those that wasmtime 50 (wasmparser 0.261) has, so that both accept and reject the same modules; most of
@@ -12,7 +13,7 @@ from __future__ import annotations
 from ..errors import ValidationError
 
 #: What is built of them, and thus on where no other set is given.
-BUILT: frozenset[str] = frozenset()
+BUILT: frozenset[str] = frozenset(("legacy-exceptions",))
 
 
 def unsupported(feature: str, what: str, offset: int) -> ValidationError:
@@ -40,6 +41,8 @@ MAX_ELEMENT_SEGMENTS = 100_000
 MAX_DATA_SEGMENTS = 100_000
 MAX_TABLES = 100
 MAX_MEMORIES = 100
+MAX_TAGS = 1_000_000
+MAX_SUBTYPING_DEPTH = 63
 MAX_PARAMS = 1000
 MAX_RESULTS = 1000
 #: Bytes of one function's entry in the code section.

@@ -6,9 +6,9 @@ Bodies are validated by the compiler. Messages begin with the official suite's w
 from __future__ import annotations
 
 from ..errors import ValidationError
-from ..types import I32, I64, type_name
+from ..types import EXTERNREF, FUNCREF, I32, I64, NOT_NULL, type_name
 from .leb128 import u32
-from .module_info import FUNC, KIND_NAMES, MEMORY, TABLE
+from .module_info import FUNC, KIND_NAMES, MEMORY, TABLE, TAG
 from .support import (
     MAX_FUNCTIONS,
     MAX_GLOBALS,
@@ -16,6 +16,7 @@ from .support import (
     MAX_MEMORY32_PAGES,
     MAX_MEMORY64_PAGES,
     MAX_TABLES,
+    MAX_TAGS,
     MAX_TYPE_SIZE,
     unsupported,
 )
@@ -38,6 +39,7 @@ def validate_module(info: ModuleInfo) -> None:
     _check_numbers(info)
     _check_tables(info)
     _check_memories(info)
+    _check_table_inits(info)
     _check_globals(info)
     _check_exports(info)
     _check_type_size(info)
@@ -73,6 +75,7 @@ def _check_numbers(info: ModuleInfo) -> None:
         (len(info.tables), MAX_TABLES, "tables"),
         (len(info.memories), MAX_MEMORIES, "memories"),
         (len(info.globals), MAX_GLOBALS, "globals"),
+        (len(info.tags), MAX_TAGS, "tags"),
     ):
         if found > most:
             raise ValidationError(f"implementation limit: {found} {what}, at most {most} are supported")
@@ -92,7 +95,11 @@ def _check_limits(limits: Limits, most: int, too_large: str, position: int) -> N
 
 
 def _check_tables(info: ModuleInfo) -> None:
-    for type_, position in zip(info.tables, _positions(info, TABLE, info.table_positions), strict=True):
+    for index, (type_, position) in enumerate(
+        zip(info.tables, _positions(info, TABLE, info.table_positions), strict=True)
+    ):
+        if index >= info.imported_tables and type_.element.code > EXTERNREF:
+            _check_first_elements(info, index, position)
         limits = type_.limits
         if limits.shared:
             raise unsupported("shared-everything-threads", "shared table", position)
@@ -100,6 +107,23 @@ def _check_tables(info: ModuleInfo) -> None:
             raise unsupported("memory64", "64-bit table", position)
         bits = 64 if limits.is64 else 32
         _check_limits(limits, (1 << bits) - 1, f"table size must be less than 2**{bits}", position)
+
+
+def _check_first_elements(info: ModuleInfo, index: int, position: int) -> None:
+    """The elements of a table have a first value, by default null."""
+    from ..reference_types import is_nullable
+
+    element = info.tables[index].element
+    if index not in info.table_inits and not is_nullable(element.code):
+        raise ValidationError(f"type mismatch: a table of {element}, which has no null, takes a first value", position)
+
+
+def _check_table_inits(info: ModuleInfo) -> None:
+    if info.table_inits:
+        from .const_expr import check_const_expr
+
+        for index, expr in info.table_inits.items():
+            check_const_expr(info, expr, info.tables[index].element.code, info.imported_globals)
 
 
 def _check_memories(info: ModuleInfo) -> None:
@@ -131,7 +155,7 @@ def _check_globals(info: ModuleInfo) -> None:
 
 
 def _check_exports(info: ModuleInfo) -> None:
-    counts = (len(info.func_type_indices), len(info.tables), len(info.memories), len(info.globals))
+    counts = (len(info.func_type_indices), len(info.tables), len(info.memories), len(info.globals), len(info.tags))
     names: set[str] = set()
     for export in info.exports:
         if export.index >= counts[export.kind]:
@@ -155,9 +179,14 @@ def _check_type_size(info: ModuleInfo) -> None:
     sizes = [2 + len(type_.param_codes) + len(type_.result_codes) for type_ in info.types]
     funcs = info.func_type_indices
     for import_ in info.imports:
-        size += sizes[import_.desc] if isinstance(import_.desc, int) else 1
+        desc = import_.desc
+        size += sizes[desc] if isinstance(desc, int) else 1
+        if import_.kind == TAG:
+            size += len(desc.params)  # type: ignore[union-attr]  # it is the type of a tag
     for export in info.exports:
         size += sizes[funcs[export.index]] if export.kind == FUNC else 1
+        if export.kind == TAG:
+            size += len(info.tags[export.index].params)
     if size > MAX_TYPE_SIZE:
         raise ValidationError(f"implementation limit: types of imports and exports have a size of {size}")
 
@@ -183,7 +212,7 @@ def _check_elements(info: ModuleInfo) -> None:
             if segment.table >= len(info.tables):
                 raise ValidationError(f"unknown table {segment.table}", segment.position)
             table = info.tables[segment.table]
-            if table.element.code != segment.type:
+            if table.element.code != segment.type and not _matches(segment.type, table.element.code):
                 raise ValidationError(
                     f"type mismatch: an element segment of {type_name(segment.type)} for a table of {table.element}",
                     segment.position,
@@ -215,16 +244,27 @@ def _check_datas(info: ModuleInfo) -> None:
             check_const_expr(info, segment.offset, I64 if is64 else I32, len(info.globals))
 
 
+def _matches(sub: int, super_: int) -> bool:
+    if sub == FUNCREF + NOT_NULL and super_ == FUNCREF:
+        # As usual: the items are function indices.
+        return True
+    from ..reference_types import matches
+
+    return matches(sub, super_)
+
+
 def _declared_refs(info: ModuleInfo) -> dict[int, int]:
     """The functions that ``ref.func`` in bodies may name, numbered in the order in which they occur."""
     refs: dict[int, int] = {}
     for export in info.exports:
         if export.kind == FUNC:
             refs.setdefault(export.index, len(refs))
-    if not info.global_inits and not info.elements:
+    if not info.global_inits and not info.elements and not info.table_inits:
         return refs
     from .const_expr import declare_refs
 
+    for expr in info.table_inits.values():
+        declare_refs(expr, refs)
     for expr in info.global_inits:
         declare_refs(expr, refs)
     for segment in info.elements:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from struct import pack
 
 from ..binary.module_info import ConstExpr, ModuleInfo
-from ..constant_opcodes import V128_CONST
+from ..constant_opcodes import REF_NULL, V128_CONST
+from ..types import EXTERNREF, FUNCREF
 from .image import (
     COUNTS,
     EXPRESSIONS,
@@ -34,7 +35,23 @@ def packed(info: ModuleInfo) -> bytes:
     """What :func:`.image.pack` says."""
     if len(info.data) >= TOO_LONG:
         raise ValueError("a module of 2 GiB or more has no image")
-    return _Packing(info).image()
+    return _Packing(info).image() if _is_usual(info) else b""
+
+
+def _is_usual(info: ModuleInfo) -> bool:
+    """Whether an image can say all of a module."""
+    if info.tags or info.table_inits:
+        return False
+    for type_ in info.types:
+        if type_._identity or max(type_.param_codes + type_.result_codes, default=0) > EXTERNREF:
+            return False
+    values = [*[table.element for table in info.tables], *[variable.content for variable in info.globals]]
+    if max([value.code for value in values], default=0) > EXTERNREF:
+        return False
+    exprs = [*info.global_inits, *[expr for segment in info.elements for expr in segment.exprs or ()]]
+    return all(
+        opcode != REF_NULL or immediate <= EXTERNREF for expr in exprs for opcode, immediate in expr.ops
+    ) and all(segment.exprs is None or segment.type <= EXTERNREF for segment in info.elements)
 
 
 class _Packing:
@@ -180,7 +197,8 @@ class _Packing:
         self._bytes += bytes(
             [MODES.index(segment.mode) | EXPRESSIONS * (segment.funcs is None) for segment in elements]
         )
-        self._bytes += bytes([segment.type for segment in elements])
+        # That function indices are no nulls matters to other kinds of tables only.
+        self._bytes += bytes([FUNCREF if segment.type > EXTERNREF else segment.type for segment in elements])
         self._words += [segment.table for segment in elements]
         self._words += [self._offset(segment.offset) for segment in elements]
         self._words += [len(segment.items) for segment in elements]

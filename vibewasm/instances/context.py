@@ -2,7 +2,8 @@
 
 The layout is a function of the module alone, so code compiled for a module fits every instance of it. After the fixed
 header, whose offsets are in :mod:`vibewasm.abi`, come: memory descriptors, table descriptors, type identities, function
-records of imports and of functions that ``ref.func`` may name, globals, and the call slots of defined functions.
+records of imports and of functions that ``ref.func`` may name, identities of tags, globals, and the call slots of
+defined functions.
 
 Most of that is the same in every instance, so a module has a :class:`Template` from which its instances are copied.
 """
@@ -38,7 +39,7 @@ class ContextLayout:
     """Byte offsets from the start of an instance's context.
 
     Attributes:
-        memories, tables, types, imported_funcs, refs, globals, slots: offset of the first cell of each part.
+        memories, tables, types, imported_funcs, refs, tags, globals, slots: offset of the first cell of each part.
         size: bytes of the whole context, a multiple of 16. Function records come after it.
     """
 
@@ -52,6 +53,7 @@ class ContextLayout:
         "size",
         "slots",
         "tables",
+        "tags",
         "types",
     )
 
@@ -61,7 +63,8 @@ class ContextLayout:
         self.types = self.tables + 8 * len(info.tables)
         self.imported_funcs = self.types + 8 * len(info.types)
         self.refs = self.imported_funcs + 8 * info.imported_funcs
-        self.globals = self.refs + 8 * len(info.declared_refs)
+        self.tags = self.refs + 8 * len(info.declared_refs)
+        self.globals = self.tags + 8 * len(info.tags)
         offset = self.globals
         self._global_offsets: list[int] = []
         self._globals_by_pointer: list[bool] = []
@@ -97,6 +100,12 @@ class ContextLayout:
     def ref(self, dense: int) -> int:
         """Offset of the pointer to the function record of the declared reference ``dense``."""
         return self.refs + 8 * dense
+
+    def tag(self, index: int) -> int:
+        """Offset of the cell that holds the identity of tag ``index``: of a tag of the instance's own, the address of
+        this very cell.
+        """
+        return self.tags + 8 * index
 
     def global_(self, index: int) -> int:
         """Offset of the value of global ``index``, or of a pointer to it where :meth:`global_by_pointer` says so."""
@@ -237,6 +246,9 @@ class Template:
             ).cast("Q")
             self._refs.write(instance, cells, layout.refs >> 3)
         info = self._module.info
+        for index in range(len(info.tags)):
+            offset = layout.tag(index)
+            cells[offset >> 3] = instance._tags[index]._address if index < info.imported_tags else context + offset
         for index in range(info.imported_globals):
             imported = instance._globals[index]
             assert imported is not None
