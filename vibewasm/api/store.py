@@ -180,6 +180,9 @@ class Store:
             # That Python code runs here is the chance of a signal's handler, in the main thread.
             try:
                 heard(word)
+                if not word:
+                    # Nobody interrupts: a tail call may leave its instance, the first one of the store to do so.
+                    adapters().install_tail_calls(self._block)
                 if is_enabled() is not seen[0]:
                     notice()
                 if self._reasons:
