@@ -5,7 +5,7 @@ happened. What a callback raised ends an activation as traps do, and leaves the 
 from __future__ import annotations
 
 from ..abi import TRAP_INTERRUPTED, TRAP_STACK_OVERFLOW
-from ..errors import Interrupted
+from ..errors import Interrupted, Stopped
 from ..traps import TRAPS, Frame, OutOfFuel, Trap, with_frames
 
 TYPE_CHECKING = False
@@ -65,8 +65,7 @@ _FULL = 16
 def _add_frames(store: Store, error: BaseException) -> None:
     """Have an exception that has just ended an activation, other than by a trap, say which wasm functions were active.
 
-    An :class:`Interrupted` that nothing else has ended by has them as ``frames``; any other exception has one note, to
-    which the activations around the first, through which it passes too, are added.
+    What nothing else has ended by, and that has ``frames``, gets them there; any other exception has one note, to which the activations around the first, through which it passes too, are added.
     """
     try:
         given: object = getattr(error, "__notes__", None)
@@ -78,7 +77,7 @@ def _add_frames(store: Store, error: BaseException) -> None:
                     notes[index] = with_frames(note, frames) if frames else note
                 return
         frames = _frames(store, store._block.trap())
-        if isinstance(error, Interrupted) and not error.frames:
+        if isinstance(error, Stopped) and not error.frames:
             error._stopped(tuple(frames))
         elif frames and (given is None or given is notes):
             error.add_note(with_frames(_PASSED, frames))
