@@ -15,7 +15,7 @@ from .tag import KNOWN, Tag, tag_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any, Never, NoReturn
 
     from ..extern_types import TagType

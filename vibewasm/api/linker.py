@@ -108,8 +108,9 @@ class Linker:
 
         Args:
             module, name: the two names of the import.
-            item: a :class:`Func`, :class:`Memory`, :class:`Table`, :class:`Global` or :class:`Tag`; a Python function; a
-                C function, as :class:`Native`; or a number, which becomes an immutable global, as do 16 bytes for a v128.
+            item: a :class:`Func`, :class:`Memory`, :class:`Table`, :class:`Global` or :class:`Tag`; a Python function;
+                a C function, as :class:`Native`; or a number, which becomes an immutable global, as do 16 bytes for a
+                v128.
             type: the type of a Python function. Without it the function gets the type of the import that it meets.
             caller: whether a Python function is given a :class:`~vibewasm.Caller` before its arguments: the instance
                 that calls it, whose memory and exports it may use.

@@ -118,7 +118,7 @@ class Module:
         else:
             from ..binary.decoder import decode
 
-            self._begin(engine, decode(source), kept)
+            self._begin(engine, decode(source, engine._features), kept)
         mode = engine.config.compilation
         if mode == "eager":
             self._compile_all()

@@ -292,7 +292,8 @@ class Store:
         self._instances.clear()
         self._funcs.clear()
         self._wasi.clear()
-        self._references = self._raised = None
+        self._references = None
+        self._raised = None
         memories, self._memories = self._memories, []
         for memory in memories:
             try:
@@ -568,23 +569,17 @@ class Store:
         assert references is not None
         return references.object_at(handle)
 
-    def _typed_bits(self, code: int, value: object) -> int:
-        """The bits of a value of another reference type than funcref and externref."""
-        from .typed_references import bits_of
+    @property
+    def _typed(self) -> Any:
+        """What converts values of reference types other than funcref and externref."""
+        from . import typed_references
 
-        return bits_of(self, code, value)
-
-    def _typed_value(self, code: int, bits: int) -> object:
-        """The Python value of such bits, which are not 0."""
-        from .typed_references import value_of
-
-        return value_of(self, code, bits)
+        return typed_references
 
     def _sweep(self) -> list[object]:
         """Forget objects that wasm code does not hold, and give them back. No wasm code may be active."""
-        self._raised = None
-        references = self._references
-        return references.sweep(self) if references is not None else []
+        raised, self._raised = self._raised, None
+        return [raised, *(self._references.sweep(self) if self._references is not None else ())]
 
     def _make_builtin(self, number: int) -> int:
         """Make a builtin that wasm code calls for the first time, and return the address of code that calls it."""

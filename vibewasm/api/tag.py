@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..binary.module_info import TAG
 from ..extern_types import TagType
 from ..instances.exceptions import exceptions_of
+from ..instances.references import defined_tag
 from ..runtime.ffi import addressof, c_uint64
 from .extern import Extern
 from .store import Store
@@ -129,13 +130,9 @@ def tag_at(store: Store, address: int) -> Tag:
     """The tag of a store whose identity this is."""
     found = store._tags.get(address)
     if found is None:
-        for instance in store._instances:
-            first = instance._address + instance._module.layout.tags
-            info = instance._module.info
-            if 8 * info.imported_tags <= address - first < 8 * len(info.tags):
-                return instance._tag(address - first >> 3)
         store._check_open()
-        raise KeyError(address)
+        instance, index = defined_tag(store, address)
+        found = instance._tag(index)
     return found
 
 

@@ -1,7 +1,8 @@
 """Values of reference types other than funcref and externref, between Python and wasm code.
 
 Wasm code trusts the types of references, and nothing looks at one again once it is inside, so what Python code gives is
-checked here: whether null belongs to the type, and whether a function's own type is a subtype of the one that is wanted.
+checked here: whether null belongs to the type, and whether a function's own type is a subtype of the one that is
+wanted.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def unpack(image: bytes | memoryview, data: bytes, features: frozenset[str] = BU
         Damaged: it is not the image of a module of ``len(data)`` bytes that was decoded with these features.
     """
     if not len(image):
-        from ..binary import decode
+        from ..binary.decoder import decode
 
         return decode(data, features)
     try:

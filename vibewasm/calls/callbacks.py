@@ -4,8 +4,9 @@ The machine code of a host function (the ``leave`` adapter of its signature) put
 stack, notes that the call has failed, and calls the callback, which takes the parameters from there, writes the
 results in their place, and notes as its very last act that all is well. So whatever goes wrong, even before the first
 line of the callback (CPython can raise ``KeyboardInterrupt`` there, and ctypes drops it), the machine code does not
-go on, unless it is told to throw what was raised. An exception waits in the store until it is raised again where Python called wasm; one that came up before the
-callback's first line gets there through :func:`~vibewasm.runtime.calls.native_callback`.
+go on, unless it is told to throw what was raised. An exception waits in the store until it is raised again where Python
+called wasm; one that came up before the callback's first line gets there through
+:func:`~vibewasm.runtime.calls.native_callback`.
 
 The fast callbacks take no arguments from ctypes, which costs as much as the rest: they find their cells below the top
 of the cell stack, which the store block says. Of functions that want to know their caller: :mod:`.caller_callbacks`.
@@ -134,9 +135,7 @@ def host_call_of(
     return host_call
 
 
-def explainer(
-    store: Store, function: Callable[..., Any], type: FuncType, name: str, takes_caller: bool
-) -> Explainer:
+def explainer(store: Store, function: Callable[..., Any], type: FuncType, name: str, takes_caller: bool) -> Explainer:
     """What is called with what a Python function has raised, once CELL_FAILED says that the call has failed. It throws
     wasm code's own exceptions into wasm code, and makes of a function that does not take the parameters of its type an
     error that says so.

@@ -127,7 +127,8 @@ def to_bits(store: Store, code: int, value: object) -> int:
         return 0 if value is None else store._handle_of(value)
     if code == FUNCREF:
         return 0 if value is None else store._address_of(value)
-    return store._typed_bits(code, value)
+    bits: int = store._typed.bits_of(store, code, value)
+    return bits
 
 
 def from_bits(store: Store, code: int, bits: int) -> object:
@@ -151,7 +152,7 @@ def from_bits(store: Store, code: int, bits: int) -> object:
         return None
     if code == EXTERNREF:
         return store._object_at(bits)
-    return store._func_at(bits) if code == FUNCREF else store._typed_value(code, bits)
+    return store._func_at(bits) if code == FUNCREF else store._typed.value_of(store, code, bits)
 
 
 def to_cells(store: Store, codes: Sequence[int], values: Iterable[object]) -> list[int]:

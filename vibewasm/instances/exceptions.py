@@ -9,7 +9,7 @@ from ..types import V128
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..api.store import Store
 
@@ -23,6 +23,11 @@ class Exceptions:
         self._cells = store._block.cells
         self._blocks: dict[int, Block] = {}
         self._handles: dict[int, int] = {}
+
+    @property
+    def held(self) -> Iterable[int]:
+        """The objects that Python code holds."""
+        return [address for address, count in self._handles.items() if count]
 
     @property
     def thrown_tag(self) -> int:
