@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..backends import backend
+from ..binary.support import BUILT
 from ..calls.process import HOST, prepare
 from ..errors import WasmError, not_copied
 from .config import Config
@@ -66,7 +67,7 @@ class Engine:
 
             self._cache = code_cache(self)
         self._target = self._checked_target()
-        self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
+        self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]] | int, int] = {}
         #: Numbers for types to come: machine code compares 32 bits.
         self._new_type_ids = iter(range(1, 1 << 32))
         self._explicit_bounds: bool | None = self.config.explicit_bounds or None
@@ -86,6 +87,11 @@ class Engine:
     def config(self) -> Config:
         """The settings, which cannot be changed."""
         return self._config
+
+    @property
+    def _features(self) -> frozenset[str]:
+        """The proposals whose modules it accepts, see :mod:`vibewasm.binary.support`."""
+        return features_of(self._config.legacy_exceptions)
 
     @property
     def target(self) -> str:
@@ -164,7 +170,7 @@ class Engine:
         """The identity of a function type: one number for equal types, which code compares (specification, "Type
         Equivalence").
         """
-        key = type.param_codes, type.result_codes
+        key = type._identity or (type.param_codes, type.result_codes)
         found = self._type_ids.get(key)
         if found is None:
             # Only a new type takes a number: looking types up must not use them up, since no two types may ever have
@@ -177,6 +183,11 @@ class Engine:
 
     def __repr__(self) -> str:
         return f"<vibewasm.Engine {self.config!r}>"
+
+
+def features_of(legacy_exceptions: bool) -> frozenset[str]:
+    """The proposals that are on, with or without the older form of exceptions."""
+    return BUILT if legacy_exceptions else BUILT - {"legacy-exceptions"}
 
 
 _default: list[Engine] = []
