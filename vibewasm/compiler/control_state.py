@@ -1,12 +1,12 @@
 """What a function keeps that has tail calls, exceptions or locals without a first value: few functions have any.
 
-**Scopes.** Where an exception that comes up in this function goes is a matter of where: inside the body of a ``try_table``
-(or of a ``try``) its clauses are asked, then those around it. No code says so: a *boundary* notes from which position on
-which scope is in force, and :class:`Landings` is what is known of a function when an exception comes to it, found by
+**Scopes.** Where an exception goes is a matter of where it comes up: inside the body of a ``try_table`` (or of a
+``try``) its clauses are asked, then those around it. No code says so: a *boundary* notes from which position on which
+scope is in force, and :class:`Landings` is what is known of a function when an exception comes to it, found by
 compiling it once more.
 
-**Pads.** What catches for a clause of ``try_table`` stands out of line, after the body: it takes what was thrown to where
-the clause's label expects it, and jumps there. Handlers of ``try`` stand in line.
+**Pads.** What catches for a clause of ``try_table`` stands out of line, after the body: it takes what was thrown to
+where the clause's label expects it, and jumps there. Handlers of ``try`` stand in line.
 
 **Tails.** A tail call goes on out of line as well, where it takes the frame down, whose size is known in the end only.
 """
@@ -170,7 +170,7 @@ class ControlState:
         return scope
 
     def scope_at(self, depth: int) -> int:
-        """The number of the scope in force in the block that is the ``depth``-th from the outermost, and counts from 1."""
+        """The number of the scope in force in the ``depth``-th block from outside, where the function's is the first."""
         position = bisect_right(self._depths, depth)
         return self._open[position - 1] if position else OUTSIDE
 
@@ -203,8 +203,8 @@ class ControlState:
         c.deepest = max(c.deepest, label.height + len(label.types) - label.depth)
 
     def tail(self, kind: str, offset: int, area: int) -> None:
-        """Jump to what takes the frame down and goes on in another function, which has an argument area of so many bytes.
-        Arguments are where it expects them, and the area lies at the stack pointer.
+        """Jump to what takes the frame down and goes on in another function, which has an argument area of so many
+        bytes. Arguments are where it expects them, and the area lies at the stack pointer.
 
         Args:
             kind: "slot" (of this instance, by its call slot at the context offset), "self", or "record".
@@ -292,8 +292,8 @@ class Landings:
         code: the machine code, the same bytes as when it was compiled to be run.
         ints, floats: how many pinned registers of each class it saves.
         frame_size: bytes of its frame below the frame pointer.
-        scopes: of each scope the number of the one that is asked after it, or -1, and its clauses: context offset of the
-            tag's cell, or -1 for any, and position in the code of what catches.
+        scopes: of each scope the number of the one that is asked after it, or -1, and its clauses: context offset of
+            the tag's cell, or -1 for any, and position in the code of what catches.
         boundaries: position in the code, and number of the scope in force from there on, or -1, in order.
     """
 

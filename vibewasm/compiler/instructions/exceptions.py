@@ -46,7 +46,8 @@ def read_clauses(c: Compilation, pc: int) -> tuple[int, list[Clause]]:
         if kind > _LAST_KIND:
             raise BodyFault(f"malformed catch kind {kind:#04x}", malformed=True)
         pc += 1
-        tag, types = ANY_TAG, ()
+        tag = ANY_TAG
+        types: Types = ()
         if kind in _WITH_TAG:
             pc, tag = read_unsigned(c, pc)
             types = tag_type(c.env, tag)

@@ -1,5 +1,5 @@
-"""The older form of exceptions, which compilers still write, one function an instruction (the proposal's "Legacy Exception
-Handling", legacy/exceptions in its repository): the same mechanism, with handlers in line.
+"""The older form of exceptions, which compilers still write, one function an instruction (the proposal's "Legacy
+Exception Handling", legacy/exceptions in its repository): the same mechanism, with handlers in line.
 
 A ``try`` is a scope like that of a ``try_table``, whose clauses are found one by one as its handlers come. In a handler
 a reference to what was caught, which ``rethrow`` throws, lies beneath the handler's operands: the label's barrier moves
