@@ -152,7 +152,8 @@ def delegate(c: Compilation, pc: int) -> int:
         raise BodyFault("delegate without try: unexpected delegate", malformed=True)
     pc, depth = read_unsigned(c, pc)
     # The try's own label does not count.
-    label_at(c, depth + 1)
+    if depth >= len(c.labels) - 1:
+        raise BodyFault(f"unknown label {depth}")
     control = control_state(c)
     scope = control.close_scope()
     scope.outer = control.scope_at(len(c.labels) - 1 - depth)

@@ -489,7 +489,8 @@ def _handler(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
 def _delegate(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, depth = read_unsigned(c, pc)
     _check_handler(_DELEGATE, dead.blocks[-1].opcode)
-    dead.target(depth + 1)
+    if depth >= len(dead.blocks) + len(c.labels) - 2:
+        raise BodyFault(f"unknown label {depth}")
     return _end(dead, c, pc, name)
 
 
