@@ -6,8 +6,8 @@ from ...abi import TRAP_BAD_SIGNATURE, TRAP_UNDEFINED_ELEMENT
 from ...backends.operand import BARRIER, I32, INTERN_LIMIT, NO_TYPE, SLOT, Operand, register, slot
 from ..immediates import call_indirect_immediates, read_unsigned
 from ..index_spaces import function_type, type_at
-from ..operand_stack import check_top, evict, fits, flush, pop_typed, slot_offset
-from ..state import Compilation
+from ..operand_stack import check_top, evict, flush, pop_typed, slot_offset
+from ..state import Compilation, fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

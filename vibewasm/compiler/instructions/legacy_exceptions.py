@@ -41,7 +41,9 @@ def try_(c: Compilation, pc: int) -> int:
     pc, params, results = block_type(c, pc)
     label = open_block(c, _TRY, params, results)
     c.stack[label.height] = MARKED_BARRIER
-    control_state(c).open_scope(None)
+    control = control_state(c)
+    control.open_scope(None)
+    control.end_handler = end_handler
     return pc
 
 

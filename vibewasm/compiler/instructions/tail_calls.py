@@ -11,8 +11,8 @@ from ...backends.operand import I32
 from ..control_state import control_state
 from ..immediates import call_indirect_immediates, read_unsigned
 from ..index_spaces import function_type, type_at
-from ..operand_stack import fits, pop_typed
-from ..state import BodyFault, Compilation, Types
+from ..operand_stack import pop_typed
+from ..state import BodyFault, Compilation, Types, fits
 from .branches import after_branch
 from .calls import check_table, pass_arguments
 from .references import callee_reference, trap_if_null
