@@ -81,7 +81,7 @@ def test_calls_and_branches_by_reference_give_what_they_should(config: Config) -
     assert exports.at(1, 21) == 42
     assert exports["or"](2, 5) == 25
     assert exports["or"](3, 5) == -1
-    assert exports["with values"](2, 5) == 32
+    assert exports["with values"](2, 5) == 54
     assert exports["with values"](0, 5) == 7
     assert exports["non null"](1, 8) == 16
     assert exports["non null"](0, 8) == -2
