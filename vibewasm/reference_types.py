@@ -3,8 +3,8 @@
 
 A reference type is an int, like every value type inside the engine. The abstract ones have fixed codes: the nullable
 ones from :data:`~.types.FUNCREF` on, those without null :data:`~.types.NOT_NULL` above. A reference to a function type
-of its own has a code from :data:`FIRST_CONCRETE` on, an even one where null belongs to it: two equal types have one code
-in the whole process, so codes are compared where types are.
+of its own has a code from :data:`FIRST_CONCRETE` on, an even one where null belongs to it: two equal types have one
+code in the whole process, so codes are compared where types are.
 
 Function types are equal by their parameters and results. One that a module declares in a recursive group, with a
 supertype, or open to subtypes has an identity besides: groups are equal as a whole, and each is made once

@@ -96,9 +96,11 @@ class ValType:
     @property
     def nullable(self) -> bool:
         """Whether this is a reference type that null belongs to."""
+        if self.code < NOT_NULL:
+            return self.is_ref
         from .reference_types import is_nullable
 
-        return self.is_ref and is_nullable(self.code)
+        return is_nullable(self.code)
 
     @property
     def heap(self) -> str | FuncType | None:

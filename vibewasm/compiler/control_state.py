@@ -170,7 +170,7 @@ class ControlState:
         return scope
 
     def scope_at(self, depth: int) -> int:
-        """The number of the scope in force in the ``depth``-th block from outside, where the function's is the first."""
+        """The number of the scope in force in the ``depth``-th block from outside; the function's is the first."""
         position = bisect_right(self._depths, depth)
         return self._open[position - 1] if position else OUTSIDE
 
