@@ -9,10 +9,11 @@ from tests.differential import grid
 from tests.fuzz.generate import REFUEL, generate
 from tests.fuzz.instructions import read_uleb
 from tests.fuzz.nans import CANONICAL, with_nans
-from tests.fuzz.numbers import ALL_ONES, FUNCREF, I32, WIDTHS, constant, splat
+from tests.fuzz.numbers import ALL_ONES, I32, WIDTHS, constant, splat
 from tests.fuzz.operations import NUMERIC, RICH
 from tests.fuzz.parts import EXPORT, FUNC_KIND, Index, Parts
 from tests.fuzz.steps import Step
+from tests.fuzz.surface import name_of_type
 from tests.spec.values import Value
 
 # Every so many modules one is of the grid, the others are random; and so where all modules have vectors.
@@ -21,7 +22,6 @@ _VECTOR_GRID_EVERY = 4
 # Of the others, those with this remainder have vectors as well.
 _VECTORS_AT = 5
 _CALLS = 4
-_TYPE_NAMES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x70: "funcref", 0x6F: "externref", 0x7B: "v128"}
 _ADDRESSES = [0, 0, 1, 2, 3, 4, 5, 6, 8, 100, 0xFFF8, 0xFFFC, 0xFFFE, 0xFFFF, 0x1_0000, 0xFFFF_FFFC, 0xFFFF_FFFF]
 
 _EDGES = {
@@ -86,8 +86,8 @@ def plan(rng: Random, parts: Parts) -> list[Step]:
 
 
 def _argument(rng: Random, type_: int) -> Value:
-    name = _TYPE_NAMES[type_]
-    if type_ == FUNCREF:
+    name = name_of_type(type_)
+    if name == "funcref":
         return name, None
     if type_ not in WIDTHS:
         return name, rng.choice([None, 1, 2])
