@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from .contract import Calls, Control, Frames, Processor, Stubs, Target
+    from .contract import Calls, Control, Frames, Processor, Stubs, TailCalls, Target
 
 #: The processors that code can be made for, by the names that the operating system has for them.
 TARGETS = ("x86_64", "aarch64")
@@ -30,6 +30,7 @@ class Backend:
     control: Control
     frames: Frames
     calls: Calls
+    tail_calls: TailCalls
     stubs: Stubs
     processor: Processor
     #: What tools/built_stubs.py writes, in a wheel.

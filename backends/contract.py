@@ -29,7 +29,7 @@ from .operand import Operand
 from .target_contract import Target
 from .types import Places, SignalContext
 
-__all__ = ["Calls", "Control", "Frames", "Processor", "Stubs", "Target"]
+__all__ = ["Calls", "Control", "Frames", "Processor", "Stubs", "TailCalls", "Target"]
 
 
 class Frames(Protocol):
@@ -249,17 +249,38 @@ class Calls(Protocol):
     def call_record(self, offset: int) -> bytes:
         """Call a function, maybe of another instance, through the pointer to its record at a context offset."""
 
-    def call_table(self, table: int, type_id: int, reach: int) -> tuple[bytes, bytes, bytes]:
-        """Call the table element whose index is where :attr:`INDEX_PLAN` says.
+    def load_record(self, offset: int) -> bytes:
+        """Load the pointer to a function record at a context offset to where :attr:`INDEX_PLAN` has an index."""
+
+    def check_reference(self) -> bytes:
+        """Read the record whose address is where :attr:`INDEX_PLAN` has an index: of a null that faults, at an offset
+        below that of the type. Changes nothing but scratches and the flags.
+        """
+
+    def call_reference(self) -> bytes:
+        """Call the function, maybe of another instance, whose record's address is where :attr:`INDEX_PLAN` has an
+        index. A null faults as in :meth:`check_reference`.
+        """
+
+    def check_table(self, table: int, type_id: int, reach: int, final: bool) -> tuple[bytes, bytes]:
+        """Find the table element whose index is where :attr:`INDEX_PLAN` says, and put the address of its record there.
 
         Args:
             table: context offset of the pointer to the table's descriptor.
             type_id: context offset of the canonical type.
+            final: whether that type is final; if not, an element whose type is declared to be a subtype of it will do.
 
         Returns:
-            three pieces: the end of the first leads to the trap "undefined element", that of the second to "type
-            mismatch", and the third calls. A null element faults when its type is read.
+            two pieces: the end of the first leads to the trap "undefined element", that of the second to "type
+            mismatch". A null element faults when its type is read.
+
+        Leaves arguments where they are. The memory base has to be loaded again, which calls and :class:`TailCalls` do.
         """
+
+    def call_table(
+        self, table: int, type_id: int, reach: int, final: bool = True
+    ) -> tuple[bytes, bytes, bytes]:
+        """The pieces of :meth:`check_table`, and a third one that calls."""
 
     def call_builtin(self, number: int) -> bytes:
         """Call one of the store's builtins, which act on this very instance."""
@@ -279,6 +300,35 @@ class Calls(Protocol):
 
     def return_results(self, types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
         """The reverse: code that puts results from slots to where a caller expects several."""
+
+
+class TailCalls(Protocol):
+    """Calls in place of a return. A callee frees its argument area, so that of a tail call has to end where that of the
+    function ends which makes it.
+
+    Arguments are passed as for a call, by :class:`Calls`, and so is an index or a record. Then comes
+    :meth:`leave_frame`, and then one of the jumps.
+    """
+
+    def leave_frame(self, size: int, ints: int, floats: int, own_area: int, area: int) -> bytes:
+        """Code that loads the caller's values of the first pinned registers, moves the argument area of ``area`` bytes,
+        and gives the frame of ``size`` bytes back, as :meth:`Frames.epilogue` does. ``own_area``: bytes of the
+        function's own argument area.
+
+        Leaves arguments, and what is where :attr:`Calls.INDEX_PLAN` has an index, as they are; its size does not grow
+        with a large area.
+        """
+
+    def jump_slot(self, offset: int) -> bytes:
+        """Jump to a function of this instance through its call slot at a context offset."""
+
+    def jump_self(self) -> bytes:
+        """Jump to the function that is being compiled, as a piece whose end is filled in later."""
+
+    def jump_record(self, area: int) -> bytes:
+        """Jump to a function, maybe of another instance, whose record's address is where :attr:`Calls.INDEX_PLAN` has
+        an index, which is not null. ``area``: bytes of its argument area.
+        """
 
 
 class Processor(Protocol):
@@ -390,6 +440,19 @@ class Stubs(Protocol):
 
         It calls the lazy callback as ``f(context of the function's instance, number, 0)``, which returns the code's
         address.
+        """
+
+    def tail_out(self) -> bytes:
+        """How a tail call goes on that leaves its instance, see :meth:`TailCalls.jump_record`.
+
+        It puts a *return frame* below the target's argument area, which is like a function's frame: the function
+        returns to :meth:`return_frame`. Where the return address is that already, and the target is no host function,
+        there is a return frame, which will do: so any number of tail calls between instances takes no more.
+        """
+
+    def return_frame(self) -> bytes:
+        """What functions return to that have a return frame: load the context that is in it, and the memory base, drop
+        the frame, and return. Results stay where they are.
         """
 
     def memory_copy(self) -> bytes:

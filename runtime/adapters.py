@@ -9,6 +9,8 @@ from .context import (
     CELL_MEMORY_COPY,
     CELL_MEMORY_FILL,
     CELL_POLL_STUB,
+    CELL_RETURN,
+    CELL_TAIL_OUT,
     CELL_UNWIND,
 )
 
@@ -56,6 +58,12 @@ if TYPE_CHECKING:
         def poll(self) -> bytes:
             """Call out at a loop."""
 
+        def return_frame(self) -> bytes:
+            """What a function returns to that was tail-called from another instance."""
+
+        def tail_out(self) -> bytes:
+            """How a tail call leaves its instance."""
+
         def copy_data(self) -> bytes:
             """Data segments to a memory."""
 
@@ -95,6 +103,7 @@ class Adapters:
         "_native",
         "_processor",
         "_stubs",
+        "_tail_calls",
     )
 
     def __init__(self, memory: CodeMemory, stubs: Stubs, processor: Processor) -> None:
@@ -112,6 +121,7 @@ class Adapters:
         self._lazy_tables: dict[int, int] = {}
         self._fixed: list[tuple[int, int]] = []
         self._bulk: list[tuple[int, int]] = []
+        self._tail_calls: list[tuple[int, int]] = []
         self._copy_data: Callable[[bytes, int], int] | None = None
 
     def install(self, block: StoreBlock) -> None:
@@ -120,11 +130,15 @@ class Adapters:
         if not fixed:
             stubs = self._stubs
             publish = self._memory.publish
+            poll = publish(stubs.poll())
             fixed = [
                 (CELL_FLOAT_MODE, self._processor.FLOAT_MODE),
                 (CELL_UNWIND, publish(stubs.unwind())),
                 (CELL_LAZY_COMMON, publish(stubs.lazy_common())),
-                (CELL_POLL_STUB, publish(stubs.poll())),
+                (CELL_POLL_STUB, poll),
+                # Whether code will tail-call another instance's functions is known only when it does. Then it calls
+                # out, and goes on by what :meth:`install_tail_calls` has put here.
+                (CELL_TAIL_OUT, poll),
             ]
             self._fixed = fixed
         cells = block.cells
@@ -140,6 +154,20 @@ class Adapters:
             bulk = [(CELL_MEMORY_COPY, publish(stubs.memory_copy())), (CELL_MEMORY_FILL, publish(stubs.memory_fill()))]
             self._bulk = bulk
         for cell, address in bulk:
+            block.cells[cell] = address
+
+    def install_tail_calls(self, block: StoreBlock) -> None:
+        """Write the addresses of the stubs of tail calls that leave their instance to a store block: when its poll
+        callback is called without an interruption, which may be for that.
+        """
+        tail_calls = self._tail_calls
+        if not tail_calls:
+            stubs = self._stubs
+            publish = self._memory.publish
+            # In this order: code that finds the second one needs the first.
+            tail_calls = [(CELL_RETURN, publish(stubs.return_frame())), (CELL_TAIL_OUT, publish(stubs.tail_out()))]
+            self._tail_calls = tail_calls
+        for cell, address in tail_calls:
             block.cells[cell] = address
 
     def enter(self, signature: str) -> Callable[..., int]:

@@ -158,7 +158,8 @@ STORE_SIZE = STORE_CELLS + STORE_CELLS_SIZE
 
 #: A landing: a return address; the address of its innermost scope, or 0; the address of code that restores what the
 #: function that returns there has saved; and how far its stack pointer is below its frame pointer. A return address is
-#: looked for from its hash on, up to an empty landing: ((address * LANDING_FACTOR modulo 2**64) >> LANDING_SHIFT) & mask.
+#: looked for from its hash on, up to an empty landing; the hash is
+#: ((address * LANDING_FACTOR modulo 2**64) >> LANDING_SHIFT) & mask.
 LANDING_ADDRESS = 0
 LANDING_SCOPE = 8
 LANDING_RESTORE = 16
@@ -166,8 +167,8 @@ LANDING_FRAME = 24
 LANDING_SIZE = 32
 LANDING_FACTOR = 0x3C6EF35F
 LANDING_SHIFT = 20
-#: A scope: the address of the scope around it, or 0; then its clauses: the context offset of the pointer to a tag, or all
-#: ones for any tag, and the address of the code that catches; after the last one two zeros.
+#: A scope: the address of the scope around it, or 0; then its clauses: the context offset of a tag's cell, or all ones
+#: for any tag, and the address of the code that catches; after the last one two zeros.
 SCOPE_OUTER = 0
 SCOPE_CLAUSES = 8
 SCOPE_CLAUSE_SIZE = 16

@@ -183,6 +183,13 @@ def access_post(op: int, reg: int, base: int, offset: int) -> bytes:
     return word(op ^ 0x0100_0000 | 0x400 | signed(offset, 9) << 12 | base << 5 | reg)
 
 
+def access_pre(op: int, reg: int, base: int, offset: int) -> bytes:
+    """A load or store at ``[base + offset]``, from -256 to 255, that leaves the address in ``base``."""
+    if (reg | base) & -32:
+        raise bad_register(reg, base)
+    return word(op ^ 0x0100_0000 | 0xC00 | signed(offset, 9) << 12 | base << 5 | reg)
+
+
 def access_x(op: int, reg: int, base: int, index: int, scaled: bool = False) -> bytes:
     """A load or store at ``[base + index]``, or ``[base + index * size]`` if scaled; all 64 bits of the index count."""
     return three_registers(op ^ 0x0120_6800 | scaled << 12, reg, base, index)
@@ -254,6 +261,7 @@ __all__ = [
     "STR_X",
     "access",
     "access_post",
+    "access_pre",
     "access_u",
     "access_x",
     "fits_access",

@@ -6,11 +6,15 @@ from ...abi import (
     CTX_MEMORY_BASE,
     CTX_STORE,
     RECORD_CODE,
+    RECORD_CTX,
     RECORD_TYPE,
     STORE_BUILTINS,
     STORE_MEMORY_COPY,
     STORE_MEMORY_FILL,
     STORE_RESULTS,
+    STORE_SUPERTYPES,
+    SUPERTYPES_COUNT,
+    SUPERTYPES_FIRST,
     TABLE_BASE,
 )
 from ..convention import FEW_CELLS, area_step, parallel_moves, runs, split_results
@@ -24,6 +28,7 @@ from .regs import (
     CONTEXT,
     FLOAT_SCRATCH,
     FRAME,
+    LINK,
     MEMORY_BASE,
     SCRATCH,
     SCRATCH2,
@@ -189,10 +194,19 @@ def call_self() -> bytes:
 def _call_callee() -> bytes:
     """Call the function whose record is in x8, which may belong to another instance, and return to this one."""
     # The record begins with the code and the context.
-    code = asm.pair(asm.LDP_X, SCRATCH, CONTEXT, CALLEE, RECORD_CODE)
-    code += asm.access(asm.LDR_X, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE) + asm.blr(SCRATCH)
+    return asm.pair(asm.LDP_X, SCRATCH, CONTEXT, CALLEE, RECORD_CODE) + _call_code()
+
+
+def _call_code() -> bytes:
+    """Call the code in x16, whose context is loaded already, and return to this instance."""
+    code = asm.access(asm.LDR_X, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE) + asm.blr(SCRATCH)
     code += asm.access(asm.LDR_X, CONTEXT, FRAME, CONTEXT_SLOT)
     return code + asm.access(asm.LDR_X, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
+
+
+def load_record(offset: int) -> bytes:
+    """Load into x8 the pointer to a function record that is in the context at ``offset``."""
+    return at(asm.LDR_X, CALLEE, CONTEXT, offset)
 
 
 def call_record(offset: int) -> bytes:
@@ -200,15 +214,24 @@ def call_record(offset: int) -> bytes:
 
     It may belong to another instance.
     """
-    return at(asm.LDR_X, CALLEE, CONTEXT, offset) + _call_callee()
+    return load_record(offset) + _call_callee()
 
 
-def call_table(table: int, type_id: int, reach: int) -> tuple[bytes, bytes, bytes]:
-    """Call the table element whose index is in x8.
+def check_reference() -> bytes:
+    """Fault if the record in x8 is null."""
+    return asm.access(asm.LDR_X, SCRATCH, CALLEE, RECORD_CODE)
 
-    The first two pieces end with jumps to the traps "undefined element" and "type mismatch"; a null element faults when
-    its type is read.
-    """
+
+def call_reference() -> bytes:
+    """Call the function whose record is in x8; reading the code of a null faults."""
+    # What a pair's registers hold after a fault is unknown (Arm ARM, "Single-copy atomicity" of LDP), and the fault
+    # needs the context: so the first read is one of its own.
+    code = check_reference() + asm.access(asm.LDR_X, CONTEXT, CALLEE, RECORD_CTX)
+    return code + _call_code()
+
+
+def check_table(table: int, type_id: int, reach: int, final: bool) -> tuple[bytes, bytes]:
+    """Put the record of the table element whose index is in x8 there, if it has the right type."""
     bound = at(asm.LDR_X, SCRATCH, CONTEXT, table)
     # A descriptor begins with the base and the number of elements.
     bound += asm.pair(asm.LDP_X, SCRATCH, SCRATCH2, SCRATCH, TABLE_BASE)
@@ -218,8 +241,42 @@ def call_table(table: int, type_id: int, reach: int) -> tuple[bytes, bytes, byte
     check += at(asm.LDR_W, SCRATCH, CONTEXT, type_id)
     check += asm.access(asm.LDR_W, SCRATCH2, CALLEE, RECORD_TYPE)
     check += asm.cmp_rr(0, SCRATCH, SCRATCH2)
-    check += far(asm.b_cond(asm.CC_NE, 0), reach)
-    return bound, check, _call_callee()
+    wrong = far(asm.b_cond(asm.CC_NE, 0), reach)
+    if not final:
+        walk = _find_supertype()
+        check += asm.b_cond(asm.CC_EQ, 4 + len(walk) + len(wrong)) + walk
+    return bound, check + wrong
+
+
+def _find_supertype() -> bytes:
+    """Look for the type in x16 among the supertypes of the one in x17; the flags say whether it is there.
+
+    The return address is in the frame, and the memory base is loaded anew: their registers serve as scratches.
+    """
+    begin = asm.mov_rr(0, LINK, SCRATCH)
+    begin += asm.access(asm.LDR_X, SCRATCH, CONTEXT, CTX_STORE)
+    begin += asm.access(asm.LDR_X, SCRATCH, SCRATCH, STORE_SUPERTYPES)
+    count = asm.access(asm.LDR_W, MEMORY_BASE, SCRATCH, SUPERTYPES_COUNT)
+    test = asm.cmp_rr(0, SCRATCH2, MEMORY_BASE)
+    step = asm.alu_rrs(asm.ADD, 1, SCRATCH2, SCRATCH, SCRATCH2, asm.LSL, 2)
+    step += asm.access(asm.LDR_W, SCRATCH2, SCRATCH2, SUPERTYPES_FIRST)
+    step += asm.cmp_rr(0, SCRATCH2, LINK)
+    # No type is 0: the comparison says "not equal".
+    none = asm.cmp_rr(0, ZR, LINK)
+    loop = len(test) + 4 + len(step) + 8
+    code = begin + asm.cbz(1, SCRATCH, 4 + len(count) + loop)
+    code += count + test + asm.b_cond(asm.CC_HS, 4 + len(step) + 8)
+    code += step + asm.b_cond(asm.CC_EQ, 8 + len(none))
+    return code + asm.cbnz(0, SCRATCH2, 4 - loop) + none
+
+
+def call_table(table: int, type_id: int, reach: int, final: bool = True) -> tuple[bytes, bytes, bytes]:
+    """Call the table element whose index is in x8.
+
+    The first two pieces end with jumps to the traps "undefined element" and "type mismatch"; a null element faults when
+    its type is read.
+    """
+    return (*check_table(table, type_id, reach, final), _call_callee())
 
 
 def call_builtin(number: int) -> bytes:
@@ -319,9 +376,13 @@ __all__ = [
     "call_builtin",
     "call_bulk",
     "call_record",
+    "call_reference",
     "call_self",
     "call_slot",
     "call_table",
+    "check_reference",
+    "check_table",
     "fetch_results",
+    "load_record",
     "return_results",
 ]

@@ -280,12 +280,17 @@ def epilogue(size: int, ints: int, floats: int, area: int) -> bytes:
     """Load the caller's values of the first pinned registers, give the frame back and return, freeing the argument
     area of ``area`` bytes.
     """
-    code = _pinned(False, ints, floats)
+    code = restore_pinned(ints, floats)
     if size + area <= _PAIR_REACH:
         code += asm.pair_post(asm.LDP_X, FRAME, LINK, SP, size + area)
     else:
         code += asm.pair(asm.LDP_X, FRAME, LINK, SP, 0) + add(SP, SP, size + area)
     return code + asm.ret()
+
+
+def restore_pinned(ints: int, floats: int) -> bytes:
+    """Load the caller's values of the first pinned registers."""
+    return _pinned(False, ints, floats)
 
 
 def copy_slots(count: int, source: int, target: int, width: int = 8) -> bytes:

@@ -550,6 +550,20 @@ def builtin_call(number: int) -> bytes:
     return builtin_stubs.builtin_call(number)
 
 
+def return_frame() -> bytes:
+    """What a function returns to that was tail-called from another instance, see :mod:`.tail_stubs`."""
+    from . import tail_stubs  # few programs have tail calls
+
+    return tail_stubs.return_frame()
+
+
+def tail_out() -> bytes:
+    """How a tail call leaves its instance, see :mod:`.tail_stubs`."""
+    from . import tail_stubs
+
+    return tail_stubs.tail_out()
+
+
 __all__ = [
     "builtin_call",
     "copy_data",
@@ -566,5 +580,7 @@ __all__ = [
     "memory_fill",
     "native",
     "poll",
+    "return_frame",
+    "tail_out",
     "unwind",
 ]

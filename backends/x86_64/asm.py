@@ -301,6 +301,11 @@ def pop_r(dst: int) -> bytes:
     return reg_only(0, 0x58, dst)
 
 
+def pop_m(base: int, disp: int) -> bytes:
+    """POP m64 (8F /0); with rsp as the base the address counts from where rsp is afterwards."""
+    return reg_mem(b"", 0, b"\x8f", 0, base, disp)
+
+
 def leave_() -> bytes:
     """LEAVE (C9)."""
     return b"\xc9"

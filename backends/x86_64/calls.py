@@ -12,6 +12,9 @@ from ...abi import (
     STORE_MEMORY_COPY,
     STORE_MEMORY_FILL,
     STORE_RESULTS,
+    STORE_SUPERTYPES,
+    SUPERTYPES_COUNT,
+    SUPERTYPES_FIRST,
     TABLE_BASE,
     TABLE_LENGTH,
 )
@@ -252,29 +255,79 @@ def _call_callee() -> bytes:
     return code + asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE)
 
 
+def load_record(offset: int) -> bytes:
+    """Load into rax the pointer to a function record that is in the context at ``offset``."""
+    return asm.mov_rm(1, RAX, CONTEXT, offset)
+
+
 def call_record(offset: int) -> bytes:
     """Call a function through the pointer to its record in the context at ``offset``.
 
     It may belong to another instance.
     """
-    return asm.mov_rm(1, RAX, CONTEXT, offset) + _call_callee()
+    return load_record(offset) + _call_callee()
 
 
-def call_table(table: int, type_id: int, reach: int) -> tuple[bytes, bytes, bytes]:
-    """Call the table element whose index is in rax.
+def check_reference() -> bytes:
+    """Fault if the record in rax is null."""
+    return asm.alu_rm(asm.CMP, 1, CONTEXT, RAX, RECORD_CTX)
 
-    The first two pieces end with displacements to the traps "undefined element" and "type mismatch"; a null element
-    faults when its type is read. The pinned memory base serves as a scratch, since it is loaded anew in any case.
+
+def call_reference() -> bytes:
+    """Call the function whose record is in rax; reading the context of a null faults."""
+    return _call_callee()
+
+
+def check_table(table: int, type_id: int, reach: int, final: bool) -> tuple[bytes, bytes]:
+    """Put the record of the table element whose index is in rax there, if it has the right type.
+
+    The pinned memory base serves as a scratch, since it is loaded anew in any case.
     """
     bound = asm.mov_rm(1, MEMORY_BASE, CONTEXT, table)
     bound += asm.alu_rm(asm.CMP, 0, RAX, MEMORY_BASE, TABLE_LENGTH)
     bound += asm.jcc_rel32(asm.CC_AE, 0)
     check = asm.mov_rm(1, MEMORY_BASE, MEMORY_BASE, TABLE_BASE)
     check += asm.mov_rx(1, RAX, MEMORY_BASE, RAX, 3, 0)
-    check += asm.mov_rm(0, MEMORY_BASE, CONTEXT, type_id)
-    check += asm.alu_rm(asm.CMP, 0, MEMORY_BASE, RAX, RECORD_TYPE)
-    check += asm.jcc_rel32(asm.CC_NE, 0)
-    return bound, check, _call_callee()
+    if final:
+        check += asm.mov_rm(0, MEMORY_BASE, CONTEXT, type_id)
+        check += asm.alu_rm(asm.CMP, 0, MEMORY_BASE, RAX, RECORD_TYPE)
+        return bound, check + asm.jcc_rel32(asm.CC_NE, 0)
+    check += asm.mov_rm(0, MEMORY_BASE, RAX, RECORD_TYPE)
+    check += asm.alu_rm(asm.CMP, 0, MEMORY_BASE, CONTEXT, type_id)
+    walk = _find_supertype(type_id) + asm.jcc_rel32(asm.CC_NE, 0)
+    return bound, check + asm.jcc_rel8(asm.CC_E, len(walk)) + walk
+
+
+def _find_supertype(type_id: int) -> bytes:
+    """Look for the type at ``type_id`` among the supertypes of the one in the register of the memory base; the flags
+    say whether it is there.
+
+    All temporaries hold arguments: the context serves as a scratch, too, and the wanted type waits on the stack.
+    """
+    begin = asm.push_m(CONTEXT, type_id)
+    begin += asm.mov_rm(1, CONTEXT, CONTEXT, CTX_STORE) + asm.mov_rm(1, CONTEXT, CONTEXT, STORE_SUPERTYPES)
+    begin += asm.test_rr(1, CONTEXT, CONTEXT)
+    count = asm.alu_rm(asm.CMP, 0, MEMORY_BASE, CONTEXT, SUPERTYPES_COUNT)
+    step = asm.mov_rx(0, MEMORY_BASE, CONTEXT, MEMORY_BASE, 2, SUPERTYPES_FIRST)
+    step += asm.alu_rm(asm.CMP, 0, MEMORY_BASE, RSP, 0)
+    more = asm.test_rr(0, MEMORY_BASE, MEMORY_BASE)
+    # No type is 0: the comparison says "not equal".
+    none = asm.alu_mi(asm.CMP, 0, RSP, 0, 0)
+    loop = len(count) + 2 + len(step) + 2 + len(more) + 2
+    code = begin + asm.jcc_rel8(asm.CC_E, loop)
+    code += count + asm.jcc_rel8(asm.CC_AE, loop - len(count) - 2)
+    code += step + asm.jcc_rel8(asm.CC_E, len(more) + 2 + len(none))
+    code += more + asm.jcc_rel8(asm.CC_NE, -loop)
+    return code + none + asm.pop_r(MEMORY_BASE) + asm.mov_rm(1, CONTEXT, FRAME, CONTEXT_SLOT)
+
+
+def call_table(table: int, type_id: int, reach: int, final: bool = True) -> tuple[bytes, bytes, bytes]:
+    """Call the table element whose index is in rax.
+
+    The first two pieces end with displacements to the traps "undefined element" and "type mismatch"; a null element
+    faults when its type is read.
+    """
+    return (*check_table(table, type_id, reach, final), _call_callee())
 
 
 def call_builtin(number: int) -> bytes:
@@ -415,9 +468,13 @@ __all__ = [
     "call_builtin",
     "call_bulk",
     "call_record",
+    "call_reference",
     "call_self",
     "call_slot",
     "call_table",
+    "check_reference",
+    "check_table",
     "fetch_results",
+    "load_record",
     "return_results",
 ]

@@ -182,9 +182,13 @@ def epilogue(size: int, ints: int, floats: int, area: int) -> bytes:
     """Load the caller's values of the first pinned registers, give the frame back and return, freeing the argument
     area of ``area`` bytes.
     """
+    return restore_pinned(ints, floats) + asm.leave_() + (asm.ret_imm(area) if area else asm.ret())
+
+
+def restore_pinned(ints: int, floats: int) -> bytes:
+    """Load the caller's values of the first pinned registers."""
     code = b"".join(asm.mov_rm(1, PINNED[i], FRAME, saved_int_offset(i)) for i in range(ints))
-    code += b"".join(asm.movups_rm(FLOAT_PINNED[j], FRAME, saved_float_offset(j)) for j in range(floats))
-    return code + asm.leave_() + (asm.ret_imm(area) if area else asm.ret())
+    return code + b"".join(asm.movups_rm(FLOAT_PINNED[j], FRAME, saved_float_offset(j)) for j in range(floats))
 
 
 def copy_slots(count: int, source: int, target: int, width: int = 8) -> bytes:

@@ -503,6 +503,20 @@ def memory_fill() -> bytes:
     return bulk.memory_fill()
 
 
+def return_frame() -> bytes:
+    """What a function returns to that was tail-called from another instance, see :mod:`.tail_stubs`."""
+    from . import tail_stubs  # few programs have tail calls
+
+    return tail_stubs.return_frame()
+
+
+def tail_out() -> bytes:
+    """How a tail call leaves its instance, see :mod:`.tail_stubs`."""
+    from . import tail_stubs
+
+    return tail_stubs.tail_out()
+
+
 __all__ = [
     "builtin_call",
     "copy_data",
@@ -519,5 +533,7 @@ __all__ = [
     "memory_fill",
     "native",
     "poll",
+    "return_frame",
+    "tail_out",
     "unwind",
 ]

@@ -20,6 +20,7 @@ from vibewasm.backends.aarch64 import control as a64_control
 from vibewasm.backends.aarch64 import frames as a64_frames
 from vibewasm.backends.aarch64 import processor as a64_processor
 from vibewasm.backends.aarch64 import stubs as a64_stubs
+from vibewasm.backends.aarch64 import tail_calls as a64_tail_calls
 from vibewasm.backends.aarch64.target import TARGET as A64_TARGET
 from vibewasm.backends.operand import I32, constant
 from vibewasm.backends.x86_64 import calls as x64_calls
@@ -27,11 +28,13 @@ from vibewasm.backends.x86_64 import control as x64_control
 from vibewasm.backends.x86_64 import frames as x64_frames
 from vibewasm.backends.x86_64 import processor as x64_processor
 from vibewasm.backends.x86_64 import stubs as x64_stubs
+from vibewasm.backends.x86_64 import tail_calls as x64_tail_calls
 from vibewasm.backends.x86_64.target import TARGET as X64_TARGET
 
 FRAMES: list[contract.Frames] = [x64_frames, a64_frames]
 CONTROL: list[contract.Control] = [x64_control, a64_control]
 CALLS: list[contract.Calls] = [x64_calls, a64_calls]
+TAIL_CALLS: list[contract.TailCalls] = [x64_tail_calls, a64_tail_calls]
 STUBS: list[contract.Stubs] = [x64_stubs, a64_stubs]
 PROCESSOR: list[contract.Processor] = [x64_processor, a64_processor]
 TARGET: list[contract.Target] = [X64_TARGET, A64_TARGET]
@@ -40,6 +43,7 @@ PARTS = {
     "frames": contract.Frames,
     "control": contract.Control,
     "calls": contract.Calls,
+    "tail_calls": contract.TailCalls,
     "stubs": contract.Stubs,
     "processor": contract.Processor,
     "target": contract.Target,

@@ -16,9 +16,11 @@ text     all names, UTF-8
 
 A file that holds an image may be damaged, or altered by somebody who made its checksum right. So :func:`unpack` checks
 all that the engine relies on, as :mod:`vibewasm.binary.validate` does for a module, and first of all the counts. What
-is made later is made of numbers that were checked. A module with tags, tables of other than the usual references or types that
-refer to types has an empty image: it is decoded anew. Of what there may be much of, whole columns are compared at
-once, as integers with 32 bits for each number.
+is made later is made of numbers that were checked. Of what there may be much of, whole columns are compared at once, as
+integers with 32 bits for each number.
+
+A module with tags, with tables of other than the usual references, or with types that refer to types has an empty
+image: it is decoded anew.
 """
 
 from __future__ import annotations
@@ -113,7 +115,7 @@ def unpack(image: bytes | memoryview, data: bytes, features: frozenset[str] = BU
         Damaged: it is not the image of a module of ``len(data)`` bytes that was decoded with these features.
     """
     if not len(image):
-        from ..binary import decode
+        from ..binary.decoder import decode
 
         return decode(data, features)
     try:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..backends.operand import Operand
+    from .control_state import ControlState
     from .environment import ModuleEnvironment
     from .locals import Locals
     from .modes import Special
@@ -89,6 +90,8 @@ class Compilation:
         literals: (site of the displacement to it, bits) of each vector constant that code reads from beside itself.
         makes_calls: whether the prologue has to look at the stack limit.
         dead: whether the end of the innermost block cannot be reached from inside.
+        control: what tail calls, exceptions and locals without a first value keep, see :mod:`.control_state`; ``None``
+            in most functions.
         special: called before every instruction with its position when recording, metering or checking, see
             :mod:`.modes`; else ``None``.
         self_index: index of the function.
@@ -98,6 +101,7 @@ class Compilation:
         "base",
         "code",
         "cold",
+        "control",
         "dead",
         "deepest",
         "end",
@@ -153,6 +157,7 @@ class Compilation:
         self.makes_calls = False
         self.dead = False
         self.deepest = 0
+        self.control: ControlState | None = None
         self.special: Special | None = None
 
 
@@ -190,6 +195,12 @@ def type_mismatch(instruction: str, expected: Sequence[int], found: Sequence[int
     want = " ".join(type_name(code) for code in expected)
     have = " ".join("nothing" if code is None else type_name(code) for code in found)
     return BodyFault(f"type mismatch: {instruction} expects [{want}] but the stack has [{have}]")
+
+
+class NeedsRetyping(Exception):
+    """What a function leaves on the stack after ``local.tee`` has another type than the local, which takes a handler of
+    its own: the function is compiled anew, with that.
+    """
 
 
 # -- parts of the compiler that few functions need ---------------------------------------------------------------------

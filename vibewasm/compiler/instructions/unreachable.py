@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ...backends.operand import I32, REFERENCE, V128
 from ...opcodes import BY_CODE, CODE, signature
-from ...types import FUNCREF
+from ...types import EXNREF, FUNCREF
 from ..immediates import (
     block_type,
     call_indirect_immediates,
@@ -24,7 +24,8 @@ from ..immediates import (
     table_copy_immediates,
     table_init_immediates,
 )
-from ..index_spaces import declared_reference, function_type, global_at, table_type, type_at
+from ..index_spaces import declared_reference, function_type, global_at, table_type, tag_type, type_at
+from ..operand_stack import fits
 from ..state import ELSE, IF, LOOP, BodyFault, Compilation, type_mismatch
 
 TYPE_CHECKING = False
@@ -34,8 +35,12 @@ if TYPE_CHECKING:
     from ..state import Types
 
 _END = CODE["end"]
-#: The type of an operand that dead code takes from below what it pushed: it fits everything.
-UNKNOWN = -1
+#: The type of an operand that dead code takes from below what it pushed: it fits everything. Of one that can only be a
+#: reference, and fits every type of them.
+UNKNOWN, UNKNOWN_REFERENCE = -1, -3
+#: What ends a part of a block and begins another one, besides ``else``, and the opcodes of labels that it may stand in.
+_HANDLERS = {CODE["catch"]: (CODE["try"], CODE["catch"]), CODE["catch_all"]: (CODE["try"], CODE["catch"])}
+_DELEGATE = CODE["delegate"]
 
 
 class _Block:
@@ -77,7 +82,7 @@ class _DeadCode:
                 at -= 1
                 have = types[at]
                 found.append(have)
-                if have != type_ and have != UNKNOWN:
+                if have != type_ and not _fits(have, type_):
                     fits = False
             elif block.polymorphic:
                 found.append(UNKNOWN)
@@ -108,6 +113,11 @@ class _DeadCode:
             raise BodyFault(f"unknown label {depth}")
         return self.c.labels[-1 - outside].types
 
+    @property
+    def depth(self) -> int:
+        """How many blocks are open that began in dead code."""
+        return len(self.blocks) - 1
+
     def become_polymorphic(self) -> None:
         """After an unconditional branch."""
         block = self.blocks[-1]
@@ -120,11 +130,18 @@ class _DeadCode:
         self.pop_all(name, block.results)
         if len(self.types) != block.height:
             raise BodyFault("type mismatch: values remain on the stack at the end of the block")
+        if self.c.control is not None and len(self.blocks) > 1:
+            self.c.control.forget(len(self.c.labels) + self.depth)
         return self.blocks.pop()
 
 
+def _fits(found: int, expected: int) -> bool:
+    """Whether an operand of one type may stand where another is expected."""
+    return found == UNKNOWN or (found == UNKNOWN_REFERENCE and expected >= REFERENCE) or fits(found, expected)
+
+
 def skip_unreachable(c: Compilation, pc: int) -> int:
-    """Validate dead code from ``pc`` on: the position of the ``end`` or ``else`` that ends it."""
+    """Validate dead code from ``pc`` on: the position of the ``end``, ``else`` or handler that ends it."""
     dead = _DeadCode(c)
     code = c.code
     while True:
@@ -137,7 +154,18 @@ def skip_unreachable(c: Compilation, pc: int) -> int:
                 raise BodyFault("else without if: unexpected else", malformed=True)
             dead.close(BY_CODE[op][1])
             return pc
+        if len(dead.blocks) == 1 and (op in _HANDLERS or op == _DELEGATE):
+            _check_handler(op, dead.blocks[0].opcode)
+            dead.close(BY_CODE[op][1])
+            return pc
         pc = _step(dead, c, pc)
+
+
+def _check_handler(op: int, opcode: int) -> None:
+    """Check that a handler or ``delegate`` stands in a ``try``."""
+    if opcode not in _HANDLERS.get(op, (CODE["try"],)):
+        name = BY_CODE[op][1]
+        raise BodyFault(f"{name} without try: unexpected {name}", malformed=True)
 
 
 def _step(dead: _DeadCode, c: Compilation, pc: int) -> int:
@@ -159,10 +187,14 @@ def _block(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, params, results = block_type(c, pc)
     if name == "if":
         dead.pop(name, I32)
+    _open(dead, name, params, results)
+    return pc
+
+
+def _open(dead: _DeadCode, name: str, params: Types, results: Types) -> None:
     dead.pop_all(name, params)
     dead.blocks.append(_Block(CODE[name], len(dead.types), params, results, False))
     dead.types += params
-    return pc
 
 
 def _else(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
@@ -176,7 +208,9 @@ def _else(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
 
 def _end(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     block = dead.blocks[-1]
-    if block.opcode == IF and block.params != block.results:
+    if block.opcode == IF and not (
+        len(block.params) == len(block.results) and all(map(fits, block.params, block.results))
+    ):
         raise type_mismatch("if without else", block.results, block.params)
     dead.close(name)
     dead.types += block.results
@@ -232,8 +266,7 @@ def _branch_away(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
 def _call(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, index = read_unsigned(c, pc)
     params, results = function_type(c.env, index)
-    dead.pop_all(name, params)
-    dead.types += results
+    _call_with(dead, c, name, params, results)
     return pc
 
 
@@ -241,8 +274,7 @@ def _call_indirect(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, type_index, _ = call_indirect_immediates(c, pc)
     params, results = type_at(c.env, type_index)
     dead.pop(name, I32)
-    dead.pop_all(name, params)
-    dead.types += results
+    _call_with(dead, c, name, params, results)
     return pc
 
 
@@ -272,6 +304,11 @@ def _select_typed(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
 def _local(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, index = read_unsigned(c, pc)
     entry = c.locals.entry(index)
+    control = c.control
+    if control is not None and control.is_unset(c, index):
+        if name == "local.get":
+            raise BodyFault(f"uninitialized local: local {index} is not set before it is read")
+        entry = control.assign(c, index, dead.depth)
     if entry is None:
         raise BodyFault(f"unknown local {index}")
     if name != "local.get":
@@ -323,16 +360,145 @@ def _ref_is_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     type_ = dead.pop_any()
     if type_ is None:
         raise type_mismatch(name, (FUNCREF,), (None,))
-    if type_ != UNKNOWN and type_ < REFERENCE:
-        raise BodyFault("type mismatch: ref.is_null expects a reference")
+    _check_reference(type_, name)
     dead.types.append(I32)
     return pc
+
+
+def _check_reference(type_: int, name: str) -> None:
+    if type_ not in (UNKNOWN, UNKNOWN_REFERENCE) and type_ < REFERENCE:
+        raise BodyFault(f"type mismatch: {name} expects a reference")
+
+
+def _pop_reference(dead: _DeadCode, name: str) -> int:
+    """Pop a reference: its type without null."""
+    type_ = dead.pop_any()
+    if type_ is None:
+        raise type_mismatch(name, (FUNCREF,), (None,))
+    _check_reference(type_, name)
+    if type_ < 0:
+        return UNKNOWN_REFERENCE
+    from ...reference_types import without_null
+
+    return without_null(type_)
+
+
+def _ref_as_non_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    dead.types.append(_pop_reference(dead, name))
+    return pc
+
+
+def _br_on_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, depth = read_unsigned(c, pc)
+    reference = _pop_reference(dead, name)
+    types = dead.target(depth)
+    dead.pop_all(name, types)
+    dead.types += types
+    dead.types.append(reference)
+    return pc
+
+
+def _br_on_non_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, depth = read_unsigned(c, pc)
+    types = dead.target(depth)
+    if not types or types[-1] < REFERENCE:
+        raise BodyFault("type mismatch: br_on_non_null takes a label whose last value is a reference")
+    dead.types.append(_pop_reference(dead, name))
+    dead.pop_all(name, types)
+    dead.types += types[:-1]
+    return pc
+
+
+def _call_ref(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, index = read_unsigned(c, pc)
+    params, results = type_at(c.env, index)
+    from ...reference_types import concrete
+
+    dead.pop(name, concrete(c.env.info.types[index], True))
+    _call_with(dead, c, name, params, results)
+    return pc
+
+
+def _call_with(dead: _DeadCode, c: Compilation, name: str, params: Types, results: Types) -> None:
+    dead.pop_all(name, params)
+    if name.startswith("return_"):
+        from .tail_calls import check_results
+
+        check_results(c.labels[0].results, results, name)
+        dead.become_polymorphic()
+    else:
+        dead.types += results
+
+
+def _throw(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, tag = read_unsigned(c, pc)
+    dead.pop_all(name, tag_type(c.env, tag))
+    dead.become_polymorphic()
+    return pc
+
+
+def _throw_ref(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    dead.pop(name, EXNREF)
+    dead.become_polymorphic()
+    return pc
+
+
+def _rethrow(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    from ..control_state import HANDLERS_OF_TRY
+
+    pc, depth = read_unsigned(c, pc)
+    dead.target(depth)
+    outside = depth - dead.depth
+    opcode = dead.blocks[-1 - depth].opcode if outside <= 0 else c.labels[-1 - outside].opcode
+    if opcode not in HANDLERS_OF_TRY:
+        raise BodyFault("invalid rethrow label: it is that of no handler")
+    dead.become_polymorphic()
+    return pc
+
+
+def _try_table(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    from .exceptions import check_clauses, read_clauses
+
+    pc, params, results = block_type(c, pc)
+    pc, clauses = read_clauses(c, pc)
+    check_clauses(clauses, dead.target)
+    _open(dead, name, params, results)
+    return pc
+
+
+def _try(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    from .legacy_exceptions import require_feature
+
+    require_feature(c)
+    return _block(dead, c, pc, name)
+
+
+def _handler(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    op = CODE[name]
+    types: Types = ()
+    if name == "catch":
+        pc, tag = read_unsigned(c, pc)
+        types = tag_type(c.env, tag)
+    _check_handler(op, dead.blocks[-1].opcode)
+    block = dead.close(name)
+    dead.blocks.append(_Block(op, len(dead.types), block.params, block.results, False))
+    dead.types += types
+    return pc
+
+
+def _delegate(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+    pc, depth = read_unsigned(c, pc)
+    _check_handler(_DELEGATE, dead.blocks[-1].opcode)
+    dead.target(depth + 1)
+    return _end(dead, c, pc, name)
 
 
 def _ref_func(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, index = read_unsigned(c, pc)
     declared_reference(c.env, index)
-    dead.types.append(FUNCREF)
+    from ...reference_types import concrete
+
+    dead.types.append(concrete(c.env.info.func_type(index), False))
     return pc
 
 
@@ -350,6 +516,21 @@ RULES: dict[str, Callable[[_DeadCode, Compilation, int, str], int]] = {
     "unreachable": _branch_away,
     "call": _call,
     "call_indirect": _call_indirect,
+    "return_call": _call,
+    "return_call_indirect": _call_indirect,
+    "call_ref": _call_ref,
+    "return_call_ref": _call_ref,
+    "throw": _throw,
+    "throw_ref": _throw_ref,
+    "try_table": _try_table,
+    "try": _try,
+    "catch": _handler,
+    "catch_all": _handler,
+    "delegate": _delegate,
+    "rethrow": _rethrow,
+    "ref.as_non_null": _ref_as_non_null,
+    "br_on_null": _br_on_null,
+    "br_on_non_null": _br_on_non_null,
     "drop": _drop,
     "select": _select,
     "select t": _select_typed,
