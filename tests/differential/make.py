@@ -6,6 +6,7 @@ from random import Random
 from typing import NamedTuple
 
 from tests.differential import grid
+from tests.fuzz.control import generate_control
 from tests.fuzz.generate import REFUEL, generate
 from tests.fuzz.instructions import read_uleb
 from tests.fuzz.nans import CANONICAL, with_nans
@@ -47,14 +48,21 @@ class Made(NamedTuple):
         return self._replace(data=with_nans(self.data, CANONICAL), canonical=True)
 
 
-def make(seed: int, index: int, simd: bool = False) -> Made:
-    """Makes module `index` of the campaign `seed`; of one that is rich in vector instructions if `simd`."""
-    campaign = "differential simd" if simd else "differential"
-    return drawn(Random(f"{campaign} {seed}:{index}"), index, simd=simd)
+def make(seed: int, index: int, simd: bool = False, control: bool = False) -> Made:
+    """Makes module `index` of the campaign `seed`: one that is rich in vector instructions if `simd`, and about
+    exceptions, tail calls and typed references if `control`.
+    """
+    campaign = f"differential{' simd' * simd}{' control' * control}"
+    return drawn(Random(f"{campaign} {seed}:{index}"), index, simd=simd, control=control)
 
 
-def drawn(rng: Random, index: int, *, small: bool = False, simd: bool = False) -> Made:
+def drawn(rng: Random, index: int, *, small: bool = False, simd: bool = False, control: bool = False) -> Made:
     """Makes a module of the given random numbers: number `index` says of which kind."""
+    if control:
+        vectors = simd or index % _GRID_EVERY == _VECTORS_AT
+        parts = generate_control(rng, small=small, repertoire=RICH if vectors else NUMERIC)
+        made = Made(parts.encode(), "control", False, plan(rng, parts))
+        return made.with_canonical_nans() if index % 2 else made
     every = _VECTOR_GRID_EVERY if simd else _GRID_EVERY
     number, remainder = divmod(index, every)
     repertoire = RICH if simd or remainder == _VECTORS_AT else NUMERIC

@@ -261,7 +261,7 @@ def generate_control(
         Section(TAG, [b"\0" + uleb(t) for t in module.tags[len(module.imported_tags) :]]),
         Section(GLOBAL, _globals(module)),
         Section(EXPORT, _exports(module)),
-        Section(START, raw=uleb(rng.choice(start)) if start and rng.random() < 0.15 else b""),
+        Section(START, raw=uleb(rng.choice(start)) if start and rng.random() < 0.08 else b""),
         Section(ELEMENT, _elements(module)),
         Section(DATA_COUNT, raw=uleb(len(module.datas) + 2 * (module.memory is not None))),
         Section(CODE, [body.encode() for body in bodies]),

@@ -153,10 +153,10 @@ class ControlWriter(BodyWriter):
             narrower = self._subtypes(type_)
             if narrower:
                 return self.value(rng.choice(narrower), depth - 1)
-        if has_no_default(type_) and kind < 0.55:
+        if has_no_default(type_) and kind < 0.4:
             self.value(with_null(type_), depth - 1)
             forward = [i for i in self._forward() if not self.labels[-1 - i].types]
-            if forward and rng.random() < 0.6:
+            if forward and rng.random() < 0.8:
                 return self.emit(BR_ON_NULL, rng.choice(forward))
             return self.emit(REF_AS_NON_NULL)
         if type_ in (EXNREF, REF_EXN_TYPE) and kind < 0.8:
@@ -189,9 +189,9 @@ class ControlWriter(BodyWriter):
     def _arguments_and_reference(self, target: int, depth: int) -> None:
         self.arguments(self.module.types[target].params, depth)
         kind = self.rng.random()
-        if kind < 0.5:
+        if kind < 0.6:
             return self.value(not_null(target), min(depth, 1))
-        if kind < 0.93:
+        if kind < 0.97:
             return self.value(nullable(target), min(depth, 1))
         return self.emit(REF_NULL, target)
 
@@ -273,7 +273,7 @@ class ControlWriter(BodyWriter):
     def rethrow(self, depth: int) -> None:
         """An exception is thrown again by its reference, if there is one."""
         rng = self.rng
-        if rng.random() < 0.1:
+        if rng.random() < 0.04:
             # Whatever it is, null mostly.
             self.condition(min(depth, 2))
             self.emit(IF, -0x40)
@@ -376,7 +376,7 @@ class ControlWriter(BodyWriter):
         kind = self.rng.random()
         if kind < 0.25:
             return self.throw(depth)
-        if kind < 0.3 and not self.module.legacy:
+        if kind < 0.27 and not self.module.legacy:
             self.value(EXNREF, depth)
             return self.emit(THROW_REF)
         if kind < 0.55 and self.calls and self.tail_call(depth):
