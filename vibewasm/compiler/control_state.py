@@ -256,13 +256,13 @@ class ControlState:
         label = pad.label
         count = len(pad.types)
         if len(label.types) == 1 and label.opcode != LOOP:
-            c.out += exceptions.caught_value(pad.types[0]) if count else exceptions.caught_reference(0)
+            c.out += exceptions.caught_value(pad.types[0]) if count else exceptions.caught_reference()
         else:
             first = c.slot_base + c.step * (label.height + 1 - label.depth)
             if count:
                 c.out += env.pieces[exceptions.caught_values][(pad.types, first, *env.width)]
             if pad.reference:
-                c.out += exceptions.caught_reference(count)
+                c.out += exceptions.caught_reference()
                 reference = register(EXNREF, c.target.RESULT_REGISTER)
                 c.out += c.target.move_to_slot(reference, first + c.step * count, c.target.ALL_FREE & ~reference.bit)
         c.out += env.control.jump_back(len(c.out) - label.target)

@@ -291,3 +291,9 @@ def check_table(c: Compilation, type_index: int, table: int) -> tuple[bytes, byt
         env.layout.table(table), env.layout.type_id(type_index), env.reach, final
     ]
     return found
+
+
+def check_results(wanted: Types, given: Types, instruction: str) -> None:
+    """Check that the results of a function that is tail-called may be those of the function that does so."""
+    if wanted != given and not (len(wanted) == len(given) and all(map(fits, given, wanted))):
+        raise BodyFault(f"type mismatch: the results of {instruction} are not those of the function")

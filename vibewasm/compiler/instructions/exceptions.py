@@ -108,7 +108,7 @@ def throw(c: Compilation, pc: int) -> int:
     if reference:
         describe_thrown(c, tag, types)
         c.makes_calls = True
-        c.out += exceptions.caught_reference(len(types))
+        c.out += exceptions.caught_reference()
         entry = register(CAUGHT, c.target.RESULT_REGISTER)
         if clause_tag == ANY_TAG and types:
             del c.stack[-len(types) :]

@@ -101,7 +101,7 @@ def _receive(c: Compilation, control: ControlState, label: Label, types: Types) 
         control.hidden = _RETHROW in c.code
     if control.hidden:
         c.makes_calls = True
-        c.out += exceptions.caught_reference(len(types))
+        c.out += exceptions.caught_reference()
         push_result(c, EXNREF)
         c.out += c.target.move_to_slot(stack.pop(), hidden.offset, c.free)
         c.free = c.target.ALL_FREE

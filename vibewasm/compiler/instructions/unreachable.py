@@ -377,7 +377,7 @@ def check_reference(type_: int, name: str) -> None:
 def call_with(dead: DeadCode, c: Compilation, name: str, params: Types, results: Types) -> None:
     dead.pop_all(name, params)
     if name.startswith("return_"):
-        from .tail_calls import check_results
+        from .calls import check_results
 
         check_results(c.labels[0].results, results, name)
         dead.become_polymorphic()
