@@ -158,7 +158,7 @@ def test_a_trap_after_tail_calls_names_who_is_left() -> None:
 
 
 def test_an_endless_tail_call_can_be_stopped() -> None:
-    made = instance("(module (func $f (export \"f\") (return_call $f)))")
+    made = instance('(module (func $f (export "f") (return_call $f)))')
     with made.store.deadline(0.05), pytest.raises(vw.Interrupted):
         made.exports.f()
 
