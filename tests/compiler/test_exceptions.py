@@ -219,18 +219,16 @@ def test_a_try_table_that_nothing_throws_in_emits_no_code() -> None:
         module = vw.Module.from_text(
             engine, f"(module (tag $t) (func $f) (func (block $h {before} (call $f) {after})))"
         )
-        return module.compiler.compile(1)
+        record = module.compiler.record(1)
+        # What catches stands behind all else.
+        assert record.cold < len(record.code)
+        return record.code[record.prologue : record.cold]
 
-    with_it, without = code("(try_table (catch $t $h)", ")"), code("(block", ")")
-    # What catches stands behind all else.
-    assert len(with_it) > len(without)
-    assert (
-        with_it.startswith(without.rstrip(b"\xcc")[:-8]) or with_it[: len(without) // 2] == without[: len(without) // 2]
-    )
+    assert code("(try_table (catch $t $h)", ")") == code("(block", ")")
 
 
 @pytest.mark.parametrize(
-    "body, message",
+    ("body", "message"),
     [
         ("(throw 5)", "unknown tag"),
         ("(throw $t)", "type mismatch"),

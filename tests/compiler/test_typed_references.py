@@ -13,8 +13,7 @@ MODES = [Config(), Config(checked=True), Config(fuel=True), Config(explicit_boun
 def instance(text: str, config: Config | None = None) -> vw.Instance:
     """An instance of a module in text."""
     engine = Engine(config or Config())
-    made = vw.instantiate(text, engine=engine, fuel=10**9 if engine.config.fuel else None)
-    return made
+    return vw.instantiate(text, engine=engine, fuel=10**9 if engine.config.fuel else None)
 
 
 def refused(body: str, declarations: str = "") -> str:
@@ -144,7 +143,7 @@ F = "(type $f (func))"
 
 
 @pytest.mark.parametrize(
-    "body, message",
+    ("body", "message"),
     [
         ("(local $r (ref $f)) (drop (local.get $r))", "uninitialized local"),
         ("(local $r (ref $f)) (block (local.set $r (ref.func 0))) (drop (local.get $r))", "uninitialized local"),
@@ -202,7 +201,8 @@ def test_a_block_ends_with_the_type_that_it_declares() -> None:
 def test_equal_recursive_types_of_two_modules_are_one_type() -> None:
     text = """(module (rec (type $a (func (param (ref null $b)))) (type $b (func (result (ref $a)))))
       (func (export "f") (type $a)))"""
-    other = """(module (type $first (func)) (rec (type $x (func (param (ref null $y)))) (type $y (func (result (ref $x)))))
+    other = """(module (type $first (func))
+      (rec (type $x (func (param (ref null $y)))) (type $y (func (result (ref $x)))))
       (import "m" "f" (func (type $x))))"""
     engine = Engine()
     store = vw.Store(engine)
