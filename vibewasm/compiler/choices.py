@@ -16,8 +16,8 @@ from ..backends.operand import (
     is_float,
 )
 from ..opcodes import ACCESSES, CODE, PREFIXES, codes_with, name_of, signature
-from .operand_stack import evict, fits, relieve
-from .state import Compilation, NeedsRetyping, type_mismatch
+from .operand_stack import evict, relieve
+from .state import Compilation, NeedsRetyping, fits, type_mismatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from ...backends.operand import BARRIER_ENTRY, I32, MARKED_BARRIER, SLOT, register, slot
 from ...opcodes import name_of
 from ...types import EMPTY_BLOCK_TYPE
-from ..operand_stack import check_top, fits, flush, pop_typed, push_result, retype_top, slot_offset
+from ..operand_stack import check_top, flush, pop_typed, push_result, retype_top, slot_offset
 from ..state import (
     BLOCK,
     ELSE,
@@ -21,6 +21,7 @@ from ..state import (
     Late,
     Types,
     emit_fixups,
+    fits,
     type_mismatch,
 )
 
