@@ -277,9 +277,7 @@ class Calls(Protocol):
         Leaves arguments where they are. The memory base has to be loaded again, which calls and :class:`TailCalls` do.
         """
 
-    def call_table(
-        self, table: int, type_id: int, reach: int, final: bool = True
-    ) -> tuple[bytes, bytes, bytes]:
+    def call_table(self, table: int, type_id: int, reach: int, final: bool = True) -> tuple[bytes, bytes, bytes]:
         """The pieces of :meth:`check_table`, and a third one that calls."""
 
     def call_builtin(self, number: int) -> bytes:
