@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import RLock
+
 from ..backends import backend
 from ..binary.support import BUILT
 from ..calls.process import HOST, prepare
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Never
 
     from ..binary.module_info import ModuleInfo
+    from ..instances.supertypes import Supertypes
+    from ..runtime.context import StoreBlock
     from ..runtime.observers import Observer
     from ..types import FuncType
     from .code_cache import CodeCache
@@ -38,6 +42,7 @@ class Engine:
         "_explicit_bounds",
         "_new_type_ids",
         "_observers",
+        "_supertypes",
         "_target",
         "_type_ids",
     )
@@ -67,9 +72,11 @@ class Engine:
 
             self._cache = code_cache(self)
         self._target = self._checked_target()
-        self._type_ids: dict[tuple[tuple[int, ...], tuple[int, ...]] | int, int] = {}
+        self._type_ids: dict[object, int] = {}
         #: Numbers for types to come: machine code compares 32 bits.
         self._new_type_ids = iter(range(1, 1 << 32))
+        #: Made when the first type is met that has a supertype.
+        self._supertypes: Supertypes | None = None
         self._explicit_bounds: bool | None = self.config.explicit_bounds or None
         if self.config.compilation == "eager":
             self._load_all()
@@ -170,6 +177,7 @@ class Engine:
         """The identity of a function type: one number for equal types, which code compares (specification, "Type
         Equivalence").
         """
+        # What two types are equal by, which is looked up faster than the types are.
         key = type._identity or (type.param_codes, type.result_codes)
         found = self._type_ids.get(key)
         if found is None:
@@ -178,8 +186,27 @@ class Engine:
             number = next(self._new_type_ids, None)
             if number is None:
                 raise WasmError("this engine has met 2**32 function types, more than it can tell apart: make another")
+            if type.supertype is not None:
+                # Before anybody can learn the number, and meet the type.
+                self._note_supertype(number, self._type_id(type.supertype))
             found = self._type_ids.setdefault(key, number)
         return found
+
+    def _note_supertype(self, identity: int, supertype: int) -> None:
+        known = self._supertypes
+        if known is None:
+            from ..instances.supertypes import Supertypes
+
+            with _supertypes_lock:
+                known = self._supertypes
+                if known is None:
+                    known = self._supertypes = Supertypes()
+        known.add(identity, supertype)
+
+    def _show_supertypes(self, block: StoreBlock) -> None:
+        """Let code of a store find the supertypes of all types that the store can have by now."""
+        if self._supertypes is not None:
+            self._supertypes.show(block)
 
     def __repr__(self) -> str:
         return f"<vibewasm.Engine {self.config!r}>"
@@ -189,6 +216,9 @@ def features_of(legacy_exceptions: bool) -> frozenset[str]:
     """The proposals that are on, with or without the older form of exceptions."""
     return BUILT if legacy_exceptions else BUILT - {"legacy-exceptions"}
 
+
+#: So that an engine has one table of supertypes.
+_supertypes_lock = RLock()
 
 _default: list[Engine] = []
 

@@ -81,6 +81,7 @@ def fill_record(record: Block, store: Store, type: FuncType, code: int) -> None:
     record.cells[RECORD_CODE >> 3] = code
     record.cells[RECORD_CTX >> 3] = store._block.address + STORE_HOST_CONTEXT
     record.cells[RECORD_TYPE >> 3] = store.engine._type_id(type)
+    store.engine._show_supertypes(store._block)
 
 
 def host_callback(store: Store, type: FuncType, function: Callable[..., Any], name: str) -> object:

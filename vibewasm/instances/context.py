@@ -223,6 +223,7 @@ class Template:
         store, layout = instance._store, self._module.layout
         instance._records_address = context + layout.size
         cells[CTX_STORE >> 3] = store._block.address
+        store.engine._show_supertypes(store._block)
         memories = instance._memories
         if memories:
             main = memories[0]._linear

@@ -176,6 +176,9 @@ CASES: dict[str, Callable[..., str]] = {
     "access_post": lambda op, reg_, base, offset: (
         f"{ACCESSES[op][0]} {reg(ACCESSES[op][1], reg_)}, [{sp(1, base)}], #{offset}"
     ),
+    "access_pre": lambda op, reg_, base, offset: (
+        f"{ACCESSES[op][0]} {reg(ACCESSES[op][1], reg_)}, [{sp(1, base)}, #{offset}]!"
+    ),
     "access_x": lambda op, reg_, base, index, scaled: _indexed(op, reg_, base, index, scaled, "lsl"),
     "access_u": lambda op, reg_, base, index, scaled: _indexed(op, reg_, base, index, scaled, "uxtw"),
     "ldr": lambda w, dst, base, offset: _access(asm.LDR_X if w else asm.LDR_W, dst, base, offset),
@@ -324,7 +327,7 @@ def _argument(name: str, parameter: str, values: Mapping[str, object]) -> st.Sea
         if "pair" in name:
             return _multiples(-64 * size, 63 * size, size)
         near = st.integers(-256, 255)
-        return near if name == "access_post" else near | _multiples(0, 4095 * size, size)
+        return near if name in ("access_post", "access_pre") else near | _multiples(0, 4095 * size, size)
     return st.integers(0, 31)
 
 
@@ -337,7 +340,7 @@ def draw_values(data: st.DataObject, name: str) -> dict[str, object]:
 
 def _is_defined(name: str, values: Mapping[str, object]) -> bool:
     """Whether the manual gives the combination a meaning; it leaves a base open that is also loaded or stored."""
-    if name == "access_post":
+    if name in ("access_post", "access_pre"):
         return values["base"] != values["reg"] or values["base"] == 31
     if name.startswith("pair"):
         base, a, b = values["base"], values["a"], values["b"]
@@ -500,7 +503,7 @@ def _refused(name: str) -> list[tuple[str, object]]:
         elif parameter == "offset":
             if "pair" in name:
                 bad += [("offset", value) for value in (512, -520, 4)]
-            elif name == "access_post":
+            elif name in ("access_post", "access_pre"):
                 bad += [("offset", value) for value in (256, -257)]
             else:
                 bad += [("offset", value) for value in (32768, 257, -257)]

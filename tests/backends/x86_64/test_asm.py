@@ -96,6 +96,7 @@ CASES: dict[str, str] = {
     "push_i": "push #imm:64",
     "push_m": "push m:64",
     "pop_r": "pop dst:64",
+    "pop_m": "pop m:64",
     "leave_": "leave",
     "cld": "cld",
     "rep_movsb": "rep movsb",
