@@ -19,9 +19,29 @@ from .fault_handler import fault_handler
 from .frames import CONTEXT_SLOT
 from .processor import LAZY_ENTRY_SIZE
 from .regs import (
-    CALLEE, CONTEXT, FRAME, LINK, MEMORY_BASE, SCRATCH, SCRATCH2, SP,
-    X0, X1, X2, X3, X4, X5, X9, X10, X11, X12, X13, X14, X15, X19, X20, X21, X22, X23, X24, X25, X26,
-)  # fmt: skip
+    CALLEE,
+    CONTEXT,
+    FRAME,
+    LINK,
+    MEMORY_BASE,
+    SCRATCH,
+    SCRATCH2,
+    SP,
+    X0,
+    X1,
+    X2,
+    X3,
+    X4,
+    X5,
+    X9,
+    X10,
+    X11,
+    X12,
+    X13,
+    X15,
+    X19,
+    X26,
+)
 
 #: The frame of ``enter``, by offsets from x29, the same for all signatures: ``unwind`` returns from any of them. It
 #: keeps what AAPCS64 has a function preserve: x19 to x28, and the lower halves of v8 to v15.
@@ -31,7 +51,7 @@ _ENTER_FLOAT_MODE = 40
 _ENTER_INTS = 48
 _ENTER_FLOATS = 128
 _ENTER_FRAME = 192
-_ENTER_INT_PAIRS = ((X19, X20), (X21, X22), (X23, X24), (X25, X26), (MEMORY_BASE, CONTEXT))
+_ENTER_INT_PAIRS = (*[(first, first + 1) for first in range(X19, X26, 2)], (MEMORY_BASE, CONTEXT))
 _ENTER_FLOAT_PAIRS = ((8, 9), (10, 11), (12, 13), (14, 15))
 
 #: The frames of stubs that call out begin alike: context, previous exit frame, then what the C code may overwrite of
@@ -42,7 +62,7 @@ _EXIT_FLOATS = 96
 EXIT_FRAME = 352
 #: The frame of ``leave``.
 _LEAVE_FRAME = EXIT_FRAME + 16
-_EXIT_INT_PAIRS = ((CALLEE, X9), (X10, X11), (X12, X13), (X14, X15))
+_EXIT_INT_PAIRS = ((CALLEE, X9), *[(first, first + 1) for first in range(X10, X15, 2)])
 _EXIT_FLOAT_PAIRS = tuple((first, first + 1) for first in range(8, 24, 2))
 
 #: Behind that, in stubs that take the place of the callee: what parameters travel in.

@@ -204,8 +204,8 @@ def unwind() -> bytes:
         asm.mov_rm(1, RAX, RDI, abi.STORE_TRAP),
         _leave_enter(),
     )
-    # A host function throws: its `leave` has come here, whose frame ends at the stack pointer still. Its caller gets back
-    # what that frame keeps, and throws.
+    # A host function throws: its `leave` has come here, whose frame ends at the stack pointer still. Its caller gets
+    # back what that frame keeps, and throws.
     a.bind("thrown")
     for reg, disp in EXIT_PINNED_INTS:
         a.emit(asm.mov_rm(1, reg, RSP, _LEAVE_FRAME + disp))

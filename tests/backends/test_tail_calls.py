@@ -1,4 +1,4 @@
-"""Tail calls as machine code of this processor: where arguments arrive, and what the caller finds when it is returned to.
+"""Tail calls as machine code of this processor: where arguments arrive, and what the caller finds afterwards.
 
 A caller has values in all registers that functions preserve and in its frame. It calls a function, which tail-calls
 another one, and so on; the last one hands what it was given to a host function.
@@ -160,9 +160,8 @@ def test_a_host_function_may_be_tail_called_first(own: str, other: str, pins: tu
 
 
 def chain(m: Machine, ways: tuple[str, str], letters: tuple[str, str]) -> tuple[Block, Block, Block]:
-    """Two functions that tail-call each other as often as the first parameter of both says; the last one gives its stack
-    pointer. The record of one that calls the first one and gives the stack pointer that it had, less that; and those of
-    the two functions.
+    """Two functions that tail-call each other as often as the first parameter of both says; the last one gives its
+    stack pointer. The record of a function that calls the first one, and those of the two.
     """
     contexts = (m.ctx, other_instance(m) if OTHER in ways else m.ctx)
     records = [m.record(0, ctx) for ctx in contexts]
@@ -192,7 +191,7 @@ def chain(m: Machine, ways: tuple[str, str], letters: tuple[str, str]) -> tuple[
     filler = [constant(I64, n) for n in range(len(letters[0]) - 1)]
     code += calls.arguments((*homes, *filler), target.ALL_FREE, types_of(letters[0]))
     code += calls.call_slot(abi.CTX_HEADER) + frame.epilogue(0)
-    return m.function(code), *records
+    return m.function(code), records[0], records[1]
 
 
 def frames_store_parameter(frame: Frame) -> bytes:
@@ -412,7 +411,13 @@ def test_a_function_is_called_by_reference_also_in_another_instance() -> None:
     letters = "ld" * 12
     frame = Frame(len(letters))
     taking, passing = forwarding(frame, letters)
-    body = frame.prologue() + taking + passing + native.call_record(host(m, letters, seen)) + frame.epilogue(area_of(letters))
+    body = (
+        frame.prologue()
+        + taking
+        + passing
+        + native.call_record(host(m, letters, seen))
+        + frame.epilogue(area_of(letters))
+    )
     record = m.function(body, ctx)
     values = numbers(letters, 5)
     frame = Frame(len(letters))

@@ -192,8 +192,8 @@ def set_pinned(ints: int, floats: int) -> bytes:
 
 
 def kept_registers(load: bool, block: Block) -> bytes:
-    """Load the pinned registers from a block, or store them, with context, memory base, and how far the stack pointer is
-    from the frame pointer, to it.
+    """Load the pinned registers from a block, or store them to it, with context, memory base, and how far the stack
+    pointer is from the frame pointer.
     """
     code = asm.mov_ri(16, block.address)
     for index, reg in enumerate(_KEPT[:15] if load else _KEPT):

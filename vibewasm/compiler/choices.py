@@ -188,6 +188,9 @@ def choose_assignment(c: Compilation, op: int, entry: Operand, local: Operand, f
     choice = (c.target.move_to_local(entry, local, free),)
     if entry.kind == CONSTANT and entry.value > 64:
         return choice
+    if entry.type != local.type and local.reg < 0:
+        # What local.tee has to do besides must not be missed.
+        return choice
     # What needs a scratch depends on the free temporaries, which the key does not name.
     if entry.reg >= 0 or (not is_float(local.type) if local.reg >= 0 else entry.kind == CONSTANT):
         c.target.remember((_LOCAL_SET, entry, local), choice)

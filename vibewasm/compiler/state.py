@@ -181,6 +181,11 @@ def fits(found: int, expected: int) -> bool:
     return matches(found, expected)
 
 
+def all_fit(found: Types, expected: Types) -> bool:
+    """Whether there are as many values as expected, and each fits."""
+    return found == expected or (len(found) == len(expected) and all(map(fits, found, expected)))
+
+
 # -- faults ------------------------------------------------------------------------------------------------------------
 
 

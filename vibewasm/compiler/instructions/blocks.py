@@ -20,8 +20,8 @@ from ..state import (
     Label,
     Late,
     Types,
+    all_fit,
     emit_fixups,
-    fits,
     type_mismatch,
 )
 
@@ -189,9 +189,7 @@ def end(c: Compilation, pc: int) -> int:
         control.end_block(label)
     if opcode == IF:
         # Without an else part, that part does nothing, so it has to leave the parameters as the results.
-        if label.params != label.results and not (
-            len(label.params) == len(label.results) and all(map(fits, label.params, label.results))
-        ):
+        if not all_fit(label.params, label.results):
             raise type_mismatch("if without else", label.results, label.params)
         if label.results:
             _begin_else(c, label, "end")

@@ -7,7 +7,7 @@ from ...backends.operand import BARRIER, I32, INTERN_LIMIT, NO_TYPE, SLOT, Opera
 from ..immediates import call_indirect_immediates, read_unsigned
 from ..index_spaces import function_type, type_at
 from ..operand_stack import check_top, evict, flush, pop_typed, slot_offset
-from ..state import Compilation, fits
+from ..state import BodyFault, Compilation, all_fit, fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -295,5 +295,5 @@ def check_table(c: Compilation, type_index: int, table: int) -> tuple[bytes, byt
 
 def check_results(wanted: Types, given: Types, instruction: str) -> None:
     """Check that the results of a function that is tail-called may be those of the function that does so."""
-    if wanted != given and not (len(wanted) == len(given) and all(map(fits, given, wanted))):
+    if not all_fit(given, wanted):
         raise BodyFault(f"type mismatch: the results of {instruction} are not those of the function")

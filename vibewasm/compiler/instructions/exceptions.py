@@ -12,7 +12,7 @@ from ..control_state import ANY_TAG, OUTSIDE, ControlState, control_state
 from ..immediates import block_type, read_unsigned
 from ..index_spaces import tag_type
 from ..operand_stack import check_top, evict, flush, slot_offset
-from ..state import BLOCK, BodyFault, Compilation, Label, fits, type_mismatch
+from ..state import BLOCK, BodyFault, Compilation, Label, all_fit, type_mismatch
 from .blocks import move_top_to_result, open_block
 from .branches import after_branch, branch, jump_to
 
@@ -61,7 +61,7 @@ def check_clauses(clauses: list[Clause], types_at: Callable[[int], Types]) -> No
     for _, types, reference, depth in clauses:
         wanted = types_at(depth)
         given = (*types, CAUGHT) if reference else types
-        if wanted != given and not (len(wanted) == len(given) and all(map(fits, given, wanted))):
+        if not all_fit(given, wanted):
             raise type_mismatch("a catch clause's label", wanted, given)
 
 

@@ -26,7 +26,7 @@ from ..immediates import (
     table_init_immediates,
 )
 from ..index_spaces import declared_reference, function_type, global_at, table_type, type_at
-from ..state import ELSE, IF, LOOP, BodyFault, Compilation, fits, type_mismatch
+from ..state import ELSE, IF, LOOP, BodyFault, Compilation, all_fit, fits, type_mismatch
 from . import rare_rule
 
 TYPE_CHECKING = False
@@ -212,9 +212,7 @@ def _else(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
 
 def _end(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     block = dead.blocks[-1]
-    if block.opcode == IF and not (
-        len(block.params) == len(block.results) and all(map(fits, block.params, block.results))
-    ):
+    if block.opcode == IF and not all_fit(block.params, block.results):
         raise type_mismatch("if without else", block.results, block.params)
     dead.close(name)
     dead.types += block.results
