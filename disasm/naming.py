@@ -25,6 +25,7 @@ _FOLLOWED = {
     "return_call": _CALLEE,
     "return_call_indirect": _CALLEE,
     "return_call_ref": _CALLEE,
+    "rethrow": _EXCEPTION,
     "throw_ref": _EXCEPTION,
 }
 #: What is said of a null that an instruction met, where it is not what traps are called otherwise.
