@@ -238,14 +238,14 @@ def test_without_a_standard_input_it_is_said(capsys: Capture, monkeypatch: pytes
 @pytest.mark.parametrize("name", ["run", "validate", "inspect", "disasm"])
 def test_what_needs_an_unbuilt_proposal_is_told_what_to_do(name: str, tmp_path: Path, capsys: Capture) -> None:
     binary, text = tmp_path / "module.wasm", tmp_path / "module.wat"
-    binary.write_bytes(b"\0asm\1\0\0\0" + b"\x0d\3\1\0\0")  # a section of tags
-    text.write_text("(module (func throw 0))")
+    binary.write_bytes(b"\0asm\1\0\0\0" + b"\5\3\1\4\1")  # a memory whose addresses have 64 bits
+    text.write_text("(module (memory i64 1))")
     for path in (binary, text):
         assert main([name, str(path)]) == 1
         first, second = capsys.readouterr().err.splitlines()
-        assert first.startswith(f"vibewasm: {path}: exception handling (")
+        assert first.startswith(f"vibewasm: {path}: 64-bit memories and tables (")
         assert second == (
-            "Compile the program without exception handling; the README lists what else is missing, "
+            "Compile the program without 64-bit memories and tables; the README lists what else is missing, "
             "under 'What is not there yet'."
         )
     component = tmp_path / "component.wasm"
