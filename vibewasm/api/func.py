@@ -368,14 +368,20 @@ class Func(Extern):
             raise TypeError(f"{self._shown} takes {wanted} cells, {len(cells)} were given")
         store = self._store
         may_start = self._take_store()
+        converted = 0 if store._exceptions is None else len(store._exceptions.results)
         try:
             if self._has_references:
                 # Not before, since taking the store may let go of some.
                 self._check_references(cells)
             found = self._run(cells)[:count]
-            if self._has_references and store._references is not None:
-                store._references.given = found
+            if self._has_references:
+                if store._references is not None:
+                    store._references.given = found
+                if store._exceptions is not None:
+                    store._exceptions.give(self._type.result_codes, found)
         finally:
+            if store._exceptions is not None:
+                del store._exceptions.results[converted:]
             store._state[0] = may_start and store._state[3]
         at = 0
         for code in self._type.result_codes:
@@ -427,6 +433,7 @@ class Func(Extern):
         """A call of any types, at any depth, by any thread that may make it."""
         store = self._store
         may_start = self._take_store()
+        converted = 0 if store._exceptions is None else len(store._exceptions.results)
         try:
             try:
                 cells = self._argument_cells(arguments)
@@ -439,6 +446,8 @@ class Func(Extern):
             found = self._run(cells)
             values = from_cells(store, self._type.result_codes, found)
         finally:
+            if store._exceptions is not None:
+                del store._exceptions.results[converted:]
             store._state[0] = may_start and store._state[3]
         if not values:
             return None
@@ -503,6 +512,8 @@ class Func(Extern):
             if number:
                 raise store._failure(number)
             found: list[int] = view[at : at + size].tolist()
+            if self._has_references and store._exceptions is not None:
+                store._exceptions.results.append(found)
             return found
         finally:
             state[2] = first
