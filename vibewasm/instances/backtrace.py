@@ -40,11 +40,13 @@ def _trap(store: Store, number: int) -> Trap:
             message += ": the store was given no fuel: set store.fuel, or write instantiate(..., fuel=amount)"
         return OutOfFuel(message, code, frames)
     if code == "too_many_references":
+        what = "objects as externref, and within one call none is let go"
         if store._exceptions is not None and store._exceptions.full:
-            message += f": wasm code may hold {store.max_references} exceptions. "
-        else:
-            message += f": wasm code may hold {store.max_references} objects as externref, and within one call none is let go. "
-        message += "Config(max_references=...) and Store.max_references allow more"
+            what = "exceptions"
+        message += (
+            f": wasm code may hold {store.max_references} {what}. "
+            "Config(max_references=...) and Store.max_references allow more"
+        )
     trap = Trap(message, code, frames)
     if code == "memory_out_of_bounds" and record.signal:
         trap._fault = _fault(store, record.address)
