@@ -2,21 +2,21 @@
 
 Machine code makes objects by itself as long as there are free ones, and calls Python where there are none.
 
-**When objects are freed.** Wasm code may catch any number of exceptions with a reference in one call, so objects are freed
-while it runs: :meth:`ExceptionObjects.allocate` looks for those that nobody holds. Tables, globals, the handles of Python
-code and what is being thrown are known exactly. The stack, arguments and results on their way, and the values of objects
-are looked through word by word, and a word that is the address of an object holds it. So an object may stay that nobody
-holds; the next look may find it free.
+**When objects are freed.** Wasm code may catch any number of exceptions with a reference in one call, so objects are
+freed while it runs: :meth:`ExceptionObjects.allocate` looks for those that nobody holds. Tables, globals, the handles
+of Python code and what is being thrown are known exactly. The stack, arguments and results on their way, and the values
+of objects are looked through word by word, and a word that is the address of an object holds it. So an object may stay
+that nobody holds; the next look may find it free.
 
-A look makes as many objects available as were held, or an eighth of the words that it has looked at, if that is more (or
-1024): those that it has freed, and new ones if these are not enough. So the cost of all looks together is linear in the
-objects that are made, and the memory in what is held and in the size of the stack.
+A look makes as many objects available as were held, or an eighth of the words that it has looked at, if that is more
+(or 1024): those that it has freed, and new ones if these are not enough. So the cost of all looks together is linear in
+the objects that are made, and the memory in what is held and in the size of the stack.
 
 **What comes in between.** A look is Python code, so signal handlers and finalisers may run in the midst of it, and may
-call wasm code of the store. While it goes on there is no free object; wasm code asks for some, and gets new ones, which the
-look does not know of. Wasm code that has run since the look began may have moved an object from where nobody had looked
-yet to where somebody had; then the look is given up, and nothing is freed. Python code moves objects through handles only,
-and what has had a handle since the look began counts as held.
+call wasm code of the store. While it goes on there is no free object; wasm code asks for some, and gets new ones, which
+the look does not know of. Wasm code that has run since the look began may have moved an object from where nobody had
+looked yet to where somebody had; then the look is given up, and nothing is freed. Python code moves objects through
+handles only, and what has had a handle since the look began counts as held.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ class ExceptionObjects:
             return
         try:
             self.busy = True
-            self._collect(self._lowest())
+            self._collect(self._lowest(), False)
         finally:
             self.busy = nested
 
@@ -271,7 +271,7 @@ class ExceptionObjects:
             if sum([slab.count for slab in self._heap[0]]) + len(self._wide) > 2 * self._store.max_references:
                 return 0
         elif units == 1 or units > self._left:
-            if not self._collect(low):
+            if not self._collect(low, units == 1):
                 return 0
             self._left = max(self._left, units)
         if units > 1:
@@ -313,47 +313,48 @@ class ExceptionObjects:
 
     # -- the collector -----------------------------------------------------------------------------------------------
 
-    def _collect(self, low: int) -> bool:
-        """Free what nobody holds, and see that there are free objects; unless there are as many as there may be."""
+    def _collect(self, low: int, usual: bool) -> bool:
+        """Free what nobody holds, and see that there are free objects of the usual size, if that is wanted. Not so if
+        there are as many objects as there may be.
+        """
         cells = self._cells
-        slabs = self._heap[0]
-        wide = [*self._wide]
+        heap = self._heap
+        slabs = heap[0]
+        wide = {**self._wide}
         cells[CELL_FREE_EXCEPTION] = 0
-        looked = self._look(low)
+        looked = self._look(low, heap, wide) if slabs or wide else (set[int](), 0)
         if looked is None:
-            # Somebody has been here. What is free and in no list waits for the next look.
+            # Somebody has been here. What is free, and in no list now, waits for the next look.
             return True
         held, looked_at = looked
-        usual = sorted([address for address in held if address not in self._wide])
-        for address in wide:
-            if address not in held:
+        units = 0
+        for address, block in wide.items():
+            if address in held:
+                units += block.size // EXCEPTION_SIZE
+            else:
                 self._wide.pop(address, None)
         self.held = len(held)
         limit = self._store.max_references
         if self.held >= limit:
             return False
-        size = len(usual) + sum([block.size // EXCEPTION_SIZE for block in [*self._wide.values()]])
-        budget = max(SMALLEST_BUDGET, size, looked_at // _WORDS_PER_OBJECT)
+        kept = sorted([address for address in held if address not in wide])
+        budget = max(SMALLEST_BUDGET, len(kept) + units, looked_at // _WORDS_PER_OBJECT)
         budget = max(1, min(budget, max(limit - self.held, self.held // _LEAST_PART)))
-        first, missing = _chain_free(slabs, usual, budget)
-        if (missing and slabs) or not first:
+        first, missing = _chain_free(slabs, kept, budget)
+        if missing and usual:
             # Never so few that there would be many slabs.
             slab = self._add_slab(max(missing, _SMALLEST_SLAB, sum([slab.count for slab in slabs]) // 8))
-            first = slab.chain(0, max(missing, 1), first)
+            first = slab.chain(0, missing, first)
         self._left = budget
         cells[CELL_FREE_EXCEPTION] = first
         return True
 
-    def _look(self, low: int) -> tuple[set[int], int] | None:
+    def _look(self, low: int, heap: Heap, wide: dict[int, Block]) -> tuple[set[int], int] | None:
         """The objects that are held, and how many words were looked at; or nothing, if wasm code has run meanwhile."""
         cells = self._cells
-        slabs, bases = self._heap
-        wide = {**self._wide}
-        lowest = min([*bases[:1], *wide], default=0)
-        end = max(
-            [slab.base + EXCEPTION_SIZE * slab.count for slab in slabs[-1:]] + [address + 1 for address in wide],
-            default=0,
-        )
+        slabs, bases = heap
+        lowest = min([*bases[:1], *wide])
+        end = max([slab.base + EXCEPTION_SIZE * slab.count for slab in slabs[-1:]] + [address + 1 for address in wide])
         held: set[int] = set()
         waiting: list[int] = []
         looked_at = 0

@@ -1,4 +1,4 @@
-"""Exceptions of a store: what is being thrown, and the callbacks by which machine code goes on where it cannot by itself.
+"""Exceptions of a store: what is being thrown, and the callbacks where machine code cannot go on by itself.
 
 Machine code throws, catches and makes objects on its own (``docs/abi.md``). It calls Python where an exception meets a
 return address for the first time (:mod:`.landings`), and where there is no free object (:mod:`.exception_objects`).
