@@ -248,6 +248,12 @@ class CopiedTag(Tag):
         """The name that the tag had."""
         return self._name
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CopiedTag) and (self._type, self._name) == (other._type, other._name)
+
+    def __hash__(self) -> int:
+        return hash((self._type, self._name))
+
 
 def left(store: Store) -> WasmException:
     """The exception that has just left the wasm code of a store, since nobody caught it."""

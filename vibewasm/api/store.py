@@ -291,10 +291,8 @@ class Store:
     def _give_back(self) -> None:
         """Give back what the store has. Raises :class:`BufferError` where a view keeps a memory."""
         self._state[:] = [None, None, 0, None]
-        self._by_context.clear()
-        self._instances.clear()
-        self._funcs.clear()
-        self._wasi.clear()
+        for kept in (self._by_context, self._instances, self._funcs, self._tags, self._wasi):
+            kept.clear()
         self._references = self._exceptions = self._raised = None
         memories, self._memories = self._memories, []
         for memory in memories:
