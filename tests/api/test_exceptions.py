@@ -519,3 +519,20 @@ def test_an_exception_that_nobody_catches_ends_a_program(tmp_path: Any, capsys: 
     path.write_text('(module (memory (export "memory") 1) (tag $e (export "e")) (func (export "_start") (throw $e)))')
     assert main(["run", str(path)]) == 134
     assert capsys.readouterr().err.startswith("vibewasm: uncaught wasm exception: tag e\n  at ")
+
+
+def test_exceptions_that_are_held_are_limited() -> None:
+    text = """(module (tag $e) (table $t 100 exnref)
+      (func (export "keep") (param $count i32)
+        (loop $next
+          (table.set $t (i32.sub (local.get $count) (i32.const 1))
+            (block $caught (result exnref) (try_table (catch_all_ref $caught) (throw $e)) (unreachable)))
+          (br_if $next (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))))"""
+    exports = vw.instantiate(text, config=vw.Config(max_references=50)).exports
+    exports.keep(50)
+    message = r"^too many references: wasm code may hold 50 exceptions as exnref\. Config\(max_references=\.\.\.\) and"
+    with pytest.raises(vw.Trap, match=message) as caught:
+        exports.keep(60)
+    assert caught.value.code == "too_many_references"
+    exports.keep.store.max_references = 100
+    exports.keep(60)

@@ -251,8 +251,8 @@ class Store:
 
     @property
     def max_references(self) -> int:
-        """How many Python objects wasm code may hold as externref, with those that have not been let go yet. It counts
-        when an object is handed in.
+        """How many Python objects wasm code may hold as externref, with those that have not been let go yet, and how
+        many exceptions. It counts when an object is handed in, and when a reference to an exception is made.
         """
         return self._max_references
 
