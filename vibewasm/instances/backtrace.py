@@ -4,7 +4,7 @@ happened. What a callback raised ends an activation as traps do, and leaves the 
 
 from __future__ import annotations
 
-from ..abi import TRAP_INTERRUPTED, TRAP_STACK_OVERFLOW
+from ..abi import RECORD_TYPE, TRAP_INTERRUPTED, TRAP_NULL, TRAP_NULL_REFERENCE, TRAP_STACK_OVERFLOW
 from ..errors import Interrupted
 from ..traps import TRAPS, Frame, OutOfFuel, Trap, with_frames
 
@@ -29,8 +29,11 @@ def failure(store: Store, number: int, error: BaseException | None) -> BaseExcep
 
 def _trap(store: Store, number: int) -> Trap:
     """The exception for a trap."""
-    code, message = TRAPS[number]
     record = store._block.trap()
+    if number == TRAP_NULL and record.signal and record.address < RECORD_TYPE:
+        # Not an element's type was read.
+        number = TRAP_NULL_REFERENCE
+    code, message = TRAPS[number]
     frames = _frames(store, record)
     if code == "out_of_fuel":
         if not store._fueled:
