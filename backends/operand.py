@@ -61,12 +61,16 @@ class Operand:
 
 
 BARRIER_ENTRY = Operand(BARRIER, NO_TYPE)
+#: The floor of a block whose end has more to do than others': whoever looks only for the usual floor leaves it to that.
+MARKED_BARRIER = Operand(BARRIER, NO_TYPE)
 #: Passed as the destination of a comparison whose result the next instruction takes from the flags.
 WANT_FLAGS = Operand(FLAGS, NO_TYPE)
 
 #: Stands for a vector constant that is read from beside the code, where a choice is made: one choice serves them all.
 LITERAL = Operand(CONSTANT, V128)
 
+#: Types of references whose entries are kept. A hostile module can name any number of them; see :data:`INTERN_LIMIT`.
+TYPE_LIMIT = 1 << 12
 #: Entries by value type, then by register number.
 _registers: dict[int, tuple[Operand, ...]] = {}
 _pinned: dict[int, tuple[Operand, ...]] = {}
@@ -92,6 +96,8 @@ def register(type_: int, reg: int) -> Operand:
     """The entry of a value in the temporary register ``reg``."""
     found = _registers.get(type_)
     if found is None:
+        if len(_registers) >= TYPE_LIMIT:
+            _registers.clear()
         shift = FIRST_FLOAT_BIT if is_float(type_) else 0
         entries = tuple([Operand(REGISTER, type_, number, bit=1 << number + shift) for number in range(32)])
         found = _registers.setdefault(type_, entries)
@@ -102,6 +108,8 @@ def pinned_local(type_: int, reg: int) -> Operand:
     """The entry of a local that lives in the register ``reg`` for the whole function."""
     found = _pinned.get(type_)
     if found is None:
+        if len(_pinned) >= TYPE_LIMIT:
+            _pinned.clear()
         found = _pinned.setdefault(type_, tuple([Operand(LOCAL, type_, number) for number in range(32)]))
     return found[reg]
 
@@ -120,8 +128,8 @@ def flags(condition: int, bit: int = 0) -> Operand:
 #: Entries in the frame by value type, then by offset.
 _slots: dict[int, dict[int, Operand]] = {}
 _frame_locals: dict[int, dict[int, Operand]] = {}
-#: Constants by type, then by value; the compiler's hot loop looks here itself.
-CONSTANTS: tuple[dict[int, Operand], ...] = ({}, {}, {}, {}, {}, {}, {})
+#: Constants by type, then by value; the compiler's hot loop looks here itself. The last are nulls, by type.
+CONSTANTS: tuple[dict[int, Operand], ...] = ({}, {}, {}, {}, {}, {})
 #: A hostile module can name any number of constants and offsets, so the interning tables start anew at this size.
 #: Entries in use stay valid: nothing depends on identity but the hit rate of the memo and the search for a local.
 INTERN_LIMIT = 1 << 16
@@ -129,7 +137,11 @@ INTERN_LIMIT = 1 << 16
 
 def _in_frame(table: dict[int, dict[int, Operand]], kind: int, type_: int, offset: int) -> Operand:
     """Make an entry in the frame that is not in its table yet."""
-    of_type = table.setdefault(type_, {})
+    of_type = table.get(type_)
+    if of_type is None:
+        if len(table) >= TYPE_LIMIT:
+            table.clear()
+        of_type = table.setdefault(type_, {})
     if len(of_type) >= INTERN_LIMIT:
         of_type.clear()
     return of_type.setdefault(offset, Operand(kind, type_, offset=offset))
@@ -153,10 +165,11 @@ def frame_local(type_: int, offset: int) -> Operand:
 
 def constant(type_: int, value: int) -> Operand:
     """The entry of a constant with the bits ``value`` (unsigned, as wide as the type)."""
-    of_type = CONSTANTS[type_]
-    found = of_type.get(value)
+    of_type = CONSTANTS[type_ if type_ < REFERENCE else REFERENCE]
+    key = value if type_ < REFERENCE else type_
+    found = of_type.get(key)
     if found is None:
         if len(of_type) >= INTERN_LIMIT:
             of_type.clear()
-        found = of_type.setdefault(value, Operand(CONSTANT, type_, -1, 0, value))
+        found = of_type.setdefault(key, Operand(CONSTANT, type_, -1, 0, value))
     return found

@@ -10,6 +10,8 @@ from .api.caller import Caller as Caller
 from .api.config import Config as Config
 from .api.console import Console as Console
 from .api.engine import Engine as Engine
+from .api.exception import ExceptionRef as ExceptionRef
+from .api.exception import WasmException as WasmException
 from .api.func import Func as Func
 from .api.global_ import Global as Global
 from .api.instance import Exports as Exports
@@ -22,6 +24,7 @@ from .api.native import Native as Native
 from .api.objects import import_name as import_name
 from .api.store import Store as Store
 from .api.table import Table as Table
+from .api.tag import Tag as Tag
 from .errors import DecodeError as DecodeError
 from .errors import Interrupted as Interrupted
 from .errors import LinkError as LinkError
@@ -33,6 +36,7 @@ from .extern_types import ImportType as ImportType
 from .extern_types import Limits as Limits
 from .extern_types import MemoryType as MemoryType
 from .extern_types import TableType as TableType
+from .extern_types import TagType as TagType
 from .traps import ExitTrap as ExitTrap
 from .traps import Frame as Frame
 from .traps import OutOfFuel as OutOfFuel

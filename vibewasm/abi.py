@@ -148,6 +148,8 @@ STORE_FIND_LANDING = 1840
 STORE_ALLOCATE_EXCEPTION = 1848
 #: Address of the supertypes of the types that have some (see below), or 0.
 STORE_SUPERTYPES = 1856
+#: How many values there are of what is being thrown.
+STORE_THROWN_COUNT = 1864
 #: Results that do not return in registers, 16 bytes each, or the values of what is being thrown.
 STORE_RESULTS = 2048
 MAX_RESULTS = 1000
@@ -158,7 +160,8 @@ STORE_SIZE = STORE_CELLS + STORE_CELLS_SIZE
 
 #: A landing: a return address; the address of its innermost scope, or 0; the address of code that restores what the
 #: function that returns there has saved; and how far its stack pointer is below its frame pointer. A return address is
-#: looked for from its hash on, up to an empty landing: ((address * LANDING_FACTOR modulo 2**64) >> LANDING_SHIFT) & mask.
+#: looked for from its hash on, up to an empty landing; the hash is
+#: ((address * LANDING_FACTOR modulo 2**64) >> LANDING_SHIFT) & mask.
 LANDING_ADDRESS = 0
 LANDING_SCOPE = 8
 LANDING_RESTORE = 16
@@ -166,8 +169,8 @@ LANDING_FRAME = 24
 LANDING_SIZE = 32
 LANDING_FACTOR = 0x3C6EF35F
 LANDING_SHIFT = 20
-#: A scope: the address of the scope around it, or 0; then its clauses: the context offset of the pointer to a tag, or all
-#: ones for any tag, and the address of the code that catches; after the last one two zeros.
+#: A scope: the address of the scope around it, or 0; then its clauses: the context offset of a tag's cell, or all ones
+#: for any tag, and the address of the code that catches; after the last one two zeros.
 SCOPE_OUTER = 0
 SCOPE_CLAUSES = 8
 SCOPE_CLAUSE_SIZE = 16

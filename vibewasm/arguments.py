@@ -18,6 +18,7 @@ _PLAIN = (bool, int, float, complex, str, bytes)
 _INSTEAD_OF_A_COPY = {
     "Caller": "hand on what is needed of it, such as the bytes that its read() gives",
     "Deadline": "make another with store.deadline(seconds)",
+    "ExceptionRef": "give the object itself to the wasm code, or make WasmException(ref.tag, ref.values)",
     "Engine": "share it between threads and stores, or make another with Engine(engine.config)",
     "Exports": "instantiate the module again; dict(exports.items()) has the names and the same objects",
     "Func": "share the object itself, or instantiate its module again for another one",
@@ -27,6 +28,7 @@ _INSTEAD_OF_A_COPY = {
     "Memory": "memory[:] is a copy of its bytes, which can be written to another Memory",
     "Native": "make another of the same function, in the process that calls it",
     "Store": "make another with Store(engine), and instantiate the modules in it",
+    "Tag": "share the object itself, or make another with Tag(store, type), which is another tag",
     "Table": "list(table) is a copy of its elements, which can be put in another Table",
 }
 
@@ -46,6 +48,8 @@ _WRITTEN = {
     "Module.validate": "Module.validate(source) or Module.validate(engine, source)",
     "Native": "Native(pointer)",
     "Table": "Table(store, TableType('funcref', Limits(1)))",
+    "Tag": "Tag(store, TagType(['i32']))",
+    "WasmException": "WasmException(tag, [1, 2])",
 }
 
 #: Names that are no slips of the pen in a call that has no such parameter: they mean something in this API.
@@ -95,7 +99,7 @@ def _advice(expected: str, given: object) -> str:
     if wanted == "Store":
         if name == "Engine":
             return "Store(engine) makes one"
-        return "its attribute store is one" if name in ("Instance", "Func", "Memory", "Table", "Global") else ""
+        return "its attribute store is one" if name in ("Instance", "Func", "Memory", "Table", "Global", "Tag") else ""
     if wanted == "Module":
         if name == "Instance":
             return "its attribute module is one"
@@ -112,6 +116,8 @@ def _advice(expected: str, given: object) -> str:
         return (
             "MemoryType(Limits(1)) makes one" if wanted == "MemoryType" else "TableType('funcref', Limits(1)) makes one"
         )
+    if wanted == "TagType" and (name == "FuncType" or isinstance(given, (list, tuple))):
+        return "TagType(['i32']) makes one"
     if wanted == "GlobalType" and name in ("str", "ValType"):
         return "GlobalType('i32', mutable=True) makes one"
     return ""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn, SupportsIndex
 
+    from .api.store import Store
     from .extern_types import ImportType
     from .traps import Frame
 
@@ -57,6 +58,12 @@ class WasmError(Exception):
         # Of the exception and not of the class: Ray raises an object of a class derived from this one, which has what
         # it does not find in its classes from the exception that it stands for.
         self.element = None
+
+    def _throw_into(self, store: Store) -> bool:
+        """In the callback of a Python function that has raised this: have wasm code of the store go on as if the call
+        had thrown it, if it can; then it is taken care of.
+        """
+        return False
 
     def __str__(self) -> str:
         return self.message
@@ -140,7 +147,24 @@ class LinkError(WasmError):
         self.limit = limit
 
 
-class Interrupted(WasmError):
+class Stopped(WasmError):
+    """What has ended an activation, and says which wasm functions were active."""
+
+    frames: tuple[Frame, ...]
+
+    def _stopped(self, frames: tuple[Frame, ...]) -> None:
+        """What was stopped is these activations."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        if not self.frames:
+            return self.message
+        from .traps import with_frames
+
+        return with_frames(self.message, self.frames)
+
+
+class Interrupted(Stopped):
     """``Store.interrupt()`` or a deadline stopped the running call.
 
     Attributes:
@@ -157,16 +181,8 @@ class Interrupted(WasmError):
         self._stopped(tuple(frames))
 
     def _stopped(self, frames: tuple[Frame, ...]) -> None:
-        """What was stopped is these activations."""
         self.frames = frames
         self.args = (self.message, frames) if frames else (self.message,)
-
-    def __str__(self) -> str:
-        if not self.frames:
-            return self.message
-        from .traps import with_frames
-
-        return with_frames(self.message, self.frames)
 
 
 def not_copied(self: object, protocol: SupportsIndex, /) -> NoReturn:

@@ -1,10 +1,10 @@
-"""Types of references, and types of functions that refer to each other or have subtypes (specification 3.0, "Structure /
-Types", "Validation / Types / Rolling and Unrolling", "Matching").
+"""Types of references, and types of functions that refer to each other or have subtypes (specification 3.0, "Structure
+/ Types", "Validation / Types / Rolling and Unrolling", "Matching").
 
-A reference type is an int, like every value type inside the engine. The abstract ones have fixed codes: the nullable ones
-from :data:`~.types.FUNCREF` on, those without null :data:`~.types.NOT_NULL` above. A reference to a function type of its own has a
-code from :data:`FIRST_CONCRETE` on, even where null belongs to it: two equal types have one code in the whole process, so
-codes are compared where types are.
+A reference type is an int, like every value type inside the engine. The abstract ones have fixed codes: the nullable
+ones from :data:`~.types.FUNCREF` on, those without null :data:`~.types.NOT_NULL` above. A reference to a function type
+of its own has a code from :data:`FIRST_CONCRETE` on, an even one where null belongs to it: two equal types have one
+code in the whole process, so codes are compared where types are.
 
 Function types are equal by their parameters and results. One that a module declares in a recursive group, with a
 supertype, or open to subtypes has an identity besides: groups are equal as a whole, and each is made once
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     #: A member of a group: whether it is final; its supertype, which may be an earlier member by its position;
     #: parameters and results.
     Member = tuple[bool, "int | FuncType | None", tuple[Inside, ...], tuple[Inside, ...]]
+    #: The same with value types in place of codes.
+    _PickledMember = tuple[bool, "int | FuncType | None", tuple[object, ...], tuple[object, ...]]
 
 #: The bottom of each hierarchy: no value but null has these types.
 NULLFUNCREF, NULLEXTERNREF, NULLEXNREF = 8, 9, 10
@@ -104,8 +106,8 @@ def top(code: int) -> int:
 
 
 def matches(sub: int, super_: int) -> bool:
-    """Whether every value of the type ``sub`` has the type ``super_`` too (specification, "Matching"). Codes of any value
-    types will do.
+    """Whether every value of the type ``sub`` has the type ``super_`` too (specification, "Matching"). Codes of any
+    value types will do.
     """
     if sub == super_:
         return True
@@ -153,6 +155,9 @@ class DeclaredType(FuncType):
 
     __slots__ = ("_group", "_identity", "_position", "final", "supertype")
 
+    _group: tuple[Member, ...]
+    _position: int
+
     def __reduce__(self) -> tuple[Callable[..., FuncType], tuple[object, ...]]:
         members = [
             (final, super_, *[tuple([_BY_CODE[t] if isinstance(t, int) else t for t in types]) for types in lists])
@@ -161,7 +166,7 @@ class DeclaredType(FuncType):
         return _from_pickle, (members, self._position)
 
 
-def _from_pickle(members: list[tuple[bool, int | FuncType | None, tuple[object, ...], tuple[object, ...]]], at: int) -> FuncType:
+def _from_pickle(members: list[_PickledMember], at: int) -> FuncType:
     described = [
         (final, super_, *[tuple([t.code if isinstance(t, ValType) else t for t in types]) for types in lists])
         for final, super_, *lists in members
@@ -170,8 +175,8 @@ def _from_pickle(members: list[tuple[bool, int | FuncType | None, tuple[object, 
 
 
 def group(members: tuple[Member, ...]) -> tuple[FuncType, ...]:
-    """The types of a recursive group: the same objects for equal groups. Whether supertypes are valid is for the caller
-    to say.
+    """The types of a recursive group: the same objects for equal groups. Whether supertypes are valid is for the
+    caller to say.
     """
     if len(members) == 1:
         final, super_, params, results = members[0]
@@ -203,9 +208,7 @@ def _make_group(members: tuple[Member, ...]) -> tuple[FuncType, ...]:
         type_.param_codes, type_.result_codes = (
             tuple(
                 [
-                    inside
-                    if isinstance(inside, int)
-                    else FIRST_CONCRETE + 2 * (first + inside[0]) + (not inside[1])
+                    inside if isinstance(inside, int) else FIRST_CONCRETE + 2 * (first + inside[0]) + (not inside[1])
                     for inside in types
                 ]
             )

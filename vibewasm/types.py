@@ -1,7 +1,7 @@
 """Types of values and of functions (specification, "Structure / Types"); :mod:`.extern_types` has the others.
 
-Inside the engine a value type is an int, one of the constants below or what :mod:`.reference_types` makes of the others;
-users meet it as a :class:`ValType`. Codes from :data:`FUNCREF` on are references.
+Inside the engine a value type is an int, one of the constants below or what :mod:`.reference_types` makes of the
+others; users meet it as a :class:`ValType`. Codes from :data:`FUNCREF` on are references.
 """
 
 from __future__ import annotations
@@ -96,9 +96,11 @@ class ValType:
     @property
     def nullable(self) -> bool:
         """Whether this is a reference type that null belongs to."""
+        if self.code < NOT_NULL:
+            return self.is_ref
         from .reference_types import is_nullable
 
-        return self.is_ref and is_nullable(self.code)
+        return is_nullable(self.code)
 
     @property
     def heap(self) -> str | FuncType | None:
@@ -223,7 +225,7 @@ def _listed(types: tuple[ValType, ...]) -> str:
 
 
 class FuncType:
-    """The type of a function. Hashable; equal when parameters and results are, unless a module declares it otherwise: see
+    """The type of a function. Hashable; equal when parameters and results are, unless a module declares otherwise: see
     :mod:`vibewasm.reference_types` about types that have subtypes or refer to each other.
 
     Attributes:

@@ -8,13 +8,10 @@ from typing import Any
 
 import vibewasm as vw
 from vibewasm import abi
-from vibewasm.instances.backtrace import failure
 from vibewasm.reference_types import group
 from vibewasm.runtime.context import (
-    CELL_FAULT_ADDRESS,
     CELL_POLL_STUB,
     CELL_RETURN,
-    CELL_SIGNAL,
     CELL_SUPERTYPES,
     CELL_TAIL_OUT,
 )
@@ -152,13 +149,3 @@ def test_stubs_of_tail_calls_are_made_for_who_calls_out_without_an_interruption(
     poll(0, 0, 0)
     assert cells[CELL_TAIL_OUT] not in (0, cells[CELL_POLL_STUB], cells[CELL_RETURN])
     assert cells[CELL_RETURN]
-
-
-def test_a_null_that_is_called_by_reference_is_told_from_an_element() -> None:
-    store = vw.Store(vw.Engine())
-    store._cells[CELL_SIGNAL] = 11
-    for address, code in ((0, "null_reference"), (8, "null_reference"), (16, "indirect_call_to_null")):
-        store._cells[CELL_FAULT_ADDRESS] = address
-        trap = failure(store, abi.TRAP_NULL, None)
-        assert isinstance(trap, vw.Trap)
-        assert trap.code == code

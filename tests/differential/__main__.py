@@ -3,7 +3,8 @@
 Random valid modules run in vibewasm and in wasmtime; results, traps with their frames, memories, globals, tables and
 calls of imports are compared. Module N of a seed is always the same: `--only N` judges it again, `--reduce` makes it
 small, `--save-case NAME` keeps it as a test. `--record FILE` writes modules with what wasmtime does, `--check FILE`
-compares vibewasm with such a file, for which Python alone will do. With `--simd` all modules are rich in vectors.
+compares vibewasm with such a file, for which Python alone will do. With `--simd` all modules are rich in vectors, and with `--control` they are about
+exceptions, tail calls and typed references, each in two instances.
 """
 
 from __future__ import annotations
@@ -30,9 +31,17 @@ def main() -> int:
         sys.exit(not_installed(error))
 
     if options.record is not None:
-        return recording.record(options.record, options.seed, _indices(options), options.simd)
+        return recording.record(options.record, options.seed, _indices(options), options.simd, options.control)
     if options.only is not None:
-        return recording.only(options.seed, options.only, options.mode, options.reduce, options.save_case, options.simd)
+        return recording.only(
+            options.seed,
+            options.only,
+            options.mode,
+            options.reduce,
+            options.save_case,
+            options.simd,
+            options.control,
+        )
     return _campaign(options)
 
 
@@ -49,7 +58,13 @@ def _campaign(options: argparse.Namespace) -> int:
     start = last = time.monotonic()
     look = options.places or options.place_table
     findings = campaign.run(
-        options.seed, _indices(options), options.jobs, mode=options.mode, look=look, simd=options.simd
+        options.seed,
+        _indices(options),
+        options.jobs,
+        mode=options.mode,
+        look=look,
+        simd=options.simd,
+        control=options.control,
     )
     for finding in findings:
         report.add(finding)
@@ -66,7 +81,7 @@ def _campaign(options: argparse.Namespace) -> int:
     if options.place_table:
         print(table(report.met, options.simd))
     print(f"{time.monotonic() - start:.0f} s, seed {options.seed}; one again:")
-    again = f"--seed {options.seed}{' --simd' * options.simd}"
+    again = f"--seed {options.seed}{' --simd' * options.simd}{' --control' * options.control}"
     print(f"  python -m tests.differential {again} --only INDEX [--reduce] [--save-case NAME]")
     return 1 if report.wrong or not all_met else 0
 
@@ -77,6 +92,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="an integer; drawn and printed if left out")
     parser.add_argument("--start", type=int, default=0, metavar="INDEX", help="the first module")
     parser.add_argument("--simd", action="store_true", help="modules that are rich in vector instructions")
+    parser.add_argument(
+        "--control", action="store_true", help="modules about exceptions, tail calls and typed references"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="worker processes")
     parser.add_argument("--mode", help="one mode for all modules (default: each mode has its share)")
     parser.add_argument("--places", action="store_true", help="report in which places instructions met operands")

@@ -117,6 +117,8 @@ def _result(item: Any) -> Result:
     kind, detail, frames = item
     if kind == "values":
         detail = [_value(value) for value in detail]
+    if kind == "exception":
+        detail = [detail[0], [_value(value) for value in detail[1]]]
     return Result(kind, detail, tuple((func, offset) for func, offset in frames))
 
 

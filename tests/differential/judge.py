@@ -11,7 +11,7 @@ from tests.differential.cases import Case
 from tests.differential.make import Made, make
 from tests.differential.ours import Ours, mode_of
 from tests.fuzz.nans import depends_on_nans
-from tests.fuzz.peer import Peer
+from tests.fuzz.peer import TYPE_FEATURES, Peer
 from tests.fuzz.steps import Difference, Result, first_difference
 
 # Fuel of a call in wasmtime: what the generator writes ends long before.
@@ -22,7 +22,7 @@ class Finding(NamedTuple):
     """What came of module `number`.
 
     `problem`: how the process died, that it hung, an exception, or that only one engine accepts the module.
-    `traps` are the codes of the calls that trapped. `nan_bits`: the engines differ, as what the module does depends
+    `traps` are the codes of the calls that trapped, `exceptions` says how many ended with an exception. `nan_bits`: the engines differ, as what the module does depends
     on the bits of NaNs, so it was judged with canonical NaNs. `met` are the places of
     operands that the worker has seen here for the first time.
     """
@@ -32,6 +32,7 @@ class Finding(NamedTuple):
     source: str
     calls: int = 0
     traps: tuple[str, ...] = ()
+    exceptions: int = 0
     nan_bits: bool = False
     difference: Difference | None = None
     problem: str | None = None
@@ -49,21 +50,23 @@ class Judge:
     Args:
         look: compile each module's functions once more and note where operands are, see `locations`.
         simd: the campaign is the one whose modules are rich in vector instructions.
+        control: the campaign is the one about exceptions, tail calls and typed references.
     """
 
-    def __init__(self, *, look: bool = False, simd: bool = False) -> None:
+    def __init__(self, *, look: bool = False, simd: bool = False, control: bool = False) -> None:
         # wasmtime's signal handlers first: vibewasm must work in a process that has another engine.
-        self.peer = Peer(fuel=_PLENTY)
+        self.peer = Peer(fuel=_PLENTY, features=TYPE_FEATURES if control else ())
         # Where vectors are what it is about, AVX has a campaign, and what does without it another one.
         self.ours = Ours(extensions=simd)
         self._look = look
         self._simd = simd
+        self._control = control
         self._met: set[locations.Place] = set()
 
     def find(self, seed: int, number: int, mode: str | None = None) -> Finding:
         """Makes and judges a module."""
         mode = mode or mode_of(number, self._simd)
-        made = make(seed, number, self._simd)
+        made = make(seed, number, self._simd, self._control)
         finding = self.judge(number, made, mode)
         if finding.nan_bits:
             return self.judge(number, made.with_canonical_nans(), mode)._replace(nan_bits=True)
@@ -87,8 +90,9 @@ class Judge:
         if difference and not made.canonical and depends_on_nans(self.peer, made.data, made.steps):
             return finding._replace(nan_bits=True)
         return finding._replace(
-            calls=sum(result.kind in ("values", "trap") for result in ours.results[1:]),
+            calls=sum(result.kind in ("values", "trap", "exception") for result in ours.results[1:]),
             traps=tuple([str(result.detail) for result in ours.results if result.kind == "trap"]),
+            exceptions=sum(result.kind == "exception" for result in ours.results),
             difference=difference,
             met=self._new_places(made.data) if self._look else frozenset(),
         )
@@ -99,7 +103,7 @@ class Judge:
 
     def recordable(self, seed: int, number: int) -> Case:
         """Module `number` as a case that holds on any machine: nothing in it depends on the bits of NaNs."""
-        made = make(seed, number, self._simd)
+        made = make(seed, number, self._simd, self._control)
         case = self.case(number, made, mode_of(number, self._simd))
         if not made.canonical and depends_on_nans(self.peer, made.data, made.steps):
             made = made.with_canonical_nans()

@@ -6,13 +6,15 @@ from random import Random
 from typing import NamedTuple
 
 from tests.differential import grid
+from tests.fuzz.control import generate_control
 from tests.fuzz.generate import REFUEL, generate
 from tests.fuzz.instructions import read_uleb
 from tests.fuzz.nans import CANONICAL, with_nans
-from tests.fuzz.numbers import ALL_ONES, FUNCREF, I32, WIDTHS, constant, splat
+from tests.fuzz.numbers import ALL_ONES, I32, WIDTHS, constant, splat
 from tests.fuzz.operations import NUMERIC, RICH
 from tests.fuzz.parts import EXPORT, FUNC_KIND, Index, Parts
 from tests.fuzz.steps import Step
+from tests.fuzz.surface import name_of_type
 from tests.spec.values import Value
 
 # Every so many modules one is of the grid, the others are random; and so where all modules have vectors.
@@ -21,7 +23,6 @@ _VECTOR_GRID_EVERY = 4
 # Of the others, those with this remainder have vectors as well.
 _VECTORS_AT = 5
 _CALLS = 4
-_TYPE_NAMES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x70: "funcref", 0x6F: "externref", 0x7B: "v128"}
 _ADDRESSES = [0, 0, 1, 2, 3, 4, 5, 6, 8, 100, 0xFFF8, 0xFFFC, 0xFFFE, 0xFFFF, 0x1_0000, 0xFFFF_FFFC, 0xFFFF_FFFF]
 
 _EDGES = {
@@ -47,14 +48,21 @@ class Made(NamedTuple):
         return self._replace(data=with_nans(self.data, CANONICAL), canonical=True)
 
 
-def make(seed: int, index: int, simd: bool = False) -> Made:
-    """Makes module `index` of the campaign `seed`; of one that is rich in vector instructions if `simd`."""
-    campaign = "differential simd" if simd else "differential"
-    return drawn(Random(f"{campaign} {seed}:{index}"), index, simd=simd)
+def make(seed: int, index: int, simd: bool = False, control: bool = False) -> Made:
+    """Makes module `index` of the campaign `seed`: one that is rich in vector instructions if `simd`, and about
+    exceptions, tail calls and typed references if `control`.
+    """
+    campaign = f"differential{' simd' * simd}{' control' * control}"
+    return drawn(Random(f"{campaign} {seed}:{index}"), index, simd=simd, control=control)
 
 
-def drawn(rng: Random, index: int, *, small: bool = False, simd: bool = False) -> Made:
+def drawn(rng: Random, index: int, *, small: bool = False, simd: bool = False, control: bool = False) -> Made:
     """Makes a module of the given random numbers: number `index` says of which kind."""
+    if control:
+        vectors = simd or index % _GRID_EVERY == _VECTORS_AT
+        parts = generate_control(rng, small=small, repertoire=RICH if vectors else NUMERIC)
+        made = Made(parts.encode(), "control", False, plan(rng, parts))
+        return made.with_canonical_nans() if index % 2 else made
     every = _VECTOR_GRID_EVERY if simd else _GRID_EVERY
     number, remainder = divmod(index, every)
     repertoire = RICH if simd or remainder == _VECTORS_AT else NUMERIC
@@ -86,8 +94,8 @@ def plan(rng: Random, parts: Parts) -> list[Step]:
 
 
 def _argument(rng: Random, type_: int) -> Value:
-    name = _TYPE_NAMES[type_]
-    if type_ == FUNCREF:
+    name = name_of_type(type_)
+    if name == "funcref":
         return name, None
     if type_ not in WIDTHS:
         return name, rng.choice([None, 1, 2])

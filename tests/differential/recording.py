@@ -22,9 +22,9 @@ SAVED = Path(__file__).parent / "saved"
 _SECONDS = 20.0
 
 
-def record(path: Path, seed: int, indices: range, simd: bool = False) -> int:
+def record(path: Path, seed: int, indices: range, simd: bool = False, control: bool = False) -> int:
     """Writes the modules `indices` of the campaign `seed` as cases; returns the exit code."""
-    judge = Judge(simd=simd)
+    judge = Judge(simd=simd, control=control)
 
     def recorded() -> Iterator[cases.Case]:
         for index in indices:
@@ -39,8 +39,10 @@ def record(path: Path, seed: int, indices: range, simd: bool = False) -> int:
 class Asker:
     """Judges modules in a child process, which may die of them."""
 
-    def __init__(self, simd: bool = False) -> None:
-        self._asked = Asked[tuple[int, Made, str], Finding](lambda: lambda question: _judge(simd=simd).judge(*question))
+    def __init__(self, simd: bool = False, control: bool = False) -> None:
+        self._asked = Asked[tuple[int, Made, str], Finding](
+            lambda: lambda question: _judge(simd=simd, control=control).judge(*question)
+        )
 
     def find(self, index: int, made: Made, mode: str, seconds: float = _SECONDS) -> Finding:
         """What comes of the module; a crash or a hang is a problem of it."""
@@ -53,15 +55,23 @@ class Asker:
 
 
 @cache
-def _judge(*, simd: bool) -> Judge:
-    return Judge(simd=simd)
+def _judge(*, simd: bool, control: bool) -> Judge:
+    return Judge(simd=simd, control=control)
 
 
-def only(seed: int, index: int, mode: str | None, smaller: bool, keep: str | None, simd: bool = False) -> int:
+def only(
+    seed: int,
+    index: int,
+    mode: str | None,
+    smaller: bool,
+    keep: str | None,
+    simd: bool = False,
+    control: bool = False,
+) -> int:
     """Judges one module and shows it; returns the exit code."""
     mode = mode or mode_of(index, simd)
-    made = make(seed, index, simd)
-    asker = Asker(simd)
+    made = make(seed, index, simd, control)
+    asker = Asker(simd, control)
     finding = asker.find(index, made, mode)
     if finding.nan_bits:
         made = made.with_canonical_nans()
@@ -75,11 +85,8 @@ def only(seed: int, index: int, mode: str | None, smaller: bool, keep: str | Non
     if keep:
         SAVED.mkdir(exist_ok=True)
         path = SAVED / f"{keep}.wat"
-        path.write_text(
-            cases.to_wat(
-                Judge().case(index, made, mode), [f"Module {index} of seed {seed}{', rich in vectors' * simd}."]
-            )
-        )
+        note = f"Module {index} of seed {seed}{', rich in vectors' * simd}{', about control' * control}."
+        path.write_text(cases.to_wat(_judge(simd=simd, control=control).case(index, made, mode), [note]))
         print(f"saved as {path}")
     return 1 if finding.wrong else 0
 

@@ -19,6 +19,7 @@ class Report:
         self.calls = 0
         self.modes: Counter[str] = Counter()
         self.traps: Counter[str] = Counter()
+        self.exceptions = 0
         self.nan_bits = 0
         self.wrong: list[Finding] = []
         self.met: set[locations.Place] = set()
@@ -29,6 +30,7 @@ class Report:
         self.calls += finding.calls
         self.modes[finding.mode] += 1
         self.traps.update(finding.traps)
+        self.exceptions += finding.exceptions
         self.nan_bits += finding.nan_bits
         self.met |= finding.met
         if finding.wrong:
@@ -41,6 +43,7 @@ class Report:
             f"{self.nan_bits} modules judged with canonical NaNs only, since bits of a NaN count in them",
             "modes: " + _counts(self.modes),
             "traps: " + _counts(self.traps),
+            *([f"exceptions that nobody caught: {self.exceptions}"] if self.exceptions else []),
         ]
         for finding in self.wrong[:_SHOWN]:
             lines.append(f"  {show(finding)}")

@@ -72,18 +72,26 @@ class BodyWriter(Expressions):
             self._take_fuel()
         for _ in range(self.rng.randrange(7)):
             self.statement(self.module.depth)
+        self.finish()
+        self.emit(END)
+        return self.body()
+
+    def finish(self) -> None:
+        """The results, and some locals in memory."""
         self.values(self.signature.results, self.module.depth)
         if self.rng.random() < 0.5:
             self._store_locals()
-        self.emit(END)
-        return self.body()
 
     def _refuel(self) -> Body:
         self.locals, self.scratch = b"", []
         self.emit(I32_CONST, FUEL)
         self.emit(GLOBAL_SET, self.module.fuel)
+        self.refuel_others()
         self.emit(END)
         return self.body()
+
+    def refuel_others(self) -> None:
+        """Fills up the fuel of another instance, if functions of it can be called."""
 
     def _take_fuel(self) -> None:
         fuel = self.module.fuel

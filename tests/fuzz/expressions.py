@@ -40,6 +40,7 @@ from tests.fuzz.operations import (
 from tests.fuzz.parts import Signature
 from tests.fuzz.relaxed import SETTLE, may_be_any
 from tests.fuzz.surroundings import PAGE, Surroundings
+from tests.fuzz.value_types import block_type, is_reference
 from tests.fuzz.writer import Writer
 from vibewasm.opcodes import CODE as OPCODE
 
@@ -162,7 +163,7 @@ class Expressions(Writer):
         """A value by ``select``, of either kind."""
         self.values(bytes([type_, type_]), depth)
         self.condition(depth)
-        if type_ in _REFERENCES or self.rng.random() < 0.25:
+        if is_reference(type_) or self.rng.random() < 0.25:
             self.emit(TYPED_SELECT, (type_,))
         else:
             self.emit(SELECT)
@@ -183,7 +184,7 @@ class Expressions(Writer):
             self.values(signature.params, depth - 1)
             self.block(self.module.type_number(signature), *signature, depth)
             return self.keep(signature.results, type_)
-        return self.block(type_ - 0x80, b"", bytes([type_]), depth)
+        return self.block(block_type(type_), b"", bytes([type_]), depth)
 
     def block_signature(self, result: int) -> Signature:
         """A type for a block, with this result among others."""

@@ -49,15 +49,15 @@ def assemble(module: Surroundings, bodies: list[Body]) -> Parts:
         Section(TYPE, [type_.encode() for type_ in module.types]),
         Section(IMPORT, _imports(module)),
         Section(FUNCTION, [uleb(t) for t in module.defined]),
-        Section(TABLE, [bytes([t.type]) + _limits(t.minimum, t.maximum) for t in module.tables if not t.imported]),
-        Section(MEMORY, [_limits(m.minimum, m.maximum) for m in [module.memory] if m and not m.imported]),
+        Section(TABLE, [bytes([t.type]) + limits(t.minimum, t.maximum) for t in module.tables if not t.imported]),
+        Section(MEMORY, [limits(m.minimum, m.maximum) for m in [module.memory] if m and not m.imported]),
         Section(GLOBAL, _globals(module)),
         Section(EXPORT, _exports(module)),
         Section(START, raw=uleb(rng.choice(start)) if start and rng.random() < 0.3 else b""),
         Section(ELEMENT, _elements(module)),
         Section(DATA_COUNT, raw=uleb(len(module.datas) + 2 * (module.memory is not None))),
         Section(CODE, [body.encode() for body in bodies]),
-        Section(DATA, _datas(module)),
+        Section(DATA, data_segments(module)),
     ]
     return Parts([s for s in sections if s.items or s.raw])
 
@@ -67,7 +67,8 @@ def _name(letter: str, index: int) -> bytes:
     return uleb(len(name)) + name
 
 
-def _limits(minimum: int, maximum: int) -> bytes:
+def limits(minimum: int, maximum: int) -> bytes:
+    """Limits with a maximum."""
     return b"\1" + uleb(minimum) + uleb(maximum)
 
 
@@ -78,9 +79,9 @@ def _imports(module: Surroundings) -> list[bytes]:
         env + _name("g", i) + bytes([GLOBAL_KIND, t, mutable]) for i, (t, mutable) in enumerate(module.imported_globals)
     ]
     if module.memory and module.memory.imported:
-        items.append(env + b"\1m" + bytes([MEMORY_KIND]) + _limits(module.memory.minimum, module.memory.maximum))
+        items.append(env + b"\1m" + bytes([MEMORY_KIND]) + limits(module.memory.minimum, module.memory.maximum))
     items += [
-        env + _name("t", i) + bytes([TABLE_KIND, t.type]) + _limits(t.minimum, t.maximum)
+        env + _name("t", i) + bytes([TABLE_KIND, t.type]) + limits(t.minimum, t.maximum)
         for i, t in enumerate(module.tables)
         if t.imported
     ]
@@ -98,11 +99,12 @@ def _exports(module: Surroundings) -> list[bytes]:
 def _globals(module: Surroundings) -> list[bytes]:
     items = [bytes([I32, 1]) + b"\x41" + sleb(FUEL) + bytes([END])]
     for type_, mutable in module.globals[module.fuel + 1 :]:
-        items.append(bytes([type_, mutable]) + _initial(module, type_) + bytes([END]))
+        items.append(bytes([type_, mutable]) + initial(module, type_) + bytes([END]))
     return items
 
 
-def _initial(module: Surroundings, type_: int) -> bytes:
+def initial(module: Surroundings, type_: int) -> bytes:
+    """A constant expression for a global, without its end."""
     rng = module.rng
     if type_ == FUNCREF and rng.random() < 0.5:
         return bytes([REF_FUNC]) + uleb(rng.choice(module.referable))
@@ -157,7 +159,8 @@ def _expressions(module: Surroundings, type_: int, count: int) -> bytes:
     return uleb(count) + b"".join(items)
 
 
-def _datas(module: Surroundings) -> list[bytes]:
+def data_segments(module: Surroundings) -> list[bytes]:
+    """Passive data segments, and two that fill the memory's first and last bytes."""
     rng = module.rng
     datas = [b"\1" + uleb(size) + rng.randbytes(size) for size in module.datas]
     if module.memory is not None:

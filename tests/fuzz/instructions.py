@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from tests.fuzz.value_types import block_type, code_of_block_type, encode_type, encode_types, read_type
 from vibewasm.opcodes import CODE, PREFIXES, all_rows, load_vectors, prefixed
 
 load_vectors()
@@ -19,18 +20,26 @@ UNREACHABLE, NOP, DROP, SELECT = (CODE[name] for name in ("unreachable", "nop", 
 LOCAL_GET, LOCAL_SET, LOCAL_TEE = (CODE[f"local.{name}"] for name in ("get", "set", "tee"))
 I32_CONST, I64_CONST, F32_CONST, F64_CONST = (CODE[f"{type_}.const"] for type_ in ("i32", "i64", "f32", "f64"))
 REF_NULL, REF_FUNC, V128_CONST = CODE["ref.null"], CODE["ref.func"], CODE["v128.const"]
+TRY_TABLE, TRY, DELEGATE = CODE["try_table"], CODE["try"], CODE["delegate"]
+#: What begins a block that `end` closes, or `delegate`.
+OPENERS = frozenset((BLOCK, LOOP, IF, TRY_TABLE, TRY))
+#: What closes one.
+CLOSERS = frozenset((END, DELEGATE))
+#: Kinds of clauses of `try_table` by their numbers; the first two name a tag, the odd ones give a reference as well.
+CATCH, CATCH_REF, CATCH_ALL, CATCH_ALL_REF = range(4)
 
 KINDS: dict[int, tuple[str, ...]] = {row[0]: tuple(row[2].split()) for row in all_rows()}
-_SIGNED_BITS = {"i32": 32, "i64": 64, "block": 33, "heap": 33}
+_SIGNED_BITS = {"i32": 32, "i64": 64, "heap": 33}
 _FIXED_BYTES = {"f32": 4, "f64": 8, "v128": 16, "lanes": 16, "lane": 1}
 
 
 class Instruction(NamedTuple):
     """An instruction: its code as in the opcode table, and a value for each kind of immediate of its row.
 
-    `block` and `heap` are signed numbers (a type index, or negative for what is one byte), `labels` a tuple whose last
-    is the default, `memarg` the pair (alignment, offset), `types` a tuple of bytes, floats and vectors their bits,
-    `lane` a number, and `lanes` 16 of them as the bits of a vector.
+    `heap` is a signed number (a type index, or negative for what is one byte), `block` the same or what
+    :func:`~tests.fuzz.value_types.block_type` gives, `labels` a tuple whose last is the default, `catches` a tuple of
+    triples (kind of clause, tag or 0, label), `memarg` the pair (alignment, offset), `types` a tuple of codes of types,
+    floats and vectors their bits, `lane` a number, and `lanes` 16 of them as the bits of a vector.
     """
 
     code: int
@@ -89,9 +98,9 @@ def read_expression(data: bytes, position: int = 0) -> tuple[list[Instruction], 
     while depth:
         instruction, position = read_instruction(data, position)
         instructions.append(instruction)
-        if instruction.code in (BLOCK, LOOP, IF):
+        if instruction.code in OPENERS:
             depth += 1
-        elif instruction.code == END:
+        elif instruction.code in CLOSERS:
             depth -= 1
     return instructions, position
 
@@ -134,12 +143,55 @@ def read_instruction(data: bytes, position: int) -> tuple[Instruction, int]:
             value = tuple(labels)
         elif kind == "types":
             count, position = read_uleb(data, position)
-            value = tuple(data[position : position + count])
-            position += count
+            value, position = _read_types(data, position, count)
+        elif kind == "block":
+            value, position = _read_block_type(data, position)
+        elif kind == "catches":
+            value, position = _read_catches(data, position)
         else:
             value, position = read_uleb(data, position)
         values.append(value)
     return Instruction(code, tuple(values)), position
+
+
+def _read_types(data: bytes, position: int, count: int) -> tuple[tuple[int, ...], int]:
+    types: list[int] = []
+    try:
+        for _ in range(count):
+            type_, position = read_type(data, position)
+            types.append(type_)
+    except ValueError as error:
+        raise NotParsed(str(error)) from error
+    return tuple(types), position
+
+
+def _read_block_type(data: bytes, position: int) -> tuple[int, int]:
+    number, after = read_sleb(data, position)
+    if number >= -0x40 and not (number < 0 and number + 0x80 in (0x63, 0x64)):
+        return number, after
+    ((code,), after) = _read_types(data, position, 1)
+    return block_type(code), after
+
+
+def _read_catches(data: bytes, position: int) -> tuple[tuple[tuple[int, int, int], ...], int]:
+    count, position = read_uleb(data, position)
+    clauses: list[tuple[int, int, int]] = []
+    for _ in range(count):
+        kind, position = read_uleb(data, position)
+        if kind > CATCH_ALL_REF:
+            raise NotParsed("a clause of another kind")
+        tag = 0
+        if kind in (CATCH, CATCH_REF):
+            tag, position = read_uleb(data, position)
+        label, position = read_uleb(data, position)
+        clauses.append((kind, tag, label))
+    return tuple(clauses), position
+
+
+def encode_block_type(value: int) -> bytes:
+    """A type of a block."""
+    code = code_of_block_type(value)
+    return sleb(value) if code is None or code < 0x80 else encode_type(code)
 
 
 def encode(instruction: Instruction) -> bytes:
@@ -156,21 +208,27 @@ def encode(instruction: Instruction) -> bytes:
         elif kind == "labels":
             out += uleb(len(value) - 1) + b"".join(map(uleb, value))
         elif kind == "types":
-            out += uleb(len(value)) + bytes(value)
+            out += uleb(len(value)) + encode_types(bytes(value))
+        elif kind == "block":
+            out += encode_block_type(value)
+        elif kind == "catches":
+            out += uleb(len(value))
+            for clause, tag, label in value:
+                out += bytes([clause]) + (uleb(tag) if clause in (CATCH, CATCH_REF) else b"") + uleb(label)
         else:
             out += uleb(value)
     return out
 
 
 class Body(NamedTuple):
-    """A function body: runs of locals as (count, type byte), and the instructions with the last `end`."""
+    """A function body: runs of locals as (count, code of the type), and the instructions with the last `end`."""
 
     locals: tuple[tuple[int, int], ...]
     instructions: tuple[Instruction, ...]
 
     def encode(self) -> bytes:
         """The bytes of the body, without its size."""
-        runs = b"".join(uleb(count) + bytes([type_]) for count, type_ in self.locals)
+        runs = b"".join(uleb(count) + encode_type(type_) for count, type_ in self.locals)
         return uleb(len(self.locals)) + runs + b"".join(map(encode, self.instructions))
 
 
@@ -181,10 +239,8 @@ def read_body(data: bytes) -> Body:
     runs: list[tuple[int, int]] = []
     for _ in range(count):
         number, position = read_uleb(data, position)
-        if position >= len(data):
-            raise NotParsed("locals run out of the body")
-        runs.append((number, data[position]))
-        position += 1
+        ((type_,), position) = _read_types(data, position, 1)
+        runs.append((number, type_))
     instructions, position = read_expression(data, position)
     if position != len(data):
         raise NotParsed("bytes after the end of a body")

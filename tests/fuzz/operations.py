@@ -14,14 +14,23 @@ from vibewasm.opcodes import CODE, TABLE, Row, all_rows, natural_alignment
 BR_TABLE, CALL_INDIRECT, TYPED_SELECT = CODE["br_table"], CODE["call_indirect"], CODE["select t"]
 GLOBAL_GET, GLOBAL_SET, TABLE_GET, TABLE_SET = (CODE[f"{x}.{y}"] for x in ("global", "table") for y in ("get", "set"))
 MEMORY_SIZE, MEMORY_GROW, REF_IS_NULL = CODE["memory.size"], CODE["memory.grow"], CODE["ref.is_null"]
-I32_EQZ, I32_GT_S, I32_ADD, I32_SUB, I32_AND, I32_OR = (
-    CODE[f"i32.{name}"] for name in ("eqz", "gt_s", "add", "sub", "and", "or")
+I32_EQZ, I32_GT_S, I32_LT_S, I32_ADD, I32_SUB, I32_AND, I32_OR = (
+    CODE[f"i32.{name}"] for name in ("eqz", "gt_s", "lt_s", "add", "sub", "and", "or")
 )
 I64_GT_S, I64_SUB, I64_OR = (CODE[f"i64.{name}"] for name in ("gt_s", "sub", "or"))
 F32_EQ, F64_EQ = CODE["f32.eq"], CODE["f64.eq"]
 F32_CONVERT_I32_S, F64_CONVERT_I32_S = CODE["f32.convert_i32_s"], CODE["f64.convert_i32_s"]
 MEMORY_INIT, MEMORY_COPY, MEMORY_FILL = (CODE[f"memory.{name}"] for name in ("init", "copy", "fill"))
 DATA_DROP, ELEM_DROP = CODE["data.drop"], CODE["elem.drop"]
+THROW, THROW_REF, CATCH_CLAUSE, CATCH_ALL_CLAUSE, RETHROW = (
+    CODE[name] for name in ("throw", "throw_ref", "catch", "catch_all", "rethrow")
+)
+RETURN_CALL, RETURN_CALL_INDIRECT, RETURN_CALL_REF, CALL_REF = (
+    CODE[name] for name in ("return_call", "return_call_indirect", "return_call_ref", "call_ref")
+)
+REF_AS_NON_NULL, BR_ON_NULL, BR_ON_NON_NULL = (
+    CODE[name] for name in ("ref.as_non_null", "br_on_null", "br_on_non_null")
+)
 TABLE_INIT, TABLE_COPY, TABLE_GROW, TABLE_SIZE, TABLE_FILL = (
     CODE[f"table.{name}"] for name in ("init", "copy", "grow", "size", "fill")
 )

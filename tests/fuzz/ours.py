@@ -7,11 +7,12 @@ from typing import Any
 
 import vibewasm as vw
 from tests.fuzz.steps import COMPARED_BYTES, COMPARED_ELEMENTS, Result, State, Step, Trace
-from tests.fuzz.world import Host, comparable, global_value, packed
+from tests.fuzz.surface import OTHER, Surface, Target, plain_name, read_surface
+from tests.fuzz.world import Host, Thrown, comparable, global_value, packed
 from tests.spec.engine import HostReference, References
 from tests.spec.values import Value
 from vibewasm.calls.values import from_bits, to_bits
-from vibewasm.types import EXTERNREF, FUNCREF
+from vibewasm.types import FUNCREF
 
 # wasmtime calls all of these table_out_of_bounds.
 _SAME_TRAP = {"undefined_element": "table_out_of_bounds"}
@@ -44,7 +45,7 @@ def run(
         return Trace(going.results, None if endless or not going.going else going.state())
 
 
-_REFERENCES = {"funcref": FUNCREF, "externref": EXTERNREF}
+_NUMBERS = ("i32", "i64", "f32", "f64")
 
 
 class Run:
@@ -56,75 +57,139 @@ class Run:
         self.results: list[Result] = []
         self.going = True
         self._references = References()
-        self._host = Host(self._references)
+        surface = read_surface(module.info.data)
+        self._host = Host(self._references, surface, vw.WasmException)
+        self._surface: Surface = surface
+        self._made: dict[tuple[str, str], Any] = {}
+        # The one that is called, and the one that it imports from.
         self._instance: vw.Instance | None = None
+        self._other: vw.Instance | None = None
 
     def take(self, step: Step | None) -> None:
         """Takes a step; None is instantiation."""
         try:
             result = Result("values", self._instantiate() if step is None else self._call(step))
+        except vw.WasmException as error:
+            result = Result("exception", [self._name(error.tag), self._carried(error)], _frames(error))
+            self.going = step is not None
         except (vw.WasmError, MemoryError) as error:
             result = failure(error)
             self.going = step is not None and result.kind != "stopped"
         self.results.append(result)
 
     def _instantiate(self) -> list[Value]:
+        if self._surface.is_double:
+            self._other = self._new_instance()
+        self._instance = self._new_instance()
+        self._host.call_back = self._call_back
+        return []
+
+    def _new_instance(self) -> vw.Instance:
         linker = vw.Linker(self.module.engine, allow_shadowing=True)
         for item in self.module.imports:
-            linker.define(item.module, item.name, self._imported(item.name, item.type))
-        self._instance = linker.instantiate(self.store, self.module)
-        return []
+            names = item.module, item.name
+            if item.module == OTHER and self._other is not None:
+                linker.define(*names, self._other.exports[item.name])
+                continue
+            if names not in self._made:
+                self._made[names] = self._imported(item.name, item.type)
+            linker.define(*names, self._made[names])
+        return linker.instantiate(self.store, self.module)
 
     def _imported(self, name: str, type_: Any) -> Any:
         store, references = self.store, self._references
         if isinstance(type_, vw.FuncType):
-            params, results = [[str(t) for t in types] for types in (type_.params, type_.results)]
-            return vw.Func(store, type_, lambda *given: packed(self._host.call(name, params, results, given)))
+            params, results = [[plain_name(str(t)) for t in types] for types in (type_.params, type_.results)]
+
+            def call(*given: Any) -> Any:
+                try:
+                    return packed(self._host.call(name, params, results, given))
+                except Thrown as error:
+                    values = [references.to_object(value) for value in error.values]
+                    (tag,) = [made for (module, key), made in self._made.items() if key == error.tag and module != OTHER]
+                    raise vw.WasmException(tag, values) from None
+
+            return vw.Func(store, type_, call)
+        if isinstance(type_, vw.TagType):
+            return vw.Tag(store, type_)
         if isinstance(type_, vw.GlobalType):
-            return vw.Global(store, type_, references.to_object(global_value(str(type_.content), name)))
+            return vw.Global(store, type_, references.to_object(global_value(plain_name(str(type_.content)), name)))
         if isinstance(type_, vw.TableType):
             return vw.Table(store, type_, None)
         return vw.Memory(store, type_)
 
     def _call(self, step: Step) -> list[Value]:
+        return self._called(step.export, step.arguments)
+
+    def _call_back(self, target: Target, arguments: list[Value]) -> list[Value]:
+        return self._called(target.name, arguments)
+
+    def _called(self, export: str, arguments: list[Value]) -> list[Value]:
         assert self._instance is not None
-        func = self._instance.exports[step.export]
+        func = self._instance.exports[export]
         # By raw cells, since the bits of a NaN do not survive a Python float.
-        given = [cell for value in step.arguments for cell in self._cells(value)]
+        given: list[int] = []
+        for type_, value in zip(func.type.params, arguments, strict=True):
+            given += self._cells(type_, value)
         cells = iter(func.call_raw(given))
         return [comparable(self._value(type_, cells)) for type_ in func.type.results]
 
-    def _cells(self, value: Value) -> list[int]:
-        type_, payload = value
-        if type_ in _REFERENCES:
-            return [to_bits(self.store, _REFERENCES[type_], self._references.to_object(value))]
+    def _cells(self, type_: vw.ValType, value: Value) -> list[int]:
+        _, payload = value
+        name = str(type_)
+        if name not in (*_NUMBERS, "v128"):
+            return [to_bits(self.store, type_.code, self._references.to_object(value))]
         assert isinstance(payload, int)
-        return [payload & _CELL, payload >> 64] if type_ == "v128" else [payload]
+        return [payload & _CELL, payload >> 64] if name == "v128" else [payload]
 
     def _value(self, type_: vw.ValType, cells: Iterator[int]) -> Value:
         name = str(type_)
         cell = next(cells)
         if name == "v128":
             return name, cell | next(cells) << 64
-        if name in _REFERENCES:
-            return self._references.from_object(name, from_bits(self.store, _REFERENCES[name], cell))
-        return name, cell
+        if name in _NUMBERS:
+            return name, cell
+        return self._references.from_object(plain_name(name), from_bits(self.store, type_.code, cell))
+
+    def _carried(self, error: vw.WasmException) -> list[Value]:
+        """The values of an exception."""
+        names = [plain_name(str(type_)) for type_ in error.tag.type.params]
+        values = [self._references.from_object(name, value) for name, value in zip(names, error.values, strict=True)]
+        return [(name, "an exception") if isinstance(value, vw.ExceptionRef) else comparable((name, value))
+                for name, value in values]  # fmt: skip
+
+    def _name(self, tag: vw.Tag) -> str:
+        """What a tag is called: by the instance that is called, else by the other one, else by the host."""
+        known: dict[str, object] = {}
+        for prefix, instance in self._instances():
+            known |= {prefix + name: instance.exports[name] for name in self._surface.tags}
+        known |= {name: made for (_, name), made in self._made.items()}
+        return next((name for name, item in known.items() if item is tag), "a tag")
+
+    def _instances(self) -> list[tuple[str, vw.Instance]]:
+        """Each instance, with what is put before the names of its exports."""
+        found = [("", self._instance), (f"{OTHER}.", self._other)]
+        return [(prefix, instance) for prefix, instance in found if instance is not None]
 
     def state(self) -> State:
         """What is exported, at the end."""
-        assert self._instance is not None
+        items = [
+            (prefix + name, item) for prefix, instance in self._instances() for name, item in instance.exports.items()
+        ]
         memories: dict[str, bytes | int | str] = {}
         globals_: dict[str, Value] = {}
         tables: dict[str, list[object]] = {}
         names: dict[int, str] = {}
-        for name, item in self._instance.exports.items():
+        for name, item in items:
             if isinstance(item, vw.Memory):
                 memories[name] = item.read(0, item.size) if item.size <= COMPARED_BYTES else item.size
             elif isinstance(item, vw.Global):
-                globals_[name] = comparable(self._references.from_object(str(item.type.content), item.value))
+                globals_[name] = comparable(
+                    self._references.from_object(plain_name(str(item.type.content)), item.value)
+                )
             elif isinstance(item, vw.Func):
                 names.setdefault(to_bits(self.store, FUNCREF, item), name)
-        for name, item in self._instance.exports.items():
+        for name, item in items:
             if isinstance(item, vw.Table) and len(item) <= COMPARED_ELEMENTS:
                 tables[name] = [self._element(element, names) for element in item]
         return State(memories, globals_, tables, self._host.log)
@@ -141,5 +206,8 @@ def failure(error: Exception) -> Result:
         return Result("stopped", "deadline")
     if not isinstance(error, vw.Trap):
         return Result("failed", f"{type(error).__name__}: {error}")
-    frames = tuple((frame.func_index, frame.wasm_offset) for frame in error.frames)
-    return Result("trap", _SAME_TRAP.get(error.code, error.code), frames)
+    return Result("trap", _SAME_TRAP.get(error.code, error.code), _frames(error))
+
+
+def _frames(error: vw.Trap | vw.WasmException) -> tuple[tuple[int, int | None], ...]:
+    return tuple((frame.func_index, frame.wasm_offset) for frame in error.frames)

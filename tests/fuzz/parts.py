@@ -6,13 +6,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tests.fuzz.instructions import NotParsed, read_expression, read_uleb, uleb
+from tests.fuzz.value_types import encode_types, read_type
 
 HEADER = b"\0asm\1\0\0\0"
-CUSTOM, TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START, ELEMENT, CODE, DATA, DATA_COUNT = range(13)
+CUSTOM, TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START, ELEMENT, CODE, DATA, DATA_COUNT, TAG = range(14)
 # The order in which sections stand in a module.
-ORDER = [TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START, ELEMENT, DATA_COUNT, CODE, DATA]
+ORDER = [TYPE, IMPORT, FUNCTION, TABLE, MEMORY, TAG, GLOBAL, EXPORT, START, ELEMENT, DATA_COUNT, CODE, DATA]
 # Import and export kinds.
-FUNC_KIND, TABLE_KIND, MEMORY_KIND, GLOBAL_KIND = range(4)
+FUNC_KIND, TABLE_KIND, MEMORY_KIND, GLOBAL_KIND, TAG_KIND = range(5)
+# Before a table type that has a first value after it.
+_WITH_VALUE = b"\x40\0"
+# What type definitions begin with: a function type, subtypes of which the first is final, a group.
+_FUNC, _SUB_FINAL, _SUB, _GROUP = 0x60, 0x4F, 0x50, 0x4E
 
 
 class Section:
@@ -123,16 +128,55 @@ def _limits(data: bytes, position: int) -> int:
     return _number(data, position) if flags & 1 else position
 
 
+def _type(data: bytes, position: int) -> tuple[int, int]:
+    try:
+        return read_type(data, position)
+    except ValueError as error:
+        raise NotParsed(str(error)) from error
+
+
+def _types(data: bytes, position: int) -> tuple[bytes, int]:
+    """A vector of types."""
+    count, position = read_uleb(data, position)
+    codes = bytearray()
+    for _ in range(count):
+        code, position = _type(data, position)
+        codes.append(code)
+    return bytes(codes), position
+
+
 def _table_type(data: bytes, position: int) -> int:
-    if data[position : position + 1] not in (b"\x70", b"\x6f"):
-        raise NotParsed("a table of another type")
-    return _limits(data, position + 1)
+    return _limits(data, _type(data, position)[1])
 
 
-def _function_type(data: bytes, position: int) -> int:
-    if data[position : position + 1] != b"\x60":
-        raise NotParsed("a type that is no function type")
-    return _sized(data, _sized(data, position + 1))
+def _table(data: bytes, position: int) -> int:
+    if data[position : position + 2] == _WITH_VALUE:
+        return read_expression(data, _table_type(data, position + 2))[1]
+    return _table_type(data, position)
+
+
+def _type_definition(data: bytes, position: int) -> int:
+    return _definitions(data, position)[1]
+
+
+def _definitions(data: bytes, position: int) -> tuple[list[Signature], int]:
+    """The function types that an item of the type section defines: one, or those of a group."""
+    head = data[position : position + 1]
+    count = 1
+    if head == bytes([_GROUP]):
+        count, position = read_uleb(data, position + 1)
+    found: list[Signature] = []
+    for _ in range(count):
+        if data[position : position + 1] in (bytes([_SUB]), bytes([_SUB_FINAL])):
+            supertypes, position = read_uleb(data, position + 1)
+            for _ in range(supertypes):
+                position = _number(data, position)
+        if data[position : position + 1] != bytes([_FUNC]):
+            raise NotParsed("a type that is no function type")
+        params, position = _types(data, position + 1)
+        results, position = _types(data, position)
+        found.append(Signature(params, results))
+    return found, position
 
 
 def _import(data: bytes, position: int) -> int:
@@ -145,12 +189,18 @@ def _import(data: bytes, position: int) -> int:
     if kind == b"\2":
         return _limits(data, position + 1)
     if kind == b"\3":
-        return position + 3
+        return _type(data, position + 1)[1] + 1
+    if kind == b"\4":
+        return _number(data, position + 2)
     raise NotParsed("an import of another kind")
 
 
 def _global(data: bytes, position: int) -> int:
-    return read_expression(data, position + 2)[1]
+    return read_expression(data, _type(data, position)[1] + 1)[1]
+
+
+def _tag(data: bytes, position: int) -> int:
+    return _number(data, position + 1)
 
 
 def _export(data: bytes, position: int) -> int:
@@ -166,7 +216,8 @@ def _element(data: bytes, position: int) -> int:
             position = _number(data, position)
         position = read_expression(data, position)[1]
     if flags & 3:
-        position += 1  # element kind or reference type
+        # An element kind, or a reference type.
+        position = _type(data, position)[1] if flags & 4 else position + 1
     count, position = read_uleb(data, position)
     for _ in range(count):
         position = read_expression(data, position)[1] if flags & 4 else _number(data, position)
@@ -185,10 +236,11 @@ def _data(data: bytes, position: int) -> int:
 
 
 _ITEM_READERS: dict[int, Callable[[bytes, int], int]] = {
-    TYPE: _function_type,
+    TYPE: _type_definition,
     IMPORT: _import,
     FUNCTION: _number,
-    TABLE: _table_type,
+    TABLE: _table,
+    TAG: _tag,
     MEMORY: _limits,
     GLOBAL: _global,
     EXPORT: _export,
@@ -204,42 +256,47 @@ def import_kind(item: bytes) -> int:
 
 
 class Signature(NamedTuple):
-    """A function type as bytes of value types."""
+    """A function type as codes of value types."""
 
     params: bytes
     results: bytes
 
     def encode(self) -> bytes:
-        return b"\x60" + uleb(len(self.params)) + self.params + uleb(len(self.results)) + self.results
+        params, results = encode_types(self.params), encode_types(self.results)
+        return b"\x60" + uleb(len(self.params)) + params + uleb(len(self.results)) + results
 
 
 class Index:
     """What the index spaces of a well-formed module hold, imports first."""
 
-    __slots__ = ("datas", "elements", "func_types", "globals", "imported_funcs", "memories", "tables", "types")
+    __slots__ = ("datas", "elements", "func_types", "globals", "imported_funcs", "memories", "tables", "tags", "types")
 
     def __init__(self, parts: Parts) -> None:
-        self.types = [_signature(item) for item in parts.items(TYPE)]
+        self.types = [signature for item in parts.items(TYPE) for signature in _definitions(item, 0)[0]]
         self.func_types: list[int] = []
-        self.tables: list[int] = []  # type bytes of the elements
+        self.tables: list[int] = []  # codes of the elements' types
+        self.tags: list[int] = []  # numbers of types
         self.memories = 0
-        self.globals: list[tuple[int, bool]] = []  # type byte, whether mutable
+        self.globals: list[tuple[int, bool]] = []  # code of the type, whether mutable
         for item in parts.items(IMPORT):
             position = _sized(item, _sized(item, 0))
             kind = item[position]
             if kind == FUNC_KIND:
                 self.func_types.append(read_uleb(item, position + 1)[0])
             elif kind == TABLE_KIND:
-                self.tables.append(item[position + 1])
+                self.tables.append(_type(item, position + 1)[0])
             elif kind == MEMORY_KIND:
                 self.memories += 1
+            elif kind == TAG_KIND:
+                self.tags.append(read_uleb(item, position + 2)[0])
             else:
-                self.globals.append((item[position + 1], item[position + 2] == 1))
+                self.globals.append(_global_type(item, position + 1))
         self.imported_funcs = len(self.func_types)
         self.func_types += [read_uleb(item, 0)[0] for item in parts.items(FUNCTION)]
-        self.tables += [item[0] for item in parts.items(TABLE)]
+        self.tables += [_type(item, 2 if item[:2] == _WITH_VALUE else 0)[0] for item in parts.items(TABLE)]
         self.memories += len(parts.items(MEMORY))
-        self.globals += [(item[0], item[1] == 1) for item in parts.items(GLOBAL)]
+        self.tags += [read_uleb(item, 1)[0] for item in parts.items(TAG)]
+        self.globals += [_global_type(item, 0) for item in parts.items(GLOBAL)]
         self.elements = len(parts.items(ELEMENT))
         self.datas = len(parts.items(DATA))
 
@@ -248,8 +305,6 @@ class Index:
         return self.types[self.func_types[func]]
 
 
-def _signature(item: bytes) -> Signature:
-    count, position = read_uleb(item, 1)
-    params = item[position : position + count]
-    count, position = read_uleb(item, position + count)
-    return Signature(params, item[position : position + count])
+def _global_type(data: bytes, position: int) -> tuple[int, bool]:
+    code, position = _type(data, position)
+    return code, data[position] == 1

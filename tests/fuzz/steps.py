@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, NamedTuple, Protocol
 
 from tests.fuzz.numbers import WIDTHS, constant
+from tests.fuzz.surface import plain_name
 from tests.spec.values import Value
 from vibewasm.opcodes import ACCESSES, PREFIXES
 
@@ -41,9 +42,9 @@ class Step(NamedTuple):
 class Result(NamedTuple):
     """What came of a step.
 
-    `kind` is `values` (`detail`: the results), `trap` (`detail`: the trap's code), `stopped` (by fuel or deadline) or
-    `failed` (instantiation was refused for another reason than a trap; `detail`: why). `frames` are the function index
-    and module offset of each wasm activation of a trap, innermost first.
+    `kind` is `values` (`detail`: the results), `trap` (`detail`: the trap's code), `exception` (`detail`: the name of the
+    tag, and the values), `stopped` (by fuel or deadline) or `failed` (instantiation was refused for another reason than a trap; `detail`: why). `frames` are the function index
+    and module offset of each wasm activation of a trap or an exception, innermost first.
     """
 
     kind: str
@@ -98,7 +99,7 @@ def _argument(rng: Random, type_: str) -> Value:
     if type_ == "externref":
         return type_, rng.choice([None, 1, 2])
     if type_ not in _TYPE_BYTES:
-        return type_, None
+        return plain_name(type_), None
     if rng.random() < 0.2:
         return type_, 0
     code = _TYPE_BYTES[type_]
@@ -115,11 +116,11 @@ def first_difference(planned: list[Step], data: bytes, ours: Trace, theirs: Trac
         if "stack_overflow" in (a.detail, b.detail):
             # Stacks and frames have other sizes, so what was done before the overflow differs too.
             return None
-        if (a.kind == b.kind == "trap") and a.detail == b.detail:
+        if a.kind == b.kind and a.kind in ("trap", "exception") and _same_end(a, b):
             if a.frames[:PEER_FRAMES] != b.frames and not _later(a, b, data):
                 return Difference("frames", where, str(a.frames), str(b.frames))
             continue
-        if a.kind != b.kind or (a.kind == "trap"):
+        if a.kind != b.kind or a.kind in ("trap", "exception"):
             return Difference("outcome", where, _show(a), _show(b))
         if a.kind == "values" and not _same_values(a.detail, b.detail):
             return Difference("results", where, _show(a), _show(b))
@@ -155,6 +156,13 @@ def _later(ours: Result, theirs: Result, data: bytes) -> bool:
     if our_offset is None or their_offset is None:
         return False
     return data[our_offset] in _ACCESSES and our_offset < their_offset
+
+
+def _same_end(a: Result, b: Result) -> bool:
+    """Whether two traps, or two exceptions, are the same, their frames aside."""
+    if a.kind == "exception":
+        return a.detail[0] == b.detail[0] and _same_values(a.detail[1], b.detail[1])
+    return bool(a.detail == b.detail)
 
 
 def _same_values(a: list[Value], b: list[Value]) -> bool:

@@ -1,20 +1,25 @@
 """What the host gives to modules, in terms of no engine: the values of globals, and results of imported functions.
 
-Results depend on the arguments, so that a wrong argument is seen in what comes of it.
+Results depend on the arguments, so that a wrong argument is seen in what comes of it. What a function does besides
+says its name: one that begins with `h` throws now and then, one that begins with `b` calls the module back.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from tests.fuzz.surface import Surface, Target
 from tests.spec.engine import References
 from tests.spec.values import Value
 
 _MASK = (1 << 64) - 1
 _FLOATS = [0.0, -0.0, 1.0, -1.5, 0.5, 255.0, -32769.0, 3e9, -1e19, 1e-40, math.inf, -math.inf, math.nan]
+#: How many host functions that call back may be under way.
+_DEEPEST = 5
+_THROWS, _CALLS_BACK = "h", "b"
 _PACKING = {"f32": ("<f", "<I"), "f64": ("<d", "<Q")}
 
 
@@ -45,12 +50,36 @@ def answers(results: list[str], arguments: list[Value]) -> list[Value]:
     return values
 
 
-class Host:
-    """The functions that one instance imports, as Python functions; `log` are their calls with arguments."""
+class Thrown(Exception):
+    """A host function throws an exception with a tag that the host has made."""
 
-    def __init__(self, references: References) -> None:
+    def __init__(self, tag: str, values: list[Value]) -> None:
+        super().__init__(tag)
+        self.tag = tag
+        self.values = values
+
+
+class Host:
+    """The functions that one module imports, as Python functions; `log` are their calls with arguments.
+
+    Args:
+        references: the host objects.
+        surface: of the module.
+        exception: what is raised where a function that was called back leaves with an exception of wasm's.
+
+    Once `call_back` is set, which calls an exported function and gives its results, functions call back.
+    """
+
+    def __init__(
+        self, references: References, surface: Surface | None = None, exception: type[Exception] = Thrown
+    ) -> None:
         self.log: list[tuple[str, list[Value]]] = []
+        self.call_back: Callable[[Target, list[Value]], list[Value]] | None = None
         self._references = references
+        self._targets = surface.targets if surface is not None else []
+        self._tags = [*surface.host_tags.items()] if surface is not None else []
+        self._exception = exception
+        self._depth = 0
 
     def call(self, name: str, params: list[str], results: list[str], given: Sequence[Any]) -> list[Any]:
         """Calls the imported function `name` with Python objects; gives Python objects."""
@@ -59,10 +88,33 @@ class Host:
         return [to_object(value) for value in self.answer(name, results, arguments)]
 
     def answer(self, name: str, results: list[str], arguments: list[Value]) -> list[Value]:
-        """What the imported function `name` gives; the call is noted."""
+        """What the imported function `name` gives; the call is noted. Raises `Thrown`, and what `call_back` raises."""
         arguments = [comparable(value) for value in arguments]
         self.log.append((name, arguments))
+        (_, chosen), (_, way) = answers(["i64", "i64"], [*arguments, ("i32", len(self.log))])
+        assert isinstance(chosen, int)
+        assert isinstance(way, int)
+        if name.startswith(_THROWS) and way % 5 < 2:
+            self._throw(chosen, arguments)
+        if name.startswith(_CALLS_BACK) and self._targets and self.call_back and self._depth < _DEEPEST:
+            target = self._targets[chosen % len(self._targets)]
+            self._depth += 1
+            try:
+                given = self.call_back(target, answers(target.params, arguments))
+                arguments = arguments + [comparable(value) for value in given]
+            except self._exception:
+                if way % 5 < 2:
+                    raise
+                if way % 5 == 2:
+                    self._throw(chosen, arguments)
+            finally:
+                self._depth -= 1
         return answers(results, arguments)
+
+    def _throw(self, chosen: int, arguments: list[Value]) -> None:
+        if self._tags:
+            tag, carried = self._tags[chosen % len(self._tags)]
+            raise Thrown(tag, answers(carried, arguments))
 
 
 def packed(values: list[Any]) -> Any:

@@ -1,8 +1,9 @@
 """Runs scripts of the official suite from the command line: `python -m tests.spec [SUBSTRING ...] [--mode MODE]`.
 
 Without `--suite` these are the prepared scripts of the folder beside the project, whose manifest says what each one
-needs and how much it asserts. With it they are those of a checkout of WebAssembly/spec, or of any folder, as they were
-written; what needs a proposal that is not built is found by the engine's own refusal, and counted apart.
+needs and how much it asserts, and those of proposals that are built. With it they are those of a checkout of
+WebAssembly/spec, or of any folder, as they were written; what needs a proposal that is not built is found by the
+engine's own refusal, and counted apart.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _plain(options: argparse.Namespace) -> list[suite.Script]:
 def _prepared(options: argparse.Namespace) -> list[suite.Script]:
     if why := suite.missing():
         raise suite.BadScript(why)
-    chosen = [script for script in suite.scripts() if _chosen(script, options)]
+    chosen = [script for script in (*suite.scripts(), *suite.of_proposals()) if _chosen(script, options)]
     run = [script for script in chosen if options.all or not script.waits_for]
     if len(run) < len(chosen):
         waiting = Counter(p for s in chosen if s not in run for p in s.waits_for)

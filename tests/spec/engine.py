@@ -7,7 +7,7 @@ from typing import Any
 
 import vibewasm as vw
 from tests.spec.runner import Kind, Needs
-from tests.spec.values import Value
+from tests.spec.values import Value, top
 from vibewasm.wat import wat2wasm
 
 # Name of a mode → what it gives to Config.
@@ -42,8 +42,8 @@ class References:
 
     def call(self, func: vw.Func, arguments: list[Value]) -> list[Value]:
         """Calls `func`, by raw cells where no reference is among the types."""
-        params = [str(t) for t in func.type.params]
-        results = [str(t) for t in func.type.results]
+        params = [_type(t) for t in func.type.params]
+        results = [_type(t) for t in func.type.results]
         if all(t in _NUMBER_BITS for t in params + results):
             return _from_cells(results, func.call_raw(_to_cells(params, arguments)))
         got = func(*[self.to_object(a) for a in arguments])
@@ -117,7 +117,7 @@ class VibewasmAdapter:
         item = instance.exports[name]
         if not isinstance(item, vw.Global):
             raise TypeError(f"export {name!r} is not a global")
-        return self._references.from_object(str(item.type.content), item.value)
+        return self._references.from_object(_type(item.type.content), item.value)
 
     def imports(self, module: vw.Module) -> set[str]:
         return {item.module for item in module.imports}
@@ -141,7 +141,15 @@ class VibewasmAdapter:
             return "unlinkable", str(error)
         if isinstance(error, vw.Trap):
             return ("exhaustion" if error.code == "stack_overflow" else "trap"), error.message
+        if isinstance(error, vw.WasmException):
+            return "exception", str(error)
         return "other", str(error)
+
+
+def _type(type_: vw.ValType) -> str:
+    """A type as values have it: of a reference the top of its hierarchy."""
+    heap = type_.heap
+    return type_.name if heap is None else top(heap if isinstance(heap, str) else "func")
 
 
 def _to_cells(types: list[str], arguments: list[Value]) -> list[int]:

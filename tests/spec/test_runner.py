@@ -57,6 +57,9 @@ def test_reader_rejects_what_is_no_run_of_forms(text: str) -> None:
         ("(v128.const f64x2 0 1)", ("v128", 0x3FF0_0000_0000_0000 << 64)),
         ("(ref.null extern)", ("externref", None)),
         ("(ref.extern 7)", ("externref", 7)),
+        ("(ref.null exn)", ("exnref", None)),
+        ("(ref.null noexn)", ("exnref", None)),
+        ("(ref.null nofunc)", ("funcref", None)),
     ],
 )
 def test_constants_are_read_as_bits(text: str, value: Value) -> None:
@@ -92,6 +95,21 @@ def test_constants_that_do_not_fit_are_errors(text: str) -> None:
         ("(ref.func)", ("funcref", None), False),
         ("(ref.extern)", ("funcref", object()), False),
         ("(ref.extern 3)", ("externref", 4), False),
+        ("(ref.exn)", ("exnref", object()), True),
+        ("(ref.exn)", ("exnref", None), False),
+        ("(ref.exn)", ("funcref", object()), False),
+        ("(ref.null exn)", ("exnref", None), True),
+        ("(ref.null noexn)", ("exnref", None), True),
+        ("(ref.null exn)", ("exnref", object()), False),
+        ("(ref.null exn)", ("externref", None), False),
+        ("(ref.null nofunc)", ("funcref", None), True),
+        ("(ref.null any)", ("structref", None), True),
+        ("(ref.null any)", ("externref", None), False),
+        ("(ref.null)", ("exnref", None), True),
+        ("(ref.null)", ("i32", 0), False),
+        ("(ref)", ("exnref", object()), True),
+        ("(ref)", ("funcref", None), False),
+        ("(ref)", ("i64", 1), False),
     ],
 )
 def test_result_patterns(pattern: str, value: Value, expected: bool) -> None:
@@ -99,6 +117,10 @@ def test_result_patterns(pattern: str, value: Value, expected: bool) -> None:
 
 
 class FakeTrap(Exception):
+    pass
+
+
+class FakeThrown(Exception):
     pass
 
 
@@ -115,9 +137,9 @@ MEETING = threading.Barrier(2)
 
 
 class FakeAdapter:
-    """An engine whose functions echo their arguments, trap ("trap") or crash ("die"), and whose modules are valid.
+    """An engine whose functions echo their arguments, trap ("trap"), throw ("throw") or crash ("die").
 
-    Modules that begin with "new" need the proposal "novelty", and so do functions called "later".
+    Its modules are valid. Those that begin with "new" need the proposal "novelty", and so do functions called "later".
     """
 
     def __init__(self, mode: str = "eager") -> None:
@@ -152,6 +174,8 @@ class FakeAdapter:
     def invoke(self, instance: FakeInstance, name: str, arguments: list[Value]) -> list[Value]:
         if name == "trap":
             raise FakeTrap("uninitialized element")
+        if name == "throw":
+            raise FakeThrown("with a tag")
         if name == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if name == "hang":
@@ -170,6 +194,8 @@ class FakeAdapter:
             return "invalid", str(error)
         if isinstance(error, ImportError):
             return "unlinkable", str(error)
+        if isinstance(error, FakeThrown):
+            return "exception", str(error)
         return ("trap" if isinstance(error, FakeTrap) else "malformed"), str(error)
 
     def needs(self, error: Exception) -> str | None:
@@ -215,6 +241,21 @@ def test_counts_add_up_and_every_wrong_answer_is_a_failure() -> None:
     assert (outcome.passed, outcome.failed, outcome.broken) == (7, 9, 1)
     first = outcome.failures[0]
     assert (first.expected, first.got, first.module) == ("(i32.const 2)", "(i32.const 0x1)", b"a")
+
+
+def test_an_exception_is_no_trap_and_no_result() -> None:
+    script = """
+(module binary "a")
+(assert_exception (invoke "throw"))
+(assert_exception (invoke "trap"))
+(assert_exception (invoke "f"))
+(assert_trap (invoke "throw") "with a tag")
+(assert_return (invoke "throw"))
+"""
+    outcome = run_script(script, FakeAdapter())
+    assert [failure.line for failure in outcome.failures] == [4, 5, 6, 7]
+    assert (outcome.passed, outcome.failed, outcome.broken) == (1, 4, 0)
+    assert outcome.failures[0].expected == "exception"
 
 
 @pytest.mark.parametrize(("name", "got"), [("die", "the process died: SIGKILL"), ("hang", "no end after")])

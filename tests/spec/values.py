@@ -1,7 +1,9 @@
 """Constants and result patterns of the suite's scripts.
 
 A value is a pair (type, payload). The payload of a number is its bits as an unsigned int (v128: 128 bits, lane 0
-lowest); that of a reference is None for null, the number N of `ref.extern N` / `ref.host N`, or any object.
+lowest); that of a reference is None for null, the number N of `ref.extern N` / `ref.host N`, or any object. The type of
+a reference is `funcref`, `externref`, `exnref`, or one of those below and including `anyref`: what more there is to the
+type of a result is for validation.
 """
 
 from __future__ import annotations
@@ -27,6 +29,15 @@ SHAPES = {
 _INTEGER_BITS = {"i8": 8, "i16": 16, "i32": 32, "i64": 64}
 # Bits of the payload, and the exponent's all-ones pattern, of each float type.
 _FLOATS = {"f32": (23, 0x7F80_0000, 0x8000_0000), "f64": (52, 0x7FF0_0000_0000_0000, 1 << 63)}
+#: Heap types of hierarchies of their own, and what a value's type is of a reference to one; all others are below `any`.
+_TOPS = {
+    "func": "funcref",
+    "nofunc": "funcref",
+    "extern": "externref",
+    "noextern": "externref",
+    "exn": "exnref",
+    "noexn": "exnref",
+}
 # What a value's type may be where the script says only "a reference of this kind".
 _KINDS = {
     "ref.func": {"funcref"},
@@ -38,6 +49,7 @@ _KINDS = {
     "ref.eq": {"i31ref", "structref", "arrayref"},
     "ref.any": {"i31ref", "structref", "arrayref", "anyref"},
 }
+_BELOW_ANY = frozenset(("i31ref", "structref", "arrayref", "eqref", "anyref", "noneref", "nullref"))
 
 
 def integer(text: str, bits: int) -> int:
@@ -105,12 +117,17 @@ def parse_value(node: Node) -> Value:
                 raise ValueError(f"{show(node)} has {len(values)} lanes")
             return "v128", sum(value << (width * i) for i, value in enumerate(values))
         case ["ref.null", str(heap_type)]:
-            return heap_type + "ref", None
+            return top(heap_type), None
         case ["ref.extern", str(number)]:
             return "externref", int(number)
         case ["ref.host", str(number)]:
             return "anyref", int(number)
     raise ValueError(f"{show(node)} is not a constant that the runner knows")
+
+
+def top(heap_type: str) -> str:
+    """The type that values have which refer to something of this heap type."""
+    return _TOPS.get(heap_type) or heap_type + "ref"
 
 
 def _lane(node: Node, lane_type: str) -> int:
@@ -131,8 +148,12 @@ def matches(expected: Node, value: Value) -> bool:
             return type_ == head[:3] and isinstance(payload, int) and _is_nan(payload, type_, kind)
         case ["v128.const", str(shape), *lanes] if shape in SHAPES:
             return type_ == "v128" and isinstance(payload, int) and _lanes_match(shape, lanes, payload)
-        case ["ref.null", *_]:
+        case ["ref.null"]:
             return type_.endswith("ref") and payload is None
+        case ["ref.null", str(heap_type)]:
+            return payload is None and (type_ == top(heap_type) if heap_type in _TOPS else type_ in _BELOW_ANY)
+        case ["ref"]:
+            return type_.endswith("ref") and payload is not None
         case [str(head)] if head in _KINDS:
             return type_ in _KINDS[head] and payload is not None
     return parse_value(expected) == value

@@ -110,7 +110,7 @@ class CodeCache:
             return found
         facts, packed_info, packed_code = sections
         try:
-            info = image.unpack(packed_info, data)
+            info = image.unpack(packed_info, data, self._engine._features)
             functions = code.unpack_functions(packed_code, packed_info, info.defined_funcs)
         except (Damaged, MemoryError):
             # It will be written anew, if that is possible.

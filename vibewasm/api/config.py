@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 #: When function bodies are checked and compiled.
 COMPILATION_MODES = ("lazy", "lazy-translation", "eager")
 
-#: Settings that machine code depends on, besides the target.
-CODE_SETTINGS = ("checked", "deterministic", "explicit_bounds", "fuel")
+#: Settings that machine code depends on, or whether there may be any, besides the target.
+CODE_SETTINGS = ("checked", "deterministic", "explicit_bounds", "fuel", "legacy_exceptions")
 
 #: For whom functions' names and places are written down.
 PROFILES = (None, "perfmap", "jitdump")
@@ -42,6 +42,9 @@ class Config:
         deterministic: let relaxed SIMD give the same results on every processor: those of the specification's
             deterministic profile, the bits of NaNs aside. Slower; without it, each of these instructions is the one
             that the processor is fastest at, and processors differ where the specification allows that.
+        legacy_exceptions: accept modules that have the older form of exceptions (``try``, ``catch``, ``delegate``,
+            ``rethrow``), which is no part of the specification, but what compilers have written for years. ``False``
+            refuses them; what the specification has is always accepted. See ``docs/exceptions.md``.
         target: the processor to compile for: ``"x86_64"``, ``"aarch64"``, or ``None`` for the one that this process
             runs on. What is compiled for another one can be inspected and disassembled, not run.
         max_memory: how many bytes all memories of one store may have together; ``None`` for no limit of our own.
@@ -75,6 +78,7 @@ class Config:
         "deterministic",
         "explicit_bounds",
         "fuel",
+        "legacy_exceptions",
         "max_memory",
         "max_references",
         "max_table_elements",
@@ -89,6 +93,7 @@ class Config:
     deterministic: bool
     explicit_bounds: bool
     fuel: bool
+    legacy_exceptions: bool
     max_memory: int | None
     max_references: int
     max_table_elements: int
@@ -103,6 +108,7 @@ class Config:
         fuel: bool = False,
         explicit_bounds: bool = False,
         deterministic: bool = False,
+        legacy_exceptions: bool = True,
         target: str | None = None,
         max_memory: int | None = None,
         max_table_elements: int = DEFAULT_MAX_TABLE_ELEMENTS,
@@ -127,6 +133,7 @@ class Config:
         put(self, "fuel", _flag("fuel", fuel))
         put(self, "explicit_bounds", _flag("explicit_bounds", explicit_bounds))
         put(self, "deterministic", _flag("deterministic", deterministic))
+        put(self, "legacy_exceptions", _flag("legacy_exceptions", legacy_exceptions))
         put(self, "target", _choice("target", target, (*TARGETS, None)))
         put(
             self,

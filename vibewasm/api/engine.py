@@ -5,6 +5,7 @@ from __future__ import annotations
 from _thread import RLock
 
 from ..backends import backend
+from ..binary.support import BUILT
 from ..calls.process import HOST, prepare
 from ..errors import WasmError, not_copied
 from .config import Config
@@ -93,6 +94,11 @@ class Engine:
     def config(self) -> Config:
         """The settings, which cannot be changed."""
         return self._config
+
+    @property
+    def _features(self) -> frozenset[str]:
+        """The proposals whose modules it accepts, see :mod:`vibewasm.binary.support`."""
+        return features_of(self._config.legacy_exceptions)
 
     @property
     def target(self) -> str:
@@ -204,6 +210,11 @@ class Engine:
 
     def __repr__(self) -> str:
         return f"<vibewasm.Engine {self.config!r}>"
+
+
+def features_of(legacy_exceptions: bool) -> frozenset[str]:
+    """The proposals that are on, with or without the older form of exceptions."""
+    return BUILT if legacy_exceptions else BUILT - {"legacy-exceptions"}
 
 
 #: So that an engine has one table of supertypes.

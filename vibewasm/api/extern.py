@@ -9,9 +9,14 @@ if TYPE_CHECKING:
     from ..extern_types import ExternType
     from .store import Store
 
+#: Stands for the first value of a table's elements that is written when its instance is there.
+LATER: object = object()
+
 
 class Extern:
-    """What modules import and export: a :class:`Func`, :class:`Table`, :class:`Memory` or :class:`Global`."""
+    """What modules import and export: a :class:`Func`, :class:`Table`, :class:`Memory`, :class:`Global` or
+    :class:`Tag`.
+    """
 
     __slots__ = ()
 

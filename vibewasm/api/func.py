@@ -398,9 +398,11 @@ class Func(Extern):
 
     def _check_references(self, cells: Sequence[int]) -> None:
         """See that raw references are what the store knows: machine code trusts them."""
+        from .typed_references import knows
+
         at = 0
         for code in self._type.param_codes:
-            if code >= FUNCREF and not self._store._knows_reference(code, cells[at]):
+            if code >= FUNCREF and not knows(self._store, code, cells[at]):
                 raise ValueError(f"{cells[at]:#x} is no reference of type {type_name(code)} that this store gave out")
             at += 2 if code == V128 else 1
 

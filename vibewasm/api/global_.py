@@ -25,7 +25,7 @@ class Global(Extern):
         store: the store that the global belongs to.
         type: what it holds, and whether that may change.
         value: its first value: an int, a float, a reference, or for a v128 an int or 16 bytes; if it is left out, 0 or
-            null.
+            null. A type that null does not belong to needs one.
 
     Raises:
         TypeError: an argument is of another type, or the value does not fit the global's.
@@ -115,6 +115,10 @@ class Global(Extern):
     def _begin(self, value: object) -> None:
         if value is not _NONE_GIVEN:
             self._set(value)
+        elif self._type.content.is_ref and not self._type.content.nullable:
+            raise TypeError(
+                f"a global of type {self._type.content} needs a first value: null does not belong to the type"
+            )
         self._store._globals.append(self)
 
     def _get(self) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from _collections_abc import Mapping
 
 from ..abi import RECORD_SIZE
-from ..binary.module_info import FUNC, MEMORY, TABLE
+from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..errors import not_copied
 from ..instances.context import set_code
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .module import Module
     from .store import Store
     from .table import Table
+    from .tag import Tag
 
 
 class _NothingAlike:
@@ -154,6 +155,14 @@ class Instance:
             self._globals[index] = made
         return made
 
+    def _tag(self, index: int) -> Tag:
+        made = self._tags[index]
+        if made is None:
+            from .tag import Tag
+
+            made = self._tags[index] = Tag._of_instance(self, index)
+        return made
+
     def _main_memory(self) -> Memory | None:
         """The memory that a host function such as one of WASI works on: the export ``memory``, else memory 0."""
         export = self.module._export_index.get("memory")
@@ -166,7 +175,9 @@ class Instance:
             return self._func(index)
         if kind == TABLE:
             return self._tables[index]
-        return self._memories[index] if kind == MEMORY else self._global(index)
+        if kind == MEMORY:
+            return self._memories[index]
+        return self._global(index) if kind == GLOBAL else self._tag(index)
 
     def __getattr__(self, name: str) -> NoReturn:
         message = f"{type(self).__name__!r} object has no attribute {name!r}"

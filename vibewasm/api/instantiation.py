@@ -5,12 +5,12 @@ does when the imports are there and have been checked.
 from __future__ import annotations
 
 from ..abi import RECORD_CODE, RECORD_CTX, RECORD_SIZE, RECORD_TYPE
-from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
+from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG
 from ..calls.process import adapters
 from ..errors import LinkError
 from ..runtime.blocks import Block
 from .engine import Engine, default_engine
-from .extern import Extern
+from .extern import LATER, Extern
 from .func import Func
 from .instance import Exports, Instance
 from .module import Module
@@ -174,13 +174,16 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     instance._store = store
     instance._module = module
     instance._owns_store = False
-    imported: tuple[list[Any], ...] = ([], [], [], [])
+    imported: tuple[list[Any], ...] = ([], [], [], [], [])
     for extern in externs:
         imported[extern._kind].append(extern)
     instance._imported_funcs = imported[FUNC]
     instance._tables = imported[TABLE]
     instance._memories = imported[MEMORY]
     instance._globals = imported[GLOBAL] + [None] * len(info.global_inits)
+    instance._tags = imported[TAG] + [None] * (len(info.tags) - info.imported_tags)
+    if info.tags:
+        _late("exceptions_of")(store)
     _make_memories_and_tables(instance)
     template = module._template or module._make_template()
     template.lay_out(instance)
@@ -210,8 +213,10 @@ def _make_memories_and_tables(instance: Instance) -> None:
         instance._memories.append(_late("Memory")(store, memory_type))
     if instance._memories:
         adapters().install_bulk(store._block)
-    for table_type in info.tables[info.imported_tables :]:
-        instance._tables.append(_late("Table")(store, table_type))
+    for index in range(info.imported_tables, len(info.tables)):
+        # Null is not a first value of all, and what another one is depends on the rest of the instance.
+        rest = (LATER,) if index in info.table_inits else ()
+        instance._tables.append(_late("Table")(store, info.tables[index], *rest))
     if info.memories or info.tables or info.datas or info.elements:
         _late("builtins")(store._block)
 
@@ -230,6 +235,10 @@ def _late(name: str) -> Callable[..., Any]:
             from .table import Table
 
             _loaded[name] = Table
+        elif name == "exceptions_of":
+            from ..instances.exceptions import exceptions_of
+
+            _loaded[name] = exceptions_of
         else:
             from ..instances.builtins import install
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
+from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG
 from ..errors import LinkError, not_copied
-from ..extern_types import GlobalType, ImportType, MemoryType, TableType
+from ..extern_types import GlobalType, ImportType, MemoryType, TableType, TagType
 from ..types import FuncType
 from .engine import Engine, default_engine
 from .extern import Extern
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _NONE_GIVEN: Any = object()
 
 #: The kind of import that a type is of, as its number in the binary format.
-KINDS: dict[type, int] = {FuncType: FUNC, TableType: TABLE, MemoryType: MEMORY, GlobalType: GLOBAL}
+KINDS: dict[type, int] = {FuncType: FUNC, TableType: TABLE, MemoryType: MEMORY, GlobalType: GLOBAL, TagType: TAG}
 #: What becomes an immutable global.
 _VALUES = (int, float, bytes, bytearray, memoryview)
 _WASI_CODES = {"i": "i32", "I": "i64"}
@@ -108,8 +108,9 @@ class Linker:
 
         Args:
             module, name: the two names of the import.
-            item: a :class:`Func`, :class:`Memory`, :class:`Table` or :class:`Global`; a Python function; a C function,
-                as :class:`Native`; or a number, which becomes an immutable global, as do 16 bytes for a v128.
+            item: a :class:`Func`, :class:`Memory`, :class:`Table`, :class:`Global` or :class:`Tag`; a Python function;
+                a C function, as :class:`Native`; or a number, which becomes an immutable global, as do 16 bytes for a
+                v128.
             type: the type of a Python function. Without it the function gets the type of the import that it meets.
             caller: whether a Python function is given a :class:`~vibewasm.Caller` before its arguments: the instance
                 that calls it, whose memory and exports it may use.
@@ -138,7 +139,8 @@ class Linker:
             given: object = item
             advice = "; define_instance defines its exports" if isinstance(given, (Instance, Exports)) else ""
             raise TypeError(
-                f"{full_name(module, name)}: an import is a function, Func, Memory, Table, Global or number, not "
+                f"{full_name(module, name)}: an import is a function, Func, Memory, Table, Global, Tag or number, not "
+                f""
                 f"{_class(item)}{advice}"
             )
         if type is not None or caller:

@@ -31,7 +31,8 @@ def message(module: Module, missing: Sequence[ImportType], defined: Mapping[int,
     lines = []
     for wanted in missing[:_MOST]:
         # What is of another kind would not do, however alike the names are.
-        kind = KINDS[wanted.type.__class__]
+        # Of functions there are types of a class of their own.
+        kind = KINDS.get(wanted.type.__class__, FUNC)
         alike = defined.get(kind, [])
         if kind == FUNC and wasi is None:
             alike = [*alike, *(f"{name}.{function}" for name in MODULES for function in names(name))]

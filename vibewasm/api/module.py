@@ -7,7 +7,7 @@ from _thread import RLock
 
 from .. import load
 from ..backends import TARGETS, backend
-from ..binary.module_info import FUNC, MEMORY, TABLE
+from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..calls.process import HOST
 from ..errors import WasmError
 from ..instances.context import ContextLayout, Template
@@ -118,7 +118,7 @@ class Module:
         else:
             from ..binary.decoder import decode
 
-            self._begin(engine, decode(source), kept)
+            self._begin(engine, decode(source, engine._features), kept)
         mode = engine.config.compilation
         if mode == "eager":
             self._compile_all()
@@ -311,7 +311,9 @@ class Module:
             return info.types[info.func_type_indices[index]]
         if kind == TABLE:
             return info.tables[index]
-        return info.memories[index] if kind == MEMORY else info.globals[index]
+        if kind == MEMORY:
+            return info.memories[index]
+        return info.globals[index] if kind == GLOBAL else info.tags[index]
 
     def func_name(self, index: int) -> str | None:
         """The name of function ``index``, imports counted: from the name section, else of an export; or ``None``.

@@ -15,6 +15,7 @@ from ..calls.process import HOST, extensions
 from ..errors import WasmError
 from ..lookalikes import CODE_MAGIC
 from .config import CODE_SETTINGS, code_settings
+from .engine import features_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
             )
         text, packed_info, packed_code, module = unpack(data, PRECOMPILED, ours)
         facts = dict([line.split(" ") for line in str(text, "utf-8").split("\n")])
-        info = image.unpack(packed_info, bytes(module))
+        info = image.unpack(packed_info, bytes(module), _features(facts))
         _compare(engine, info, facts)
         if facts["contents"] != checksum([packed_info, module]).hex():
             raise Damaged("it holds what belongs to different modules")
@@ -95,6 +96,11 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
     except ValueError as problem:
         raise WasmError(f"this precompiled module is damaged ({problem}); compile it again") from None
     return info, packed_code, functions
+
+
+def _features(facts: dict[str, str]) -> frozenset[str]:
+    """The proposals that a file's module was decoded with."""
+    return features_of(facts.get("legacy_exceptions") != "0")
 
 
 def _our_key() -> bytes:
@@ -139,6 +145,9 @@ def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
     wanted = code_settings(engine.config)
     # Code that checks bounds works in every memory.
     wanted["explicit_bounds"] = int(engine.checks_bounds(info) or facts["explicit_bounds"] == "1")
+    if facts["legacy_exceptions"] == "0":
+        # A module without the older form of exceptions is good for every engine.
+        wanted["legacy_exceptions"] = 0
     for setting, value in wanted.items():
         if facts[setting] != str(value):
             made, ours = f"{setting}={facts[setting] == '1'}", f"{setting}={bool(value)}"

@@ -5,6 +5,7 @@ Loaded only where a linker is asked for one of them.
 
 from __future__ import annotations
 
+from ..errors import LinkError
 from ..traps import Trap
 from .instance import Instance
 
@@ -30,6 +31,9 @@ class StandIn:
 
 def _zeros(type: FuncType, shown: str) -> Callable[..., Any]:
     """A function that returns zeros of the result types."""
+    for given in type.results:
+        if given.is_ref and not given.nullable:
+            raise LinkError(f"{shown} cannot be defined as zero: null does not belong to its result type {given}")
     zeros = tuple(None if result.is_ref else 0 for result in type.results)
     result = zeros[0] if len(zeros) == 1 else zeros or None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 
-from ..abi import FIRST_BUILTIN, HOST_FAILURE, RECORD_CTX, RECORD_TYPE
+from ..abi import FIRST_BUILTIN, HOST_FAILURE, RECORD_CTX, RECORD_TYPE, TRAP_EXCEPTION
 from ..calls.area import AREA_CELLS, DUE, Area, FastPlaces, current
 from ..calls.process import adapters
 from ..errors import Interrupted, WasmError, not_copied
@@ -21,7 +21,6 @@ from ..runtime.calls import (
 from ..runtime.context import CELL_FAILED, CELL_LAZY, CELL_POLL, CELL_REAL_LIMIT, CELL_THREAD, StoreBlock
 from ..runtime.faults import is_enabled, notice, seen
 from ..runtime.ffi import c_uint64
-from ..types import FUNCREF
 from .config import limit
 from .engine import Engine, default_engine
 
@@ -32,15 +31,18 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..instances.builtins import Builtins
+    from ..instances.exceptions import Exceptions
     from ..instances.references import References
     from ..wasi import WasiConfig
     from ..wasi.process import Process
     from .deadline import Deadline
+    from .exception import WasmException
     from .func import Func
     from .global_ import Global
     from .instance import Instance
     from .memory import Memory
     from .table import Table
+    from .tag import Tag
 
     Result = TypeVar("Result")
 
@@ -83,6 +85,7 @@ class Store:
         "_cells",
         "_closed",
         "_engine",
+        "_exceptions",
         "_fast_places",
         "_fueled",
         "_funcs",
@@ -95,10 +98,12 @@ class Store:
         "_memories",
         "_memory_used",
         "_pending",
+        "_raised",
         "_reasons",
         "_references",
         "_state",
         "_tables",
+        "_tags",
         "_wasi",
     )
 
@@ -134,7 +139,11 @@ class Store:
         self._memory_used = 0
         self._tables: list[Table] = []
         self._globals: list[Global] = []
+        self._tags: dict[int, Tag] = {}
         self._references: References | None = None
+        self._exceptions: Exceptions | None = None
+        #: What a Python function has thrown into wasm code last.
+        self._raised: WasmException | None = None
         self._wasi: dict[WasiConfig, Process] = {}
         #: The exception that a callback leaves, for whoever called wasm code to raise.
         self._pending: BaseException | None = None
@@ -286,7 +295,7 @@ class Store:
         self._instances.clear()
         self._funcs.clear()
         self._wasi.clear()
-        self._references = None
+        self._references = self._exceptions = self._raised = None
         memories, self._memories = self._memories, []
         for memory in memories:
             try:
@@ -467,13 +476,17 @@ class Store:
 
     def _failure(self, number: int) -> BaseException:
         """The exception for what an activation returned other than 0."""
-        error = None
+        error: BaseException | None = None
         if number == HOST_FAILURE:
             error, self._pending = self._pending, None
             if error is None:
                 return lost_exception()
             if type(error).__name__ in _NO_ERRORS:
                 return error
+        elif number == TRAP_EXCEPTION:
+            from .exception import left
+
+            error = left(self)
         from ..instances.backtrace import failure
 
         return failure(self, number, error)
@@ -558,18 +571,17 @@ class Store:
         assert references is not None
         return references.object_at(handle)
 
-    def _knows_reference(self, code: int, bits: int) -> bool:
-        """Whether these are the bits of a reference that Python code can have from here."""
-        if not bits:
-            return True
-        if code == FUNCREF:
-            return bits in self._funcs
-        return self._references is not None and self._references.knows(bits)
+    @property
+    def _typed(self) -> Any:
+        """What converts values of reference types other than funcref and externref."""
+        from . import typed_references
+
+        return typed_references
 
     def _sweep(self) -> list[object]:
         """Forget objects that wasm code does not hold, and give them back. No wasm code may be active."""
-        references = self._references
-        return references.sweep(self) if references is not None else []
+        raised, self._raised = self._raised, None
+        return [raised, *(self._references.sweep(self) if self._references is not None else ())]
 
     def _make_builtin(self, number: int) -> int:
         """Make a builtin that wasm code calls for the first time, and return the address of code that calls it."""

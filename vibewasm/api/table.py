@@ -8,7 +8,7 @@ from ..calls.values import from_bits, prefixed, to_bits
 from ..errors import LinkError, WasmError
 from ..extern_types import Limits, TableType
 from ..runtime.blocks import Block
-from .extern import Extern
+from .extern import LATER, Extern
 from .store import Store
 
 TYPE_CHECKING = False
@@ -27,7 +27,9 @@ _CHUNK = 0x10000
 class Table(Extern):
     """A table: references by index. ``table[i]`` reads, ``table[i] = x`` writes, ``len(table)`` is its size.
 
-    An element is ``None`` or, in a table of funcref, a :class:`~vibewasm.Func`, in one of externref any Python object.
+    An element is ``None`` or, in a table of funcref, a :class:`~vibewasm.Func`, in one of externref any Python object,
+    in one of exnref an :class:`~vibewasm.ExceptionRef`. Where null does not belong to the type, elements need a first
+    value.
 
     Args:
         store: the store that the table belongs to.
@@ -77,7 +79,7 @@ class Table(Extern):
         self._cells = block.cells[first : first + room]
         block.cells[TABLE_BASE >> 3] = block.address + TABLE_DESCRIPTOR_SIZE
         self._resize(size)
-        if init is None:
+        if init is LATER or (init is None and type.element.nullable):
             store._tables.append(self)
         else:
             # References are kept in the store's own books.
@@ -116,7 +118,9 @@ class Table(Extern):
         self._store._alone(self._set, index, value)
 
     def _begin(self, init: object) -> None:
-        self._fill(0, self._size, self._to_cell(init))
+        cell = self._to_cell(init)
+        if cell:
+            self._fill(0, self._size, cell)
         self._store._tables.append(self)
 
     def _get(self, index: int) -> Any:

@@ -1,8 +1,8 @@
 """What is supported: which proposals, and how much of anything one module may have.
 
-WebAssembly 2.0 is always on, and so are relaxed SIMD, extended constant expressions, tail calls, typed function references
-and exceptions. A module that uses a known
-proposal which is not built is well-formed, so it gets a ``ValidationError`` that names the proposal.
+WebAssembly 2.0 is always on, and so are relaxed SIMD, extended constant expressions, tail calls, typed function
+references and exceptions. A module that uses a known proposal which is not built is well-formed, so it gets a
+``ValidationError`` that names the proposal.
 
 The limits are those that wasmtime 50 (wasmparser 0.261) has, so that both accept and reject the same modules; most of
 them are also what the web's engines agreed upon (WebAssembly JavaScript Interface, "Implementation-defined Limits").

@@ -4,8 +4,9 @@ The machine code of a host function (the ``leave`` adapter of its signature) put
 stack, notes that the call has failed, and calls the callback, which takes the parameters from there, writes the
 results in their place, and notes as its very last act that all is well. So whatever goes wrong, even before the first
 line of the callback (CPython can raise ``KeyboardInterrupt`` there, and ctypes drops it), the machine code does not
-go on. An exception waits in the store until it is raised again where Python called wasm; one that came up before the
-callback's first line gets there through :func:`~vibewasm.runtime.calls.native_callback`.
+go on, unless it is told to throw what was raised. An exception waits in the store until it is raised again where Python
+called wasm; one that came up before the callback's first line gets there through
+:func:`~vibewasm.runtime.calls.native_callback`.
 
 The fast callbacks take no arguments from ctypes, which costs as much as the rest: they find their cells below the top
 of the cell stack, which the store block says. Of functions that want to know their caller: :mod:`.caller_callbacks`.
@@ -50,8 +51,8 @@ if TYPE_CHECKING:
     Writer = Callable[[int, Any], int]
     #: Has a coroutine run, and gives its result.
     Settler = Callable[[object], object]
-    #: Says more about an exception of a call.
-    Explainer = Callable[[BaseException], BaseException]
+    #: What is to be raised for an exception of a call; ``None`` if it was thrown into wasm code instead.
+    Explainer = Callable[[BaseException], BaseException | None]
 
 _NoArguments = CFUNCTYPE(None)
 
@@ -85,7 +86,7 @@ def fill_record(record: Block, store: Store, type: FuncType, code: int) -> None:
 
 def host_callback(store: Store, type: FuncType, function: Callable[..., Any], name: str) -> object:
     """The native callback of a Python function that takes and returns Python values."""
-    explain = explainer(function, type, name, takes_caller=False)
+    explain = explainer(store, function, type, name, takes_caller=False)
     return callback_of(host_call_of(store, type, function, name, explain), store)
 
 
@@ -135,22 +136,29 @@ def host_call_of(
     return host_call
 
 
-def explainer(function: Callable[..., Any], type: FuncType, name: str, takes_caller: bool) -> Explainer:
-    """What makes of a Python function that does not take the parameters of its type an error that says so.
+def explainer(store: Store, function: Callable[..., Any], type: FuncType, name: str, takes_caller: bool) -> Explainer:
+    """What is called with what a Python function has raised, once CELL_FAILED says that the call has failed. It throws
+    wasm code's own exceptions into wasm code, and makes of a function that does not take the parameters of its type an
+    error that says so.
 
     Nobody looks at what a function takes before it has failed: that would cost more than most calls.
     """
 
-    def explain(error: BaseException) -> BaseException:
+    def explain(error: BaseException) -> BaseException | None:
         # With a frame below the callback's, the function, or what converts values, has raised it itself.
         traceback = error.__traceback__
         if not isinstance(error, TypeError) or traceback is None or traceback.tb_next is not None:
-            return error
+            return raised(store, error)
         from ..arguments import misfit
 
         return misfit(error, function, len(type.params), _label(name, type), takes_caller)
 
     return explain
+
+
+def raised(store: Store, error: BaseException) -> BaseException | None:
+    """What waits to be raised where Python called wasm code: this, unless it was thrown into wasm code instead."""
+    return None if isinstance(error, WasmError) and error._throw_into(store) else error
 
 
 def _label(name: str, type: FuncType) -> str:
@@ -394,6 +402,6 @@ def raw_callback(store: Store, type: FuncType, function: Callable[..., int | Non
             cells[CELL_FAILED] = 0
         except BaseException as error:
             cells[CELL_FAILED] = HOST_FAILURE
-            store._pending = error
+            store._pending = raised(store, error)
 
     return native_callback(HostCallback, raw_call, store)

@@ -41,7 +41,7 @@ def host_func_with_caller(
     record = Block(RECORD_WITH_CALLER_SIZE)
     code = adapters().leave_by_caller(signature(type.param_codes, type.result_codes))
     fill_record(record, store, type, code)
-    explain = explainer(function, type, name, takes_caller=True)
+    explain = explainer(store, function, type, name, takes_caller=True)
     block, cells = store._block.cells, record.cells
     calls: dict[int, Callable[[], None]] = {}
     callbacks: list[object] = []

@@ -1,7 +1,8 @@
 """Between Python values and cells: the bits that machine code reads and writes.
 
 A cell has 8 bytes; an i32 or f32 has its upper half zero (the sandbox rests on that), a v128 takes two cells, and a
-reference is the address of a function record, or the handle of a Python object that the store keeps. Null is 0.
+reference is the address of a function record or of an exception object, or the handle of a Python object that the store
+keeps. Null is 0.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def to_bits(store: Store, code: int, value: object) -> int:
         TypeError: the value has the wrong class; the message starts with "wants", for :func:`prefixed` to put a
             subject before it.
         OverflowError: an integer that does not fit.
-        ValueError: a function of another store, or bytes that are not 16.
+        ValueError: a function or an exception of another store, or bytes that are not 16.
     """
     if code == I32:
         return _int_bits(value, 32)
@@ -122,13 +123,12 @@ def to_bits(store: Store, code: int, value: object) -> int:
         return _float_bits(value, code == F32)
     if code == V128:
         return _vector_bits(value)
-    if value is None:
-        return 0
     if code == EXTERNREF:
-        return store._handle_of(value)
+        return 0 if value is None else store._handle_of(value)
     if code == FUNCREF:
-        return store._address_of(value)
-    raise TypeError(f"is of a reference type ({code}) that Python code cannot make values of")
+        return 0 if value is None else store._address_of(value)
+    bits: int = store._typed.bits_of(store, code, value)
+    return bits
 
 
 def from_bits(store: Store, code: int, bits: int) -> object:
@@ -150,7 +150,9 @@ def from_bits(store: Store, code: int, bits: int) -> object:
         return bits
     if not bits:
         return None
-    return store._func_at(bits) if code == FUNCREF else store._object_at(bits)
+    if code == EXTERNREF:
+        return store._object_at(bits)
+    return store._func_at(bits) if code == FUNCREF else store._typed.value_of(store, code, bits)
 
 
 def to_cells(store: Store, codes: Sequence[int], values: Iterable[object]) -> list[int]:

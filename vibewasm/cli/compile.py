@@ -28,6 +28,7 @@ def _compile(arguments: Arguments) -> int:
                 fuel=arguments.flag("--fuel"),
                 explicit_bounds=arguments.flag("--explicit-bounds"),
                 deterministic=arguments.flag("--deterministic"),
+                legacy_exceptions=not arguments.flag("--no-legacy-exceptions"),
             )
         )
         code = Module(engine, data).serialize()
@@ -51,6 +52,7 @@ COMMAND = Command(
         Option("--fuel", "", "count fuel, for vibewasm run --fuel and Config(fuel=True)"),
         Option("--explicit-bounds", "", "check memory bounds by code, for Config(explicit_bounds=True)"),
         Option("--deterministic", "", "let relaxed SIMD give the same results on every processor"),
+        Option("--no-legacy-exceptions", "", "refuse the older form of exceptions, which is not in the specification"),
     ],
     _compile,
     notes=(

@@ -24,6 +24,10 @@ _ADVICE = {
         "was compiled with --deterministic, and cannot be run without it: "
         "give vibewasm run --deterministic, or compile it again without --deterministic"
     ),
+    ("legacy_exceptions", "1"): (
+        "was compiled without --no-legacy-exceptions, and cannot be run with it: "
+        "compile it again with vibewasm compile --no-legacy-exceptions, or leave --no-legacy-exceptions out"
+    ),
     ("explicit_bounds", "0"): (
         "was compiled without --explicit-bounds, and needs more address space than this process may reserve "
         "(ulimit -v): compile it again with vibewasm compile --explicit-bounds, or raise the limit"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from .options import Arguments, Command, CommandError
+from .options import Arguments, Command, CommandError, Option
 from .wasmfile import load, refused, shown
 
 
 def _validate(arguments: Arguments) -> int:
+    from vibewasm.api.config import Config
     from vibewasm.api.engine import Engine
     from vibewasm.api.module import Module
     from vibewasm.errors import WasmError
 
-    engine = Engine()
+    engine = Engine(Config(legacy_exceptions=not arguments.flag("--no-legacy-exceptions")))
     bad = 0
     for path in arguments.operands:
         try:
@@ -33,7 +34,7 @@ COMMAND = Command(
     "validate",
     "FILE...",
     "check modules, function bodies included",
-    [],
+    [Option("--no-legacy-exceptions", "", "refuse the older form of exceptions, which is not in the specification")],
     _validate,
     maximum=None,
     notes="Exit code 0 when every file is a valid module, 1 otherwise.",

@@ -8,6 +8,7 @@ body, cold code and jump tables put together. From here on down, each file knows
 * :mod:`.environment`: what a module's functions share;
 * :mod:`.instructions`: those that the loop leaves to others, one function each;
 * :mod:`.choices`, :mod:`.operand_stack`: which machine code, and where operands are;
+* :mod:`.control_state`: what functions with tail calls, exceptions or unset locals keep;
 * :mod:`.immediates`, :mod:`.index_spaces`, :mod:`.locals`: what bytes mean, and what indices name;
 * :mod:`.state`: the state that all of them work on.
 """
@@ -18,24 +19,27 @@ from ..abi import TRAP_STACK_OVERFLOW
 from ..backends import OutOfReach, backend
 from ..backends.operand import BARRIER_ENTRY
 from ..errors import DecodeError, ValidationError, WasmError
-from ..types import V128, VALUE_TYPES
+from ..types import NOT_NULL, V128, VALUE_TYPES
 from . import instructions
 from .environment import ModuleEnvironment
 from .locals import SHORT_INDICES, Locals, rank
 from .loop import run
-from .state import FUNCTION, POLL, BodyFault, Compilation, Label, Late, Types, emit_fixups
+from .state import FUNCTION, POLL, BodyFault, Compilation, Label, Late, NeedsRetyping, Types, emit_fixups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..backends import Backend
     from ..binary.module_info import ModuleInfo
     from ..instances.context import ContextLayout
+    from . import control_state as _control_state
     from . import immediates as _immediates
     from . import literals as _literals
     from . import modes as _modes
     from . import vectors_needed as _vectors_needed
+    from .control_state import Landings
     from .modes.recording import Record, Recording
 else:
+    _control_state = Late("control_state")
     _immediates = Late("immediates")
     _literals = Late("literals")
     _modes = Late("modes")
@@ -91,7 +95,8 @@ class Compiler:
         self._backend = backend(target)
         self.explicit_bounds = explicit_bounds
         self.deterministic = deterministic
-        self._environments: dict[int, ModuleEnvironment] = {}
+        #: By how far jumps reach, whether there are vectors, and whether entries are given other types.
+        self._environments: dict[tuple[int, bool, bool], ModuleEnvironment] = {}
 
     @property
     def target_name(self) -> str:
@@ -120,22 +125,34 @@ class Compiler:
         code, start, base = self._compile(defined, recording)
         return _modes.Record(code, start, base, recording)
 
-    def _compile(self, defined: int, recording: Recording | None) -> tuple[bytes, int, int]:
+    def landings(self, defined: int) -> Landings:
+        """Compile once more, for where exceptions that come to the function go."""
+        landings = _control_state.Landings()
+        landings.code = self._compile(defined, None, landings)[0]
+        return landings
+
+    def _compile(
+        self, defined: int, recording: Recording | None, landings: Landings | None = None
+    ) -> tuple[bytes, int, int]:
         """The code, the length of its prologue, and where the expression begins in the module."""
         info = self.info
         start, end = info.bodies[defined]
         index = info.imported_funcs + defined
         reach = self._backend.control.reach(end - start)
-        vectors = False
+        vectors = retypes = False
         while True:
-            env = self._environments.get(-1 - reach if vectors else reach) or self._environment(reach, vectors)
+            env = self._environments.get((reach, vectors, retypes)) or self._environment(reach, vectors, retypes)
             c = Compilation(env, [*info.data[start:end], *_PADDING], start, end - start)
             try:
-                return self._compile_body(c, defined, index, recording)
+                return self._compile_body(c, defined, index, recording, landings)
             except BodyFault as fault:
                 raise self._error(fault, c.base + min(c.pc, c.end), index) from None
             except _vectors_needed.NeedsVectors:
                 vectors = True
+                if recording is not None:
+                    recording.clear()
+            except NeedsRetyping:
+                retypes = True
                 if recording is not None:
                     recording.clear()
             except OutOfReach:
@@ -146,7 +163,7 @@ class Compiler:
                 if recording is not None:
                     recording.clear()
 
-    def _environment(self, reach: int, vectors: bool) -> ModuleEnvironment:
+    def _environment(self, reach: int, vectors: bool, retypes: bool) -> ModuleEnvironment:
         env = ModuleEnvironment(
             self.info,
             self._layout,
@@ -154,12 +171,13 @@ class Compiler:
             reach,
             explicit_bounds=self.explicit_bounds,
             vectors=vectors,
+            retypes=retypes,
             deterministic=self.deterministic,
         )
         for other in sorted(self._environments.values(), key=lambda other: other.vectors != vectors):
             env.share(other)
             break
-        self._environments[-1 - reach if vectors else reach] = env
+        self._environments[reach, vectors, retypes] = env
         return env
 
     def _error(self, fault: BodyFault, offset: int, index: int) -> WasmError:
@@ -199,7 +217,12 @@ class Compiler:
         return runs, total
 
     def _compile_body(
-        self, c: Compilation, defined: int, index: int, recording: Recording | None
+        self,
+        c: Compilation,
+        defined: int,
+        index: int,
+        recording: Recording | None,
+        landings: Landings | None,
     ) -> tuple[bytes, int, int]:
         env = c.env
         frames = env.frames
@@ -239,9 +262,15 @@ class Compiler:
         first_slot = frames.cell(locals_end, *env.width)
         c.slot_base = first_slot - 3 * env.step
         c.deepest = 2
+        for run_of_locals in runs:
+            if run_of_locals[1] >= NOT_NULL:
+                _control_state.control_state(c).unset_locals(len(params))
+                break
         if recording is not None or self.checked or self.fuel:
             c.special = _modes.Special(c, recording, self.checked, self.fuel)
         run(c)
+        if c.control is not None:
+            c.control.restore()
         operand_cells = c.deepest - 2
         size = (locals_end + width * operand_cells + 15) & -16
         if recording is not None:
@@ -252,7 +281,10 @@ class Compiler:
         if len(results) > 1:
             c.out += env.calls.return_results(results, first_slot, *env.width)
         c.out += env.pieces[frames.epilogue][size, homes.pinned_ints, homes.pinned_floats, area]
-        return self._assemble(c, homes, params, size, area, recording)
+        code, start, base = self._assemble(c, homes, params, size, area, recording)
+        if landings is not None:
+            landings.take(c, homes, size, start)
+        return code, start, base
 
     def _assemble(
         self,
@@ -301,6 +333,8 @@ class Compiler:
                 out += control.jump_back(len(out) - back)
             else:
                 out += env.traps.get(number) or env.trap(number)
+        if c.control is not None:
+            c.control.emit(size, area, recording)
         if c.self_calls:
             emit_fixups(c, c.self_calls, -start)
         overflow = len(out)

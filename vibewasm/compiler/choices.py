@@ -17,7 +17,7 @@ from ..backends.operand import (
 )
 from ..opcodes import ACCESSES, CODE, PREFIXES, codes_with, name_of, signature
 from .operand_stack import evict, relieve
-from .state import Compilation, type_mismatch
+from .state import Compilation, NeedsRetyping, fits, type_mismatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     #: The same with a gap in the code for a displacement or an immediate.
     SplitChoice = tuple[bytes, bytes, Operand, int, bool]
 
-_LOCAL_SET = CODE["local.set"]
+_LOCAL_SET, _LOCAL_TEE = CODE["local.set"], CODE["local.tee"]
 _TAKES_IMMEDIATE = codes_with("immediate")
 _SHIFTS = codes_with("shift")
 _ADDITION = {CODE["i32.sub"]: CODE["i32.add"], CODE["i64.sub"]: CODE["i64.add"]}
@@ -180,9 +180,16 @@ def choose_store(c: Compilation, op: int, a: Operand, b: Operand, form: int, fre
 def choose_assignment(c: Compilation, op: int, entry: Operand, local: Operand, free: int) -> tuple[bytes]:
     """Validate and choose code for ``local.set`` and ``local.tee``."""
     if entry.type != local.type:
-        check_types(c, name_of(op), (local.type,), (entry,))
+        if not fits(entry.type, local.type):
+            check_types(c, name_of(op), (local.type,), (entry,))
+        if op == _LOCAL_TEE and local.reg < 0 and not c.env.retypes:
+            # The entry stays on the stack, and has to have the local's type there.
+            raise NeedsRetyping
     choice = (c.target.move_to_local(entry, local, free),)
     if entry.kind == CONSTANT and entry.value > 64:
+        return choice
+    if entry.type != local.type and local.reg < 0:
+        # What local.tee has to do besides must not be missed.
         return choice
     # What needs a scratch depends on the free temporaries, which the key does not name.
     if entry.reg >= 0 or (not is_float(local.type) if local.reg >= 0 else entry.kind == CONSTANT):

@@ -67,6 +67,7 @@ class ModuleEnvironment:
         jump, fixup_size, poll, pads: the backend's jump, how many bytes of it are filled in, its poll of the interrupt
             word, and its padding by length.
         handlers: the function of each opcode byte that the loop leaves to one.
+        retypes: whether ``local.tee`` is left to a handler, which gives its entry the local's type.
         address_type: type of addresses of memory 0.
         explicit_bounds: whether accesses are checked by code.
         types, func_types: parameters and results of each function type, and the type's index of each function.
@@ -89,6 +90,7 @@ class ModuleEnvironment:
         *,
         explicit_bounds: bool,
         vectors: bool = False,
+        retypes: bool = False,
         deterministic: bool = False,
     ) -> None:
         self.info = info
@@ -112,7 +114,8 @@ class ModuleEnvironment:
             self.takes_constant = tuple([takes and code not in fused for code, takes in enumerate(self.takes_constant)])
         self.fusions: dict[tuple[int, int, bool], Callable[..., Operand] | None] = {}
         self.handlers = HANDLERS
-        if vectors:
+        self.retypes = retypes or vectors
+        if vectors or retypes:
             from .instructions.vector_locals import VECTOR_HANDLERS
 
             # Assignments to locals have a handler of their own there.

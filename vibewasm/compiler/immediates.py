@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from ..binary import value_types
 from ..errors import DecodeError, ValidationError
-from ..opcodes import ACCESSES, PREFIXES, name_of, prefixed, row_of
-from ..types import EMPTY_BLOCK_TYPE, FUNCREF, V128, VALUE_TYPES
+from ..opcodes import ACCESSES, CODE, PREFIXES, name_of, prefixed, row_of
+from ..types import EMPTY_BLOCK_TYPE, FUNCREF, NOT_NULL, V128, VALUE_TYPES
 from .index_spaces import data_segment, element_segment, memory_at, table_type, type_at
-from .state import BodyFault, Compilation, Types
+from .state import BodyFault, Compilation, Types, fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .environment import ModuleEnvironment
 
 _NOTHING: Types = ()
+_LOCAL_GET = CODE["local.get"]
 _ONE_RESULT = {byte: (type_,) for byte, type_ in VALUE_TYPES.items() if type_ != V128}
 
 
@@ -92,9 +93,20 @@ def long_local(c: Compilation, pc: int) -> tuple[int, Operand]:
     c.pc = pc - 1
     pc, index = read_unsigned(c, pc)
     entry = c.locals.entry(index)
+    if entry is None or entry.type >= NOT_NULL:
+        entry = _unusual_local(c, index, entry)
+    return pc, entry
+
+
+def _unusual_local(c: Compilation, index: int, entry: Operand | None) -> Operand:
+    """The home of a local that may have no value yet, or the fault of one that is read then, or is not there."""
+    if c.control is not None and c.control.is_unset(c, index):
+        if c.code[c.pc] == _LOCAL_GET:
+            raise BodyFault(f"uninitialized local: local {index} is not set before it is read")
+        return c.control.assign(c, index)
     if entry is None:
         raise BodyFault(f"unknown local {index}")
-    return pc, entry
+    return entry
 
 
 def memory_immediate(c: Compilation, pc: int) -> tuple[int, int]:
@@ -109,7 +121,7 @@ def table_init_immediates(c: Compilation, pc: int) -> tuple[int, int, int]:
     pc, segment = read_unsigned(c, pc)
     pc, table = read_unsigned(c, pc)
     element = table_type(c.env, table)
-    if element_segment(c.env, segment) != element:
+    if not fits(element_segment(c.env, segment), element):
         raise BodyFault("type mismatch: the element segment's type is not the table's")
     return pc, segment, table
 
@@ -118,7 +130,7 @@ def table_copy_immediates(c: Compilation, pc: int) -> tuple[int, int, int]:
     """Decode and check the tables of ``table.copy``."""
     pc, destination = read_unsigned(c, pc)
     pc, source = read_unsigned(c, pc)
-    if table_type(c.env, destination) != table_type(c.env, source):
+    if not fits(table_type(c.env, source), table_type(c.env, destination)):
         raise BodyFault("type mismatch: the tables hold different types")
     return pc, destination, source
 
@@ -127,7 +139,7 @@ def call_indirect_immediates(c: Compilation, pc: int) -> tuple[int, int, int]:
     """Decode and check the type and the table of ``call_indirect``."""
     pc, type_index = read_unsigned(c, pc)
     pc, table = read_unsigned(c, pc)
-    if table_type(c.env, table) != FUNCREF:
+    if not fits(table_type(c.env, table), FUNCREF):
         raise BodyFault("type mismatch: call_indirect takes a table of functions")
     type_at(c.env, type_index)
     return pc, type_index, table
@@ -167,15 +179,15 @@ def heap_type(c: Compilation, pc: int) -> tuple[int, int]:
 
 
 def _value_type(c: Compilation, pc: int) -> tuple[int, int]:
-    return value_types.value_type(c.code, pc)
+    return value_types.value_type(c.code, pc, c.env.info.types)
 
 
 def _block_value_type(c: Compilation, pc: int) -> tuple[int, int]:
-    return value_types.value_type(c.code, pc, "block type")
+    return value_types.value_type(c.code, pc, c.env.info.types, "block type")
 
 
 def _heap_type(c: Compilation, pc: int) -> tuple[int, int]:
-    return value_types.heap_type(c.code, pc)
+    return value_types.heap_type(c.code, pc, c.env.info.types)
 
 
 def _decode_type(c: Compilation, pc: int, decode: Callable[[Compilation, int], tuple[int, int]]) -> tuple[int, int]:

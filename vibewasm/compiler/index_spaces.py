@@ -56,6 +56,16 @@ def table_type(env: ModuleEnvironment, index: int) -> int:
     return env.info.tables[index].element.code
 
 
+def tag_type(env: ModuleEnvironment, index: int) -> Types:
+    """Types of the values that exceptions with tag ``index`` carry."""
+    if index >= len(env.info.tags):
+        raise BodyFault(f"unknown tag {index}")
+    types = env.info.tags[index].func.param_codes
+    if V128 in types and not env.vectors:
+        raise vectors_needed.NeedsVectors
+    return types
+
+
 def data_segment(env: ModuleEnvironment, index: int) -> None:
     """Check the index of a data segment, which takes the data count section."""
     if env.info.data_count is None:

@@ -5,9 +5,9 @@ A function that takes ``free`` returns what is free afterwards, and leaves ``c.f
 
 from __future__ import annotations
 
-from ..backends.operand import BARRIER, SLOT, Operand, register, slot
+from ..backends.operand import BARRIER, CONSTANT, REGISTER, SLOT, Operand, constant, register, slot
 from ..opcodes import CODE
-from .state import BodyFault, Compilation, type_mismatch
+from .state import BodyFault, Compilation, fits, type_mismatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def sink_at(c: Compilation, pc: int, type_: int) -> Operand | None:
     """The pinned local that the instruction at ``pc`` assigns, if a result of the type can go straight there."""
     if c.code[pc] in (_LOCAL_SET, _LOCAL_TEE):
         local = c.locals_[c.code[pc + 1]]
-        if local is not None and local.reg >= 0 and local.type == type_:
+        if local is not None and local.reg >= 0 and (local.type == type_ or fits(type_, local.type)):
             if c.stack[-1].kind >= SLOT or may_sink(c, local):
                 return local
     return None
@@ -152,28 +152,55 @@ def finish(c: Compilation, pc: int, choice: Choice, sink: Operand | None) -> int
     return pc
 
 
+def retype(c: Compilation, index: int, type_: int) -> None:
+    """Let the entry at ``index``, whose type fits another one, have that."""
+    entry = c.stack[index]
+    if entry.kind == SLOT:
+        c.stack[index] = slot(type_, entry.offset)
+    elif entry.kind == REGISTER:
+        c.stack[index] = register(type_, entry.reg)
+    elif entry.kind == CONSTANT:
+        c.stack[index] = constant(type_, entry.value)
+    else:
+        # What names a local has the local's type, by which it is found when the local is assigned.
+        text, moved, c.free = c.target.copy_to_temporary(entry, c.free)
+        c.out += text
+        c.stack[index] = register(type_, moved.reg)
+
+
+def retype_top(c: Compilation, types: tuple[int, ...]) -> None:
+    """Let the topmost entries, which :func:`check_top` has found to fit these types, have them."""
+    index = len(c.stack)
+    for type_ in reversed(types):
+        index -= 1
+        if c.stack[index].type != type_:
+            retype(c, index, type_)
+
+
 def pop_typed(c: Compilation, instruction: str, type_: int) -> Operand:
     """Pop an operand of the given type."""
     entry = c.stack[-1]
-    if entry.type != type_:
+    if entry.type != type_ and not fits(entry.type, type_):
         raise type_mismatch(instruction, (type_,), (None if entry.kind == BARRIER else entry.type,))
     c.stack.pop()
     return entry
 
 
 def check_top(c: Compilation, instruction: str, types: tuple[int, ...]) -> None:
-    """Check that the topmost entries have these types, without popping them."""
+    """Check that the topmost entries fit these types, without popping them."""
     if not types:
         return
     stack = c.stack
     count = len(types)
     if count == 1:
         entry = stack[-1]
-        if entry.type != types[0]:
+        if entry.type != types[0] and not fits(entry.type, types[0]):
             raise type_mismatch(instruction, types, (None if entry.kind == BARRIER else entry.type,))
         return
     top = stack[-count:]
-    if [entry.type for entry in top] != list(types):
+    if [entry.type for entry in top] != list(types) and not all(
+        fits(entry.type, type_) for entry, type_ in zip(top, types, strict=False)
+    ):
         found: list[int | None] = []
         for entry in reversed(top):
             if entry.kind == BARRIER:

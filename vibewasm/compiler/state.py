@@ -8,13 +8,14 @@ none of them.
 from __future__ import annotations
 
 from ..opcodes import CODE
-from ..types import type_name
+from ..types import FUNCREF, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..backends.operand import Operand
+    from .control_state import ControlState
     from .environment import ModuleEnvironment
     from .locals import Locals
     from .modes import Special
@@ -89,6 +90,8 @@ class Compilation:
         literals: (site of the displacement to it, bits) of each vector constant that code reads from beside itself.
         makes_calls: whether the prologue has to look at the stack limit.
         dead: whether the end of the innermost block cannot be reached from inside.
+        control: what tail calls, exceptions and locals without a first value keep, see :mod:`.control_state`; ``None``
+            in most functions.
         special: called before every instruction with its position when recording, metering or checking, see
             :mod:`.modes`; else ``None``.
         self_index: index of the function.
@@ -98,6 +101,7 @@ class Compilation:
         "base",
         "code",
         "cold",
+        "control",
         "dead",
         "deepest",
         "end",
@@ -153,6 +157,7 @@ class Compilation:
         self.makes_calls = False
         self.dead = False
         self.deepest = 0
+        self.control: ControlState | None = None
         self.special: Special | None = None
 
 
@@ -163,6 +168,22 @@ def emit_fixups(c: Compilation, sites: list[int] | tuple[int, ...], position: in
     out = c.out
     for site in sites:
         patch(out, site - fixup, position - site)
+
+
+def fits(found: int, expected: int) -> bool:
+    """Whether a value of one type may stand where another type is expected (core specification, "Matching")."""
+    if found == expected:
+        return True
+    if found < FUNCREF:
+        return False
+    from ..reference_types import matches
+
+    return matches(found, expected)
+
+
+def all_fit(found: Types, expected: Types) -> bool:
+    """Whether there are as many values as expected, and each fits."""
+    return found == expected or (len(found) == len(expected) and all(map(fits, found, expected)))
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------
@@ -190,6 +211,12 @@ def type_mismatch(instruction: str, expected: Sequence[int], found: Sequence[int
     want = " ".join(type_name(code) for code in expected)
     have = " ".join("nothing" if code is None else type_name(code) for code in found)
     return BodyFault(f"type mismatch: {instruction} expects [{want}] but the stack has [{have}]")
+
+
+class NeedsRetyping(Exception):
+    """What a function leaves on the stack after ``local.tee`` has another type than the local, which takes a handler of
+    its own: the function is compiled anew, with that.
+    """
 
 
 # -- parts of the compiler that few functions need ---------------------------------------------------------------------

@@ -4,8 +4,9 @@ happened. What a callback raised ends an activation as traps do, and leaves the 
 
 from __future__ import annotations
 
-from ..abi import RECORD_TYPE, TRAP_INTERRUPTED, TRAP_NULL, TRAP_NULL_REFERENCE, TRAP_STACK_OVERFLOW
-from ..errors import Interrupted
+from ..abi import TRAP_INTERRUPTED, TRAP_NULL, TRAP_NULL_REFERENCE, TRAP_STACK_OVERFLOW
+from ..errors import Interrupted, Stopped
+from ..opcodes import CODE
 from ..traps import TRAPS, Frame, OutOfFuel, Trap, with_frames
 
 TYPE_CHECKING = False
@@ -30,11 +31,10 @@ def failure(store: Store, number: int, error: BaseException | None) -> BaseExcep
 def _trap(store: Store, number: int) -> Trap:
     """The exception for a trap."""
     record = store._block.trap()
-    if number == TRAP_NULL and record.signal and record.address < RECORD_TYPE:
-        # Not an element's type was read.
-        number = TRAP_NULL_REFERENCE
-    code, message = TRAPS[number]
     frames = _frames(store, record)
+    code, message = TRAPS[number]
+    if number in (TRAP_NULL, TRAP_NULL_REFERENCE):
+        code, message = _null(number, frames)
     if code == "out_of_fuel":
         if not store._fueled:
             message += ": the store was given no fuel: set store.fuel, or write instantiate(..., fuel=amount)"
@@ -48,6 +48,30 @@ def _trap(store: Store, number: int) -> Trap:
     if code == "memory_out_of_bounds" and record.signal:
         trap._fault = _fault(store, record.address)
     return trap
+
+
+def _null(number: int, frames: list[Frame]) -> tuple[str, str]:
+    """Code and message of a trap at a null reference: all of them are faults of the same kind, and which instruction it
+    was that met null is what the suite, and users, tell them apart by.
+    """
+    info, offset = (frames[0]._info, frames[0].wasm_offset) if frames else (None, None)
+    if info is not None and offset is not None:
+        opcode = info.data[offset]
+        if opcode in _INDIRECT_CALLS:
+            return TRAPS[TRAP_NULL]
+        if opcode in _NULLS:
+            return TRAPS[TRAP_NULL_REFERENCE][0], _NULLS[opcode]
+    return TRAPS[number]
+
+
+_INDIRECT_CALLS = (CODE["call_indirect"], CODE["return_call_indirect"])
+#: What the suite calls a null that an instruction met.
+_NULLS = {
+    CODE["call_ref"]: "null function reference",
+    CODE["return_call_ref"]: "null function reference",
+    CODE["throw_ref"]: "null exception reference",
+    CODE["ref.as_non_null"]: "null reference",
+}
 
 
 def _fault(store: Store, address: int) -> tuple[int, int] | None:
@@ -68,7 +92,7 @@ _FULL = 16
 def _add_frames(store: Store, error: BaseException) -> None:
     """Have an exception that has just ended an activation, other than by a trap, say which wasm functions were active.
 
-    An :class:`Interrupted` that nothing else has ended by has them as ``frames``; any other exception has one note, to
+    A :class:`Stopped` that nothing else has ended by has them as ``frames``; any other exception has one note, to
     which the activations around the first, through which it passes too, are added.
     """
     try:
@@ -81,7 +105,7 @@ def _add_frames(store: Store, error: BaseException) -> None:
                     notes[index] = with_frames(note, frames) if frames else note
                 return
         frames = _frames(store, store._block.trap())
-        if isinstance(error, Interrupted) and not error.frames:
+        if isinstance(error, Stopped) and not error.frames:
             error._stopped(tuple(frames))
         elif frames and (given is None or given is notes):
             error.add_note(with_frames(_PASSED, frames))

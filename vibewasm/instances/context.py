@@ -200,7 +200,7 @@ class Template:
                     cells[at + RECORD_TYPE >> 3] = type_ids[types[index]] | defined << 32
                 at += RECORD_SIZE
         self.segments: Segments | None = None
-        if info.global_inits or info.elements or info.datas:
+        if info.global_inits or info.elements or info.datas or info.table_inits:
             # Modules without these need not wait for what they take.
             from .segments import Segments
 
@@ -247,9 +247,9 @@ class Template:
             ).cast("Q")
             self._refs.write(instance, cells, layout.refs >> 3)
         info = self._module.info
-        for index in range(len(info.tags)):
+        for index, tag in enumerate(instance._tags):
             offset = layout.tag(index)
-            cells[offset >> 3] = instance._tags[index]._address if index < info.imported_tags else context + offset
+            cells[offset >> 3] = context + offset if tag is None else tag._address
         for index in range(info.imported_globals):
             imported = instance._globals[index]
             assert imported is not None

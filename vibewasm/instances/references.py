@@ -15,14 +15,16 @@ threads at once.
 from __future__ import annotations
 
 from ..errors import ReferenceLimit
-from ..types import EXTERNREF
+from ..types import EXNREF, EXTERNREF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from ..api.instance import Instance
     from ..api.store import Store
+    from .exceptions import Exceptions
 
 #: So many objects may be handed in before a sweep, however few there are.
 SMALLEST_BUDGET = 256
@@ -148,22 +150,92 @@ class References:
 
 
 def _look(store: Store, held: set[int]) -> int:
-    """Add the handles in tables and globals to a set, and say how many places were looked at.
+    """Add the handles in tables, globals and exceptions to a set, and say how many places were looked at.
 
     Element segments hold none: what their items name are immutable globals.
     """
     looked_at = len(store._globals)
+    exceptions: set[int] = set()
     for table in store._tables:
-        if table._type.element.code == EXTERNREF:
-            held.update(table._cells[: len(table)])
+        among = _among(table._type.element.code, held, exceptions)
+        if among is not None:
+            among.update(table._cells[: len(table)])
             looked_at += len(table)
     for variable in store._globals:
-        if variable._type.content.code == EXTERNREF:
-            held.add(variable.raw)
+        among = _among(variable._type.content.code, held, exceptions)
+        if among is not None:
+            among.add(variable.raw)
     for instance in store._instances:
         globals_ = instance.module.info.globals
         looked_at += 1 + len(globals_)
         for index, type_ in enumerate(globals_):
-            if type_.content.code == EXTERNREF:
-                held.add(instance._global(index).raw)
+            among = _among(type_.content.code, held, exceptions)
+            if among is not None:
+                among.add(instance._global(index).raw)
+    if store._exceptions is not None:
+        looked_at += _look_at_exceptions(store, store._exceptions, exceptions, held)
     return looked_at
+
+
+def _among(code: int, objects: set[int], exceptions: set[int]) -> set[int] | None:
+    """Which of the two sets a value of this type belongs to, if any."""
+    if code == EXTERNREF:
+        return objects
+    if code <= EXTERNREF:
+        return None
+    from ..reference_types import top  # few stores get here
+
+    kind = top(code)
+    return objects if kind == EXTERNREF else exceptions if kind == EXNREF else None
+
+
+def _look_at_exceptions(store: Store, exceptions: Exceptions, found: set[int], held: set[int]) -> int:
+    """Add the handles among the values of exceptions to a set: those of exceptions that were found in tables and
+    globals, that Python code refers to, and that these carry in turn. It gives how many places were looked at.
+    """
+    found.update(exceptions.held)
+    found.discard(0)
+    waiting = [*found]
+    looked_at = 0
+    types: dict[int, tuple[int, ...]] = {}
+    for address in waiting:
+        tag = exceptions.tag_of(address)
+        params = types.get(tag)
+        if params is None:
+            params = types[tag] = _type_of_tag(store, tag)
+        looked_at += 1 + len(params)
+        carried: set[int] = set()
+        if any(code >= EXTERNREF for code in params):
+            for code, bits in zip(params, exceptions.values_of(address, params), strict=True):
+                among = _among(code, held, carried)
+                if among is not None:
+                    among.add(bits)
+        carried -= found
+        carried.discard(0)
+        found |= carried
+        # What is added meanwhile is looked at, too.
+        waiting += carried
+    return looked_at
+
+
+def _type_of_tag(store: Store, address: int) -> tuple[int, ...]:
+    """What exceptions with the tag at an address carry."""
+    known = store._tags.get(address)
+    if known is not None:
+        return known._type.func.param_codes
+    instance, index = defined_tag(store, address)
+    return instance.module.info.tags[index].func.param_codes
+
+
+def defined_tag(store: Store, address: int) -> tuple[Instance, int]:
+    """The instance that defines the tag at an address, and the tag's index in it.
+
+    Raises:
+        KeyError: no instance of the store does.
+    """
+    for instance in store._instances:
+        info = instance.module.info
+        offset = address - instance._address - instance.module.layout.tags
+        if 8 * info.imported_tags <= offset < 8 * len(info.tags):
+            return instance, offset >> 3
+    raise KeyError(address)

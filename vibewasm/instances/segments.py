@@ -1,4 +1,6 @@
-"""What happens at instantiation with globals' first values and with segments (core specification, "Instantiation")."""
+"""What happens at instantiation with the first values of globals and tables, and with segments (core specification,
+"Instantiation").
+"""
 
 from __future__ import annotations
 
@@ -57,11 +59,16 @@ class Segments:
             self._copies = DataCopies(info.data, info.datas)
 
     def begin(self, instance: Instance) -> None:
-        """Give the instance its segments, and globals their first values."""
+        """Give the instance its segments, and globals and elements of tables their first values."""
         instance._elements = [*self._elements]
         instance._dropped_datas = bytearray(self._dropped_datas)
         for at, code, expr in self._globals:
             set_global(instance._cells, at, code, evaluate(instance, expr))
+        for index, expr in self._info.table_inits.items():
+            cell = evaluate(instance, expr)
+            if cell:
+                table = instance._tables[index]
+                table._fill(0, len(table), cell)
 
     def apply(self, instance: Instance) -> None:
         """Copy active segments to tables and memories. Elements come before data, and each segment is checked when its

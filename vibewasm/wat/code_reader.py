@@ -6,7 +6,7 @@ are written. The stack is a list, so no nesting is too deep.
 
 from __future__ import annotations
 
-from ..opcodes import CODE, natural_alignment
+from ..opcodes import CODE, natural_alignment, opcode_bytes
 from ..types import EMPTY_BLOCK_TYPE
 from .cursor import Space
 from .encode import signed, unsigned, vector
@@ -17,17 +17,45 @@ from .type_reader import TypeReader
 from .words import BLOCKS, PLAIN, SELECT, WITH_IMMEDIATES, is_vector
 
 _END, _ELSE = CODE["end"], CODE["else"]
+# What an unfolded form began with, or its latest part did.
+_IF, _TRY, _CATCH, _CATCH_ALL = (opcode_bytes(CODE[name]) for name in ("if", "try", "catch", "catch_all"))
+_DELEGATE = opcode_bytes(CODE["delegate"])
 _EMPTY_BLOCK_TYPE = bytes((EMPTY_BLOCK_TYPE,))
 
 # Kinds of open forms. In the first four any instruction may come next; the others hold folded instructions or clauses.
 _TOP = 0  # the expression itself
 _UNFOLDED = 1  # a block up to `end`
 _FOLDED = 2  # a block up to its parenthesis
-_CLAUSE = 3  # (then ...) or (else ...)
+_CLAUSE = 3  # (then ...), (else ...), (do ...), (catch ...) or (catch_all ...)
 _OPERANDS = 4  # of a folded instruction, which is kept with it
 _CONDITION = 5  # of a folded `if`, whose label and first bytes are kept with it
 _AFTER_THEN = 6
 _AFTER_ELSE = 7
+_AFTER_DO = 8
+_AFTER_CATCH = 9
+_AFTER_CATCH_ALL = 10
+_AFTER_DELEGATE = 11
+
+#: Forms of which a parenthesis says that the block ends.
+_ENDED_BY_PARENTHESIS = frozenset((_FOLDED, _AFTER_THEN, _AFTER_ELSE, _AFTER_DO, _AFTER_CATCH, _AFTER_CATCH_ALL))
+#: Which clauses may come next in a folded `try`.
+_CLAUSES_OF_TRY = {
+    _AFTER_DO: ("catch", "catch_all", "delegate"),
+    _AFTER_CATCH: ("catch", "catch_all"),
+}
+#: Which parts an unfolded block may have next, by how its present part began.
+_PARTS: dict[bytes, tuple[str, ...]] = {
+    _IF: ("else",),
+    _TRY: ("catch", "catch_all", "delegate"),
+    _CATCH: ("catch", "catch_all"),
+}
+#: The clauses of `try_table`: their bytes, and whether they name a tag.
+_CATCHES = {
+    "catch": (b"\0", True),
+    "catch_ref": (b"\1", True),
+    "catch_all": (b"\2", False),
+    "catch_all_ref": (b"\3", False),
+}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +109,7 @@ class CodeReader(TypeReader):
             "f32": lambda: self._constant("f32"),
             "f64": lambda: self._constant("f64"),
             "v128": self._vector,
+            "catches": self._catches,
             "lane": lambda: bytes((self.natural(8),)),
             "lanes": self._shuffled_lanes,
             "heap": self.heap_type,
@@ -159,7 +188,7 @@ class CodeReader(TypeReader):
             self._else(out)
             forms.append((_AFTER_ELSE, b"", None))
         elif kind > _CONDITION:
-            raise self.unexpected()
+            return self._clause_of_try(word, kind, forms, out)
         elif word in WITH_IMMEDIATES:
             self.position += 2
             forms.append((kind, self._immediates(word), None))
@@ -173,7 +202,12 @@ class CodeReader(TypeReader):
                 return _CONDITION
             out += header
             self._enter(label)
-            return _FOLDED
+            if word != "try":
+                return _FOLDED
+            if not self.accept_form("do"):
+                raise self.unexpected()
+            forms.append((_AFTER_DO, b"", None))
+            return _CLAUSE
         elif is_vector(word):
             # It is looked at again.
             return kind
@@ -182,14 +216,36 @@ class CodeReader(TypeReader):
         self.position += 2
         return _CLAUSE
 
+    def _clause_of_try(self, word: str, kind: int, forms: list[_Form], out: bytearray) -> int:
+        """Begin a clause of a folded ``try``, or read the ``delegate`` that takes their place; the new form's kind."""
+        if word not in _CLAUSES_OF_TRY.get(kind, ()):
+            raise self.unexpected()
+        self.position += 2
+        if word == "delegate":
+            self._delegate(out)
+            self.expect(")")
+            return _AFTER_DELEGATE
+        if word == "catch":
+            out += _CATCH + self.index_bytes(self.tags)
+            forms.append((_AFTER_CATCH, b"", None))
+        else:
+            out += _CATCH_ALL
+            forms.append((_AFTER_CATCH_ALL, b"", None))
+        return _CLAUSE
+
+    def _delegate(self, out: bytearray) -> None:
+        """The rest of a ``delegate``, which ends its ``try``: the label is one of those around that."""
+        self._leave()
+        out += _DELEGATE + self._label()
+
     def _close(self, kind: int, forms: list[_Form], out: bytearray) -> int:
         """Go on after the parenthesis that ends a form; the kind of the one around it."""
-        if kind in (_FOLDED, _AFTER_THEN, _AFTER_ELSE):
+        if kind in _ENDED_BY_PARENTHESIS:
             if kind == _AFTER_ELSE:
                 self._drop_empty_else(out)
             out.append(_END)
             self._leave()
-        elif kind != _CLAUSE:
+        elif kind not in (_CLAUSE, _AFTER_DELEGATE):
             raise self.unexpected()
         self.position += 1
         return forms.pop()[0]
@@ -199,19 +255,27 @@ class CodeReader(TypeReader):
         if word in BLOCKS:
             self.position += 1
             label = self.identifier()
-            header = self._block_header(word)
-            out += header
+            out += self._block_header(word)
             self._enter(label)
-            forms.append((kind, header if word == "if" else b"", label))
+            forms.append((kind, BLOCKS[word][0], label))
             return _UNFOLDED
-        if word not in ("else", "end") or kind != _UNFOLDED:
+        if kind != _UNFOLDED or (word != "end" and word not in _PARTS.get(forms[-1][1], ())):
             if is_vector(word):
                 return kind
             raise self.unexpected()
-        outer, is_if, label = forms.pop()
-        if word == "else" and not is_if:
-            raise self.unexpected()
+        outer, _, label = forms.pop()
         self.position += 1
+        if word == "delegate":
+            self._delegate(out)
+            return outer
+        if word == "catch":
+            out += _CATCH + self.index_bytes(self.tags)
+            forms.append((outer, _CATCH, label))
+            return _UNFOLDED
+        if word == "catch_all":
+            out += _CATCH_ALL
+            forms.append((outer, _CATCH_ALL, label))
+            return _UNFOLDED
         again = self.identifier()
         if again is not None and again != label:
             raise self.error(f"mismatching label {again}", self.position - 1)
@@ -236,9 +300,24 @@ class CodeReader(TypeReader):
     def _block_header(self, word: str) -> bytes:
         """Opcode and immediates of an instruction that begins a block, whose label has been read."""
         code, kinds = BLOCKS[word]
-        for other in kinds.split()[1:]:
-            raise self.error(f"unknown operator {word}: there is no reader of its immediate {other}")
-        return code + self._block_type()
+        header = code + self._block_type()
+        for kind in kinds.split()[1:]:
+            if kind not in self._readers:
+                raise self.error(f"unknown operator {word}: there is no reader of its immediate {kind}")
+            header += self._readers[kind]()
+        return header
+
+    def _catches(self) -> bytes:
+        """The clauses of a ``try_table``. Their labels are of the blocks around it."""
+        clauses = []
+        while self.tokens[self.position] == "(" and (known := _CATCHES.get(self.tokens[self.position + 1])):
+            self.position += 2
+            clause, has_tag = known
+            if has_tag:
+                clause += self.index_bytes(self.tags)
+            clauses.append(clause + self._label())
+            self.expect(")")
+        return vector(clauses)
 
     def _block_type(self) -> bytes:
         if self.at_form("type"):

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _BLOCKS = frozenset(map(name_of, codes_with("opens")))
-_END, _ELSE, _SELECT = "end", "else", "select"
+_END, _SELECT = "end", "select"
+_TRY_TABLE, _DELEGATE = "try_table", "delegate"
+#: What begins a further part of a block, or ends it in another way: the parts that it may come after.
+_PARTS = {
+    "else": ("if",),
+    "catch": ("try", "catch"),
+    "catch_all": ("try", "catch"),
+    _DELEGATE: ("try",),
+}
+#: Clauses of ``try_table`` by their byte: the word, and whether a tag follows.
+_CATCHES = (("catch", True), ("catch_ref", True), ("catch_all", False), ("catch_all_ref", False))
 
 #: Deeper blocks are not indented further, or text would grow with the square of the depth.
 _DEEPEST = 40
@@ -81,13 +91,21 @@ class CodeWriter(BinaryReader):
                 if not depth:
                     return
                 blocks.pop()
-            elif word == _ELSE:
-                if not depth or blocks[-1] != "if":
-                    raise self.error("an else without an if")
-                blocks[-1] = word
-                yield start, min(depth - 1, _DEEPEST), word
+            elif word in _PARTS:
+                before = _PARTS[word]
+                if not depth or blocks[-1] not in before:
+                    raise DecodeError(f"{word} without {' or '.join(before)} before it", start)
+                # The label of `delegate` is one of those around its block.
+                inside = depth - (word == _DELEGATE)
+                yield start, min(depth - 1, _DEEPEST), word + (self._immediates(word, kinds, inside) if kinds else "")
+                if word == _DELEGATE:
+                    blocks.pop()
+                else:
+                    blocks[-1] = word
             elif word in _BLOCKS:
                 text = word + self.block_type()
+                if word == _TRY_TABLE:
+                    text += self._catches(depth)
                 yield start, min(depth, _DEEPEST), f"{text}  ;; label = @{depth + 1}"
                 blocks.append(word)
             elif kinds:
@@ -102,7 +120,7 @@ class CodeWriter(BinaryReader):
             word, kinds = self._opcode()
             if word == _END:
                 return " ".join(parts)
-            if word == _ELSE or word in _BLOCKS:
+            if word in _PARTS or word in _BLOCKS:
                 raise self.error(f"{word} in a constant expression")
             parts.append(f"({word}{self._immediates(word, kinds, 0) if kinds else ''})")
 
@@ -149,6 +167,18 @@ class CodeWriter(BinaryReader):
 
     def _label(self, index: int, depth: int) -> str:
         return f" {index} (;@{depth - index};)" if index < depth else f" {index}"
+
+    def _catches(self, depth: int) -> str:
+        """The clauses of a ``try_table``, whose labels are of the blocks around it."""
+        text = ""
+        for _ in range(self.u32()):
+            kind = self.byte()
+            if kind >= len(_CATCHES):
+                raise self.error(f"malformed catch clause {kind:#04x}")
+            word, has_tag = _CATCHES[kind]
+            tag = f" {self.named('tag', self.u32())}" if has_tag else ""
+            text += f" ({word}{tag}{self._label(self.u32(), depth)})"
+        return text
 
     def _types(self) -> str:
         return f" (result{''.join([' ' + type_ for type_ in self.value_types()])})"

@@ -292,15 +292,17 @@ class ModuleReader(CodeReader):
             self._add_active_element(index, offset, element, False, items)
             return
         self.position = start
-        encoded = self.table_type()
-        if self.tokens[self.position] != ")":
-            initial = self.expression()
-            # The default value needs no expression, also where it is written out.
-            if initial[:1] != _REF_NULL or not encoded.removeprefix(b"\x63").removeprefix(b"\x64").startswith(
-                bytes(initial[1:-1])
-            ):
-                encoded = b"\x40\0" + encoded + initial
-        self.table_definitions.append(encoded)
+        limits = self.limits()
+        element = self.reference_type()
+        if self.tokens[self.position] == ")":
+            self.table_definitions.append(element + limits)
+            return
+        initial = bytes(self.expression())
+        # The default value needs no expression, also where it is written out.
+        if initial == _REF_NULL + element.removeprefix(b"\x63").removeprefix(b"\x64") + _END:
+            self.table_definitions.append(element + limits)
+        else:
+            self.table_definitions.append(b"\x40\0" + element + limits + initial)
 
     def _memory(self) -> None:
         index, imported = self._begin("memory")

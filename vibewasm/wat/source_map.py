@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
+#: What may stand in parentheses among an instruction's immediates.
+_CLAUSES = frozenset(("type", "param", "result", "catch", "catch_ref", "catch_all", "catch_all_ref"))
+
+
 class _Traced(bytearray):
     """The bytes of an expression, which notes where the reader is when an instruction is added.
 
@@ -68,7 +72,12 @@ class _TracingReader(ModuleReader):
         if tokens[position] == "(" and tokens[position + 1] == "then":
             return self._around[position] + 1
         before = position - 1
-        return self._openers[before] + 1 if tokens[before] == ")" else before
+        while tokens[before] == ")":
+            opener = self._openers[before]
+            if tokens[opener + 1] not in _CLAUSES:
+                return opener + 1
+            before = opener - 1
+        return before
 
     def expression(self, single: bool = False) -> bytearray:
         """An expression, traced."""

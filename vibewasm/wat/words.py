@@ -30,7 +30,9 @@ PLAIN = {name: opcode_bytes(code) for code, name, kinds, *_ in TABLE if not kind
 
 #: The other instructions: bytes and kinds of immediates by name. Those that begin a block are in BLOCKS.
 WITH_IMMEDIATES = {
-    name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in TABLE if kinds and code not in _BEGINS
+    name: (opcode_bytes(code), kinds)
+    for code, name, kinds, *_ in TABLE
+    if kinds and code not in _BEGINS and code not in _STRUCTURE
 }
 BLOCKS = {name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in TABLE if code in _BEGINS}
 
@@ -43,8 +45,8 @@ SHAPES = frozenset(("i8x16", "i16x8", "i32x4", "i64x2", "f32x4", "f64x2"))
 #: Words that are no instructions.
 OTHERS = frozenset(
     "module binary quote type rec sub final struct array field mut func param result local import export table memory "
-    "global tag start elem data declare item offset ref null shared then catch catch_ref catch_all catch_all_ref "
-    "else end nan:canonical nan:arithmetic".split()
+    "global tag start elem data declare item offset ref null shared then do catch catch_ref catch_all catch_all_ref "
+    "delegate else end nan:canonical nan:arithmetic".split()
 )
 
 

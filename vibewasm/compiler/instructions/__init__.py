@@ -7,7 +7,7 @@ It is found by name, and its module loaded, when an instruction of that kind is 
 
 from __future__ import annotations
 
-from ...opcodes import ACCESSES, PREFIXES, TABLE, VECTOR_PREFIX, codes_with, row_of
+from ...opcodes import ACCESSES, PREFIXES, TABLE, VECTOR_PREFIX, codes_with, name_of, row_of
 from ..state import Compilation, Late
 
 TYPE_CHECKING = False
@@ -95,16 +95,22 @@ TOPICS = {
     "calls": "call call_indirect",
     "context_access": "i64.const f32.const f64.const global.get global.set table.get table.set table.size "
     "memory.size ref.null ref.is_null ref.func",
+    "references": "call_ref ref.as_non_null br_on_null br_on_non_null",
+    "tail_calls": "return_call return_call_indirect return_call_ref",
+    "exceptions": "try_table throw throw_ref",
+    "legacy_exceptions": "try catch catch_all delegate rethrow",
     "operations": "memory.grow memory.init data.drop memory.copy memory.fill "
     "table.init elem.drop table.copy table.fill table.grow",
 }
+#: Topics of instructions that few modules have.
+_RARE = ("references", "tail_calls", "exceptions", "legacy_exceptions")
 _TOPIC_OF = {name: topic for topic, names in TOPICS.items() for name in names.split()}
 #: The module, and its function, for all that stands after the prefix of vector instructions.
 _VECTORS = "vectors"
 #: The module of what a backend may take together with the next instruction: the backend says which (``FUSED``).
 _FUSION = "fusion"
 #: Where the name of the function is not the instruction's with underscores for dots.
-_OWN_NAMES = {"if": "if_", "else": "else_", "return": "return_"}
+_OWN_NAMES = {"if": "if_", "else": "else_", "return": "return_", "try": "try_"}
 
 
 def handler_of(code: int) -> Handler | None:
@@ -134,6 +140,12 @@ def handler_of(code: int) -> Handler | None:
     return found
 
 
+def rare_rule(code: int) -> Callable[[Any, Compilation, int, str], int]:
+    """The rule in dead code of an instruction that few modules have."""
+    rule: Callable[[Any, Compilation, int, str], int] = _load("unreachable_control").RULES[name_of(code)]
+    return rule
+
+
 def _load(topic: str) -> Any:
     name = f"{__package__}.{topic}"
     module = __import__(name, fromlist=("*",))
@@ -147,10 +159,11 @@ def _load(topic: str) -> Any:
 def load_all() -> None:
     """Load the modules of all topics, which else happens when the first instruction of each is met.
 
-    Those of vectors are left for that: few modules have any.
+    Those that few modules have any instructions of are left for that.
     """
     for topic in (*TOPICS, _FUSION):
-        _load(topic)
+        if topic not in _RARE:
+            _load(topic)
 
 
 def _find(c: Compilation, pc: int) -> int:

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from ...backends.operand import BARRIER_ENTRY, I32, SLOT, register, slot
+from ...backends.operand import BARRIER_ENTRY, I32, MARKED_BARRIER, SLOT, register, slot
 from ...opcodes import name_of
 from ...types import EMPTY_BLOCK_TYPE
-from ..operand_stack import check_top, flush, pop_typed, push_result, slot_offset
+from ..operand_stack import check_top, flush, pop_typed, push_result, retype_top, slot_offset
 from ..state import (
     BLOCK,
     ELSE,
@@ -20,6 +20,7 @@ from ..state import (
     Label,
     Late,
     Types,
+    all_fit,
     emit_fixups,
     type_mismatch,
 )
@@ -50,7 +51,7 @@ def block(c: Compilation, pc: int) -> int:
         stack.append(BARRIER_ENTRY)
         return pc + 1
     pc, params, results = immediates.block_type(c, pc)
-    _open(c, BLOCK, params, results)
+    open_block(c, BLOCK, params, results)
     return pc
 
 
@@ -61,7 +62,7 @@ def loop(c: Compilation, pc: int) -> int:
         params = results = _NOTHING
     else:
         pc, params, results = immediates.block_type(c, pc)
-    label = _open(c, LOOP, params, results)
+    label = open_block(c, LOOP, params, results)
     env = c.env
     padding = -len(c.out) & env.control.LOOP_ALIGNMENT - 1
     if padding:
@@ -90,7 +91,7 @@ def if_(c: Compilation, pc: int) -> int:
     else:
         pc, params, results = immediates.block_type(c, pc)
         condition = pop_typed(c, "if", I32)
-        label = _open(c, IF, params, results)
+        label = open_block(c, IF, params, results)
     sites = label.else_fixups = []
     env = c.env
     out = c.out
@@ -102,7 +103,7 @@ def if_(c: Compilation, pc: int) -> int:
     return pc
 
 
-def _open(c: Compilation, opcode: int, params: tuple[int, ...], results: tuple[int, ...]) -> Label:
+def open_block(c: Compilation, opcode: int, params: tuple[int, ...], results: tuple[int, ...]) -> Label:
     """Open a block: everything on the stack goes to its slots, and a barrier below the parameters."""
     stack = c.stack
     if stack[-1].kind < SLOT:
@@ -110,6 +111,7 @@ def _open(c: Compilation, opcode: int, params: tuple[int, ...], results: tuple[i
     height = len(stack)
     if params:
         check_top(c, name_of(opcode), params)
+        retype_top(c, params)
         height -= len(params)
         stack.insert(height, BARRIER_ENTRY)
     else:
@@ -124,6 +126,8 @@ def else_(c: Compilation, pc: int) -> int:
     label = c.labels[-1]
     if label.opcode != IF:
         raise BodyFault("else without if: unexpected else", malformed=True)
+    if c.control is not None and c.stack[label.height] is MARKED_BARRIER:
+        c.control.forget(len(c.labels))
     _begin_else(c, label, "else")
     return pc
 
@@ -131,7 +135,7 @@ def else_(c: Compilation, pc: int) -> int:
 def _begin_else(c: Compilation, label: Label, instruction: str) -> None:
     """End the first part, as the instruction says, and begin the other one with the parameters."""
     if not c.dead:
-        _leave_with_results(c, label, True, instruction)
+        leave_with_results(c, label, True, instruction)
         c.out += c.env.jump
         label.fixups.append(len(c.out))
     emit_fixups(c, label.else_fixups, len(c.out))
@@ -145,7 +149,7 @@ def _begin_else(c: Compilation, label: Label, instruction: str) -> None:
         stack.append(slot(type_, slot_offset(c, len(stack))))
 
 
-def _leave_with_results(c: Compilation, label: Label, merges: bool, instruction: str) -> None:
+def leave_with_results(c: Compilation, label: Label, merges: bool, instruction: str) -> None:
     """Check a block's results at its end, and, if other paths meet there, put them where those do."""
     results = label.results
     stack = c.stack
@@ -159,6 +163,8 @@ def _leave_with_results(c: Compilation, label: Label, merges: bool, instruction:
             flush(c)
         elif merges:
             move_top_to_result(c, results[0], c.free)
+            return
+        retype_top(c, results)
 
 
 def move_top_to_result(c: Compilation, type_: int, free: int) -> None:
@@ -178,16 +184,21 @@ def end(c: Compilation, pc: int) -> int:
     """
     label = c.labels[-1]
     opcode = label.opcode
+    control = c.control
+    if control is not None and c.stack[label.height] is MARKED_BARRIER:
+        control.end_block(label)
     if opcode == IF:
         # Without an else part, that part does nothing, so it has to leave the parameters as the results.
-        if label.params != label.results:
+        if not all_fit(label.params, label.results):
             raise type_mismatch("if without else", label.results, label.params)
         if label.results:
             _begin_else(c, label, "end")
     # With one path only, a result may stay where it is.
     merges = bool(label.fixups) or bool(label.else_fixups) or opcode == FUNCTION or c.dead
+    if control is not None and label in control.caught:
+        merges = True
     if not c.dead:
-        _leave_with_results(c, label, merges, "end")
+        leave_with_results(c, label, merges, "end")
     position = len(c.out)
     if label.fixups:
         emit_fixups(c, label.fixups, position)

@@ -6,7 +6,7 @@ from ...abi import TRAP_UNREACHABLE
 from ...backends.operand import I32, Operand, register
 from ...opcodes import CODE
 from ..immediates import read_unsigned
-from ..operand_stack import check_top, evict, flush, pop_typed, slot_offset
+from ..operand_stack import check_top, evict, flush, pop_typed, retype_top, slot_offset
 from ..state import LOOP, BodyFault, Compilation, Label, emit_fixups
 from .blocks import move_top_to_result
 from .unreachable import skip_unreachable
@@ -36,33 +36,35 @@ def after_branch(c: Compilation, pc: int) -> int:
     return skip_unreachable(c, pc)
 
 
-def _label(c: Compilation, depth: int) -> Label:
+def label_at(c: Compilation, depth: int) -> Label:
+    """The label that a branch's immediate names."""
     if depth >= len(c.labels):
         raise BodyFault(f"unknown label {depth}")
     return c.labels[-1 - depth]
 
 
-def _in_register(label: Label) -> bool:
+def in_register(label: Label) -> bool:
     """Whether the label takes a single result, in the result register; everything else it takes is in slots."""
     return len(label.types) == 1 and label.opcode != LOOP
 
 
-def _target_slot(c: Compilation, label: Label) -> int:
+def target_slot(c: Compilation, label: Label) -> int:
     """Frame offset of the first slot of what a branch to the label carries."""
     return c.slot_base + c.step * (label.height + 1 - label.depth)
 
 
-def _move_to_label(c: Compilation, label: Label) -> bytes:
+def move_to_label(c: Compilation, label: Label) -> bytes:
     """Code that copies a branch's values, which are in their own slots, to the slots that the label expects them in."""
     count = len(label.types)
     if not count:
         return b""
     source = slot_offset(c, len(c.stack) - count)
-    target = _target_slot(c, label)
+    target = target_slot(c, label)
     return b"" if source == target else c.env.frames.copy_slots(count, source, target, *c.env.width)
 
 
-def _jump_to(c: Compilation, label: Label) -> None:
+def jump_to(c: Compilation, label: Label) -> None:
+    """Jump to a label, with its values where it expects them."""
     if label.opcode == LOOP:
         c.out += c.env.control.jump_back(len(c.out) - label.target)
     else:
@@ -77,9 +79,9 @@ def br(c: Compilation, pc: int) -> int:
     if depth > 127:
         pc, depth = read_unsigned(c, pc - 1)
     labels = c.labels
-    label = labels[-1 - depth] if depth < len(labels) else _label(c, depth)
+    label = labels[-1 - depth] if depth < len(labels) else label_at(c, depth)
     if label.types or label.opcode == LOOP:
-        _branch(c, label, "br")
+        branch(c, label, "br")
     else:
         out = c.out
         out += c.env.jump
@@ -95,19 +97,20 @@ def br(c: Compilation, pc: int) -> int:
 
 def return_(c: Compilation, pc: int) -> int:
     """``return``: a branch to the function's label."""
-    _branch(c, c.labels[0], "return")
+    branch(c, c.labels[0], "return")
     return after_branch(c, pc)
 
 
-def _branch(c: Compilation, label: Label, instruction: str) -> None:
+def branch(c: Compilation, label: Label, instruction: str) -> None:
+    """Check a label's values, bring them to it, and jump there."""
     if label.types:
         check_top(c, instruction, label.types)
-        if _in_register(label):
+        if in_register(label):
             move_top_to_result(c, label.types[0], c.free)
         else:
             flush(c)
-            c.out += _move_to_label(c, label)
-    _jump_to(c, label)
+            c.out += move_to_label(c, label)
+    jump_to(c, label)
 
 
 def br_if(c: Compilation, pc: int) -> int:
@@ -119,16 +122,17 @@ def br_if(c: Compilation, pc: int) -> int:
     stack = c.stack
     condition = stack.pop() if stack[-1].type == I32 else pop_typed(c, "br_if", I32)
     labels = c.labels
-    label = labels[-1 - depth] if depth < len(labels) else _label(c, depth)
+    label = labels[-1 - depth] if depth < len(labels) else label_at(c, depth)
     env = c.env
     out = c.out
     if label.types:
         check_top(c, "br_if", label.types)
-        if _in_register(label):
+        if in_register(label):
             condition = _prepare_result(c, label.types[0], condition)
         else:
             flush(c)
-            moves = _move_to_label(c, label)
+            retype_top(c, label.types)
+            moves = move_to_label(c, label)
             if moves:
                 c.free |= condition.bit
                 sites = []
@@ -136,7 +140,7 @@ def br_if(c: Compilation, pc: int) -> int:
                     out += piece
                     sites.append(len(out))
                 out += moves
-                _jump_to(c, label)
+                jump_to(c, label)
                 emit_fixups(c, sites, len(out))
                 return pc
     bit = condition.bit
@@ -189,12 +193,12 @@ def br_table(c: Compilation, pc: int) -> int:
     if pc > c.end:
         raise BodyFault("unexpected end", malformed=True)
     index = pop_typed(c, "br_table", I32)
-    default = _label(c, depths[-1])
+    default = label_at(c, depths[-1])
     arity = len(default.types)
     distinct: dict[int, Label] = {}
     for depth in depths:
         if depth not in distinct:
-            label = distinct[depth] = _label(c, depth)
+            label = distinct[depth] = label_at(c, depth)
             if len(label.types) != arity:
                 raise BodyFault("type mismatch: the labels of br_table take different numbers of values")
             check_top(c, "br_table", label.types)
@@ -217,13 +221,13 @@ def br_table(c: Compilation, pc: int) -> int:
             stubs[depth] = label
             continue
         stubs[depth] = len(out)
-        if _in_register(label):
+        if in_register(label):
             type_ = label.types[0]
             wanted = register(type_, c.target.RESULT_REGISTER)
             out += c.target.move_to_register(c.stack[-1], wanted.reg, 0)
         else:
-            out += _move_to_label(c, label)
-        _jump_to(c, label)
+            out += move_to_label(c, label)
+        jump_to(c, label)
     c.jump_tables.append((table_site, [stubs[depth] for depth in depths[:-1]]))
     default_stub = stubs[depths[-1]]
     if isinstance(default_stub, int):

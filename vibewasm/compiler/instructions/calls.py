@@ -7,7 +7,7 @@ from ...backends.operand import BARRIER, I32, INTERN_LIMIT, NO_TYPE, SLOT, Opera
 from ..immediates import call_indirect_immediates, read_unsigned
 from ..index_spaces import function_type, type_at
 from ..operand_stack import check_top, evict, flush, pop_typed, slot_offset
-from ..state import Compilation
+from ..state import BodyFault, Compilation, all_fit, fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _pass_many(c: Compilation, params: tuple[int, ...], instruction: str, index:
     c.out += c.env.pieces[calls.arguments_from_slots][(params, slot_offset(c, first), *c.env.width)]
     del c.stack[first:]
     if index is not None:
-        c.out += c.target.move_to_register(slot(I32, waiting), calls.INDEX_PLAN[1], 0)
+        c.out += c.target.move_to_register(slot(index.type, waiting), calls.INDEX_PLAN[1], 0)
     c.free = c.target.ALL_FREE
 
 
@@ -83,7 +83,7 @@ def _pass_one_by_one(c: Compilation, plan: Plan, index: Operand | None) -> bool:
 
     Args:
         plan: how arguments are passed, see :func:`argument_plan`.
-        index: the index of an indirect call, off the stack already.
+        index: the index of an indirect call, or the reference of a call by reference, off the stack already.
 
     Returns:
         whether it was one; if not, nothing has happened.
@@ -93,8 +93,8 @@ def _pass_one_by_one(c: Compilation, plan: Plan, index: Operand | None) -> bool:
     position = len(stack)
     held = written = 0
     if index is not None:
-        type_, reg, written = c.env.calls.INDEX_PLAN
-        move = moves_to(c.env, type_, reg)[index]
+        _, reg, written = c.env.calls.INDEX_PLAN
+        move = moves_to(c.env, index.type, reg)[index]
         if move is None:
             return False
         text += move
@@ -132,7 +132,9 @@ class Moves(dict[Operand, bytes | None]):
         self._make = make
 
     def __missing__(self, argument: Operand) -> bytes | None:
-        if argument.type != self._type or argument.kind == BARRIER:
+        if argument.type != self._type and not fits(argument.type, self._type):
+            return None
+        if argument.kind == BARRIER:
             return None
         move = self._make(argument, self._reg)
         if len(self) >= INTERN_LIMIT:
@@ -183,7 +185,7 @@ def moves_to(env: ModuleEnvironment, type_: int, reg: int) -> Moves:
     return found
 
 
-def _take_results(c: Compilation, results: tuple[int, ...]) -> None:
+def take_results(c: Compilation, results: tuple[int, ...]) -> None:
     """Push a call's results."""
     if len(results) == 1:
         entry = register(results[0], c.target.RESULT_REGISTER)
@@ -257,7 +259,7 @@ def call(c: Compilation, pc: int) -> int:
     if result is not None:
         stack.append(result)
     elif results:
-        _take_results(c, results)
+        take_results(c, results)
     return pc
 
 
@@ -269,12 +271,29 @@ def call_indirect(c: Compilation, pc: int) -> int:
     index = pop_typed(c, "call_indirect", I32)
     pass_arguments(c, params, "call_indirect", index)
     out = c.out
-    table_offset, type_offset = env.layout.table(table), env.layout.type_id(type_index)
-    bound, check, go = env.pieces[env.calls.call_table][table_offset, type_offset, env.reach]
+    bound, check = check_table(c, type_index, table)
     out += bound
     c.cold.append((len(out), TRAP_UNDEFINED_ELEMENT, c.pc, 0))
     out += check
     c.cold.append((len(out), TRAP_BAD_SIGNATURE, c.pc, 0))
-    out += go
-    _take_results(c, results)
+    out += env.calls.call_reference()
+    take_results(c, results)
     return pc
+
+
+def check_table(c: Compilation, type_index: int, table: int) -> tuple[bytes, bytes]:
+    """What an indirect call does before it calls, in two pieces: their ends lead to the traps "undefined element" and
+    "type mismatch".
+    """
+    env = c.env
+    final = env.info.types[type_index].final
+    found: tuple[bytes, bytes] = env.pieces[env.calls.check_table][
+        env.layout.table(table), env.layout.type_id(type_index), env.reach, final
+    ]
+    return found
+
+
+def check_results(wanted: Types, given: Types, instruction: str) -> None:
+    """Check that the results of a function that is tail-called may be those of the function that does so."""
+    if not all_fit(given, wanted):
+        raise BodyFault(f"type mismatch: the results of {instruction} are not those of the function")

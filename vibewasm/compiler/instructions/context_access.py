@@ -146,7 +146,10 @@ def ref_func(c: Compilation, pc: int) -> int:
     """``ref.func x``."""
     pc, index = read_unsigned(c, pc)
     dense = declared_reference(c.env, index)
-    return _read(c, pc, _REF_FUNC, "context_cell", FUNCREF, FUNCREF, c.env.layout.ref(dense))
+    from ...reference_types import concrete
+
+    type_ = concrete(c.env.info.func_type(index), False)
+    return _read(c, pc, _REF_FUNC, "context_cell", type_, type_, c.env.layout.ref(dense))
 
 
 # -- loads and stores that need more than a displacement ---------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...backends.operand import BARRIER, I32, V128, Operand
 from ...opcodes import CODE
 from ..immediates import select_type
-from ..operand_stack import check_top, finish, pop_typed, sink_at
+from ..operand_stack import check_top, finish, pop_typed, retype_top, sink_at
 from ..state import BodyFault, Compilation, type_mismatch
 
 _SELECT = CODE["select"]
@@ -35,6 +35,7 @@ def select_t(c: Compilation, pc: int) -> int:
     pc, type_ = select_type(c, pc)
     condition = pop_typed(c, "select", I32)
     check_top(c, "select", (type_, type_))
+    retype_top(c, (type_, type_))
     return _select(c, pc, condition)
 
 

@@ -14,7 +14,7 @@ from ...backends.operand import FIRST_FLOAT_BIT, REGISTER, SLOT, V128, Operand, 
 from ...opcodes import CODE, VECTOR_PREFIX
 from ..choices import choose_assignment
 from ..immediates import long_local
-from ..operand_stack import protect, relieve
+from ..operand_stack import protect, relieve, retype
 from ..state import Compilation
 from . import HANDLERS
 
@@ -109,9 +109,11 @@ def assign(c: Compilation, pc: int) -> int:
     elif op == _LOCAL_SET or local.reg >= 0:
         free |= entry.bit
         entry = local
+    c.free = free
     if op == _LOCAL_TEE:
         stack.append(entry)
-    c.free = free
+        if entry.type != local.type:
+            retype(c, len(stack) - 1, local.type)
     return pc
 
 
