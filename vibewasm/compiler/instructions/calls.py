@@ -271,19 +271,21 @@ def call_indirect(c: Compilation, pc: int) -> int:
     index = pop_typed(c, "call_indirect", I32)
     pass_arguments(c, params, "call_indirect", index)
     out = c.out
-    bound, check = check_table(c, type_index, table)
+    table_offset, type_offset = env.layout.table(table), env.layout.type_id(type_index)
+    final = env.info.types[type_index].final
+    bound, check, go = env.pieces[env.calls.call_table][table_offset, type_offset, env.reach, final]
     out += bound
     c.cold.append((len(out), TRAP_UNDEFINED_ELEMENT, c.pc, 0))
     out += check
     c.cold.append((len(out), TRAP_BAD_SIGNATURE, c.pc, 0))
-    out += env.calls.call_reference()
+    out += go
     take_results(c, results)
     return pc
 
 
 def check_table(c: Compilation, type_index: int, table: int) -> tuple[bytes, bytes]:
-    """What an indirect call does before it calls, in two pieces: their ends lead to the traps "undefined element" and
-    "type mismatch".
+    """What an indirect tail call does before it gives the frame back, in two pieces: their ends lead to the traps
+    "undefined element" and "type mismatch".
     """
     env = c.env
     final = env.info.types[type_index].final
