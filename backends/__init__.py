@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from .contract import Calls, Control, Frames, Processor, Stubs, TailCalls, Target
+    from .contract import Calls, Control, Exceptions, Frames, Processor, Stubs, TailCalls, Target
 
 #: The processors that code can be made for, by the names that the operating system has for them.
 TARGETS = ("x86_64", "aarch64")
@@ -31,6 +31,7 @@ class Backend:
     frames: Frames
     calls: Calls
     tail_calls: TailCalls
+    exceptions: Exceptions
     stubs: Stubs
     processor: Processor
     #: What tools/built_stubs.py writes, in a wheel.

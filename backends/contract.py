@@ -29,7 +29,7 @@ from .operand import Operand
 from .target_contract import Target
 from .types import Places, SignalContext
 
-__all__ = ["Calls", "Control", "Frames", "Processor", "Stubs", "TailCalls", "Target"]
+__all__ = ["Calls", "Control", "Exceptions", "Frames", "Processor", "Stubs", "TailCalls", "Target"]
 
 
 class Frames(Protocol):
@@ -277,9 +277,7 @@ class Calls(Protocol):
         Leaves arguments where they are. The memory base has to be loaded again, which calls and :class:`TailCalls` do.
         """
 
-    def call_table(
-        self, table: int, type_id: int, reach: int, final: bool = True
-    ) -> tuple[bytes, bytes, bytes]:
+    def call_table(self, table: int, type_id: int, reach: int, final: bool = True) -> tuple[bytes, bytes, bytes]:
         """The pieces of :meth:`check_table`, and a third one that calls."""
 
     def call_builtin(self, number: int) -> bytes:
@@ -331,11 +329,47 @@ class TailCalls(Protocol):
         """
 
 
+class Exceptions(Protocol):
+    """What is thrown goes to the store block, and what is caught comes from there.
+
+    The code may change all temporaries, as every operand is in a slot where it begins; what calls is a call as others
+    are, and all temporaries are free where an exception is caught.
+    """
+
+    def describe(self, types: tuple[int, ...], first_slot: int, tag: int, width: int = 8) -> bytes:
+        """Code that says in the store block what is being thrown: values from consecutive slots, the first at frame
+        offset ``first_slot``, and the tag whose cell is at the context offset ``tag``.
+        """
+
+    def throw(self) -> bytes:
+        """A call that throws what the store block describes. It does not return."""
+
+    def throw_reference(self) -> bytes:
+        """A call that throws the exception object in the result register, and does not return. A null faults before
+        it, at an address below :data:`vibewasm.abi.RECORD_TYPE`.
+        """
+
+    def caught_values(self, types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
+        """Code that stores the values of what was caught into consecutive slots, the first at ``first_slot``."""
+
+    def caught_value(self, type_: int) -> bytes:
+        """Code that loads the first value of what was caught, which has this type, into its result register."""
+
+    def caught_reference(self) -> bytes:
+        """A call that puts a reference to what was caught, or is described, into the result register. The values of
+        what was caught may be fetched before and after it.
+        """
+
+
 class Processor(Protocol):
     """What the runtime has to know of the processor and of operating systems on it."""
 
     #: Bytes from one lazy entry to the next.
     LAZY_ENTRY_SIZE: int
+    #: From the address in the cell STORE_SAVED_SP to where the frame of that ``enter`` keeps what was in the cell before.
+    OUTER_ENTRY: int
+    #: How many registers :meth:`Stubs.preserved_registers` writes.
+    PRESERVED_REGISTERS: int
     #: The floating-point mode of wasm code, as the processor's control register takes it: round to nearest, subnormals
     #: as they are, no trap.
     FLOAT_MODE: int
@@ -453,6 +487,35 @@ class Stubs(Protocol):
     def return_frame(self) -> bytes:
         """What functions return to that have a return frame: load the context that is in it, and the memory base, drop
         the frame, and return. Results stay where they are.
+        """
+
+    def throw(self) -> bytes:
+        """Throw what the store block describes, as if the calling code had thrown it: go on where it is caught, with
+        the registers that functions preserve as they are there; or trap where nobody does.
+
+        For a return address without a landing it calls STORE_FIND_LANDING as ``f(context of the frame, return address,
+        0)``, and looks again. What is thrown survives what wasm code does meanwhile.
+        """
+
+    def throw_reference(self) -> bytes:
+        """Throw the exception object in the result register, as :meth:`throw` does."""
+
+    def make_exception(self) -> bytes:
+        """Load an exception object into the result register: that which was thrown, or a new one of what the store
+        block describes, which stays as it is. Preserves pinned registers only.
+
+        Where there is no free one it calls STORE_ALLOCATE_EXCEPTION as ``f(context, number of values, stack pointer)``,
+        which returns an address. All references that wasm code has in registers are above the stack pointer then.
+        """
+
+    def restore_pinned(self, ints: int, floats: int) -> bytes:
+        """What :meth:`throw` calls, with the frame pointer at the frame of a function that saves so many pinned
+        registers: it loads what is saved there, and changes nothing else that matters.
+        """
+
+    def preserved_registers(self) -> bytes:
+        """Code of ``u64 f(u64 *cells)``, which writes the pinned registers that C functions preserve to cells, and
+        returns the stack pointer.
         """
 
     def memory_copy(self) -> bytes:

@@ -176,6 +176,8 @@ def _groups(record: Record, items: list[Item], wasm: list[tuple[int, int, str]],
         machine = naming.instructions(found, offset, text) if found else nothing
         groups.append(Group("body", offset, depth, text, machine))
     for offset, found in cold:
+        if offset not in texts:
+            offset = _user(found[0][0], body)
         if found[0][2].trap == abi.TRAP_STACK_OVERFLOW:
             # It belongs to the check in the prologue.
             groups.append(Group("cold", None, 0, "", naming.instructions(found, None, "")))
@@ -183,6 +185,16 @@ def _groups(record: Record, items: list[Item], wasm: list[tuple[int, int, str]],
             text = texts[offset]
             groups.append(Group("cold", offset, 0, text, naming.instructions(found, offset, text)))
     return groups
+
+
+def _user(address: int, body: dict[int, list[Item]]) -> int:
+    """Of code that stands after the whole function's: the first wasm instruction that jumps there."""
+    return next(
+        wasm
+        for wasm, items in body.items()
+        for offset, _, shape in items
+        if shape.target is not None and shape.target + offset == address
+    )
 
 
 def _stretches(

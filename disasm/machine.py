@@ -62,6 +62,8 @@ class Target(Protocol):
         NAME, TITLE: the backend's name, and the processor's name for people.
         SYNTAXES: which syntaxes operands can be written in, the default first.
         REGISTERS: keys by the names that registers have in operands.
+        CALLEE, RESULT: keys of the registers in which the record of a function that is called travels, and a result
+            that is no float.
         MOVES: mnemonics of plain loads and stores.
         FAULTS: traps that an instruction raises for some values of its operands, by mnemonic.
     """
@@ -70,6 +72,8 @@ class Target(Protocol):
     TITLE: str
     SYNTAXES: tuple[str, ...]
     REGISTERS: dict[str, int]
+    CALLEE: int
+    RESULT: int
     MOVES: frozenset[str]
     FAULTS: dict[str, tuple[int, ...]]
 

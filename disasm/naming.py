@@ -17,6 +17,23 @@ if TYPE_CHECKING:
     #: Offset, bytes and meaning of a machine instruction.
     Item = tuple[int, bytes, Shape]
 
+#: What instructions follow references to that wasm code has, or that their tails call.
+_CALLEE: Pointer = ("record", "callee")
+_EXCEPTION: Pointer = ("exception", "exception")
+_FOLLOWED = {
+    "call_ref": _CALLEE,
+    "return_call": _CALLEE,
+    "return_call_indirect": _CALLEE,
+    "return_call_ref": _CALLEE,
+    "throw_ref": _EXCEPTION,
+}
+#: What is said of a null that an instruction met, where it is not what traps are called otherwise.
+NULLS = {
+    "call_ref": "null function reference",
+    "return_call_ref": "null function reference",
+    "throw_ref": "null exception reference",
+}
+
 
 class Naming:
     """Gives the operands of one function's instructions their names.
@@ -61,7 +78,9 @@ class Naming:
         }
         #: What registers point to at the beginning of code out of line, by its address.
         self._pointers_at: dict[int, dict[int, Pointer]] = {}
-        self._messages: dict[tuple[int, ...], tuple[str, ...]] = {}
+        self._messages: dict[tuple[tuple[int, ...], str], tuple[str, ...]] = {}
+        #: In which register references are that lead to a kind of block.
+        self._references = {"record": reader.target.CALLEE, "exception": reader.target.RESULT}
 
     def instructions(self, items: list[Item], wasm_offset: int | None, wasm: str) -> list[Instruction]:
         """The machine instructions of one wasm instruction.
@@ -80,6 +99,8 @@ class Naming:
             memory = shape.memory
             if memory is not None:
                 base = pointers.get(memory.base)
+                if base is None and memory.reads:
+                    base, faults = self._follow(pointers, memory, wasm.partition(" ")[0], faults)
                 if base is not None:
                     symbols, faults = self._access(base, memory, symbols, faults)
                 if memory.loads:
@@ -112,6 +133,19 @@ class Naming:
                 Instruction(offset, raw, shape.mnemonic, operands, named, traps, shape.flow, leads, wasm_offset)
             )
         return result
+
+    def _follow(
+        self, pointers: dict[int, Pointer], memory: MemoryOperand, word: str, faults: tuple[int, ...]
+    ) -> tuple[Pointer | None, tuple[int, ...]]:
+        """What the reference leads to that an instruction follows here for the first time, if it does, and the traps that
+        this can raise.
+        """
+        base = _FOLLOWED.get(word)
+        if base is None or self._references[base[0]] != memory.base or self._cell(base, memory.displacement) is None:
+            return None, faults
+        pointers[memory.base] = base
+        # A null reference is the address 0, whose page is not mapped. Tails follow what has been looked at.
+        return base, (*faults, abi.TRAP_NULL_REFERENCE) if word in ("call_ref", "throw_ref") else faults
 
     @staticmethod
     def _with(operands: str, target: str) -> str:
@@ -174,7 +208,13 @@ class Naming:
         if "rem_" in wasm:
             # A remainder has no quotient that could be too large: code sees to the one that would be.
             faults = tuple(number for number in faults if number != abi.TRAP_INTEGER_OVERFLOW)
-        found = self._messages.get(faults)
+        null = NULLS.get(wasm.partition(" ")[0], "") if abi.TRAP_NULL_REFERENCE in faults else ""
+        found = self._messages.get((faults, null))
         if found is None:
-            found = self._messages[faults] = tuple(map(trap_message, dict.fromkeys(faults)))
+            found = self._messages[faults, null] = tuple(
+                [
+                    null if null and number == abi.TRAP_NULL_REFERENCE else trap_message(number)
+                    for number in dict.fromkeys(faults)
+                ]
+            )
         return found

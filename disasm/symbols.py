@@ -37,6 +37,14 @@ _FIELDS: dict[str, dict[int, tuple[str, str]]] = {
         abi.STORE_MEMORY_COPY: ("memory.copy", "code"),
         abi.STORE_MEMORY_FILL: ("memory.fill", "code"),
         abi.STORE_FLOAT_MODE: ("floating-point mode", ""),
+        abi.STORE_THROW: ("throw", "code"),
+        abi.STORE_THROW_REF: ("throw_ref", "code"),
+        abi.STORE_MAKE_EXCEPTION: ("make exception", "code"),
+        abi.STORE_RETURN: ("return of a tail call", "code"),
+        abi.STORE_TAIL_OUT: ("tail call out", "code"),
+        abi.STORE_THROWN_TAG: ("thrown tag", ""),
+        abi.STORE_THROWN: ("thrown exception", "exception"),
+        abi.STORE_SUPERTYPES: ("supertypes", "supertypes"),
         **{abi.STORE_BUILTINS + 8 * number: (name, "record") for number, name in enumerate(abi.BUILTINS)},
     },
     "record": {
@@ -53,6 +61,11 @@ _FIELDS: dict[str, dict[int, tuple[str, str]]] = {
     },
     "table": {abi.TABLE_BASE: ("cells of {}", "cells"), abi.TABLE_LENGTH: ("length of {}", "")},
     "global": {0: ("{}", "")},
+    "supertypes": {
+        abi.SUPERTYPES_COUNT: ("number of supertypes", ""),
+        abi.SUPERTYPES_FIRST: ("supertype of a type", ""),
+    },
+    "exception": {abi.EXCEPTION_TAG: ("tag of {}", ""), abi.EXCEPTION_COUNT: ("number of values of {}", "")},
     "other context": {
         abi.CTX_STORE: ("store block", "store"),
         abi.CTX_MEMORY_BASE: ("base of its memory", "linear"),
@@ -67,6 +80,8 @@ def field(pointer: Pointer, offset: int) -> Cell | None:
         return f"element of {label}", ("record", f"element of {label}")
     if kind == "store" and offset >= abi.STORE_RESULTS:
         return f"result cell {(offset - abi.STORE_RESULTS) // 16}", None
+    if kind == "exception" and offset >= abi.EXCEPTION_VALUES:
+        return f"value {(offset - abi.EXCEPTION_VALUES) // 16} of {label}", None
     found = _FIELDS.get(kind, {}).get(offset)
     if found is None:
         return None
@@ -126,6 +141,8 @@ class Symbols:
             yield layout.imported_func(index), (name("func", index), ("record", name("func", index)))
         for index, dense in info.declared_refs.items():
             yield layout.ref(dense), (f"ref.func {name('func', index)}", ("record", name("func", index)))
+        for index in range(len(info.tags)):
+            yield layout.tag(index), (name("tag", index), None)
         for index in range(len(info.globals)):
             called = name("global", index)
             by_pointer = layout.global_by_pointer(index)

@@ -22,6 +22,7 @@ REGISTERS = {
     for names in (regs.NAMES_64, regs.NAMES_32, regs.NAMES_16, regs.NAMES_8)
     for number, name in enumerate(names)
 } | {name: _VECTORS + number for number, name in enumerate(regs.NAMES_XMM)}
+CALLEE = RESULT = regs.RAX
 
 #: Plain loads and stores of one register.
 MOVES = frozenset(("mov", "movl", "movq", "movups", "movaps", "movdqu", "vmovups", "movss", "movsd"))

@@ -6,11 +6,14 @@ from .calls import EnterFunction
 from .context import (
     CELL_FLOAT_MODE,
     CELL_LAZY_COMMON,
+    CELL_MAKE_EXCEPTION,
     CELL_MEMORY_COPY,
     CELL_MEMORY_FILL,
     CELL_POLL_STUB,
     CELL_RETURN,
     CELL_TAIL_OUT,
+    CELL_THROW,
+    CELL_THROW_REF,
     CELL_UNWIND,
 )
 
@@ -63,6 +66,21 @@ if TYPE_CHECKING:
 
         def tail_out(self) -> bytes:
             """How a tail call leaves its instance."""
+
+        def throw(self) -> bytes:
+            """Throw what the store block describes."""
+
+        def throw_reference(self) -> bytes:
+            """Throw an exception object."""
+
+        def make_exception(self) -> bytes:
+            """Make an exception object."""
+
+        def restore_pinned(self, ints: int, floats: int) -> bytes:
+            """Load what a function has saved."""
+
+        def preserved_registers(self) -> bytes:
+            """Tell of registers."""
 
         def copy_data(self) -> bytes:
             """Data segments to a memory."""
@@ -121,6 +139,9 @@ class Adapters:
         self._lazy_tables: dict[int, int] = {}
         self._fixed: list[tuple[int, int]] = []
         self._bulk: list[tuple[int, int]] = []
+        self._exceptions: list[tuple[int, int]] = []
+        self._restore_pinned: dict[tuple[int, int], int] = {}
+        self._preserved_registers: Callable[[int], int] | None = None
         self._tail_calls: list[tuple[int, int]] = []
         self._copy_data: Callable[[bytes, int], int] | None = None
 
@@ -169,6 +190,43 @@ class Adapters:
             self._tail_calls = tail_calls
         for cell, address in tail_calls:
             block.cells[cell] = address
+
+    def install_exceptions(self, block: StoreBlock) -> None:
+        """Write the addresses of the stubs of exceptions to a store block: before wasm code of it can throw any."""
+        exceptions = self._exceptions
+        if not exceptions:
+            stubs = self._stubs
+            publish = self._memory.publish
+            exceptions = [
+                (CELL_THROW, publish(stubs.throw())),
+                (CELL_THROW_REF, publish(stubs.throw_reference())),
+                (CELL_MAKE_EXCEPTION, publish(stubs.make_exception())),
+            ]
+            self._exceptions = exceptions
+        for cell, address in exceptions:
+            block.cells[cell] = address
+
+    def restore_pinned(self, ints: int, floats: int) -> int:
+        """Address of the code that an exception on its way restores pinned registers by, as a function has saved them."""
+        address = self._restore_pinned.get((ints, floats))
+        if address is None:
+            address = self._memory.publish(self._stubs.restore_pinned(ints, floats))
+            self._restore_pinned[ints, floats] = address
+        return address
+
+    @property
+    def preserved_registers(self) -> Callable[[int], int]:
+        """What writes the pinned registers that C functions preserve to cells, whose address it is called with, and
+        returns the stack pointer of its own frame.
+        """
+        function = self._preserved_registers
+        if function is None:
+            from .ffi import PYFUNCTYPE, c_size_t
+
+            prototype = PYFUNCTYPE(c_size_t, c_size_t)
+            function = prototype(self._memory.publish(self._stubs.preserved_registers()))
+            self._preserved_registers = function
+        return function
 
     def enter(self, signature: str) -> Callable[..., int]:
         """The adapter that calls a wasm function of this signature, such as ``"ild:i"``, from Python.

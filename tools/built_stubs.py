@@ -25,7 +25,7 @@ def usual() -> Iterator[tuple[str, tuple[object, ...]]]:
 
     for name in ("instruction_cache", "extensions", "unwind", "lazy_common", "poll", "enter_ready"):
         yield name, ()
-    for name in ("memory_copy", "memory_fill", "copy_data"):
+    for name in ("memory_copy", "memory_fill", "copy_data", "throw", "throw_reference", "make_exception"):
         yield name, ()
     yield "lazy_table", (0, FIRST_LAZY)
     yield "lazy_table", (FIRST_LAZY, LAZY)

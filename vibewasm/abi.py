@@ -148,6 +148,8 @@ STORE_FIND_LANDING = 1840
 STORE_ALLOCATE_EXCEPTION = 1848
 #: Address of the supertypes of the types that have some (see below), or 0.
 STORE_SUPERTYPES = 1856
+#: How many values there are of what is being thrown.
+STORE_THROWN_COUNT = 1864
 #: Results that do not return in registers, 16 bytes each, or the values of what is being thrown.
 STORE_RESULTS = 2048
 MAX_RESULTS = 1000

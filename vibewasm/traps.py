@@ -29,6 +29,7 @@ TRAPS: dict[int, tuple[str, str]] = {
     abi.TRAP_UNALIGNED_ATOMIC: ("unaligned_atomic", "unaligned atomic"),
     abi.TRAP_INVARIANT: ("invariant", "compiler invariant violated"),
     abi.TRAP_TOO_MANY_REFERENCES: ("too_many_references", "too many references"),
+    abi.TRAP_EXCEPTION: ("uncaught_exception", "uncaught exception"),
 }
 
 #: How many frames the text of an exception shows; ``Trap.frames`` has all that were recorded.

@@ -321,13 +321,13 @@ def fetch_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> by
         type_ = types[first_float]
         op = asm.STR_S if type_ == F32 else asm.STR_Q if type_ == V128 else asm.STR_D
         code += at(op, 0, FRAME, first_slot + width * first_float)
-    return bytes(code) + _move_runs(rest, first_slot, True, width)
+    return bytes(code) + move_results(rest, first_slot, True, width)
 
 
 def return_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
     """The reverse of :func:`fetch_results`: from slots to where a caller expects several results."""
     first_int, first_float, rest = split_results(types)
-    code = _move_runs(rest, first_slot, False, width)
+    code = move_results(rest, first_slot, False, width)
     if first_int >= 0:
         code += _fetch(types[first_int], X0, first_slot + width * first_int)
     if first_float >= 0:
@@ -335,7 +335,7 @@ def return_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> b
     return code
 
 
-def _move_runs(indices: list[int], first_slot: int, fetch: bool, width: int) -> bytes:
+def move_results(indices: list[int], first_slot: int, fetch: bool, width: int) -> bytes:
     """Move results between the results area and slots; long runs of neighbours move in a loop.
 
     Apart from the first results all values are in slots, so the other temporaries are free. Where slots have 16 bytes,

@@ -1,4 +1,4 @@
-"""From the convention of wasm functions to that of C functions, AAPCS64 ("Parameter Passing").
+"""Calls of C functions: from the convention of wasm functions to that of AAPCS64 ("Parameter Passing").
 
 The floating-point parameters of both are in the same registers in the same order.
 """
@@ -16,12 +16,23 @@ from ..convention import (
     wasm_letters,
 )
 from . import asm, signatures
-from .addresses import at
+from .addresses import add, at
 from .control import Assembler
-from .regs import CONTEXT, FLOAT_PARAMS, FRAME, INT_PARAMS, SP, X0, X1, X10
+from .frames import CONTEXT_SLOT
+from .regs import CALLEE, CONTEXT, FLOAT_PARAMS, FRAME, INT_PARAMS, SCRATCH, SP, X0, X1, X9, X10, X11, X12
+from .stubs import (
+    EXIT_FRAME,
+    drop_frame,
+    fail_at_limit,
+    load_cell,
+    make_frame,
+    restore_exit,
+    save_exit,
+    set_float_mode,
+)
 
 
-def transfer(signature: str, incoming: int) -> tuple[bytes, bytes, int, int]:
+def _transfer(signature: str, incoming: int) -> tuple[bytes, bytes, int, int]:
     """What a call of a C function is made of, in a frame above the stack pointer that ends there, or above what it has
     room for as the third of the results says.
 
@@ -104,4 +115,41 @@ def _extend(letter: str, reg: int) -> bytes:
     return extend(0, reg, reg, 0, bits - 1)
 
 
-__all__ = ["transfer"]
+def stub(signature: str, stack: int) -> bytes:
+    """The code of a C function's record; at entry x8 is the record, and ``[x29 + 16]`` the caller's context."""
+    before, after, room, area = _transfer(signature, EXIT_FRAME)
+    a = Assembler()
+    a.emit(load_cell(CONTEXT, FRAME, CONTEXT_SLOT), make_frame(EXIT_FRAME), save_exit())
+    if room:
+        a.emit(add(SP, SP, -room))
+    a.bind("check")
+    a.emit(
+        load_cell(X11, CONTEXT, abi.CTX_STORE),
+        load_cell(X12, X11, abi.STORE_STACK_LIMIT),
+        add(X10, SP, -stack),
+        asm.cmp_rr(1, X10, X12),
+    )
+    a.b_cond(asm.CC_LO, "limit")
+    a.emit(
+        before,
+        load_cell(SCRATCH, CALLEE, abi.RECORD_CALLBACK),
+        asm.blr(SCRATCH),
+        after,
+        load_cell(X11, CONTEXT, abi.CTX_STORE),
+        load_cell(X9, X11, abi.STORE_FLOAT_MODE),
+        set_float_mode(X9, X10),
+        load_cell(X9, X11, abi.STORE_INTERRUPT),
+    )
+    a.cbnz(1, X9, "interrupted")
+    a.bind("over")
+    if room:
+        a.emit(add(SP, SP, room))
+    a.emit(restore_exit(), drop_frame(EXIT_FRAME + area), asm.ret())
+    a.bind("interrupted")
+    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL_STUB), asm.blr(SCRATCH))
+    a.b("over")
+    fail_at_limit(a)
+    return a.finish()
+
+
+__all__ = ["stub"]

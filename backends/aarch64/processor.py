@@ -26,6 +26,10 @@ SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]] = {
 #: Two instructions, see :func:`.stubs.lazy_table`.
 LAZY_ENTRY_SIZE = 8
 
+#: See the frame of ``enter`` in :mod:`.stubs`.
+OUTER_ENTRY = 32
+PRESERVED_REGISTERS = 8
+
 __all__ = [
     "CALL_NUMBERS",
     "CFA_AT_ENTRY",
@@ -34,6 +38,8 @@ __all__ = [
     "ELF_MACHINE",
     "FLOAT_MODE",
     "LAZY_ENTRY_SIZE",
+    "OUTER_ENTRY",
+    "PRESERVED_REGISTERS",
     "RETURN",
     "SIGNAL_CONTEXTS",
 ]

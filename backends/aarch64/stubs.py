@@ -38,36 +38,31 @@ from .regs import (
     X11,
     X12,
     X13,
-    X14,
     X15,
     X19,
-    X20,
-    X21,
-    X22,
-    X23,
-    X24,
-    X25,
     X26,
 )
 
 #: The frame of ``enter``, by offsets from x29, the same for all signatures: ``unwind`` returns from any of them. It
 #: keeps what AAPCS64 has a function preserve: x19 to x28, and the lower halves of v8 to v15.
 _ENTER_ARGV = 24
-_ENTER_SAVED_SP = 32
+ENTER_SAVED_SP = 32
 _ENTER_FLOAT_MODE = 40
 _ENTER_INTS = 48
 _ENTER_FLOATS = 128
 _ENTER_FRAME = 192
-_ENTER_INT_PAIRS = ((X19, X20), (X21, X22), (X23, X24), (X25, X26), (MEMORY_BASE, CONTEXT))
+_ENTER_INT_PAIRS = (*[(first, first + 1) for first in range(X19, X26, 2)], (MEMORY_BASE, CONTEXT))
 _ENTER_FLOAT_PAIRS = ((8, 9), (10, 11), (12, 13), (14, 15))
 
 #: The frames of stubs that call out begin alike: context, previous exit frame, then what the C code may overwrite of
 #: the registers that wasm functions preserve, and x8.
-_EXIT_PREVIOUS = 24
+EXIT_PREVIOUS = 24
 _EXIT_INTS = 32
 _EXIT_FLOATS = 96
-_EXIT_FRAME = 352
-_EXIT_INT_PAIRS = ((CALLEE, X9), (X10, X11), (X12, X13), (X14, X15))
+EXIT_FRAME = 352
+#: The frame of ``leave``.
+_LEAVE_FRAME = EXIT_FRAME + 16
+_EXIT_INT_PAIRS = ((CALLEE, X9), *[(first, first + 1) for first in range(X10, X15, 2)])
 _EXIT_FLOAT_PAIRS = tuple((first, first + 1) for first in range(8, 24, 2))
 
 #: Behind that, in stubs that take the place of the callee: what parameters travel in.
@@ -76,24 +71,24 @@ _PARAMETER_FLOATS = 416
 _PARAMETER_FRAME = 544
 
 
-def _pairs(op: tuple[int, int], pairs: tuple[tuple[int, int], ...], offset: int) -> bytes:
+def pairs(op: tuple[int, int], registers: tuple[tuple[int, int], ...], offset: int) -> bytes:
     """Load or store pairs of registers from an offset of the frame on."""
     step = 2 * op[1]
-    return b"".join([asm.pair(op, a, b, FRAME, offset + step * index) for index, (a, b) in enumerate(pairs)])
+    return b"".join([asm.pair(op, a, b, FRAME, offset + step * index) for index, (a, b) in enumerate(registers)])
 
 
-def _make_frame(size: int) -> bytes:
+def make_frame(size: int) -> bytes:
     """A frame of ``size`` bytes with the context in its place."""
     code = add(SP, SP, -size) + asm.pair(asm.STP_X, FRAME, LINK, SP, 0) + asm.mov_sp(FRAME, SP)
     return code + asm.access(asm.STR_X, CONTEXT, FRAME, CONTEXT_SLOT)
 
 
-def _drop_frame(size: int) -> bytes:
+def drop_frame(size: int) -> bytes:
     """The reverse, with the return address back in x30."""
     return asm.pair(asm.LDP_X, FRAME, LINK, SP, 0) + add(SP, SP, size)
 
 
-def _set_float_mode(mode: int, scratch: int) -> bytes:
+def set_float_mode(mode: int, scratch: int) -> bytes:
     """Write FPCR, which takes long, unless it has that value already."""
     code = asm.mrs(scratch, asm.FPCR) + asm.cmp_rr(1, scratch, mode)
     return code + asm.b_cond(asm.CC_EQ, 8) + asm.msr(asm.FPCR, mode)
@@ -174,8 +169,8 @@ def _begin_entry(a: Assembler) -> None:
     a.emit(
         asm.pair_pre(asm.STP_X, FRAME, LINK, SP, -_ENTER_FRAME),
         asm.mov_sp(FRAME, SP),
-        _pairs(asm.STP_X, _ENTER_INT_PAIRS, _ENTER_INTS),
-        _pairs(asm.STP_D, _ENTER_FLOAT_PAIRS, _ENTER_FLOATS),
+        pairs(asm.STP_X, _ENTER_INT_PAIRS, _ENTER_INTS),
+        pairs(asm.STP_D, _ENTER_FLOAT_PAIRS, _ENTER_FLOATS),
         load_cell(CONTEXT, X0, abi.RECORD_CTX),
         asm.pair(asm.STP_X, CONTEXT, X2, FRAME, CONTEXT_SLOT),
         load_cell(MEMORY_BASE, CONTEXT, abi.CTX_MEMORY_BASE),
@@ -187,7 +182,7 @@ def _begin_entry(a: Assembler) -> None:
         asm.b_cond(asm.CC_EQ, 8),
         asm.msr(asm.FPCR, X4),
         load_cell(X4, X3, abi.STORE_SAVED_SP),
-        store_cell(X4, FRAME, _ENTER_SAVED_SP),
+        store_cell(X4, FRAME, ENTER_SAVED_SP),
         store_cell(FRAME, X3, abi.STORE_SAVED_SP),
         # The stack limit is that of this thread, unless an interruption is due. Whoever interrupts sets the word and
         # then the limit, so one that comes in between here is seen: the limit is written before the word is read.
@@ -214,15 +209,15 @@ def _leave_enter() -> bytes:
         (
             load_cell(X1, FRAME, CONTEXT_SLOT),
             load_cell(X1, X1, abi.CTX_STORE),
-            load_cell(X2, FRAME, _ENTER_SAVED_SP),
+            load_cell(X2, FRAME, ENTER_SAVED_SP),
             store_cell(X2, X1, abi.STORE_SAVED_SP),
             # Callbacks of this activation have cleared it; one that called `enter` has yet to.
             asm.mov_ri(X2, abi.HOST_FAILURE),
             store_cell(X2, X1, abi.STORE_FAILED),
             load_cell(X2, FRAME, _ENTER_FLOAT_MODE),
-            _set_float_mode(X2, X3),
-            _pairs(asm.LDP_X, _ENTER_INT_PAIRS, _ENTER_INTS),
-            _pairs(asm.LDP_D, _ENTER_FLOAT_PAIRS, _ENTER_FLOATS),
+            set_float_mode(X2, X3),
+            pairs(asm.LDP_X, _ENTER_INT_PAIRS, _ENTER_INTS),
+            pairs(asm.LDP_D, _ENTER_FLOAT_PAIRS, _ENTER_FLOATS),
             asm.mov_sp(SP, FRAME),
             asm.pair_post(asm.LDP_X, FRAME, LINK, SP, _ENTER_FRAME),
             asm.ret(),
@@ -235,6 +230,11 @@ def unwind() -> bytes:
     a = Assembler()
     a.emit(
         load_cell(X0, CONTEXT, abi.CTX_STORE),
+        load_cell(X1, X0, abi.STORE_TRAP),
+        asm.cmp_ri(1, X1, abi.HOST_EXCEPTION),
+    )
+    a.b_cond(asm.CC_EQ, "thrown")
+    a.emit(
         load_cell(X1, X0, abi.STORE_SAVED_SP),
         load_cell(X2, X0, abi.STORE_TRAP_PC),
         asm.alu_ri(asm.ADD, 1, X3, X0, abi.STORE_FRAMES),
@@ -261,14 +261,24 @@ def unwind() -> bytes:
         load_cell(X0, X0, abi.STORE_TRAP),
         _leave_enter(),
     )
+    # A host function throws: its `leave` has come here, whose frame is at the stack pointer still. Its caller gets back
+    # what that frame keeps, and throws.
+    a.bind("thrown")
+    a.emit(
+        load_cell(SCRATCH, X0, abi.STORE_THROW),
+        asm.mov_sp(FRAME, SP),
+        restore_exit(),
+        drop_frame(_LEAVE_FRAME),
+        asm.br(SCRATCH),
+    )
     return a.finish()
 
 
 # -- wasm to Python and back -------------------------------------------------------------------------------------------
 
 
-def _call_out(a: Assembler) -> None:
-    """Call into Python, at the address in x16, from a frame that :data:`_EXIT_FRAME` and so on describe, with the C
+def call_out(a: Assembler) -> None:
+    """Call into Python, at the address in x16, from a frame that :data:`EXIT_FRAME` and so on describe, with the C
     arguments in place.
 
     Saves nothing. x11 is the store block. Afterwards x1 is the store block, x9 the value of its "failed" cell, and x0
@@ -280,15 +290,15 @@ def _call_out(a: Assembler) -> None:
         store_cell(FRAME, X11, abi.STORE_EXIT_FP),
         asm.blr(SCRATCH),
         load_cell(X1, CONTEXT, abi.CTX_STORE),
-        load_cell(X9, FRAME, _EXIT_PREVIOUS),
+        load_cell(X9, FRAME, EXIT_PREVIOUS),
         store_cell(X9, X1, abi.STORE_EXIT_FP),
         load_cell(X9, X1, abi.STORE_FLOAT_MODE),
-        _set_float_mode(X9, X10),
+        set_float_mode(X9, X10),
         load_cell(X9, X1, abi.STORE_FAILED),
     )
 
 
-def _fail_from_frame() -> bytes:
+def fail_from_frame() -> bytes:
     """The callback failed, or the trap in x9 is to be raised; x1 is the store block.
 
     Unwind, beginning with the frame of this frame's caller.
@@ -297,18 +307,18 @@ def _fail_from_frame() -> bytes:
     return code + load_cell(SCRATCH, X1, abi.STORE_UNWIND) + asm.br(SCRATCH)
 
 
-def _save_exit() -> bytes:
-    return _pairs(asm.STP_X, _EXIT_INT_PAIRS, _EXIT_INTS) + _pairs(asm.STP_Q, _EXIT_FLOAT_PAIRS, _EXIT_FLOATS)
+def save_exit() -> bytes:
+    return pairs(asm.STP_X, _EXIT_INT_PAIRS, _EXIT_INTS) + pairs(asm.STP_Q, _EXIT_FLOAT_PAIRS, _EXIT_FLOATS)
 
 
-def _restore_exit() -> bytes:
-    return _pairs(asm.LDP_X, _EXIT_INT_PAIRS, _EXIT_INTS) + _pairs(asm.LDP_Q, _EXIT_FLOAT_PAIRS, _EXIT_FLOATS)
+def restore_exit() -> bytes:
+    return pairs(asm.LDP_X, _EXIT_INT_PAIRS, _EXIT_INTS) + pairs(asm.LDP_Q, _EXIT_FLOAT_PAIRS, _EXIT_FLOATS)
 
 
-def _fail_at_limit(a: Assembler) -> None:
+def fail_at_limit(a: Assembler) -> None:
     """What a stub with an exit frame ends with. It jumps to ``limit`` where the stack is too small, with the store
     block in x11 and the limit in x12; to ``overflow`` where the cell stack is; and to ``failed`` as
-    :func:`_fail_from_frame` wants it. After an interruption it goes on at ``check``.
+    :func:`fail_from_frame` wants it. After an interruption it goes on at ``check``.
     """
     a.bind("limit")
     # An interruption raises the limit to all ones: then the poll stub calls out and lowers it again, or unwinds.
@@ -319,7 +329,7 @@ def _fail_at_limit(a: Assembler) -> None:
     a.bind("overflow")
     a.emit(asm.mov_rr(1, X1, X11), asm.mov_ri(X9, abi.TRAP_STACK_OVERFLOW))
     a.bind("failed")
-    a.emit(_fail_from_frame())
+    a.emit(fail_from_frame())
 
 
 def leave(signature: str, caller: bool = False) -> bytes:
@@ -328,9 +338,9 @@ def leave(signature: str, caller: bool = False) -> bytes:
     a = Assembler()
     places, area = signatures.parameters(parameters)
     room = (8 * max(cells(parameters), cells(results)) + 15) & -16
-    argv = _EXIT_FRAME
-    size = _EXIT_FRAME + 16
-    a.emit(load_cell(CONTEXT, FRAME, CONTEXT_SLOT), _make_frame(size), _save_exit())
+    argv = EXIT_FRAME
+    size = _LEAVE_FRAME
+    a.emit(load_cell(CONTEXT, FRAME, CONTEXT_SLOT), make_frame(size), save_exit())
     a.bind("check")
     a.emit(
         load_cell(X11, CONTEXT, abi.CTX_STORE),
@@ -346,7 +356,7 @@ def leave(signature: str, caller: bool = False) -> bytes:
     a.emit(
         store_cell(X10, FRAME, argv),
         load_cell(X12, X11, abi.STORE_EXIT_FP),
-        store_cell(X12, FRAME, _EXIT_PREVIOUS),
+        store_cell(X12, FRAME, EXIT_PREVIOUS),
     )
     for place in places:
         if place.reg >= 0:
@@ -366,7 +376,7 @@ def leave(signature: str, caller: bool = False) -> bytes:
             asm.cmp_rr(1, CONTEXT, X12),
             asm.csel(asm.CC_EQ, 1, SCRATCH, SCRATCH, X13),
         )
-    _call_out(a)
+    call_out(a)
     a.emit(load_cell(X10, FRAME, argv), store_cell(X10, X1, abi.STORE_CELLS_TOP))
     a.cbnz(1, X9, "failed")
     result_places = signature_results(results)
@@ -376,48 +386,16 @@ def leave(signature: str, caller: bool = False) -> bytes:
     for place in result_places:
         if place.reg >= 0:
             a.emit(signatures.load(place, X10, 8 * place.cell))
-    a.emit(_restore_exit(), _drop_frame(size + area), asm.ret())
-    _fail_at_limit(a)
+    a.emit(restore_exit(), drop_frame(size + area), asm.ret())
+    fail_at_limit(a)
     return a.finish()
 
 
 def native(signature: str, stack: int) -> bytes:
-    """Wasm to C; at entry x8 is the record, and ``[x29 + 16]`` the caller's context. See :mod:`.native`."""
-    from .native import transfer  # few programs import C functions
+    """Wasm to C, see :mod:`.native`."""
+    from . import native as calls  # few programs import C functions
 
-    before, after, room, area = transfer(signature, _EXIT_FRAME)
-    a = Assembler()
-    a.emit(load_cell(CONTEXT, FRAME, CONTEXT_SLOT), _make_frame(_EXIT_FRAME), _save_exit())
-    if room:
-        a.emit(add(SP, SP, -room))
-    a.bind("check")
-    a.emit(
-        load_cell(X11, CONTEXT, abi.CTX_STORE),
-        load_cell(X12, X11, abi.STORE_STACK_LIMIT),
-        add(X10, SP, -stack),
-        asm.cmp_rr(1, X10, X12),
-    )
-    a.b_cond(asm.CC_LO, "limit")
-    a.emit(
-        before,
-        load_cell(SCRATCH, CALLEE, abi.RECORD_CALLBACK),
-        asm.blr(SCRATCH),
-        after,
-        load_cell(X11, CONTEXT, abi.CTX_STORE),
-        load_cell(X9, X11, abi.STORE_FLOAT_MODE),
-        _set_float_mode(X9, X10),
-        load_cell(X9, X11, abi.STORE_INTERRUPT),
-    )
-    a.cbnz(1, X9, "interrupted")
-    a.bind("over")
-    if room:
-        a.emit(add(SP, SP, room))
-    a.emit(_restore_exit(), _drop_frame(_EXIT_FRAME + area), asm.ret())
-    a.bind("interrupted")
-    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL_STUB), asm.blr(SCRATCH))
-    a.b("over")
-    _fail_at_limit(a)
-    return a.finish()
+    return calls.stub(signature, stack)
 
 
 _PARAMETER_INT_PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7))
@@ -425,13 +403,13 @@ _PARAMETER_INT_PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7))
 
 def _save_all() -> bytes:
     """A frame in which all registers are that a wasm function may rely on, but for the scratches."""
-    code = _make_frame(_PARAMETER_FRAME) + _save_exit() + _pairs(asm.STP_X, _PARAMETER_INT_PAIRS, _PARAMETER_INTS)
-    return code + _pairs(asm.STP_Q, _PARAMETER_INT_PAIRS, _PARAMETER_FLOATS)
+    code = make_frame(_PARAMETER_FRAME) + save_exit() + pairs(asm.STP_X, _PARAMETER_INT_PAIRS, _PARAMETER_INTS)
+    return code + pairs(asm.STP_Q, _PARAMETER_INT_PAIRS, _PARAMETER_FLOATS)
 
 
 def _restore_all() -> bytes:
-    code = _restore_exit() + _pairs(asm.LDP_X, _PARAMETER_INT_PAIRS, _PARAMETER_INTS)
-    return code + _pairs(asm.LDP_Q, _PARAMETER_INT_PAIRS, _PARAMETER_FLOATS) + _drop_frame(_PARAMETER_FRAME)
+    code = restore_exit() + pairs(asm.LDP_X, _PARAMETER_INT_PAIRS, _PARAMETER_INTS)
+    return code + pairs(asm.LDP_Q, _PARAMETER_INT_PAIRS, _PARAMETER_FLOATS) + drop_frame(_PARAMETER_FRAME)
 
 
 def poll() -> bytes:
@@ -441,7 +419,7 @@ def poll() -> bytes:
         _save_all(),
         load_cell(X11, CONTEXT, abi.CTX_STORE),
         load_cell(X12, X11, abi.STORE_EXIT_FP),
-        store_cell(X12, FRAME, _EXIT_PREVIOUS),
+        store_cell(X12, FRAME, EXIT_PREVIOUS),
         load_cell(X1, X11, abi.STORE_INTERRUPT),
         asm.logic_ri(asm.AND, 1, X12, X1, abi.INTERRUPT_WATCH),
         store_cell(X12, X11, abi.STORE_INTERRUPT),
@@ -458,11 +436,11 @@ def poll() -> bytes:
     a.emit(asm.mov_ri(X12, -1), store_cell(X12, X11, abi.STORE_STACK_LIMIT))
     a.bind("lowered")
     a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL))
-    _call_out(a)
+    call_out(a)
     a.cbnz(1, X9, "failed")
     a.emit(_restore_all(), asm.ret())
     a.bind("failed")
-    a.emit(_fail_from_frame())
+    a.emit(fail_from_frame())
     return a.finish()
 
 
@@ -497,16 +475,16 @@ def lazy_common() -> bytes:
         asm.mov_rr(1, X1, SCRATCH),
         load_cell(X11, CONTEXT, abi.CTX_STORE),
         load_cell(X12, X11, abi.STORE_EXIT_FP),
-        store_cell(X12, FRAME, _EXIT_PREVIOUS),
+        store_cell(X12, FRAME, EXIT_PREVIOUS),
         asm.mov_rr(1, X0, CONTEXT),
         asm.mov_ri(X2, 0),
         load_cell(SCRATCH, X11, abi.STORE_LAZY),
     )
-    _call_out(a)
+    call_out(a)
     a.cbnz(1, X9, "failed")
     a.emit(asm.mov_rr(1, SCRATCH, X0), _restore_all(), asm.br(SCRATCH))
     a.bind("failed")
-    a.emit(_fail_from_frame())
+    a.emit(fail_from_frame())
     return a.finish()
 
 
@@ -522,6 +500,41 @@ def copy_data() -> bytes:
     from . import data_segments  # only modules with many of them need it
 
     return data_segments.copy_data()
+
+
+def throw() -> bytes:
+    """What throws, see :mod:`.exception_stubs`."""
+    from . import exception_stubs  # few modules have exceptions
+
+    return exception_stubs.throw()
+
+
+def throw_reference() -> bytes:
+    """What throws an exception object, see :mod:`.exception_stubs`."""
+    from . import exception_stubs
+
+    return exception_stubs.throw_reference()
+
+
+def make_exception() -> bytes:
+    """What makes an exception object, see :mod:`.exception_stubs`."""
+    from . import exception_stubs
+
+    return exception_stubs.make_exception()
+
+
+def restore_pinned(ints: int, floats: int) -> bytes:
+    """What restores what a function has saved, see :mod:`.exception_stubs`."""
+    from . import exception_stubs
+
+    return exception_stubs.restore_pinned(ints, floats)
+
+
+def preserved_registers() -> bytes:
+    """What tells Python of registers, see :mod:`.exception_stubs`."""
+    from . import exception_stubs
+
+    return exception_stubs.preserved_registers()
 
 
 def memory_copy() -> bytes:

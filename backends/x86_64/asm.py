@@ -339,6 +339,11 @@ def rep_movsb() -> bytes:
     return b"\xf3\xa4"
 
 
+def rep_movsq() -> bytes:
+    """REP MOVSQ (F3 REX.W A5)."""
+    return b"\xf3\x48\xa5"
+
+
 def rep_stosq() -> bytes:
     """REP STOSQ (F3 REX.W AB)."""
     return b"\xf3\x48\xab"

@@ -382,7 +382,7 @@ def fetch_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> by
             code += asm.movs_mr(0 if types[first_float] == F32 else 1, FRAME, offset, 0)
     if rest:
         code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
-        code += _move_runs(rest, first_slot, True) if width == 8 else _move_wide_runs(rest, first_slot, True)
+        code += move_results(rest, first_slot, True, width)
     return bytes(code)
 
 
@@ -392,7 +392,7 @@ def return_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> b
     code = bytearray()
     if rest:
         code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
-        code += _move_runs(rest, first_slot, False) if width == 8 else _move_wide_runs(rest, first_slot, False)
+        code += move_results(rest, first_slot, False, width)
     if first_int >= 0:
         code += _fetch(types[first_int], RAX, first_slot - width * first_int)
     if first_float >= 0:
@@ -400,8 +400,12 @@ def return_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> b
     return bytes(code)
 
 
-def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
-    """Move results between the results area (base in rcx) and slots; long runs of neighbours move in a loop."""
+def move_results(indices: list[int], first_slot: int, fetch: bool, width: int) -> bytes:
+    """Move results between the results area, whose store block is in rcx, and slots; long runs of neighbours move in a
+    loop. rcx is as it was afterwards, and rax stays.
+    """
+    if width == 16:
+        return _move_wide_runs(indices, first_slot, fetch)
     code = bytearray()
     for start, count in runs(indices):
         cell = STORE_RESULTS + 16 * start
@@ -431,7 +435,7 @@ def _move_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
 
 
 def _move_wide_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
-    """What :func:`_move_runs` does, with slots of 16 bytes, all of which move by xmm1: xmm0 is fetched first and
+    """What :func:`move_results` does, with slots of 16 bytes, all of which move by xmm1: xmm0 is fetched first and
     returned last.
     """
     code = bytearray()

@@ -1,4 +1,4 @@
-"""From the convention of wasm functions to that of C functions, System V's ABI ("Parameter Passing").
+"""Calls of C functions: from the convention of wasm functions to that of System V's ABI ("Parameter Passing").
 
 The floating-point parameters of both are in the same registers in the same order.
 """
@@ -17,7 +17,8 @@ from ..convention import (
 )
 from . import asm, signatures
 from .control import Assembler
-from .regs import CONTEXT, FLOAT_PARAMS, R8, R9, R10, RAX, RBP, RCX, RDI, RDX, RSI, RSP
+from .regs import CONTEXT, FLOAT_PARAMS, R8, R9, R10, R11, RAX, RBP, RCX, RDI, RDX, RSI, RSP
+from .stubs import EXIT_FRAME, drop_exit_frame, fail_at_limit, make_exit_frame
 
 #: Where C functions have their integer parameters.
 _INT_PARAMS = (RDI, RSI, RDX, RCX, R8, R9)
@@ -25,7 +26,7 @@ _INT_PARAMS = (RDI, RSI, RDX, RCX, R8, R9)
 _AREA = 16
 
 
-def transfer(signature: str) -> tuple[bytes, bytes, int, int]:
+def _transfer(signature: str) -> tuple[bytes, bytes, int, int]:
     """What a call of a C function is made of, in a frame whose end is the stack pointer.
 
     Returns:
@@ -107,4 +108,34 @@ def _extend(letter: str, reg: int) -> bytes:
     return asm.test_rr(0, reg, reg) + asm.setcc(asm.CC_NE, reg) + asm.movzx8_rr(reg, reg)
 
 
-__all__ = ["transfer"]
+def stub(signature: str, stack: int) -> bytes:
+    """The code of a C function's record; at entry rax is the record, and ``[rbp - 8]`` the caller's context."""
+    before, after, room, area = _transfer(signature)
+    a = Assembler()
+    make_exit_frame(a, EXIT_FRAME + room)
+    a.bind("check")
+    a.emit(
+        asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
+        asm.lea_rm(1, R10, RSP, -stack),
+        asm.alu_rm(asm.CMP, 1, R10, R11, abi.STORE_STACK_LIMIT),
+    )
+    a.jcc(asm.CC_B, "limit")
+    a.emit(
+        before,
+        asm.call_m(RAX, abi.RECORD_CALLBACK),
+        after,
+        asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
+        asm.ldmxcsr_m(R11, abi.STORE_FLOAT_MODE),
+        asm.alu_mi(asm.CMP, 1, R11, abi.STORE_INTERRUPT, 0),
+    )
+    a.jcc(asm.CC_NE, "interrupted")
+    a.bind("over")
+    drop_exit_frame(a, area)
+    a.bind("interrupted")
+    a.emit(asm.call_m(R11, abi.STORE_POLL_STUB))
+    a.jmp("over")
+    fail_at_limit(a)
+    return a.finish()
+
+
+__all__ = ["stub"]

@@ -28,6 +28,10 @@ SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]] = {
 #: One instruction, see :func:`.stubs.lazy_table`.
 LAZY_ENTRY_SIZE = 5
 
+#: See the frame of ``enter`` in :mod:`.stubs`.
+OUTER_ENTRY = 8
+PRESERVED_REGISTERS = 3
+
 __all__ = [
     "CALL_NUMBERS",
     "CFA_AT_ENTRY",
@@ -36,6 +40,8 @@ __all__ = [
     "ELF_MACHINE",
     "FLOAT_MODE",
     "LAZY_ENTRY_SIZE",
+    "OUTER_ENTRY",
+    "PRESERVED_REGISTERS",
     "RETURN",
     "SIGNAL_CONTEXTS",
 ]

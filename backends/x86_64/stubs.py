@@ -44,16 +44,18 @@ _ENTER_R14 = -40
 _ENTER_R15 = -48
 _ENTER_ARGV = -56
 _ENTER_FLOAT_MODE = -64
-_ENTER_SAVED_SP = -72
-_ENTER_FRAME = 80
+ENTER_SAVED_SP = -72
+ENTER_FRAME = 80
 _ENTER_SAVES = ((RBX, _ENTER_RBX), (R12, _ENTER_R12), (R13, _ENTER_R13), (CONTEXT, _ENTER_R14), (R15, _ENTER_R15))
 
 #: The frames of stubs that call out begin alike: context, previous exit frame, then what the C code may overwrite of
 #: the pinned registers.
-_EXIT_PREVIOUS = -16
-_EXIT_PINNED_INTS = ((R8, -24), (R9, -32), (R10, -40), (R11, -48))
-_EXIT_PINNED_FLOATS = tuple((number, -64 - 16 * (number - 8)) for number in range(8, 16))
-_EXIT_FRAME = 176
+EXIT_PREVIOUS = -16
+EXIT_PINNED_INTS = ((R8, -24), (R9, -32), (R10, -40), (R11, -48))
+EXIT_PINNED_FLOATS = tuple((number, -64 - 16 * (number - 8)) for number in range(8, 16))
+EXIT_FRAME = 176
+#: The frame of ``leave``.
+_LEAVE_FRAME = EXIT_FRAME + 16
 
 
 # -- Python to wasm and back -------------------------------------------------------------------------------------------
@@ -118,7 +120,7 @@ def _begin_entry(a: Assembler) -> None:
     """Make the frame of ``enter``, from which :func:`unwind` returns, and get ready for wasm code, with the record in
     rdi and the third argument in rdx; rcx has the store block afterwards.
     """
-    a.emit(asm.push_r(RBP), asm.mov_rr(1, RBP, RSP), asm.alu_ri(asm.SUB, 1, RSP, _ENTER_FRAME))
+    a.emit(asm.push_r(RBP), asm.mov_rr(1, RBP, RSP), asm.alu_ri(asm.SUB, 1, RSP, ENTER_FRAME))
     for reg, disp in _ENTER_SAVES:
         a.emit(asm.mov_mr(1, RBP, disp, reg))
     a.emit(
@@ -130,7 +132,7 @@ def _begin_entry(a: Assembler) -> None:
         asm.stmxcsr_m(RBP, _ENTER_FLOAT_MODE),
         asm.ldmxcsr_m(RCX, abi.STORE_FLOAT_MODE),
         asm.mov_rm(1, RAX, RCX, abi.STORE_SAVED_SP),
-        asm.mov_mr(1, RBP, _ENTER_SAVED_SP, RAX),
+        asm.mov_mr(1, RBP, ENTER_SAVED_SP, RAX),
         asm.mov_mr(1, RCX, abi.STORE_SAVED_SP, RSP),
         # The stack limit is that of this thread, unless an interruption is due. Whoever interrupts sets the word and
         # then the limit, so one that comes in between here is seen.
@@ -153,7 +155,7 @@ def _end_entry(a: Assembler) -> None:
 def _leave_enter() -> bytes:
     """Return from the frame of ``enter`` at rbp to Python, with the result in rax."""
     code = asm.mov_rm(1, RCX, RBP, -8) + asm.mov_rm(1, RCX, RCX, abi.CTX_STORE)
-    code += asm.mov_rm(1, RDX, RBP, _ENTER_SAVED_SP) + asm.mov_mr(1, RCX, abi.STORE_SAVED_SP, RDX)
+    code += asm.mov_rm(1, RDX, RBP, ENTER_SAVED_SP) + asm.mov_mr(1, RCX, abi.STORE_SAVED_SP, RDX)
     # Callbacks of this activation have cleared it; one that called `enter` has yet to.
     code += asm.mov_mi(1, RCX, abi.STORE_FAILED, abi.HOST_FAILURE)
     code += asm.ldmxcsr_m(RBP, _ENTER_FLOAT_MODE)
@@ -168,8 +170,12 @@ def unwind() -> bytes:
         # A fault may have come in the middle of a copy downwards.
         asm.cld(),
         asm.mov_rm(1, RDI, CONTEXT, abi.CTX_STORE),
+        asm.alu_mi(asm.CMP, 1, RDI, abi.STORE_TRAP, abi.HOST_EXCEPTION),
+    )
+    a.jcc(asm.CC_E, "thrown")
+    a.emit(
         asm.mov_rm(1, RCX, RDI, abi.STORE_SAVED_SP),
-        asm.alu_ri(asm.ADD, 1, RCX, _ENTER_FRAME),
+        asm.alu_ri(asm.ADD, 1, RCX, ENTER_FRAME),
         asm.mov_rm(1, RSI, RDI, abi.STORE_TRAP_PC),
         asm.lea_rm(1, RDX, RDI, abi.STORE_FRAMES),
         asm.zero(RAX),
@@ -198,14 +204,22 @@ def unwind() -> bytes:
         asm.mov_rm(1, RAX, RDI, abi.STORE_TRAP),
         _leave_enter(),
     )
+    # A host function throws: its `leave` has come here, whose frame ends at the stack pointer still. Its caller gets
+    # back what that frame keeps, and throws.
+    a.bind("thrown")
+    for reg, disp in EXIT_PINNED_INTS:
+        a.emit(asm.mov_rm(1, reg, RSP, _LEAVE_FRAME + disp))
+    for number, disp in EXIT_PINNED_FLOATS:
+        a.emit(asm.movups_rm(number, RSP, _LEAVE_FRAME + disp))
+    a.emit(asm.lea_rm(1, RSP, RSP, _LEAVE_FRAME + 8), asm.jmp_m(RDI, abi.STORE_THROW))
     return a.finish()
 
 
 # -- wasm to Python and back -------------------------------------------------------------------------------------------
 
 
-def _call_out(a: Assembler, call: bytes, store: int = R11) -> None:
-    """Call into Python from a frame that :data:`_EXIT_FRAME` and so on describe, with the C arguments in place.
+def call_out(a: Assembler, call: bytes, store: int = R11) -> None:
+    """Call into Python from a frame that :data:`EXIT_FRAME` and so on describe, with the C arguments in place.
 
     Saves nothing. ``store`` is the register that holds the store block, which the call destroys. Afterwards rsi has
     the store block and rdi the value of the "failed" cell; the flags say whether it is zero; rax has the callback's
@@ -216,7 +230,7 @@ def _call_out(a: Assembler, call: bytes, store: int = R11) -> None:
         asm.mov_mr(1, store, abi.STORE_EXIT_FP, RBP),
         call,
         asm.mov_rm(1, RSI, CONTEXT, abi.CTX_STORE),
-        asm.mov_rm(1, RDI, RBP, _EXIT_PREVIOUS),
+        asm.mov_rm(1, RDI, RBP, EXIT_PREVIOUS),
         asm.mov_mr(1, RSI, abi.STORE_EXIT_FP, RDI),
         asm.ldmxcsr_m(RSI, abi.STORE_FLOAT_MODE),
         asm.mov_rm(1, RDI, RSI, abi.STORE_FAILED),
@@ -224,7 +238,7 @@ def _call_out(a: Assembler, call: bytes, store: int = R11) -> None:
     )
 
 
-def _fail_from_frame() -> bytes:
+def fail_from_frame() -> bytes:
     """The callback failed, or the trap in rdi is to be raised.
 
     Unwind, beginning with the frame of this frame's caller.
@@ -233,10 +247,10 @@ def _fail_from_frame() -> bytes:
     return code + asm.mov_rm(1, RBP, RBP, 0) + asm.jmp_m(RSI, abi.STORE_UNWIND)
 
 
-def _fail_at_limit(a: Assembler) -> None:
+def fail_at_limit(a: Assembler) -> None:
     """What a stub with an exit frame ends with. It jumps to ``limit`` where the stack is too small, with the store
     block in r11; to ``overflow`` where the cell stack is; and to ``failed`` as
-    :func:`_fail_from_frame` wants it. After an interruption it goes on at ``check``.
+    :func:`fail_from_frame` wants it. After an interruption it goes on at ``check``.
     """
     a.bind("limit")
     # An interruption raises the limit to all ones: then the poll stub calls out and lowers it again, or unwinds.
@@ -247,11 +261,11 @@ def _fail_at_limit(a: Assembler) -> None:
     a.bind("overflow")
     a.emit(asm.mov_rr(1, RSI, R11), asm.mov_ri(RDI, abi.TRAP_STACK_OVERFLOW))
     a.bind("failed")
-    a.emit(_fail_from_frame())
+    a.emit(fail_from_frame())
 
 
-def _make_exit_frame(a: Assembler, size: int) -> None:
-    """Begin a stub that wasm code calls with the frame of ``_EXIT_FRAME`` and so on, and the caller's context."""
+def make_exit_frame(a: Assembler, size: int) -> None:
+    """Begin a stub that wasm code calls with the frame of ``EXIT_FRAME`` and so on, and the caller's context."""
     a.emit(
         asm.mov_rm(1, CONTEXT, RBP, -8),
         asm.push_r(RBP),
@@ -259,17 +273,17 @@ def _make_exit_frame(a: Assembler, size: int) -> None:
         asm.alu_ri(asm.SUB, 1, RSP, size),
         asm.mov_mr(1, RBP, -8, CONTEXT),
     )
-    for reg, disp in _EXIT_PINNED_INTS:
+    for reg, disp in EXIT_PINNED_INTS:
         a.emit(asm.mov_mr(1, RBP, disp, reg))
-    for number, disp in _EXIT_PINNED_FLOATS:
+    for number, disp in EXIT_PINNED_FLOATS:
         a.emit(asm.movups_mr(RBP, disp, number))
 
 
-def _drop_exit_frame(a: Assembler, area: int) -> None:
+def drop_exit_frame(a: Assembler, area: int) -> None:
     """Return from that frame to wasm code, whose ``area`` bytes of parameters go with it."""
-    for reg, disp in _EXIT_PINNED_INTS:
+    for reg, disp in EXIT_PINNED_INTS:
         a.emit(asm.mov_rm(1, reg, RBP, disp))
-    for number, disp in _EXIT_PINNED_FLOATS:
+    for number, disp in EXIT_PINNED_FLOATS:
         a.emit(asm.movups_rm(number, RBP, disp))
     a.emit(asm.leave_(), asm.ret_imm(area) if area else asm.ret())
 
@@ -280,8 +294,8 @@ def leave(signature: str, caller: bool = False) -> bytes:
     a = Assembler()
     places, area = signatures.parameters(parameters)
     room = (8 * max(cells(parameters), cells(results)) + 15) & -16
-    _make_exit_frame(a, _EXIT_FRAME + 16)
-    argv = -_EXIT_FRAME - 8
+    make_exit_frame(a, _LEAVE_FRAME)
+    argv = -EXIT_FRAME - 8
     a.bind("check")
     a.emit(
         asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
@@ -296,7 +310,7 @@ def leave(signature: str, caller: bool = False) -> bytes:
     a.emit(
         asm.mov_mr(1, RBP, argv, R10),
         asm.mov_rm(1, R9, R11, abi.STORE_EXIT_FP),
-        asm.mov_mr(1, RBP, _EXIT_PREVIOUS, R9),
+        asm.mov_mr(1, RBP, EXIT_PREVIOUS, R9),
     )
     for place in places:
         if place.reg >= 0:
@@ -310,7 +324,7 @@ def leave(signature: str, caller: bool = False) -> bytes:
             asm.alu_rm(asm.CMP, 1, CONTEXT, RAX, abi.RECORD_CALLER),
             asm.cmovcc_rr(asm.CC_NE, 1, RAX, R9),
         )
-    _call_out(a, asm.call_m(RAX, abi.RECORD_CALLBACK))
+    call_out(a, asm.call_m(RAX, abi.RECORD_CALLBACK))
     a.emit(asm.mov_rm(1, RDX, RBP, argv), asm.mov_mr(1, RSI, abi.STORE_CELLS_TOP, RDX))
     a.jcc(asm.CC_NE, "failed")
     result_places = signature_results(results)
@@ -320,41 +334,16 @@ def leave(signature: str, caller: bool = False) -> bytes:
     for place in result_places:
         if place.reg >= 0:
             a.emit(signatures.load(place, RDX, 8 * place.cell))
-    _drop_exit_frame(a, area)
-    _fail_at_limit(a)
+    drop_exit_frame(a, area)
+    fail_at_limit(a)
     return a.finish()
 
 
 def native(signature: str, stack: int) -> bytes:
-    """Wasm to C; at entry rax is the record, and ``[rbp - 8]`` the caller's context. See :mod:`.native`."""
-    from .native import transfer  # few programs import C functions
+    """Wasm to C, see :mod:`.native`."""
+    from . import native as calls  # few programs import C functions
 
-    before, after, room, area = transfer(signature)
-    a = Assembler()
-    _make_exit_frame(a, _EXIT_FRAME + room)
-    a.bind("check")
-    a.emit(
-        asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
-        asm.lea_rm(1, R10, RSP, -stack),
-        asm.alu_rm(asm.CMP, 1, R10, R11, abi.STORE_STACK_LIMIT),
-    )
-    a.jcc(asm.CC_B, "limit")
-    a.emit(
-        before,
-        asm.call_m(RAX, abi.RECORD_CALLBACK),
-        after,
-        asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
-        asm.ldmxcsr_m(R11, abi.STORE_FLOAT_MODE),
-        asm.alu_mi(asm.CMP, 1, R11, abi.STORE_INTERRUPT, 0),
-    )
-    a.jcc(asm.CC_NE, "interrupted")
-    a.bind("over")
-    _drop_exit_frame(a, area)
-    a.bind("interrupted")
-    a.emit(asm.call_m(R11, abi.STORE_POLL_STUB))
-    a.jmp("over")
-    _fail_at_limit(a)
-    return a.finish()
+    return calls.stub(signature, stack)
 
 
 def poll() -> bytes:
@@ -365,7 +354,7 @@ def poll() -> bytes:
     a.emit(
         asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
         asm.mov_rm(1, RAX, R11, abi.STORE_EXIT_FP),
-        asm.mov_mr(1, RBP, _EXIT_PREVIOUS, RAX),
+        asm.mov_mr(1, RBP, EXIT_PREVIOUS, RAX),
         asm.mov_rm(1, RSI, R11, abi.STORE_INTERRUPT),
         asm.alu_mi(asm.AND, 1, R11, abi.STORE_INTERRUPT, abi.INTERRUPT_WATCH),
         asm.mov_rm(1, RAX, R11, abi.STORE_REAL_LIMIT),
@@ -379,11 +368,11 @@ def poll() -> bytes:
     a.jcc(asm.CC_E, "lowered")
     a.emit(asm.mov_mi(1, R11, abi.STORE_STACK_LIMIT, -1))
     a.bind("lowered")
-    _call_out(a, asm.call_m(R11, abi.STORE_POLL))
+    call_out(a, asm.call_m(R11, abi.STORE_POLL))
     a.jcc(asm.CC_NE, "failed")
     a.emit(_all_saves()[1], asm.mov_rm(1, RAX, RBP, _POLL_RAX), asm.leave_(), asm.ret())
     a.bind("failed")
-    a.emit(_fail_from_frame())
+    a.emit(fail_from_frame())
     return a.finish()
 
 
@@ -399,8 +388,8 @@ _saves: list[bytes] = []
 def _all_saves() -> list[bytes]:
     """Two pieces of code: save all registers that wasm code may use, in a frame of a poll, and restore all but rax."""
     if not _saves:
-        ints = (*_EXIT_PINNED_INTS, *_POLL_INTS)
-        floats = (*_EXIT_PINNED_FLOATS, *_POLL_FLOATS)
+        ints = (*EXIT_PINNED_INTS, *_POLL_INTS)
+        floats = (*EXIT_PINNED_FLOATS, *_POLL_FLOATS)
         save = [asm.mov_mr(1, RBP, disp, reg) for reg, disp in ((RAX, _POLL_RAX), *ints)]
         save += [asm.movups_mr(RBP, disp, number) for number, disp in floats]
         restore = [asm.mov_rm(1, reg, RBP, disp) for reg, disp in ints]
@@ -451,15 +440,15 @@ def lazy_common() -> bytes:
         asm.mov_rr(1, RSI, RAX),
         asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
         asm.mov_rm(1, RAX, R11, abi.STORE_EXIT_FP),
-        asm.mov_mr(1, RBP, _EXIT_PREVIOUS, RAX),
+        asm.mov_mr(1, RBP, EXIT_PREVIOUS, RAX),
         asm.mov_rr(1, RDI, CONTEXT),
         asm.zero(RDX),
     )
-    _call_out(a, asm.call_m(R11, abi.STORE_LAZY))
+    call_out(a, asm.call_m(R11, abi.STORE_LAZY))
     a.jcc(asm.CC_NE, "failed")
     a.emit(_all_saves()[1], asm.leave_(), asm.jmp_r(RAX))
     a.bind("failed")
-    a.emit(_fail_from_frame())
+    a.emit(fail_from_frame())
     return a.finish()
 
 
@@ -487,6 +476,41 @@ def copy_data() -> bytes:
     from . import data_segments  # only modules with many of them need it
 
     return data_segments.copy_data()
+
+
+def throw() -> bytes:
+    """What throws, see :mod:`.exception_stubs`."""
+    from . import exception_stubs  # few modules have exceptions
+
+    return exception_stubs.throw()
+
+
+def throw_reference() -> bytes:
+    """What throws an exception object, see :mod:`.exception_stubs`."""
+    from . import exception_stubs
+
+    return exception_stubs.throw_reference()
+
+
+def make_exception() -> bytes:
+    """What makes an exception object, see :mod:`.exception_stubs`."""
+    from . import exception_stubs
+
+    return exception_stubs.make_exception()
+
+
+def restore_pinned(ints: int, floats: int) -> bytes:
+    """What restores what a function has saved, see :mod:`.exception_stubs`."""
+    from . import exception_stubs
+
+    return exception_stubs.restore_pinned(ints, floats)
+
+
+def preserved_registers() -> bytes:
+    """What tells Python of registers, see :mod:`.exception_stubs`."""
+    from . import exception_stubs
+
+    return exception_stubs.preserved_registers()
 
 
 def memory_copy() -> bytes:

@@ -1,4 +1,4 @@
-"""Tail calls: a function gives its frame back, and the argument area takes the place of its own. See ``docs/abi.md``."""
+"""Tail calls: a function gives its frame back, and the argument area replaces its own. See ``docs/abi.md``."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
     (lambda: api.ImportType(b"a", "b", vw.FuncType()), "ImportType: module has to be a str, not bytes b'a'"),
     (
         lambda: api.ExportType("a", "func"),
-        "ExportType: type has to be a FuncType, TableType, MemoryType or GlobalType, not",
+        "ExportType: type has to be a FuncType, TableType, MemoryType, GlobalType or TagType, not",
     ),
     (lambda: api.Limits("1"), "Limits: minimum has to be a number of pages or elements, an int, not str '1'"),
     (lambda: api.Limits(True), "Limits: minimum has to be a number of pages or elements, an int, not bool True"),
@@ -193,7 +193,7 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: api.Linker(ENGINE).define("a", "b", vw.instantiate(MODULE)),
-        "a.b: an import is a function, Func, Memory, Table, Global or number, not Instance; define_instance defines",
+        "a.b: an import is a function, Func, Memory, Table, Global, Tag or number, not Instance; define_instance defines",
     ),
     (lambda: api.instantiate(MODULE).exports.get([]), "Exports: the name of an export has to be a str, not list"),
     (lambda: api.Linker(ENGINE).define_instance(1, MODULE), "Linker.define_instance: name has to be a str, not int 1"),
@@ -256,6 +256,7 @@ SETTINGS: dict[str, tuple[list[object], list[object]]] = {
     "fuel": ([1, 0, 10.5, None, "yes"], []),
     "explicit_bounds": ([1, None, "no"], []),
     "deterministic": ([1, None, "no"], []),
+    "legacy_exceptions": ([1, None, "no"], []),
     "target": ([3, True, b"x86_64", []], []),
     "max_memory": ([1.5, math.nan, math.inf, "65536", True, False, []], [-1, -(1 << 20000)]),
     "max_table_elements": ([1.5, math.nan, "1", True, None], [-1]),

@@ -105,6 +105,11 @@ def test_arguments_are_checked(given: object) -> None:
             vw.Config(explicit_bounds=True),
             "explicit_bounds=False, and the engine has .*=True",
         ),
+        (
+            vw.Config(),
+            vw.Config(legacy_exceptions=False),
+            "precompiled with legacy_exceptions=True, and the engine has legacy_exceptions=False",
+        ),
         (vw.Config(target=OTHER), vw.Config(), f"precompiled for {OTHER}, and the engine is for {HOST}"),
         (vw.Config(), vw.Config(target=OTHER), f"precompiled for {HOST}, and the engine is for {OTHER}"),
     ],
@@ -119,6 +124,11 @@ def test_it_has_to_fit(made: vw.Config, used: vw.Config, message: str) -> None:
 
 def test_code_that_checks_bounds_fits_every_memory() -> None:
     module = vw.Module.deserialize(vw.Engine(), precompiled(vw.Config(explicit_bounds=True)))
+    assert vw.instantiate(module, {"env": {"host": lambda number: number}}).exports.twice(4) == 8
+
+
+def test_a_module_that_was_accepted_without_older_exceptions_is_accepted_with_them() -> None:
+    module = vw.Module.deserialize(vw.Engine(), precompiled(vw.Config(legacy_exceptions=False)))
     assert vw.instantiate(module, {"env": {"host": lambda number: number}}).exports.twice(4) == 8
 
 

@@ -17,6 +17,7 @@ import vibewasm.backends
 from vibewasm.backends import TARGETS, backend, contract
 from vibewasm.backends.aarch64 import calls as a64_calls
 from vibewasm.backends.aarch64 import control as a64_control
+from vibewasm.backends.aarch64 import exceptions as a64_exceptions
 from vibewasm.backends.aarch64 import frames as a64_frames
 from vibewasm.backends.aarch64 import processor as a64_processor
 from vibewasm.backends.aarch64 import stubs as a64_stubs
@@ -25,6 +26,7 @@ from vibewasm.backends.aarch64.target import TARGET as A64_TARGET
 from vibewasm.backends.operand import I32, constant
 from vibewasm.backends.x86_64 import calls as x64_calls
 from vibewasm.backends.x86_64 import control as x64_control
+from vibewasm.backends.x86_64 import exceptions as x64_exceptions
 from vibewasm.backends.x86_64 import frames as x64_frames
 from vibewasm.backends.x86_64 import processor as x64_processor
 from vibewasm.backends.x86_64 import stubs as x64_stubs
@@ -35,6 +37,7 @@ FRAMES: list[contract.Frames] = [x64_frames, a64_frames]
 CONTROL: list[contract.Control] = [x64_control, a64_control]
 CALLS: list[contract.Calls] = [x64_calls, a64_calls]
 TAIL_CALLS: list[contract.TailCalls] = [x64_tail_calls, a64_tail_calls]
+EXCEPTIONS: list[contract.Exceptions] = [x64_exceptions, a64_exceptions]
 STUBS: list[contract.Stubs] = [x64_stubs, a64_stubs]
 PROCESSOR: list[contract.Processor] = [x64_processor, a64_processor]
 TARGET: list[contract.Target] = [X64_TARGET, A64_TARGET]
@@ -44,6 +47,7 @@ PARTS = {
     "control": contract.Control,
     "calls": contract.Calls,
     "tail_calls": contract.TailCalls,
+    "exceptions": contract.Exceptions,
     "stubs": contract.Stubs,
     "processor": contract.Processor,
     "target": contract.Target,

@@ -45,6 +45,7 @@ class ModuleBuilder:
         self._functions: list[int] = []
         self._tables: list[bytes] = []
         self._memories: list[bytes] = []
+        self._tags: list[bytes] = []
         self._globals: list[bytes] = []
         self._exports: list[bytes] = []
         self._start: int | None = None
@@ -140,6 +141,11 @@ class ModuleBuilder:
         self._memories.append(limits(minimum, maximum))
         return self._made(self._imported[MEMORY] + len(self._memories) - 1, MEMORY, export)
 
+    def tag(self, params: Iterable[str] = ()) -> int:
+        """A tag. Returns its index."""
+        self._tags.append(b"\0" + unsigned(self.type(params)))
+        return len(self._tags) - 1
+
     def global_(self, type: str, init: bytes, *, mutable: bool = False, export: str | None = None) -> int:
         """A global whose first value is the constant expression ``init``. Returns its index."""
         self._globals.append(bytes([VALUE_TYPES[type], mutable]) + init + END)
@@ -232,6 +238,7 @@ class ModuleBuilder:
             ("function", [unsigned(index) for index in self._functions]),
             ("table", self._tables),
             ("memory", self._memories),
+            ("tag", self._tags),
             ("global", self._globals),
             ("export", self._exports),
         ):

@@ -17,6 +17,7 @@ VALUE_TYPES = {
     "v128": 0x7B,
     "funcref": 0x70,
     "externref": 0x6F,
+    "exnref": 0x69,
 }
 
 #: Numbers of sections by name.

@@ -86,3 +86,56 @@ def test_the_version_of_wasi_is_told(tmp_path: Path, capsys: Capture) -> None:
     file.write_bytes(modules.library())
     assert main(["inspect", str(file)]) == 0
     assert "WASI" not in capsys.readouterr().out
+
+
+CONTROL = """(module
+  (type $plain (func (param i32)))
+  (rec (type $a (func (param (ref null $b)))) (type $b (sub (func (result (ref $a))))))
+  (type $self (func (param (ref $self))))
+  (type $sub (sub final $b (func (result (ref $a)))))
+  (import "env" "__cpp_exception" (tag $cpp (type $plain)))
+  (tag $e (export "e") (param i64 exnref))
+  (global (export "g") (ref null $plain) (ref.null $plain))
+  (func)
+  (func $f (export "f") (param (ref null func)) CODE))"""
+
+
+def test_tags_and_declared_types_are_shown(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "module.wat"
+    file.write_text(CONTROL.replace("CODE", "(block (try_table (catch_all 0) (throw $cpp (i32.const 1))))"))
+    assert main(["inspect", "--json", str(file)]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["imports"] == [{"module": "env", "name": "__cpp_exception", "kind": "tag", "type": "tag (i32)"}]
+    assert facts["exports"][0] == {"name": "e", "kind": "tag", "type": "tag (i64, exnref)"}
+    assert facts["legacy_exceptions"] is None
+    group = "(rec\n  (type $a (func (param (ref null $b))))\n  (type $b (sub (func (result (ref $a))))))"
+    assert facts["types"] == [
+        group,
+        "(type $self (func (param (ref $self))))",
+        "(type $sub (sub final $b (func (result (ref $a)))))",
+    ]
+    assert main(["inspect", str(file)]) == 0
+    text = capsys.readouterr().out
+    lines = text.splitlines()
+    start = lines.index("types that are recursive or have subtypes:") + 1
+    assert lines[start : start + 5] == [f"  {line}" for entry in facts["types"] for line in entry.splitlines()]
+    assert "  tag     env.__cpp_exception  (i32)" in lines
+    assert "  tag     e  (i64, exnref)" in lines
+    assert "older form" not in text
+
+
+@pytest.mark.parametrize("code", ["(try (do) (catch $cpp drop))", "try delegate 0", "(block (loop (try (do))))"])
+def test_the_older_form_of_exceptions_is_named(tmp_path: Path, capsys: Capture, code: str) -> None:
+    file = tmp_path / "module.wat"
+    file.write_text(CONTROL.replace("CODE", code))
+    assert main(["inspect", str(file)]) == 0
+    assert "exceptions: in their older form, with try and catch (first in function 1)\n" in capsys.readouterr().out
+    assert main(["inspect", "--json", str(file)]) == 0
+    assert json.loads(capsys.readouterr().out)["legacy_exceptions"] == 1
+
+
+def test_a_module_without_such_things_has_no_lines_about_them(path: str, capsys: Capture) -> None:
+    assert main(["inspect", path]) == 0
+    text = capsys.readouterr().out
+    assert "exceptions:" not in text
+    assert "types that" not in text

@@ -228,13 +228,51 @@ def test_a_tag_is_equal_to_itself(w: Any) -> object:
     )
 
 
-def test_modules_with_tags_are_refused_by_name() -> None:
-    store = wasmtime.Store()
-    tag = wasmtime.Tag(store, wasmtime.TagType(wasmtime.FuncType([], [])))
-    with pytest.raises(wasmtime.WasmtimeError, match="exception handling"):
-        wasmtime.Module(store.engine, '(module (tag (export "t")))')
-    with pytest.raises(wasmtime.WasmtimeError, match="importing a Tag is not supported"):
-        wasmtime.Instance(store, wasmtime.Module(store.engine, "(module)"), [tag])
+TAGS = """(module
+  (import "a" "t" (tag $i (param i32)))
+  (tag $t (export "t") (param i64))
+  (export "i" (tag $i))
+  (func $thrower (export "f") (throw $t (i64.const 1))))"""
+
+
+@same
+def test_tags_are_imported_and_exported(w: Any) -> object:
+    store = w.Store()
+
+    def tag(type_: Any) -> Any:
+        return w.Tag(store, w.TagType(w.FuncType([type_], [])))
+
+    given = tag(w.ValType.i32())
+    module = w.Module(store.engine, TAGS)
+    exports = w.Instance(store, module, [given]).exports(store)
+    linker = w.Linker(store.engine)
+    linker.define(store, "a", "t", given)
+    linked = linker.instantiate(store, module).exports(store)
+    types = [item.type for item in [*module.imports, *module.exports][:2]]
+    return (
+        exports["i"].eq(store, given),
+        exports["t"].eq(store, exports["t"]),
+        exports["t"].eq(store, linked["t"]),
+        linked["i"].eq(store, given),
+        [[str(param) for param in type_.functype.params] for type_ in types],
+        attempts(
+            lambda: w.Instance(store, module, [tag(w.ValType.i64())]),
+            lambda: w.Instance(store, module, [w.Func(store, w.FuncType([], []), lambda: None)]),
+            lambda: w.Linker(store.engine).instantiate(store, module),
+        ),
+    )
+
+
+@same
+def test_an_exception_that_nobody_catches_is_a_trap(w: Any) -> object:
+    store = w.Store()
+    tag = w.Tag(store, w.TagType(w.FuncType([w.ValType.i32()], [])))
+    exports = w.Instance(store, w.Module(store.engine, TAGS), [tag]).exports(store)
+    try:
+        exports["f"](store)
+    except w.Trap as trap:
+        return str(trap), trap.trap_code, [(frame.func_index, frame.func_name) for frame in trap.frames]
+    return None
 
 
 def test_sizes_below_zero_are_errors_of_wasmtime() -> None:

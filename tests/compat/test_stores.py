@@ -263,12 +263,19 @@ def test_what_python_makes_and_what_grows_has_limits_too(w: Any) -> object:
 
 def test_features_that_are_always_there_cannot_be_turned_off() -> None:
     config = wasmtime.Config()
-    for name in ("wasm_bulk_memory", "wasm_multi_value", "wasm_reference_types"):
+    for name in (
+        "wasm_bulk_memory",
+        "wasm_exceptions",
+        "wasm_function_references",
+        "wasm_multi_value",
+        "wasm_reference_types",
+        "wasm_tail_call",
+    ):
         with pytest.raises(wasmtime.WasmtimeError, match="cannot be turned off"):
             setattr(config, name, False)
     with pytest.raises(wasmtime.WasmtimeError, match="signals_based_traps cannot be turned off"):
         config.signals_based_traps = False
-    for name in ("wasm_gc", "wasm_threads", "wasm_exceptions"):
+    for name in ("wasm_gc", "wasm_threads", "wasm_memory64"):
         setattr(config, name, False)
     config.profiler = "vtune"
     with pytest.raises(wasmtime.WasmtimeError, match="VTune"):

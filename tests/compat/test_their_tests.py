@@ -20,9 +20,6 @@ UNSUPPORTED = {
     "test_memory.py::TestMemory::test_page_size_custom": "pages of one byte",
     "test_shared_memory.py::TestSharedMemory::test_grow": "shared memories",
     "test_shared_memory.py::TestSharedMemory::test_new": "shared memories",
-    "test_tag.py::TestTag::test_tag_export": "exceptions",
-    "test_tag.py::TestTag::test_tag_import": "exceptions",
-    "test_tag.py::TestTag::test_type": "exceptions",
 }
 #: What tests components, and a private module.
 LEFT_OUT = ("component", "test_slab.py")

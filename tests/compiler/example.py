@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from tests.binary.builder import ModuleBuilder
 from tests.binary.encode import i32_const, local_get
-from tests.fuzz.instructions import Instruction, encode
+from tests.fuzz.instructions import CATCH, CATCH_ALL, Instruction, encode
 from vibewasm.opcodes import BY_CODE, CODE, VECTOR_PREFIX, Row, has_signature, load_vectors, signature
-from vibewasm.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128
+from vibewasm.types import EXNREF, EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, FuncType, ValType
 
 load_vectors()
 
 #: An immediate of each kind that is right in :func:`module`; index 0 is there in every index space.
 IMMEDIATES: dict[str, object] = {
-    **dict.fromkeys(("label", "func", "type", "table", "local", "global", "memory", "data", "elem"), 0),
+    **dict.fromkeys(("label", "func", "type", "table", "local", "global", "memory", "data", "elem", "tag"), 0),
     **dict.fromkeys(("i32", "i64", "f32", "f64"), 1),
     "block": -0x40,
     "heap": -0x10,
@@ -20,11 +20,19 @@ IMMEDIATES: dict[str, object] = {
     "memarg": (0, 0),
     **dict.fromkeys(("v128", "lane", "lanes"), 1),
     "types": (0x7F,),
+    "catches": ((CATCH, 0, 0), (CATCH_ALL, 0, 0)),
 }
+#: A reference to a function of type 0, which has no parameters and no results.
+TO_FUNCTION = ValType.ref(FuncType()).code
 #: Types of the operands of instructions that take what their immediates or the stack say, in :func:`module`.
 OPERANDS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("unreachable", "block", "loop", "else", "end", "br", "return", "call"), ()),
-    **dict.fromkeys(("local.get", "global.get", "ref.null"), ()),
+    **dict.fromkeys(("local.get", "global.get", "ref.null", "ref.func"), ()),
+    **dict.fromkeys(("try_table", "try", "catch", "catch_all", "delegate", "throw", "rethrow", "return_call"), ()),
+    **dict.fromkeys(("ref.as_non_null", "br_on_null", "br_on_non_null"), (FUNCREF,)),
+    **dict.fromkeys(("call_ref", "return_call_ref"), (TO_FUNCTION,)),
+    "return_call_indirect": (I32,),
+    "throw_ref": (EXNREF,),
     **dict.fromkeys(("if", "br_if", "br_table", "call_indirect", "drop", "local.set", "local.tee"), (I32,)),
     **dict.fromkeys(("global.set", "table.get"), (I32,)),
     **dict.fromkeys(("select", "select t"), (I32, I32, I32)),
@@ -34,11 +42,14 @@ OPERANDS: dict[str, tuple[int, ...]] = {
     "ref.is_null": (FUNCREF,),
 }
 #: Parameters of the function: one of each type, and which it is.
-PARAMS = ("i32", "i64", "f32", "f64", "funcref", "externref")
+PARAMS = ("i32", "i64", "f32", "f64", "funcref", "externref", "exnref")
 #: The same with a vector, which makes another function of it.
 PARAMS_WITH_VECTOR = (*PARAMS, "v128")
-LOCALS = {I32: 0, I64: 1, F32: 2, F64: 3, FUNCREF: 4, EXTERNREF: 5, V128: 6}
+LOCALS = {I32: 0, I64: 1, F32: 2, F64: 3, FUNCREF: 4, EXTERNREF: 5, EXNREF: 6, V128: 7}
 _END, _ELSE, _IF = (bytes((CODE[name],)) for name in ("end", "else", "if"))
+_TRY, _CATCH_ALL = bytes((CODE["try"], 0x40)), bytes((CODE["catch_all"],))
+_BLOCK_OF_REFERENCE = bytes((CODE["block"], 0x70))
+_DROP, _NULL = bytes((CODE["drop"],)), bytes((CODE["ref.null"],))
 _EMPTY_IF = _IF + b"\x40"
 
 
@@ -50,6 +61,7 @@ def module(body: bytes, results: tuple[str, ...] = (), *, whole: bool = False) -
     first = builder.func((), ())
     builder.table(4)
     builder.memory(1, 2)
+    builder.tag(())
     builder.global_("i32", i32_const(0), mutable=True)
     builder.elem([first], None)
     builder.data(b"data", None)
@@ -77,7 +89,7 @@ def encoded(row: Row) -> bytes:
 
 def pushed(types: tuple[int, ...]) -> bytes:
     """Instructions that push values of these types."""
-    return b"".join(local_get(LOCALS[type_]) for type_ in types)
+    return b"".join(_NULL + b"\0" if type_ == TO_FUNCTION else local_get(LOCALS[type_]) for type_ in types)
 
 
 def closed(row: Row, instruction: bytes) -> bytes:
@@ -88,6 +100,15 @@ def closed(row: Row, instruction: bytes) -> bytes:
         return pushed((I32,)) + _EMPTY_IF + b"\x01" + instruction + b"\x01" + _END
     if name == "end":
         return pushed((I32,)) + _EMPTY_IF + instruction
+    if name in ("catch", "catch_all"):
+        return _TRY + instruction + _END
+    if name == "delegate":
+        return _TRY + instruction
+    if name == "rethrow":
+        return _TRY + _CATCH_ALL + instruction + _END
+    if name == "br_on_non_null":
+        # Its label takes the reference.
+        return _BLOCK_OF_REFERENCE + instruction + pushed((FUNCREF,)) + _END + _DROP
     return instruction + _END if "opens" in row[6].split() else instruction
 
 

@@ -15,7 +15,7 @@ from vibewasm.types import F32, F64, I32
 
 UNREACHABLE, BLOCK, END = CODE["unreachable"], CODE["block"], CODE["end"]
 _BLOCK = bytes((BLOCK, 0x40))
-_INDICES = ("label", "func", "type", "table", "local", "global", "memory", "data", "elem")
+_INDICES = ("label", "func", "type", "table", "local", "global", "memory", "data", "elem", "tag")
 
 
 def refused(body: bytes, *, whole: bool = False) -> tuple[str, str, int]:

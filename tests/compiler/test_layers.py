@@ -15,6 +15,7 @@ LAYERS = [
     "locals",
     "operand_stack",
     "literals",
+    "control_state",
     "choices",
     "instructions",
     "environment",
@@ -23,7 +24,7 @@ LAYERS = [
     "",
 ]
 #: What the compiler may use of the package, with what is in it.
-GROUND = ("abi", "backends", "binary", "errors", "names", "opcodes", "proposals", "types")
+GROUND = ("abi", "backends", "binary", "errors", "names", "opcodes", "proposals", "reference_types", "types")
 MODULES = [name for name in files() if name.startswith("vibewasm.compiler")]
 
 

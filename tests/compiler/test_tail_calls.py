@@ -16,7 +16,7 @@ DEEP = 200_000
 
 @pytest.mark.parametrize("config", MODES, ids=repr)
 def test_tail_calls_of_every_kind_keep_the_stack_as_it_is(config: Config) -> None:
-    text = f"""(module
+    text = """(module
       (type $count (func (param i64) (result i64)))
       (type $more (func (param i64 f64 i32 i32 i32 i32 i32 i32 i32 i64) (result i64)))
       (table funcref (elem $direct $more $by_reference))
@@ -158,13 +158,13 @@ def test_a_trap_after_tail_calls_names_who_is_left() -> None:
 
 
 def test_an_endless_tail_call_can_be_stopped() -> None:
-    made = instance("(module (func $f (export \"f\") (return_call $f)))")
+    made = instance('(module (func $f (export "f") (return_call $f)))')
     with made.store.deadline(0.05), pytest.raises(vw.Interrupted):
         made.exports.f()
 
 
 @pytest.mark.parametrize(
-    "body, message",
+    ("body", "message"),
     [
         ("(result i32) (return_call $f (i32.const 1))", "type mismatch"),
         ("(return_call $f (i64.const 1))", "type mismatch"),

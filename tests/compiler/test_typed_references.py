@@ -13,8 +13,7 @@ MODES = [Config(), Config(checked=True), Config(fuel=True), Config(explicit_boun
 def instance(text: str, config: Config | None = None) -> vw.Instance:
     """An instance of a module in text."""
     engine = Engine(config or Config())
-    made = vw.instantiate(text, engine=engine, fuel=10**9 if engine.config.fuel else None)
-    return made
+    return vw.instantiate(text, engine=engine, fuel=10**9 if engine.config.fuel else None)
 
 
 def refused(body: str, declarations: str = "") -> str:
@@ -144,7 +143,7 @@ F = "(type $f (func))"
 
 
 @pytest.mark.parametrize(
-    "body, message",
+    ("body", "message"),
     [
         ("(local $r (ref $f)) (drop (local.get $r))", "uninitialized local"),
         ("(local $r (ref $f)) (block (local.set $r (ref.func 0))) (drop (local.get $r))", "uninitialized local"),
@@ -162,8 +161,15 @@ F = "(type $f (func))"
         ("(local $r (ref null $f)) (drop (block (result (ref $f)) (local.get $r)))", "type mismatch"),
         # What local.tee leaves has the local's type.
         ("(local $r funcref) (call_ref $f (local.tee $r (ref.func 0)))", "type mismatch"),
+        (
+            "(local $r funcref) (local.set $r (ref.func 0)) (call_ref $f (local.tee $r (ref.func 0)))",
+            "type mismatch",
+        ),
         ("(drop (block (result (ref $f)) (block (result funcref) (ref.func 0))))", "type mismatch"),
-        ("(drop (block (result (ref $f)) (select (result funcref) (ref.func 0) (ref.func 0) (i32.const 1))))", "type mism"),
+        (
+            "(drop (block (result (ref $f)) (select (result funcref) (ref.func 0) (ref.func 0) (i32.const 1))))",
+            "type mism",
+        ),
         ("(unreachable) (i32.eqz (ref.as_non_null)) (drop)", "type mismatch"),
         ("(ref.as_non_null (i32.const 1)) (drop)", "type mismatch"),
         ("(block $l (br_on_non_null $l (ref.null func)))", "type mismatch"),
@@ -175,25 +181,28 @@ F = "(type $f (func))"
 )
 def test_what_is_invalid_is_refused(body: str, message: str) -> None:
     declarations = (
-        f"{F} (type $g (func (param i32))) (func (type $f)) (elem declare func 0) "
-        "(table $t 1 (ref $f) (ref.func 0))"
+        f"{F} (type $g (func (param i32))) (func (type $f)) (elem declare func 0) (table $t 1 (ref $f) (ref.func 0))"
     )
     assert message in refused(body, declarations)
 
 
 def test_a_block_ends_with_the_type_that_it_declares() -> None:
-    assert instance(
-        f"""(module {F} (func $f) (elem declare func $f)
+    assert (
+        instance(
+            f"""(module {F} (func $f) (elem declare func $f)
           (func (export "run") (result i32)
             (local $r funcref)
             (ref.is_null (local.tee $r (block (result funcref) (ref.func $f))))))"""
-    ).exports.run() == 0
+        ).exports.run()
+        == 0
+    )
 
 
 def test_equal_recursive_types_of_two_modules_are_one_type() -> None:
     text = """(module (rec (type $a (func (param (ref null $b)))) (type $b (func (result (ref $a)))))
       (func (export "f") (type $a)))"""
-    other = """(module (type $first (func)) (rec (type $x (func (param (ref null $y)))) (type $y (func (result (ref $x)))))
+    other = """(module (type $first (func))
+      (rec (type $x (func (param (ref null $y)))) (type $y (func (result (ref $x)))))
       (import "m" "f" (func (type $x))))"""
     engine = Engine()
     store = vw.Store(engine)

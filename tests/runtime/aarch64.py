@@ -111,7 +111,17 @@ def failing_callback(store: int, number: int) -> bytes:
 
 def stack_pointer() -> bytes:
     """A function whose result is the stack pointer at its entry."""
-    return asm.mov_sp(0, 31) + asm.ret()
+    return stack_pointer_as_result() + asm.ret()
+
+
+def stack_pointer_as_result() -> bytes:
+    """Make the stack pointer the result."""
+    return asm.mov_sp(0, 31)
+
+
+def unless_parameter(code: bytes) -> bytes:
+    """Do something if the first parameter is 0; else make it less by one."""
+    return asm.cbnz(1, 0, len(code) + 8) + code + asm.b(8) + asm.alu_ri(asm.SUB, 1, 0, 0, 1)
 
 
 def _check_limit(jump_back: bool) -> bytes:
@@ -166,3 +176,35 @@ def bulk(cell: int) -> bytes:
     body += asm.access(asm.LDR_X, 16, 28, 0) + asm.access(asm.LDR_X, 16, 16, 8 * cell) + asm.blr(16)
     body += asm.access(asm.LDR_X, 1, 28, 8) + asm.alu_rr(asm.SUB, 1, 0, 27, 1)
     return body + add_kept()
+
+
+#: Registers that a function preserves: context and memory base too, of a function that stays in its instance.
+_KEPT = (*range(19, 27), *range(9, 16), CONTEXT, MEMORY_BASE)
+_KEPT_FLOATS = range(8, 24)
+
+
+def set_pinned(ints: int, floats: int) -> bytes:
+    """Put something else into so many of the registers that functions preserve, in the order in which they are given
+    out.
+    """
+    code = b"".join(asm.mov_ri(reg, 0xBAD0 + reg) for reg in _KEPT[:ints])
+    return code + b"".join(asm.movi_zero(reg) for reg in _KEPT_FLOATS[:floats])
+
+
+def kept_registers(load: bool, block: Block) -> bytes:
+    """Load the pinned registers from a block, or store them to it, with context, memory base, and how far the stack
+    pointer is from the frame pointer.
+    """
+    code = asm.mov_ri(16, block.address)
+    for index, reg in enumerate(_KEPT[:15] if load else _KEPT):
+        code += asm.access(asm.LDR_X if load else asm.STR_X, reg, 16, 8 * index)
+    for index, reg in enumerate(_KEPT_FLOATS):
+        code += asm.access(asm.LDR_Q if load else asm.STR_Q, reg, 16, 256 + 16 * index)
+    if not load:
+        code += asm.mov_sp(17, 31) + asm.alu_rr(asm.SUB, 1, 17, 29, 17) + asm.access(asm.STR_X, 17, 16, 8 * len(_KEPT))
+    return code
+
+
+def store_result(address: int) -> bytes:
+    """Write the result, or what a slot was loaded into, to an address."""
+    return asm.mov_ri(16, address) + asm.access(asm.STR_X, 0, 16, 0)

@@ -112,7 +112,20 @@ def failing_callback(store: int, number: int) -> bytes:
 
 def stack_pointer() -> bytes:
     """A function whose result is the stack pointer at its entry."""
-    return asm.mov_rr(1, RAX, RSP) + asm.ret()
+    return stack_pointer_as_result() + asm.ret()
+
+
+def stack_pointer_as_result() -> bytes:
+    """Make the stack pointer the result."""
+    return asm.mov_rr(1, RAX, RSP)
+
+
+def unless_parameter(code: bytes) -> bytes:
+    """Do something if the first parameter is 0; else make it less by one."""
+    count = asm.alu_ri(asm.SUB, 1, RCX, 1)
+    skip = asm.jmp_rel8(len(count))
+    test = asm.test_rr(1, RCX, RCX) + asm.jcc_rel32(asm.CC_NE, len(code) + len(skip))
+    return test + code + skip + count
 
 
 def endless_loop() -> bytes:
@@ -170,3 +183,36 @@ def bulk(cell: int) -> bytes:
     body += asm.mov_rm(1, RAX, R14, 16) + asm.mov_rm(1, RCX, R14, 16)
     body += asm.mov_rm(1, R8, R14, 0) + asm.call_m(R8, 8 * cell)
     return body + asm.mov_rr(1, RAX, R15) + asm.alu_rm(asm.SUB, 1, RAX, R14, 8) + add_kept()
+
+
+#: Registers that a function preserves: context and memory base too, of a function that stays in its instance.
+_KEPT = (3, 12, 13, 8, 9, 10, 11, R14, R15)
+_KEPT_FLOATS = range(8, 16)
+
+
+def set_pinned(ints: int, floats: int) -> bytes:
+    """Put something else into so many of the registers that functions preserve, in the order in which they are given
+    out.
+    """
+    code = b"".join(asm.mov_ri(reg, 0xBAD0 + reg) for reg in _KEPT[:ints])
+    return code + b"".join(asm.pcmpeqd_rr(reg, reg) for reg in _KEPT_FLOATS[:floats])
+
+
+def kept_registers(load: bool, block: Block) -> bytes:
+    """Load the pinned registers from a block, or store them to it, with context, memory base, and how far the stack
+    pointer is from the frame pointer.
+    """
+    code = asm.push_r(RAX) + asm.mov_ri(RAX, block.address)
+    for index, reg in enumerate(_KEPT[:7] if load else _KEPT):
+        code += asm.mov_rm(1, reg, RAX, 8 * index) if load else asm.mov_mr(1, RAX, 8 * index, reg)
+    for index, reg in enumerate(_KEPT_FLOATS):
+        code += asm.movups_rm(reg, RAX, 128 + 16 * index) if load else asm.movups_mr(RAX, 128 + 16 * index, reg)
+    if not load:
+        # rax is on the stack.
+        code += asm.lea_rm(1, RCX, RBP, -8) + asm.alu_rr(asm.SUB, 1, RCX, RSP) + asm.mov_mr(1, RAX, 72, RCX)
+    return code + asm.pop_r(RAX)
+
+
+def store_result(address: int) -> bytes:
+    """Write the result, or what a slot was loaded into, to an address."""
+    return asm.mov_ri(RCX, address) + asm.mov_mr(1, RCX, 0, RAX)

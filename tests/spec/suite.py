@@ -22,8 +22,8 @@ NOT_YET = {
     "multi-memory": "more than one memory",
     "memory64": "64-bit memories and tables",
 }
-# Scripts that need less than the manifest says: what it counts as garbage collection are recursive groups and types that
-# are open, and those of functions come with typed references.
+# Scripts that need less than the manifest says: what it counts as garbage collection are recursive groups and types
+# that are open, and those of functions come with typed references.
 NEEDS_NO_GC = frozenset(("exceptions/tag.wast", "type-canon.wast", "type-equivalence.wast"))
 
 # Suites beside WebAssembly 3.0, of folders below `spec/proposals`, that have to pass: what they are about is built.

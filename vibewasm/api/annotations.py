@@ -117,6 +117,10 @@ def _results(annotation: object) -> list[ValType] | None:
         annotation = _literal(annotation)
     if annotation is None or (isinstance(annotation, str) and annotation == "None"):
         return []
+    single = _val_type(annotation)
+    if single is not None:
+        # The name of a reference type may begin as a tuple does.
+        return [single]
     if isinstance(annotation, str) and annotation[:1] in "([":
         inside = annotation[1:-1].split(",")
         annotation = [item for item in inside if item.strip()]

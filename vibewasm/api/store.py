@@ -295,8 +295,7 @@ class Store:
         self._instances.clear()
         self._funcs.clear()
         self._wasi.clear()
-        self._references = None
-        self._raised = None
+        self._references = self._exceptions = self._raised = None
         memories, self._memories = self._memories, []
         for memory in memories:
             try:

@@ -8,8 +8,9 @@ Names of modules are any Unicode that a stranger chose: what is no identifier st
 
 from __future__ import annotations
 
-from ..extern_types import GlobalType, MemoryType, TableType
-from ..types import FuncType
+from ..extern_types import GlobalType, MemoryType, TagType
+from ..reference_types import top
+from ..types import EXNREF, EXTERNREF, FUNCREF, FuncType
 from .introspection import NUMBERS, is_python_name, is_special_name, names_of_parameters, typed
 
 TYPE_CHECKING = False
@@ -25,8 +26,10 @@ _HELPERS = {
     "builtins": ("bool", "bytearray", "bytes", "float", "int", "memoryview", "object", "property", "str", "tuple"),
     "collections.abc": ("Callable", "Iterator"),
     "typing": ("Any", "Literal", "TypedDict", "overload", "type_check_only"),
-    "vibewasm": ("Func", "Global", "Memory", "Native", "Table"),
+    "vibewasm": ("ExceptionRef", "Func", "Global", "Memory", "Native", "Table", "Tag", "WasmException"),
 }
+#: What references are, by the kind of what they refer to.
+_REFERENCES = {FUNCREF: "Func", EXTERNREF: "object", EXNREF: "ExceptionRef"}
 #: Exports that are no identifiers and yet typed one by one: type checkers compare each with each.
 _MOST_LITERALS = 100
 #: Parameters of a function whose names are written: others of its type would not share its class, and a small module
@@ -128,6 +131,12 @@ class _Stub:
             return self.function(type, index)
         if isinstance(type, GlobalType):
             return self.global_(type)
+        return self.other(type)
+
+    def other(self, type: ExternType) -> str:
+        """The class of a memory, table or tag."""
+        if isinstance(type, TagType):
+            return self.use("Tag")
         return self.use("Memory" if isinstance(type, MemoryType) else "Table")
 
     def function(self, type: FuncType, index: int) -> str:
@@ -185,14 +194,17 @@ class _Stub:
 
     def value(self, type: ValType) -> str:
         """The Python type of values of a type."""
-        if type.name == "funcref":
-            return f"{self.use('Func')} | None"
-        return self.use(NUMBERS.get(type.name, object).__name__)
+        if not type.is_ref:
+            return self.use(NUMBERS[type.name].__name__)
+        name = self.use(_REFERENCES[top(type.code)])
+        return f"{name} | None" if type.nullable and top(type.code) != EXTERNREF else name
 
     def accepted(self, type: ValType) -> str:
         """The Python type of what may be given for a value of a type."""
         if type.name == "v128":
             return " | ".join([self.use(name) for name in ("int", "bytes", "bytearray", "memoryview")])
+        if type.is_ref and top(type.code) == EXNREF:
+            return f"{self.use('WasmException')} | {self.value(type)}"
         return self.value(type)
 
     def result(self, types: Sequence[ValType], accepted: bool = False) -> str:
@@ -250,4 +262,4 @@ class _Stub:
         if isinstance(type, GlobalType):
             numbers = not type.mutable and type.content.name in NUMBERS
             return self.use("Global") + (f" | {self.accepted(type.content)}" if numbers else "")
-        return self.use("Table" if isinstance(type, TableType) else "Memory")
+        return self.other(type)

@@ -164,6 +164,10 @@ class _KeptInfo(ModuleInfo):
         self.features = features
         self._names = None
         self._makers = {}
+        # What has some of these is decoded anew.
+        self.tags = []
+        self.imported_tags = 0
+        self.table_inits = {}
 
     def __getattr__(self, name: str) -> object:
         # Called for what is not there yet.

@@ -63,21 +63,49 @@ def _facts(path: str, info: ModuleInfo, imports: list[ImportType], exports: list
             "code_size": sum(end - start for start, end in info.bodies),
             "largest": max((end - start for start, end in info.bodies), default=0),
         },
+        "types": _declared_types(info),
+        "legacy_exceptions": _first_with_legacy_exceptions(info),
         "start": info.start,
         "wasi": [version for module, version in MODULES.items() if module in asked],
     }
 
 
+def _declared_types(info: ModuleInfo) -> list[str]:
+    """The definitions of types that are more than parameters and results, as text."""
+    declared = [type_._identity != 0 for type_ in info.types]
+    if not any(declared):
+        return []
+    from vibewasm.wat.module_writer import ModuleWriter
+
+    found = []
+    index = 0
+    for text in ModuleWriter(info.data).types():
+        after = index + (text.count("\n") if text.startswith("(rec") else 1)
+        if any(declared[index:after]):
+            found.append(text)
+        index = after
+    return found
+
+
+def _first_with_legacy_exceptions(info: ModuleInfo) -> int | None:
+    """The index of the first function that has ``try`` or ``rethrow``, or ``None``."""
+    from vibewasm.binary.code_search import first_function_with
+    from vibewasm.opcodes import CODE
+
+    return first_function_with(info, [CODE[name] for name in ("try", "rethrow")])
+
+
 def _kind(type: object) -> str:
-    """``func``, ``table``, ``memory`` or ``global``, from the name of the type's class."""
+    """``func``, ``table``, ``memory``, ``global`` or ``tag``, from the name of the type's class."""
     return type.__class__.__name__.removesuffix("Type").lower()
 
 
 def _text(facts: dict[str, object]) -> str:
     sections, imports, exports = facts["sections"], facts["imports"], facts["exports"]
-    functions, wasi = facts["functions"], facts["wasi"]
+    functions, wasi, types = facts["functions"], facts["wasi"], facts["types"]
     assert isinstance(sections, list)
     assert isinstance(wasi, list)
+    assert isinstance(types, list)
     assert isinstance(imports, list)
     assert isinstance(exports, list)
     assert isinstance(functions, dict)
@@ -91,11 +119,18 @@ def _text(facts: dict[str, object]) -> str:
         lines.append(f"start function: {facts['start']}")
     if wasi:
         lines.append(f"WASI: {' and '.join(wasi)}")
+    if facts["legacy_exceptions"] is not None:
+        lines.append(
+            f"exceptions: in their older form, with try and catch (first in function {facts['legacy_exceptions']})"
+        )
     lines += ["", "sections:"]
     width = max((len(section["name"]) for section in sections), default=0)
     for section in sections:
         size = section["size"]
         lines.append(f"  {section['name']:<{width}}  {counted(size, 'byte', '>12,'):<18} at {section['offset']:#x}")
+    if types:
+        lines += ["", "types that are recursive or have subtypes:"]
+        lines += [f"  {line}" for text in types for line in text.splitlines()]
     lines += ["", f"imports: {len(imports)}"]
     lines += _table(
         [(item["kind"], f"{escaped(item['module'])}.{escaped(item['name'])}", item["type"]) for item in imports]

@@ -10,7 +10,7 @@ from vibewasm.api.engine import Engine
 from vibewasm.api.linker import Linker
 from vibewasm.api.module import Module
 from vibewasm.api.store import Store
-from vibewasm.errors import Interrupted, LinkError, WasmError
+from vibewasm.errors import Interrupted, LinkError, Stopped, WasmError
 from vibewasm.lookalikes import CODE_MAGIC
 from vibewasm.names import escaped, hint
 
@@ -112,6 +112,10 @@ def _ended_by(error: WasmError, path: str, seconds: float | None) -> int:
         return error.code if error.code < 256 else (error.code & 255 or 1)
     if isinstance(error, Trap):
         print(f"vibewasm: trap: {error}", file=sys.stderr)
+        return EXIT_TRAP
+    if isinstance(error, Stopped):
+        # An exception that the program has thrown and not caught, as one that ends a native program by abort().
+        print(f"vibewasm: uncaught {error}", file=sys.stderr)
         return EXIT_TRAP
     if hasattr(error, "setting"):
         # An OtherSettings, whose module only runs of precompiled files load.
@@ -305,7 +309,7 @@ COMMAND = Command(
     program=True,
     notes=(
         "Options come before FILE; everything after FILE belongs to the program.\n"
-        "Exit code: the program's own; 134 for a trap, 124 for a timeout, 2 for a wrong command line,\n"
-        "1 for a bad file, 130 for Ctrl-C."
+        "Exit code: the program's own; 134 for a trap or an exception that it does not catch, 124 for a timeout,\n"
+        "2 for a wrong command line, 1 for a bad file, 130 for Ctrl-C."
     ),
 )

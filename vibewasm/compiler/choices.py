@@ -16,8 +16,8 @@ from ..backends.operand import (
     is_float,
 )
 from ..opcodes import ACCESSES, CODE, PREFIXES, codes_with, name_of, signature
-from .operand_stack import evict, fits, relieve
-from .state import Compilation, NeedsRetyping, type_mismatch
+from .operand_stack import evict, relieve
+from .state import Compilation, NeedsRetyping, fits, type_mismatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,6 +187,9 @@ def choose_assignment(c: Compilation, op: int, entry: Operand, local: Operand, f
             raise NeedsRetyping
     choice = (c.target.move_to_local(entry, local, free),)
     if entry.kind == CONSTANT and entry.value > 64:
+        return choice
+    if entry.type != local.type and local.reg < 0:
+        # What local.tee has to do besides must not be missed.
         return choice
     # What needs a scratch depends on the free temporaries, which the key does not name.
     if entry.reg >= 0 or (not is_float(local.type) if local.reg >= 0 else entry.kind == CONSTANT):

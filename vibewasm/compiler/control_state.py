@@ -23,6 +23,8 @@ from .state import FUNCTION, LOOP, Compilation, Label, emit_fixups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .locals import Locals
     from .modes.recording import Recording
     from .state import Types
@@ -78,8 +80,11 @@ class ControlState:
         scope: number of the scope in force.
         caught: labels that pads lead to.
         handlers: scopes of the ``try`` blocks whose handlers are being compiled, innermost last.
+        end_handler: what ends the handler of a ``try``, once there is one.
         hidden: whether handlers of ``try`` keep a reference for ``rethrow``; ``None`` before it is known.
     """
+
+    end_handler: Callable[[Compilation, Label], None]
 
     def __init__(self, c: Compilation) -> None:
         self.c = c
@@ -190,9 +195,7 @@ class ControlState:
             self.close_scope()
         self.forget(depth)
         if label.opcode in HANDLERS_OF_TRY:
-            from .instructions.legacy_exceptions import end_handler
-
-            end_handler(self.c, label)
+            self.end_handler(self.c, label)
 
     def pad(self, scope: int, tag: int, types: Types, reference: bool, label: Label) -> None:
         """Have a clause of a scope catch: see :class:`_Pad`."""
@@ -253,13 +256,13 @@ class ControlState:
         label = pad.label
         count = len(pad.types)
         if len(label.types) == 1 and label.opcode != LOOP:
-            c.out += exceptions.caught_value(pad.types[0]) if count else exceptions.caught_reference(0)
+            c.out += exceptions.caught_value(pad.types[0]) if count else exceptions.caught_reference()
         else:
             first = c.slot_base + c.step * (label.height + 1 - label.depth)
             if count:
                 c.out += env.pieces[exceptions.caught_values][(pad.types, first, *env.width)]
             if pad.reference:
-                c.out += exceptions.caught_reference(count)
+                c.out += exceptions.caught_reference()
                 reference = register(EXNREF, c.target.RESULT_REGISTER)
                 c.out += c.target.move_to_slot(reference, first + c.step * count, c.target.ALL_FREE & ~reference.bit)
         c.out += env.control.jump_back(len(c.out) - label.target)

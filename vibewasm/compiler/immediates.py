@@ -11,8 +11,7 @@ from ..errors import DecodeError, ValidationError
 from ..opcodes import ACCESSES, CODE, PREFIXES, name_of, prefixed, row_of
 from ..types import EMPTY_BLOCK_TYPE, FUNCREF, NOT_NULL, V128, VALUE_TYPES
 from .index_spaces import data_segment, element_segment, memory_at, table_type, type_at
-from .operand_stack import fits
-from .state import BodyFault, Compilation, Types
+from .state import BodyFault, Compilation, Types, fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ A function that takes ``free`` returns what is free afterwards, and leaves ``c.f
 
 from __future__ import annotations
 
-from ..backends.operand import BARRIER, CONSTANT, REFERENCE, REGISTER, SLOT, Operand, constant, register, slot
+from ..backends.operand import BARRIER, CONSTANT, REGISTER, SLOT, Operand, constant, register, slot
 from ..opcodes import CODE
-from .state import BodyFault, Compilation, type_mismatch
+from .state import BodyFault, Compilation, fits, type_mismatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,20 +152,6 @@ def finish(c: Compilation, pc: int, choice: Choice, sink: Operand | None) -> int
     return pc
 
 
-def fits(found: int, expected: int) -> bool:
-    """Whether a value of one type may stand where another type is expected (core specification, "Matching").
-
-    Equal types are told apart first where many are compared.
-    """
-    if found == expected:
-        return True
-    if found < REFERENCE:
-        return False
-    from ..reference_types import matches
-
-    return matches(found, expected)
-
-
 def retype(c: Compilation, index: int, type_: int) -> None:
     """Let the entry at ``index``, whose type fits another one, have that."""
     entry = c.stack[index]
@@ -213,7 +199,7 @@ def check_top(c: Compilation, instruction: str, types: tuple[int, ...]) -> None:
         return
     top = stack[-count:]
     if [entry.type for entry in top] != list(types) and not all(
-        [fits(entry.type, type_) for entry, type_ in zip(top, types, strict=False)]
+        fits(entry.type, type_) for entry, type_ in zip(top, types, strict=False)
     ):
         found: list[int | None] = []
         for entry in reversed(top):

@@ -8,7 +8,7 @@ none of them.
 from __future__ import annotations
 
 from ..opcodes import CODE
-from ..types import type_name
+from ..types import FUNCREF, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,6 +168,22 @@ def emit_fixups(c: Compilation, sites: list[int] | tuple[int, ...], position: in
     out = c.out
     for site in sites:
         patch(out, site - fixup, position - site)
+
+
+def fits(found: int, expected: int) -> bool:
+    """Whether a value of one type may stand where another type is expected (core specification, "Matching")."""
+    if found == expected:
+        return True
+    if found < FUNCREF:
+        return False
+    from ..reference_types import matches
+
+    return matches(found, expected)
+
+
+def all_fit(found: Types, expected: Types) -> bool:
+    """Whether there are as many values as expected, and each fits."""
+    return found == expected or (len(found) == len(expected) and all(map(fits, found, expected)))
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ class Supertypes:
         self._lock = RLock()
         #: All tables there were: code of a store may read an older one.
         self._blocks: list[Block] = []
+        #: The entries of the last one.
+        self._entries: memoryview[int] = memoryview(b"").cast("I")
         self._grow(_FIRST)
 
     def _grow(self, count: int) -> None:
@@ -39,8 +41,7 @@ class Supertypes:
         words = block.bytes.cast("I")
         words[SUPERTYPES_COUNT >> 2] = len(words) - (SUPERTYPES_FIRST >> 2)
         entries = words[SUPERTYPES_FIRST >> 2 :]
-        if self._blocks:
-            entries[: len(self._entries)] = self._entries
+        entries[: len(self._entries)] = self._entries
         self._entries = entries
         # All of it is there before anybody finds it.
         self._blocks.append(block)

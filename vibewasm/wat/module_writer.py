@@ -77,6 +77,22 @@ class ModuleWriter(CodeWriter):
         self._output[-1] += ")"
         return "\n".join(self._output) + "\n"
 
+    def types(self) -> list[str]:
+        """The texts of the module's type definitions; that of a recursive group has a line for each member."""
+        sections = self._sections()
+        self._take_names(sections)
+        for number, start, _ in sections:
+            if number == 1:
+                self.position = start
+                self._type_section()
+        texts: list[str] = []
+        for line in self._output:
+            if line.startswith("    "):
+                texts[-1] += f"\n{line[2:]}"
+            else:
+                texts.append(line[2:])
+        return texts
+
     def _sections(self) -> list[tuple[int, int, int]]:
         """Number and range of each section."""
         found = []

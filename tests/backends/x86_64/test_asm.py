@@ -100,6 +100,7 @@ CASES: dict[str, str] = {
     "leave_": "leave",
     "cld": "cld",
     "rep_movsb": "rep movsb",
+    "rep_movsq": "rep movsq",
     "rep_stosq": "rep stosq",
     "cpuid": "cpuid",
     "xgetbv": "xgetbv",

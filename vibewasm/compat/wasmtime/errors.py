@@ -39,12 +39,15 @@ class ExitTrap(WasmtimeError):
 
 def translated(error: WasmError) -> Exception:
     """The exception of wasmtime-py for one of ours. One that a Python function raised is left to pass as it is."""
+    from ...api.exception import WasmException
     from ...traps import ExitTrap as OurExitTrap
     from ...traps import Trap as OurTrap
     from .traps import Trap, TrapCode
 
     if isinstance(error, OurTrap):
         return Trap._of(error)
+    if isinstance(error, WasmException):
+        return Trap._thrown(error.frames)
     if isinstance(error, Interrupted):
         return Trap._made("wasm trap: interrupt", TrapCode.INTERRUPT)
     if isinstance(error, OurExitTrap):

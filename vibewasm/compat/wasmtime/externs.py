@@ -8,8 +8,10 @@ from ...api.func import Func as OurFunc
 from ...api.global_ import Global as OurGlobal
 from ...api.memory import Memory as OurMemory
 from ...api.table import Table as OurTable
+from ...api.tag import Tag as OurTag
 from ...errors import WasmError
 from ...extern_types import MemoryType as OurMemoryType
+from ...extern_types import TagType as OurTagType
 from .engine import Engine
 from .errors import WasmtimeError, attempt, unsupported
 from .func import Func, wrong_store
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from .store import Store, Storelike
 
 
-def _owner(item: Global | Table | Memory, store: Storelike) -> Store:
+def _owner(item: Global | Table | Memory | Tag, store: Storelike) -> Store:
     """The store, which has to be the one that ``item`` belongs to."""
     owner = store._context()
     if item._ours.store is not owner._ours:
@@ -269,8 +271,8 @@ class SharedMemory(Managed):
         self._none()
 
 
-class Tag:
-    """A tag of exceptions. It can be made and compared; modules that have tags are refused."""
+class Tag(Wrapper[OurTag]):
+    """A tag of exceptions."""
 
     def __init__(self, store: Storelike, ty: TagType) -> None:
         if not isinstance(ty, TagType):
@@ -278,25 +280,18 @@ class Tag:
         ty._check_open()
         if ty._ours.results:
             raise WasmtimeError("Cannot create an exception type from a tag type with results in the signature")
-        self._owner = store._context()
-        self._type = ty._ours
+        self._ours = attempt(OurTag, store._context()._ours, OurTagType(ty._ours))
 
     def type(self, store: Storelike) -> TagType:
         """Its type."""
-        self._check(store)
-        made = TagType.__new__(TagType)
-        made._ours = self._type
-        return made
+        _owner(self, store)
+        return TagType._of(self._ours.type.func)
 
     def eq(self, store: Storelike, other: Tag) -> bool:
         """Whether both are the same tag."""
-        self._check(store)
-        other._check(store)
-        return self is other
-
-    def _check(self, store: Storelike) -> None:
-        if store._context() is not self._owner:
-            raise wrong_store()
+        _owner(self, store)
+        _owner(other, store)
+        return self._ours is other._ours
 
 
 if TYPE_CHECKING:
@@ -309,6 +304,8 @@ def wrapped(ours: OurExtern) -> Extern:
         return Func._of(ours)
     if isinstance(ours, OurMemory):
         return Memory._of(ours)
+    if isinstance(ours, OurTag):
+        return Tag._of(ours)
     return Table._of(ours) if isinstance(ours, OurTable) else Global._of(ours)  # type: ignore[arg-type]  # what is left
 
 
@@ -319,8 +316,8 @@ def unwrapped(item: object) -> OurExtern:
         TypeError: it is none.
         WasmtimeError: it is one that no module can import here.
     """
-    if isinstance(item, (Func, Global, Memory, Table)):
+    if isinstance(item, (Func, Global, Memory, Table, Tag)):
         return item._ours
-    if isinstance(item, (SharedMemory, Tag)):
-        raise unsupported(f"importing a {type(item).__name__}")
+    if isinstance(item, SharedMemory):
+        raise unsupported("importing a SharedMemory")
     raise TypeError("expected a Func, Global, Memory, SharedMemory, Tag, or Table")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from ...api.func import Func as OurFunc
 from ...errors import WasmError
-from ...types import FUNCREF
 from .errors import WasmtimeError, translated
 from .store import Store
 from .types import FuncType
-from .values import converters, from_ours
+from .values import converters, from_ours, gives_funcs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Func:
         type_ = ours.type
         self._params = converters(type_.param_codes)
         self._results = type_.result_codes
-        self._gives_funcs = FUNCREF in type_.result_codes
+        self._gives_funcs = gives_funcs(type_.result_codes)
 
     def type(self, store: Storelike) -> FuncType:
         """Its type."""
@@ -146,7 +145,7 @@ def _host_call(
 ) -> Callable[..., Any]:
     finish = _finisher(type)
     params = type.param_codes
-    if FUNCREF in params:
+    if gives_funcs(params):
         plain = function
 
         def function(*values: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...extern_types import GlobalType, Limits, MemoryType, TableType
+from ...extern_types import GlobalType, Limits, MemoryType, TableType, TagType
 from ...types import FuncType
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ...extern_types import ExternType
     from ...types import ValType
 
-_KINDS: dict[type, str] = {FuncType: "func", GlobalType: "global", MemoryType: "memory", TableType: "table"}
+_KINDS: dict[type, str] = {GlobalType: "global", MemoryType: "memory", TableType: "table", TagType: "tag"}
 
 
 def message(module: str, name: str, wanted: ExternType, given: ExternType) -> str:
@@ -43,8 +43,10 @@ def _why(wanted: ExternType, given: ExternType) -> str:
                 f"found table of type `{given.element}`"
             )
         return f"table types incompatible: {_limits('table', wanted.limits, given.limits)}"
-    found = "function" if isinstance(given, FuncType) else _KINDS[type(given)]
-    return f"expected {_KINDS[type(wanted)]}, but found {found}"
+    if isinstance(wanted, TagType) and isinstance(given, TagType):
+        return "incompatible tag types"
+    # Of functions there are types of a class of their own.
+    return f"expected {_KINDS.get(type(wanted), 'func')}, but found {_KINDS.get(type(given), 'function')}"
 
 
 def _limits(kind: str, wanted: Limits, given: Limits) -> str:

@@ -8,6 +8,8 @@ from .managed import Managed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...traps import Frame as OurFrame
     from ...traps import Trap as OurTrap
 
@@ -179,15 +181,22 @@ class Trap(Exception, Managed):
     @classmethod
     def _of(cls, ours: OurTrap) -> Trap:
         code, words = _TRAPS.get(ours.code, (None, ours.message))
-        frames = tuple([Frame._of(frame) for frame in ours.frames[:_MOST_FRAMES]])
         message = f"wasm trap: {words}"
+        if ours.frames and ours._fault is not None:
+            place, size = ours._fault
+            message = f"0: memory fault at wasm address {place:#x} in linear memory of size {size:#x}\n    1: {message}"
+        return cls._with_frames(message, code, ours.frames)
+
+    @classmethod
+    def _thrown(cls, frames: Sequence[OurFrame]) -> Trap:
+        """What an exception becomes that wasm code has thrown and that nobody has caught."""
+        return cls._with_frames("thrown Wasm exception", None, frames)
+
+    @classmethod
+    def _with_frames(cls, message: str, code: TrapCode | None, ours: Sequence[OurFrame]) -> Trap:
+        frames = tuple([Frame._of(frame) for frame in ours[:_MOST_FRAMES]])
         if frames:
             lines = "\n".join([frame._line(index) for index, frame in enumerate(frames)])
-            if ours._fault is not None:
-                place, size = ours._fault
-                message = (
-                    f"0: memory fault at wasm address {place:#x} in linear memory of size {size:#x}\n    1: {message}"
-                )
             message = f"error while executing at wasm backtrace:\n{lines}\n\nCaused by:\n    {message}\n"
         return cls._made(message, code, frames)
 

@@ -232,6 +232,12 @@ class TagType(Managed):
         functype._consume()
         self._ours = functype._ours
 
+    @classmethod
+    def _of(cls, ours: OurFuncType) -> TagType:
+        self = cls.__new__(cls)
+        self._ours = ours
+        return self
+
     @property
     def functype(self) -> FuncType:
         """What exceptions of the tag carry, as parameters."""
@@ -239,12 +245,14 @@ class TagType(Managed):
         return FuncType._of(self._ours)
 
 
-def extern_type(given: ours.ExternType) -> FuncType | TableType | MemoryType | GlobalType:
+def extern_type(given: ours.ExternType) -> FuncType | TableType | MemoryType | GlobalType | TagType:
     """wasmtime-py's object for the type of an import or export."""
     if isinstance(given, OurFuncType):
         return FuncType._of(given)
     if isinstance(given, ours.TableType):
         return TableType._of(given)
+    if isinstance(given, ours.TagType):
+        return TagType._of(given.func)
     return MemoryType._of(given) if isinstance(given, ours.MemoryType) else GlobalType._of(given)
 
 
@@ -264,7 +272,7 @@ class ImportType(Managed, Wrapper[ours.ImportType]):
         return self._ours.name
 
     @property
-    def type(self) -> FuncType | TableType | MemoryType | GlobalType:
+    def type(self) -> FuncType | TableType | MemoryType | GlobalType | TagType:
         """Its type."""
         self._check_open()
         return extern_type(self._ours.type)
@@ -280,7 +288,7 @@ class ExportType(Managed, Wrapper[ours.ExportType]):
         return self._ours.name
 
     @property
-    def type(self) -> FuncType | TableType | MemoryType | GlobalType:
+    def type(self) -> FuncType | TableType | MemoryType | GlobalType | TagType:
         """Its type."""
         self._check_open()
         return extern_type(self._ours.type)

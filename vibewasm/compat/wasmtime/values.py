@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, type_name, val_type
+from ...types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, val_type
 from .errors import WasmtimeError
 from .types import ValType
 
@@ -191,15 +191,18 @@ _CONVERTERS: dict[int, Converter] = {
 
 
 def converter(code: int) -> Converter:
-    """What makes values of this type of Python objects.
-
-    Raises:
-        WasmtimeError: Python code can have no values of this type.
-    """
+    """What makes values of this type of Python objects."""
     found = _CONVERTERS.get(code)
     if found is None:
-        raise WasmtimeError(f"values of type {type_name(code)} are not supported")
+        # wasmtime-py has no values of these types; here they are what they are to our own API.
+        found = _to_funcref if _top(code) == FUNCREF else _to_externref
     return found
+
+
+def _top(code: int) -> int:
+    from ...reference_types import top
+
+    return top(code)
 
 
 def converters(codes: Sequence[int]) -> tuple[Converter, ...]:
@@ -207,9 +210,14 @@ def converters(codes: Sequence[int]) -> tuple[Converter, ...]:
     return tuple([converter(code) for code in codes])
 
 
+def gives_funcs(codes: Sequence[int]) -> bool:
+    """Whether some of these types have functions for values."""
+    return any(code == FUNCREF or (code > EXTERNREF and _top(code) == FUNCREF) for code in codes)
+
+
 def from_ours(code: int, value: Any) -> Any:
     """What our own API gives as a value of this type, as wasmtime-py gives it."""
-    if code == FUNCREF and value is not None:
+    if value is not None and gives_funcs((code,)):
         from .func import Func
 
         return Func._of(value)

@@ -7,7 +7,7 @@ It is found by name, and its module loaded, when an instruction of that kind is 
 
 from __future__ import annotations
 
-from ...opcodes import ACCESSES, PREFIXES, TABLE, VECTOR_PREFIX, codes_with, row_of
+from ...opcodes import ACCESSES, PREFIXES, TABLE, VECTOR_PREFIX, codes_with, name_of, row_of
 from ..state import Compilation, Late
 
 TYPE_CHECKING = False
@@ -138,6 +138,12 @@ def handler_of(code: int) -> Handler | None:
         return None
     found: Handler = getattr(_load(topic), function)
     return found
+
+
+def rare_rule(code: int) -> Callable[[Any, Compilation, int, str], int]:
+    """The rule in dead code of an instruction that few modules have."""
+    rule: Callable[[Any, Compilation, int, str], int] = _load("unreachable_control").RULES[name_of(code)]
+    return rule
 
 
 def _load(topic: str) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from ...backends.operand import BARRIER_ENTRY, I32, MARKED_BARRIER, SLOT, register, slot
 from ...opcodes import name_of
 from ...types import EMPTY_BLOCK_TYPE
-from ..operand_stack import check_top, fits, flush, pop_typed, push_result, retype_top, slot_offset
+from ..operand_stack import check_top, flush, pop_typed, push_result, retype_top, slot_offset
 from ..state import (
     BLOCK,
     ELSE,
@@ -20,6 +20,7 @@ from ..state import (
     Label,
     Late,
     Types,
+    all_fit,
     emit_fixups,
     type_mismatch,
 )
@@ -188,9 +189,7 @@ def end(c: Compilation, pc: int) -> int:
         control.end_block(label)
     if opcode == IF:
         # Without an else part, that part does nothing, so it has to leave the parameters as the results.
-        if label.params != label.results and not (
-            len(label.params) == len(label.results) and all(map(fits, label.params, label.results))
-        ):
+        if not all_fit(label.params, label.results):
             raise type_mismatch("if without else", label.results, label.params)
         if label.results:
             _begin_else(c, label, "end")

@@ -6,8 +6,8 @@ from ...abi import TRAP_BAD_SIGNATURE, TRAP_UNDEFINED_ELEMENT
 from ...backends.operand import BARRIER, I32, INTERN_LIMIT, NO_TYPE, SLOT, Operand, register, slot
 from ..immediates import call_indirect_immediates, read_unsigned
 from ..index_spaces import function_type, type_at
-from ..operand_stack import check_top, evict, fits, flush, pop_typed, slot_offset
-from ..state import Compilation
+from ..operand_stack import check_top, evict, flush, pop_typed, slot_offset
+from ..state import BodyFault, Compilation, all_fit, fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,3 +291,9 @@ def check_table(c: Compilation, type_index: int, table: int) -> tuple[bytes, byt
         env.layout.table(table), env.layout.type_id(type_index), env.reach, final
     ]
     return found
+
+
+def check_results(wanted: Types, given: Types, instruction: str) -> None:
+    """Check that the results of a function that is tail-called may be those of the function that does so."""
+    if not all_fit(given, wanted):
+        raise BodyFault(f"type mismatch: the results of {instruction} are not those of the function")

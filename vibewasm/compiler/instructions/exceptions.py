@@ -11,8 +11,8 @@ from ...types import EXNREF, NOT_NULL
 from ..control_state import ANY_TAG, OUTSIDE, ControlState, control_state
 from ..immediates import block_type, read_unsigned
 from ..index_spaces import tag_type
-from ..operand_stack import check_top, evict, fits, flush, slot_offset
-from ..state import BLOCK, BodyFault, Compilation, Label, type_mismatch
+from ..operand_stack import check_top, evict, flush, slot_offset
+from ..state import BLOCK, BodyFault, Compilation, Label, all_fit, type_mismatch
 from .blocks import move_top_to_result, open_block
 from .branches import after_branch, branch, jump_to
 
@@ -61,7 +61,7 @@ def check_clauses(clauses: list[Clause], types_at: Callable[[int], Types]) -> No
     for _, types, reference, depth in clauses:
         wanted = types_at(depth)
         given = (*types, CAUGHT) if reference else types
-        if wanted != given and not (len(wanted) == len(given) and all(map(fits, given, wanted))):
+        if not all_fit(given, wanted):
             raise type_mismatch("a catch clause's label", wanted, given)
 
 
@@ -108,7 +108,7 @@ def throw(c: Compilation, pc: int) -> int:
     if reference:
         describe_thrown(c, tag, types)
         c.makes_calls = True
-        c.out += exceptions.caught_reference(len(types))
+        c.out += exceptions.caught_reference()
         entry = register(CAUGHT, c.target.RESULT_REGISTER)
         if clause_tag == ANY_TAG and types:
             del c.stack[-len(types) :]

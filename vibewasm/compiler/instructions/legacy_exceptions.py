@@ -41,7 +41,9 @@ def try_(c: Compilation, pc: int) -> int:
     pc, params, results = block_type(c, pc)
     label = open_block(c, _TRY, params, results)
     c.stack[label.height] = MARKED_BARRIER
-    control_state(c).open_scope(None)
+    control = control_state(c)
+    control.open_scope(None)
+    control.end_handler = end_handler
     return pc
 
 
@@ -99,7 +101,7 @@ def _receive(c: Compilation, control: ControlState, label: Label, types: Types) 
         control.hidden = _RETHROW in c.code
     if control.hidden:
         c.makes_calls = True
-        c.out += exceptions.caught_reference(len(types))
+        c.out += exceptions.caught_reference()
         push_result(c, EXNREF)
         c.out += c.target.move_to_slot(stack.pop(), hidden.offset, c.free)
         c.free = c.target.ALL_FREE
@@ -152,7 +154,8 @@ def delegate(c: Compilation, pc: int) -> int:
         raise BodyFault("delegate without try: unexpected delegate", malformed=True)
     pc, depth = read_unsigned(c, pc)
     # The try's own label does not count.
-    label_at(c, depth + 1)
+    if depth >= len(c.labels) - 1:
+        raise BodyFault(f"unknown label {depth}")
     control = control_state(c)
     scope = control.close_scope()
     scope.outer = control.scope_at(len(c.labels) - 1 - depth)

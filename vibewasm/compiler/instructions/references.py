@@ -9,8 +9,8 @@ from ...backends.operand import BARRIER, REFERENCE, WANT_FLAGS, Operand, registe
 from ...types import FUNCREF
 from ..immediates import read_unsigned
 from ..index_spaces import type_at
-from ..operand_stack import check_top, evict, fits, flush, retype, retype_top
-from ..state import LOOP, BodyFault, Compilation, Types, emit_fixups, type_mismatch
+from ..operand_stack import check_top, evict, flush, retype, retype_top
+from ..state import LOOP, BodyFault, Compilation, Types, emit_fixups, fits, type_mismatch
 from .blocks import move_top_to_result
 from .branches import in_register, jump_to, label_at, move_to_label
 from .calls import pass_arguments, take_results

@@ -11,10 +11,10 @@ from ...backends.operand import I32
 from ..control_state import control_state
 from ..immediates import call_indirect_immediates, read_unsigned
 from ..index_spaces import function_type, type_at
-from ..operand_stack import fits, pop_typed
-from ..state import BodyFault, Compilation, Types
+from ..operand_stack import pop_typed
+from ..state import Compilation, Types
 from .branches import after_branch
-from .calls import check_table, pass_arguments
+from .calls import check_results, check_table, pass_arguments
 from .references import callee_reference, trap_if_null
 
 
@@ -57,12 +57,6 @@ def return_call_ref(c: Compilation, pc: int) -> int:
     trap_if_null(c, callee, TRAP_NULL_REFERENCE)
     pass_arguments(c, params, "return_call_ref", callee)
     return _leave(c, pc, "record", 0, params)
-
-
-def check_results(wanted: Types, given: Types, instruction: str) -> None:
-    """Check that the results of a function that is tail-called may be those of the function that does so."""
-    if wanted != given and not (len(wanted) == len(given) and all(map(fits, given, wanted))):
-        raise BodyFault(f"type mismatch: the results of {instruction} are not those of the function")
 
 
 def _leave(c: Compilation, pc: int, kind: str, offset: int, params: Types) -> int:

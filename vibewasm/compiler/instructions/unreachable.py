@@ -5,14 +5,15 @@ be of any type. So dead code has a type stack of its own here, driven by the opc
 ``else`` of the block in which it began, which is left for the compiler.
 
 An instruction whose operands and results are fixed, and whose immediates are of the kinds that
-:func:`~..immediates.check_immediate` knows, needs nothing here; the others have a rule each in :data:`RULES`.
+:func:`~..immediates.check_immediate` knows, needs nothing here; the others have a rule each in :data:`RULES`, or in
+:mod:`.unreachable_control`.
 """
 
 from __future__ import annotations
 
 from ...backends.operand import I32, REFERENCE, V128
-from ...opcodes import BY_CODE, CODE, signature
-from ...types import EXNREF, FUNCREF
+from ...opcodes import BY_CODE, CODE, has_signature, signature
+from ...types import FUNCREF
 from ..immediates import (
     block_type,
     call_indirect_immediates,
@@ -24,9 +25,9 @@ from ..immediates import (
     table_copy_immediates,
     table_init_immediates,
 )
-from ..index_spaces import declared_reference, function_type, global_at, table_type, tag_type, type_at
-from ..operand_stack import fits
-from ..state import ELSE, IF, LOOP, BodyFault, Compilation, type_mismatch
+from ..index_spaces import declared_reference, function_type, global_at, table_type, type_at
+from ..state import ELSE, IF, LOOP, BodyFault, Compilation, all_fit, fits, type_mismatch
+from . import rare_rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,16 +35,19 @@ if TYPE_CHECKING:
 
     from ..state import Types
 
+    #: Validates the instruction of that name, from the position after the opcode on: the position after it.
+    Rule = Callable[["DeadCode", Compilation, int, str], int]
+
 _END = CODE["end"]
 #: The type of an operand that dead code takes from below what it pushed: it fits everything. Of one that can only be a
 #: reference, and fits every type of them.
 UNKNOWN, UNKNOWN_REFERENCE = -1, -3
 #: What ends a part of a block and begins another one, besides ``else``, and the opcodes of labels that it may stand in.
 _HANDLERS = {CODE["catch"]: (CODE["try"], CODE["catch"]), CODE["catch_all"]: (CODE["try"], CODE["catch"])}
-_DELEGATE = CODE["delegate"]
+DELEGATE = CODE["delegate"]
 
 
-class _Block:
+class Block:
     """A block opened in dead code, or the remainder of the one in which it began."""
 
     __slots__ = ("height", "opcode", "params", "polymorphic", "results", "types")
@@ -57,14 +61,14 @@ class _Block:
         self.polymorphic = polymorphic
 
 
-class _DeadCode:
+class DeadCode:
     """The type stack and the blocks of a stretch of dead code."""
 
     def __init__(self, c: Compilation) -> None:
         self.c = c
         label = c.labels[-1]
         self.types: list[int] = []
-        self.blocks = [_Block(label.opcode, 0, label.params, label.results, True)]
+        self.blocks = [Block(label.opcode, 0, label.params, label.results, True)]
 
     def pop(self, name: str, expected: int) -> None:
         """Pop an operand of the expected type."""
@@ -124,7 +128,7 @@ class _DeadCode:
         del self.types[block.height :]
         block.polymorphic = True
 
-    def close(self, name: str) -> _Block:
+    def close(self, name: str) -> Block:
         """Check the results at the end of the innermost block and remove it."""
         block = self.blocks[-1]
         self.pop_all(name, block.results)
@@ -142,7 +146,7 @@ def _fits(found: int, expected: int) -> bool:
 
 def skip_unreachable(c: Compilation, pc: int) -> int:
     """Validate dead code from ``pc`` on: the position of the ``end``, ``else`` or handler that ends it."""
-    dead = _DeadCode(c)
+    dead = DeadCode(c)
     code = c.code
     while True:
         c.pc = pc
@@ -154,25 +158,25 @@ def skip_unreachable(c: Compilation, pc: int) -> int:
                 raise BodyFault("else without if: unexpected else", malformed=True)
             dead.close(BY_CODE[op][1])
             return pc
-        if len(dead.blocks) == 1 and (op in _HANDLERS or op == _DELEGATE):
-            _check_handler(op, dead.blocks[0].opcode)
+        if len(dead.blocks) == 1 and (op in _HANDLERS or op == DELEGATE):
+            check_handler(op, dead.blocks[0].opcode)
             dead.close(BY_CODE[op][1])
             return pc
         pc = _step(dead, c, pc)
 
 
-def _check_handler(op: int, opcode: int) -> None:
+def check_handler(op: int, opcode: int) -> None:
     """Check that a handler or ``delegate`` stands in a ``try``."""
     if opcode not in _HANDLERS.get(op, (CODE["try"],)):
         name = BY_CODE[op][1]
         raise BodyFault(f"{name} without try: unexpected {name}", malformed=True)
 
 
-def _step(dead: _DeadCode, c: Compilation, pc: int) -> int:
+def _step(dead: DeadCode, c: Compilation, pc: int) -> int:
     """Validate one instruction: the position after it."""
     pc, op = read_opcode(c, pc)
     _, name, kinds, *_ = BY_CODE[op]
-    rule = _by_code.get(op)
+    rule = _by_code.get(op) or (rare_rule(op) if not has_signature(op) else None)
     if rule is not None:
         return rule(dead, c, pc, name)
     for kind in kinds.split():
@@ -183,48 +187,46 @@ def _step(dead: _DeadCode, c: Compilation, pc: int) -> int:
     return pc
 
 
-def _block(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _block(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, params, results = block_type(c, pc)
     if name == "if":
         dead.pop(name, I32)
-    _open(dead, name, params, results)
+    open_block(dead, name, params, results)
     return pc
 
 
-def _open(dead: _DeadCode, name: str, params: Types, results: Types) -> None:
+def open_block(dead: DeadCode, name: str, params: Types, results: Types) -> None:
     dead.pop_all(name, params)
-    dead.blocks.append(_Block(CODE[name], len(dead.types), params, results, False))
+    dead.blocks.append(Block(CODE[name], len(dead.types), params, results, False))
     dead.types += params
 
 
-def _else(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _else(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     if dead.blocks[-1].opcode != IF:
         raise BodyFault("else without if: unexpected else", malformed=True)
     block = dead.close(name)
-    dead.blocks.append(_Block(ELSE, len(dead.types), block.params, block.results, False))
+    dead.blocks.append(Block(ELSE, len(dead.types), block.params, block.results, False))
     dead.types += block.params
     return pc
 
 
-def _end(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _end(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     block = dead.blocks[-1]
-    if block.opcode == IF and not (
-        len(block.params) == len(block.results) and all(map(fits, block.params, block.results))
-    ):
+    if block.opcode == IF and not all_fit(block.params, block.results):
         raise type_mismatch("if without else", block.results, block.params)
     dead.close(name)
     dead.types += block.results
     return pc
 
 
-def _br(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _br(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, depth = read_unsigned(c, pc)
     dead.pop_all(name, dead.target(depth))
     dead.become_polymorphic()
     return pc
 
 
-def _br_if(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _br_if(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, depth = read_unsigned(c, pc)
     dead.pop(name, I32)
     types = dead.target(depth)
@@ -233,7 +235,7 @@ def _br_if(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     return pc
 
 
-def _br_table(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _br_table(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, count = read_unsigned(c, pc)
     if count > c.end - pc:
         raise BodyFault("unexpected end", malformed=True)
@@ -256,35 +258,35 @@ def _br_table(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     return pc
 
 
-def _branch_away(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _branch_away(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     if name == "return":
         dead.pop_all(name, c.labels[0].results)
     dead.become_polymorphic()
     return pc
 
 
-def _call(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _call(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, index = read_unsigned(c, pc)
     params, results = function_type(c.env, index)
-    _call_with(dead, c, name, params, results)
+    call_with(dead, c, name, params, results)
     return pc
 
 
-def _call_indirect(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _call_indirect(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, type_index, _ = call_indirect_immediates(c, pc)
     params, results = type_at(c.env, type_index)
     dead.pop(name, I32)
-    _call_with(dead, c, name, params, results)
+    call_with(dead, c, name, params, results)
     return pc
 
 
-def _drop(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _drop(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     if dead.pop_any() is None:
         raise type_mismatch(name, (), (None,))
     return pc
 
 
-def _select(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _select(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     dead.pop(name, I32)
     b, a = dead.pop_any(), dead.pop_any()
     if a is None or b is None or max(a, b) > V128 or (a != b and UNKNOWN not in (a, b)):
@@ -293,7 +295,7 @@ def _select(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     return pc
 
 
-def _select_typed(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _select_typed(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, type_ = select_type(c, pc)
     dead.pop(name, I32)
     dead.pop_all(name, (type_, type_))
@@ -301,7 +303,7 @@ def _select_typed(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     return pc
 
 
-def _local(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _local(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, index = read_unsigned(c, pc)
     entry = c.locals.entry(index)
     control = c.control
@@ -318,7 +320,7 @@ def _local(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     return pc
 
 
-def _global(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _global(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, index = read_unsigned(c, pc)
     type_, _, _ = global_at(c.env, index, name == "global.set")
     if name == "global.get":
@@ -328,7 +330,7 @@ def _global(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     return pc
 
 
-def _table_access(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _table_access(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, index = read_unsigned(c, pc)
     element = table_type(c.env, index)
     if name == "table.get":
@@ -344,85 +346,36 @@ def _table_access(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
     return pc
 
 
-def _table_init(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _table_init(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, _, _ = table_init_immediates(c, pc) if name == "table.init" else table_copy_immediates(c, pc)
     dead.pop_all(name, (I32, I32, I32))
     return pc
 
 
-def _ref_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _ref_null(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, type_ = heap_type(c, pc)
     dead.types.append(type_)
     return pc
 
 
-def _ref_is_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _ref_is_null(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     type_ = dead.pop_any()
     if type_ is None:
         raise type_mismatch(name, (FUNCREF,), (None,))
-    _check_reference(type_, name)
+    check_reference(type_, name)
     dead.types.append(I32)
     return pc
 
 
-def _check_reference(type_: int, name: str) -> None:
+def check_reference(type_: int, name: str) -> None:
     if type_ not in (UNKNOWN, UNKNOWN_REFERENCE) and type_ < REFERENCE:
         raise BodyFault(f"type mismatch: {name} expects a reference")
 
 
-def _pop_reference(dead: _DeadCode, name: str) -> int:
-    """Pop a reference: its type without null."""
-    type_ = dead.pop_any()
-    if type_ is None:
-        raise type_mismatch(name, (FUNCREF,), (None,))
-    _check_reference(type_, name)
-    if type_ < 0:
-        return UNKNOWN_REFERENCE
-    from ...reference_types import without_null
-
-    return without_null(type_)
-
-
-def _ref_as_non_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    dead.types.append(_pop_reference(dead, name))
-    return pc
-
-
-def _br_on_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    pc, depth = read_unsigned(c, pc)
-    reference = _pop_reference(dead, name)
-    types = dead.target(depth)
-    dead.pop_all(name, types)
-    dead.types += types
-    dead.types.append(reference)
-    return pc
-
-
-def _br_on_non_null(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    pc, depth = read_unsigned(c, pc)
-    types = dead.target(depth)
-    if not types or types[-1] < REFERENCE:
-        raise BodyFault("type mismatch: br_on_non_null takes a label whose last value is a reference")
-    dead.types.append(_pop_reference(dead, name))
-    dead.pop_all(name, types)
-    dead.types += types[:-1]
-    return pc
-
-
-def _call_ref(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    pc, index = read_unsigned(c, pc)
-    params, results = type_at(c.env, index)
-    from ...reference_types import concrete
-
-    dead.pop(name, concrete(c.env.info.types[index], True))
-    _call_with(dead, c, name, params, results)
-    return pc
-
-
-def _call_with(dead: _DeadCode, c: Compilation, name: str, params: Types, results: Types) -> None:
+def call_with(dead: DeadCode, c: Compilation, name: str, params: Types, results: Types) -> None:
     dead.pop_all(name, params)
     if name.startswith("return_"):
-        from .tail_calls import check_results
+        from .calls import check_results
 
         check_results(c.labels[0].results, results, name)
         dead.become_polymorphic()
@@ -430,70 +383,7 @@ def _call_with(dead: _DeadCode, c: Compilation, name: str, params: Types, result
         dead.types += results
 
 
-def _throw(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    pc, tag = read_unsigned(c, pc)
-    dead.pop_all(name, tag_type(c.env, tag))
-    dead.become_polymorphic()
-    return pc
-
-
-def _throw_ref(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    dead.pop(name, EXNREF)
-    dead.become_polymorphic()
-    return pc
-
-
-def _rethrow(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    from ..control_state import HANDLERS_OF_TRY
-
-    pc, depth = read_unsigned(c, pc)
-    dead.target(depth)
-    outside = depth - dead.depth
-    opcode = dead.blocks[-1 - depth].opcode if outside <= 0 else c.labels[-1 - outside].opcode
-    if opcode not in HANDLERS_OF_TRY:
-        raise BodyFault("invalid rethrow label: it is that of no handler")
-    dead.become_polymorphic()
-    return pc
-
-
-def _try_table(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    from .exceptions import check_clauses, read_clauses
-
-    pc, params, results = block_type(c, pc)
-    pc, clauses = read_clauses(c, pc)
-    check_clauses(clauses, dead.target)
-    _open(dead, name, params, results)
-    return pc
-
-
-def _try(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    from .legacy_exceptions import require_feature
-
-    require_feature(c)
-    return _block(dead, c, pc, name)
-
-
-def _handler(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    op = CODE[name]
-    types: Types = ()
-    if name == "catch":
-        pc, tag = read_unsigned(c, pc)
-        types = tag_type(c.env, tag)
-    _check_handler(op, dead.blocks[-1].opcode)
-    block = dead.close(name)
-    dead.blocks.append(_Block(op, len(dead.types), block.params, block.results, False))
-    dead.types += types
-    return pc
-
-
-def _delegate(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
-    pc, depth = read_unsigned(c, pc)
-    _check_handler(_DELEGATE, dead.blocks[-1].opcode)
-    dead.target(depth + 1)
-    return _end(dead, c, pc, name)
-
-
-def _ref_func(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
+def _ref_func(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, index = read_unsigned(c, pc)
     declared_reference(c.env, index)
     from ...reference_types import concrete
@@ -503,7 +393,7 @@ def _ref_func(dead: _DeadCode, c: Compilation, pc: int, name: str) -> int:
 
 
 #: The rules by name of the instruction, as in :data:`~vibewasm.opcodes.CODE`.
-RULES: dict[str, Callable[[_DeadCode, Compilation, int, str], int]] = {
+RULES: dict[str, Rule] = {
     "block": _block,
     "loop": _block,
     "if": _block,
@@ -518,19 +408,6 @@ RULES: dict[str, Callable[[_DeadCode, Compilation, int, str], int]] = {
     "call_indirect": _call_indirect,
     "return_call": _call,
     "return_call_indirect": _call_indirect,
-    "call_ref": _call_ref,
-    "return_call_ref": _call_ref,
-    "throw": _throw,
-    "throw_ref": _throw_ref,
-    "try_table": _try_table,
-    "try": _try,
-    "catch": _handler,
-    "catch_all": _handler,
-    "delegate": _delegate,
-    "rethrow": _rethrow,
-    "ref.as_non_null": _ref_as_non_null,
-    "br_on_null": _br_on_null,
-    "br_on_non_null": _br_on_non_null,
     "drop": _drop,
     "select": _select,
     "select t": _select_typed,
