@@ -111,6 +111,7 @@ class Adapters:
         "_copy_data",
         "_enter",
         "_enter_ready",
+        "_exceptions",
         "_fixed",
         "_lazy",
         "_lazy_tables",
@@ -119,7 +120,9 @@ class Adapters:
         "_loops",
         "_memory",
         "_native",
+        "_preserved_registers",
         "_processor",
+        "_restore_pinned",
         "_stubs",
         "_tail_calls",
     )

@@ -45,10 +45,11 @@ from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_
 from ..extern_types import GlobalType, Limits, MemoryType, TableType
 from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, FuncType
 from .container import Damaged
+from .kept_info import Bodies, KeptInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import TypeVar
 
     Column = TypeVar("Column", list[int], bytes, memoryview)
@@ -124,61 +125,6 @@ def unpack(image: bytes | memoryview, data: bytes, features: frozenset[str] = BU
         raise Damaged("an index is out of range, or a name is no text") from None
 
 
-class Bodies:
-    """Where function bodies lie: a sequence of ``(start, end)``.
-
-    Args:
-        starts, ends: of 32-bit numbers.
-    """
-
-    __slots__ = ("_ends", "_starts")
-
-    def __init__(self, starts: memoryview, ends: memoryview) -> None:
-        self._starts = starts
-        self._ends = ends
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def __getitem__(self, index: int) -> tuple[int, int]:
-        return self._starts[index], self._ends[index]
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return zip(self._starts.tolist(), self._ends.tolist(), strict=True)
-
-    def __repr__(self) -> str:
-        return f"<Bodies: {len(self)}>"
-
-
-class _KeptInfo(ModuleInfo):
-    """A module from its image. Some of its lists are made when they are first asked for."""
-
-    __slots__ = ("_makers",)
-
-    #: What makes them.
-    _makers: dict[str, Callable[[], object]]
-
-    def __init__(self, data: bytes, features: frozenset[str]) -> None:
-        # Everything else is set, or made, later.
-        self.data = data
-        self.features = features
-        self._names = None
-        self._makers = {}
-        # What has some of these is decoded anew.
-        self.tags = []
-        self.imported_tags = 0
-        self.table_inits = {}
-
-    def __getattr__(self, name: str) -> object:
-        # Called for what is not there yet.
-        maker = self._makers.get(name) if name != "_makers" else None
-        if maker is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-        made = maker()
-        setattr(self, name, made)
-        return made
-
-
 class _Unpacking:
     """An image being read: each method reads what comes next.
 
@@ -213,7 +159,7 @@ class _Unpacking:
         self._ranges = _reader(view[ranges_at:bytes_at].cast("I"))
         self._bytes = _reader(bytes(view[bytes_at:text_at]))
 
-        self.info = info = _KeptInfo(data, features)
+        self.info = info = KeptInfo(data, features)
         self._names = names = self._read_names(str(view[text_at:], "utf-8"))
         if n["features"] != len(features) or features != frozenset(names[: n["features"]]):
             raise Damaged("decoded with other features")
