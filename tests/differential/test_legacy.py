@@ -34,7 +34,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> str:
     line = ["npm", "install", "--no-fund", "--no-audit", "--prefix", str(folder), f"{package}@24"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode:
-        pytest.skip(f"npm has no {package}, so the older exceptions were compared with NOTHING: {done.stderr[-300:]}")
+        pytest.skip(f"npm has no {package}, so the older exceptions were NOT compared: {done.stderr[-300:]}")
     return str(folder / "node_modules" / package / "bin" / "node")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from tests.fuzz.instructions import NotParsed, read_uleb
@@ -105,7 +106,10 @@ def plain_name(name: str) -> str:
     """The same for a type as engines call it."""
     if name in _NAMES.values():
         return name
-    return "externref" if "extern" in name else "exnref" if "exn" in name else "funcref"
+    referred = re.match(r"\(ref (?:null )?(\w+)\)$", name)
+    word = referred[1] if referred else "" if name.startswith("(") else name
+    # Of a type of functions the name has all of its types.
+    return "externref" if "extern" in word else "exnref" if "exn" in word else "funcref"
 
 
 def read_surface(data: bytes) -> Surface:
