@@ -102,7 +102,7 @@ class ControlState:
         #: Homes of the locals that have no value, by index, of those whose index takes one byte.
         self._unset: dict[int, Operand] = {}
         #: Where the locals begin that have to be set, and those of them that have been, if their index takes more.
-        self._first = 0
+        self._first = 1 << 32
         self._set: set[int] = set()
         #: Locals that have been set, in order, and how many labels were open.
         self._assigned: list[tuple[int, int]] = []
