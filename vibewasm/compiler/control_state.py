@@ -128,6 +128,10 @@ class ControlState:
         home = c.locals.entry(index)
         return home is not None and _needs_value(home)
 
+    def is_home(self, entry: Operand) -> bool:
+        """Whether an entry is the home of a local that has no value: one may be left from where it had one."""
+        return any(home is entry for home in self._unset.values())
+
     def assign(self, c: Compilation, index: int, depth: int = 0) -> Operand:
         """Note that a local has a value from here to the end of the innermost block: its home. ``depth`` counts the
         blocks that are open in dead code.
