@@ -145,14 +145,14 @@ def test_handles_are_counted_and_known(world: World) -> None:
     for count in range(3):
         objects.hold(address)
         assert objects.knows(address), count
-        assert objects.held == [address]
+        assert objects.named() == [address]
     for _ in range(3):
         assert look(objects) == 1
         objects.release(address)
     assert not objects.knows(address)
     assert not objects.knows(address + 8)
     assert look(objects) == 0
-    assert objects.held == []
+    assert objects.named() == []
 
 
 def test_what_is_being_thrown_holds_objects(world: World) -> None:
