@@ -35,13 +35,14 @@ class X8664:
     def __init__(self) -> None:
         from vibewasm.backends.x86_64 import asm, regs
 
-        self.asm, self.regs = asm, regs
+        self.asm: Any = asm
+        self.regs: Any = regs
         self.ints, self.floats = len(regs.PINNED), len(regs.FLOAT_PINNED)
 
     def registers(self, address: int, dump: bool) -> bytes:
         """Write all pinned registers to memory, or load them."""
         asm, regs = self.asm, self.regs
-        code = asm.mov_ri(regs.RAX, address)
+        code: bytes = asm.mov_ri(regs.RAX, address)
         for index, reg in enumerate(regs.PINNED):
             code += asm.mov_mr(1, 0, 8 * index, reg) if dump else asm.mov_rm(1, reg, 0, 8 * index)
         for index, reg in enumerate(regs.FLOAT_PINNED):
@@ -51,25 +52,25 @@ class X8664:
 
     def result_to_pinned(self, order: int) -> bytes:
         """Move the integer result to a pinned register."""
-        return self.asm.mov_rr(1, self.regs.PINNED[order], self.regs.RAX)
+        return bytes(self.asm.mov_rr(1, self.regs.PINNED[order], self.regs.RAX))
 
     def pinned_to_result(self, order: int) -> bytes:
         """The reverse."""
-        return self.asm.mov_rr(1, self.regs.RAX, self.regs.PINNED[order])
+        return bytes(self.asm.mov_rr(1, self.regs.RAX, self.regs.PINNED[order]))
 
     def result_to_slot(self, offset: int) -> bytes:
         """Store the integer result in the frame."""
-        return self.asm.mov_mr(1, self.regs.FRAME, offset, self.regs.RAX)
+        return bytes(self.asm.mov_mr(1, self.regs.FRAME, offset, self.regs.RAX))
 
     def slot_to_result(self, offset: int) -> bytes:
         """The reverse."""
-        return self.asm.mov_rm(1, self.regs.RAX, self.regs.FRAME, offset)
+        return bytes(self.asm.mov_rm(1, self.regs.RAX, self.regs.FRAME, offset))
 
     def result_to_memory(self, address: int) -> bytes:
         """Store the integer result at an address, and clear it."""
         asm = self.asm
-        code = asm.mov_ri(self.regs.RCX, address) + asm.mov_mr(1, self.regs.RCX, 0, self.regs.RAX)
-        return code + asm.zero(self.regs.RAX) + asm.zero(self.regs.RCX)
+        code: bytes = asm.mov_ri(self.regs.RCX, address) + asm.mov_mr(1, self.regs.RCX, 0, self.regs.RAX)
+        return bytes(code + asm.zero(self.regs.RAX) + asm.zero(self.regs.RCX))
 
 
 class AArch64:
@@ -79,13 +80,15 @@ class AArch64:
         from vibewasm.backends.aarch64 import asm, regs
         from vibewasm.backends.aarch64.addresses import at
 
-        self.asm, self.regs, self.at = asm, regs, at
+        self.asm: Any = asm
+        self.regs: Any = regs
+        self.at = at
         self.ints, self.floats = len(regs.PINNED), len(regs.FLOAT_PINNED)
 
     def registers(self, address: int, dump: bool) -> bytes:
         """Write all pinned registers to memory, or load them."""
         asm, regs = self.asm, self.regs
-        code = asm.mov_ri(0, address)
+        code: bytes = asm.mov_ri(0, address)
         for index, reg in enumerate(regs.PINNED):
             code += asm.access(asm.STR_X if dump else asm.LDR_X, reg, 0, 8 * index)
         for index, reg in enumerate(regs.FLOAT_PINNED):
@@ -94,24 +97,24 @@ class AArch64:
 
     def result_to_pinned(self, order: int) -> bytes:
         """Move the integer result to a pinned register."""
-        return self.asm.mov_rr(1, self.regs.PINNED[order], 0)
+        return bytes(self.asm.mov_rr(1, self.regs.PINNED[order], 0))
 
     def pinned_to_result(self, order: int) -> bytes:
         """The reverse."""
-        return self.asm.mov_rr(1, 0, self.regs.PINNED[order])
+        return bytes(self.asm.mov_rr(1, 0, self.regs.PINNED[order]))
 
     def result_to_slot(self, offset: int) -> bytes:
         """Store the integer result in the frame."""
-        return self.at(self.asm.STR_X, 0, self.regs.FRAME, offset)
+        return bytes(self.at(self.asm.STR_X, 0, self.regs.FRAME, offset))
 
     def slot_to_result(self, offset: int) -> bytes:
         """The reverse."""
-        return self.at(self.asm.LDR_X, 0, self.regs.FRAME, offset)
+        return bytes(self.at(self.asm.LDR_X, 0, self.regs.FRAME, offset))
 
     def result_to_memory(self, address: int) -> bytes:
         """Store the integer result at an address, and clear it."""
         asm = self.asm
-        return asm.mov_ri(1, address) + asm.access(asm.STR_X, 0, 1, 0) + asm.mov_ri(0, 0) + asm.mov_ri(1, 0)
+        return bytes(asm.mov_ri(1, address) + asm.access(asm.STR_X, 0, 1, 0) + asm.mov_ri(0, 0) + asm.mov_ri(1, 0))
 
 
 PROCESSOR: Any = X8664() if HOST == "x86_64" else AArch64()
@@ -142,7 +145,7 @@ class Module:
         #: The functions whose landings were asked for.
         self.asked: list[int] = []
 
-    def _guard(self) -> RLock:  # type: ignore[valid-type]  # it is a function there
+    def _guard(self) -> RLock:
         return self._lock
 
     def _function_at(self, pc: int) -> tuple[int, int] | None:

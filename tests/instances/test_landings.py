@@ -25,15 +25,10 @@ from vibewasm.runtime.context import CELL_FIND_LANDING, CELL_RETURN, CELL_THROWN
 from vibewasm.types import F32, F64, I32, I64, V128
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-def throwing(world: World, tag: int = 0, **frame: int) -> Block:
+def throwing(world: World, tag: int = 0, ints: int | None = None, floats: int | None = None) -> Block:
     """A function that throws a tag without values, from a frame whose registers are others than the caller's."""
-    function = Function(**frame)
-    if "ints" not in frame:
+    function = Function(PROCESSOR.ints if ints is None else ints, PROCESSOR.floats if floats is None else floats)
+    if ints is None:
         block = registers(1000)
         world.keep.append(block)
         function.emit(PROCESSOR.registers(block.address, False))

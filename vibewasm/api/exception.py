@@ -264,13 +264,7 @@ def left(store: Store) -> WasmException:
     exceptions = exceptions_of(store)
     tag = tag_at(store, exceptions.thrown_tag)
     codes = tag._type.func.param_codes
-    bits = exceptions.read(codes)
-    # Exceptions among them are nobody's until they are converted.
-    exceptions.results.append(bits)
-    try:
-        values = _values_of(store, codes, bits)
-    finally:
-        exceptions.results.pop()
+    values = exceptions.converted(_values_of, store, codes, exceptions.read(codes))
     error = WasmException.__new__(WasmException)
     error._begin(tag, values, ())
     if address:

@@ -513,6 +513,7 @@ class Func(Extern):
                 raise store._failure(number)
             found: list[int] = view[at : at + size].tolist()
             if self._has_references and store._exceptions is not None:
+                # Exceptions among them are nobody's until they are converted.
                 store._exceptions.results.append(found)
             return found
         finally:

@@ -52,9 +52,12 @@ from ..types import EXNREF, NOT_NULL, V128
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
 
     from ..api.store import Store
+
+    Result = TypeVar("Result")
 
     #: Slabs in the order of their addresses, and these addresses.
     Heap = tuple[list["_Slab"], list[int]]
@@ -189,16 +192,6 @@ class ExceptionObjects:
         """Whether this is an object that Python code has from here: of which there is a handle, or a bare number."""
         return bool(self._handles.get(address)) or address in self.given
 
-    @property
-    def held(self) -> list[int]:
-        """The objects that Python code has."""
-        return [address for address in [*self._handles] if self._handles.get(address)] + [*self.given, *self._fresh]
-
-    @property
-    def full(self) -> bool:
-        """Whether the last look has found as many objects held as there may be."""
-        return self.kept >= self._store.max_references
-
     def give(self, types: Sequence[int], cells: Sequence[int]) -> None:
         """Let the objects among results of these types be those that Python code has as bare numbers."""
         given = []
@@ -208,6 +201,18 @@ class ExceptionObjects:
                 given.append(cells[at])
             at += 2 if code == V128 else 1
         self.given = given
+
+    def converted(self, convert: Callable[..., Result], store: Store, codes: Sequence[int], found: list[int]) -> Result:
+        """What ``convert`` makes of the bits of values: exceptions among them stay meanwhile."""
+        self.results.append(found)
+        try:
+            return convert(store, codes, found)
+        finally:
+            self.results.pop()
+
+    def named(self) -> list[int]:
+        """The objects that Python code has from here."""
+        return [address for address in {*self._handles, *self.given} if self.knows(address)]
 
     def take(self, count: int) -> int:
         """An object for ``count`` values, for Python code that will take a handle: it stays until the handle is given
