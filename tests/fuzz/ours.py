@@ -67,6 +67,7 @@ class Run:
 
     def take(self, step: Step | None) -> None:
         """Takes a step; None is instantiation."""
+        self._host.passed = False
         try:
             result = Result("values", self._instantiate() if step is None else self._call(step))
         except vw.WasmException as error:
@@ -75,7 +76,7 @@ class Run:
         except (vw.WasmError, MemoryError) as error:
             result = failure(error)
             self.going = step is not None and result.kind != "stopped"
-        self.results.append(result)
+        self.results.append(result._replace(frames=()) if self._host.passed else result)
 
     def _instantiate(self) -> list[Value]:
         if self._surface.is_double:

@@ -158,10 +158,12 @@ class PeerRun:
         """Takes a step."""
         func = self._exports[step.export]
         assert isinstance(func, wt.Func)
+        self._host.passed = False
         try:
             return Result("values", self._call(func, step.arguments))
         except (wt.Trap, wt.WasmtimeError) as error:
-            return self._failure(error)
+            result = self._failure(error)
+            return result._replace(frames=()) if self._host.passed else result
 
     def _call_back(self, target: Target, arguments: list[Value]) -> list[Value]:
         """Calls an exported function from a host function; raises `Left`."""
@@ -292,8 +294,8 @@ class PeerRun:
             name, size = _NAMES[kind]
             return name, int.from_bytes(ctypes.string_at(ctypes.addressof(raw.of), size), "little")
         if kind not in (ffi.WASMTIME_EXTERNREF.value, ffi.WASMTIME_FUNCREF.value):
-            # Of exceptions wasmtime-py has no values.
-            return "exnref", "an exception"
+            # Of exceptions wasmtime-py has no values. A null belongs to no store.
+            return "exnref", "an exception" if raw.of.exnref.store_id else None
         value = wt.Val._from_raw(self.store, raw, owned).value
         if kind == ffi.WASMTIME_EXTERNREF.value:
             return "externref", value.number if isinstance(value, HostReference) else value
