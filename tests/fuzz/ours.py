@@ -71,7 +71,8 @@ class Run:
         try:
             result = Result("values", self._instantiate() if step is None else self._call(step))
         except vw.WasmException as error:
-            result = Result("exception", [self._name(error.tag), self._carried(error)], _frames(error))
+            frames = _frames(error) if step is not None else ()
+            result = Result("exception", [self._name(error.tag), self._carried(error)], frames)
             self.going = step is not None
         except (vw.WasmError, MemoryError) as error:
             result = failure(error)
