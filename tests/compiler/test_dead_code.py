@@ -14,7 +14,7 @@ from vibewasm.proposals import proposal_of
 from vibewasm.types import F32, F64, I32
 
 UNREACHABLE, BLOCK, END = CODE["unreachable"], CODE["block"], CODE["end"]
-_BLOCK = bytes((BLOCK, 0x40))
+_BLOCK, _TRY = bytes((BLOCK, 0x40)), bytes((CODE["try"], 0x40))
 _INDICES = ("label", "func", "type", "table", "local", "global", "memory", "data", "elem", "tag")
 
 
@@ -102,7 +102,7 @@ def test_immediates_that_are_malformed(row: Row) -> None:
         compare(used(row, example.operands_of(row), opcode + b"\x80" * 10 + b"\0"))
         compare(used(row, example.operands_of(row), opcode + b"\xff" * 4 + b"\x7f" + b"\xff" * 6))
     # The body ends inside the instruction, which live code may only notice at the next one.
-    head = _BLOCK + example.pushed(example.operands_of(row))
+    head = (_TRY if "ends" in row[6].split() else _BLOCK) + example.pushed(example.operands_of(row))
     live = refused(head + opcode, whole=True)
     dead = refused(bytes((UNREACHABLE,)) + head + opcode, whole=True)
     assert dead[:2] == live[:2] == ("DecodeError", "unexpected end in function 1")
