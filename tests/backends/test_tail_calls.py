@@ -101,9 +101,16 @@ def tail_caller(
     m: Machine, ctx: Block, own: str, other: str, way: str, pins: tuple[int, int], extra: int, going: Block
 ) -> tuple[int, list[int]]:
     """The code of a function that tail-calls another one, whose record is given, with arguments of its own."""
-    frame = Frame(max(len(other), 1), *pins, extra)
     values = numbers(other, 2)
-    code = frame.prologue() + native.set_pinned(*pins) + frame.write(other, values) + frame.passing(other)
+    if len(other) <= 60 and not extra:
+        # The smallest frame, which a larger area reaches beyond.
+        frame = Frame(0, *pins)
+        code = frame.prologue() + native.set_pinned(*pins)
+        arguments = tuple([constant(type_, value) for type_, value in zip(types_of(other), values, strict=True)])
+        code += calls.arguments(arguments, target.ALL_FREE, types_of(other))
+    else:
+        frame = Frame(max(len(other), 1), *pins, extra)
+        code = frame.prologue() + native.set_pinned(*pins) + frame.write(other, values) + frame.passing(other)
     if way == SLOT:
         code += frame.leave(own, other) + tail_calls.jump_slot(with_cell(m, ctx, 3, going.cells[0]))
     else:
@@ -300,20 +307,25 @@ class Tables:
         words[0] = COUNT
         for sub, above in SUPERTYPES.items():
             words[1 + sub] = above
+        # What is after the table says nothing.
+        words[1 + COUNT :] = memoryview(b"\2\0\0\0" * (len(words) - 1 - COUNT)).cast("I")
         m.cells[context.CELL_SUPERTYPES] = self.supertypes.address if known else 0
         self.table = with_cell(m, m.ctx, 6, self.descriptor.address)
+        self.inside = Block(1024)
 
-    def call(self, index: int, wanted: int, final: bool, reach: int, tail: bool) -> int:
+    def call(
+        self, index: int, wanted: int, final: bool, reach: int, tail: bool, letters: str = "l" * 14 + "d" * 12
+    ) -> int:
         """Call an element as a function of a type that has arguments in all registers and in the area."""
         m = self.m
         type_ = with_cell(m, m.ctx, 7, wanted)
-        letters = "l" * 14 + "d" * 12
         frame = Frame(len(letters))
         values = numbers(letters, 3)
         seen: list[list[int]] = []
         inner = Frame(len(letters))
         taking, passing = forwarding(inner, letters)
-        body = inner.prologue() + taking + passing + native.call_record(host(m, letters, seen, 42))
+        body = inner.prologue() + taking + native.kept_registers(False, self.inside)
+        body += passing + native.call_record(host(m, letters, seen, 42))
         code = m.code.publish(body + inner.epilogue(area_of(letters)))
         for record in self.records:
             record.cells[0] = code
@@ -325,7 +337,7 @@ class Tables:
             )
         else:
             pieces = calls.call_table(self.table, type_, reach, final)
-        sites = []
+        sites: list[int] = []
         for piece in pieces:
             whole += piece
             sites.append(len(whole))
@@ -337,6 +349,7 @@ class Tables:
         got = m.call(m.function(bytes(whole)), ":l")
         assert seen == [values]
         assert m.callers[-1] == m.ctx.address
+        assert self.inside.cells[INTS : INTS + 2].tolist() == [m.ctx.address, m.ctx.cells[1]]
         return got[0]
 
 
@@ -370,6 +383,12 @@ def test_a_final_type_has_no_other(tail: bool) -> None:
         with pytest.raises(TrapError) as caught:
             tables.call(index, 2, True, 0, tail)
         assert caught.value.number == abi.TRAP_BAD_SIGNATURE
+
+
+@pytest.mark.parametrize("final", [False, True])
+def test_the_memory_base_is_right_also_where_no_argument_is_moved(final: bool) -> None:
+    tables = Tables(Machine())
+    assert tables.call(3, 3, final, 0, True, "ll") == 42
 
 
 @pytest.mark.parametrize("tail", [False, True])
