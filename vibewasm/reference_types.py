@@ -48,7 +48,7 @@ _ABSTRACT = {
 _BY_WORD = {word: code for code, (word, _) in _ABSTRACT.items()}
 _SHORT_NAMES = {NULLFUNCREF: "nullfuncref", NULLEXTERNREF: "nullexternref", NULLEXNREF: "nullexnref"}
 #: Names of types in the name of a type: so many of the parameters, and of the results, at each depth.
-_NAMED = (8, 3, 1)
+_NAMED = (8, 2)
 
 #: The function types that references are to, by number, and the numbers.
 _types: list[FuncType] = []
