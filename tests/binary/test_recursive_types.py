@@ -168,7 +168,9 @@ def test_types_come_back_from_another_process() -> None:
 
 def test_the_names_of_types_that_refer_to_each_other_end() -> None:
     a, b = types_of(rec_group(raw_func_type([null(1)] * 20, [ref(1)]), raw_func_type([null(0)] * 20, [ref(0)])))
-    assert str(ValType.ref(a)).startswith("(ref null ((ref null ((ref null ...), (ref null ...), ...) -> ((ref ...))), (")
+    assert str(ValType.ref(a)).startswith(
+        "(ref null ((ref null ((ref null ...), (ref null ...), ...) -> ((ref ...))), ("
+    )
     assert len(str(a)) < 20 * 1_000
     assert len(str(ValType.ref(b))) < 1_000
     # As long as it is short it is whole.

@@ -30,7 +30,10 @@ def test_value_types_are_one_object_each() -> None:
     assert type_name(-1) == "unknown"
 
 
-@pytest.mark.parametrize("wrong", ["i31", "", 11, 20, 27, 63, 2**40, -1, -16, "(ref)", "(ref any)", "(ref  func)", "(ref null)", "(ref func null)"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["i31", "", 11, 20, 27, 63, 2**40, -1, -16, "(ref)", "(ref any)", "(ref  func)", "(ref null)", "(ref func null)"],
+)
 def test_unknown_value_types(wrong: str | int) -> None:
     with pytest.raises(ValueError, match="unknown value type"):
         val_type(wrong)

@@ -305,14 +305,35 @@ def text_refused(body: str) -> tuple[str, str, int]:
     [
         # What a clause brings is what its label takes.
         ("(block (try_table (catch $one 0)))", "type mismatch: a catch clause's label expects"),
-        ("(block (result i32) (try_table (catch $none 0)) (i32.const 1)) drop", "type mismatch: a catch clause's label expects"),
-        ("(block (result f64) (try_table (catch $one 0)) (f64.const 1)) drop", "type mismatch: a catch clause's label expects"),
-        ("(block (result i32) (try_table (catch $two 0)) (i32.const 1)) drop", "type mismatch: a catch clause's label expects"),
-        ("(block (result i32) (try_table (catch_ref $one 0)) (i32.const 1)) drop", "type mismatch: a catch clause's label expects"),
-        ("(block (result i32) (try_table (catch_all 0)) (i32.const 1)) drop", "type mismatch: a catch clause's label expects"),
+        (
+            "(block (result i32) (try_table (catch $none 0)) (i32.const 1)) drop",
+            "type mismatch: a catch clause's label expects",
+        ),
+        (
+            "(block (result f64) (try_table (catch $one 0)) (f64.const 1)) drop",
+            "type mismatch: a catch clause's label expects",
+        ),
+        (
+            "(block (result i32) (try_table (catch $two 0)) (i32.const 1)) drop",
+            "type mismatch: a catch clause's label expects",
+        ),
+        (
+            "(block (result i32) (try_table (catch_ref $one 0)) (i32.const 1)) drop",
+            "type mismatch: a catch clause's label expects",
+        ),
+        (
+            "(block (result i32) (try_table (catch_all 0)) (i32.const 1)) drop",
+            "type mismatch: a catch clause's label expects",
+        ),
         ("(block (try_table (catch_all_ref 0)))", "type mismatch: a catch clause's label expects"),
-        ("(block (result (ref null noexn)) (try_table (catch_all_ref 0)) ref.null noexn) drop", "type mismatch: a catch clause's label expects"),
-        ("(block (result (ref $t)) (try_table (catch $ref 0)) (ref.func $t)) drop", "type mismatch: a catch clause's label expects"),
+        (
+            "(block (result (ref null noexn)) (try_table (catch_all_ref 0)) ref.null noexn) drop",
+            "type mismatch: a catch clause's label expects",
+        ),
+        (
+            "(block (result (ref $t)) (try_table (catch $ref 0)) (ref.func $t)) drop",
+            "type mismatch: a catch clause's label expects",
+        ),
         ("(block (try_table (catch_all 0) (catch $one 0)))", "type mismatch: a catch clause's label expects"),
         ("(throw $one (f64.const 1))", "type mismatch: throw"),
         ("(throw $two (i32.const 1))", "type mismatch: throw"),
@@ -388,7 +409,15 @@ def test_control_that_is_wrong(body: str, message: str) -> None:
     ],
 )
 def test_control_that_is_right(body: str) -> None:
-    for before in ("", "unreachable", "return", "br 0", "(throw $none)", "(throw_ref (ref.null exn))", "return_call $f"):
+    for before in (
+        "",
+        "unreachable",
+        "return",
+        "br 0",
+        "(throw $none)",
+        "(throw_ref (ref.null exn))",
+        "return_call $f",
+    ):
         compile_(wat2wasm(f"(module {DECLARATIONS} (func {before} (block {body})))"))
 
 
