@@ -47,6 +47,7 @@ _ABSTRACT = {
 }
 _BY_WORD = {word: code for code, (word, _) in _ABSTRACT.items()}
 _SHORT_NAMES = {NULLFUNCREF: "nullfuncref", NULLEXTERNREF: "nullexternref", NULLEXNREF: "nullexnref"}
+_BY_SHORT_NAME = {name: code for code, name in _SHORT_NAMES.items()}
 #: Names of types in the name of a type: so many of the parameters, and of the results, at each depth.
 _NAMED = (8, 2)
 
@@ -249,9 +250,11 @@ def reference_to(heap: object, nullable: bool) -> int:
 
 
 def by_name(name: str) -> ValType | None:
-    """The value type with this name, if it is an abstract reference type in brackets: ``(ref func)``,
-    ``(ref null exn)``.
+    """The value type with this name, if it is an abstract reference type: ``(ref func)``, ``(ref null exn)``,
+    ``nullexnref``.
     """
+    if name in _BY_SHORT_NAME:
+        return _BY_CODE[_BY_SHORT_NAME[name]]
     words = name.removeprefix("(").removesuffix(")").split()
     if words[:1] != ["ref"] or name != f"({' '.join(words)})" or words[-1] not in _BY_WORD:
         return None

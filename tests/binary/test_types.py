@@ -32,7 +32,25 @@ def test_value_types_are_one_object_each() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["i31", "", 11, 20, 27, 63, 2**40, -1, -16, "(ref)", "(ref any)", "(ref  func)", "(ref null)", "(ref func null)"],
+    [
+        "i31",
+        "",
+        11,
+        20,
+        27,
+        63,
+        2**40,
+        -1,
+        -16,
+        "(ref)",
+        "(ref any)",
+        "(ref  func)",
+        "(ref null)",
+        "(ref func null)",
+        "null",
+        "nullref",
+        "none",
+    ],
 )
 def test_unknown_value_types(wrong: str | int) -> None:
     with pytest.raises(ValueError, match="unknown value type"):
