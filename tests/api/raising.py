@@ -28,9 +28,15 @@ TEXT = """(module $app
   (func (export "hold") (param i32 externref) (table.set (local.get 0) (local.get 1)))
   (func $deep (export "deep") (call $deep))
   (func (export "spin") (loop (br 0)))
+  (tag $oops (export "oops") (param i32 f64))
+  (func (export "throw") (param i32) (throw $oops (local.get 0) (f64.const 0.5)))
   (func (export "host") (param i32) (call $host (local.get 0))))"""
 EXIT = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 1) (func (export "_start") (call $exit (i32.const 7))))"""
+
+
+class OwnException(vw.WasmException):
+    """An exception for wasm code, of a class of its own."""
 
 
 class HostError(Exception):
@@ -50,6 +56,8 @@ def host(number: int) -> None:
             raise HostError("with a cause") from trap
     if number == 4:
         raise vw.ExitTrap(300)
+    if number == 5:
+        raise OwnException(vw.Tag(vw.Store(), vw.TagType(["i64"]), name="own"), [5])
 
 
 def exports_of(**arguments: Any) -> Any:
@@ -169,6 +177,21 @@ def host_exit() -> None:
     exports_of().host(4)
 
 
+def exception() -> None:
+    """An exception that wasm code has thrown, with a tag of a store."""
+    exports_of().throw(7)
+
+
+def exception_of_map() -> None:
+    """One with a note, and the number of an element."""
+    exports_of().throw.map(array("i", [1, 2]))
+
+
+def exception_of_another_store() -> None:
+    """One of a derived class, which wasm code has not thrown."""
+    exports_of().host(5)
+
+
 def unlike() -> None:
     """An export that is not there, with a suggestion."""
     exports_of().divid(1)
@@ -241,6 +264,9 @@ RAISING: dict[Callable[[], None], type[Exception]] = {
     trap_of_another_instance: vw.Trap,
     host_error_with_cause: HostError,
     host_exit: vw.ExitTrap,
+    exception: vw.WasmException,
+    exception_of_map: vw.WasmException,
+    exception_of_another_store: OwnException,
     unlike: AttributeError,
     arity: TypeError,
     bad_argument: TypeError,
@@ -271,7 +297,12 @@ def told(error: BaseException) -> list[object]:
         attributes["_frames"] = [
             (f.func_index, f.func_name, f.module_name, f.module_offset, f.func_offset) for f in error.frames
         ]
-    return [type(error), str(error), error.args, attributes]
+    args: tuple[object, ...] = error.args
+    if isinstance(error, vw.WasmException):
+        # The tag is one of a store, and so is a reference to the exception.
+        args = (error.tag.type, error.tag.name, *args[1:])
+        del attributes["tag"], attributes["_reference"]
+    return [type(error), str(error), args, attributes]
 
 
 def answer() -> int:

@@ -54,7 +54,8 @@ class Config:
         max_references: how many Python objects the wasm code of one store may hold as externref. A host function whose
             result would be one more ends the call with a :class:`~vibewasm.Trap`; an argument, or what is put into a
             table or global, is refused with a :class:`~vibewasm.WasmError`. Objects that are not held any more are let
-            go between calls only, so those of one long call all count.
+            go between calls only, so those of one long call all count. It is also how many exceptions it may hold as
+            exnref, which are let go within calls, too.
             :attr:`vibewasm.Store.max_references` starts with this.
         profile: let perf see functions by name: ``"perfmap"`` writes ``/tmp/perf-PID.map``, ``"jitdump"`` writes
             ``jit-PID.dump`` for ``perf inject --jit``, with the code in it. ``None`` for neither.

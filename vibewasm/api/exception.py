@@ -5,6 +5,7 @@ functions throw into it, and references to them.
 from __future__ import annotations
 
 from ..abi import HOST_EXCEPTION, STORE_THROWN
+from ..calls.area import DUE
 from ..calls.values import from_bits, kind_of, prefixed, to_bits
 from ..errors import Stopped, WasmError, not_copied
 from ..instances.exceptions import exceptions_of
@@ -108,6 +109,8 @@ class WasmException(Stopped):
         address = self._as_reference(store)._address
         bits = _bits(tag, self.values)
         store._raised = self
+        # It is let go when the next call begins, since wasm code may catch it: its traceback keeps much alive.
+        store._state[3] = DUE
         exceptions_of(store).write(tag._address, codes, bits)
         cells = store._cells
         cells[_CELL_THROWN] = address
@@ -195,7 +198,7 @@ class ExceptionRef:
         store = self._store
         codes = self._tag()._type.func.param_codes
         bits = self._exceptions.values_of(self._address, codes)
-        return tuple([from_bits(store, code, each) for code, each in zip(codes, bits, strict=True)])
+        return _values_of(store, codes, bits)
 
     def _exception(self) -> WasmException:
         made = WasmException.__new__(WasmException)
@@ -245,6 +248,12 @@ class CopiedTag(Tag):
         """The name that the tag had."""
         return self._name
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CopiedTag) and (self._type, self._name) == (other._type, other._name)
+
+    def __hash__(self) -> int:
+        return hash((self._type, self._name))
+
 
 def left(store: Store) -> WasmException:
     """The exception that has just left the wasm code of a store, since nobody caught it."""
@@ -255,9 +264,9 @@ def left(store: Store) -> WasmException:
     exceptions = exceptions_of(store)
     tag = tag_at(store, exceptions.thrown_tag)
     codes = tag._type.func.param_codes
-    bits = exceptions.read(codes)
+    values = exceptions.converted(_values_of, store, codes, exceptions.read(codes))
     error = WasmException.__new__(WasmException)
-    error._begin(tag, tuple([from_bits(store, code, each) for code, each in zip(codes, bits, strict=True)]), ())
+    error._begin(tag, values, ())
     if address:
         error._reference = ExceptionRef._at(store, address)
     return error
@@ -319,6 +328,10 @@ def _converted(tag: Tag, position: int, code: int, value: object) -> object:
         raise prefixed(f"WasmException: {_typed(tag)}: value {position}", error) from None
 
 
+def _values_of(store: Store, codes: Sequence[int], bits: Sequence[int]) -> tuple[object, ...]:
+    return tuple([from_bits(store, code, each) for code, each in zip(codes, bits, strict=True)])
+
+
 def _bits(tag: Tag, values: tuple[object, ...]) -> list[int]:
     store = tag._store
     return [to_bits(store, code, value) for code, value in zip(tag._type.func.param_codes, values, strict=True)]
@@ -330,7 +343,7 @@ def _typed(tag: Tag) -> str:
 
 def _message(tag: Tag, values: tuple[object, ...]) -> str:
     known = KNOWN.get(tag.name or "")
-    message = f"wasm exception: {tag._shown}" if tag._shown != "tag" else f"wasm exception: {_typed(tag)}"
+    message = f"wasm exception: {tag._shown}" if tag._shown != "tag" else f"wasm exception: {tag._type}"
     message += f" ({known})" if known else ""
     if not values:
         return message

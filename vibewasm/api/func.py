@@ -373,8 +373,11 @@ class Func(Extern):
                 # Not before, since taking the store may let go of some.
                 self._check_references(cells)
             found = self._run(cells)[:count]
-            if self._has_references and store._references is not None:
-                store._references.given = found
+            if self._has_references:
+                if store._references is not None:
+                    store._references.given = found
+                if store._exceptions is not None:
+                    store._exceptions.given = found
         finally:
             store._state[0] = may_start and store._state[3]
         at = 0
@@ -437,7 +440,11 @@ class Func(Extern):
                 store._sweep()
                 cells = self._argument_cells(arguments)
             found = self._run(cells)
-            values = from_cells(store, self._type.result_codes, found)
+            if store._exceptions is None:
+                values = from_cells(store, self._type.result_codes, found)
+            else:
+                # Exceptions among them are nobody's until they are converted.
+                values = store._exceptions.converted(from_cells, store, self._type.result_codes, found)
         finally:
             store._state[0] = may_start and store._state[3]
         if not values:

@@ -142,7 +142,7 @@ class Store:
         self._tags: dict[int, Tag] = {}
         self._references: References | None = None
         self._exceptions: Exceptions | None = None
-        #: What a Python function has thrown into wasm code last.
+        #: What a Python function has thrown into wasm code last, until it is back or another call begins.
         self._raised: WasmException | None = None
         self._wasi: dict[WasiConfig, Process] = {}
         #: The exception that a callback leaves, for whoever called wasm code to raise.
@@ -251,8 +251,8 @@ class Store:
 
     @property
     def max_references(self) -> int:
-        """How many Python objects wasm code may hold as externref, with those that have not been let go yet. It counts
-        when an object is handed in.
+        """How many Python objects wasm code may hold as externref, with those that have not been let go yet, and how
+        many exceptions. It counts when an object is handed in, and when a reference to an exception is made.
         """
         return self._max_references
 
@@ -291,10 +291,8 @@ class Store:
     def _give_back(self) -> None:
         """Give back what the store has. Raises :class:`BufferError` where a view keeps a memory."""
         self._state[:] = [None, None, 0, None]
-        self._by_context.clear()
-        self._instances.clear()
-        self._funcs.clear()
-        self._wasi.clear()
+        for kept in (self._by_context, self._instances, self._funcs, self._tags, self._wasi):
+            kept.clear()
         self._references = self._exceptions = self._raised = None
         memories, self._memories = self._memories, []
         for memory in memories:
@@ -429,6 +427,7 @@ class Store:
                 state[0] = state[3] = token
             # Only now, since finalisers may call functions of this store, close it, and hand in objects.
             dropped.clear()
+        self._raised = None
 
     def _check_open(self) -> None:
         """Raise ``WasmError`` if the store is closed: what belongs to it may be gone."""
@@ -580,8 +579,8 @@ class Store:
 
     def _sweep(self) -> list[object]:
         """Forget objects that wasm code does not hold, and give them back. No wasm code may be active."""
-        raised, self._raised = self._raised, None
-        return [raised, *(self._references.sweep(self) if self._references is not None else ())]
+        references = self._references
+        return references.sweep(self) if references is not None else []
 
     def _make_builtin(self, number: int) -> int:
         """Make a builtin that wasm code calls for the first time, and return the address of code that calls it."""

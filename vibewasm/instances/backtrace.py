@@ -40,10 +40,12 @@ def _trap(store: Store, number: int) -> Trap:
             message += ": the store was given no fuel: set store.fuel, or write instantiate(..., fuel=amount)"
         return OutOfFuel(message, code, frames)
     if code == "too_many_references":
-        message += (
-            f": wasm code may hold {store.max_references} objects as externref, and within one call none is let go. "
-            "Config(max_references=...) and Store.max_references allow more"
-        )
+        held = f"wasm code may hold {store.max_references} "
+        if store._references is not None and store._references.full:
+            message += f": {held}objects as externref, and within one call none is let go. "
+        else:
+            message += f": {held}exceptions as exnref. "
+        message += "Config(max_references=...) and Store.max_references allow more"
     trap = Trap(message, code, frames)
     if code == "memory_out_of_bounds" and record.signal:
         trap._fault = _fault(store, record.address)

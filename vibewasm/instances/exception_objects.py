@@ -52,9 +52,12 @@ from ..types import EXNREF, NOT_NULL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
 
     from ..api.store import Store
+
+    Result = TypeVar("Result")
 
     #: Slabs in the order of their addresses, and these addresses.
     Heap = tuple[list["_Slab"], list[int]]
@@ -188,6 +191,18 @@ class ExceptionObjects:
     def knows(self, address: int) -> bool:
         """Whether this is an object that Python code has from here: of which there is a handle, or a bare number."""
         return bool(self._handles.get(address)) or (address in self.given and self._is_object(address))
+
+    def converted(self, convert: Callable[..., Result], store: Store, codes: Sequence[int], found: list[int]) -> Result:
+        """What ``convert`` makes of the bits of values: exceptions among them stay meanwhile."""
+        self.results.append(found)
+        try:
+            return convert(store, codes, found)
+        finally:
+            self.results.pop()
+
+    def named(self) -> list[int]:
+        """The objects that Python code has from here."""
+        return [address for address in {*self._handles, *self.given} if self.knows(address)]
 
     def _is_object(self, address: int) -> bool:
         if address in self._wide:

@@ -193,7 +193,7 @@ def _look_at_exceptions(store: Store, exceptions: Exceptions, found: set[int], h
     """Add the handles among the values of exceptions to a set: those of exceptions that were found in tables and
     globals, that Python code refers to, and that these carry in turn. It gives how many places were looked at.
     """
-    found.update(exceptions.held)
+    found.update(exceptions.named())
     found.discard(0)
     waiting = [*found]
     looked_at = 0
