@@ -366,7 +366,7 @@ class Processor(Protocol):
 
     #: Bytes from one lazy entry to the next.
     LAZY_ENTRY_SIZE: int
-    #: From the address in the cell STORE_SAVED_SP to where the frame of that ``enter`` keeps what was in the cell before.
+    #: From the address in the cell STORE_SAVED_SP to where that ``enter`` keeps what was in the cell before.
     OUTER_ENTRY: int
     #: How many registers :meth:`Stubs.preserved_registers` writes.
     PRESERVED_REGISTERS: int

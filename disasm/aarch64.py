@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from vibewasm.backends.aarch64 import regs
 from vibewasm.backends.operand import F32, I32, V128, is_float
 from vibewasm.traps import TRAPS
 
@@ -20,7 +19,7 @@ _VECTORS = 64
 REGISTERS = {f"{letter}{number}": number for letter in "xw" for number in range(31)}
 REGISTERS |= {f"{letter}{number}": _VECTORS + number for letter in "vqdshb" for number in range(32)}
 REGISTERS |= {"sp": 31, "wsp": 31, "fp": 29, "lr": 30}
-CALLEE, RESULT = regs.CALLEE, regs.X0
+CALLEE, RESULT = REGISTERS["x8"], REGISTERS["x0"]
 
 #: Plain loads and stores of one register, or of two.
 MOVES = frozenset(("ldr", "ldur", "ldp", "str", "stur", "stp"))

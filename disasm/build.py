@@ -175,9 +175,12 @@ def _groups(record: Record, items: list[Item], wasm: list[tuple[int, int, str]],
         found = body.get(offset)
         machine = naming.instructions(found, offset, text) if found else nothing
         groups.append(Group("body", offset, depth, text, machine))
+    jumpers: dict[int, int] = {}
     for offset, found in cold:
         if offset not in texts:
-            offset = _user(found[0][0], body)
+            # The tail of tail calls, which several may share.
+            jumpers = jumpers or _jumpers(body)
+            offset = jumpers[found[0][0]]
         if found[0][2].trap == abi.TRAP_STACK_OVERFLOW:
             # It belongs to the check in the prologue.
             groups.append(Group("cold", None, 0, "", naming.instructions(found, None, "")))
@@ -187,14 +190,14 @@ def _groups(record: Record, items: list[Item], wasm: list[tuple[int, int, str]],
     return groups
 
 
-def _user(address: int, body: dict[int, list[Item]]) -> int:
-    """Of code that stands after the whole function's: the first wasm instruction that jumps there."""
-    return next(
-        wasm
-        for wasm, items in body.items()
-        for offset, _, shape in items
-        if shape.target is not None and shape.target + offset == address
-    )
+def _jumpers(body: dict[int, list[Item]]) -> dict[int, int]:
+    """By where jumps lead: the first wasm instruction that jumps there."""
+    found: dict[int, int] = {}
+    for wasm, items in body.items():
+        for offset, _, shape in items:
+            if shape.target is not None:
+                found.setdefault(shape.target + offset, wasm)
+    return found
 
 
 def _stretches(

@@ -25,6 +25,7 @@ _FOLLOWED = {
     "return_call": _CALLEE,
     "return_call_indirect": _CALLEE,
     "return_call_ref": _CALLEE,
+    "rethrow": _EXCEPTION,
     "throw_ref": _EXCEPTION,
 }
 #: What is said of a null that an instruction met, where it is not what traps are called otherwise.
@@ -137,8 +138,8 @@ class Naming:
     def _follow(
         self, pointers: dict[int, Pointer], memory: MemoryOperand, word: str, faults: tuple[int, ...]
     ) -> tuple[Pointer | None, tuple[int, ...]]:
-        """What the reference leads to that an instruction follows here for the first time, if it does, and the traps that
-        this can raise.
+        """What the reference leads to that an instruction follows here for the first time, if it does, and the traps of
+        that.
         """
         base = _FOLLOWED.get(word)
         if base is None or self._references[base[0]] != memory.base or self._cell(base, memory.displacement) is None:

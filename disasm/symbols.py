@@ -44,6 +44,7 @@ _FIELDS: dict[str, dict[int, tuple[str, str]]] = {
         abi.STORE_TAIL_OUT: ("tail call out", "code"),
         abi.STORE_THROWN_TAG: ("thrown tag", ""),
         abi.STORE_THROWN: ("thrown exception", "exception"),
+        abi.STORE_THROWN_COUNT: ("number of thrown values", ""),
         abi.STORE_SUPERTYPES: ("supertypes", "supertypes"),
         **{abi.STORE_BUILTINS + 8 * number: (name, "record") for number, name in enumerate(abi.BUILTINS)},
     },

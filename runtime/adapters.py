@@ -210,7 +210,7 @@ class Adapters:
             block.cells[cell] = address
 
     def restore_pinned(self, ints: int, floats: int) -> int:
-        """Address of the code that an exception on its way restores pinned registers by, as a function has saved them."""
+        """Address of the code that restores what a function has saved of pinned registers, when it is left."""
         address = self._restore_pinned.get((ints, floats))
         if address is None:
             address = self._memory.publish(self._stubs.restore_pinned(ints, floats))

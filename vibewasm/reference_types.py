@@ -47,8 +47,8 @@ _ABSTRACT = {
 }
 _BY_WORD = {word: code for code, (word, _) in _ABSTRACT.items()}
 _SHORT_NAMES = {NULLFUNCREF: "nullfuncref", NULLEXTERNREF: "nullexternref", NULLEXNREF: "nullexnref"}
-#: Names of types in names of types, at most so deep.
-_DEEPEST_NAME = 3
+#: Names of types in the name of a type: so many of the parameters, and of the results, at each depth.
+_NAMED = (8, 3, 1)
 
 #: The function types that references are to, by number, and the numbers.
 _types: list[FuncType] = []
@@ -260,27 +260,28 @@ def by_name(name: str) -> ValType | None:
     return _BY_CODE[_BY_WORD[words[2]]] if len(words) == 3 and words[1] == "null" else None
 
 
-def name_of(code: int) -> str:
-    """The name of a reference type: as in the text format, and for functions their type.
+def is_reference(code: int) -> bool:
+    """Whether a reference type has this code."""
+    if code >= FIRST_CONCRETE:
+        return code - FIRST_CONCRETE >> 1 < len(_types)
+    return code in _ABSTRACT or code - NOT_NULL in _ABSTRACT
 
-    Raises:
-        IndexError: no type has this code.
-    """
+
+def name_of(code: int) -> str:
+    """The name of a reference type: as in the text format, and for functions their type."""
     return _name(code, 0)
 
 
 def _name(code: int, depth: int) -> str:
     null = "null " if is_nullable(code) else ""
     if code < FIRST_CONCRETE:
-        if code not in _ABSTRACT and code - NOT_NULL not in _ABSTRACT:
-            raise IndexError(code)
         plain = with_null(code)
         return _SHORT_NAMES[code] if code in _SHORT_NAMES else f"(ref {null}{_ABSTRACT[plain][0]})"
     type_ = _types[code - FIRST_CONCRETE >> 1]
-    if depth >= _DEEPEST_NAME:
+    if depth >= len(_NAMED):
         return f"(ref {null}...)"
     lists = []
     for codes in (type_.param_codes, type_.result_codes):
-        names = [_name(each, depth + 1) if each > EXNREF else _BY_CODE[each].name for each in codes[:8]]
+        names = [_name(each, depth + 1) if each > EXNREF else _BY_CODE[each].name for each in codes[: _NAMED[depth]]]
         lists.append(", ".join(names + ["..."] * (len(codes) > len(names))))
     return f"(ref {null}({lists[0]}) -> ({lists[1]}))"

@@ -88,6 +88,17 @@ class ValType:
             raise ValueError(f"unknown value type {shown(name)[4:]}: known are {', '.join(_BY_NAME)}")
         return found
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, attribute: str) -> str:
+            # Called where an attribute is missing. A module may have a million types, and few names are asked for.
+            if attribute != "name":
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
+            from .reference_types import name_of
+
+            self.name = name_of(self.code)
+            return self.name
+
     @property
     def is_ref(self) -> bool:
         """Whether this is a reference type."""
@@ -142,11 +153,12 @@ class _ByCode(dict[int, ValType]):
     __slots__ = ()
 
     def __missing__(self, code: int) -> ValType:
-        from .reference_types import name_of
+        from .reference_types import is_reference
 
+        if not is_reference(code):
+            raise IndexError(code)
         made = object.__new__(ValType)
         made.code = code
-        made.name = name_of(code)
         return self.setdefault(code, made)
 
 
@@ -271,10 +283,12 @@ class FuncType:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FuncType):
             return NotImplemented
+        # What tells most types apart comes first: a type may have two thousand parameters and results.
         return (
-            self.param_codes == other.param_codes
-            and self.result_codes == other.result_codes
+            self._hash == other._hash
             and self._identity == other._identity
+            and self.param_codes == other.param_codes
+            and self.result_codes == other.result_codes
         )
 
     def __hash__(self) -> int:

@@ -26,7 +26,7 @@ SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]] = {
 #: Two instructions, see :func:`.stubs.lazy_table`.
 LAZY_ENTRY_SIZE = 8
 
-#: See the frame of ``enter`` in :mod:`.stubs`.
+#: In the frame of ``enter``, see :mod:`.stubs`.
 OUTER_ENTRY = 32
 PRESERVED_REGISTERS = 8
 

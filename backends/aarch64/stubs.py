@@ -11,6 +11,7 @@ Frames of all these stubs look like frames of wasm functions where a backtrace l
 from __future__ import annotations
 
 from ... import abi
+from ..assembly import late_names
 from ..convention import cells, signature_results
 from . import asm, signatures
 from .addresses import add
@@ -42,6 +43,13 @@ from .regs import (
     X19,
     X26,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .exception_stubs import make_exception, preserved_registers, restore_pinned, throw, throw_reference
+else:
+    # Few modules have exceptions.
+    __getattr__ = late_names(globals(), "exception_stubs")
 
 #: The frame of ``enter``, by offsets from x29, the same for all signatures: ``unwind`` returns from any of them. It
 #: keeps what AAPCS64 has a function preserve: x19 to x28, and the lower halves of v8 to v15.
@@ -502,41 +510,6 @@ def copy_data() -> bytes:
     return data_segments.copy_data()
 
 
-def throw() -> bytes:
-    """What throws, see :mod:`.exception_stubs`."""
-    from . import exception_stubs  # few modules have exceptions
-
-    return exception_stubs.throw()
-
-
-def throw_reference() -> bytes:
-    """What throws an exception object, see :mod:`.exception_stubs`."""
-    from . import exception_stubs
-
-    return exception_stubs.throw_reference()
-
-
-def make_exception() -> bytes:
-    """What makes an exception object, see :mod:`.exception_stubs`."""
-    from . import exception_stubs
-
-    return exception_stubs.make_exception()
-
-
-def restore_pinned(ints: int, floats: int) -> bytes:
-    """What restores what a function has saved, see :mod:`.exception_stubs`."""
-    from . import exception_stubs
-
-    return exception_stubs.restore_pinned(ints, floats)
-
-
-def preserved_registers() -> bytes:
-    """What tells Python of registers, see :mod:`.exception_stubs`."""
-    from . import exception_stubs
-
-    return exception_stubs.preserved_registers()
-
-
 def memory_copy() -> bytes:
     """The stub of ``memory.copy``, see :mod:`.bulk`."""
     from . import bulk  # only instances with a memory need it
@@ -588,12 +561,17 @@ __all__ = [
     "lazy_common",
     "lazy_table",
     "leave",
+    "make_exception",
     "map_arrays",
     "memory_copy",
     "memory_fill",
     "native",
     "poll",
+    "preserved_registers",
+    "restore_pinned",
     "return_frame",
     "tail_out",
+    "throw",
+    "throw_reference",
     "unwind",
 ]

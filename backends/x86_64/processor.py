@@ -28,7 +28,7 @@ SIGNAL_CONTEXTS: dict[str, tuple[tuple[int, ...], int]] = {
 #: One instruction, see :func:`.stubs.lazy_table`.
 LAZY_ENTRY_SIZE = 5
 
-#: See the frame of ``enter`` in :mod:`.stubs`.
+#: In the frame of ``enter``, see :mod:`.stubs`, whose end is there.
 OUTER_ENTRY = 8
 PRESERVED_REGISTERS = 3
 

@@ -193,7 +193,7 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: api.Linker(ENGINE).define("a", "b", vw.instantiate(MODULE)),
-        "a.b: an import is a function, Func, Memory, Table, Global, Tag or number, not Instance; define_instance defines",
+        "a.b: an import is a function, Func, Memory, Table, Global, Tag or number, not Instance; define_instance",
     ),
     (lambda: api.instantiate(MODULE).exports.get([]), "Exports: the name of an export has to be a str, not list"),
     (lambda: api.Linker(ENGINE).define_instance(1, MODULE), "Linker.define_instance: name has to be a str, not int 1"),

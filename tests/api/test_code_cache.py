@@ -196,9 +196,8 @@ def test_every_setting_is_said_to_change_code_or_does_not(tmp_path: Path) -> Non
     assert not set(CODE_SETTINGS) & set(OTHER_SETTINGS)
     use(module_of(tmp_path), "add")
     for setting in CODE_SETTINGS:
-        assert kept(module_of(tmp_path, **dict[str, Any]({setting: not getattr(vw.Config(), setting)}))) == set(), (
-            setting
-        )
+        other: dict[str, Any] = {setting: not getattr(vw.Config(), setting)}
+        assert kept(module_of(tmp_path, **other)) == set(), setting
     for setting, value in OTHER_SETTINGS.items():
         if value is not None:
             assert kept(module_of(tmp_path, **{setting: value})) == {0}, setting

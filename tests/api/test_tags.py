@@ -116,5 +116,5 @@ def test_tags_are_not_copied() -> None:
     tag = vw.Tag(vw.Store(), vw.TagType())
     for operation in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="Tag"):
-            operation(tag)  # type: ignore[operator]
+            operation(tag)
     assert pickle.loads(pickle.dumps(vw.TagType(["i32"]))) == vw.TagType(["i32"])

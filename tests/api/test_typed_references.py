@@ -281,13 +281,12 @@ def test_null_cannot_stand_for_a_result_that_is_not_null() -> None:
 def test_annotations_may_be_typed_references() -> None:
     linker = vw.Linker()
 
-    @linker.function("env")
-    def f(function: "(ref func)", caught: "exnref") -> "(ref null extern)":  # type: ignore[valid-type]  # noqa: F821, F722, UP037
+    def f(function: Any, caught: Any) -> Any:
         return None
 
-    store = vw.Store()
-    found: Any = linker.get(store, "env", "f")
-    assert found.type == vw.FuncType(["(ref func)", "exnref"], ["externref"])
+    f.__annotations__.update({"function": "(ref func)", "caught": "exnref", "return": "(ref null extern)"})
+    linker.function("env")(f)
+    assert linker.get(vw.Store(), "env", "f").type == vw.FuncType(["(ref func)", "exnref"], ["externref"])
 
 
 # -- traps -------------------------------------------------------------------------------------------------------------

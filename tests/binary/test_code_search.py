@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.growth import assert_linear
-from vibewasm.binary.code_search import first_function_with
 from vibewasm.binary.decoder import decode
 from vibewasm.opcodes import CODE, all_rows, opcode_bytes
 from vibewasm.wat import wat2wasm
@@ -46,7 +45,7 @@ def first(*bodies: bytes) -> int | None:
     info.data = b"".join(bodies)
     ends = [sum(map(len, bodies[: index + 1])) for index in range(len(bodies))]
     info.bodies = list(zip([0, *ends], ends, strict=False))
-    return first_function_with(info, [_TRY])
+    return info.first_function_with([_TRY])
 
 
 @pytest.mark.parametrize("row", all_rows(), ids=lambda row: row[1])

@@ -238,14 +238,14 @@ def test_without_a_standard_input_it_is_said(capsys: Capture, monkeypatch: pytes
 @pytest.mark.parametrize("name", ["run", "validate", "inspect", "disasm"])
 def test_what_needs_an_unbuilt_proposal_is_told_what_to_do(name: str, tmp_path: Path, capsys: Capture) -> None:
     binary, text = tmp_path / "module.wasm", tmp_path / "module.wat"
-    binary.write_bytes(b"\0asm\1\0\0\0" + b"\x0d\3\1\0\0")  # a section of tags
-    text.write_text("(module (func throw 0))")
+    binary.write_bytes(b"\0asm\1\0\0\0" + b"\1\3\1\x5f\0")  # the type of a structure
+    text.write_text("(module (func struct.new 0))")
     for path in (binary, text):
         assert main([name, str(path)]) == 1
         first, second = capsys.readouterr().err.splitlines()
-        assert first.startswith(f"vibewasm: {path}: exception handling (")
+        assert first.startswith(f"vibewasm: {path}: garbage collection (")
         assert second == (
-            "Compile the program without exception handling; the README lists what else is missing, "
+            "Compile the program without garbage collection; the README lists what else is missing, "
             "under 'What is not there yet'."
         )
     component = tmp_path / "component.wasm"

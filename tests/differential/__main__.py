@@ -3,8 +3,8 @@
 Random valid modules run in vibewasm and in wasmtime; results, traps with their frames, memories, globals, tables and
 calls of imports are compared. Module N of a seed is always the same: `--only N` judges it again, `--reduce` makes it
 small, `--save-case NAME` keeps it as a test. `--record FILE` writes modules with what wasmtime does, `--check FILE`
-compares vibewasm with such a file, for which Python alone will do. With `--simd` all modules are rich in vectors, and with `--control` they are about
-exceptions, tail calls and typed references, each in two instances.
+compares vibewasm with such a file, for which Python alone will do. With `--simd` all modules are rich in vectors, and
+with `--control` they are about exceptions, tail calls and typed references, most of them in two instances.
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ class Finding(NamedTuple):
     """What came of module `number`.
 
     `problem`: how the process died, that it hung, an exception, or that only one engine accepts the module.
-    `traps` are the codes of the calls that trapped, `exceptions` says how many ended with an exception. `nan_bits`: the engines differ, as what the module does depends
-    on the bits of NaNs, so it was judged with canonical NaNs. `met` are the places of
-    operands that the worker has seen here for the first time.
+    `traps` are the codes of the calls that trapped, `exceptions` says how many ended with an exception.
+    `nan_bits`: the engines differ, as what the module does depends on the bits of NaNs, so it was judged with canonical
+    NaNs. `met` are the places of operands that the worker has seen here for the first time.
     """
 
     number: int

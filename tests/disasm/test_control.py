@@ -96,6 +96,44 @@ def test_a_call_by_reference_names_the_callee_and_what_null_does(listings: dict[
     assert "uninitialized element" in traps_of(listings["$indirect"], "return_call_indirect")
 
 
+THROWS = """(module
+  (tag $e (param i32 f64))
+  (func $new (param $x i32) (result i32)
+    (local $r exnref)
+    (block $caught (result i32 f64 exnref)
+      (try_table (result i32) (catch_ref $e $caught)
+        (if (local.get $x) (then (throw $e (local.get $x) (f64.const 5))))
+        (i32.const 1))
+      return)
+    (local.set $r)
+    (drop)
+    (drop)
+    (throw_ref (local.get $r)))
+  (func $outside (param $x i32) (throw $e (local.get $x) (f64.const 1)))
+  (func $old (result i32)
+    (try (result i32)
+      (do (call $new (i32.const 1)))
+      (catch $e (drop))
+      (catch_all (rethrow 0)))))"""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_throwing_and_catching_name_the_tag_and_the_stubs(target: str) -> None:
+    found = {listing.symbol: listing for listing in module_of(THROWS, target=target).disassemble()}
+    for listing in found.values():
+        assert bytes_of(listing) == listing.code
+        assert all(item.flow != "bad" for item in listing)
+    assert {"$e", "throw", "thrown tag", "result cell 0", "result cell 1"} <= symbols_of(found["$outside"], "throw")
+    assert {"$e", "thrown tag", "make exception"} <= symbols_of(found["$new"], "throw $e")
+    assert traps_of(found["$new"], "throw_ref") == ["null exception reference"]
+    assert {"tag of exception", "throw_ref"} <= symbols_of(found["$new"], "throw_ref")
+    # What catches for a clause stands out of line.
+    assert {"result cell 0", "make exception"} <= symbols_of(found["$new"], "try_table", "cold")
+    assert {"make exception", "result cell 0"} <= symbols_of(found["$old"], "catch $e")
+    assert {"tag of exception", "throw_ref"} <= symbols_of(found["$old"], "rethrow")
+    assert not traps_of(found["$old"], "rethrow")
+
+
 def test_nulls_are_called_as_traps_call_them() -> None:
     said = {CODE[word]: message for word, message in NULLS.items()}
     assert said == {code: message for code, message in _NULLS.items() if message != "null reference"}
@@ -119,6 +157,7 @@ def test_cells_of_the_store_for_exceptions_and_tails_have_names() -> None:
         (abi.STORE_RETURN, "return of a tail call"),
         (abi.STORE_TAIL_OUT, "tail call out"),
         (abi.STORE_THROWN_TAG, "thrown tag"),
+        (abi.STORE_THROWN_COUNT, "number of thrown values"),
     ):
         cell = field(store, offset)
         assert cell is not None

@@ -13,7 +13,7 @@ from tests.fuzz.control_bodies import ControlWriter
 from tests.fuzz.generate import REFUEL, data_segments, initial, limits
 from tests.fuzz.instructions import END, I32_CONST, REF_FUNC, REF_NULL, sleb, uleb
 from tests.fuzz.legacy_bodies import LegacyWriter
-from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32
+from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32, V128
 from tests.fuzz.operations import GLOBAL_GET, NUMERIC, Repertoire
 from tests.fuzz.parts import (
     CODE,
@@ -64,7 +64,7 @@ class Origin(NamedTuple):
 
 
 class TypedTable(NamedTuple):
-    """A table: as :class:`~tests.fuzz.surroundings.TablePlan`, where it is imported from, and if it has a first value."""
+    """A table: as :class:`~tests.fuzz.surroundings.TablePlan`; where it is imported from; if it has a first value."""
 
     type: int
     imported: bool
@@ -102,7 +102,11 @@ class ControlSurroundings(Surroundings):
         self.group: list[int] = []
         # Few lists of results, so that there are functions to tail-call.
         self._results = [self._some_types(rng.choice([0, 1, 1, 2, 3, 12])) for _ in range(2)]
-        plain_numbers = [0, 1, *[self.type_number(self.signature()) for _ in range(rng.randrange(2, 4 if small else 6))]]
+        plain_numbers = [
+            0,
+            1,
+            *[self.type_number(self.signature()) for _ in range(rng.randrange(2, 4 if small else 6))],
+        ]
         self._draw_targets(plain_numbers)
         typed = [] if legacy and rng.random() < 0.5 else [nullable(t) for t in self.targets]
         typed += [not_null(t) for t in self.targets] if typed else []
@@ -150,6 +154,9 @@ class ControlSurroundings(Surroundings):
         """Whether the harness can give arguments and take results."""
         signature = self.types[number]
         if EXNREF in signature.params + signature.results:
+            return False
+        if self.legacy and V128 in signature.params + signature.results:
+            # JavaScript has no such values.
             return False
         return not any(has_no_default(code) for code in signature.params)
 
@@ -233,7 +240,9 @@ class ControlSurroundings(Surroundings):
             own.append(TypedTable(type_, False, rng.randrange(1, 9), 12, None, first))
         imported: list[TypedTable] = []
         if not self.legacy and rng.random() < 0.2:
-            imported.append(TypedTable(rng.choice([FUNCREF, EXTERNREF]), True, rng.randrange(1, 9), 12, Origin("env", "t0")))
+            imported.append(
+                TypedTable(rng.choice([FUNCREF, EXTERNREF]), True, rng.randrange(1, 9), 12, Origin("env", "t0"))
+            )
         if self.other_refuel is not None:
             hosted = [at for at, table in enumerate(own) if table.type in (FUNCREF, EXTERNREF)]
             chosen = [at for at in hosted if rng.random() < 0.7]
@@ -318,9 +327,7 @@ def _exports(module: ControlSurroundings) -> list[bytes]:
         if type_ != EXNREF
     ]
     items += [
-        _named(f"t{t}") + bytes([TABLE_KIND]) + uleb(t)
-        for t, table in enumerate(module.tables)
-        if table.type != EXNREF
+        _named(f"t{t}") + bytes([TABLE_KIND]) + uleb(t) for t, table in enumerate(module.tables) if table.type != EXNREF
     ]
     items += [_named(f"x{x}") + bytes([TAG_KIND]) + uleb(x) for x in range(len(module.tags))]
     return items + [_named("m") + bytes([MEMORY_KIND, 0])] * (module.memory is not None)
@@ -375,4 +382,3 @@ def _elements(module: ControlSurroundings) -> list[bytes]:
 
 def _expressions(module: ControlSurroundings, type_: int, count: int) -> bytes:
     return uleb(count) + b"".join([_reference(module, type_) + bytes([END]) for _ in range(count)])
-

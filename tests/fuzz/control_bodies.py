@@ -205,7 +205,8 @@ class ControlWriter(BodyWriter):
             return
         type_ = types[at - 1]
         wider = [code for code in self._wider(type_) if self.by_type.get(code)]
-        globals_ = [i for i, (code, mutable) in enumerate(self.module.globals) if mutable and code in self._wider(type_)]
+        writable = [(i, code) for i, (code, mutable) in enumerate(self.module.globals) if mutable]
+        globals_ = [i for i, code in writable if code in self._wider(type_) and i != self.module.fuel]
         kind = self.rng.random()
         if kind < 0.6 and wider:
             local = self.local_of(self.rng.choice(wider))

@@ -27,6 +27,7 @@ from tests.fuzz.instructions import (
     read_body,
     uleb,
 )
+from tests.fuzz.operations import CALL_REF, RETURN_CALL, RETURN_CALL_INDIRECT, RETURN_CALL_REF
 from tests.fuzz.parts import (
     CODE,
     DATA,
@@ -150,6 +151,12 @@ def _slices(data: bytes, seen: set[bytes]) -> Iterator[bytes]:
             continue
 
 
+def _kept(signature: Signature) -> Signature:
+    if not {*signature.params, *signature.results} <= _ZERO.keys():
+        raise NotParsed("types that name types are not kept")
+    return signature
+
+
 class Renumbering:
     """Gives items of one module's index space numbers in another, in the order in which they are asked for."""
 
@@ -169,6 +176,10 @@ def cut(parts: Parts, index: Index, funcs: list[int]) -> Parts:
         for instruction in body.instructions
         if instruction.code in (CALL, REF_FUNC)
     } - set(funcs)
+    if any(code not in _ZERO for body in bodies for _, code in body.locals):
+        raise NotParsed("locals of types that are not kept")
+    if not {*index.tables} <= _ZERO.keys() or any(item[0] not in _ZERO for item in parts.items(TABLE)):
+        raise NotParsed("tables of types that are not kept")
     number, type_number = Renumbering(), Renumbering()
     imports = [item for item in parts.items(IMPORT) if not _is_func_import(item)]
     for func in sorted(referenced):
@@ -183,7 +194,7 @@ def cut(parts: Parts, index: Index, funcs: list[int]) -> Parts:
     all_types = [type_number(index.func_types[func]) for func in funcs + called]
     new_bodies = [renumber(body, number, type_number) for body in bodies]
     new_bodies += [zero_body(index.signature(func)) for func in called]
-    own_globals = [item for item in parts.items(GLOBAL) if item[2] != REF_FUNC]
+    own_globals = [item for item in parts.items(GLOBAL) if item[0] in _ZERO and item[2] != REF_FUNC]
     if len(own_globals) != len(parts.items(GLOBAL)):
         raise NotParsed("globals that name functions")
     exports = [b"\2f" + bytes([48 + i, FUNC_KIND]) + uleb(number(func)) for i, func in enumerate(funcs)]
@@ -194,7 +205,7 @@ def cut(parts: Parts, index: Index, funcs: list[int]) -> Parts:
     if index.tables[:1] == [_FUNCREF]:
         elements.append(b"\0\x41\0\x0b" + everything)
     sections = [
-        Section(TYPE, [index.types[old].encode() for old in type_number.numbers]),
+        Section(TYPE, [_kept(index.types[old]).encode() for old in type_number.numbers]),
         Section(IMPORT, imports),
         Section(FUNCTION, [uleb(type_) for type_ in all_types]),
         Section(TABLE, [bytes([item[0], 0]) + uleb(len(number.numbers) + 2) for item in parts.items(TABLE)]),
@@ -218,6 +229,10 @@ def renumber(body: Body, number: Renumbering, type_number: Renumbering) -> Body:
                 instruction = Instruction(code, (number(immediates[0]),))
             elif code == CODES["call_indirect"]:
                 instruction = Instruction(code, (type_number(immediates[0]), immediates[1]))
+            elif "tag" in KINDS[code] or "catches" in KINDS[code] or code in (CALL_REF, RETURN_CALL_REF):
+                raise NotParsed("tags and references to types are not kept")
+            elif code in (RETURN_CALL, RETURN_CALL_INDIRECT):
+                raise NotParsed("tail calls are not kept")
             elif code in (BLOCK, LOOP, IF) and immediates[0] >= 0:  # a type index
                 instruction = Instruction(code, (type_number(immediates[0]),))
             elif "data" in KINDS[code] or "elem" in KINDS[code]:
@@ -228,6 +243,8 @@ def renumber(body: Body, number: Renumbering, type_number: Renumbering) -> Body:
 
 def zero_body(signature: Signature) -> Body:
     """A body that returns zeros and nulls."""
+    if not {*signature.results} <= _ZERO.keys():
+        raise NotParsed("a result that has no zero")
     return Body((), (*(_ZERO[type_] for type_ in signature.results), Instruction(END)))
 
 

@@ -7,12 +7,14 @@ from random import Random
 from typing import Any, NamedTuple
 
 import vibewasm as vw
+from tests.fuzz.instructions import NotParsed
 from tests.fuzz.make import Made
 from tests.fuzz.nans import CANONICAL, LONGER, depends_on_nans, with_nans
 from tests.fuzz.ours import run
-from tests.fuzz.peer import ENCODING_FEATURES, FUEL_PER_CALL, Peer
+from tests.fuzz.peer import ENCODING_FEATURES, FUEL_PER_CALL, TYPE_FEATURES, Peer
 from tests.fuzz.relaxed import has_relaxed, with_settled
 from tests.fuzz.steps import MEMORY_BYTES, TABLE_ELEMENTS, Difference, Step, first_difference, steps
+from tests.fuzz.surface import plain_name, read_surface
 
 # What wasmtime says where it reads memory indices and offsets as WebAssembly 2.0 encoded them.
 _OLD_ENCODING = ("zero byte expected", "invalid var_uN: integer", "malformed memop alignment")
@@ -40,6 +42,7 @@ class Judge:
         # wasmtime's signal handlers first: vibewasm must work in a process that has another engine.
         self._peer = Peer()
         self._newer: Peer | None = None
+        self._with_types: Peer | None = None
         self._patient: Peer | None = None
         self._engine = vw.Engine(
             vw.Config(
@@ -47,6 +50,8 @@ class Judge:
                     "compilation": "eager",
                     "max_memory": MEMORY_BYTES,
                     "max_table_elements": TABLE_ELEMENTS,
+                    # wasmtime does not have the older form.
+                    "legacy_exceptions": False,
                     **options,
                 }
             )
@@ -64,9 +69,9 @@ class Judge:
         if module is None or theirs is not None:
             theirs = theirs and _without_numbers(theirs)
             return Verdict(ours, theirs, explained=self._explanation(made.data, ours, theirs))
-        if why := _not_run(module):
+        if why := _not_run(module) or _beyond_the_host(made.data):
             return Verdict(None, None, not_run=why)
-        functions = [(e.name, e.type) for e in module.exports if isinstance(e.type, vw.FuncType)]
+        functions = [(e.name, e.type) for e in module.exports if isinstance(e.type, vw.FuncType) and _is_called(e.type)]
         planned = steps(rng, functions)
         verdict = self._run(module, made.data, planned)
         data = made.data
@@ -97,7 +102,7 @@ class Judge:
         return Verdict(
             None,
             None,
-            calls=sum(result.kind in ("values", "trap") for result in our_trace.results[1:]),
+            calls=sum(result.kind in ("values", "trap", "exception") for result in our_trace.results[1:]),
             stopped=our_end == "stopped",
             late=our_end == "stopped" and ended_there,
             difference=first_difference(planned, data, our_trace, their_trace),
@@ -110,7 +115,27 @@ class Judge:
                 self._newer = Peer(features=ENCODING_FEATURES)
             if self._newer.rejects(data) is None:
                 return "memory indices and offsets are encoded as in WebAssembly 3.0"
+        if ours is None and theirs is not None:
+            if self._with_types is None:
+                self._with_types = Peer(features=(*TYPE_FEATURES, *ENCODING_FEATURES))
+            if self._with_types.rejects(data) is None:
+                return "groups and subtypes of function types are read without the rest of garbage collection"
         return None
+
+
+def _is_called(type_: vw.FuncType) -> bool:
+    """Whether both engines can be given arguments for a function, and its results be looked at."""
+    if any(plain_name(str(value)) == "exnref" for value in (*type_.params, *type_.results)):
+        return False
+    return all(value.nullable for value in type_.params if value.is_ref)
+
+
+def _beyond_the_host(data: bytes) -> str | None:
+    """Why the host cannot make what a module imports, where that is so."""
+    try:
+        return read_surface(data).beyond_the_host()
+    except NotParsed:
+        return "types of a kind that the campaign does not know"
 
 
 def _not_run(module: vw.Module) -> str | None:

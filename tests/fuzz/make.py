@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
+from tests.fuzz.control import generate_control
 from tests.fuzz.corpus import Corpus, parts_of
 from tests.fuzz.generate import generate
 from tests.fuzz.instructions import NotParsed
@@ -33,9 +34,13 @@ def make(seed: int, index: int, corpus: Corpus) -> Made:
     if seeds:
         parts = parts_of(rng.choice(seeds))
     else:
-        source, parts = "generated", generate(rng, repertoire=rng.choice([NUMERIC, RICH]))
+        source, repertoire = "generated", rng.choice([NUMERIC, RICH])
+        if rng.random() < 0.6:
+            source, parts = "control", generate_control(rng, small=rng.random() < 0.7, repertoire=repertoire)
+        else:
+            parts = generate(rng, repertoire=repertoire)
     mutant = Mutant(parts, rng, corpus)
-    wanted = rng.choices([0, 1, 2, 3, 6], [12 if source == "generated" else 0, 55, 20, 10, 3])[0]
+    wanted = rng.choices([0, 1, 2, 3, 6], [12 if source in ("generated", "control") else 0, 55, 20, 10, 3])[0]
     kinds: list[str] = []
     for _ in range(_ATTEMPTS):
         if len(kinds) == wanted:

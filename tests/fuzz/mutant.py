@@ -17,11 +17,14 @@ from tests.fuzz.parts import (
     Parts,
     Section,
 )
+from tests.fuzz.value_types import EXNREF, REF_FUNC_TYPE, not_null, nullable
 
 EDGE_NUMBERS = [0, 1, 2, 3, 62, 63, 64, 65, 127, 128, 255, 1000, 16383, 16384, 49999, 50000, 65535, 65536, 2**31 - 1,
                  2**31, 2**32 - 1]  # fmt: skip
 NUMERIC_TYPES = b"\x7f\x7e\x7d\x7c\x7b"
 VALUE_TYPES = NUMERIC_TYPES + b"\x70\x6f"
+#: The same, and references to exceptions and to functions of a type.
+MORE_TYPES = VALUE_TYPES + bytes([EXNREF, REF_FUNC_TYPE, *map(nullable, range(3)), *map(not_null, range(3))])
 
 
 class Mutant:

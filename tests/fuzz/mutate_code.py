@@ -15,6 +15,8 @@ from tests.fuzz.instructions import (
     BR,
     BR_IF,
     CALL,
+    CATCH_ALL_REF,
+    CLOSERS,
     DROP,
     ELSE,
     END,
@@ -26,22 +28,26 @@ from tests.fuzz.instructions import (
     LOCAL_TEE,
     LOOP,
     NOP,
+    OPENERS,
     RETURN,
+    TRY_TABLE,
     UNREACHABLE,
     Body,
     Instruction,
     NotParsed,
     encode,
+    encode_block_type,
     read_body,
     sleb,
     uleb,
 )
-from tests.fuzz.mutant import EDGE_NUMBERS, NUMERIC_TYPES, VALUE_TYPES, Mutant, replace
+from tests.fuzz.mutant import EDGE_NUMBERS, MORE_TYPES, NUMERIC_TYPES, Mutant, replace
 from tests.fuzz.numbers import F32, F64, I32, I64, V128, constant
 from tests.fuzz.operations import shuffle
 from tests.fuzz.parts import (
     CODE,
 )
+from tests.fuzz.value_types import block_type, code_of_block_type
 from vibewasm.opcodes import CODE as CODE_OF
 from vibewasm.opcodes import Row, all_rows
 
@@ -59,8 +65,8 @@ _SAME_IMMEDIATES = _same(lambda row: row[2])
 _SAME_SIGNATURE = _same(lambda row: row[2:5] if row[3] is not None and row[4] is not None else row[0])
 
 
-# Immediates that are not numbers in LEB128.
-_FIXED = {"f32", "f64", "v128", "lane", "lanes"}
+# Immediates that are not numbers in LEB128, or not only these.
+_FIXED = {"f32", "f64", "v128", "lane", "lanes", "catches", "types"}
 
 
 def change_immediate(mutant: Mutant) -> bool:
@@ -96,11 +102,15 @@ def _other_immediate(rng: Random, kind: str, value: object) -> object:
             labels = labels[: rng.randrange(1, len(labels) + 1)]
         return tuple(labels)
     if kind == "types":
-        return tuple(rng.choice(VALUE_TYPES) for _ in range(rng.choice([1, 1, 1, 1, 0, 2])))
+        return tuple(rng.choice(MORE_TYPES) for _ in range(rng.choice([1, 1, 1, 1, 0, 2])))
     if kind == "block":
-        return rng.choice([-0x40, -1, -2, -3, -4, -5, -0x10, -0x11, 0, 1, 2, rng.randrange(8)])
+        typed = block_type(rng.choice(MORE_TYPES))
+        return rng.choice([-0x40, -1, -2, -3, -4, -5, -0x10, -0x11, typed, 0, 1, 2, rng.randrange(8)])
     if kind == "heap":
-        return rng.choice([-0x10, -0x11, -0x10, -0x11, 0, -1, -0x40])
+        return rng.choice([-0x10, -0x11, -0x10, -0x11, -0x17, -0xC, -0xD, 0, 1, 2, -1, -0x40])
+    if kind == "catches":
+        assert isinstance(value, tuple)
+        return _other_clauses(rng, value)
     if kind in ("i32", "i64", "f32", "f64", "v128"):
         return constant(rng, {"i32": I32, "i64": I64, "f32": F32, "f64": F64, "v128": V128}[kind]).immediates[0]
     if kind == "lanes":
@@ -110,6 +120,25 @@ def _other_immediate(rng: Random, kind: str, value: object) -> object:
     assert isinstance(value, int)
     near = [max(0, value - 1), value + 1, 0, 1, 2, 3, rng.randrange(8), rng.randrange(8)]
     return rng.choice(near) if rng.random() < 0.9 else rng.choice(EDGE_NUMBERS)
+
+
+def _other_clauses(rng: Random, clauses: tuple[tuple[int, int, int], ...]) -> tuple[tuple[int, int, int], ...]:
+    changed = list(clauses)
+    kind = rng.randrange(4) if changed else 0
+    at = rng.randrange(len(changed)) if changed else 0
+    if kind == 0:
+        changed.insert(at, (rng.randrange(CATCH_ALL_REF + 1), rng.randrange(3), rng.randrange(4)))
+    elif kind == 1:
+        del changed[at]
+    elif kind == 2:
+        changed *= rng.choice([2, 3, 50])
+    else:
+        clause, tag, label = changed[at]
+        changed[at] = rng.choice(
+            [(rng.randrange(CATCH_ALL_REF + 1), tag, label), (clause, tag + 1, label), (clause, 0, label),
+             (clause, tag, rng.randrange(6))]
+        )  # fmt: skip
+    return tuple(changed)
 
 
 def change_opcode_of_same_type(mutant: Mutant) -> bool:
@@ -181,9 +210,9 @@ def _balanced_stop(instructions: tuple[Instruction, ...], start: int, stop: int)
     depth, balanced = 0, start
     for i in range(start, min(stop, len(instructions))):
         code = instructions[i].code
-        if code in (BLOCK, LOOP, IF):
+        if code in OPENERS:
             depth += 1
-        elif code == END:
+        elif code in CLOSERS:
             depth -= 1
         elif code == ELSE and depth == 0:
             break
@@ -252,10 +281,11 @@ def wrap_in_block(mutant: Mutant) -> bool:
     rng = mutant.rng
     start = rng.randrange(len(body.instructions))
     stop = _balanced_stop(body.instructions[:-1], start, start + rng.choice([1, 2, 4, 10, 50]))
-    code = rng.choice([BLOCK, BLOCK, LOOP, IF])
+    code = rng.choice([BLOCK, BLOCK, LOOP, IF, TRY_TABLE])
     inside = list(body.instructions[start:stop])
     before = [Instruction(I32_CONST, (1,))] if code == IF else []
-    opening = Instruction(code, (rng.choice([-0x40, -0x40, -0x40, -1, -2, -3, -4, -5]),))
+    type_ = rng.choice([-0x40, -0x40, -0x40, -1, -2, -3, -4, -5])
+    opening = Instruction(code, (type_, _other_clauses(rng, ())) if code == TRY_TABLE else (type_,))
     return replace(mutant, at, body, start, stop - start, [*before, opening, *inside, Instruction(END)])
 
 
@@ -288,14 +318,14 @@ def pad_numbers(mutant: Mutant) -> bool:
     opcode = bytes([code]) if code < 0x100 else bytes([code >> 32]) + _padded(rng, uleb(code & 0xFFFFFFFF), 5)
     numbers = b""
     for kind, value in zip(KINDS[code], chosen.immediates, strict=True):
-        if kind in ("i32", "block", "heap"):
+        if kind == "block" and code_of_block_type(value) not in (None, *range(0x80)):
+            numbers += encode_block_type(value)
+        elif kind in ("i32", "block", "heap"):
             numbers += _padded(rng, sleb(value), 5, value < 0)
         elif kind == "i64":
             numbers += _padded(rng, sleb(value), 10, value < 0)
         elif isinstance(value, int):
             numbers += _padded(rng, uleb(value), 5)
-        elif kind == "types":
-            numbers += _padded(rng, uleb(len(value)), 5) + bytes(value)
         else:
             values = value if kind == "memarg" else (len(value) - 1, *value)
             numbers += b"".join(_padded(rng, uleb(v), 5) for v in values)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from tests.fuzz.corpus import cut
 from tests.fuzz.instructions import (
-    BLOCK,
     CALL,
+    CLOSERS,
     END,
-    IF,
-    LOOP,
+    OPENERS,
     UNREACHABLE,
     Body,
     Instruction,
     read_body,
     uleb,
 )
-from tests.fuzz.mutant import EDGE_NUMBERS, VALUE_TYPES, Mutant
+from tests.fuzz.mutant import EDGE_NUMBERS, MORE_TYPES, VALUE_TYPES, Mutant
+from tests.fuzz.operations import CALL_INDIRECT, CALL_REF, RETURN_CALL, RETURN_CALL_INDIRECT, RETURN_CALL_REF
 from tests.fuzz.parts import (
     CODE,
     EXPORT,
@@ -24,6 +24,9 @@ from tests.fuzz.parts import (
     Index,
 )
 from vibewasm.opcodes import CODE as OPCODE
+
+# What names a type by its number.
+_TYPED = (CALL_INDIRECT, CALL_REF, RETURN_CALL_INDIRECT, RETURN_CALL_REF)
 
 
 def swap_bodies(mutant: Mutant) -> bool:
@@ -53,15 +56,15 @@ def transplant_function(mutant: Mutant) -> bool:
     out: list[Instruction] = []
     for instruction in body.instructions:
         code, immediates = instruction
-        if code == CALL:
+        if code in (CALL, RETURN_CALL):
             wanted = donor_index.signature(immediates[0])
             fitting = [i for i in range(len(index.func_types)) if index.signature(i) == wanted]
-            instruction = Instruction(CALL, (mutant.rng.choice(fitting),)) if fitting else Instruction(UNREACHABLE)
+            instruction = Instruction(code, (mutant.rng.choice(fitting),)) if fitting else Instruction(UNREACHABLE)
         elif code in (OPCODE["global.get"], OPCODE["global.set"]):
             wanted_global = donor_index.globals[immediates[0]]
             globals_ = [i for i, g in enumerate(index.globals) if g == wanted_global]
             instruction = Instruction(code, (mutant.rng.choice(globals_),)) if globals_ else Instruction(UNREACHABLE)
-        elif code == OPCODE["call_indirect"] or (code in (BLOCK, LOOP, IF) and immediates[0] >= 0):
+        elif code in _TYPED or (code in OPENERS and immediates[0] >= 0):
             type_ = _type_number(mutant, donor_index.types[immediates[0]].encode())
             instruction = Instruction(code, (type_, *immediates[1:]))
         out.append(instruction)
@@ -94,7 +97,7 @@ def change_locals(mutant: Mutant) -> bool:
         del runs[rng.randrange(len(runs))]
     elif kind == 1 and runs:
         place = rng.randrange(len(runs))
-        runs[place] = (runs[place][0], rng.choice(VALUE_TYPES + b"\x7b\x40\x00"))
+        runs[place] = (runs[place][0], rng.choice(MORE_TYPES + b"\x7b\x40\x00"))
     elif kind == 2:
         runs.append((rng.choice(EDGE_NUMBERS), rng.choice(VALUE_TYPES)))
     elif kind == 3:
@@ -119,7 +122,7 @@ def truncate_body(mutant: Mutant) -> bool:
     kept = body.instructions[: mutant.rng.randrange(len(body.instructions))]
     depth = 1
     for code, _ in kept:
-        depth += (code in (BLOCK, LOOP, IF)) - (code == END)
+        depth += (code in OPENERS) - (code in CLOSERS)
     ends = [Instruction(UNREACHABLE), Instruction(END)] * depth
     return mutant.set_body(at, Body(body.locals, (*kept, *ends)))
 

@@ -19,6 +19,9 @@ from tests.fuzz.parts import (
     Section,
 )
 
+# Bytes that mean something in many places.
+_TELLING = [0x00, 0x01, 0x0B, 0x40, 0x7F, 0x80, 0xFF, 0xFC, 0x70, 0x6F, 0x41, 0x20, 0x63, 0x64, 0x69, 0x1F]
+
 
 def remove_section(mutant: Mutant) -> bool:
     mutant.parts.sections.remove(mutant.rng.choice(mutant.parts.sections))
@@ -131,7 +134,7 @@ def _other_bytes(rng: Random, data: bytes) -> bytes:
         elif kind == 2:
             out[at] ^= 1 << rng.randrange(8)
         elif kind == 3:
-            out[at] = rng.choice([0x00, 0x01, 0x0B, 0x40, 0x7F, 0x80, 0xFF, 0xFC, 0x70, 0x6F, 0x41, 0x20])
+            out[at] = rng.choice(_TELLING)
         elif kind == 4:
             out[at] = (out[at] + rng.choice([-1, 1])) & 0xFF
         elif kind == 5:

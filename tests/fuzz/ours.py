@@ -106,7 +106,7 @@ class Run:
                     return packed(self._host.call(name, params, results, given))
                 except Thrown as error:
                     values = [references.to_object(value) for value in error.values]
-                    (tag,) = [made for (module, key), made in self._made.items() if key == error.tag and module != OTHER]
+                    (tag,) = [made for names, made in self._made.items() if names[0] != OTHER and names[1] == error.tag]
                     raise vw.WasmException(tag, values) from None
 
             return vw.Func(store, type_, call)
@@ -174,13 +174,17 @@ class Run:
     def state(self) -> State:
         """What is exported, at the end."""
         items = [
-            (prefix + name, item) for prefix, instance in self._instances() for name, item in instance.exports.items()
+            (prefix, name, item)
+            for prefix, instance in self._instances()
+            for name, item in instance.exports.items()
+            if name not in self._surface.hidden
         ]
         memories: dict[str, bytes | int | str] = {}
         globals_: dict[str, Value] = {}
         tables: dict[str, list[object]] = {}
         names: dict[int, str] = {}
-        for name, item in items:
+        for prefix, export, item in items:
+            name = prefix + export
             if isinstance(item, vw.Memory):
                 memories[name] = item.read(0, item.size) if item.size <= COMPARED_BYTES else item.size
             elif isinstance(item, vw.Global):
@@ -188,10 +192,10 @@ class Run:
                     self._references.from_object(plain_name(str(item.type.content)), item.value)
                 )
             elif isinstance(item, vw.Func):
-                names.setdefault(to_bits(self.store, FUNCREF, item), name)
-        for name, item in items:
+                names.setdefault(to_bits(self.store, FUNCREF, item), self._surface.function_name(prefix, export))
+        for prefix, export, item in items:
             if isinstance(item, vw.Table) and len(item) <= COMPARED_ELEMENTS:
-                tables[name] = [self._element(element, names) for element in item]
+                tables[prefix + export] = [self._element(element, names) for element in item]
         return State(memories, globals_, tables, self._host.log)
 
     def _element(self, element: Any, names: dict[int, str]) -> object:

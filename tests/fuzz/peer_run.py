@@ -59,7 +59,7 @@ class LeftByException(Left):
 
 
 class PeerRun:
-    """One store, the module's instances in it, and the host; `fuel` is what each call may take."""
+    """One store, the module's instances in it, and the host."""
 
     def __init__(self, engine: wt.Engine, module: wt.Module, surface: Surface, references: References) -> None:
         self.store = wt.Store(engine)
@@ -89,9 +89,9 @@ class PeerRun:
 
     def _instance(self) -> Any:
         imports = zip(self._module.imports, self._surface.imports, strict=True)
-        return wt.Instance(self.store, self._module, [self._import(item.type, known) for item, known in imports]).exports(
-            self.store
-        )
+        return wt.Instance(
+            self.store, self._module, [self._import(item.type, known) for item, known in imports]
+        ).exports(self.store)
 
     def _import(self, type_: Any, item: Import) -> Any:
         """What to import; the same for imports of the same name."""
@@ -128,7 +128,8 @@ class PeerRun:
     def _raw_global(self, type_: Any, value: Value) -> Any:
         global_ = ffi.wasmtime_global_t()
         raw = self._to_raw(value)
-        error: Any = ffi.wasmtime_global_new(self.store._context(), type_.ptr(), ctypes.byref(raw), ctypes.byref(global_))
+        context = self.store._context()
+        error: Any = ffi.wasmtime_global_new(context, type_.ptr(), ctypes.byref(raw), ctypes.byref(global_))
         if error:
             raise wt.WasmtimeError._from_ptr(error)
         return wt.Global._from_raw(global_)
@@ -250,11 +251,13 @@ class PeerRun:
         tables: dict[str, list[object]] = {}
         names: dict[int, str] = {}
         items = [
-            (prefix + export.name, exports[export.name])
+            (prefix, export.name, exports[export.name])
             for prefix, exports in self._instances()
             for export in self._module.exports
+            if export.name not in self._surface.hidden
         ]
-        for name, item in items:
+        for prefix, export, item in items:
+            name = prefix + export
             if isinstance(item, wt.Memory):
                 size = item.data_len(store)
                 memories[name] = bytes(item.read(store)) if size <= COMPARED_BYTES else size
@@ -263,10 +266,10 @@ class PeerRun:
                 ffi.wasmtime_global_get(context, ctypes.byref(item._global), ctypes.byref(raw))
                 globals_[name] = self._from_raw(raw)
             elif isinstance(item, wt.Func):
-                names.setdefault(_identity(item), name)
-        for name, item in items:
+                names.setdefault(_identity(item), self._surface.function_name(prefix, export))
+        for prefix, export, item in items:
             if isinstance(item, wt.Table) and item.size(store) <= COMPARED_ELEMENTS:
-                tables[name] = [_element(item.get(store, i), names) for i in range(item.size(store))]
+                tables[prefix + export] = [_element(item.get(store, i), names) for i in range(item.size(store))]
         return State(memories, globals_, tables, self._host.log)
 
     # -- values -------------------------------------------------------------------------------------------------------

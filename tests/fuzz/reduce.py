@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tests.fuzz.instructions import BLOCK, END, IF, LOOP, Body, NotParsed, read_body
+from tests.fuzz.instructions import CLOSERS, OPENERS, Body, NotParsed, read_body
 from tests.fuzz.parts import CODE, FUNCTION, Index, Parts, read_parts
 from vibewasm.opcodes import name_of
 
@@ -94,8 +94,8 @@ def _less_code(body: Body) -> Iterator[Body]:
             yield Body(body.locals, instructions[:start] + instructions[start + size :])
         size = min(size - 1, size * 2 // 3)
     for start, (code, _) in enumerate(instructions):
-        if code in (BLOCK, LOOP, IF):
-            ends = [i for i in range(start + 1, len(instructions)) if instructions[i].code == END][:20]
+        if code in OPENERS:
+            ends = [i for i in range(start + 1, len(instructions)) if instructions[i].code in CLOSERS][:20]
             for end in ends:
                 inside = instructions[start + 1 : end]
                 yield Body(body.locals, instructions[:start] + inside + instructions[end + 1 :])

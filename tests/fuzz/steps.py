@@ -42,9 +42,10 @@ class Step(NamedTuple):
 class Result(NamedTuple):
     """What came of a step.
 
-    `kind` is `values` (`detail`: the results), `trap` (`detail`: the trap's code), `exception` (`detail`: the name of the
-    tag, and the values), `stopped` (by fuel or deadline) or `failed` (instantiation was refused for another reason than a trap; `detail`: why). `frames` are the function index
-    and module offset of each wasm activation of a trap or an exception, innermost first.
+    `kind` is `values` (`detail`: the results), `trap` (`detail`: the trap's code), `exception` (`detail`: the name of
+    the tag, and the values), `stopped` (by fuel or deadline) or `failed` (instantiation was refused for another reason
+    than a trap; `detail`: why). `frames` are the function index and module offset of each wasm activation of a trap or
+    an exception, innermost first.
     """
 
     kind: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from tests.fuzz.instructions import NotParsed, read_uleb
@@ -25,6 +26,9 @@ OTHER = "other"
 _NAMES = {0x7F: "i32", 0x7E: "i64", 0x7D: "f32", 0x7C: "f64", 0x7B: "v128", FUNCREF: "funcref",
           EXTERNREF: "externref", EXNREF: "exnref", REF_EXTERN_TYPE: "externref", REF_EXN_TYPE: "exnref"}  # fmt: skip
 
+#: Types of values that the host can make.
+_HOSTED = {0x7F, 0x7E, 0x7D, 0x7C, 0x7B, FUNCREF, EXTERNREF}
+
 
 class Import(NamedTuple):
     """An import: its names and kind, and codes of types: of what a function takes and gives, of what a tag carries, of
@@ -47,11 +51,15 @@ class Target(NamedTuple):
 
 
 class Surface(NamedTuple):
-    """Imports in order; exported functions that host functions may call; what exported tags carry, by their names."""
+    """Imports in order; exported functions that host functions may call; what exported tags carry, by their names;
+    names of exports that hold references to exceptions; and the imports that are exported again as functions.
+    """
 
     imports: list[Import]
     targets: list[Target]
     tags: dict[str, list[str]]
+    hidden: frozenset[str] = frozenset()
+    passed_on: dict[str, Import] = {}
 
     @property
     def is_double(self) -> bool:
@@ -62,20 +70,26 @@ class Surface(NamedTuple):
     def host_tags(self) -> dict[str, list[str]]:
         """What tags carry that the host makes for all instances, by their names."""
         return {
-            item.name: names_of(item.params)
-            for item in self.imports
-            if item.kind == TAG_KIND and item.module != OTHER
+            item.name: names_of(item.params) for item in self.imports if item.kind == TAG_KIND and item.module != OTHER
         }
 
     def beyond_the_host(self) -> str | None:
         """Why the host cannot make what is imported, where that is so."""
         for item in self.imports:
-            given = item.results if item.kind == FUNC_KIND else item.params
-            if item.kind in (FUNC_KIND, GLOBAL_KIND, TABLE_KIND) and any(map(has_no_default, given)):
-                return "an import that takes a reference which is not null"
-            if any(name == "exnref" for name in names_of(item.params + item.results)):
-                return "an import with references to exceptions"
+            if not {*item.params, *item.results} <= _HOSTED:
+                # Its C interface ends the process when it is asked for them.
+                return "an import with references that wasmtime-py has no values of"
         return None
+
+    def function_name(self, prefix: str, export: str) -> str:
+        """What an exported function is called: by the instance that defines it, or by the host.
+
+        For wasmtime a function of the host is another one in each instance that imports it.
+        """
+        item = self.passed_on.get(export)
+        if item is None:
+            return prefix + export
+        return f"{OTHER}.{item.name}" if item.module == OTHER and not prefix else f"the host's {item.name}"
 
 
 def name_of_type(code: int) -> str:
@@ -92,7 +106,10 @@ def plain_name(name: str) -> str:
     """The same for a type as engines call it."""
     if name in _NAMES.values():
         return name
-    return "externref" if "extern" in name else "exnref" if "exn" in name else "funcref"
+    referred = re.match(r"\(ref (?:null )?(\w+)\)$", name)
+    word = referred[1] if referred else "" if name.startswith("(") else name
+    # Of a type of functions the name has all of its types.
+    return "externref" if "extern" in word else "exnref" if "exn" in word else "funcref"
 
 
 def read_surface(data: bytes) -> Surface:
@@ -123,16 +140,25 @@ def _surface(index: Index, imports: list[bytes], exports: list[bytes]) -> Surfac
         found.append(Import(module, name, kind, params, results))
     targets: list[Target] = []
     exported_tags: dict[str, list[str]] = {}
+    hidden: set[str] = set()
+    passed_on: dict[str, Import] = {}
+    functions = [item for item in found if item.kind == FUNC_KIND]
     for item in exports:
         name, at = _name(item, 0)
         number = read_uleb(item, at + 1)[0]
         if item[at] == TAG_KIND:
             exported_tags[name] = names_of(index.types[index.tags[number]].params)
-        elif item[at] == FUNC_KIND and number >= index.imported_funcs:
+        elif item[at] in (GLOBAL_KIND, TABLE_KIND):
+            code = index.globals[number][0] if item[at] == GLOBAL_KIND else index.tables[number]
+            if name_of_type(code) == "exnref":
+                hidden.add(name)
+        elif item[at] == FUNC_KIND and number < index.imported_funcs:
+            passed_on[name] = functions[number]
+        elif item[at] == FUNC_KIND:
             params, results = index.signature(number)
             if not any(map(has_no_default, params)) and "exnref" not in names_of(params + results):
                 targets.append(Target(name, names_of(params), names_of(results)))
-    return Surface(found, targets, exported_tags)
+    return Surface(found, targets, exported_tags, frozenset(hidden), passed_on)
 
 
 def _name(data: bytes, position: int) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Types of values as bytes of one kind: what is encoded in one byte is that byte, other references have codes from 0x80.
+"""Types of values as bytes: what is encoded in one byte is that byte, other references have codes from 0x80 on.
 
 So a list of types is a `bytes`, whatever is in it. The codes are those of one module: they name its types by number.
 """

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..compiler.modes.recording import Record
     from ..disasm.model import ModuleListing
     from ..extern_types import ExportType, ExternType, ImportType
+    from ..instances.landings import ModuleLandings
     from .code_cache import KeptModule
     from .source import Source
 
@@ -88,9 +89,11 @@ class Module:
         "_exported_names",
         "_info",
         "_kept",
+        "_landings",
         "_layout",
         "_lock",
         "_lock_owner",
+        "_published",
         "_records",
         "_registrations",
         "_starts",
@@ -137,8 +140,12 @@ class Module:
         self._code: CodeMemory | None = None
         #: Address of each defined function's machine code, 0 before it is compiled.
         self._addresses = [0] * len(info.bodies)
-        #: (address, defined function) in the order of addresses, of what was compiled when it was last needed.
+        #: (address, defined function) of what was compiled: in the order of addresses, and what has come since that was
+        #: last needed.
         self._starts: list[tuple[int, int]] = []
+        self._published: list[tuple[int, int]] = []
+        #: Where exceptions go that come to its functions, once one has.
+        self._landings: ModuleLandings | None = None
         self._records: dict[int, Record] = {}
         #: What observers gave for the functions that they were told of.
         self._registrations: list[object] = []
@@ -153,6 +160,7 @@ class Module:
             base = self._publish(code)
             for defined, offset, _ in functions:
                 self._addresses[defined] = base + offset
+                self._published.append((base + offset, defined))
 
     @property
     def engine(self) -> Engine:
@@ -424,6 +432,7 @@ class Module:
                     if self.engine._observers:
                         self._announce([(defined, address, len(code))])
                     self._addresses[defined] = address
+                    self._published.append((address, defined))
                     if self._template is not None:
                         self._template.compiled(defined, address)
                     if self._kept is not None:
@@ -488,6 +497,7 @@ class Module:
             placed = list(zip(missing, offsets, [*offsets[1:], len(blob)], strict=True))
             for defined, start, _ in placed:
                 self._addresses[defined] = base + start
+                self._published.append((base + start, defined))
             if self.engine._observers:
                 self._announce([(defined, base + start, end - start) for defined, start, end in placed])
             if self._kept is not None:
@@ -504,17 +514,26 @@ class Module:
 
     # -- from machine code back to wasm -----------------------------------------------------------------------------
 
-    def _locate(self, pc: int) -> tuple[int, int | None] | None:
-        """Function index and byte offset in the module of the instruction whose machine code holds address ``pc``."""
+    def _function_at(self, pc: int) -> tuple[int, int] | None:
+        """The last defined function whose machine code begins at address ``pc`` or before it: where, and its number."""
         from bisect import bisect_right
 
+        starts = self._starts
+        if self._published:
+            # Nearly in order, and sorting looks at what is in order once. Nothing is published meanwhile.
+            published, self._published = self._published, []
+            starts += published
+            starts.sort()
+        at = bisect_right(starts, (pc, len(self._addresses))) - 1
+        return starts[at] if at >= 0 else None
+
+    def _locate(self, pc: int) -> tuple[int, int | None] | None:
+        """Function index and byte offset in the module of the instruction whose machine code holds address ``pc``."""
         with self._guard():
-            if len(self._starts) != len(self._addresses):
-                self._starts = sorted((address, j) for j, address in enumerate(self._addresses) if address)
-            at = bisect_right(self._starts, (pc, len(self._addresses))) - 1
-            if at < 0:
+            found = self._function_at(pc)
+            if found is None:
                 return None
-            start, defined = self._starts[at]
+            start, defined = found
             record = self._records.get(defined)
             if record is None:
                 record = self._records[defined] = self.compiler.record(defined)

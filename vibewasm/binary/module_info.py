@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..extern_types import GlobalType, MemoryType, TableType, TagType
     from ..types import FuncType
@@ -349,6 +349,14 @@ class ModuleInfo:
     def custom_sections(self, name: str) -> list[Section]:
         """The custom sections of that name, in their order; ``data[section.payload:section.end]`` is what they hold."""
         return [section for section in self.sections if section.id == 0 and section.name == name]
+
+    def first_function_with(self, codes: Iterable[int]) -> int | None:
+        """The index of the first function that has an instruction with one of these opcodes; for tools, which need not
+        know whether it is valid.
+        """
+        from .code_search import first_function_with
+
+        return first_function_with(self, codes)
 
     @property
     def names(self) -> Names:

@@ -54,25 +54,26 @@ def recursive_types(info: ModuleInfo, pos: int) -> int:
         members.append(member)
     types = group(tuple(members)) if members else ()
     info.types.extend(types)
+    # Matching follows supertypes, also those of members that come later: first there have to be few of them.
     for type_, where in zip(types, positions, strict=True):
-        if type_.supertype is not None:
-            _check_supertype(type_, type_.supertype, where)
+        _check_depth(type_, where)
+    for type_, where in zip(types, positions, strict=True):
+        if type_.supertype is not None and not may_be_subtype(type_, type_.supertype):
+            why = "is final" if type_.supertype.final else "does not match"
+            raise ValidationError(f"sub type {type_} does not match super type: {type_.supertype} {why}", where)
     return pos
 
 
-def _check_supertype(type_: FuncType, supertype: FuncType, where: int) -> None:
-    if not may_be_subtype(type_, supertype):
-        why = "is final" if supertype.final else "does not match"
-        raise ValidationError(f"sub type {type_} does not match super type: {supertype} {why}", where)
+def _check_depth(type_: FuncType, where: int) -> None:
     depth = 0
-    above: FuncType | None = supertype
+    above = type_.supertype
     while above is not None:
         depth += 1
+        if depth > MAX_SUBTYPING_DEPTH:
+            raise ValidationError(
+                f"implementation limit: a type with more than {MAX_SUBTYPING_DEPTH} supertypes", where
+            )
         above = above.supertype
-    if depth > MAX_SUBTYPING_DEPTH:
-        raise ValidationError(
-            f"implementation limit: a type with {depth} supertypes, at most {MAX_SUBTYPING_DEPTH} are supported", where
-        )
 
 
 class _Reader:

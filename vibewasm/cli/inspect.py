@@ -89,10 +89,9 @@ def _declared_types(info: ModuleInfo) -> list[str]:
 
 def _first_with_legacy_exceptions(info: ModuleInfo) -> int | None:
     """The index of the first function that has ``try`` or ``rethrow``, or ``None``."""
-    from vibewasm.binary.code_search import first_function_with
     from vibewasm.opcodes import CODE
 
-    return first_function_with(info, [CODE[name] for name in ("try", "rethrow")])
+    return info.first_function_with([CODE[name] for name in ("try", "rethrow")])
 
 
 def _kind(type: object) -> str:

@@ -102,7 +102,7 @@ class ControlState:
         #: Homes of the locals that have no value, by index, of those whose index takes one byte.
         self._unset: dict[int, Operand] = {}
         #: Where the locals begin that have to be set, and those of them that have been, if their index takes more.
-        self._first = 0
+        self._first = 1 << 32
         self._set: set[int] = set()
         #: Locals that have been set, in order, and how many labels were open.
         self._assigned: list[tuple[int, int]] = []
@@ -127,6 +127,10 @@ class ControlState:
             return False
         home = c.locals.entry(index)
         return home is not None and _needs_value(home)
+
+    def is_home(self, entry: Operand) -> bool:
+        """Whether an entry is the home of a local that has no value: one may be left from where it had one."""
+        return any(home is entry for home in self._unset.values())
 
     def assign(self, c: Compilation, index: int, depth: int = 0) -> Operand:
         """Note that a local has a value from here to the end of the innermost block: its home. ``depth`` counts the

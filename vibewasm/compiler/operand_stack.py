@@ -166,6 +166,8 @@ def retype(c: Compilation, index: int, type_: int) -> None:
         text, moved, c.free = c.target.copy_to_temporary(entry, c.free)
         c.out += text
         c.stack[index] = register(type_, moved.reg)
+        if c.target.is_tight(c.free):
+            c.free = relieve(c, c.free)
 
 
 def retype_top(c: Compilation, types: tuple[int, ...]) -> None:

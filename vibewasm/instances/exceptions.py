@@ -1,94 +1,177 @@
-"""Stand-in until the real one is merged: exception objects that are never collected."""
+"""Exceptions of a store: what is being thrown, and the callbacks where machine code cannot go on by itself.
+
+Machine code throws, catches and makes objects on its own (``docs/abi.md``). It calls Python where an exception meets a
+return address for the first time (:mod:`.landings`), and where there is no free object (:mod:`.exception_objects`).
+"""
 
 from __future__ import annotations
 
-from ..abi import EXCEPTION_COUNT, EXCEPTION_TAG, EXCEPTION_VALUES, STORE_RESULTS, STORE_THROWN, STORE_THROWN_TAG
-from ..calls.values import MASK64
-from ..runtime.blocks import Block
-from ..types import V128
+from array import array
+
+from ..abi import EXCEPTION_COUNT, EXCEPTION_TAG, EXCEPTION_VALUES, HOST_FAILURE, TRAP_TOO_MANY_REFERENCES
+from ..calls.process import adapters
+from ..calls.values import MASK32, MASK64
+from ..runtime.calls import LazyCallback, PollCallback, address_of, native_callback
+from ..runtime.context import (
+    CELL_ALLOCATE_EXCEPTION,
+    CELL_FAILED,
+    CELL_FIND_LANDING,
+    CELL_RESULTS,
+    CELL_RETURN,
+    CELL_THROWN,
+    CELL_THROWN_COUNT,
+    CELL_THROWN_TAG,
+)
+from ..types import F32, I32, V128
+from .exception_objects import ExceptionObjects
+from .landings import LandingTable, landing_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ..api.store import Store
 
-
-class Exceptions:
-    """The exceptions of a store."""
-
-    __slots__ = ("_blocks", "_cells", "_handles")
-
-    def __init__(self, store: Store) -> None:
-        self._cells = store._block.cells
-        self._blocks: dict[int, Block] = {}
-        self._handles: dict[int, int] = {}
-
-    @property
-    def held(self) -> Iterable[int]:
-        """The objects that Python code holds."""
-        return [address for address, count in self._handles.items() if count]
-
-    @property
-    def thrown_tag(self) -> int:
-        """The tag of what was thrown."""
-        tag: int = self._cells[STORE_THROWN_TAG >> 3]
-        return tag
-
-    def write(self, tag: int, params: Sequence[int], bits: Sequence[int]) -> None:
-        """Write what is to be thrown."""
-        self._cells[STORE_THROWN_TAG >> 3] = tag
-        self._cells[STORE_THROWN >> 3] = 0
-        self._put(self._cells, STORE_RESULTS >> 3, bits)
-
-    def read(self, params: Sequence[int]) -> list[int]:
-        """The values of what was thrown."""
-        return self._get(self._cells, STORE_RESULTS >> 3, params)
-
-    def new(self, tag: int, params: Sequence[int], bits: Sequence[int]) -> int:
-        """Make an object."""
-        block = Block(EXCEPTION_VALUES + 16 * len(bits))
-        block.cells[EXCEPTION_TAG >> 3] = tag
-        block.cells[EXCEPTION_COUNT >> 3] = len(bits)
-        self._put(block.cells, EXCEPTION_VALUES >> 3, bits)
-        self._blocks[block.address] = block
-        return block.address
-
-    def tag_of(self, address: int) -> int:
-        """The tag of an object."""
-        tag: int = self._blocks[address].cells[EXCEPTION_TAG >> 3]
-        return tag
-
-    def values_of(self, address: int, params: Sequence[int]) -> list[int]:
-        """The values of an object."""
-        return self._get(self._blocks[address].cells, EXCEPTION_VALUES >> 3, params)
-
-    def hold(self, address: int) -> None:
-        """Keep an object."""
-        self._handles[address] = self._handles.get(address, 0) + 1
-
-    def release(self, address: int) -> None:
-        """Keep it once less."""
-        self._handles[address] -= 1
-
-    def knows(self, address: int) -> bool:
-        """Whether there is such an object."""
-        return address in self._blocks
-
-    def _put(self, cells: memoryview, at: int, bits: Sequence[int]) -> None:
-        for value in bits:
-            cells[at], cells[at + 1] = value & MASK64, value >> 64
-            at += 2
-
-    def _get(self, cells: memoryview, at: int, params: Sequence[int]) -> list[int]:
-        return [
-            cells[at + 2 * index] | (cells[at + 2 * index + 1] << 64 if code == V128 else 0)
-            for index, code in enumerate(params)
-        ]
+_COUNT = EXCEPTION_COUNT >> 3
+_TAG = EXCEPTION_TAG >> 3
+_VALUES = EXCEPTION_VALUES >> 3
 
 
 def exceptions_of(store: Store) -> Exceptions:
-    """What a store has, made when it is first asked for."""
-    if store._exceptions is None:
-        store._exceptions = Exceptions(store)
-    return store._exceptions
+    """The exceptions of a store, which is made ready for them when this is first asked for."""
+    found = store._exceptions
+    if found is None:
+        made = Exceptions(store)
+        # In these lines nothing is called, so no other thread comes in between.
+        found = store._exceptions
+        if found is None:
+            store._exceptions = found = made
+            found._install(store)
+    return found
+
+
+class Exceptions(ExceptionObjects):
+    """What is thrown in one store, and its exception objects."""
+
+    __slots__ = ("_callbacks", "_landings")
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._landings = LandingTable()
+        self._callbacks: tuple[object, ...] = ()
+
+    def _install(self, store: Store) -> None:
+        cells = self._cells
+        landings = self._landings
+        landings.install(cells)
+
+        # Such a callback can fail before its first line, so it says last that all is well; see calls.callbacks.
+        def find(context: int, address: int, _: int) -> None:
+            try:
+                if address == cells[CELL_RETURN]:
+                    # The frame there has nothing saved.
+                    landings.enter(address, (0, adapters().restore_pinned(0, 0), 0))
+                else:
+                    landings.enter(address, landing_of(store._by_context[context].module, address))
+                cells[CELL_FAILED] = 0
+            except BaseException as error:
+                cells[CELL_FAILED] = HOST_FAILURE
+                store._pending = error
+
+        def allocate(context: int, count: int, low: int) -> int:
+            busy = self.busy
+            try:
+                address = self.allocate(count, low)
+                # In these lines nothing is called, so nobody looks for objects before machine code has this one.
+                cells[CELL_FAILED] = 0 if address else TRAP_TOO_MANY_REFERENCES
+                self.busy = busy
+                return address
+            except BaseException as error:
+                cells[CELL_FAILED] = HOST_FAILURE
+                self.busy = busy
+                store._pending = error
+                return 0
+
+        native_find = native_callback(PollCallback, find, store)
+        native_allocate = native_callback(LazyCallback, allocate, store)
+        self._callbacks = (native_find, native_allocate)
+        cells[CELL_FIND_LANDING], cells[CELL_ALLOCATE_EXCEPTION] = address_of(native_find), address_of(native_allocate)
+        adapters().install_exceptions(store._block)
+
+    # -- what is thrown ----------------------------------------------------------------------------------------------
+
+    def write(self, tag: int, params: Sequence[int], bits: Sequence[int]) -> None:
+        """Say what is to be thrown.
+
+        Args:
+            tag: the tag's identity.
+            params: the codes of its types.
+            bits: the values, as bits.
+        """
+        values = _packed(params, bits)
+        count = len(params)
+        end = CELL_RESULTS + 2 * count
+        cells = self._cells
+        # In these lines nothing is called, so no code comes in between that throws as well.
+        cells[CELL_RESULTS:end] = values
+        cells[CELL_THROWN_TAG] = tag
+        cells[CELL_THROWN] = 0
+        cells[CELL_THROWN_COUNT] = count
+
+    @property
+    def thrown_tag(self) -> int:
+        """The identity of the tag of what was thrown."""
+        tag: int = self._cells[CELL_THROWN_TAG]
+        return tag
+
+    def read(self, params: Sequence[int]) -> list[int]:
+        """The values of what was thrown, as bits; ``params`` are the codes of the tag's types."""
+        return _unpacked(params, self._cells[CELL_RESULTS : CELL_RESULTS + 2 * len(params)])
+
+    # -- objects -----------------------------------------------------------------------------------------------------
+
+    def new(self, tag: int, params: Sequence[int], bits: Sequence[int]) -> int:
+        """The address of a new object, see :meth:`take`, of this tag and with these values.
+
+        Raises:
+            ReferenceLimit: there are as many as there may be.
+        """
+        values = _packed(params, bits)
+        address = self.take(len(params))
+        cells, at = self.place(address)
+        cells[at + _TAG] = tag
+        cells[at + _COUNT] = len(params)
+        cells[at + _VALUES : at + _VALUES + len(values)] = values
+        return address
+
+    def tag_of(self, address: int) -> int:
+        """The identity of an object's tag."""
+        cells, at = self.place(address)
+        tag: int = cells[at + _TAG]
+        return tag
+
+    def values_of(self, address: int, params: Sequence[int]) -> list[int]:
+        """An object's values, as bits; ``params`` are the codes of its tag's types."""
+        cells, at = self.place(address)
+        at += _VALUES
+        return _unpacked(params, cells[at : at + 2 * len(params)])
+
+
+def _packed(params: Sequence[int], bits: Sequence[int]) -> memoryview:
+    """Values as they lie in the results area and in objects: 16 bytes each."""
+    cells = array("Q", bytes(16 * len(params)))
+    for index, each in enumerate(bits):
+        cells[2 * index] = each & MASK64
+        cells[2 * index + 1] = each >> 64
+    return memoryview(cells)
+
+
+def _unpacked(params: Sequence[int], cells: memoryview) -> list[int]:
+    """The reverse; of an i32 and an f32 the upper half does not count."""
+    bits = cells.tolist()[::2]
+    for index, code in enumerate(params):
+        if code == V128:
+            bits[index] |= cells[2 * index + 1] << 64
+        elif code == I32 or code == F32:
+            bits[index] &= MASK32
+    return bits

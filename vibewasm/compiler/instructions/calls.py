@@ -271,9 +271,7 @@ def call_indirect(c: Compilation, pc: int) -> int:
     index = pop_typed(c, "call_indirect", I32)
     pass_arguments(c, params, "call_indirect", index)
     out = c.out
-    table_offset, type_offset = env.layout.table(table), env.layout.type_id(type_index)
-    final = env.info.types[type_index].final
-    bound, check, go = env.pieces[env.calls.call_table][table_offset, type_offset, env.reach, final]
+    bound, check, go = env.pieces[env.calls.call_table][table_places(env, type_index, table)]
     out += bound
     c.cold.append((len(out), TRAP_UNDEFINED_ELEMENT, c.pc, 0))
     out += check
@@ -283,16 +281,10 @@ def call_indirect(c: Compilation, pc: int) -> int:
     return pc
 
 
-def check_table(c: Compilation, type_index: int, table: int) -> tuple[bytes, bytes]:
-    """What an indirect tail call does before it gives the frame back, in two pieces: their ends lead to the traps
-    "undefined element" and "type mismatch".
-    """
-    env = c.env
-    final = env.info.types[type_index].final
-    found: tuple[bytes, bytes] = env.pieces[env.calls.check_table][
-        env.layout.table(table), env.layout.type_id(type_index), env.reach, final
-    ]
-    return found
+def table_places(env: ModuleEnvironment, type_index: int, table: int) -> tuple[int, int, int, bool]:
+    """What the backend has to know of a table and a type to look for a function in the table."""
+    layout = env.layout
+    return layout.table(table), layout.type_id(type_index), env.reach, env.info.types[type_index].final
 
 
 def check_results(wanted: Types, given: Types, instruction: str) -> None:

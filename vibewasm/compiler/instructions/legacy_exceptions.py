@@ -49,6 +49,7 @@ def try_(c: Compilation, pc: int) -> int:
 
 def catch(c: Compilation, pc: int) -> int:
     """``catch x``: ends the body or a handler, and begins another one."""
+    _check_handler(c, "catch")
     pc, tag = read_unsigned(c, pc)
     types = tag_type(c.env, tag)
     _begin_handler(c, "catch", c.env.layout.tag(tag), types)
@@ -57,14 +58,19 @@ def catch(c: Compilation, pc: int) -> int:
 
 def catch_all(c: Compilation, pc: int) -> int:
     """``catch_all``."""
+    _check_handler(c, "catch_all")
     _begin_handler(c, "catch_all", ANY_TAG, ())
     return pc
 
 
+def _check_handler(c: Compilation, instruction: str) -> None:
+    """A handler stands in a ``try``: what is malformed comes before what its immediate may be."""
+    if c.labels[-1].opcode not in (_TRY, _CATCH):
+        raise BodyFault(f"{instruction} without try: unexpected {instruction}", malformed=True)
+
+
 def _begin_handler(c: Compilation, instruction: str, tag: int, types: Types) -> None:
     label = c.labels[-1]
-    if label.opcode not in (_TRY, _CATCH):
-        raise BodyFault(f"{instruction} without try: unexpected {instruction}", malformed=True)
     control = control_state(c)
     control.forget(len(c.labels))
     if not c.dead:

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from ...abi import TRAP_NULL_REFERENCE
-from ...backends.operand import BARRIER, REFERENCE, WANT_FLAGS, Operand, register
+from ...backends.operand import BARRIER, REFERENCE, SLOT, WANT_FLAGS, Operand, register
 from ...types import FUNCREF
 from ..immediates import read_unsigned
 from ..index_spaces import type_at
-from ..operand_stack import check_top, evict, flush, retype, retype_top
+from ..operand_stack import check_top, evict, flush, relieve, retype, retype_top
 from ..state import LOOP, BodyFault, Compilation, Types, emit_fixups, fits, type_mismatch
 from .blocks import move_top_to_result
 from .branches import in_register, jump_to, label_at, move_to_label
@@ -111,10 +111,12 @@ def _bring_values(c: Compilation, label: Label, entry: Operand, instruction: str
         retype_top(c, types)
         return entry
     wanted = register(types[0], c.target.RESULT_REGISTER)
-    if entry.bit & wanted.bit:
-        text, moved, free = c.target.copy_to_temporary(entry, c.free)
+    if entry.bit & wanted.bit or entry.kind == SLOT:
+        # There is no slot above a value in a register.
+        c.free = relieve(c, c.free)
+        text, moved, free = c.target.copy_to_temporary(entry, c.free & ~wanted.bit)
         c.out += text
-        c.free = free | entry.bit
+        c.free = free | c.free & wanted.bit | entry.bit
         entry = moved
     c.free = evict(c, wanted.bit, c.free, (entry, c.stack[-1]))
     move_top_to_result(c, types[0], c.free)

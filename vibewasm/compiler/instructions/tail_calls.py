@@ -6,7 +6,7 @@ Arguments are passed as those of a call are; what takes the frame down stands ou
 
 from __future__ import annotations
 
-from ...abi import TRAP_BAD_SIGNATURE, TRAP_NULL_REFERENCE, TRAP_UNDEFINED_ELEMENT
+from ...abi import TRAP_BAD_SIGNATURE, TRAP_UNDEFINED_ELEMENT
 from ...backends.operand import I32
 from ..control_state import control_state
 from ..immediates import call_indirect_immediates, read_unsigned
@@ -14,8 +14,8 @@ from ..index_spaces import function_type, type_at
 from ..operand_stack import pop_typed
 from ..state import Compilation, Types
 from .branches import after_branch
-from .calls import check_results, check_table, pass_arguments
-from .references import callee_reference, trap_if_null
+from .calls import check_results, pass_arguments, table_places
+from .references import callee_reference
 
 
 def return_call(c: Compilation, pc: int) -> int:
@@ -41,7 +41,7 @@ def return_call_indirect(c: Compilation, pc: int) -> int:
     check_results(c.labels[0].results, results, "return_call_indirect")
     index = pop_typed(c, "return_call_indirect", I32)
     pass_arguments(c, params, "return_call_indirect", index)
-    bound, check = check_table(c, type_index, table)
+    bound, check = c.env.pieces[c.env.calls.check_table][table_places(c.env, type_index, table)]
     c.out += bound
     c.cold.append((len(c.out), TRAP_UNDEFINED_ELEMENT, c.pc, 0))
     c.out += check
@@ -53,9 +53,9 @@ def return_call_ref(c: Compilation, pc: int) -> int:
     """``return_call_ref x``."""
     pc, params, results, callee = callee_reference(c, pc, "return_call_ref")
     check_results(c.labels[0].results, results, "return_call_ref")
-    # Where the frame is down already a trap would name the caller.
-    trap_if_null(c, callee, TRAP_NULL_REFERENCE)
     pass_arguments(c, params, "return_call_ref", callee)
+    # Where the frame is down already a trap would name the caller.
+    c.out += c.env.calls.check_reference()
     return _leave(c, pc, "record", 0, params)
 
 

@@ -12,7 +12,7 @@ An instruction whose operands and results are fixed, and whose immediates are of
 from __future__ import annotations
 
 from ...backends.operand import I32, REFERENCE, V128
-from ...opcodes import BY_CODE, CODE, has_signature, signature
+from ...opcodes import BY_CODE, CODE, codes_with, has_signature, signature
 from ...types import FUNCREF
 from ..immediates import (
     block_type,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     Rule = Callable[["DeadCode", Compilation, int, str], int]
 
 _END = CODE["end"]
+_LEAVES = codes_with("leaves")
 #: The type of an operand that dead code takes from below what it pushed: it fits everything. Of one that can only be a
 #: reference, and fits every type of them.
 UNKNOWN, UNKNOWN_REFERENCE = -1, -3
@@ -374,7 +375,7 @@ def check_reference(type_: int, name: str) -> None:
 
 def call_with(dead: DeadCode, c: Compilation, name: str, params: Types, results: Types) -> None:
     dead.pop_all(name, params)
-    if name.startswith("return_"):
+    if CODE[name] in _LEAVES:
         from .calls import check_results
 
         check_results(c.labels[0].results, results, name)

@@ -117,11 +117,11 @@ def _try(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
 
 def _handler(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     op = CODE[name]
+    check_handler(op, dead.blocks[-1].opcode)
     types: Types = ()
     if name == "catch":
         pc, tag = read_unsigned(c, pc)
         types = tag_type(c.env, tag)
-    check_handler(op, dead.blocks[-1].opcode)
     block = dead.close(name)
     dead.blocks.append(Block(op, len(dead.types), block.params, block.results, False))
     dead.types += types
@@ -129,8 +129,8 @@ def _handler(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
 
 
 def _delegate(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
-    pc, depth = read_unsigned(c, pc)
     check_handler(DELEGATE, dead.blocks[-1].opcode)
+    pc, depth = read_unsigned(c, pc)
     if depth >= len(dead.blocks) + len(c.labels) - 2:
         raise BodyFault(f"unknown label {depth}")
     dead.types += dead.close(name).results

@@ -39,7 +39,7 @@ class Discipline:
                 raise self._broken(pc, index, "a comparison is left in the flags where nothing takes it from there")
             if entry.kind == REGISTER and not entry.bit:
                 raise self._broken(pc, index, "the register is no temporary")
-            if entry.kind == LOCAL and not c.locals.is_home(entry):
+            if entry.kind == LOCAL and not (c.locals.is_home(entry) or (c.control and c.control.is_home(entry))):
                 raise self._broken(pc, index, "the entry is not the home of any local")
             if entry.bit & (c.free | held):
                 raise self._broken(pc, index, "the register is free, or holds another entry as well")
