@@ -12,6 +12,7 @@ from . import (
     calls,
     compile,
     cross,
+    exceptions,
     explore,
     first,
     instances,
@@ -22,6 +23,7 @@ from . import (
     results,
     run,
     start,
+    tail_calls,
     vector_compile,
     vectors,
     warm,
@@ -46,6 +48,8 @@ BENCHMARKS = {
     "calls": (calls.measure, 9),
     "arrays": (loops.measure_arrays, 9),
     "native": (loops.measure_native, 9),
+    "exceptions": (exceptions.measure, 9),
+    "tail_calls": (tail_calls.measure, 3),
     "explore": (explore.measure, 40),
 }
 

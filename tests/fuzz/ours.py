@@ -67,15 +67,17 @@ class Run:
 
     def take(self, step: Step | None) -> None:
         """Takes a step; None is instantiation."""
+        self._host.passed = False
         try:
             result = Result("values", self._instantiate() if step is None else self._call(step))
         except vw.WasmException as error:
-            result = Result("exception", [self._name(error.tag), self._carried(error)], _frames(error))
+            frames = _frames(error) if step is not None else ()
+            result = Result("exception", [self._name(error.tag), self._carried(error)], frames)
             self.going = step is not None
         except (vw.WasmError, MemoryError) as error:
             result = failure(error)
             self.going = step is not None and result.kind != "stopped"
-        self.results.append(result)
+        self.results.append(result._replace(frames=()) if self._host.passed else result)
 
     def _instantiate(self) -> list[Value]:
         if self._surface.is_double:

@@ -46,16 +46,20 @@ _NAMES = {int(kind.value): (name, _NUMBER_BYTES[name]) for name, kind in _KINDS.
 _NO_FINALIZER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)()
 
 
-class Left(Exception):
-    """What a call ended with that a host function made: a trap, which it has to give on or to delete."""
+class LeftByTrap(Exception):
+    """What a call ended with that a host function made: a trap, which it gives on."""
 
     def __init__(self, trap: Any) -> None:
         super().__init__()
         self.trap = trap
 
 
-class LeftByException(Left):
-    """An exception of wasm's, which is pending in the store."""
+class LeftByException(Exception):
+    """An exception of wasm's that such a call ended with; it is pending no more."""
+
+    def __init__(self, exception: Any) -> None:
+        super().__init__()
+        self.exception = exception
 
 
 class PeerRun:
@@ -142,8 +146,10 @@ class PeerRun:
                     places[at] = self._to_raw(value)
             except Thrown as error:
                 return self._thrown(error)
-            except Left as error:
-                return ctypes.cast(error.trap, ctypes.c_void_p).value or 0
+            except LeftByException as error:
+                return self._throw(error.exception)
+            except LeftByTrap as error:
+                return _address(error.trap)
             return 0
 
         callback = ffi.wasmtime_func_callback_t(call)
@@ -158,16 +164,21 @@ class PeerRun:
         """Takes a step."""
         func = self._exports[step.export]
         assert isinstance(func, wt.Func)
+        self._host.passed = False
         try:
             return Result("values", self._call(func, step.arguments))
         except (wt.Trap, wt.WasmtimeError) as error:
-            return self._failure(error)
+            result = self._failure(error)
+            return result._replace(frames=()) if self._host.passed else result
 
     def _call_back(self, target: Target, arguments: list[Value]) -> list[Value]:
-        """Calls an exported function from a host function; raises `Left`."""
+        """Calls an exported function from a host function; raises `LeftByTrap` and `LeftByException`."""
         results, trap = self._begin(self._exports[target.name], arguments)
+        if trap and ffi.wasmtime_context_has_exception(self.store._context()):
+            ffi.wasm_trap_delete(trap)
+            raise LeftByException(self._pending())
         if trap:
-            raise (LeftByException if ffi.wasmtime_context_has_exception(self.store._context()) else Left)(trap)
+            raise LeftByTrap(trap)
         return results
 
     def _call(self, func: wt.Func, arguments: list[Value]) -> list[Value]:
@@ -191,6 +202,9 @@ class PeerRun:
 
     def _failure(self, error: wt.Trap | wt.WasmtimeError) -> Result:
         if not isinstance(error, wt.Trap):
+            if ffi.wasmtime_context_has_exception(self.store._context()):
+                # Of one that leaves a start function wasmtime-py tells no frames.
+                return Result("exception", self._taken())
             return Result("failed", str(error))
         frames = tuple((frame.func_index, frame.module_offset) for frame in error.frames)
         if ffi.wasmtime_context_has_exception(self.store._context()):
@@ -205,9 +219,6 @@ class PeerRun:
     def _thrown(self, error: Thrown) -> int:
         """Makes an exception the pending one; gives the trap that a host function returns then."""
         context = self.store._context()
-        if ffi.wasmtime_context_has_exception(context):
-            # It was caught, and ends here.
-            ffi.wasmtime_context_take_exception(context, ctypes.byref(ffi.wasmtime_exnref_t()))
         (tag,) = [made for (module, name), made in self._made.items() if name == error.tag and module != OTHER]
         fields = (ffi.wasmtime_val_t * len(error.values))(*[self._to_raw(value) for value in error.values])
         exception = ffi.wasmtime_exnref_t()
@@ -216,14 +227,21 @@ class PeerRun:
         )
         if failed:
             raise wt.WasmtimeError._from_ptr(failed)
-        trap = ffi.wasmtime_context_set_exception(context, ctypes.byref(exception))
-        return ctypes.cast(trap, ctypes.c_void_p).value or 0
+        return self._throw(exception)
+
+    def _throw(self, exception: Any) -> int:
+        return _address(ffi.wasmtime_context_set_exception(self.store._context(), ctypes.byref(exception)))
+
+    def _pending(self) -> Any:
+        """Takes the pending exception."""
+        exception = ffi.wasmtime_exnref_t()
+        ffi.wasmtime_context_take_exception(self.store._context(), ctypes.byref(exception))
+        return exception
 
     def _taken(self) -> list[Any]:
         """The pending exception: its tag's name and its values."""
         context = self.store._context()
-        exception = ffi.wasmtime_exnref_t()
-        ffi.wasmtime_context_take_exception(context, ctypes.byref(exception))
+        exception = self._pending()
         raw = ffi.wasmtime_tag_t()
         ffi.wasmtime_exnref_tag(context, ctypes.byref(exception), ctypes.byref(raw))
         tag = wt.Tag._from_raw(raw)
@@ -292,12 +310,16 @@ class PeerRun:
             name, size = _NAMES[kind]
             return name, int.from_bytes(ctypes.string_at(ctypes.addressof(raw.of), size), "little")
         if kind not in (ffi.WASMTIME_EXTERNREF.value, ffi.WASMTIME_FUNCREF.value):
-            # Of exceptions wasmtime-py has no values.
-            return "exnref", "an exception"
+            # Of exceptions wasmtime-py has no values. A null belongs to no store.
+            return "exnref", "an exception" if raw.of.exnref.store_id else None
         value = wt.Val._from_raw(self.store, raw, owned).value
         if kind == ffi.WASMTIME_EXTERNREF.value:
             return "externref", value.number if isinstance(value, HostReference) else value
         return "funcref", None if value is None else "a function"
+
+
+def _address(pointer: Any) -> int:
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0
 
 
 def _wrapped(item: Any) -> Any:

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tests.fuzz.generate import REFUEL
 from tests.fuzz.surface import Surface, Target
 from tests.spec.engine import References
 from tests.spec.values import Value
@@ -76,10 +77,13 @@ class Host:
         self.log: list[tuple[str, list[Value]]] = []
         self.call_back: Callable[[Target, list[Value]], list[Value]] | None = None
         self._references = references
-        self._targets = surface.targets if surface is not None else []
+        # With fuel again, nothing would end.
+        self._targets = [t for t in surface.targets if t.name != REFUEL] if surface is not None else []
         self._tags = [*surface.host_tags.items()] if surface is not None else []
         self._exception = exception
         self._depth = 0
+        #: Whether something has left a function that was called back: engines differ in what frames it has then.
+        self.passed = False
 
     def call(self, name: str, params: list[str], results: list[str], given: Sequence[Any]) -> list[Any]:
         """Calls the imported function `name` with Python objects; gives Python objects."""
@@ -103,10 +107,14 @@ class Host:
                 given = self.call_back(target, answers(target.params, arguments))
                 arguments = arguments + [comparable(value) for value in given]
             except self._exception:
+                self.passed = True
                 if way % 5 < 2:
                     raise
                 if way % 5 == 2:
                     self._throw(chosen, arguments)
+            except Exception:
+                self.passed = True
+                raise
             finally:
                 self._depth -= 1
         return answers(results, arguments)
