@@ -47,10 +47,12 @@ _ABSTRACT = {
 }
 _BY_WORD = {word: code for code, (word, _) in _ABSTRACT.items()}
 _SHORT_NAMES = {NULLFUNCREF: "nullfuncref", NULLEXTERNREF: "nullexternref", NULLEXNREF: "nullexnref"}
+_BY_SHORT_NAME = {name: code for code, name in _SHORT_NAMES.items()}
 #: Names of types in the name of a type: so many of the parameters, and of the results, at each depth.
-_NAMED = (8, 3, 1)
+_NAMED = (8, 2)
 
-#: The function types that references are to, by number, and the numbers.
+#: The function types that references are to, by number, and the numbers of those that have no identity: an identity is
+#: a number and 1.
 _types: list[FuncType] = []
 _numbers: dict[FuncType, int] = {}
 _groups: dict[tuple[Member, ...], tuple[FuncType, ...]] = {}
@@ -62,7 +64,7 @@ _lock = _thread.RLock()
 
 def concrete(type_: FuncType, nullable: bool) -> int:
     """The code of a reference to functions of a type."""
-    number = _numbers.get(type_)
+    number = _numbers.get(type_) if not type_._identity else type_._identity - 1
     if number is None:
         with _lock:
             number = _numbers.get(type_)
@@ -198,7 +200,7 @@ def _make_group(members: tuple[Member, ...]) -> tuple[FuncType, ...]:
     for position, type_ in enumerate(made):
         # It is looked up before it is whole: whatever refers to it does so by its number.
         type_._identity = first + position + 1
-        type_._hash = hash((DeclaredType, type_._identity))
+        type_._hash = type_._identity
         _types.append(type_)
     for position, (type_, (final, super_, params, results)) in enumerate(zip(made, members, strict=True)):
         type_._group = members
@@ -214,7 +216,6 @@ def _make_group(members: tuple[Member, ...]) -> tuple[FuncType, ...]:
             )
             for types in (params, results)
         )
-        _numbers[type_] = first + position
     for type_ in made:
         type_.params = tuple([_BY_CODE[code] for code in type_.param_codes])
         type_.results = tuple([_BY_CODE[code] for code in type_.result_codes])
@@ -249,9 +250,11 @@ def reference_to(heap: object, nullable: bool) -> int:
 
 
 def by_name(name: str) -> ValType | None:
-    """The value type with this name, if it is an abstract reference type in brackets: ``(ref func)``,
-    ``(ref null exn)``.
+    """The value type with this name, if it is an abstract reference type: ``(ref func)``, ``(ref null exn)``,
+    ``nullexnref``.
     """
+    if name in _BY_SHORT_NAME:
+        return _BY_CODE[_BY_SHORT_NAME[name]]
     words = name.removeprefix("(").removesuffix(")").split()
     if words[:1] != ["ref"] or name != f"({' '.join(words)})" or words[-1] not in _BY_WORD:
         return None

@@ -78,7 +78,7 @@ class ValType:
 
             raise wrong("ValType", "name", "a str", name)
         found = _BY_NAME.get(name)
-        if found is None and name[:1] == "(":
+        if found is None and name[:1] in ("(", "n"):
             from .reference_types import by_name
 
             found = by_name(name)

@@ -18,9 +18,8 @@ from ..convention import (
 from . import asm, signatures
 from .addresses import add, at
 from .control import Assembler
-from .frames import CONTEXT_SLOT
-from .regs import CALLEE, CONTEXT, FLOAT_PARAMS, FRAME, INT_PARAMS, SCRATCH, SP, X0, X1, X9, X10, X11, X12
-from .stubs import (
+from .frames import (
+    CONTEXT_SLOT,
     EXIT_FRAME,
     drop_frame,
     fail_at_limit,
@@ -30,6 +29,7 @@ from .stubs import (
     save_exit,
     set_float_mode,
 )
+from .regs import CALLEE, CONTEXT, FLOAT_PARAMS, FRAME, INT_PARAMS, SCRATCH, SP, X0, X1, X9, X10, X11, X12
 
 
 def _transfer(signature: str, incoming: int) -> tuple[bytes, bytes, int, int]:

@@ -99,6 +99,49 @@ def func_type(params: Iterable[str] = (), results: Iterable[str] = ()) -> bytes:
     return b"\x60" + value_types(params) + value_types(results)
 
 
+#: Bytes of heap types by the text format's word, for those that are built and some that are not.
+HEAP_TYPES = {
+    "nofunc": 0x73,
+    "noextern": 0x72,
+    "none": 0x71,
+    "func": 0x70,
+    "extern": 0x6F,
+    "any": 0x6E,
+    "exn": 0x69,
+    "noexn": 0x74,
+}
+
+
+def heap_type(heap: str | int, length: int = 0) -> bytes:
+    """A heap type: the text format's word, or the index of a type."""
+    return bytes([HEAP_TYPES[heap]]) if isinstance(heap, str) else signed(heap, length)
+
+
+def ref(heap: str | int, nullable: bool = False, length: int = 0) -> bytes:
+    """A reference type in its long form."""
+    return (b"\x63" if nullable else b"\x64") + heap_type(heap, length)
+
+
+def null(heap: str | int) -> bytes:
+    """The reference type that null belongs to."""
+    return ref(heap, nullable=True)
+
+
+def raw_func_type(params: Iterable[bytes] = (), results: Iterable[bytes] = ()) -> bytes:
+    """A function type, of value types that are encoded already."""
+    return b"\x60" + vector(params) + vector(results)
+
+
+def sub_type(type: bytes, *supertypes: int, final: bool = False) -> bytes:
+    """A type that is declared with its supertypes."""
+    return (b"\x4f" if final else b"\x50") + vector(unsigned(index) for index in supertypes) + type
+
+
+def rec_group(*types: bytes) -> bytes:
+    """A recursive group."""
+    return b"\x4e" + vector(types)
+
+
 def value_types(names: Iterable[str]) -> bytes:
     """A vector of value types."""
     return vector(bytes([VALUE_TYPES[type_name]]) for type_name in names)

@@ -1,4 +1,8 @@
-"""What the decoder and wasmtime, with the features that vibewasm has, say of a module."""
+"""What the decoder and wasmtime, with the features that vibewasm has, say of a module.
+
+Of garbage collection vibewasm has what types of functions take of it: recursive groups, and supertypes. wasmtime has
+one switch for all of it, so a module that vibewasm refuses for want of it is for the engine without it to judge.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,18 @@ import wasmtime
 from vibewasm.binary.decoder import decode
 from vibewasm.errors import DecodeError, ValidationError
 
-_OFF = (
-    "tail_call",
-    "multi_memory",
-    "memory64",
-    "exceptions",
-    "function_references",
-    "gc",
-    "threads",
-)
+_OFF = ("multi_memory", "memory64", "threads")
 
 
-def _engine() -> wasmtime.Engine:
+def _engine(*off: str) -> wasmtime.Engine:
     config = wasmtime.Config()
-    for feature in _OFF:
+    for feature in off:
         setattr(config, f"wasm_{feature}", False)
     return wasmtime.Engine(config)
 
 
-_ENGINE = _engine()
+_ENGINE = _engine(*_OFF)
+_WITHOUT_GC = _engine(*_OFF, "gc")
 
 
 def rejection(wasm: bytes) -> DecodeError | ValidationError | None:
@@ -42,10 +39,10 @@ def wasmtime_accepts(wasm: bytes) -> bool:
     return wasmtime_says(wasm) is None
 
 
-def wasmtime_says(wasm: bytes) -> str | None:
+def wasmtime_says(wasm: bytes, gc: bool = True) -> str | None:
     """wasmtime's complaint about the module, or ``None`` if it is valid."""
     try:
-        wasmtime.Module.validate(_ENGINE, wasm)
+        wasmtime.Module.validate(_ENGINE if gc else _WITHOUT_GC, wasm)
     except wasmtime.WasmtimeError as error:
         return str(error)
     return None

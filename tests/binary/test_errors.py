@@ -72,18 +72,24 @@ def body(code: str, locals_: str = "00") -> bytes:
         ("(module (memory 1 1 shared))", "threads"),
         ("(module (memory 1) (memory 1))", "multiple memories"),
         ("(module (memory i64 1))", "64-bit memories and tables"),
-        ("(module (tag))", "exception handling"),
         ("(module (type (struct)))", "garbage collection"),
-        ("(module (func (param (ref func))))", "typed function references"),
+        ("(module (func (param (ref any))))", "garbage collection"),
+        ("(module (type (sub (struct))))", "garbage collection"),
+        ("(module (rec (type (func)) (type (array i8))))", "garbage collection"),
         ("(module (global $g i32 (i32.const 0)) (global i32 (global.get $g)))", "garbage collection"),
         # The reader of text.
         ("(module (func (drop (ref.i31 (i32.const 0)))))", "garbage collection"),
         # Bodies: instructions, block types, locals, heap types, with a type by its index among them.
         (body("fda002"), "half precision"),
-        (body("02690b"), "exception handling"),
-        (body("", "010169"), "exception handling"),
+        (body("026b0b"), "garbage collection"),
+        (body("02646d0b"), "garbage collection"),
+        (body("", "01016c"), "garbage collection"),
+        (body("", "0101636c"), "garbage collection"),
         (body("d06e1a"), "garbage collection"),
-        (body("d0001a"), "typed function references"),
+        (body("1c016b"), "garbage collection"),
+        (body("1c01636b"), "garbage collection"),
+        (body("d0681a"), "stack switching"),
+        (body("026362000b"), "custom descriptors"),
     ],
 )
 def test_a_refusal_for_want_of_a_proposal_names_it(source: str | bytes, feature: str) -> None:
@@ -124,7 +130,7 @@ def test_frames_compare_by_value() -> None:
 
 def test_trap_codes_and_numbers_are_one_to_one() -> None:
     assert len({code for code, _ in TRAPS.values()}) == len(TRAPS)
-    assert sorted(TRAPS) == list(range(1, 17))
+    assert sorted(TRAPS) == list(range(1, 18))
 
 
 def test_every_error_is_a_wasm_error() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.binary.encode import HEADER, custom, module, section, unsigned
-from vibewasm import DecodeError, Engine, Module, ValidationError, WasmError
+from vibewasm import Config, DecodeError, Engine, Module, ValidationError, WasmError
 from vibewasm.cli import main
-from vibewasm.opcodes import prefixed, row_of
+from vibewasm.opcodes import CODE, prefixed, row_of
 from vibewasm.proposals import TITLES
 from vibewasm.wat import wasm2wat, wat2wasm
 
@@ -65,6 +65,7 @@ BINARIES: dict[str, list[bytes]] = {
         *(body(0xFB, sub, 0, 0) for sub in range(0x1F)),
         body(0xD3),
         module(section("global", b"\1\x7f\0\xfb\0\0\x0b")),
+        module(section("table", b"\1\x40\0\x70\0\1\xfb\x1c\x0b")),
     ],
     "half-precision": [body(0xFC, 0x30, 0, 0), body(0xFC, 0x31, 0, 0), body(0xFD, b"\xa0\2")],
     "memory-control": [body(0xFC, 0x12, 0)],
@@ -169,9 +170,14 @@ IN_BOTH: dict[str, list[str]] = {
         "(type (struct))",
         "(type (array i8))",
         "(rec (type (func)) (type (struct)))",
+        "(rec (type $f (func (param (ref $a)))) (type $a (array (mut (ref null $f)))))",
+        "(type (sub (struct (field i32))))",
+        "(type (sub final (array i8)))",
         "(func (param anyref))",
+        "(func (param (ref struct)))",
+        "(tag (param nullexternref))",
         "(global i31ref ref.null i31)",
-        "(type (sub (struct)))",
+        "(table 1 eqref (ref.null none))",
         "(func (param nullfuncref))",
     ],
     "memory64": ["(memory i64 1)", "(table i64 1 funcref)"],
@@ -187,6 +193,81 @@ def cases(table: dict[str, list[bytes]] | dict[str, list[str]]) -> list[object]:
         for feature, found in table.items()
         for number, case in enumerate(found)
     ]
+
+
+#: By proposal, what was refused once, and is built.
+BUILT: dict[str, list[str]] = {
+    "exceptions": [
+        "(tag)",
+        '(import "m" "t" (tag))',
+        '(tag (export "t") (param i32))',
+        "(func (param exnref))",
+        "(global exnref ref.null exn)",
+        "(global (ref null noexn) ref.null noexn)",
+        "(tag) (func throw 0)",
+        "(func (throw_ref (ref.null exn)))",
+        "(func (try_table))",
+        "(func try_table end)",
+        "(tag) (func (block (try_table (catch 0 0) (catch_all 1))))",
+    ],
+    "function-references": [
+        "(func (call_ref 0 (ref.null 0)))",
+        "(func (return_call_ref 0 (ref.null 0)))",
+        "(func (drop (ref.as_non_null (ref.null 0))))",
+        "(func (drop (br_on_null 0 (ref.null extern))))",
+        "(func (drop (block (result (ref func)) (br_on_non_null 0 (ref.null func)) (unreachable))))",
+        "(table 1 (ref func) (ref.func 0)) (func)",
+        "(func (param (ref func)))",
+        "(type (func)) (global (ref null 0) ref.null 0)",
+        "(func (local (ref 0)))",
+    ],
+    "gc": ["(rec)", "(rec (type (func)) (type (func)))", "(type (sub (func)))", "(type $f (func (param (ref $f))))"],
+    "tail-call": ["(func return_call 0)", "(table 1 funcref) (func (return_call_indirect (type 0) (i32.const 0)))"],
+}
+#: The older form of exceptions.
+OLDER = [
+    "(func try catch_all end)",
+    "(func (try (do) (catch_all)))",
+    "(tag) (func try $l catch 0 end)",
+    "(func try catch_all rethrow 0 end)",
+    "(func try delegate 0)",
+    "(func unreachable try catch_all end)",
+    "(func unreachable block try delegate 0 end)",
+]
+
+
+@pytest.mark.parametrize(("feature", "text"), cases(BUILT))
+def test_what_is_built_is_valid_and_the_same_after_it_was_text(feature: str, text: str) -> None:
+    wasmtime = pytest.importorskip("wasmtime")
+    wasm = wat2wasm(text)
+    assert wat2wasm(wasm2wat(wasm)) == wasm
+    Module.validate(Engine(), wasm)
+    Module(Engine(Config(compilation="eager")), wasm)
+    wasmtime.Module.validate(wasmtime.Engine(), wasm)
+    # Of garbage collection there are the types of functions; the rest of it is refused.
+    assert (feature == "gc") == (feature in TITLES)
+
+
+@pytest.mark.parametrize("text", OLDER)
+def test_the_older_exceptions_are_on_unless_they_are_turned_off(text: str) -> None:
+    wasm = wat2wasm(text)
+    assert wat2wasm(wasm2wat(wasm)) == wasm
+    Module.validate(Engine(), wasm)
+    off = Engine(Config(legacy_exceptions=False))
+    for given in (wasm, text):
+        with pytest.raises(ValidationError) as caught:
+            Module.validate(off, given)
+        assert caught.value.message == (
+            "legacy exception handling is turned off: Config(legacy_exceptions=True) allows it"
+        )
+        assert caught.value.feature == TITLES["legacy-exceptions"]
+        assert caught.value.func_index == 0
+        assert wasm[caught.value.offset or 0] == CODE["try"]
+
+
+@pytest.mark.parametrize("text", BUILT["exceptions"])
+def test_the_exceptions_of_today_stay_where_the_older_ones_are_turned_off(text: str) -> None:
+    Module.validate(Engine(Config(legacy_exceptions=False)), text)
 
 
 def named(feature: str, error: WasmError) -> None:

@@ -12,7 +12,7 @@ from vibewasm.binary import definitions
 from vibewasm.binary.decoder import decode
 from vibewasm.errors import DecodeError, ValidationError
 from vibewasm.extern_types import GlobalType, Limits, MemoryType, TableType
-from vibewasm.types import EXTERNREF, FUNCREF, FuncType
+from vibewasm.types import EXTERNREF, FUNCREF, NOT_NULL, FuncType
 
 NUMBERS = ["i32", "i64", "f32", "f64"]
 TYPES = [*NUMBERS, "funcref", "externref"]
@@ -151,10 +151,10 @@ def test_all_eight_forms_of_element_segments() -> None:
     m.elem_exprs("funcref", [null], declarative=True)
     found = decode(m.build()).elements
     assert [(e.mode, e.table, e.type) for e in found] == [
-        ("active", 0, FUNCREF),
-        ("passive", 0, FUNCREF),
-        ("active", 2, FUNCREF),
-        ("declarative", 0, FUNCREF),
+        ("active", 0, FUNCREF + NOT_NULL),
+        ("passive", 0, FUNCREF + NOT_NULL),
+        ("active", 2, FUNCREF + NOT_NULL),
+        ("declarative", 0, FUNCREF + NOT_NULL),
         ("active", 0, FUNCREF),
         ("passive", 0, EXTERNREF),
         ("active", 1, EXTERNREF),

@@ -13,7 +13,7 @@ from vibewasm import types
 from vibewasm.extern_types import ExportType, GlobalType, ImportType, Limits, MemoryType, TableType
 from vibewasm.types import FuncType, ValType, type_name, val_type
 
-NAMES = ["i32", "i64", "f32", "f64", "v128", "funcref", "externref"]
+NAMES = ["i32", "i64", "f32", "f64", "v128", "funcref", "externref", "exnref"]
 type_names = st.lists(st.sampled_from(NAMES), max_size=4)
 
 
@@ -30,7 +30,28 @@ def test_value_types_are_one_object_each() -> None:
     assert type_name(-1) == "unknown"
 
 
-@pytest.mark.parametrize("wrong", ["i31", "", 7, -1])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "i31",
+        "",
+        11,
+        20,
+        27,
+        63,
+        2**40,
+        -1,
+        -16,
+        "(ref)",
+        "(ref any)",
+        "(ref  func)",
+        "(ref null)",
+        "(ref func null)",
+        "null",
+        "nullref",
+        "none",
+    ],
+)
 def test_unknown_value_types(wrong: str | int) -> None:
     with pytest.raises(ValueError, match="unknown value type"):
         val_type(wrong)

@@ -20,10 +20,23 @@ from vibewasm.traps import TRAPS
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "abi.md").read_text(encoding="utf-8")
 #: Rows of its tables: name, number, and what is said of it.
 ROWS = re.findall(r"^\| `([A-Z_]+)` \| (\d+) \| (.*) \|$", DOCUMENT, re.MULTILINE)
-BLOCKS = ("RECORD_", "READY_", "CTX_", "MEMORY_", "TABLE_", "ARRAYS_", "STORE_", "SUPERTYPES_", "TRAP_")
+BLOCKS = (
+    "RECORD_",
+    "READY_",
+    "CTX_",
+    "MEMORY_",
+    "TABLE_",
+    "ARRAYS_",
+    "STORE_",
+    "SUPERTYPES_",
+    "TRAP_",
+    "LANDING_",
+    "SCOPE_",
+    "EXCEPTION_",
+)
 NAMES = {name: value for name, value in vars(abi).items() if name.startswith(BLOCKS)}
 #: Sizes of what a block has inside: they stand in the text of its row.
-COUNTS = {"STORE_BUILTIN_COUNT", "STORE_CELLS_SIZE", "ARRAYS_STEP"}
+COUNTS = {"STORE_BUILTIN_COUNT", "STORE_CELLS_SIZE", "ARRAYS_STEP", "LANDING_FACTOR", "LANDING_SHIFT", "EXCEPTION_ROOM"}
 
 
 def test_the_document_has_every_number_of_the_module_and_the_same() -> None:

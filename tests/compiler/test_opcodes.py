@@ -23,7 +23,7 @@ from vibewasm.backends import TARGETS, backend
 from vibewasm.binary.const_expr import CONSTANT
 from vibewasm.compiler import instructions
 from vibewasm.compiler.immediates import CHECKED_KINDS
-from vibewasm.compiler.instructions.unreachable import RULES
+from vibewasm.compiler.instructions import unreachable, unreachable_control
 from vibewasm.opcodes import (
     ACCESSES,
     BY_CODE,
@@ -45,6 +45,8 @@ from vibewasm.wat import wasm2wat, wat2wasm
 TABLE = all_rows()
 CONFIGS: list[dict[str, object]] = [{}, {"fuel": True}, {"checked": True}, {"explicit_bounds": True}]
 _UNREACHABLE = bytes((CODE["unreachable"],))
+#: The rules of dead code, in their two files.
+RULES = unreachable.RULES | unreachable_control.RULES
 PACKAGE = Path(vibewasm.__file__).parent
 
 
@@ -70,8 +72,12 @@ def without_dead_code_rule(row: Row) -> str | None:
     return (
         f"{name} has no dead-code rule: its signature depends on something, or one of its immediates ({kinds}) is not "
         f"of those that compiler/immediates.py checks (check_immediate), so it takes a function in RULES in "
-        f"compiler/instructions/unreachable.py"
+        f"compiler/instructions/unreachable.py, or in unreachable_control.py if few modules have it"
     )
+
+
+def test_no_rule_of_dead_code_stands_twice() -> None:
+    assert not unreachable.RULES.keys() & unreachable_control.RULES.keys()
 
 
 def without_example(row: Row) -> str | None:
@@ -133,7 +139,12 @@ def test_every_instruction_has_all_that_it_takes() -> None:
 
 @pytest.mark.parametrize("row", TABLE, ids=example.name_of)
 def test_every_instruction_is_valid_in_dead_code(row: Row) -> None:
-    compile_(example.module(_UNREACHABLE + example.closed(row, example.encoded(row)) + _UNREACHABLE))
+    operands, instruction = example.pushed(example.operands_of(row)), example.encoded(row)
+    # With operands, with those that dead code has of every type, and with such that are below a block.
+    bodies = [operands + instruction, _UNREACHABLE + instruction, instruction]
+    # But none of them reach into a block that is opened around the instruction.
+    for body in bodies[: 2 if row[1] == "br_on_non_null" else 3]:
+        compile_(example.module(_UNREACHABLE + example.closed(row, body) + _UNREACHABLE))
 
 
 #: An opcode of nothing.
@@ -151,7 +162,7 @@ def test_a_row_alone_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     row = plant((UNUSED, "i32.toy", "toy", None, None, "toys", ""), monkeypatch)
     handler, dead, immediate = missing(row)
     assert "i32.toy has no handler: put it into TOPICS in compiler/instructions/__init__.py" in handler
-    assert "RULES in compiler/instructions/unreachable.py" in dead
+    assert "RULES in compiler/instructions/unreachable.py, or in unreachable_control.py" in dead
     assert "'i32.toy' is not said: give its operands" in immediate or "'toy'" in immediate
 
 
@@ -236,7 +247,8 @@ def test_traits_are_known_and_agree_with_what_else_the_row_says() -> None:
 def test_where_control_can_leave_or_enter_is_a_boundary_of_fuel() -> None:
     jumps = {row[0] for row in TABLE if {"label", "labels"} & set(row[2].split())}
     control = jumps | codes_with("ends") | codes_with("leaves") | codes_with("calls")
-    control |= codes_with("opens") - {CODE["block"]}
+    # Nothing jumps to the beginning of these, and where one begins control goes on as it did.
+    control |= codes_with("opens") - {CODE["block"], CODE["try"], CODE["try_table"]}
     assert names(codes_with("boundary")) == names(frozenset(control))
     # What depends on neither operands nor the stack's height, and is none of the above, goes on with the next one.
     assert not any(has_signature(code) for code in codes_with("boundary"))
@@ -247,11 +259,14 @@ def test_code_is_dead_exactly_after_what_leaves(row: Row) -> None:
     # Two f64 are on no stack here, so that only dead code can add them.
     if "ends" in row[6].split():
         return
-    used = example.closed(row, example.pushed(example.operands_of(row)) + example.encoded(row))
-    data = example.module(used + bytes((CODE["f64.add"],)) + _UNREACHABLE)
+    used = example.pushed(example.operands_of(row)) + example.encoded(row)
+    tail = bytes((CODE["f64.add"],)) + _UNREACHABLE
+    inside = example.module(example.closed(row, used + tail))
     if row[0] in codes_with("leaves"):
-        compile_(data)
-    else:
+        # A block around it ends the dead code.
+        compile_(inside)
+        return
+    for data in (inside, example.module(example.closed(row, used) + tail)):
         with pytest.raises(vibewasm.ValidationError, match=r"type mismatch: f64\.add"):
             compile_(data)
 
@@ -273,7 +288,7 @@ def test_constant_instructions_are_read_checked_and_evaluated(row: Row) -> None:
     imported = builder.import_global("env", "g", "i32")
     function = builder.func((), ())
     operands = b"".join({"i": b"\x41\x06", "l": b"\x42\x06"}[letter] for letter in row[3] or "")
-    type_ = letters[row[4]] or {"global.get": "i32", "ref.null": "funcref"}[row[1]]
+    type_ = letters[row[4]] or {"global.get": "i32", "ref.null": "funcref", "ref.func": "funcref"}[row[1]]
     index = builder.global_(type_, operands + example.encoded(row), export="made")
     assert (imported, function, index) == (0, 0, 1)
     engine = Engine()

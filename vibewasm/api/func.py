@@ -368,6 +368,7 @@ class Func(Extern):
             raise TypeError(f"{self._shown} takes {wanted} cells, {len(cells)} were given")
         store = self._store
         may_start = self._take_store()
+        converted = 0 if store._exceptions is None else len(store._exceptions.results)
         try:
             if self._has_references:
                 # Not before, since taking the store may let go of some.
@@ -377,8 +378,10 @@ class Func(Extern):
                 if store._references is not None:
                     store._references.given = found
                 if store._exceptions is not None:
-                    store._exceptions.given = found
+                    store._exceptions.give(self._type.result_codes, found)
         finally:
+            if store._exceptions is not None:
+                del store._exceptions.results[converted:]
             store._state[0] = may_start and store._state[3]
         at = 0
         for code in self._type.result_codes:
@@ -430,6 +433,7 @@ class Func(Extern):
         """A call of any types, at any depth, by any thread that may make it."""
         store = self._store
         may_start = self._take_store()
+        converted = 0 if store._exceptions is None else len(store._exceptions.results)
         try:
             try:
                 cells = self._argument_cells(arguments)
@@ -440,12 +444,10 @@ class Func(Extern):
                 store._sweep()
                 cells = self._argument_cells(arguments)
             found = self._run(cells)
-            if store._exceptions is None:
-                values = from_cells(store, self._type.result_codes, found)
-            else:
-                # Exceptions among them are nobody's until they are converted.
-                values = store._exceptions.converted(from_cells, store, self._type.result_codes, found)
+            values = from_cells(store, self._type.result_codes, found)
         finally:
+            if store._exceptions is not None:
+                del store._exceptions.results[converted:]
             store._state[0] = may_start and store._state[3]
         if not values:
             return None
@@ -510,6 +512,9 @@ class Func(Extern):
             if number:
                 raise store._failure(number)
             found: list[int] = view[at : at + size].tolist()
+            if self._has_references and store._exceptions is not None:
+                # Exceptions among them are nobody's until they are converted.
+                store._exceptions.results.append(found)
             return found
         finally:
             state[2] = first

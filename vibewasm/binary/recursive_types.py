@@ -47,20 +47,25 @@ def recursive_types(info: ModuleInfo, pos: int) -> int:
     first = len(info.types)
     reader = _Reader(info, first, count)
     members: list[Member] = []
-    positions = []
+    #: Where those are that have supertypes.
+    positions: dict[int, int] = {}
     for position in range(count):
-        positions.append(pos)
+        start = pos
         member, pos = reader.member(pos, first + position)
         members.append(member)
+        if member[1] is not None:
+            positions[position] = start
     types = group(tuple(members)) if members else ()
     info.types.extend(types)
     # Matching follows supertypes, also those of members that come later: first there have to be few of them.
-    for type_, where in zip(types, positions, strict=True):
-        _check_depth(type_, where)
-    for type_, where in zip(types, positions, strict=True):
-        if type_.supertype is not None and not may_be_subtype(type_, type_.supertype):
-            why = "is final" if type_.supertype.final else "does not match"
-            raise ValidationError(f"sub type {type_} does not match super type: {type_.supertype} {why}", where)
+    for position, where in positions.items():
+        _check_depth(types[position], where)
+    for position, where in positions.items():
+        type_ = types[position]
+        supertype = type_.supertype
+        if supertype is not None and not may_be_subtype(type_, supertype):
+            why = "is final" if supertype.final else "does not match"
+            raise ValidationError(f"sub type {type_} does not match super type: {supertype} {why}", where)
     return pos
 
 

@@ -48,7 +48,7 @@ from ..runtime.context import (
     CELL_THROWN_COUNT,
 )
 from ..runtime.raw_memory import words
-from ..types import EXNREF, NOT_NULL
+from ..types import EXNREF, NOT_NULL, V128
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,9 +114,9 @@ class ExceptionObjects:
     """The exception objects of one store.
 
     Attributes:
-        given: objects that Python code has as bare numbers: the results of the last ``call_raw``.
-        results: results of calls that are being converted.
-        held: how many objects the last look has found held.
+        given: objects that Python code has as bare numbers: among the results of the last ``call_raw``.
+        results: results of calls that are being converted, which nothing else holds.
+        kept: how many objects the last look has found held.
         busy: whether a look goes on, or what it has found is not yet in the hands of who wanted an object.
     """
 
@@ -132,7 +132,7 @@ class ExceptionObjects:
         "_wide",
         "busy",
         "given",
-        "held",
+        "kept",
         "results",
     )
 
@@ -156,7 +156,7 @@ class ExceptionObjects:
         self.busy = False
         self.given: Sequence[int] = ()
         self.results: list[Sequence[int]] = []
-        self.held = 0
+        self.kept = 0
 
     # -- objects -----------------------------------------------------------------------------------------------------
 
@@ -190,7 +190,17 @@ class ExceptionObjects:
 
     def knows(self, address: int) -> bool:
         """Whether this is an object that Python code has from here: of which there is a handle, or a bare number."""
-        return bool(self._handles.get(address)) or (address in self.given and self._is_object(address))
+        return bool(self._handles.get(address)) or address in self.given
+
+    def give(self, types: Sequence[int], cells: Sequence[int]) -> None:
+        """Let the objects among results of these types be those that Python code has as bare numbers."""
+        given = []
+        at = 0
+        for code in types:
+            if code in _TYPES and cells[at]:
+                given.append(cells[at])
+            at += 2 if code == V128 else 1
+        self.given = given
 
     def converted(self, convert: Callable[..., Result], store: Store, codes: Sequence[int], found: list[int]) -> Result:
         """What ``convert`` makes of the bits of values: exceptions among them stay meanwhile."""
@@ -203,13 +213,6 @@ class ExceptionObjects:
     def named(self) -> list[int]:
         """The objects that Python code has from here."""
         return [address for address in {*self._handles, *self.given} if self.knows(address)]
-
-    def _is_object(self, address: int) -> bool:
-        if address in self._wide:
-            return True
-        slabs, bases = self._heap
-        index = bisect_right(bases, address) - 1
-        return index >= 0 and _is_in(slabs[index], address)
 
     def take(self, count: int) -> int:
         """An object for ``count`` values, for Python code that will take a handle: it stays until the handle is given
@@ -252,17 +255,6 @@ class ExceptionObjects:
         nested = self.busy
         self.busy = True
         return self._allocate(count, low, nested)
-
-    def collect(self) -> None:
-        """Free what nobody holds."""
-        nested = self.busy
-        if nested:
-            return
-        try:
-            self.busy = True
-            self._collect(self._lowest(), False)
-        finally:
-            self.busy = nested
 
     def _allocate(self, count: int, low: int, nested: bool) -> int:
         units = (EXCEPTION_VALUES + 16 * count + EXCEPTION_SIZE - 1) // EXCEPTION_SIZE
@@ -333,13 +325,13 @@ class ExceptionObjects:
                 units += block.size // EXCEPTION_SIZE
             else:
                 self._wide.pop(address, None)
-        self.held = len(held)
+        self.kept = len(held)
         limit = self._store.max_references
-        if self.held >= limit:
+        if self.kept >= limit:
             return False
         kept = sorted([address for address in held if address not in wide])
         budget = max(SMALLEST_BUDGET, len(kept) + units, looked_at // _WORDS_PER_OBJECT)
-        budget = max(1, min(budget, max(limit - self.held, self.held // _LEAST_PART)))
+        budget = max(1, min(budget, max(limit - self.kept, self.kept // _LEAST_PART)))
         first, missing = _chain_free(slabs, kept, budget)
         if missing and usual:
             # Never so few that there would be many slabs.

@@ -165,7 +165,6 @@ def delegate(c: Compilation, pc: int) -> int:
     control = control_state(c)
     scope = control.close_scope()
     scope.outer = control.scope_at(len(c.labels) - 1 - depth)
-    c.pc = pc - 1
     end(c, pc)
     return pc
 

@@ -161,7 +161,8 @@ def skip_unreachable(c: Compilation, pc: int) -> int:
             return pc
         if len(dead.blocks) == 1 and (op in _HANDLERS or op == DELEGATE):
             check_handler(op, dead.blocks[0].opcode)
-            dead.close(BY_CODE[op][1])
+            # Where it ends in reached code, a delegate ends it as an end does.
+            dead.close("end" if op == DELEGATE else BY_CODE[op][1])
             return pc
         pc = _step(dead, c, pc)
 

@@ -133,7 +133,7 @@ def _delegate(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, depth = read_unsigned(c, pc)
     if depth >= len(dead.blocks) + len(c.labels) - 2:
         raise BodyFault(f"unknown label {depth}")
-    dead.types += dead.close(name).results
+    dead.types += dead.close("end").results
     return pc
 
 

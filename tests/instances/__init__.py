@@ -1,0 +1,1 @@
+"""Tests of what instances are made of."""
