@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vibewasm import abi
+from vibewasm.traps import NULLS
 
 from .model import Instruction, trap_message
 from .symbols import CONTEXT, FRAME, Cell, Pointer, Symbols, field
@@ -27,12 +28,6 @@ _FOLLOWED = {
     "return_call_ref": _CALLEE,
     "rethrow": _EXCEPTION,
     "throw_ref": _EXCEPTION,
-}
-#: What is said of a null that an instruction met, where it is not what traps are called otherwise.
-NULLS = {
-    "call_ref": "null function reference",
-    "return_call_ref": "null function reference",
-    "throw_ref": "null exception reference",
 }
 
 

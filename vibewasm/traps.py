@@ -32,6 +32,15 @@ TRAPS: dict[int, tuple[str, str]] = {
     abi.TRAP_EXCEPTION: ("uncaught_exception", "uncaught exception"),
 }
 
+#: What a null reference is called by the instruction that met it: all are faults of the same kind. The words are the
+#: official suite's.
+NULLS = {
+    "call_ref": "null function reference",
+    "return_call_ref": "null function reference",
+    "throw_ref": "null exception reference",
+    "ref.as_non_null": "null reference",
+}
+
 #: How many frames the text of an exception shows; ``Trap.frames`` has all that were recorded.
 _FRAMES_SHOWN = 16
 

@@ -8,11 +8,8 @@ from vibewasm import abi
 from vibewasm.backends import TARGETS
 from vibewasm.binary.decoder import decode
 from vibewasm.disasm.model import FunctionListing
-from vibewasm.disasm.naming import NULLS
 from vibewasm.disasm.symbols import Symbols, field
-from vibewasm.instances.backtrace import _NULLS
 from vibewasm.instances.context import ContextLayout
-from vibewasm.opcodes import CODE
 from vibewasm.wat import wat2wasm
 
 from .test_listing import bytes_of, module_of
@@ -132,11 +129,6 @@ def test_throwing_and_catching_name_the_tag_and_the_stubs(target: str) -> None:
     assert {"make exception", "result cell 0"} <= symbols_of(found["$old"], "catch $e")
     assert {"tag of exception", "throw_ref"} <= symbols_of(found["$old"], "rethrow")
     assert not traps_of(found["$old"], "rethrow")
-
-
-def test_nulls_are_called_as_traps_call_them() -> None:
-    said = {CODE[word]: message for word, message in NULLS.items()}
-    assert said == {code: message for code, message in _NULLS.items() if message != "null reference"}
 
 
 def test_tags_have_names_in_the_context() -> None:

@@ -140,7 +140,6 @@ class Linker:
             advice = "; define_instance defines its exports" if isinstance(given, (Instance, Exports)) else ""
             raise TypeError(
                 f"{full_name(module, name)}: an import is a function, Func, Memory, Table, Global, Tag or number, not "
-                f""
                 f"{_class(item)}{advice}"
             )
         if type is not None or caller:

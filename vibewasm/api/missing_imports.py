@@ -30,8 +30,7 @@ def message(module: Module, missing: Sequence[ImportType], defined: Mapping[int,
     """
     lines = []
     for wanted in missing[:_MOST]:
-        # What is of another kind would not do, however alike the names are.
-        # Of functions there are types of a class of their own.
+        # What is of another kind would not do, however alike the names are. A function's type may be of a subclass.
         kind = KINDS.get(wanted.type.__class__, FUNC)
         alike = defined.get(kind, [])
         if kind == FUNC and wasi is None:

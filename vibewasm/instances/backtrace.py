@@ -7,7 +7,7 @@ from __future__ import annotations
 from ..abi import TRAP_INTERRUPTED, TRAP_NULL, TRAP_NULL_REFERENCE, TRAP_STACK_OVERFLOW
 from ..errors import Interrupted, Stopped
 from ..opcodes import CODE
-from ..traps import TRAPS, Frame, OutOfFuel, Trap, with_frames
+from ..traps import NULLS, TRAPS, Frame, OutOfFuel, Trap, with_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,13 +67,7 @@ def _null(number: int, frames: list[Frame]) -> tuple[str, str]:
 
 
 _INDIRECT_CALLS = (CODE["call_indirect"], CODE["return_call_indirect"])
-#: What the suite calls a null that an instruction met.
-_NULLS = {
-    CODE["call_ref"]: "null function reference",
-    CODE["return_call_ref"]: "null function reference",
-    CODE["throw_ref"]: "null exception reference",
-    CODE["ref.as_non_null"]: "null reference",
-}
+_NULLS = {CODE[word]: message for word, message in NULLS.items()}
 
 
 def _fault(store: Store, address: int) -> tuple[int, int] | None:
