@@ -38,7 +38,9 @@ from .regs import (
     SCRATCH,
     SCRATCH2,
     SP,
+    X0,
     X1,
+    X2,
     X9,
     X10,
     X11,
@@ -388,6 +390,30 @@ def call_out(a: Assembler) -> None:
         set_float_mode(X9, X10),
         load_cell(X9, X1, abi.STORE_FAILED),
     )
+
+
+def take_interruption(a: Assembler) -> None:
+    """Prepare for :func:`call_out` to the poll callback; x11 is the store block. Changes x12.
+
+    The callback is told why, and the stack limit is lowered.
+    """
+    a.emit(
+        load_cell(X1, X11, abi.STORE_INTERRUPT),
+        asm.logic_ri(asm.AND, 1, X12, X1, abi.INTERRUPT_WATCH),
+        store_cell(X12, X11, abi.STORE_INTERRUPT),
+        load_cell(X12, X11, abi.STORE_REAL_LIMIT),
+        store_cell(X12, X11, abi.STORE_STACK_LIMIT),
+        asm.mov_rr(1, X0, CONTEXT),
+        asm.mov_ri(X2, 0),
+        # Whoever interrupts sets the word and then the limit; one who has set the word since it was cleared may have
+        # set the limit before it was lowered.
+        asm.dmb_ish(),
+        load_cell(X12, X11, abi.STORE_INTERRUPT),
+    )
+    a.cbz(1, X12, "lowered")
+    a.emit(asm.mov_ri(X12, -1), store_cell(X12, X11, abi.STORE_STACK_LIMIT))
+    a.bind("lowered")
+    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL))
 
 
 def fail_from_frame() -> bytes:

@@ -36,6 +36,7 @@ from .regs import (
     RBP,
     RCX,
     RDI,
+    RDX,
     RSI,
     RSP,
 )
@@ -280,6 +281,27 @@ def call_out(a: Assembler, call: bytes, store: int = R11) -> None:
         asm.mov_rm(1, RDI, RSI, abi.STORE_FAILED),
         asm.test_rr(1, RDI, RDI),
     )
+
+
+def take_interruption(a: Assembler) -> None:
+    """Prepare for :func:`call_out` to the poll callback, with the store block in r11; changes rax.
+
+    The callback is told why, and the stack limit is lowered.
+    """
+    a.emit(
+        asm.mov_rm(1, RSI, R11, abi.STORE_INTERRUPT),
+        asm.alu_mi(asm.AND, 1, R11, abi.STORE_INTERRUPT, abi.INTERRUPT_WATCH),
+        asm.mov_rm(1, RAX, R11, abi.STORE_REAL_LIMIT),
+        asm.mov_mr(1, R11, abi.STORE_STACK_LIMIT, RAX),
+        asm.mov_rr(1, RDI, CONTEXT),
+        asm.zero(RDX),
+        # Whoever interrupts sets the word and then the limit; one who has set the word since it was cleared may have
+        # set the limit before it was lowered.
+        asm.alu_mi(asm.CMP, 1, R11, abi.STORE_INTERRUPT, 0),
+    )
+    a.jcc(asm.CC_E, "lowered")
+    a.emit(asm.mov_mi(1, R11, abi.STORE_STACK_LIMIT, -1))
+    a.bind("lowered")
 
 
 def fail_from_frame() -> bytes:
