@@ -7,7 +7,7 @@ from . import asm
 from .addresses import add
 from .control import Assembler, raise_trap
 from .frames import CONTEXT_SLOT
-from .regs import CALLEE, CONTEXT, FRAME, LINK, SCRATCH, SP, X1, X9, X10, X11, X12, X15
+from .regs import CALLEE, CONTEXT, FRAME, LINK, SCRATCH, SP, X0, X1, X2, X9, X10, X11, X12, X15
 
 #: The frames of stubs that call out begin alike: context, previous exit frame, then what the C code may overwrite of
 #: the registers that wasm functions preserve, and x8.
@@ -73,6 +73,30 @@ def call_out(a: Assembler) -> None:
     )
 
 
+def take_interruption(a: Assembler) -> None:
+    """Prepare for :func:`call_out` to the poll callback; x11 is the store block. Changes x12.
+
+    The callback is told why, and the stack limit is lowered.
+    """
+    a.emit(
+        load_cell(X1, X11, abi.STORE_INTERRUPT),
+        asm.logic_ri(asm.AND, 1, X12, X1, abi.INTERRUPT_WATCH),
+        store_cell(X12, X11, abi.STORE_INTERRUPT),
+        load_cell(X12, X11, abi.STORE_REAL_LIMIT),
+        store_cell(X12, X11, abi.STORE_STACK_LIMIT),
+        asm.mov_rr(1, X0, CONTEXT),
+        asm.mov_ri(X2, 0),
+        # Whoever interrupts sets the word and then the limit; one who has set the word since it was cleared may have
+        # set the limit before it was lowered.
+        asm.dmb_ish(),
+        load_cell(X12, X11, abi.STORE_INTERRUPT),
+    )
+    a.cbz(1, X12, "lowered")
+    a.emit(asm.mov_ri(X12, -1), store_cell(X12, X11, abi.STORE_STACK_LIMIT))
+    a.bind("lowered")
+    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL))
+
+
 def fail_from_frame() -> bytes:
     """The callback failed, or the trap in x9 is to be raised; x1 is the store block.
 
@@ -123,4 +147,5 @@ __all__ = [
     "save_exit",
     "set_float_mode",
     "store_cell",
+    "take_interruption",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ... import abi
 from . import asm
 from .control import Assembler, raise_trap
-from .regs import CONTEXT, R8, R9, R10, R11, RAX, RBP, RDI, RSI, RSP
+from .regs import CONTEXT, R8, R9, R10, R11, RAX, RBP, RDI, RDX, RSI, RSP
 
 #: The size of the frame of ``enter``, and where in it is what STORE_SAVED_SP was before.
 ENTER_FRAME = 80
@@ -36,6 +36,27 @@ def call_out(a: Assembler, call: bytes, store: int = R11) -> None:
         asm.mov_rm(1, RDI, RSI, abi.STORE_FAILED),
         asm.test_rr(1, RDI, RDI),
     )
+
+
+def take_interruption(a: Assembler) -> None:
+    """Prepare for :func:`call_out` to the poll callback, with the store block in r11; changes rax.
+
+    The callback is told why, and the stack limit is lowered.
+    """
+    a.emit(
+        asm.mov_rm(1, RSI, R11, abi.STORE_INTERRUPT),
+        asm.alu_mi(asm.AND, 1, R11, abi.STORE_INTERRUPT, abi.INTERRUPT_WATCH),
+        asm.mov_rm(1, RAX, R11, abi.STORE_REAL_LIMIT),
+        asm.mov_mr(1, R11, abi.STORE_STACK_LIMIT, RAX),
+        asm.mov_rr(1, RDI, CONTEXT),
+        asm.zero(RDX),
+        # Whoever interrupts sets the word and then the limit; one who has set the word since it was cleared may have
+        # set the limit before it was lowered.
+        asm.alu_mi(asm.CMP, 1, R11, abi.STORE_INTERRUPT, 0),
+    )
+    a.jcc(asm.CC_E, "lowered")
+    a.emit(asm.mov_mi(1, R11, abi.STORE_STACK_LIMIT, -1))
+    a.bind("lowered")
 
 
 def fail_from_frame() -> bytes:
@@ -100,4 +121,5 @@ __all__ = [
     "fail_at_limit",
     "fail_from_frame",
     "make_exit_frame",
+    "take_interruption",
 ]
