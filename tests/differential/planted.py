@@ -236,8 +236,8 @@ FAULTS = [
         "pinned-not-restored",
         "the last callee-saved register is not restored",
         _FRAMES,
-        'saved_int_offset(i)) for i in range(ints))\n    code += b"".join(asm.movups_rm(',
-        'saved_int_offset(i)) for i in range(ints - 1))\n    code += b"".join(asm.movups_rm(',
+        'saved_int_offset(i)) for i in range(ints))\n    return code + b"".join(asm.movups_rm(',
+        'saved_int_offset(i)) for i in range(ints - 1))\n    return code + b"".join(asm.movups_rm(',
     ),
     Fault(
         "select-not-inverted",
@@ -317,8 +317,8 @@ FAULTS = [
         "call-indirect-type",
         "a call through a table that does not compare types",
         _CALLS,
-        "    check += asm.jcc_rel32(asm.CC_NE, 0)\n",
-        "    check += asm.jcc_rel32(asm.CC_O, 0)\n",
+        "        return bound, check + asm.jcc_rel32(asm.CC_NE, 0)\n",
+        "        return bound, check + asm.jcc_rel32(asm.CC_O, 0)\n",
     ),
     Fault(
         "call-indirect-bound",
