@@ -83,8 +83,8 @@ FAULTS = [
         "values-a-slot-too-low",
         "what is caught is put one slot below where the block's results are expected",
         _STATE,
-        "first = c.slot_base + c.step * (label.height + 1 - label.depth)",
-        "first = c.slot_base + c.step * (label.height + 2 - label.depth)",
+        "first = label_slot(c, label)",
+        "first = label_slot(c, label) + c.step",
     ),
     _fault(
         "wide-value-cut",

@@ -185,8 +185,8 @@ def test_places_that_were_not_met_are_reported() -> None:
 class Wrong(Judge):
     """A judge whose vibewasm adds one to the first i32 that an export returns."""
 
-    def __init__(self, *, simd: bool) -> None:
-        super().__init__(simd=simd)
+    def __init__(self, *, simd: bool, control: bool) -> None:
+        super().__init__(simd=simd, control=control)
         run = self.ours.run
 
         def spoilt(data: bytes, mode: str, planned: list[Step]) -> Trace:
