@@ -138,7 +138,7 @@ def matches(sub: int, super_: int) -> bool:
 def all_match(subs: tuple[int, ...], supers: tuple[int, ...]) -> bool:
     """Whether there are as many of both, and each matches."""
     return subs == supers or (
-        len(subs) == len(supers) and all([matches(*pair) for pair in {*zip(subs, supers, strict=True)}])
+        len(subs) == len(supers) and all(matches(*pair) for pair in {*zip(subs, supers, strict=True)})
     )
 
 

@@ -207,7 +207,7 @@ def check_top(c: Compilation, instruction: str, types: tuple[int, ...]) -> None:
         return
     top = stack[-count:]
     pairs = {*zip([entry.type for entry in top], types, strict=False)}
-    if not all([each == type_ or fits(each, type_) for each, type_ in pairs]):
+    if not all(each == type_ or fits(each, type_) for each, type_ in pairs):
         found: list[int | None] = []
         for entry in reversed(top):
             if entry.kind == BARRIER:

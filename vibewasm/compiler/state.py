@@ -188,7 +188,7 @@ def fits(found: int, expected: int) -> bool:
 def all_fit(found: Types, expected: Types) -> bool:
     """Whether there are as many values as expected, and each fits."""
     return found == expected or (
-        len(found) == len(expected) and all([fits(*pair) for pair in {*zip(found, expected, strict=True)}])
+        len(found) == len(expected) and all(fits(*pair) for pair in {*zip(found, expected, strict=True)})
     )
 
 
