@@ -10,21 +10,7 @@ from __future__ import annotations
 from ... import abi
 from . import asm, frames
 from .control import Assembler, raise_trap
-from .frames import (
-    CONTEXT_SLOT,
-    EXIT_FRAME,
-    EXIT_PREVIOUS,
-    call_out,
-    drop_frame,
-    fail_from_frame,
-    load_cell,
-    make_frame,
-    pairs,
-    restore_exit,
-    save_exit,
-    store_cell,
-    take_interruption,
-)
+from .frames import CONTEXT_SLOT
 from .regs import (
     CONTEXT,
     FRAME,
@@ -45,6 +31,20 @@ from .regs import (
     X8,
     X9,
     X11,
+)
+from .stub_frames import (
+    EXIT_FRAME,
+    EXIT_PREVIOUS,
+    call_out,
+    drop_frame,
+    fail_from_frame,
+    load_cell,
+    make_frame,
+    pairs,
+    restore_exit,
+    save_exit,
+    store_cell,
+    take_interruption,
 )
 
 #: What frames here have after what all have that call out: the frame and the return address that the walk has come to;

@@ -18,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..types import SignalContext
 
-#: The largest number that a trap instruction of ours carries: the next one says that a callback failed.
-_LARGEST_TRAP = abi.HOST_FAILURE - 1
+#: The largest number that a trap instruction of ours carries: the next ones say that a callback throws, or failed.
+_LARGEST_TRAP = abi.HOST_EXCEPTION - 1
 #: The upper six bits of an unconditional jump.
 _JUMP = 0b000101
 

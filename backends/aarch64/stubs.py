@@ -17,23 +17,7 @@ from . import asm, signatures
 from .addresses import add
 from .control import Assembler
 from .fault_handler import fault_handler
-from .frames import (
-    CONTEXT_SLOT,
-    EXIT_FRAME,
-    EXIT_PREVIOUS,
-    call_out,
-    drop_frame,
-    fail_at_limit,
-    fail_from_frame,
-    load_cell,
-    make_frame,
-    pairs,
-    restore_exit,
-    save_exit,
-    set_float_mode,
-    store_cell,
-    take_interruption,
-)
+from .frames import CONTEXT_SLOT
 from .processor import LAZY_ENTRY_SIZE
 from .regs import (
     CALLEE,
@@ -57,6 +41,22 @@ from .regs import (
     X13,
     X19,
     X26,
+)
+from .stub_frames import (
+    EXIT_FRAME,
+    EXIT_PREVIOUS,
+    call_out,
+    drop_frame,
+    fail_at_limit,
+    fail_from_frame,
+    load_cell,
+    make_frame,
+    pairs,
+    restore_exit,
+    save_exit,
+    set_float_mode,
+    store_cell,
+    take_interruption,
 )
 
 TYPE_CHECKING = False

@@ -10,8 +10,9 @@ from __future__ import annotations
 from ... import abi
 from . import asm, frames
 from .control import Assembler, raise_trap
-from .frames import (
-    CONTEXT_SLOT,
+from .frames import CONTEXT_SLOT
+from .regs import CONTEXT, FRAME, MEMORY_BASE, PINNED, R11, R15, RAX, RBP, RCX, RDI, RDX, RSI, RSP
+from .stub_frames import (
     ENTER_FRAME,
     EXIT_FRAME,
     EXIT_PINNED_FLOATS,
@@ -21,7 +22,6 @@ from .frames import (
     fail_from_frame,
     take_interruption,
 )
-from .regs import CONTEXT, FRAME, MEMORY_BASE, PINNED, R11, R15, RAX, RBP, RCX, RDI, RDX, RSI, RSP
 
 #: What frames here have after what all have that call out: the frame and the return address that the walk has come to;
 #: what is being thrown; and the other pinned registers, where the collector finds the references in them.

@@ -16,20 +16,6 @@ from ..convention import cells, signature_results
 from . import asm, signatures
 from .control import Assembler
 from .fault_handler import fault_handler
-from .frames import (
-    ENTER_FRAME,
-    ENTER_SAVED_SP,
-    EXIT_FRAME,
-    EXIT_PINNED_FLOATS,
-    EXIT_PINNED_INTS,
-    EXIT_PREVIOUS,
-    call_out,
-    drop_exit_frame,
-    fail_at_limit,
-    fail_from_frame,
-    make_exit_frame,
-    take_interruption,
-)
 from .processor import LAZY_ENTRY_SIZE
 from .regs import (
     CONTEXT,
@@ -49,6 +35,20 @@ from .regs import (
     RDX,
     RSI,
     RSP,
+)
+from .stub_frames import (
+    ENTER_FRAME,
+    ENTER_SAVED_SP,
+    EXIT_FRAME,
+    EXIT_PINNED_FLOATS,
+    EXIT_PINNED_INTS,
+    EXIT_PREVIOUS,
+    call_out,
+    drop_exit_frame,
+    fail_at_limit,
+    fail_from_frame,
+    make_exit_frame,
+    take_interruption,
 )
 
 TYPE_CHECKING = False

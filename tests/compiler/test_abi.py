@@ -60,8 +60,8 @@ def test_every_trap_number_has_a_name_a_code_and_a_message() -> None:
     numbers = [value for name, value in vars(abi).items() if re.fullmatch(r"TRAP_[A-Z_]+", name)]
     assert sorted(numbers) == sorted(TRAPS), "give the number a name in vibewasm/abi.py and a row in vibewasm/traps.py"
     assert len(set(numbers)) == len(numbers)
-    # One byte of an instruction has it, beside what a failed callback leaves.
-    assert all(0 < number < abi.HOST_FAILURE for number in numbers)
+    # One byte of an instruction has it, beside what callbacks leave that fail or throw.
+    assert all(0 < number < abi.HOST_EXCEPTION < abi.HOST_FAILURE for number in numbers)
 
 
 def test_cells_of_a_block_are_apart() -> None:

@@ -149,19 +149,15 @@ class Compiler:
                 raise self._error(fault, c.base + min(c.pc, c.end), index) from None
             except _vectors_needed.NeedsVectors:
                 vectors = True
-                if recording is not None:
-                    recording.clear()
             except NeedsRetyping:
                 retypes = True
-                if recording is not None:
-                    recording.clear()
             except OutOfReach:
                 if reach == env.control.LONGEST_REACH:
                     large = BodyFault("function too large: its machine code has jumps that cannot reach their targets")
                     raise self._error(large, c.base, index) from None
                 reach += 1
-                if recording is not None:
-                    recording.clear()
+            if recording is not None:
+                recording.clear()
 
     def _environment(self, reach: int, vectors: bool, retypes: bool) -> ModuleEnvironment:
         env = ModuleEnvironment(

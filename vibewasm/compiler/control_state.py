@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from ..backends.operand import MARKED_BARRIER, REFERENCE, Operand, register
+from ..backends.operand import MARKED_BARRIER, Operand, register
 from ..opcodes import CODE
-from ..types import EXNREF
+from ..types import EXNREF, NOT_NULL
 from .locals import SHORT_INDICES
-from .state import FUNCTION, LOOP, Compilation, Label, emit_fixups
+from .operand_stack import label_slot
+from .state import FUNCTION, Compilation, Label, emit_fixups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ OUTSIDE = -1
 
 
 class Scope:
-    """Where exceptions go that come up in one body.
+    """Where exceptions go that come up in the body of one ``try_table`` or ``try``.
 
     Attributes:
         outer: number of the scope that is asked after this one, or OUTSIDE.
@@ -72,7 +73,7 @@ class _Pad:
 
 
 class ControlState:
-    """Such things of one compilation.
+    """What one compilation keeps of scopes, pads, tails, and locals without a first value.
 
     Attributes:
         scopes: all scopes, by number.
@@ -260,10 +261,10 @@ class ControlState:
         exceptions = env.backend.exceptions
         label = pad.label
         count = len(pad.types)
-        if len(label.types) == 1 and label.opcode != LOOP:
+        if label.in_register():
             c.out += exceptions.caught_value(pad.types[0]) if count else exceptions.caught_reference()
         else:
-            first = c.slot_base + c.step * (label.height + 1 - label.depth)
+            first = label_slot(c, label)
             if count:
                 c.out += env.pieces[exceptions.caught_values][(pad.types, first, *env.width)]
             if pad.reference:
@@ -279,7 +280,8 @@ class ControlState:
 
 
 def _needs_value(home: Operand) -> bool:
-    if home.type <= EXNREF or home.type < REFERENCE:
+    """Whether null does not belong to a local's type, so that it has no first value."""
+    if home.type < NOT_NULL:
         return False
     from ..reference_types import is_nullable
 

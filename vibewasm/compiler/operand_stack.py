@@ -12,6 +12,7 @@ from .state import BodyFault, Compilation, fits, type_mismatch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .choices import Choice
+    from .state import Label, Types
 
 #: The window of entries that are not in their slots is kept shorter than this, so that searching it takes constant
 #: time.
@@ -30,6 +31,11 @@ def slot_offset(c: Compilation, index: int) -> int:
         if position > MAX_HEIGHT:
             raise BodyFault("operand stack too deep: at most 1,048,576 entries are supported")
     return c.slot_base + c.step * position
+
+
+def label_slot(c: Compilation, label: Label) -> int:
+    """Frame offset of the first slot of what a branch to the label carries."""
+    return c.slot_base + c.step * (label.height + 1 - label.depth)
 
 
 def window_start(c: Compilation) -> int:
@@ -216,3 +222,17 @@ def push_result(c: Compilation, type_: int) -> None:
     entry = register(type_, c.target.RESULT_REGISTER)
     c.stack.append(entry)
     c.free &= ~entry.bit
+
+
+def push_slots(c: Compilation, types: Types) -> None:
+    """Push values that are in their slots."""
+    for type_ in types:
+        c.stack.append(slot(type_, slot_offset(c, len(c.stack))))
+
+
+def push_merged(c: Compilation, types: Types) -> None:
+    """Push what all paths bring to where they meet: a single value in the result register, several in their slots."""
+    if len(types) == 1:
+        push_result(c, types[0])
+    else:
+        push_slots(c, types)

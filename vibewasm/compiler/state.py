@@ -57,6 +57,10 @@ class Label:
         self.else_fixups: list[int] | tuple[()] = ()
         self.target = -1
 
+    def in_register(self) -> bool:
+        """Whether it takes a single value, in the result register; everything else that it takes is in slots."""
+        return len(self.types) == 1 and self.opcode != LOOP
+
 
 class Compilation:
     """The state of one compilation.

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from ...backends.operand import BARRIER_ENTRY, I32, MARKED_BARRIER, SLOT, register, slot
+from ...backends.operand import BARRIER_ENTRY, I32, MARKED_BARRIER, SLOT, register
 from ...opcodes import name_of
 from ...types import EMPTY_BLOCK_TYPE
-from ..operand_stack import check_top, flush, pop_typed, push_result, retype_top, slot_offset
+from ..operand_stack import check_top, flush, pop_typed, push_merged, push_slots, retype_top
 from ..state import (
     BLOCK,
     ELSE,
@@ -143,10 +143,8 @@ def _begin_else(c: Compilation, label: Label, instruction: str) -> None:
     label.opcode = ELSE
     c.dead = False
     c.free = c.target.ALL_FREE
-    stack = c.stack
-    del stack[label.height + 1 :]
-    for type_ in label.params:
-        stack.append(slot(type_, slot_offset(c, len(stack))))
+    del c.stack[label.height + 1 :]
+    push_slots(c, label.params)
 
 
 def leave_with_results(c: Compilation, label: Label, merges: bool, instruction: str) -> None:
@@ -218,9 +216,6 @@ def end(c: Compilation, pc: int) -> int:
     del stack[label.height :]
     c.free = c.target.ALL_FREE
     c.dead = False
-    if len(label.results) == 1:
-        push_result(c, label.results[0])
-    else:
-        for type_ in label.results:
-            stack.append(slot(type_, slot_offset(c, len(stack))))
+    if label.results:
+        push_merged(c, label.results)
     return pc

@@ -6,7 +6,7 @@ from ...abi import TRAP_UNREACHABLE
 from ...backends.operand import I32, Operand, register
 from ...opcodes import CODE
 from ..immediates import read_unsigned
-from ..operand_stack import check_top, evict, flush, pop_typed, retype_top, slot_offset
+from ..operand_stack import check_top, evict, flush, label_slot, pop_typed, retype_top, slot_offset
 from ..state import LOOP, BodyFault, Compilation, Label, emit_fixups
 from .blocks import move_top_to_result
 from .unreachable import skip_unreachable
@@ -43,23 +43,13 @@ def label_at(c: Compilation, depth: int) -> Label:
     return c.labels[-1 - depth]
 
 
-def in_register(label: Label) -> bool:
-    """Whether the label takes a single result, in the result register; everything else it takes is in slots."""
-    return len(label.types) == 1 and label.opcode != LOOP
-
-
-def target_slot(c: Compilation, label: Label) -> int:
-    """Frame offset of the first slot of what a branch to the label carries."""
-    return c.slot_base + c.step * (label.height + 1 - label.depth)
-
-
 def move_to_label(c: Compilation, label: Label) -> bytes:
     """Code that copies a branch's values, which are in their own slots, to the slots that the label expects them in."""
     count = len(label.types)
     if not count:
         return b""
     source = slot_offset(c, len(c.stack) - count)
-    target = target_slot(c, label)
+    target = label_slot(c, label)
     return b"" if source == target else c.env.frames.copy_slots(count, source, target, *c.env.width)
 
 
@@ -105,7 +95,7 @@ def branch(c: Compilation, label: Label, instruction: str) -> None:
     """Check a label's values, bring them to it, and jump there."""
     if label.types:
         check_top(c, instruction, label.types)
-        if in_register(label):
+        if label.in_register():
             move_top_to_result(c, label.types[0], c.free)
         else:
             flush(c)
@@ -127,7 +117,7 @@ def br_if(c: Compilation, pc: int) -> int:
     out = c.out
     if label.types:
         check_top(c, "br_if", label.types)
-        if in_register(label):
+        if label.in_register():
             condition = _prepare_result(c, label.types[0], condition)
         else:
             flush(c)
@@ -221,7 +211,7 @@ def br_table(c: Compilation, pc: int) -> int:
             stubs[depth] = label
             continue
         stubs[depth] = len(out)
-        if in_register(label):
+        if label.in_register():
             type_ = label.types[0]
             wanted = register(type_, c.target.RESULT_REGISTER)
             out += c.target.move_to_register(c.stack[-1], wanted.reg, 0)

@@ -14,7 +14,7 @@ from ..index_spaces import tag_type
 from ..operand_stack import check_top, evict, flush, slot_offset
 from ..state import BLOCK, BodyFault, Compilation, Label, all_fit, type_mismatch
 from .blocks import move_top_to_result, open_block
-from .branches import after_branch, branch, jump_to
+from .branches import after_branch, branch, jump_to, label_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,15 +69,8 @@ def try_table(c: Compilation, pc: int) -> int:
     """``try_table bt catch*``: a block, for which no code is emitted."""
     pc, params, results = block_type(c, pc)
     pc, clauses = read_clauses(c, pc)
-    labels = c.labels
-
-    def label_at(depth: int) -> Label:
-        if depth >= len(labels):
-            raise BodyFault(f"unknown label {depth}")
-        return labels[-1 - depth]
-
-    check_clauses(clauses, lambda depth: label_at(depth).types)
-    caught = [(tag, reference, label_at(depth)) for tag, _, reference, depth in clauses]
+    check_clauses(clauses, lambda depth: label_at(c, depth).types)
+    caught = [(tag, reference, label_at(c, depth)) for tag, _, reference, depth in clauses]
     label = open_block(c, BLOCK, params, results)
     if clauses:
         c.stack[label.height] = MARKED_BARRIER

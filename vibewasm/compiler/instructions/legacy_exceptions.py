@@ -14,11 +14,12 @@ from ...types import EXNREF
 from ..control_state import ANY_TAG, HANDLERS_OF_TRY, ControlState, control_state
 from ..immediates import block_type, read_unsigned
 from ..index_spaces import tag_type
-from ..operand_stack import push_result, slot_offset
+from ..operand_stack import push_merged, push_result, push_slots, slot_offset
 from ..state import BodyFault, Compilation, Label, Types
 from .blocks import end, leave_with_results, open_block
 from .branches import after_branch, label_at, move_to_label
 from .exceptions import throw_top
+from .unreachable import DELEGATE, check_handler
 
 _TRY, _CATCH, _CATCH_ALL = CODE["try"], CODE["catch"], CODE["catch_all"]
 _RETHROW = CODE["rethrow"]
@@ -49,7 +50,7 @@ def try_(c: Compilation, pc: int) -> int:
 
 def catch(c: Compilation, pc: int) -> int:
     """``catch x``: ends the body or a handler, and begins another one."""
-    _check_handler(c, "catch")
+    check_handler(_CATCH, c.labels[-1].opcode)
     pc, tag = read_unsigned(c, pc)
     types = tag_type(c.env, tag)
     _begin_handler(c, "catch", c.env.layout.tag(tag), types)
@@ -58,15 +59,9 @@ def catch(c: Compilation, pc: int) -> int:
 
 def catch_all(c: Compilation, pc: int) -> int:
     """``catch_all``."""
-    _check_handler(c, "catch_all")
+    check_handler(_CATCH_ALL, c.labels[-1].opcode)
     _begin_handler(c, "catch_all", ANY_TAG, ())
     return pc
-
-
-def _check_handler(c: Compilation, instruction: str) -> None:
-    """A handler stands in a ``try``: what is malformed comes before what its immediate may be."""
-    if c.labels[-1].opcode not in (_TRY, _CATCH):
-        raise BodyFault(f"{instruction} without try: unexpected {instruction}", malformed=True)
 
 
 def _begin_handler(c: Compilation, instruction: str, tag: int, types: Types) -> None:
@@ -74,9 +69,7 @@ def _begin_handler(c: Compilation, instruction: str, tag: int, types: Types) -> 
     control = control_state(c)
     control.forget(len(c.labels))
     if not c.dead:
-        leave_with_results(c, label, True, instruction)
-        if len(label.results) > 1:
-            c.out += move_to_label(c, label)
+        _bring_results(c, label, instruction)
         c.out += c.env.jump
         label.fixups.append(len(c.out))
     if label.opcode == _TRY:
@@ -89,6 +82,13 @@ def _begin_handler(c: Compilation, instruction: str, tag: int, types: Types) -> 
         label.opcode = _CATCH_ALL
     control.handlers[-1].clauses.append((tag, len(c.out)))
     _receive(c, control, label, types)
+
+
+def _bring_results(c: Compilation, label: Label, instruction: str) -> None:
+    """Check the results of the body or of a handler at its end, and put them where the end of the ``try`` has them."""
+    leave_with_results(c, label, True, instruction)
+    if len(label.results) > 1:
+        c.out += move_to_label(c, label)
 
 
 def _receive(c: Compilation, control: ControlState, label: Label, types: Types) -> None:
@@ -121,8 +121,7 @@ def _receive(c: Compilation, control: ControlState, label: Label, types: Types) 
     elif types:
         first = slot_offset(c, len(stack))
         c.out += c.env.pieces[exceptions.caught_values][(types, first, *c.env.width)]
-        for type_ in types:
-            stack.append(slot(type_, slot_offset(c, len(stack))))
+        push_slots(c, types)
 
 
 def _lower_barrier(c: Compilation, label: Label) -> None:
@@ -135,20 +134,12 @@ def end_handler(c: Compilation, label: Label) -> None:
     """Before the end of a ``try`` with handlers: the last one's results go where those of the body are."""
     control = control_state(c)
     control.handlers.pop()
-    results = label.results
     if not c.dead:
-        leave_with_results(c, label, True, "end")
-        if len(results) > 1:
-            c.out += move_to_label(c, label)
+        _bring_results(c, label, "end")
     _lower_barrier(c, label)
-    stack = c.stack
-    del stack[label.height + 1 :]
+    del c.stack[label.height + 1 :]
     c.free = c.target.ALL_FREE
-    if len(results) == 1:
-        push_result(c, results[0])
-    else:
-        for type_ in results:
-            stack.append(slot(type_, slot_offset(c, len(stack))))
+    push_merged(c, label.results)
 
 
 def delegate(c: Compilation, pc: int) -> int:
@@ -156,8 +147,7 @@ def delegate(c: Compilation, pc: int) -> int:
     that the label names.
     """
     label = c.labels[-1]
-    if label.opcode != _TRY:
-        raise BodyFault("delegate without try: unexpected delegate", malformed=True)
+    check_handler(DELEGATE, label.opcode)
     pc, depth = read_unsigned(c, pc)
     # The try's own label does not count.
     if depth >= len(c.labels) - 1:

@@ -12,7 +12,7 @@ from ..index_spaces import type_at
 from ..operand_stack import check_top, evict, flush, relieve, retype, retype_top
 from ..state import LOOP, BodyFault, Compilation, Types, emit_fixups, fits, type_mismatch
 from .blocks import move_top_to_result
-from .branches import in_register, jump_to, label_at, move_to_label
+from .branches import jump_to, label_at, move_to_label
 from .calls import pass_arguments, take_results
 
 TYPE_CHECKING = False
@@ -106,7 +106,7 @@ def _bring_values(c: Compilation, label: Label, entry: Operand, instruction: str
     if not types:
         return entry
     check_top(c, instruction, types)
-    if not in_register(label):
+    if not label.in_register():
         flush(c)
         retype_top(c, types)
         return entry
@@ -127,7 +127,7 @@ def _branch_with_values(c: Compilation, label: Label, condition: Operand, holds:
     """Branch, with the values that :func:`_bring_values` has prepared, where a condition holds or where it does not."""
     env = c.env
     out = c.out
-    moves = b"" if in_register(label) else move_to_label(c, label)
+    moves = b"" if label.in_register() else move_to_label(c, label)
     if moves or label.opcode == LOOP:
         sites = []
         for piece in env.branch_unless(condition) if holds else env.branch_if(condition):
@@ -152,7 +152,7 @@ def br_on_non_null(c: Compilation, pc: int) -> int:
     entry = pop_reference(c, "br_on_non_null")
     _push_without_null(c, entry)
     check_top(c, "br_on_non_null", types)
-    if in_register(label):
+    if label.in_register():
         wanted = register(types[0], c.target.RESULT_REGISTER)
         c.free = evict(c, wanted.bit, c.free, (c.stack[-1],))
         move_top_to_result(c, types[0], c.free)

@@ -1,8 +1,8 @@
 """Code that cannot be reached: validated, not compiled (core specification, appendix "Validation Algorithm").
 
 After an unconditional branch the operand stack is polymorphic: an operand below what the dead code itself pushed may
-be of any type. So dead code has a type stack of its own here, driven by the opcode table; it ends at the ``end`` or
-``else`` of the block in which it began, which is left for the compiler.
+be of any type. So dead code has a type stack of its own here, driven by the opcode table; it ends at the ``end``,
+``else``, handler or ``delegate`` of the block in which it began, which is left for the compiler.
 
 An instruction whose operands and results are fixed, and whose immediates are of the kinds that
 :func:`~..immediates.check_immediate` knows, needs nothing here; the others have a rule each in :data:`RULES`, or in
@@ -81,22 +81,22 @@ class DeadCode:
         types = self.types
         at = len(types)
         found: list[int | None] = []
-        fits = True
+        matched = True
         for type_ in reversed(expected):
             if at > block.height:
                 at -= 1
                 have = types[at]
                 found.append(have)
                 if have != type_ and not _fits(have, type_):
-                    fits = False
+                    matched = False
             elif block.polymorphic:
                 found.append(UNKNOWN)
             else:
                 found.append(None)
-                fits = False
+                matched = False
                 break
         found.reverse()
-        if not fits:
+        if not matched:
             raise type_mismatch(name, expected, found)
         del types[at:]
         return tuple([UNKNOWN if type_ is None else type_ for type_ in found])
@@ -146,7 +146,9 @@ def _fits(found: int, expected: int) -> bool:
 
 
 def skip_unreachable(c: Compilation, pc: int) -> int:
-    """Validate dead code from ``pc`` on: the position of the ``end``, ``else`` or handler that ends it."""
+    """Validate dead code from ``pc`` on: the position of what ends it, which is an ``end``, ``else``, handler or
+    ``delegate``.
+    """
     dead = DeadCode(c)
     code = c.code
     while True:
@@ -154,21 +156,24 @@ def skip_unreachable(c: Compilation, pc: int) -> int:
         if pc >= c.end:
             raise BodyFault("unexpected end", malformed=True)
         op = code[pc]
-        if len(dead.blocks) == 1 and (op == _END or op == ELSE):
-            if op == ELSE and dead.blocks[0].opcode != IF:
-                raise BodyFault("else without if: unexpected else", malformed=True)
-            dead.close(BY_CODE[op][1])
-            return pc
-        if len(dead.blocks) == 1 and (op in _HANDLERS or op == DELEGATE):
-            check_handler(op, dead.blocks[0].opcode)
-            # Where it ends in reached code, a delegate ends it as an end does.
-            dead.close("end" if op == DELEGATE else BY_CODE[op][1])
-            return pc
+        if len(dead.blocks) == 1:
+            if op == _END or op == ELSE:
+                if op == ELSE and dead.blocks[0].opcode != IF:
+                    raise BodyFault("else without if: unexpected else", malformed=True)
+                dead.close(BY_CODE[op][1])
+                return pc
+            if op in _HANDLERS or op == DELEGATE:
+                check_handler(op, dead.blocks[0].opcode)
+                # In reached code a delegate ends it as an end does.
+                dead.close("end" if op == DELEGATE else BY_CODE[op][1])
+                return pc
         pc = _step(dead, c, pc)
 
 
 def check_handler(op: int, opcode: int) -> None:
-    """Check that a handler or ``delegate`` stands in a ``try``."""
+    """Check that a handler or ``delegate`` stands in a ``try``, by the opcode of the innermost block. Comes before its
+    immediate is read: what is malformed comes before what is invalid.
+    """
     if opcode not in _HANDLERS.get(op, (CODE["try"],)):
         name = BY_CODE[op][1]
         raise BodyFault(f"{name} without try: unexpected {name}", malformed=True)
@@ -198,6 +203,7 @@ def _block(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
 
 
 def open_block(dead: DeadCode, name: str, params: Types, results: Types) -> None:
+    """Open a block that begins in dead code."""
     dead.pop_all(name, params)
     dead.blocks.append(Block(CODE[name], len(dead.types), params, results, False))
     dead.types += params
@@ -376,11 +382,13 @@ def _ref_is_null(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
 
 
 def check_reference(type_: int, name: str) -> None:
+    """Check that an operand is, or may be, a reference."""
     if type_ not in (UNKNOWN, UNKNOWN_REFERENCE) and type_ < REFERENCE:
         raise BodyFault(f"type mismatch: {name} expects a reference")
 
 
 def call_with(dead: DeadCode, c: Compilation, name: str, params: Types, results: Types) -> None:
+    """A call or a tail call of a function with these parameters and results."""
     dead.pop_all(name, params)
     if CODE[name] in _LEAVES:
         from .calls import check_results
