@@ -96,7 +96,9 @@ class Naming:
             if memory is not None:
                 base = pointers.get(memory.base)
                 if base is None and memory.reads:
-                    base, faults = self._follow(pointers, memory, wasm.partition(" ")[0], faults)
+                    base, null = self._follow(pointers, memory, wasm.partition(" ")[0])
+                    # Tails, out of line, follow what has been looked at.
+                    faults = (*faults, abi.TRAP_NULL_REFERENCE) if null and offset < self._cold else faults
                 if base is not None:
                     symbols, faults = self._access(base, memory, symbols, faults)
                 if memory.loads:
@@ -130,18 +132,16 @@ class Naming:
             )
         return result
 
-    def _follow(
-        self, pointers: dict[int, Pointer], memory: MemoryOperand, word: str, faults: tuple[int, ...]
-    ) -> tuple[Pointer | None, tuple[int, ...]]:
-        """What the reference leads to that an instruction follows here for the first time, if it does, and the traps of
-        that.
+    def _follow(self, pointers: dict[int, Pointer], memory: MemoryOperand, word: str) -> tuple[Pointer | None, bool]:
+        """What the reference leads to that an instruction follows here for the first time, if it does, and whether it
+        may be null.
         """
         base = _FOLLOWED.get(word)
         if base is None or self._references[base[0]] != memory.base or self._cell(base, memory.displacement) is None:
-            return None, faults
+            return None, False
         pointers[memory.base] = base
-        # A null reference is the address 0, whose page is not mapped. Tails follow what has been looked at.
-        return base, (*faults, abi.TRAP_NULL_REFERENCE) if word in ("call_ref", "throw_ref") else faults
+        # A null reference is the address 0, whose page is not mapped.
+        return base, word in NULLS
 
     @staticmethod
     def _with(operands: str, target: str) -> str:

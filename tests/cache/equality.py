@@ -26,4 +26,8 @@ def _plain(value: object) -> object:
     if isinstance(value, _PLAIN):
         return type(value), [_plain(getattr(value, name)) for name in type(value).__slots__]
     # Order counts in a dict, and 0 is not False here.
-    return (type(value), [*value.items()]) if isinstance(value, dict) else (type(value), value)
+    return (
+        (type(value), [(key, _plain(item)) for key, item in value.items()])
+        if isinstance(value, dict)
+        else (type(value), value)
+    )

@@ -27,7 +27,7 @@ from vibewasm.cache import packing
 from vibewasm.cache.image import COUNTS, HEADER, Damaged, pack, sizes, unpack
 from vibewasm.constant_opcodes import V128_CONST
 from vibewasm.opcodes import CODE
-from vibewasm.types import EXTERNREF, FUNCREF
+from vibewasm.types import EXNREF, EXTERNREF, FUNCREF, NOT_NULL
 from vibewasm.wat import wat2wasm
 
 SEED = 1
@@ -160,7 +160,7 @@ def test_an_image_is_of_one_length_of_module_and_one_set_of_features() -> None:
 
 def test_a_part_of_an_image_and_one_with_more_after_it_are_refused() -> None:
     image = pack(decode(EVERYTHING))
-    for end in range(len(image)):
+    for end in range(1, len(image)):
         with pytest.raises(Damaged):
             unpack(image[:end], EVERYTHING)
     for more in (b"\0", bytes(4), bytes(64)):
@@ -195,7 +195,7 @@ def test_reading_an_image_loads_no_decoder() -> None:
         f"vibewasm.{name}"
         for name in (
             "binary binary.module_info binary.support bundle bundled bundled_command cache cache.container "
-            "cache.image constant_opcodes errors extern_types lookalikes types"
+            "cache.image cache.kept_info constant_opcodes errors extern_types lookalikes types"
         ).split()
     }
 
@@ -222,13 +222,13 @@ def _pages(info: ModuleInfo, *limits: object) -> None:
 
 def _unknown_parameter(info: ModuleInfo) -> None:
     type_ = FuncType.from_codes((0,), ())
-    type_.param_codes = (7,)
+    type_.param_codes = (EXNREF,)
     info.types.append(type_)
 
 
 def _unknown_global(info: ModuleInfo) -> None:
     info.globals[4] = GlobalType("i32")
-    _set(info.globals[4], content=SimpleNamespace(code=7))
+    _set(info.globals[4], content=SimpleNamespace(code=EXNREF))
 
 
 def _first_value(info: ModuleInfo, *ops: tuple[str, int]) -> None:
@@ -311,6 +311,10 @@ WRONG: list[tuple[str, Callable[[ModuleInfo], object]]] = [
     ("element is a function", lambda info: info.elements[0].funcs.append(len(info.func_type_indices))),  # type: ignore[union-attr]
     ("elements of what is no", lambda info: _set(info.elements[4], type=0)),
     ("elements of what is no", lambda info: _set(info.elements[0], type=EXTERNREF)),
+    ("elements of what is no", lambda info: _set(info.elements[0], type=EXNREF)),
+    ("elements of what is no", lambda info: _set(info.elements[0], type=EXTERNREF + NOT_NULL)),
+    ("elements of what is no", lambda info: _set(info.elements[4], type=FUNCREF + NOT_NULL)),
+    ("elements of what is no", lambda info: _set(info.elements[4], type=0xFF)),
     ("table of another type", lambda info: _set(info.elements[0], table=2)),
     ("index is out of range", lambda info: _set(info.elements[0], table=len(info.tables))),
     ("element of another type", lambda info: _set(info.elements[4].exprs[0], ops=[(CODE["ref.null"], FUNCREF)])),  # type: ignore[index]
@@ -334,11 +338,15 @@ WRONG: list[tuple[str, Callable[[ModuleInfo], object]]] = [
 
 
 @pytest.mark.parametrize(("message", "spoil"), WRONG, ids=[f"{at}-{wrong[0]}" for at, wrong in enumerate(WRONG)])
-def test_what_no_module_says_is_refused(message: str, spoil: Callable[[ModuleInfo], object]) -> None:
+def test_what_no_module_says_is_refused(
+    message: str, spoil: Callable[[ModuleInfo], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     info = decode(EVERYTHING)
     # A plain list, which can be changed.
     _set(info, bodies=[*info.bodies])
     spoil(info)
+    # Also what such a module would be decoded anew for.
+    monkeypatch.setattr(packing, "_is_usual", lambda _: True)
     with pytest.raises(Damaged, match=message):
         unpack(pack(info), EVERYTHING)
 
@@ -367,7 +375,7 @@ def test_a_body_longer_than_functions_may_be_is_refused() -> None:
 def test_types_that_leave_codes_over_are_refused() -> None:
     data = wat2wasm("(module (type (func (param i32))))")
     image = pack(decode(data))
-    words = len(decode(data).sections) * 4
+    words = _names(decode(data)) * 4
     assert unpack(_with(image, 2, words, 1), data).types == [FuncType(["i32"], [])]
     with pytest.raises(Damaged, match="types are not as long"):
         unpack(_with(image, 2, words, 0), data)
@@ -385,6 +393,11 @@ def test_vectors_are_as_many_as_stated_and_have_two_halves() -> None:
             unpack(_with(image, 4, at, byte), data)
 
 
+def _names(info: ModuleInfo) -> int:
+    """How many names the image of a module has that exports nothing: those of features and of sections."""
+    return len(info.features) + len(info.sections)
+
+
 def _counts(image: bytes) -> dict[str, int]:
     return dict(zip(COUNTS, memoryview(image)[:HEADER].cast("I").tolist()[5:], strict=True))
 
@@ -392,9 +405,8 @@ def _counts(image: bytes) -> dict[str, int]:
 def test_elements_that_are_left_over_are_refused() -> None:
     info = decode(wat2wasm("(module (table 1 funcref) (func) (elem func 0 0 0))"))
     image = pack(info)
-    sections = len(info.sections)
     # Names, types (two counts, one index), a function, where the table lies; then the segment's table and offset.
-    length = 4 * (sections + 3 + 1 + 1 + 2)
+    length = 4 * (_names(info) + 3 + 1 + 1 + 2)
     assert image[HEADER + 16 + length] == 3
     with pytest.raises(Damaged, match="elements are not as many"):
         unpack(_with(image, 2, length, 2), info.data)
@@ -424,3 +436,59 @@ def test_what_cannot_be_said_of_a_module_is_refused() -> None:
     ):
         with pytest.raises(Damaged, match=message):
             unpack(_with(image, part, at, value), data)
+
+
+#: What an image does not say.
+UNUSUAL = [
+    "(tag)",
+    '(import "m" "t" (tag))',
+    "(table 1 funcref (ref.func $f))",
+    "(table 1 (ref func) (ref.func $f))",
+    "(table 1 exnref)",
+    '(import "m" "t" (table 1 (ref extern)))',
+    "(type (func (param exnref)))",
+    "(type (func (result (ref func))))",
+    "(type $t (func (param (ref null $t))))",
+    "(type (sub (func)))",
+    "(rec (type (func)) (type (func (param i32))))",
+    "(global exnref (ref.null exn))",
+    "(global (ref $t) (ref.func $f))",
+    "(global (ref func) (ref.func $f))",
+    '(import "m" "g" (global (ref null $t)))',
+    "(global funcref (ref.null $t))",
+    "(table 1 funcref) (elem (i32.const 0) (ref $t) (ref.func $f))",
+    "(table 1 funcref) (elem (i32.const 0) (ref null $t) (ref.null $t))",
+    "(elem funcref (ref.null $t) (ref.func $f))",
+    "(elem declare (ref $t) (ref.func $f))",
+]
+
+
+@pytest.mark.parametrize("fields", UNUSUAL)
+def test_what_an_image_does_not_say_has_an_empty_one_and_is_decoded_anew(fields: str) -> None:
+    data = wat2wasm(
+        f"(module (type $t (func)) {fields} (func $f (type $t)))".replace("(type $t (func)) (type $t", "(type $t")
+    )
+    assert pack(decode(data)) == b""
+    unpacked = check(data)
+    assert facts(unpacked) == facts(decode(data))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "(elem declare func $f)",
+        "(elem func $f $f)",
+        "(table 1 funcref) (elem (i32.const 0) func $f)",
+        "(table 1 externref) (table $t 1 funcref) (elem (table $t) (i32.const 0) func $f)",
+        "(elem funcref (ref.func $f))",
+        "(elem funcref (ref.null func))",
+        "(elem funcref)",
+        "(elem func)",
+        "(elem externref (ref.null extern))",
+    ],
+)
+def test_segments_of_indices_and_of_expressions_keep_their_types(fields: str) -> None:
+    data = wat2wasm(f"(module {fields} (func $f))")
+    assert pack(decode(data))
+    unpacked = check(data)
+    assert [segment.type for segment in unpacked.elements] == [segment.type for segment in decode(data).elements]

@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from tests.differential.planted import FAULTS as SCALAR_FAULTS
+from tests.differential.planted_control import FAULTS as CONTROL_FAULTS
 from tests.differential.planted_vectors import FAULTS as VECTOR_FAULTS
 from tests.differential.planting import PROJECT, Fault, plant
 
-FAULTS = [*SCALAR_FAULTS, *VECTOR_FAULTS]
+FAULTS = [*SCALAR_FAULTS, *VECTOR_FAULTS, *CONTROL_FAULTS]
 # Modes of the suite in which a fault is looked for until one finds it.
 _SUITE_MODES = ("eager", "explicit-bounds", "lazy")
 _SCRIPT_SECONDS = 20.0
@@ -41,14 +42,14 @@ def look_for(fault: Fault, seed: int, count: int, jobs: int, with_suite: bool, k
     from tests.differential.report import show
 
     module, what = None, ""
-    findings = campaign.run(seed, range(count), jobs, simd=fault.simd)
+    findings = campaign.run(seed, range(count), jobs, simd=fault.simd, control=fault.control)
     for finding in findings:
         if finding.wrong:
             module, what = finding.number, show(finding)
             break
     findings.close()
     if keep and module is not None:
-        recording.only(seed, module, None, True, fault.name, fault.simd)
+        recording.only(seed, module, None, True, fault.name, fault.simd, fault.control)
     script = _script(module is None) if with_suite else None
     return Found(module, what, script, with_suite)
 

@@ -14,6 +14,7 @@ from tests.fuzz.steps import MEMORY_BYTES, TABLE_ELEMENTS, Difference, Step, Tra
 from tests.spec import engine
 from vibewasm.backends.x86_64 import features
 from vibewasm.backends.x86_64.target import TARGET
+from vibewasm.instances import exception_objects
 
 #: Name of a mode → what it gives to Config. `extensions` uses processor extensions in machine code, where there are;
 #: `deterministic` is about relaxed vector instructions.
@@ -26,6 +27,8 @@ MODES: dict[str, dict[str, Any]] = {
 }
 # What the generator writes ends within milliseconds; a process that is stopped meanwhile must not look endless.
 _SECONDS = 60.0
+#: Exception objects that are made available at once.
+_BUDGET = 3
 #: Modules with the same mode follow one another, since turning extensions on forgets choices of code.
 _RUN = 40
 _SPECIAL = ("extensions", "deterministic")
@@ -60,6 +63,9 @@ class Ours:
             config = {"max_memory": MEMORY_BYTES, "max_table_elements": TABLE_ELEMENTS, **MODES[mode]}
             self._engines[mode] = vw.Engine(vw.Config(**config))
         module = vw.Module(self._engines[mode], data)
+        # So few that those which nobody holds are looked for within what these modules throw.
+        exception_objects.SMALLEST_BUDGET = _BUDGET
+        exception_objects._WORDS_PER_OBJECT = 1 << 40
         trace = ours.run(self._engines[mode], module, planned, seconds=_SECONDS)
         if trace.results[-1].kind == "stopped":
             # The deadline is one of the clock. A process that was stopped meanwhile gets a second chance; a call that

@@ -23,7 +23,8 @@ class Fault(NamedTuple):
     """A miscompile: what real bug it is like, and the source text that it exchanges.
 
     `file` is relative to the folder `vibewasm`, and `old` must stand in it exactly once. `simd` says that modules rich
-    in vector instructions are to find it, and `cpu` is what `VIBEWASM_CPU` is to be then.
+    in vector instructions are to find it, `control` that modules about control are, and `cpu` is what `VIBEWASM_CPU` is
+    to be then.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Fault(NamedTuple):
     new: str
     simd: bool = False
     cpu: str = ""
+    control: bool = False
 
     @property
     def module(self) -> str:

@@ -211,8 +211,14 @@ class ControlSurroundings(Surroundings):
         own = [drawn(self.values if rng.random() < 0.5 else plain) for _ in range(rng.randrange(1, 4))]
         shared = [at for at, type_ in enumerate(own) if self.is_plain(type_)]
         others = rng.sample(shared, min(len(shared), rng.randrange(3))) if self.other_refuel is not None else []
-        self.imported_tags = [drawn(plain) for _ in range(env)] + [own[at] for at in others]
+        self.imported_tags = [drawn(plain) for _ in range(env)]
         self.tag_origins = [Origin("env", f"x{at}") for at in range(env)]
+        if env and rng.random() < 0.4:
+            # One tag that is imported twice.
+            self.imported_tags.append(self.imported_tags[0])
+            self.tag_origins.append(self.tag_origins[0])
+        self.imported_tags += [own[at] for at in others]
+        # Own ones come after all imported ones.
         self.tag_origins += [Origin("other", f"x{len(self.imported_tags) + at}") for at in others]
         self.tags = self.imported_tags + own
 

@@ -6,10 +6,11 @@ from struct import pack
 
 from ..binary.module_info import ConstExpr, ModuleInfo
 from ..constant_opcodes import REF_NULL, V128_CONST
-from ..types import EXTERNREF, FUNCREF
+from ..types import EXTERNREF
 from .image import (
     COUNTS,
     EXPRESSIONS,
+    FUNCTIONS,
     HAS_MAXIMUM,
     IS_64,
     MAGIC,
@@ -51,7 +52,9 @@ def _is_usual(info: ModuleInfo) -> bool:
     exprs = [*info.global_inits, *[expr for segment in info.elements for expr in segment.exprs or ()]]
     return all(
         opcode != REF_NULL or immediate <= EXTERNREF for expr in exprs for opcode, immediate in expr.ops
-    ) and all(segment.exprs is None or segment.type <= EXTERNREF for segment in info.elements)
+    ) and all(
+        segment.type <= EXTERNREF or (segment.type == FUNCTIONS and segment.exprs is None) for segment in info.elements
+    )
 
 
 class _Packing:
@@ -197,8 +200,7 @@ class _Packing:
         self._bytes += bytes(
             [MODES.index(segment.mode) | EXPRESSIONS * (segment.funcs is None) for segment in elements]
         )
-        # That function indices are no nulls matters to other kinds of tables only.
-        self._bytes += bytes([FUNCREF if segment.type > EXTERNREF else segment.type for segment in elements])
+        self._bytes += bytes([segment.type for segment in elements])
         self._words += [segment.table for segment in elements]
         self._words += [self._offset(segment.offset) for segment in elements]
         self._words += [len(segment.items) for segment in elements]
