@@ -7,13 +7,11 @@ from ..convention import Place, array_pointer, signature_results, without_arrays
 from . import asm, signatures
 from .addresses import add, at
 from .control import Assembler
-from .frames import CONTEXT_SLOT
+from .frames import CONTEXT_SLOT, PAIR_REACH
 from .regs import CALLEE, CONTEXT, FRAME, MEMORY_BASE, SCRATCH, SP, X0, X2, X3, X9, X10, X11, X19, X20, X21
 
 #: Wasm functions preserve these: the cells that say where the arrays are, the function record, and the store block.
 _ARRAYS, _RECORD, _STORE = X19, X20, X21
-#: How far a pair of cells is loaded from by one instruction.
-_PAIR_REACH = 504
 
 
 def loop(a: Assembler, signature: str) -> None:
@@ -64,7 +62,7 @@ def loop(a: Assembler, signature: str) -> None:
 def _point(index: int) -> bytes:
     """Load the address of an array's next element into x10, and its distance from one to the next into x11."""
     pointer = array_pointer(index)
-    if pointer <= _PAIR_REACH:
+    if pointer <= PAIR_REACH:
         return asm.pair(asm.LDP_X, X10, X11, _ARRAYS, pointer)
     return at(asm.LDR_X, X10, _ARRAYS, pointer) + at(asm.LDR_X, X11, _ARRAYS, pointer + abi.ARRAYS_STEP)
 

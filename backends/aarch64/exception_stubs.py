@@ -293,7 +293,7 @@ def _keep_thrown(a: Assembler, name: str = "keep") -> None:
 
 def _call(a: Assembler, name: str = "put back") -> None:
     """Call Python, at the address in x16, with the C arguments in place, and put everything back but the frame; x0 is
-    the result. Jumps to ``failed`` as :func:`.stubs.fail_from_frame` wants it.
+    the result. Jumps to ``failed`` as :func:`.stub_frames.fail_from_frame` wants it.
     """
     call_out(a)
     a.cbnz(1, X9, "failed")

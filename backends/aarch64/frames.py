@@ -54,7 +54,7 @@ _SAVED_INTS = CONTEXT_SLOT + 8
 #: Stores of float parameters to their homes, by type.
 _FLOAT_STORES = {F32: asm.STR_S, F64: asm.STR_D, V128: asm.STR_Q}
 #: The largest offset of a pair of general registers.
-_PAIR_REACH = 504
+PAIR_REACH = 504
 
 
 def _saved_floats(ints: int) -> int:
@@ -118,7 +118,7 @@ def _store_pairs(stores: list[tuple[int, int]]) -> Iterator[bytes]:
     index = 0
     while index < len(stores):
         reg, offset = stores[index]
-        if index + 1 < len(stores) and stores[index + 1][1] == offset + 8 and offset <= _PAIR_REACH:
+        if index + 1 < len(stores) and stores[index + 1][1] == offset + 8 and offset <= PAIR_REACH:
             yield asm.pair(asm.STP_X, reg, stores[index + 1][0], FRAME, offset)
             index += 2
         else:
@@ -180,7 +180,7 @@ def zero_slots(first: int, count: int, width: int = 8) -> bytes:
         count *= 2
     pairs = count // 2
     base = FRAME
-    if pairs > FEW_CELLS or (pairs and first + 16 * (pairs - 1) > _PAIR_REACH):
+    if pairs > FEW_CELLS or (pairs and first + 16 * (pairs - 1) > PAIR_REACH):
         code += add(SCRATCH, FRAME, first)
         base = SCRATCH
         first = 0
@@ -259,7 +259,7 @@ def prologue(size: int, ints: int, floats: int, check_limit: bool, reach: int) -
         code += asm.pair(asm.LDP_X, SCRATCH2, LINK, FRAME, 0)
         code += asm.mov_sp(SP, SCRATCH) + asm.pair(asm.STP_X, SCRATCH2, LINK, SP, 0) + asm.mov_sp(FRAME, SP)
         return code + _pinned(True, ints, floats), check, fixup
-    if size <= _PAIR_REACH:
+    if size <= PAIR_REACH:
         code = asm.pair_pre(asm.STP_X, FRAME, LINK, SP, -size)
     else:
         code = add(SP, SP, -size) + asm.pair(asm.STP_X, FRAME, LINK, SP, 0)
@@ -281,7 +281,7 @@ def epilogue(size: int, ints: int, floats: int, area: int) -> bytes:
     area of ``area`` bytes.
     """
     code = restore_pinned(ints, floats)
-    if size + area <= _PAIR_REACH:
+    if size + area <= PAIR_REACH:
         code += asm.pair_post(asm.LDP_X, FRAME, LINK, SP, size + area)
     else:
         code += asm.pair(asm.LDP_X, FRAME, LINK, SP, 0) + add(SP, SP, size + area)

@@ -6,11 +6,8 @@ from ...abi import CTX_MEMORY_BASE, CTX_STORE, RECORD_CODE, RECORD_CTX, STORE_TA
 from ..convention import FEW_CELLS
 from . import asm
 from .addresses import add, at
-from .frames import restore_pinned
+from .frames import PAIR_REACH, restore_pinned
 from .regs import CALLEE, CONTEXT, FLOAT_SCRATCH, FRAME, LINK, MEMORY_BASE, SCRATCH, SCRATCH2, SP, ZR
-
-#: The largest offset of a pair of general registers.
-_PAIR_REACH = 504
 
 
 def leave_frame(size: int, ints: int, floats: int, own_area: int, area: int) -> bytes:
@@ -20,7 +17,7 @@ def leave_frame(size: int, ints: int, floats: int, own_area: int, area: int) -> 
     """
     code = restore_pinned(ints, floats)
     distance = size + own_area
-    if not area and distance <= _PAIR_REACH:
+    if not area and distance <= PAIR_REACH:
         return code + asm.pair_post(asm.LDP_X, FRAME, LINK, SP, distance)
     code += asm.pair(asm.LDP_X, FRAME, LINK, FRAME, 0)
     # The area may overlap with where it goes, so what is highest moves first.

@@ -15,11 +15,11 @@ from .regs import CONTEXT, FRAME, MEMORY_BASE, PINNED, R11, R15, RAX, RBP, RCX, 
 from .stub_frames import (
     ENTER_FRAME,
     EXIT_FRAME,
-    EXIT_PINNED_FLOATS,
-    EXIT_PINNED_INTS,
     EXIT_PREVIOUS,
     call_out,
     fail_from_frame,
+    restore_exit,
+    save_exit,
     take_interruption,
 )
 
@@ -254,11 +254,8 @@ def _make_frame(a: Assembler) -> None:
         asm.mov_mr(1, RBP, CONTEXT_SLOT, CONTEXT),
         asm.mov_rm(1, RCX, RSI, abi.STORE_EXIT_FP),
         asm.mov_mr(1, RBP, EXIT_PREVIOUS, RCX),
+        save_exit(),
     )
-    for reg, disp in EXIT_PINNED_INTS:
-        a.emit(asm.mov_mr(1, RBP, disp, reg))
-    for number, disp in EXIT_PINNED_FLOATS:
-        a.emit(asm.movups_mr(RBP, disp, number))
 
 
 def _keep_thrown() -> bytes:
@@ -275,7 +272,7 @@ def _keep_thrown() -> bytes:
 
 def _call(a: Assembler, callback: int) -> None:
     """Call Python, with the C arguments in place, and put everything back but the frame; rax is the result. Jumps to
-    ``failed`` as :func:`.stubs.fail_from_frame` wants it.
+    ``failed`` as :func:`.stub_frames.fail_from_frame` wants it.
     """
     call_out(a, asm.call_m(R11, callback))
     a.jcc(asm.CC_NE, "failed")
@@ -289,11 +286,8 @@ def _call(a: Assembler, callback: int) -> None:
         asm.alu_rr(asm.ADD, 1, RCX, RCX),
         asm.rep_movsq(),
         asm.mov_rr(1, RSI, R11),
+        restore_exit(),
     )
-    for reg, disp in EXIT_PINNED_INTS:
-        a.emit(asm.mov_rm(1, reg, RBP, disp))
-    for number, disp in EXIT_PINNED_FLOATS:
-        a.emit(asm.movups_rm(number, RBP, disp))
 
 
 def restore_pinned(ints: int, floats: int) -> bytes:

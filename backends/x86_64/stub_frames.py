@@ -68,6 +68,18 @@ def fail_from_frame() -> bytes:
     return code + asm.mov_rm(1, RBP, RBP, 0) + asm.jmp_m(RSI, abi.STORE_UNWIND)
 
 
+def save_exit() -> bytes:
+    """Save in such a frame what the C code may overwrite."""
+    code = b"".join(asm.mov_mr(1, RBP, disp, reg) for reg, disp in EXIT_PINNED_INTS)
+    return code + b"".join(asm.movups_mr(RBP, disp, number) for number, disp in EXIT_PINNED_FLOATS)
+
+
+def restore_exit(base: int = RBP, offset: int = 0) -> bytes:
+    """The reverse; the frame is at ``offset`` from the register ``base``."""
+    code = b"".join(asm.mov_rm(1, reg, base, offset + disp) for reg, disp in EXIT_PINNED_INTS)
+    return code + b"".join(asm.movups_rm(number, base, offset + disp) for number, disp in EXIT_PINNED_FLOATS)
+
+
 def fail_at_limit(a: Assembler) -> None:
     """What a stub with an exit frame ends with. It jumps to ``limit`` where the stack is too small, with the store
     block in r11; to ``overflow`` where the cell stack is; and to ``failed`` as
@@ -94,19 +106,12 @@ def make_exit_frame(a: Assembler, size: int) -> None:
         asm.alu_ri(asm.SUB, 1, RSP, size),
         asm.mov_mr(1, RBP, -8, CONTEXT),
     )
-    for reg, disp in EXIT_PINNED_INTS:
-        a.emit(asm.mov_mr(1, RBP, disp, reg))
-    for number, disp in EXIT_PINNED_FLOATS:
-        a.emit(asm.movups_mr(RBP, disp, number))
+    a.emit(save_exit())
 
 
 def drop_exit_frame(a: Assembler, area: int) -> None:
     """Return from that frame to wasm code, whose ``area`` bytes of parameters go with it."""
-    for reg, disp in EXIT_PINNED_INTS:
-        a.emit(asm.mov_rm(1, reg, RBP, disp))
-    for number, disp in EXIT_PINNED_FLOATS:
-        a.emit(asm.movups_rm(number, RBP, disp))
-    a.emit(asm.leave_(), asm.ret_imm(area) if area else asm.ret())
+    a.emit(restore_exit(), asm.leave_(), asm.ret_imm(area) if area else asm.ret())
 
 
 __all__ = [
@@ -121,5 +126,7 @@ __all__ = [
     "fail_at_limit",
     "fail_from_frame",
     "make_exit_frame",
+    "restore_exit",
+    "save_exit",
     "take_interruption",
 ]

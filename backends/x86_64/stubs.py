@@ -48,6 +48,7 @@ from .stub_frames import (
     fail_at_limit,
     fail_from_frame,
     make_exit_frame,
+    restore_exit,
     take_interruption,
 )
 
@@ -221,11 +222,11 @@ def unwind() -> bytes:
     # A host function throws: its `leave` has come here, whose frame ends at the stack pointer still. Its caller gets
     # back what that frame keeps, and throws.
     a.bind("thrown")
-    for reg, disp in EXIT_PINNED_INTS:
-        a.emit(asm.mov_rm(1, reg, RSP, _LEAVE_FRAME + disp))
-    for number, disp in EXIT_PINNED_FLOATS:
-        a.emit(asm.movups_rm(number, RSP, _LEAVE_FRAME + disp))
-    a.emit(asm.lea_rm(1, RSP, RSP, _LEAVE_FRAME + 8), asm.jmp_m(RDI, abi.STORE_THROW))
+    a.emit(
+        restore_exit(RSP, _LEAVE_FRAME),
+        asm.lea_rm(1, RSP, RSP, _LEAVE_FRAME + 8),
+        asm.jmp_m(RDI, abi.STORE_THROW),
+    )
     return a.finish()
 
 
