@@ -37,6 +37,8 @@ EXTERNREF = 6
 EXNREF = 7
 #: From an abstract reference type to the one without null.
 NOT_NULL = 16
+#: What elements are that are written as indices of functions, and what a clause of ``try_table`` catches.
+FUNCREF_NOT_NULL, EXNREF_NOT_NULL = FUNCREF + NOT_NULL, EXNREF + NOT_NULL
 
 #: How every binary module starts; the version follows (specification, "Binary Format / Modules").
 MAGIC = b"\0asm"

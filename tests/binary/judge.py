@@ -6,10 +6,15 @@ one switch for all of it, so a module that vibewasm refuses for want of it is fo
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import pytest
 import wasmtime
 
 from vibewasm.binary.decoder import decode
 from vibewasm.errors import DecodeError, ValidationError
+
+Refusal = TypeVar("Refusal", DecodeError, ValidationError)
 
 _OFF = ("multi_memory", "memory64", "threads")
 
@@ -32,6 +37,14 @@ def rejection(wasm: bytes) -> DecodeError | ValidationError | None:
     except (DecodeError, ValidationError) as error:
         return error
     return None
+
+
+def refused(wasm: bytes, kind: type[Refusal]) -> Refusal:
+    """The decoder's complaint, of this kind, about a module that wasmtime refuses, too."""
+    with pytest.raises(kind) as caught:
+        decode(wasm)
+    assert not wasmtime_accepts(wasm)
+    return caught.value
 
 
 def wasmtime_accepts(wasm: bytes) -> bool:

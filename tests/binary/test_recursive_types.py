@@ -21,7 +21,7 @@ from tests.binary.encode import (
     unsigned,
     vector,
 )
-from tests.binary.judge import wasmtime_accepts
+from tests.binary.judge import refused, wasmtime_accepts
 from vibewasm.binary import recursive_types
 from vibewasm.binary.decoder import decode
 from vibewasm.errors import DecodeError, ValidationError
@@ -41,11 +41,7 @@ def types_of(*types: bytes) -> list[FuncType]:
 
 
 def invalid(*types: bytes) -> ValidationError:
-    wasm = with_types(*types)
-    with pytest.raises(ValidationError) as caught:
-        decode(wasm)
-    assert not wasmtime_accepts(wasm)
-    return caught.value
+    return refused(with_types(*types), ValidationError)
 
 
 # -- what is read ------------------------------------------------------------------------------------------------------

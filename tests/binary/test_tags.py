@@ -19,7 +19,7 @@ from tests.binary.encode import (
     unsigned,
     vector,
 )
-from tests.binary.judge import wasmtime_accepts, wasmtime_says
+from tests.binary.judge import refused, wasmtime_accepts, wasmtime_says
 from vibewasm.binary import validate
 from vibewasm.binary.decoder import decode
 from vibewasm.binary.module_info import TAG
@@ -44,17 +44,11 @@ def imported(type_index: int) -> bytes:
 
 
 def invalid(wasm: bytes) -> ValidationError:
-    with pytest.raises(ValidationError) as caught:
-        decode(wasm)
-    assert not wasmtime_accepts(wasm)
-    return caught.value
+    return refused(wasm, ValidationError)
 
 
 def malformed(wasm: bytes) -> DecodeError:
-    with pytest.raises(DecodeError) as caught:
-        decode(wasm)
-    assert not wasmtime_accepts(wasm)
-    return caught.value
+    return refused(wasm, DecodeError)
 
 
 def test_tags_are_imported_defined_and_exported() -> None:

@@ -20,7 +20,7 @@ from tests.binary.encode import (
     sub_type,
     vector,
 )
-from tests.binary.judge import wasmtime_accepts
+from tests.binary.judge import refused, wasmtime_accepts
 from vibewasm.binary.decoder import decode
 from vibewasm.binary.module_info import ModuleInfo
 from vibewasm.constant_opcodes import GLOBAL_GET, REF_FUNC, REF_NULL
@@ -94,19 +94,13 @@ def decoded(*sections: bytes) -> ModuleInfo:
 
 def invalid(*sections: bytes) -> ValidationError:
     wasm = module(TYPES, IMPORTS, *sections)
-    with pytest.raises(ValidationError) as caught:
-        decode(wasm)
-    assert not wasmtime_accepts(wasm)
-    assert caught.value.offset is None or 8 < caught.value.offset < len(wasm)
-    return caught.value
+    error = refused(wasm, ValidationError)
+    assert error.offset is None or 8 < error.offset < len(wasm)
+    return error
 
 
 def malformed(*sections: bytes) -> DecodeError:
-    wasm = module(TYPES, IMPORTS, *sections)
-    with pytest.raises(DecodeError) as caught:
-        decode(wasm)
-    assert not wasmtime_accepts(wasm)
-    return caught.value
+    return refused(module(TYPES, IMPORTS, *sections), DecodeError)
 
 
 def table(element: bytes, value: bytes | None = None, limits: bytes = b"\0\1") -> bytes:

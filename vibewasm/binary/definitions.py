@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..constant_opcodes import I32_CONST, REF_FUNC
 from ..errors import DecodeError, ValidationError
 from ..extern_types import GlobalType, Limits, MemoryType, TableType, TagType
-from ..types import FUNCREF, NOT_NULL
+from ..types import FUNCREF, FUNCREF_NOT_NULL
 from .const_expr import END, read_const_expr
 from .leb128 import u32, u64
 from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, ConstExpr, Data, DataSegments, Element, Import, ModuleInfo
@@ -248,7 +248,7 @@ def element_section(info: ModuleInfo, pos: int, end: int) -> int:
         else:
             mode = "declarative" if flags & _EXPLICIT else "passive"
         # Items that are function indices are no nulls.
-        type_ = FUNCREF if flags & _EXPRESSIONS else FUNCREF + NOT_NULL
+        type_ = FUNCREF if flags & _EXPRESSIONS else FUNCREF_NOT_NULL
         if flags & (_NOT_ACTIVE | _EXPLICIT):
             if flags & _EXPRESSIONS:
                 type_, pos = reference_type(data, pos, info.types)

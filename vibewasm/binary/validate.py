@@ -6,7 +6,7 @@ Bodies are validated by the compiler. Messages begin with the official suite's w
 from __future__ import annotations
 
 from ..errors import ValidationError
-from ..types import EXTERNREF, FUNCREF, I32, I64, NOT_NULL, type_name
+from ..types import EXTERNREF, FUNCREF, FUNCREF_NOT_NULL, I32, I64, type_name
 from .leb128 import u32
 from .module_info import FUNC, KIND_NAMES, MEMORY, TABLE, TAG
 from .support import (
@@ -245,7 +245,7 @@ def _check_datas(info: ModuleInfo) -> None:
 
 
 def _matches(sub: int, super_: int) -> bool:
-    if sub == FUNCREF + NOT_NULL and super_ == FUNCREF:
+    if sub == FUNCREF_NOT_NULL and super_ == FUNCREF:
         # As usual: the items are function indices.
         return True
     from ..reference_types import matches

@@ -43,7 +43,7 @@ from ..binary.module_info import (
 from ..binary.support import BUILT
 from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_CONST, REF_FUNC, REF_NULL, V128_CONST
 from ..extern_types import GlobalType, Limits, MemoryType, TableType
-from ..types import EXTERNREF, F32, F64, FUNCREF, I32, I64, NOT_NULL, V128, FuncType
+from ..types import EXTERNREF, F32, F64, FUNCREF, FUNCREF_NOT_NULL, I32, I64, V128, FuncType
 from .container import Damaged
 from .kept_info import Bodies, KeptInfo
 
@@ -83,8 +83,6 @@ HAS_MAXIMUM, SHARED, IS_64 = 1, 2, 4
 MUTABLE = 8
 #: Modes of segments.
 MODES = ("active", "passive", "declarative")
-#: The type of elements that are written as indices of functions: there is no null among them.
-FUNCTIONS = FUNCREF + NOT_NULL
 #: In an element segment's byte, beside its mode: its items are expressions.
 EXPRESSIONS = 4
 #: The byte of v128.const, whose opcode has more than one.
@@ -408,7 +406,7 @@ class _Unpacking:
         ):
             mode = MODES[flag & ~EXPRESSIONS]
             place = self._offset(mode, offset, table, info.tables)
-            if type_ != FUNCREF and type_ != (EXTERNREF if flag & EXPRESSIONS else FUNCTIONS):
+            if type_ != FUNCREF and type_ != (EXTERNREF if flag & EXPRESSIONS else FUNCREF_NOT_NULL):
                 raise Damaged("elements of what is no reference")
             if mode == "active" and info.tables[table].element.code != (EXTERNREF if type_ == EXTERNREF else FUNCREF):
                 raise Damaged("elements for a table of another type")

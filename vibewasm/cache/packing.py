@@ -6,11 +6,10 @@ from struct import pack
 
 from ..binary.module_info import ConstExpr, ModuleInfo
 from ..constant_opcodes import REF_NULL, V128_CONST
-from ..types import EXTERNREF
+from ..types import EXTERNREF, FUNCREF_NOT_NULL
 from .image import (
     COUNTS,
     EXPRESSIONS,
-    FUNCTIONS,
     HAS_MAXIMUM,
     IS_64,
     MAGIC,
@@ -49,12 +48,11 @@ def _is_usual(info: ModuleInfo) -> bool:
     values = [*[table.element for table in info.tables], *[variable.content for variable in info.globals]]
     if max([value.code for value in values], default=0) > EXTERNREF:
         return False
+    for segment in info.elements:
+        if segment.type > EXTERNREF and (segment.type != FUNCREF_NOT_NULL or segment.exprs is not None):
+            return False
     exprs = [*info.global_inits, *[expr for segment in info.elements for expr in segment.exprs or ()]]
-    return all(
-        opcode != REF_NULL or immediate <= EXTERNREF for expr in exprs for opcode, immediate in expr.ops
-    ) and all(
-        segment.type <= EXTERNREF or (segment.type == FUNCTIONS and segment.exprs is None) for segment in info.elements
-    )
+    return all(opcode != REF_NULL or immediate <= EXTERNREF for expr in exprs for opcode, immediate in expr.ops)
 
 
 class _Packing:

@@ -48,7 +48,7 @@ from ..runtime.context import (
     CELL_THROWN_COUNT,
 )
 from ..runtime.raw_memory import words
-from ..types import EXNREF, NOT_NULL, V128
+from ..types import EXNREF, EXNREF_NOT_NULL, V128
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ _SMALLEST_SLAB = 64
 #: Where the exception gets lost that ends the look, it is the number of a trap.
 _UNTOUCHED = TRAP_INVARIANT
 #: Types of tables and globals that hold objects.
-_TYPES = (EXNREF, EXNREF + NOT_NULL)
+_TYPES = (EXNREF, EXNREF_NOT_NULL)
 
 _CELLS = EXCEPTION_SIZE >> 3
 _COUNT = EXCEPTION_COUNT >> 3

@@ -7,7 +7,7 @@ branch to the clause's label.
 from __future__ import annotations
 
 from ...backends.operand import MARKED_BARRIER, register
-from ...types import EXNREF, NOT_NULL
+from ...types import EXNREF, EXNREF_NOT_NULL
 from ..control_state import ANY_TAG, OUTSIDE, ControlState, control_state
 from ..immediates import block_type, read_unsigned
 from ..index_spaces import tag_type
@@ -30,9 +30,6 @@ _WITH_TAG, _WITH_REFERENCE = (0, 1), (1, 3)
 _LAST_KIND = 3
 #: A throw looks through so many clauses of its function for one that is certain to catch.
 _CLAUSES_LOOKED_AT = 16
-
-#: The type of the reference that a clause catches.
-CAUGHT = EXNREF + NOT_NULL
 
 
 def read_clauses(c: Compilation, pc: int) -> tuple[int, list[Clause]]:
@@ -60,7 +57,7 @@ def check_clauses(clauses: list[Clause], types_at: Callable[[int], Types]) -> No
     """Check that the labels of clauses take what these bring; ``types_at`` gives what a label takes, by its depth."""
     for _, types, reference, depth in clauses:
         wanted = types_at(depth)
-        given = (*types, CAUGHT) if reference else types
+        given = (*types, EXNREF_NOT_NULL) if reference else types
         if not all_fit(given, wanted):
             raise type_mismatch("a catch clause's label", wanted, given)
 
@@ -102,7 +99,7 @@ def throw(c: Compilation, pc: int) -> int:
         describe_thrown(c, tag, types)
         c.makes_calls = True
         c.out += exceptions.caught_reference()
-        entry = register(CAUGHT, c.target.RESULT_REGISTER)
+        entry = register(EXNREF_NOT_NULL, c.target.RESULT_REGISTER)
         if clause_tag == ANY_TAG and types:
             del c.stack[-len(types) :]
         c.stack.append(entry)
