@@ -258,13 +258,13 @@ LONG_WAY = f"""(module
 
 def test_an_exception_on_its_way_can_be_stopped() -> None:
     store = vw.Store()
+    stop = False
 
-    def interrupts() -> None:
+    def interrupt() -> None:
         if stop:
             store.interrupt()
 
-    before = vw.Func(store, vw.FuncType([], []), interrupts)
-    stop = False
+    before = vw.Func(store, vw.FuncType([], []), interrupt)
     run = vw.instantiate(LONG_WAY, {"env": {"before": before}}, store=store).exports.run
     assert run(10) == (-7, 8 | 9 << 64)
     stop = True
