@@ -137,9 +137,7 @@ class Naming:
             )
         return result
 
-    def _follow(
-        self, pointers: dict[int, Pointer], memory: MemoryOperand, word: str
-    ) -> tuple[Pointer | None, bool]:
+    def _follow(self, pointers: dict[int, Pointer], memory: MemoryOperand, word: str) -> tuple[Pointer | None, bool]:
         """What the reference leads to that an instruction follows here for the first time, if it does, and whether it
         may be null.
         """

@@ -57,6 +57,10 @@ _types: list[FuncType] = []
 _numbers: dict[FuncType, int] = {}
 _groups: dict[tuple[Member, ...], tuple[FuncType, ...]] = {}
 _lock = _thread.RLock()
+#: Whether the first of two nullable references to function types matches the second: what has been asked lately, since
+#: an instruction of few bytes may ask of a thousand values, each of a type with many supertypes.
+_known: dict[tuple[int, int], bool] = {}
+_MOST_KNOWN = 1 << 14
 
 
 # -- codes -------------------------------------------------------------------------------------------------------------
@@ -122,19 +126,31 @@ def matches(sub: int, super_: int) -> bool:
         return top(sub) == super_
     if sub < FIRST_CONCRETE:
         return sub == NULLFUNCREF
-    return is_subtype(_types[sub - FIRST_CONCRETE >> 1], _types[super_ - FIRST_CONCRETE >> 1])
+    found = _known.get((sub, super_))
+    if found is None:
+        found = is_subtype(_types[sub - FIRST_CONCRETE >> 1], _types[super_ - FIRST_CONCRETE >> 1])
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[sub, super_] = found
+    return found
 
 
 def all_match(subs: tuple[int, ...], supers: tuple[int, ...]) -> bool:
     """Whether there are as many of both, and each matches."""
-    return subs == supers or (len(subs) == len(supers) and all(map(matches, subs, supers)))
+    return subs == supers or (
+        len(subs) == len(supers) and all(matches(*pair) for pair in {*zip(subs, supers, strict=True)})
+    )
 
 
 def is_subtype(sub: FuncType, super_: FuncType) -> bool:
     """Whether a function type is another one, or is declared to be a subtype of it."""
+    if not super_._identity:
+        # A plain type is final.
+        return sub == super_
     type_: FuncType | None = sub
     while type_ is not None:
-        if type_ == super_:
+        # One object is made of each declared type.
+        if type_ is super_:
             return True
         type_ = type_.supertype
     return False

@@ -10,20 +10,7 @@ from __future__ import annotations
 from ... import abi
 from . import asm, frames
 from .control import Assembler, raise_trap
-from .frames import (
-    CONTEXT_SLOT,
-    EXIT_FRAME,
-    EXIT_PREVIOUS,
-    call_out,
-    drop_frame,
-    fail_from_frame,
-    load_cell,
-    make_frame,
-    pairs,
-    restore_exit,
-    save_exit,
-    store_cell,
-)
+from .frames import CONTEXT_SLOT
 from .regs import (
     CONTEXT,
     FRAME,
@@ -44,6 +31,20 @@ from .regs import (
     X8,
     X9,
     X11,
+)
+from .stub_frames import (
+    EXIT_FRAME,
+    EXIT_PREVIOUS,
+    call_out,
+    drop_frame,
+    fail_from_frame,
+    load_cell,
+    make_frame,
+    pairs,
+    restore_exit,
+    save_exit,
+    store_cell,
+    take_interruption,
 )
 
 #: What frames here have after what all have that call out: the frame and the return address that the walk has come to;
@@ -98,6 +99,9 @@ def throw() -> bytes:
     a.bind("frame")
     a.emit(asm.cmp_rr(1, X0, X8))
     a.b_cond(asm.CC_EQ, "uncaught")
+    # There may be many frames, and many clauses in each.
+    a.emit(load_cell(SCRATCH, X2, abi.STORE_INTERRUPT))
+    a.cbnz(1, SCRATCH, "interrupted")
     a.bind("look")
     _find_landing(a, "probe", "found", "missing")
     a.bind("found")
@@ -167,6 +171,7 @@ def throw() -> bytes:
         load_cell(SCRATCH, X11, abi.STORE_FIND_LANDING),
     )
     _call(a)
+    a.bind("on")
     a.emit(
         asm.pair(asm.LDP_X, X0, X1, FRAME, _WALK),
         drop_frame(_FRAME_SIZE),
@@ -174,6 +179,14 @@ def throw() -> bytes:
         asm.mov_ri(X7, abi.LANDING_FACTOR),
     )
     a.b("look")
+
+    a.bind("interrupted")
+    _make_frame(a)
+    a.emit(asm.pair(asm.STP_X, X0, X1, FRAME, _WALK))
+    _keep_thrown(a, "keep too")
+    take_interruption(a)
+    _call(a, "put back too")
+    a.b("on")
     a.bind("failed")
     a.emit(fail_from_frame())
     return a.finish()
@@ -262,7 +275,7 @@ def _make_frame(a: Assembler) -> None:
     )
 
 
-def _keep_thrown(a: Assembler) -> None:
+def _keep_thrown(a: Assembler, name: str = "keep") -> None:
     """Keep in the frame, and below it, what is being thrown."""
     a.emit(
         load_cell(X3, X11, abi.STORE_THROWN_TAG),
@@ -275,10 +288,10 @@ def _keep_thrown(a: Assembler) -> None:
         asm.mov_sp(X3, SP),
         asm.alu_ri(asm.ADD, 1, X4, X11, abi.STORE_RESULTS),
     )
-    _copy_values(a, "keep")
+    _copy_values(a, name)
 
 
-def _call(a: Assembler) -> None:
+def _call(a: Assembler, name: str = "put back") -> None:
     """Call Python, at the address in x16, with the C arguments in place, and put everything back but the frame; x0 is
     the result. Jumps to ``failed`` as :func:`.stubs.fail_from_frame` wants it.
     """
@@ -293,7 +306,7 @@ def _call(a: Assembler) -> None:
         asm.alu_ri(asm.ADD, 1, X3, X1, abi.STORE_RESULTS),
         asm.mov_sp(X4, SP),
     )
-    _copy_values(a, "put back")
+    _copy_values(a, name)
     a.emit(restore_exit(), asm.mov_sp(SP, FRAME))
 
 

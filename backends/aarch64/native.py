@@ -18,8 +18,9 @@ from ..convention import (
 from . import asm, signatures
 from .addresses import add, at
 from .control import Assembler
-from .frames import (
-    CONTEXT_SLOT,
+from .frames import CONTEXT_SLOT
+from .regs import CALLEE, CONTEXT, FLOAT_PARAMS, FRAME, INT_PARAMS, SCRATCH, SP, X0, X1, X9, X10, X11, X12
+from .stub_frames import (
     EXIT_FRAME,
     drop_frame,
     fail_at_limit,
@@ -29,7 +30,6 @@ from .frames import (
     save_exit,
     set_float_mode,
 )
-from .regs import CALLEE, CONTEXT, FLOAT_PARAMS, FRAME, INT_PARAMS, SCRATCH, SP, X0, X1, X9, X10, X11, X12
 
 
 def _transfer(signature: str, incoming: int) -> tuple[bytes, bytes, int, int]:

@@ -17,22 +17,7 @@ from . import asm, signatures
 from .addresses import add
 from .control import Assembler
 from .fault_handler import fault_handler
-from .frames import (
-    CONTEXT_SLOT,
-    EXIT_FRAME,
-    EXIT_PREVIOUS,
-    call_out,
-    drop_frame,
-    fail_at_limit,
-    fail_from_frame,
-    load_cell,
-    make_frame,
-    pairs,
-    restore_exit,
-    save_exit,
-    set_float_mode,
-    store_cell,
-)
+from .frames import CONTEXT_SLOT
 from .processor import LAZY_ENTRY_SIZE
 from .regs import (
     CALLEE,
@@ -56,6 +41,22 @@ from .regs import (
     X13,
     X19,
     X26,
+)
+from .stub_frames import (
+    EXIT_FRAME,
+    EXIT_PREVIOUS,
+    call_out,
+    drop_frame,
+    fail_at_limit,
+    fail_from_frame,
+    load_cell,
+    make_frame,
+    pairs,
+    restore_exit,
+    save_exit,
+    set_float_mode,
+    store_cell,
+    take_interruption,
 )
 
 TYPE_CHECKING = False
@@ -346,22 +347,8 @@ def poll() -> bytes:
         load_cell(X11, CONTEXT, abi.CTX_STORE),
         load_cell(X12, X11, abi.STORE_EXIT_FP),
         store_cell(X12, FRAME, EXIT_PREVIOUS),
-        load_cell(X1, X11, abi.STORE_INTERRUPT),
-        asm.logic_ri(asm.AND, 1, X12, X1, abi.INTERRUPT_WATCH),
-        store_cell(X12, X11, abi.STORE_INTERRUPT),
-        load_cell(X12, X11, abi.STORE_REAL_LIMIT),
-        store_cell(X12, X11, abi.STORE_STACK_LIMIT),
-        asm.mov_rr(1, X0, CONTEXT),
-        asm.mov_ri(X2, 0),
-        # Whoever interrupts sets the word and then the limit; one who has set the word since it was cleared may have
-        # set the limit before it was lowered.
-        asm.dmb_ish(),
-        load_cell(X12, X11, abi.STORE_INTERRUPT),
     )
-    a.cbz(1, X12, "lowered")
-    a.emit(asm.mov_ri(X12, -1), store_cell(X12, X11, abi.STORE_STACK_LIMIT))
-    a.bind("lowered")
-    a.emit(load_cell(SCRATCH, X11, abi.STORE_POLL))
+    take_interruption(a)
     call_out(a)
     a.cbnz(1, X9, "failed")
     a.emit(_restore_all(), asm.ret())

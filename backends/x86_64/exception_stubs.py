@@ -10,8 +10,9 @@ from __future__ import annotations
 from ... import abi
 from . import asm, frames
 from .control import Assembler, raise_trap
-from .frames import (
-    CONTEXT_SLOT,
+from .frames import CONTEXT_SLOT
+from .regs import CONTEXT, FRAME, MEMORY_BASE, PINNED, R11, R15, RAX, RBP, RCX, RDI, RDX, RSI, RSP
+from .stub_frames import (
     ENTER_FRAME,
     EXIT_FRAME,
     EXIT_PINNED_FLOATS,
@@ -19,8 +20,8 @@ from .frames import (
     EXIT_PREVIOUS,
     call_out,
     fail_from_frame,
+    take_interruption,
 )
-from .regs import CONTEXT, FRAME, MEMORY_BASE, PINNED, R11, R15, RAX, RBP, RCX, RDI, RDX, RSI, RSP
 
 #: What frames here have after what all have that call out: the frame and the return address that the walk has come to;
 #: what is being thrown; and the other pinned registers, where the collector finds the references in them.
@@ -73,6 +74,9 @@ def throw() -> bytes:
     a.bind("frame")
     a.emit(asm.alu_rr(asm.CMP, 1, RDI, R15))
     a.jcc(asm.CC_E, "uncaught")
+    # There may be many frames, and many clauses in each.
+    a.emit(asm.alu_mi(asm.CMP, 1, RSI, abi.STORE_INTERRUPT, 0))
+    a.jcc(asm.CC_NE, "interrupted")
     a.bind("look")
     _find_landing(a, "probe", "found", "missing")
     a.bind("found")
@@ -145,8 +149,16 @@ def throw() -> bytes:
         asm.zero(RDX),
     )
     _call(a, abi.STORE_FIND_LANDING)
+    a.bind("on")
     a.emit(asm.mov_rm(1, RDI, RBP, _AT_FRAME), asm.mov_rm(1, RAX, RBP, _AT_ADDRESS), asm.leave_())
     a.jmp("look")
+
+    a.bind("interrupted")
+    _make_frame(a)
+    a.emit(asm.mov_mr(1, RBP, _AT_FRAME, RDI), asm.mov_mr(1, RBP, _AT_ADDRESS, RAX), _keep_thrown())
+    take_interruption(a)
+    _call(a, abi.STORE_POLL)
+    a.jmp("on")
     a.bind("failed")
     a.emit(fail_from_frame())
     return a.finish()

@@ -17,8 +17,8 @@ from ..convention import (
 )
 from . import asm, signatures
 from .control import Assembler
-from .frames import EXIT_FRAME, drop_exit_frame, fail_at_limit, make_exit_frame
 from .regs import CONTEXT, FLOAT_PARAMS, R8, R9, R10, R11, RAX, RBP, RCX, RDI, RDX, RSI, RSP
+from .stub_frames import EXIT_FRAME, drop_exit_frame, fail_at_limit, make_exit_frame
 
 #: Where C functions have their integer parameters.
 _INT_PARAMS = (RDI, RSI, RDX, RCX, R8, R9)

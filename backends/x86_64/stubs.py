@@ -16,19 +16,6 @@ from ..convention import cells, signature_results
 from . import asm, signatures
 from .control import Assembler
 from .fault_handler import fault_handler
-from .frames import (
-    ENTER_FRAME,
-    ENTER_SAVED_SP,
-    EXIT_FRAME,
-    EXIT_PINNED_FLOATS,
-    EXIT_PINNED_INTS,
-    EXIT_PREVIOUS,
-    call_out,
-    drop_exit_frame,
-    fail_at_limit,
-    fail_from_frame,
-    make_exit_frame,
-)
 from .processor import LAZY_ENTRY_SIZE
 from .regs import (
     CONTEXT,
@@ -48,6 +35,20 @@ from .regs import (
     RDX,
     RSI,
     RSP,
+)
+from .stub_frames import (
+    ENTER_FRAME,
+    ENTER_SAVED_SP,
+    EXIT_FRAME,
+    EXIT_PINNED_FLOATS,
+    EXIT_PINNED_INTS,
+    EXIT_PREVIOUS,
+    call_out,
+    drop_exit_frame,
+    fail_at_limit,
+    fail_from_frame,
+    make_exit_frame,
+    take_interruption,
 )
 
 TYPE_CHECKING = False
@@ -298,19 +299,8 @@ def poll() -> bytes:
         asm.mov_rm(1, R11, CONTEXT, abi.CTX_STORE),
         asm.mov_rm(1, RAX, R11, abi.STORE_EXIT_FP),
         asm.mov_mr(1, RBP, EXIT_PREVIOUS, RAX),
-        asm.mov_rm(1, RSI, R11, abi.STORE_INTERRUPT),
-        asm.alu_mi(asm.AND, 1, R11, abi.STORE_INTERRUPT, abi.INTERRUPT_WATCH),
-        asm.mov_rm(1, RAX, R11, abi.STORE_REAL_LIMIT),
-        asm.mov_mr(1, R11, abi.STORE_STACK_LIMIT, RAX),
-        asm.mov_rr(1, RDI, CONTEXT),
-        asm.zero(RDX),
-        # Whoever interrupts sets the word and then the limit; one who has set the word since it was cleared may have
-        # set the limit before it was lowered.
-        asm.alu_mi(asm.CMP, 1, R11, abi.STORE_INTERRUPT, 0),
     )
-    a.jcc(asm.CC_E, "lowered")
-    a.emit(asm.mov_mi(1, R11, abi.STORE_STACK_LIMIT, -1))
-    a.bind("lowered")
+    take_interruption(a)
     call_out(a, asm.call_m(R11, abi.STORE_POLL))
     a.jcc(asm.CC_NE, "failed")
     a.emit(_all_saves()[1], asm.mov_rm(1, RAX, RBP, _POLL_RAX), asm.leave_(), asm.ret())

@@ -77,7 +77,7 @@ STARTED_WITH = """
 #: The same of the backend that runs. What another backend loads is not counted here.
 STARTED_WITH_OF = {
     "x86_64": """
-        asm asm_mov control encoding fault_handler frames integers processor regs selection signatures stubs
+        asm asm_mov control encoding fault_handler frames integers processor regs selection signatures stub_frames stubs
         target
     """.split(),
 }

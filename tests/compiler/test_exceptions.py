@@ -6,7 +6,7 @@ import pytest
 
 import vibewasm as vw
 from tests.compiler.test_typed_references import MODES, instance, refused
-from vibewasm import Config, Engine
+from vibewasm import Config, Engine, FuncType, reference_types
 
 TEXT = """(module
   (tag $a (param i32)) (tag $b (param i32 i64)) (tag $n)
@@ -247,3 +247,26 @@ def test_a_try_table_that_nothing_throws_in_emits_no_code() -> None:
 )
 def test_what_is_invalid_is_refused(body: str, message: str) -> None:
     assert message in refused(body, "(tag $t (param i32))")
+
+
+def test_what_is_asked_of_many_values_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instruction of three bytes may compare a thousand values, each with a type that has many supertypes."""
+    asked = []
+    is_subtype = reference_types.is_subtype
+
+    def counted(sub: FuncType, super_: FuncType) -> bool:
+        asked.append(sub)
+        return is_subtype(sub, super_)
+
+    text = f"""(module
+      (type $t0 (sub (func)))
+      {" ".join(f"(type $t{i} (sub $t{i - 1} (func (param)))) " for i in range(1, 60))}
+      (tag $e (param {"(ref null $t59) " * 900}))
+      (func (result {"(ref null $t0) " * 900})
+        (try_table {"(catch $e 0) " * 100})
+        (unreachable)
+        (try_table {"(catch $e 0) " * 100})
+        (unreachable)))"""
+    monkeypatch.setattr(reference_types, "is_subtype", counted)
+    vw.Module.validate(text)
+    assert len(asked) < 100

@@ -65,6 +65,7 @@ class Ours:
         module = vw.Module(self._engines[mode], data)
         # So few that those which nobody holds are looked for within what these modules throw.
         exception_objects.SMALLEST_BUDGET = _BUDGET
+        exception_objects._WORDS_PER_OBJECT = 1 << 40
         trace = ours.run(self._engines[mode], module, planned, seconds=_SECONDS)
         if trace.results[-1].kind == "stopped":
             # The deadline is one of the clock. A process that was stopped meanwhile gets a second chance; a call that

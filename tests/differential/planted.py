@@ -236,8 +236,8 @@ FAULTS = [
         "pinned-not-restored",
         "the last callee-saved register is not restored",
         _FRAMES,
-        'saved_int_offset(i)) for i in range(ints))\n    code += b"".join(asm.movups_rm(',
-        'saved_int_offset(i)) for i in range(ints - 1))\n    code += b"".join(asm.movups_rm(',
+        'saved_int_offset(i)) for i in range(ints))\n    return code + b"".join(asm.movups_rm(',
+        'saved_int_offset(i)) for i in range(ints - 1))\n    return code + b"".join(asm.movups_rm(',
     ),
     Fault(
         "select-not-inverted",
@@ -279,8 +279,8 @@ FAULTS = [
         "br-to-wrong-label",
         "a br past an enclosing block that leads to the next one out",
         _BRANCHES,
-        "    label = labels[-1 - depth] if depth < len(labels) else _label(c, depth)\n    if label.types or",
-        "    label = labels[-1 - depth] if depth < len(labels) else _label(c, depth)\n"
+        "    label = labels[-1 - depth] if depth < len(labels) else label_at(c, depth)\n    if label.types or",
+        "    label = labels[-1 - depth] if depth < len(labels) else label_at(c, depth)\n"
         "    if 0 < depth < len(labels) - 1 and not label.types + labels[-2 - depth].types:\n"
         "        label = labels[-2 - depth]\n    if label.types or",
     ),
@@ -317,8 +317,8 @@ FAULTS = [
         "call-indirect-type",
         "a call through a table that does not compare types",
         _CALLS,
-        "    check += asm.jcc_rel32(asm.CC_NE, 0)\n",
-        "    check += asm.jcc_rel32(asm.CC_O, 0)\n",
+        "        return bound, check + asm.jcc_rel32(asm.CC_NE, 0)\n",
+        "        return bound, check + asm.jcc_rel32(asm.CC_O, 0)\n",
     ),
     Fault(
         "call-indirect-bound",
@@ -331,8 +331,8 @@ FAULTS = [
         "host-call-loses-pinned",
         "registers that C code may overwrite are not restored after a call of the host",
         _STUBS,
-        "    _drop_exit_frame(a, area)\n    _fail_at_limit(a)\n",
-        "    a.emit(asm.leave_(), asm.ret_imm(area))\n    _fail_at_limit(a)\n",
+        "    drop_exit_frame(a, area)\n    fail_at_limit(a)\n",
+        "    a.emit(asm.leave_(), asm.ret_imm(area))\n    fail_at_limit(a)\n",
     ),
     Fault(
         "lazy-stub-loses-argument",

@@ -83,8 +83,8 @@ FAULTS = [
         "values-a-slot-too-low",
         "what is caught is put one slot below where the block's results are expected",
         _STATE,
-        "first = c.slot_base + c.step * (label.height + 1 - label.depth)",
-        "first = c.slot_base + c.step * (label.height + 2 - label.depth)",
+        "first = label_slot(c, label)",
+        "first = label_slot(c, label) + c.step",
     ),
     _fault(
         "wide-value-cut",
@@ -95,11 +95,11 @@ FAULTS = [
     ),
     # -- exception objects --
     _fault(
-        "rethrown-without-its-object",
-        "a reference to what was thrown again is one to what was thrown before",
-        _STUBS,
-        "        asm.mov_mr(1, RSI, abi.STORE_THROWN, RAX),\n",
-        "",
+        "thrown-as-what-was-before",
+        "a throw after one by a reference, which is caught with that reference",
+        _EXCEPTIONS,
+        "return code + asm.mov_mi(1, RCX, STORE_THROWN, 0) + asm.mov_mi(",
+        "return code + asm.mov_mi(",
     ),
     _fault(
         "object-without-a-tag",

@@ -19,8 +19,6 @@ SAMPLE = [
     "upper-half-not-saved",
     "unaligned-slot",
     "landing-with-pinned-registers-of-others",
-    "return-with-a-stale-context",
-    "freed-while-in-a-frame",
 ]
 COUNT = 400
 

@@ -54,7 +54,8 @@ from vibewasm.opcodes import CODE as OPCODE
 
 #: Where functions store locals at their end, so that a wrong one is seen.
 _LOCALS_AT = 1024
-_STORE_OF = {I32: OPCODE["i32.store"], I64: OPCODE["i64.store"], F32: OPCODE["f32.store"], F64: OPCODE["f64.store"],
+#: What stores a number of each type.
+STORE_OF = {I32: OPCODE["i32.store"], I64: OPCODE["i64.store"], F32: OPCODE["f32.store"], F64: OPCODE["f64.store"],
              V128: OPCODE["v128.store"]}  # fmt: skip
 
 
@@ -111,11 +112,11 @@ class BodyWriter(Expressions):
         """Shows some locals in memory, below the results that are on the stack."""
         if self.module.memory is None:
             return
-        numbers = [index for index, type_ in enumerate(self.locals) if type_ in _STORE_OF]
+        numbers = [index for index, type_ in enumerate(self.locals) if type_ in STORE_OF]
         for index in self.rng.sample(numbers, min(len(numbers), 8)):
             self.emit(I32_CONST, _LOCALS_AT)
             self.emit(LOCAL_GET, index)
-            self.emit(_STORE_OF[self.locals[index]], (0, (16 if self.repertoire.vectors else 8) * index))
+            self.emit(STORE_OF[self.locals[index]], (0, (16 if self.repertoire.vectors else 8) * index))
 
     # -- blocks -------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.fuzz.bodies import BodyWriter
+from tests.fuzz.bodies import STORE_OF, BodyWriter
 from tests.fuzz.instructions import (
     BLOCK,
     BR,
@@ -67,6 +67,8 @@ from tests.fuzz.writer import Label
 if TYPE_CHECKING:
     from tests.fuzz.control import ControlSurroundings
 
+#: Where caught values are shown in memory.
+SHOWN_AT = 8192
 #: Clauses of `try_table`: kind, tag or 0, and what it gives to its label.
 Clause = tuple[int, int, bytes]
 
@@ -434,7 +436,11 @@ class ControlWriter(BodyWriter):
             self.labels.pop()
             self.emit(END)
             there = given
-            if rng.random() < 0.5:
+            kind = rng.random()
+            if kind < 0.35:
+                self.show(there)
+                there = b""
+            elif kind < 0.6:
                 self.consume(there)
                 there = b""
                 self.statement(depth - 1)
@@ -444,6 +450,19 @@ class ControlWriter(BodyWriter):
         if outside:
             self.labels.pop()
             self.emit(END)
+
+    def show(self, types: bytes) -> None:
+        """Takes values from the stack and puts those that are numbers into memory."""
+        shown = [(self.new_local(type_), type_) for type_ in types if self.module.memory and type_ in STORE_OF]
+        for type_ in reversed(types):
+            if shown and shown[-1][1] == type_:
+                local, _ = shown.pop()
+                self.emit(LOCAL_SET, local)
+                self.emit(I32_CONST, SHOWN_AT + 16 * self.rng.randrange(64))
+                self.emit(LOCAL_GET, local)
+                self.emit(STORE_OF[type_], (0, 0))
+            else:
+                self.consume(bytes([type_]))
 
     def inside_of_try(self, params: bytes, results: bytes, depth: int) -> None:
         """What may throw: takes `params` from the stack and leaves `results`."""

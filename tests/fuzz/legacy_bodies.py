@@ -42,7 +42,10 @@ class LegacyWriter(ControlWriter):
                 self.emit(CATCH_CLAUSE, tag)
                 given = self.module.types[self.module.tags[tag]].params
             self.labels.append(CatchLabel(results))
-            self.consume(given)
+            if rng.random() < 0.5:
+                self.show(given)
+            else:
+                self.consume(given)
             if rng.random() < 0.6:
                 self.statement(depth - 1)
             if rng.random() < 0.15:

@@ -59,7 +59,9 @@ def test_programs_and_suite_are_in_the_corpus(seeds: corpus.Corpus) -> None:
     assert len(seeds.programs) > 300
     assert len(seeds.suite) > 300
     assert len(seeds.invalid) > 300
-    assert [len(data) for data in seeds.valid if peer.rejects(data)] == []
+    rejected = [why for data in seeds.valid if (why := peer.rejects(data))]
+    # Types of functions may be recursive here without the rest of garbage collection.
+    assert [why for why in rejected if "`gc` proposal" not in why and "GC proposal" not in why] == []
 
 
 def test_generated_modules_are_valid_and_hold_every_kind_of_instruction() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -230,3 +232,63 @@ def test_a_forked_child_throws_on_its_own() -> None:
     instance.exports.set()
     with pytest.raises(vw.WasmException):
         instance.exports.throws()
+
+
+# -- what takes long ---------------------------------------------------------------------------------------------------
+
+#: A deep stack of frames, each with many clauses that do not catch what is thrown.
+LONG_WAY = f"""(module
+  (import "env" "before" (func $before))
+  (tag $t (param i64 v128)) (tag $other)
+  (func $down (param i32)
+    (block $l
+      (try_table {"(catch $other $l)" * 2000}
+        (if (local.get 0)
+          (then (call $down (i32.sub (local.get 0) (i32.const 1))))
+          (else (call $before) (throw $t (i64.const -7) (v128.const i64x2 8 9)))))))
+  (func (export "run") (param i32) (result i64 v128)
+    (block $caught (result i64 v128)
+      (try_table (catch $t $caught) (call $down (local.get 0)))
+      (unreachable)))
+  (func (export "short") (result i64 v128)
+    (block $caught (result i64 v128)
+      (try_table (catch $t $caught) (throw $t (i64.const 1) (v128.const i64x2 2 3)))
+      (unreachable))))"""
+
+
+def test_an_exception_on_its_way_can_be_stopped() -> None:
+    store = vw.Store()
+    before = vw.Func(store, vw.FuncType([], []), lambda: stop and store.interrupt())
+    stop = False
+    run = vw.instantiate(LONG_WAY, {"env": {"before": before}}, store=store).exports.run
+    assert run(10) == (-7, 8 | 9 << 64)
+    stop = True
+    with pytest.raises(vw.Interrupted):
+        run(10)
+    stop = False
+    assert run(10) == (-7, 8 | 9 << 64)
+    # On the way it takes seconds.
+    start = time.monotonic()
+    with pytest.raises(vw.Interrupted), store.deadline(0.05):
+        run(60_000)
+    assert time.monotonic() - start < 2
+
+
+def test_a_signals_handler_that_throws_leaves_what_is_on_its_way_as_it_is() -> None:
+    exports = vw.instantiate(LONG_WAY, {"env": {"before": lambda: None}}).exports
+    assert exports.run(10) == (-7, 8 | 9 << 64)
+    heard = []
+
+    def handler(*_: object) -> None:
+        heard.append((exports.short(), exports.run(3)))
+
+    former = signal.signal(signal.SIGALRM, handler)
+    try:
+        for _ in range(20):
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            assert exports.run(20_000) == (-7, 8 | 9 << 64)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+    assert heard
+    assert {*heard} == {((1, 2 | 3 << 64), (-7, 8 | 9 << 64))}

@@ -147,7 +147,8 @@ class ControlState:
             assert home is not None
         if not depth:
             label = c.labels[-1]
-            if label.opcode != FUNCTION:
+            # Where nothing was on the stack the barrier is what has been popped, which is refused next.
+            if label.opcode != FUNCTION and label.height < len(c.stack):
                 c.stack[label.height] = MARKED_BARRIER
         return home
 

@@ -206,9 +206,8 @@ def check_top(c: Compilation, instruction: str, types: tuple[int, ...]) -> None:
             raise type_mismatch(instruction, types, (None if entry.kind == BARRIER else entry.type,))
         return
     top = stack[-count:]
-    if [entry.type for entry in top] != list(types) and not all(
-        fits(entry.type, type_) for entry, type_ in zip(top, types, strict=False)
-    ):
+    pairs = {*zip([entry.type for entry in top], types, strict=False)}
+    if not all(each == type_ or fits(each, type_) for each, type_ in pairs):
         found: list[int | None] = []
         for entry in reversed(top):
             if entry.kind == BARRIER:

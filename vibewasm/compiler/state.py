@@ -187,7 +187,9 @@ def fits(found: int, expected: int) -> bool:
 
 def all_fit(found: Types, expected: Types) -> bool:
     """Whether there are as many values as expected, and each fits."""
-    return found == expected or (len(found) == len(expected) and all(map(fits, found, expected)))
+    return found == expected or (
+        len(found) == len(expected) and all(fits(*pair) for pair in {*zip(found, expected, strict=True)})
+    )
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------

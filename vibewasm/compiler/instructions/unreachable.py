@@ -297,7 +297,7 @@ def _drop(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
 def _select(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     dead.pop(name, I32)
     b, a = dead.pop_any(), dead.pop_any()
-    if a is None or b is None or max(a, b) > V128 or (a != b and UNKNOWN not in (a, b)):
+    if a is None or b is None or max(a, b) > V128 or UNKNOWN_REFERENCE in (a, b) or (a != b and UNKNOWN not in (a, b)):
         raise BodyFault("type mismatch: select expects two numeric operands of the same type")
     dead.types.append(max(a, b))
     return pc
