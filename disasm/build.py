@@ -135,18 +135,31 @@ class Builder:
             shape.target + offset for offset, _, shape in items if shape.target is not None and shape.flow != "call"
         }
         led_to.update(*listing.tables.values())
-        listing.labels = {address: f"L{number}" for number, address in enumerate(sorted(led_to), 1)}
-        naming = Naming(symbols, frame, reader, record, listing.symbol, listing.labels, self._faulting)
         writer = symbols.writer(index)
         writer.position = record.expression
-        listing.groups = _groups(record, items, list(writer.instructions()), naming)
+        wasm = list(writer.instructions())
         if writer.position != listing.wasm_end:
             raise DecodeError("the text of a function ends elsewhere than its code", writer.position)
+        if any(text.startswith("try") for _, _, text in wasm):
+            listing.pads = self._pads(defined)
+            led_to.update(listing.pads)
+        listing.labels = {address: f"L{number}" for number, address in enumerate(sorted(led_to), 1)}
+        naming = Naming(symbols, frame, reader, record, listing, self._faulting)
+        listing.groups = _groups(record, items, wasm, naming)
         listing.groups += _tables(record, listing)
         if record.literals:
             _add_literals(record, listing)
         listing.spills, listing.reloads = naming.spills, naming.reloads
         return listing
+
+    def _pads(self, defined: int) -> dict[int, str]:
+        """What is said of each landing pad, by its address: nothing jumps there."""
+        context = self._symbols.context
+        found: dict[int, list[str]] = {}
+        for _, clauses in self._compiler.landings(defined).scopes:
+            for tag, position in clauses:
+                found.setdefault(position, []).append(context[tag][0] if tag >= 0 else "any exception")
+        return {position: f"catches {' or '.join(dict.fromkeys(tags))}" for position, tags in found.items()}
 
 
 def _read(record: Record, reader: Reader) -> list[Item]:

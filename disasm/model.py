@@ -143,6 +143,7 @@ class FunctionListing:
         groups: everything, in the order of addresses.
         labels: names of addresses that are led to.
         tables: addresses where jump tables begin, and where their entries lead.
+        pads: addresses where exceptions land that the function catches, and what is said of them. Nothing jumps there.
     """
 
     __slots__ = (
@@ -153,6 +154,7 @@ class FunctionListing:
         "labels",
         "locals",
         "name",
+        "pads",
         "reloads",
         "spills",
         "symbol",
@@ -192,6 +194,7 @@ class FunctionListing:
         self.groups: list[Group] = []
         self.labels: dict[int, str] = {}
         self.tables: dict[int, list[int]] = {}
+        self.pads: dict[int, str] = {}
 
     @property
     def heading(self) -> str:
@@ -313,6 +316,7 @@ def basic_blocks(listing: FunctionListing) -> list[Block]:
             leaders.add(item.target)
     for targets in listing.tables.values():
         leaders.update(targets)
+    leaders.update(listing.pads)
     addresses = [item.address for item in items]
     starts = sorted(leaders.intersection(addresses))
     code_end = items[-1].address + len(items[-1].bytes)

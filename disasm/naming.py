@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from .frame import FrameNames
     from .machine import MemoryOperand, Reader, Shape
+    from .model import FunctionListing
 
     #: Offset, bytes and meaning of a machine instruction.
     Item = tuple[int, bytes, Shape]
@@ -39,8 +40,7 @@ class Naming:
         frame: names of what is in the function's registers and frame.
         reader: how the target's code is read.
         record: the recorded compilation.
-        symbol: what the function is called.
-        labels: names of addresses.
+        listing: the function's listing, with what the function is called, its labels and its landing pads.
         faulting: whether an access out of bounds is a fault of the access itself.
 
     Attributes:
@@ -53,8 +53,7 @@ class Naming:
         frame: FrameNames,
         reader: Reader,
         record: Record,
-        symbol: str,
-        labels: dict[int, str],
+        listing: FunctionListing,
         faulting: bool,
     ) -> None:
         self.spills = 0
@@ -62,8 +61,9 @@ class Naming:
         self._context = symbols.context
         self._frame = frame
         self._cold = record.cold
-        self._symbol = symbol
-        self._labels = labels
+        self._symbol = listing.symbol
+        self._labels = listing.labels
+        self._pads = listing.pads
         self._faulting = faulting
         registers = reader.registers
         #: What the registers with a role in all code point to.
@@ -126,6 +126,8 @@ class Naming:
             if shape.trap:
                 faults = (shape.trap,)
             traps = self._traps(faults, wasm) if faults else ()
+            if offset in self._pads:
+                symbols = [self._pads[offset], *symbols]
             named = tuple(dict.fromkeys(symbols)) if symbols else ()
             result.append(
                 Instruction(offset, raw, shape.mnemonic, operands, named, traps, shape.flow, leads, wasm_offset)

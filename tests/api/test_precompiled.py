@@ -10,6 +10,7 @@ import pytest
 
 import vibewasm as vw
 from tests.cache.damage import of_another_version, repacked, sections_of
+from tests.cli.command import command
 from tests.native import HOST, OTHER
 from vibewasm.cache.container import PRECOMPILED
 
@@ -183,3 +184,38 @@ def test_damage_with_a_right_checksum_is_found_where_it_is_structure() -> None:
     ):
         with pytest.raises(vw.WasmError, match="damaged"):
             vw.Module.deserialize(vw.Engine(), repacked(data, PRECOMPILED, broken))
+
+
+#: Its code is other code where bounds are checked, and for a processor with other extensions.
+CATCHES = f"""(module (memory 1) (tag $e (param i32)) (tag $other (param i32))
+  (func $throws (param i32) (if (local.get 0) (then (throw $e (local.get 0)))))
+  (func $passes (param i32) (local $x i64)
+    {"(local.set $x (i64.shl (i64.load (i32.wrap_i64 (local.get $x))) (local.get $x)))" * 20}
+    (call $throws (local.get 0)))
+  (func (export "run") (param i32) (result i32) (local $x i64)
+    (block $caught (result i32)
+      (try_table (catch $other $caught) (call $passes (i32.const 0)))
+      {"(local.set $x (i64.shl (i64.load (i32.wrap_i64 (local.get $x))) (local.get $x)))" * 20}
+      (try_table (catch $e $caught)
+        {"(local.set $x (i64.shl (i64.load (i32.wrap_i64 (local.get $x))) (local.get $x)))" * 20}
+        (call $passes (local.get 0))
+        {"(local.set $x (i64.shl (i64.load (i32.wrap_i64 (local.get $x))) (local.get $x)))" * 20})
+      (return (i32.const -1)))))"""
+
+
+def _catches(data: bytes) -> None:
+    run = vw.instantiate(vw.Module.deserialize(vw.Engine(), data)).exports.run
+    assert [run(number) for number in (0, 7, 8, 0)] == [-1, 7, 8, -1]
+
+
+def test_exceptions_are_caught_by_code_that_checks_bounds_where_others_do_not() -> None:
+    _catches(precompiled(vw.Config(explicit_bounds=True), CATCHES))
+    _catches(precompiled(None, CATCHES))
+
+
+def test_exceptions_are_caught_by_code_for_a_processor_without_extensions(tmp_path: Path) -> None:
+    source, made = tmp_path / "module.wat", tmp_path / "module.vwc"
+    source.write_text(CATCHES)
+    outcome = command("compile", source, "-o", made, VIBEWASM_CPU="baseline")
+    assert outcome.returncode == 0, outcome.stderr
+    _catches(made.read_bytes())

@@ -131,6 +131,35 @@ def test_throwing_and_catching_name_the_tag_and_the_stubs(target: str) -> None:
     assert not traps_of(found["$old"], "rethrow")
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_landing_pads_have_labels_and_say_what_they_catch(target: str) -> None:
+    text = THROWS.replace("(catch_all (rethrow 0)", "(catch $f (i32.const 2)) (catch_all (rethrow 0)")
+    text = text.replace("(tag $e ", "(tag $f) (tag $e ")
+    found = {listing.symbol: listing for listing in module_of(text, target=target).disassemble()}
+    assert list(found["$new"].pads.values()) == ["catches $e"]
+    assert list(found["$old"].pads.values()) == ["catches $e", "catches $f", "catches any exception"]
+    assert not found["$outside"].pads
+    for listing in found.values():
+        first = {item.address: item for item in listing}
+        blocks = {block.start for block in listing.blocks}
+        for address, said in listing.pads.items():
+            assert first[address].symbols[0] == said
+            assert address in listing.labels
+            assert address in blocks
+    shown = str(found["$old"])
+    for said in found["$old"].pads.values():
+        assert f"; {said}" in shown
+    place = str(found["$new"]).index("; catches $e")
+    assert "out of line:" in str(found["$new"])[:place].splitlines()[-3]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_delegate_has_no_landing_pad(target: str) -> None:
+    text = "(module (func $f (try $out (do (try (do (call $f)) (delegate $out))) (catch_all))))"
+    (listing,) = module_of(text, target=target).disassemble()
+    assert list(listing.pads.values()) == ["catches any exception"]
+
+
 def test_tags_have_names_in_the_context() -> None:
     info = decode(wat2wasm('(import "m" "x" (tag (param i32))) (tag $e) (tag (export "out")) (tag)', names=True))
     layout = ContextLayout(info)

@@ -152,6 +152,9 @@ class Module:
         found = [(start, number) for number, (start, _) in enumerate(self.functions) if start <= pc]
         return max(found) if found else None
 
+    def _code_of(self, defined: int, size: int) -> bytes:
+        return self.functions[defined][1].code[:size]
+
     def landings(self, defined: int) -> Landings:
         """What the compiler would say of a function."""
         self.asked.append(defined)

@@ -6,7 +6,6 @@ import gc
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -258,8 +257,13 @@ LONG_WAY = f"""(module
 
 def test_an_exception_on_its_way_can_be_stopped() -> None:
     store = vw.Store()
-    before = vw.Func(store, vw.FuncType([], []), lambda: stop and store.interrupt())
     stop = False
+
+    def interrupt() -> None:
+        if stop:
+            store.interrupt()
+
+    before = vw.Func(store, vw.FuncType([], []), interrupt)
     run = vw.instantiate(LONG_WAY, {"env": {"before": before}}, store=store).exports.run
     assert run(10) == (-7, 8 | 9 << 64)
     stop = True
@@ -268,10 +272,8 @@ def test_an_exception_on_its_way_can_be_stopped() -> None:
     stop = False
     assert run(10) == (-7, 8 | 9 << 64)
     # On the way it takes seconds.
-    start = time.monotonic()
     with pytest.raises(vw.Interrupted), store.deadline(0.05):
         run(60_000)
-    assert time.monotonic() - start < 2
 
 
 def test_a_signals_handler_that_throws_leaves_what_is_on_its_way_as_it_is() -> None:

@@ -77,6 +77,18 @@ def test_a_new_file_gets_the_lowest_free_number(program: Program) -> None:
     assert [program.open("file") for _ in range(3)] == [5, 6, 8]
 
 
+def test_a_new_file_gets_the_number_of_a_closed_stream_only_if_no_other_was_closed(program: Program) -> None:
+    program.create("file")
+    first, second = program.open("file"), program.open("file")
+    for fd in (0, 1, 2, first):
+        program.close(fd)
+    assert [program.open("file") for _ in range(5)] == [first, 2, 1, 0, second + 1]
+    program.close(1)
+    program.close(second + 1)
+    program.close(second)
+    assert [program.open("file") for _ in range(4)] == [second, second + 1, 1, second + 2]
+
+
 def test_a_closed_number_is_bad_at_once(program: Program) -> None:
     program.create("file")
     fd = program.open("file")

@@ -251,12 +251,15 @@ class Module:
         with self._guard():
             # Also what is compiled already: that gives the same bytes.
             codes = [self.compiler.compile(defined) for defined in range(len(self._addresses))]
-        return serialized(self.engine, self.info, codes)
+        return serialized(self.engine, self.info, codes, self.compiler.catching)
 
     @classmethod
     def deserialize(cls, engine: Engine | Buffer = _LEFT_OUT, data: Buffer = _LEFT_OUT) -> Self:
         """The module that :meth:`serialize` has given. Nothing is compiled and nothing validated: take it from those
         only whom you would let run native programs here.
+
+        Functions that catch exceptions are compiled when they are called if this engine makes other code than the
+        file's: on a processor with more extensions, or where memory bounds are checked in another way.
 
         Raises:
             TypeError: ``data`` is not like bytes.

@@ -19,6 +19,8 @@ from .engine import features_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..binary.module_info import ModuleInfo
     from .engine import Engine
 
@@ -40,8 +42,8 @@ class OtherSettings(WasmError):
         self.wanted = wanted
 
 
-def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes]) -> bytes:
-    """The file of a module, whose functions' code is ``codes``.
+def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes], catching: Iterable[int]) -> bytes:
+    """The file of a module, whose functions' code is ``codes``; those whose numbers are ``catching`` catch exceptions.
 
     Raises:
         WasmError: the module is too long, or it is not known which version of vibewasm this is.
@@ -58,6 +60,7 @@ def serialized(engine: Engine, info: ModuleInfo, codes: list[bytes]) -> bytes:
         **code_settings(engine.config),
         # What the code does, which the setting alone does not say.
         "explicit_bounds": int(engine.checks_bounds(info)),
+        "catching": ",".join(map(str, sorted(catching))),
     }
     text = "\n".join([f"{name} {value}" for name, value in facts.items()]).encode()
     sections = (text, packed_info, code.pack_functions(enumerate(codes), packed_info), info.data)
@@ -93,6 +96,11 @@ def deserialized(engine: Engine, data: bytes) -> tuple[ModuleInfo, memoryview, l
         functions = code.unpack_functions(packed_code, packed_info, count)
         if len(functions) != count:
             raise Damaged("functions are missing")
+        if facts["catching"] and _compiles_otherwise(engine, info, facts):
+            # Where exceptions go is found by compiling once more, which gives other code here. So these functions are
+            # compiled here from the first.
+            catching = {*map(int, facts["catching"].split(","))}
+            functions = [function for function in functions if function[0] not in catching]
     except ValueError as problem:
         raise WasmError(f"this precompiled module is damaged ({problem}); compile it again") from None
     return info, packed_code, functions
@@ -120,7 +128,7 @@ def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
         OtherSettings: it was made for something else.
         Damaged: what it was made for is not stated, or is nothing that could be.
     """
-    if facts.keys() != {"target", "extensions", "contents", *CODE_SETTINGS}:
+    if facts.keys() != {"target", "extensions", "contents", "catching", *CODE_SETTINGS}:
         raise Damaged("it does not say what it was made for")
     # Messages repeat what the file says, so that has to be what they have words for.
     if facts["target"] not in TARGETS or not {facts[setting] for setting in CODE_SETTINGS} <= {"0", "1"}:
@@ -158,6 +166,12 @@ def _compare(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> None:
                 facts[setting],
                 str(value),
             )
+
+
+def _compiles_otherwise(engine: Engine, info: ModuleInfo, facts: dict[str, str]) -> bool:
+    """Whether an engine makes other code than a file's, which it takes nevertheless."""
+    ours = str(_extensions(engine)), str(int(engine.checks_bounds(info)))
+    return (facts["extensions"], facts["explicit_bounds"]) != ours
 
 
 def _extensions(engine: Engine) -> int:

@@ -95,6 +95,8 @@ class Compiler:
         self._backend = backend(target)
         self.explicit_bounds = explicit_bounds
         self.deterministic = deterministic
+        #: The functions compiled so far that catch exceptions: where these go depends on each byte of the code.
+        self.catching: set[int] = set()
         #: By how far jumps reach, whether there are vectors, and whether entries are given other types.
         self._environments: dict[tuple[int, bool, bool], ModuleEnvironment] = {}
 
@@ -267,6 +269,8 @@ class Compiler:
         run(c)
         if c.control is not None:
             c.control.restore()
+            if c.control.scopes:
+                self.catching.add(defined)
         operand_cells = c.deepest - 2
         size = (locals_end + width * operand_cells + 15) & -16
         if recording is not None:

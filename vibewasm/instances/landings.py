@@ -9,7 +9,7 @@ That holds for an instance whose start function or segments failed as well, sinc
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_right
 
 from ..abi import (
     LANDING_ADDRESS,
@@ -61,11 +61,10 @@ class FunctionLandings:
         start: address of the function's machine code.
     """
 
-    __slots__ = ("_block", "_frame", "_numbers", "_positions", "_restore", "_scopes", "end", "start")
+    __slots__ = ("_block", "_frame", "_numbers", "_positions", "_restore", "_scopes", "start")
 
     def __init__(self, landings: Landings, start: int) -> None:
         self.start = start
-        self.end = start + len(landings.code)
         self._restore = adapters().restore_pinned(landings.ints, landings.floats)
         self._frame = landings.frame_size
         self._positions = [position for position, _ in landings.boundaries]
@@ -104,32 +103,27 @@ class FunctionLandings:
 class ModuleLandings:
     """The landings of a module, by function, for those functions through which exceptions have passed."""
 
-    __slots__ = ("_functions", "_starts")
+    __slots__ = ("_functions",)
 
     def __init__(self) -> None:
-        #: By the address where they begin, and these addresses in order.
+        #: By the address where they begin.
         self._functions: dict[int, FunctionLandings] = {}
-        self._starts: list[int] = []
 
     def at(self, module: Module, address: int) -> Landing:
         """The landing of a return address of the module's code. Who calls this has the module's lock."""
-        index = bisect_right(self._starts, address - 1)
-        if index:
-            function = self._functions[self._starts[index - 1]]
-            if address <= function.end:
-                return function.at(address)
         found = module._function_at(address - 1)
         if found is None:
             raise AssertionError(f"an exception came to {address:#x}, where this module has no code")
         start, defined = found
-        made = FunctionLandings(module.compiler.landings(defined), start)
-        if address > made.end:
-            raise AssertionError(f"an exception came to {address:#x}, which is beyond function {defined}")
-        # A signal handler may have been here meanwhile, with the same function.
-        if start not in self._functions:
-            self._functions[start] = made
-            insort(self._starts, start)
-        return made.at(address)
+        function = self._functions.get(start)
+        if function is None:
+            landings = module.compiler.landings(defined)
+            # Code that was made elsewhere may be other code where there is nothing to catch.
+            if landings.scopes and landings.code != module._code_of(defined, len(landings.code)):
+                raise AssertionError(f"function {defined} catches exceptions, and was compiled otherwise")
+            # A signal handler may have been here meanwhile, with the same function.
+            function = self._functions.setdefault(start, FunctionLandings(landings, start))
+        return function.at(address)
 
 
 def landing_of(module: Module, address: int) -> Landing:

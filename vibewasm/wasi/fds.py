@@ -270,26 +270,43 @@ class Directory(HostDescriptor):
         return host_entries(self.fd)
 
 
+#: The numbers of standard streams, the first last.
+_STREAMS = (2, 1, 0)
+
+
 class FileTable:
     """The program's file descriptors."""
 
-    __slots__ = ("_free", "_table")
+    __slots__ = ("_end", "_free", "_table")
 
     def __init__(self) -> None:
         self._table: dict[int, Descriptor] = {}
-        #: No number below it is free.
+        #: No number below it is free, but for those of standard streams.
         self._free = 0
+        #: No number from here on was ever given.
+        self._end = 0
 
     def __iter__(self) -> Iterator[Descriptor]:
         return iter(self._table.values())
 
     def add(self, descriptor: Descriptor) -> int:
-        """Give a descriptor the lowest number that is free, as POSIX does."""
+        """Give a descriptor the lowest number that was closed, as POSIX does, or else a new one.
+
+        The number of a closed standard stream is given only if no other was closed, the highest first. Programs that
+        move standard output away and fail to move it back print on, and that must not get into the next file that they
+        open: Yosys calls ABC so. wasmtime, for which they are tested, gives the highest number that was closed.
+        """
         fd = self._free
         while fd in self._table:
             fd += 1
+        if fd < self._end:
+            self._free = fd + 1
+        else:
+            self._free = self._end
+            fd = next((n for n in _STREAMS if n < self._end and n not in self._table), self._end)
+            if fd == self._end:
+                self._free = self._end = fd + 1
         self._table[fd] = descriptor
-        self._free = fd + 1
         return fd
 
     def get(self, fd: int, rights: int = 0) -> Descriptor:
@@ -334,7 +351,7 @@ class FileTable:
         descriptor = self._table.pop(fd, None)
         if descriptor is None:
             raise Errno(EBADF)
-        self._free = min(self._free, fd)
+        self._freed(fd)
         descriptor.close()
 
     def renumber(self, source: int, target: int) -> None:
@@ -345,5 +362,9 @@ class FileTable:
             return
         replaced = self._table[target]
         self._table[target] = self._table.pop(source)
-        self._free = min(self._free, source)
+        self._freed(source)
         replaced.close()
+
+    def _freed(self, fd: int) -> None:
+        if fd not in _STREAMS:
+            self._free = min(self._free, fd)
