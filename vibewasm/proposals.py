@@ -118,7 +118,14 @@ def message(feature: str, what: str) -> str:
 
 
 def advice_without(title: str) -> str:
-    """What to do with a module that needs what is not built; ``title`` is what :data:`TITLES` calls that."""
+    """What to do with a module that needs what is not built, or what the command line refuses; ``title`` is what
+    :data:`TITLES` calls that.
+    """
+    if title == TITLES["legacy-exceptions"]:
+        return (
+            "Leave out --no-legacy-exceptions, or make the form of the specification of it: Binaryen's "
+            "wasm-opt --translate-to-exnref does, and so do newer compilers when they are told."
+        )
     return f"Compile the program without {title}; the README lists what else is missing, under 'What is not there yet'."
 
 

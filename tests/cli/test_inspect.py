@@ -107,7 +107,7 @@ def test_tags_and_declared_types_are_shown(tmp_path: Path, capsys: Capture) -> N
     facts = json.loads(capsys.readouterr().out)
     assert facts["imports"] == [{"module": "env", "name": "__cpp_exception", "kind": "tag", "type": "tag (i32)"}]
     assert facts["exports"][0] == {"name": "e", "kind": "tag", "type": "tag (i64, exnref)"}
-    assert facts["legacy_exceptions"] is None
+    assert (facts["exceptions"], facts["legacy_exceptions"]) == (1, None)
     group = "(rec\n  (type $a (func (param (ref null $b))))\n  (type $b (sub (func (result (ref $a))))))"
     assert facts["types"] == [
         group,
@@ -121,7 +121,17 @@ def test_tags_and_declared_types_are_shown(tmp_path: Path, capsys: Capture) -> N
     assert lines[start : start + 5] == [f"  {line}" for entry in facts["types"] for line in entry.splitlines()]
     assert "  tag     env.__cpp_exception  (i32)" in lines
     assert "  tag     e  (i64, exnref)" in lines
+    assert "exceptions: with try_table (first in function 1)\n" in text
     assert "older form" not in text
+
+
+def test_both_forms_of_exceptions_are_named_where_a_module_has_both(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "module.wat"
+    file.write_text(CONTROL.replace("CODE", "(try (do))) (func (throw_ref (ref.null exn))"))
+    assert main(["inspect", str(file)]) == 0
+    text = capsys.readouterr().out
+    assert "exceptions: with try_table (first in function 2)\n" in text
+    assert "exceptions: in their older form, with try and catch (first in function 1)\n" in text
 
 
 @pytest.mark.parametrize("code", ["(try (do) (catch $cpp drop))", "try delegate 0", "(block (loop (try (do))))"])
@@ -131,7 +141,8 @@ def test_the_older_form_of_exceptions_is_named(tmp_path: Path, capsys: Capture, 
     assert main(["inspect", str(file)]) == 0
     assert "exceptions: in their older form, with try and catch (first in function 1)\n" in capsys.readouterr().out
     assert main(["inspect", "--json", str(file)]) == 0
-    assert json.loads(capsys.readouterr().out)["legacy_exceptions"] == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["exceptions"], facts["legacy_exceptions"]) == (None, 1)
 
 
 def test_a_module_without_such_things_has_no_lines_about_them(path: str, capsys: Capture) -> None:

@@ -254,6 +254,22 @@ def test_what_needs_an_unbuilt_proposal_is_told_what_to_do(name: str, tmp_path: 
     assert "Compile the program without" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["run", "validate", "compile"])
+def test_what_no_legacy_exceptions_refuses_is_told_what_to_do(name: str, tmp_path: Path, capsys: Capture) -> None:
+    text = tmp_path / "module.wat"
+    text.write_text('(module (func (export "_start") (try (do) (catch_all))))')
+    output = ["-o", str(tmp_path / "out")] if name == "compile" else []
+    assert main([name, *output, str(text)]) == 0
+    capsys.readouterr()
+    assert main([name, *output, "--no-legacy-exceptions", str(text)]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"vibewasm: {text}: legacy exception handling is turned off: ")
+    assert second == (
+        "Leave out --no-legacy-exceptions, or make the form of the specification of it: Binaryen's "
+        "wasm-opt --translate-to-exnref does, and so do newer compilers when they are told."
+    )
+
+
 def test_validate_checks_every_file(tmp_path: Path, capsys: Capture) -> None:
     good, bad = tmp_path / "good.wasm", tmp_path / "bad.wasm"
     good.write_bytes(modules.library())

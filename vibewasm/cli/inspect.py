@@ -64,7 +64,8 @@ def _facts(path: str, info: ModuleInfo, imports: list[ImportType], exports: list
             "largest": max((end - start for start, end in info.bodies), default=0),
         },
         "types": _declared_types(info),
-        "legacy_exceptions": _first_with_legacy_exceptions(info),
+        "exceptions": _first_with(info, "try_table", "throw_ref"),
+        "legacy_exceptions": _first_with(info, "try", "rethrow"),
         "start": info.start,
         "wasi": [version for module, version in MODULES.items() if module in asked],
     }
@@ -87,11 +88,11 @@ def _declared_types(info: ModuleInfo) -> list[str]:
     return found
 
 
-def _first_with_legacy_exceptions(info: ModuleInfo) -> int | None:
-    """The index of the first function that has ``try`` or ``rethrow``, or ``None``."""
+def _first_with(info: ModuleInfo, *words: str) -> int | None:
+    """The index of the first function that has one of these instructions, or ``None``."""
     from vibewasm.opcodes import CODE
 
-    return info.first_function_with([CODE[name] for name in ("try", "rethrow")])
+    return info.first_function_with([CODE[word] for word in words])
 
 
 def _kind(type: object) -> str:
@@ -118,6 +119,8 @@ def _text(facts: dict[str, object]) -> str:
         lines.append(f"start function: {facts['start']}")
     if wasi:
         lines.append(f"WASI: {' and '.join(wasi)}")
+    if facts["exceptions"] is not None:
+        lines.append(f"exceptions: with try_table (first in function {facts['exceptions']})")
     if facts["legacy_exceptions"] is not None:
         lines.append(
             f"exceptions: in their older form, with try and catch (first in function {facts['legacy_exceptions']})"
