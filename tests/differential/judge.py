@@ -17,7 +17,7 @@ from tests.fuzz.steps import Difference, Result, first_difference
 # Fuel of a call in wasmtime: what the generator writes ends long before.
 _PLENTY = 1 << 32
 # Bytes of wasmtime's stack, whose frames are large where nothing is optimised.
-_STACK = 4 << 20
+_STACK = 2 << 20
 
 
 class Finding(NamedTuple):
