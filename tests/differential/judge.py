@@ -16,6 +16,8 @@ from tests.fuzz.steps import Difference, Result, first_difference
 
 # Fuel of a call in wasmtime: what the generator writes ends long before.
 _PLENTY = 1 << 32
+# Bytes of wasmtime's stack, whose frames are large where nothing is optimised.
+_STACK = 2 << 20
 
 
 class Finding(NamedTuple):
@@ -55,7 +57,7 @@ class Judge:
 
     def __init__(self, *, look: bool = False, simd: bool = False, control: bool = False) -> None:
         # wasmtime's signal handlers first: vibewasm must work in a process that has another engine.
-        self.peer = Peer(fuel=_PLENTY, features=TYPE_FEATURES if control else ())
+        self.peer = Peer(fuel=_PLENTY, features=TYPE_FEATURES if control else (), stack=_STACK)
         # Where vectors are what it is about, AVX has a campaign, and what does without it another one.
         self.ours = Ours(extensions=simd)
         self._look = look

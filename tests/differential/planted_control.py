@@ -131,11 +131,11 @@ FAULTS = [
     ),
     # -- tail calls --
     _fault(
-        "tail-call-into-the-callers-area",
-        "an argument area that replaces a larger one begins where that one began",
+        "tail-call-a-cell-too-low",
+        "an argument area that replaces a larger one, with its end a cell below where that one ended",
         _TAIL_CALLS,
         "        to = 16 + own_area - area\n",
-        "        to = 16\n",
+        "        to = 16 + own_area - max(area, 8 * (own_area > area) + area)\n",
     ),
     _fault(
         "tail-call-loses-the-last-cells",

@@ -83,6 +83,7 @@ class ControlSurroundings(Surroundings):
         group: numbers of the types that refer to each other, in one recursive group.
         targets: numbers of the types that references are to; there is a function of each.
         tags: type numbers of all tags.
+        throwers: a function for each tag, which takes the tag's values and throws them, mostly.
         origins: where imported functions, globals and tags come from.
         other_refuel: index of the imported function that refuels the other instance, or None.
     """
@@ -110,7 +111,8 @@ class ControlSurroundings(Surroundings):
         self._draw_targets(plain_numbers)
         typed = [] if legacy and rng.random() < 0.5 else [nullable(t) for t in self.targets]
         typed += [not_null(t) for t in self.targets] if typed else []
-        self.values = plain + bytes(typed) + (b"" if legacy else bytes([EXNREF]))
+        # Where there are references to exceptions, there are some at the same time.
+        self.values = plain + bytes(typed) + (b"" if legacy else bytes([EXNREF] * 3))
         rich_numbers = [self.type_number(self.signature()) for _ in range(rng.randrange(1, 3 if small else 5))]
         self._draw_functions(plain_numbers, rich_numbers, small)
         self._draw_tags(plain)
@@ -205,7 +207,7 @@ class ControlSurroundings(Surroundings):
             return self.type_number(Signature(types, b""))
 
         def drawn(types: bytes) -> int:
-            return number(bytes([rng.choice(types) for _ in range(rng.choice([0, 1, 1, 2, 3, 6, 20]))]))
+            return number(bytes([rng.choice(types) for _ in range(rng.choice([0, 1, 1, 1, 2, 3, 6, 20]))]))
 
         env = 0 if self.legacy else rng.randrange(3)
         own = [drawn(self.values if rng.random() < 0.5 else plain) for _ in range(rng.randrange(1, 4))]
@@ -221,6 +223,11 @@ class ControlSurroundings(Surroundings):
         # Own ones come after all imported ones.
         self.tag_origins += [Origin("other", f"x{len(self.imported_tags) + at}") for at in others]
         self.tags = self.imported_tags + own
+        first = len(self.funcs)
+        self.throwers = [*range(first, first + len(self.tags))]
+        self.defined += self.tags
+        self.funcs += self.tags
+        self.callable += self.throwers
 
     def _draw_globals(self, plain: bytes) -> None:
         rng = self.rng

@@ -24,16 +24,20 @@ from tests.fuzz.instructions import (
     LOCAL_SET,
     LOCAL_TEE,
     LOOP,
+    NOP,
     OPENERS,
     REF_FUNC,
     REF_NULL,
+    RETURN,
     TRY_TABLE,
     UNREACHABLE,
+    Body,
 )
 from tests.fuzz.numbers import EXTERNREF, FUNCREF, I32
 from tests.fuzz.operations import (
     BR_ON_NON_NULL,
     BR_ON_NULL,
+    CALL_INDIRECT,
     CALL_REF,
     GLOBAL_SET,
     I32_LT_S,
@@ -43,6 +47,7 @@ from tests.fuzz.operations import (
     RETURN_CALL,
     RETURN_CALL_INDIRECT,
     RETURN_CALL_REF,
+    TABLE_SET,
     THROW,
     THROW_REF,
 )
@@ -104,6 +109,27 @@ class ControlWriter(BodyWriter):
     def _is_middle(self, code: int) -> bool:
         return code == ELSE
 
+    def write(self) -> Body:
+        if self.func in self.module.throwers:
+            return self._thrower(self.module.throwers.index(self.func))
+        return super().write()
+
+    def _thrower(self, tag: int) -> Body:
+        """The body of a function that throws what it is given; it may do something else before, and return."""
+        self.calls = False
+        for _ in range(self.rng.randrange(3)):
+            self.set_local(2)
+        if self.rng.random() < 0.3:
+            self.condition(2)
+            self.emit(IF, -0x40)
+            self.emit(RETURN)
+            self.emit(END)
+        for local in range(self._params):
+            self.emit(LOCAL_GET, local)
+        self.emit(THROW, tag)
+        self.emit(END)
+        return self.body()
+
     def finish(self) -> None:
         if self.calls and self.rng.random() < 0.3 and self.tail_call(self.module.depth):
             return
@@ -162,7 +188,7 @@ class ControlWriter(BodyWriter):
                 return self.emit(BR_ON_NULL, rng.choice(forward))
             return self.emit(REF_AS_NON_NULL)
         if type_ in (EXNREF, REF_EXN_TYPE) and kind < 0.8:
-            return self.leaf(type_)
+            return self.from_global(type_, depth) if kind < 0.4 else self.leaf(type_)
         return super().value(type_, depth)
 
     def _subtypes(self, type_: int) -> list[int]:
@@ -247,6 +273,7 @@ class ControlWriter(BodyWriter):
             *[self.branch_on_reference] * 2,
             *[self.rethrow] * 2,
             *[self.call_by_reference] * (2 if self.calls else 0),
+            *[self.call_of_subtype] * (self.calls and bool(self.module.supertypes)),
             *[self.maybe_tail_call] * (2 if self.calls else 0),
         ]
         self.rng.choice(choices)(depth)
@@ -304,6 +331,23 @@ class ControlWriter(BodyWriter):
         self.emit(CALL_REF, target)
         self.consume(self.module.types[target].results)
 
+    def call_of_subtype(self, depth: int) -> None:
+        """An indirect call of a function that has a subtype of the type that is called."""
+        module = self.module
+        tables = module.tables_of(FUNCREF)
+        pairs = [(number, above) for number, above in module.supertypes.items() if above is not None]
+        if not tables or not pairs:
+            return self.emit(NOP)
+        table = self.rng.choice(tables)
+        number, above = self.rng.choice(pairs)
+        self.emit(I32_CONST, 0)
+        self.constant(not_null(number))
+        self.emit(TABLE_SET, table)
+        self.arguments(module.types[above].params, min(depth, 1))
+        self.emit(I32_CONST, 0)
+        self.emit(CALL_INDIRECT, above, table)
+        return self.consume(module.types[above].results)
+
     def maybe_tail_call(self, depth: int) -> None:
         """A tail call that may not be reached."""
         self.condition(min(depth, 2))
@@ -333,7 +377,8 @@ class ControlWriter(BodyWriter):
             self.table_index(depth)
             self.emit(RETURN_CALL_INDIRECT, type_, rng.choice(tables))
         elif functions:
-            func = rng.choice(functions)
+            imported = [f for f in functions if f < len(module.imported)]
+            func = rng.choice(imported if imported and rng.random() < 0.4 else functions)
             self.arguments(module.types[module.funcs[func]].params, depth)
             self.emit(RETURN_CALL, func)
         else:
@@ -419,7 +464,7 @@ class ControlWriter(BodyWriter):
         self.values(params, min(depth - 1, 2))
         self.emit(TRY_TABLE, self._block_type(params, inner), tuple(clauses))
         self.labels.append(Label(inner))
-        self.inside_of_try(params, inner, depth)
+        self.inside_of_try(params, inner, depth, [tag for kind, tag, _ in clauses if kind in (CATCH, CATCH_REF)])
         self.labels.pop()
         self.emit(END)
         there = inner
@@ -464,13 +509,18 @@ class ControlWriter(BodyWriter):
             else:
                 self.consume(bytes([type_]))
 
-    def inside_of_try(self, params: bytes, results: bytes, depth: int) -> None:
-        """What may throw: takes `params` from the stack and leaves `results`."""
+    def inside_of_try(self, params: bytes, results: bytes, depth: int, caught: list[int]) -> None:
+        """What may throw, with the tags of some clauses as well: takes `params` from the stack and leaves `results`."""
         self.consume(params)
         for _ in range(self.rng.randrange(3)):
             self.statement(depth - 1)
         kind = self.rng.random()
-        if kind < 0.3:
+        if self.calls and self.rng.random() < 0.5:
+            tags = caught or range(len(self.module.tags))
+            tag = self.rng.choice(tags)
+            self.arguments(self.module.types[self.module.tags[tag]].params, depth - 1)
+            self.emit(CALL, self.module.throwers[tag])
+        elif kind < 0.3:
             self.throw(depth - 1)
             return self.dead(results, min(depth - 1, 1))
         if kind < 0.7:

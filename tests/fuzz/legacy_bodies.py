@@ -26,35 +26,43 @@ class LegacyWriter(ControlWriter):
         self.values(params, min(depth - 1, 2))
         # Its targets are counted without the block itself.
         target = rng.randrange(len(self.labels))
+        handlers: list[int | None] = [
+            rng.randrange(len(self.module.tags)) for _ in range(rng.choice([0, 1, 1, 1, 2, 3]))
+        ]
+        if rng.random() < 0.4:
+            # The last one catches all.
+            handlers = [*handlers[:-1], None]
         self.emit(TRY, self._block_type(params, results))
         self.labels.append(Label(results))
-        self.inside_of_try(params, results, depth)
+        self.inside_of_try(params, results, depth, [tag for tag in handlers if tag is not None])
         self.labels.pop()
         if rng.random() < 0.2:
             return self.emit(DELEGATE, target)
-        handlers = rng.choice([0, 1, 1, 1, 2, 3])
-        for at in range(handlers):
-            if at == handlers - 1 and rng.random() < 0.4:
-                self.emit(CATCH_ALL_CLAUSE)
-                given = b""
-            else:
-                tag = rng.randrange(len(self.module.tags))
-                self.emit(CATCH_CLAUSE, tag)
-                given = self.module.types[self.module.tags[tag]].params
-            self.labels.append(CatchLabel(results))
-            if rng.random() < 0.5:
-                self.show(given)
-            else:
-                self.consume(given)
-            if rng.random() < 0.6:
-                self.statement(depth - 1)
-            if rng.random() < 0.15:
-                self.leave(depth - 1)
-                self.dead(results, min(depth - 1, 1))
-            else:
-                self.values(results, depth - 1)
-            self.labels.pop()
+        for tag in handlers:
+            self._handler(tag, results, depth)
         return self.emit(END)
+
+    def _handler(self, tag: int | None, results: bytes, depth: int) -> None:
+        """A handler for a tag, or for all exceptions."""
+        given = b""
+        if tag is None:
+            self.emit(CATCH_ALL_CLAUSE)
+        else:
+            self.emit(CATCH_CLAUSE, tag)
+            given = self.module.types[self.module.tags[tag]].params
+        self.labels.append(CatchLabel(results))
+        if self.rng.random() < 0.5:
+            self.show(given)
+        else:
+            self.consume(given)
+        if self.rng.random() < 0.6:
+            self.statement(depth - 1)
+        if self.rng.random() < 0.15:
+            self.leave(depth - 1)
+            self.dead(results, min(depth - 1, 1))
+        else:
+            self.values(results, depth - 1)
+        self.labels.pop()
 
     def rethrow(self, depth: int) -> None:
         caught = [i for i, label in enumerate(reversed(self.labels)) if isinstance(label, CatchLabel)]

@@ -29,7 +29,7 @@ ENCODING_FEATURES = ("multi_memory", "memory64")
 TYPE_FEATURES = ("gc",)
 
 
-def config(*, features: tuple[str, ...] = (), deterministic: bool = False) -> wt.Config:
+def config(*, features: tuple[str, ...] = (), deterministic: bool = False, stack: int | None = None) -> wt.Config:
     """The features that vibewasm has, and `features`."""
     result = wt.Config()
     for feature in NEWER_FEATURES:
@@ -38,22 +38,30 @@ def config(*, features: tuple[str, ...] = (), deterministic: bool = False) -> wt
         setattr(result, f"wasm_{feature}", True)
     result.wasm_relaxed_simd_deterministic = deterministic
     result.consume_fuel = True
+    if stack is not None:
+        result.max_wasm_stack = stack
     result.cranelift_opt_level = "none"
     result.parallel_compilation = False
     return result
 
 
 class Peer:
-    """A wasmtime engine with the features that vibewasm has, and `features`; a call may take so much fuel.
+    """A wasmtime engine with the features that vibewasm has, and `features`; a call may take so much fuel, and so many
+    bytes of stack.
 
     With `deterministic` relaxed vector instructions are those of any processor, without it they are those of this one.
     """
 
     def __init__(
-        self, *, features: tuple[str, ...] = (), fuel: int = FUEL_PER_CALL, deterministic: bool = False
+        self,
+        *,
+        features: tuple[str, ...] = (),
+        fuel: int = FUEL_PER_CALL,
+        deterministic: bool = False,
+        stack: int | None = None,
     ) -> None:
         self._fuel = fuel
-        self._engine = wt.Engine(config(features=features, deterministic=deterministic))
+        self._engine = wt.Engine(config(features=features, deterministic=deterministic, stack=stack))
         self._references = References()
 
     def rejects(self, data: bytes) -> str | None:

@@ -169,6 +169,11 @@ def retype(c: Compilation, index: int, type_: int) -> None:
         c.stack[index] = constant(type_, entry.value)
     else:
         # What names a local has the local's type, by which it is found when the local is assigned.
+        if c.target.is_tight(c.free):
+            c.free = relieve(c, c.free)
+            if c.stack[index].kind == SLOT:
+                c.stack[index] = slot(type_, c.stack[index].offset)
+                return
         text, moved, c.free = c.target.copy_to_temporary(entry, c.free)
         c.out += text
         c.stack[index] = register(type_, moved.reg)
