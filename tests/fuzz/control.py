@@ -197,10 +197,9 @@ class ControlSurroundings(Surroundings):
         count = len(self.imported)
         first = count + len(self.defined) - len(self.tags)
         self.throwers = [*range(first, first + len(self.tags))]
-        shared_tags = range(len(self.imported_tags) - len(self._shared_tags), len(self.imported_tags))
-        self.foreign_throwers = dict(
-            zip(shared_tags, range(count - with_other - len(shared_tags), count), strict=False)
-        )
+        # The last ones of the imported tags, and the last but one of the imported functions.
+        tags = range(len(self.imported_tags) - len(self._shared_tags), len(self.imported_tags))
+        self.foreign_throwers = {tag: count - with_other - (tags.stop - tag) for tag in tags}
         self.origins = [Origin("env", f"{letter}{at}") for at, letter in enumerate(env)]
         self.origins += [Origin("other", f"f{count + at}") for at in others]
         self.origins += [Origin("other", REFUEL)] * with_other
