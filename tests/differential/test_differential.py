@@ -22,6 +22,7 @@ from tests.fuzz.instructions import read_body
 from tests.fuzz.nans import depends_on_nans
 from tests.fuzz.parts import CODE, read_parts
 from tests.fuzz.steps import Difference, Result, State, Step, Trace
+from tests.fuzz.surface import read_surface
 from tests.spec.suite import PROJECT_ROOT
 from vibewasm.api.engine import default_engine
 from vibewasm.binary.decoder import decode
@@ -35,15 +36,16 @@ COUNT = 1500
 QUICK_COUNT = 250
 #: Fewer, as one in eight of the others has vectors too.
 QUICK_SIMD_COUNT = 80
+QUICK_CONTROL_COUNT = 60
 JOBS = 2
 
 
-def compared(count: int, look: bool, simd: bool = False) -> Report:
+def compared(count: int, look: bool, simd: bool = False, control: bool = False) -> Report:
     """The report of so many modules, in which nothing may be wrong."""
-    options = f"--seed {SEED}{' --simd' * simd}"
+    options = f"--seed {SEED}{' --simd' * simd}{' --control' * control}"
     print(f"seed {SEED}, modules 0 to {count - 1}; python -m tests.differential {options} --only N shows one")
     report = Report()
-    for finding in campaign.run(SEED, range(count), JOBS, look=look, simd=simd):
+    for finding in campaign.run(SEED, range(count), JOBS, look=look, simd=simd, control=control):
         report.add(finding)
     assert report.modules == count
     assert not report.wrong, report.text()
@@ -85,6 +87,32 @@ def test_vector_instructions_meet_operands_wherever_these_can_be() -> None:
     assert set(report.modes) == {*ours.MODES} - {"extensions"}
     text, all_met = places(report.met, vectors=True)
     assert all_met, text
+
+
+@pytest.mark.parametrize("simd", [False, True])
+@pytest.mark.parametrize("count", [QUICK_CONTROL_COUNT, pytest.param(COUNT, marks=pytest.mark.ci)])
+def test_modules_about_control_do_what_they_do_in_wasmtime(count: int, simd: bool) -> None:
+    report = compared(count // (1 + simd), look=False, simd=simd, control=True)
+    # Neither is nearly everything caught, nor nearly nothing.
+    assert report.calls // 50 < report.exceptions < report.calls // 4, report.text()
+    assert report.traps["null_reference"]
+
+
+def test_modules_about_control_are_taken_apart_and_put_together_and_have_all_instructions() -> None:
+    made: set[int] = set()
+    doubles = 0
+    for number in range(120):
+        data = make.make(SEED, number, control=True).data
+        parts = read_parts(data)
+        assert parts.encode() == data
+        bodies = [read_body(raw) for raw in parts.items(CODE)]
+        assert [body.encode() for body in bodies] == parts.items(CODE)
+        made |= {instruction.code for body in bodies for instruction in body.instructions}
+        doubles += read_surface(data).is_double
+    wanted = {row[0] for row in all_rows() if row[5] in ("exceptions", "tail-call", "function-references")}
+    assert wanted <= made
+    # With one instance only there is no other one to go to.
+    assert 40 < doubles < 120
 
 
 @pytest.mark.ci

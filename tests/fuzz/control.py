@@ -84,6 +84,7 @@ class ControlSurroundings(Surroundings):
         targets: numbers of the types that references are to; there is a function of each.
         tags: type numbers of all tags.
         throwers: a function for each tag, which takes the tag's values and throws them, mostly.
+        foreign_throwers: such functions of the other instance, by those of its tags that are imported.
         origins: where imported functions, globals and tags come from.
         other_refuel: index of the imported function that refuels the other instance, or None.
     """
@@ -114,8 +115,9 @@ class ControlSurroundings(Surroundings):
         # Where there are references to exceptions, there are some at the same time.
         self.values = plain + bytes(typed) + (b"" if legacy else bytes([EXNREF] * 3))
         rich_numbers = [self.type_number(self.signature()) for _ in range(rng.randrange(1, 3 if small else 5))]
-        self._draw_functions(plain_numbers, rich_numbers, small)
+        self.with_other = not legacy and rng.random() < 0.7
         self._draw_tags(plain)
+        self._draw_functions(plain_numbers, rich_numbers, small)
         self._draw_globals(plain)
         self._draw_tables()
         self.memory = None
@@ -184,12 +186,20 @@ class ControlSurroundings(Surroundings):
         hosted = [number for number in plain if self.is_plain(number)]
         self.defined = [0, 0, *[rng.choice(plain + rich) for _ in range(rng.randrange(1, 3 if small else 5))]]
         self.defined += [t for t in [*self.targets, *rich] if t not in self.defined]
-        with_other = not self.legacy and rng.random() < 0.7
+        with_other = self.with_other
         env = [] if self.legacy else [rng.choice("fbbhh") for _ in range(rng.choice([0, 1, 2, 3]))]
         shared = [at for at in range(2, len(self.defined)) if self.is_plain(self.defined[at])]
         others = rng.sample(shared, min(len(shared), rng.randrange(4))) if with_other else []
+        # What throws there, with the tags that are imported.
+        others += [len(self.defined) + len(self.imported_tags) + at for at in self._shared_tags]
+        self.defined += self.tags
         self.imported = [rng.choice(hosted) for _ in env] + [self.defined[at] for at in others] + [0] * with_other
         count = len(self.imported)
+        first = count + len(self.defined) - len(self.tags)
+        self.throwers = [*range(first, first + len(self.tags))]
+        # The last ones of the imported tags, and the last but one of the imported functions.
+        tags = range(len(self.imported_tags) - len(self._shared_tags), len(self.imported_tags))
+        self.foreign_throwers = {tag: count - with_other - (tags.stop - tag) for tag in tags}
         self.origins = [Origin("env", f"{letter}{at}") for at, letter in enumerate(env)]
         self.origins += [Origin("other", f"f{count + at}") for at in others]
         self.origins += [Origin("other", REFUEL)] * with_other
@@ -212,7 +222,8 @@ class ControlSurroundings(Surroundings):
         env = 0 if self.legacy else rng.randrange(3)
         own = [drawn(self.values if rng.random() < 0.5 else plain) for _ in range(rng.randrange(1, 4))]
         shared = [at for at, type_ in enumerate(own) if self.is_plain(type_)]
-        others = rng.sample(shared, min(len(shared), rng.randrange(3))) if self.other_refuel is not None else []
+        others = rng.sample(shared, min(len(shared), rng.randrange(3))) if self.with_other else []
+        self._shared_tags = others
         self.imported_tags = [drawn(plain) for _ in range(env)]
         self.tag_origins = [Origin("env", f"x{at}") for at in range(env)]
         if env and rng.random() < 0.4:
@@ -223,11 +234,6 @@ class ControlSurroundings(Surroundings):
         # Own ones come after all imported ones.
         self.tag_origins += [Origin("other", f"x{len(self.imported_tags) + at}") for at in others]
         self.tags = self.imported_tags + own
-        first = len(self.funcs)
-        self.throwers = [*range(first, first + len(self.tags))]
-        self.defined += self.tags
-        self.funcs += self.tags
-        self.callable += self.throwers
 
     def _draw_globals(self, plain: bytes) -> None:
         rng = self.rng

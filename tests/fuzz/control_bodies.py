@@ -519,7 +519,9 @@ class ControlWriter(BodyWriter):
             tags = caught or range(len(self.module.tags))
             tag = self.rng.choice(tags)
             self.arguments(self.module.types[self.module.tags[tag]].params, depth - 1)
-            self.emit(CALL, self.module.throwers[tag])
+            foreign = self.module.foreign_throwers.get(tag)
+            own = foreign is None or self.rng.random() < 0.3
+            self.emit(CALL, self.module.throwers[tag] if own else foreign)
         elif kind < 0.3:
             self.throw(depth - 1)
             return self.dead(results, min(depth - 1, 1))

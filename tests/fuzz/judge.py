@@ -18,6 +18,8 @@ from tests.fuzz.surface import plain_name, read_surface
 
 # What wasmtime says where it reads memory indices and offsets as WebAssembly 2.0 encoded them.
 _OLD_ENCODING = ("zero byte expected", "invalid var_uN: integer", "malformed memop alignment")
+# What wasmtime may have in a module that it accepts only so.
+_WIDER = (*TYPE_FEATURES, *ENCODING_FEATURES)
 
 
 class Verdict(NamedTuple):
@@ -40,10 +42,8 @@ class Judge:
 
     def __init__(self, **options: Any) -> None:
         # wasmtime's signal handlers first: vibewasm must work in a process that has another engine.
-        self._peer = Peer()
-        self._newer: Peer | None = None
-        self._with_types: Peer | None = None
-        self._patient: Peer | None = None
+        self._peers: dict[tuple[tuple[str, ...], int], Peer] = {}
+        self._peer(())
         self._engine = vw.Engine(
             vw.Config(
                 **{
@@ -57,6 +57,12 @@ class Judge:
             )
         )
 
+    def _peer(self, features: tuple[str, ...], fuel: int = FUEL_PER_CALL) -> Peer:
+        """wasmtime with these features beside those that vibewasm has."""
+        if (features, fuel) not in self._peers:
+            self._peers[features, fuel] = Peer(features=features, fuel=fuel)
+        return self._peers[features, fuel]
+
     def judge(self, made: Made, rng: Random) -> Verdict:
         """Judges a mutant; an exception is a bug of vibewasm or of the campaign."""
         module: vw.Module | None = None
@@ -65,35 +71,37 @@ class Judge:
             module = vw.Module(self._engine, made.data)
         except (vw.DecodeError, vw.ValidationError) as error:
             ours = f"{type(error).__name__}: {_without_numbers(error.message)}"
-        theirs = self._peer.rejects(made.data)
+        theirs = self._peer(()).rejects(made.data)
+        explained = None
         if module is None or theirs is not None:
             theirs = theirs and _without_numbers(theirs)
-            return Verdict(ours, theirs, explained=self._explanation(made.data, ours, theirs))
+            explained = self._explanation(made.data, ours, theirs)
+            if module is None or explained is None:
+                return Verdict(ours, theirs, explained=explained)
         if why := _not_run(module) or _beyond_the_host(made.data):
-            return Verdict(None, None, not_run=why)
+            return Verdict(None, theirs, not_run=why, explained=explained)
+        features = () if theirs is None else _WIDER
         functions = [(e.name, e.type) for e in module.exports if isinstance(e.type, vw.FuncType) and _is_called(e.type)]
         planned = steps(rng, functions)
-        verdict = self._run(module, made.data, planned)
+        verdict = self._run(module, made.data, planned, features)
         data = made.data
         if verdict.difference and has_relaxed(data):
             # The specification allows several results; with operands that are settled, it allows one only.
             data = with_settled(data)
-            verdict = self._run(vw.Module(self._engine, data), data, planned)._replace(relaxed=True)
-        if verdict.difference and self._depends_on_nans(data, planned):
+            verdict = self._run(vw.Module(self._engine, data), data, planned, features)._replace(relaxed=True)
+        if verdict.difference and self._depends_on_nans(data, planned, features):
             # And so with the bits of NaNs.
             data = with_nans(data, CANONICAL)
-            again = self._run(vw.Module(self._engine, data), data, planned)
+            again = self._run(vw.Module(self._engine, data), data, planned, features)
             verdict = again._replace(nan_bits=True, relaxed=verdict.relaxed)
-        return verdict
+        return verdict._replace(theirs=theirs, explained=explained)
 
-    def _depends_on_nans(self, data: bytes, planned: list[Step]) -> bool:
-        if self._patient is None:
-            self._patient = Peer(fuel=LONGER * FUEL_PER_CALL)
-        return depends_on_nans(self._patient, data, planned)
+    def _depends_on_nans(self, data: bytes, planned: list[Step], features: tuple[str, ...]) -> bool:
+        return depends_on_nans(self._peer(features, LONGER * FUEL_PER_CALL), data, planned)
 
-    def _run(self, module: vw.Module, data: bytes, planned: list[Step]) -> Verdict:
+    def _run(self, module: vw.Module, data: bytes, planned: list[Step], features: tuple[str, ...]) -> Verdict:
         """Takes the steps with both engines."""
-        their_trace = self._peer.run(data, planned)
+        their_trace = self._peer(features).run(data, planned)
         stopped = their_trace.results[-1].kind == "stopped"
         our_trace = run(self._engine, module, planned[: len(their_trace.results) - 1], stopped)
         our_end = our_trace.results[-1].kind
@@ -111,14 +119,10 @@ class Judge:
     def _explanation(self, data: bytes, ours: str | None, theirs: str | None) -> str | None:
         """Why only one engine accepts the module, where that is right."""
         if ours is None and theirs is not None and theirs.startswith(_OLD_ENCODING):
-            if self._newer is None:
-                self._newer = Peer(features=ENCODING_FEATURES)
-            if self._newer.rejects(data) is None:
+            if self._peer(ENCODING_FEATURES).rejects(data) is None:
                 return "memory indices and offsets are encoded as in WebAssembly 3.0"
         if ours is None and theirs is not None:
-            if self._with_types is None:
-                self._with_types = Peer(features=(*TYPE_FEATURES, *ENCODING_FEATURES))
-            if self._with_types.rejects(data) is None:
+            if self._peer(_WIDER).rejects(data) is None:
                 return "groups and subtypes of function types are read without the rest of garbage collection"
         return None
 

@@ -90,7 +90,7 @@ class Run:
         linker = vw.Linker(self.module.engine, allow_shadowing=True)
         for item in self.module.imports:
             names = item.module, item.name
-            if item.module == OTHER and self._other is not None:
+            if item.module == OTHER and self._other is not None and item.name in self._surface.exports:
                 linker.define(*names, self._other.exports[item.name])
                 continue
             if names not in self._made:

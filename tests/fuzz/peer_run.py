@@ -99,7 +99,7 @@ class PeerRun:
 
     def _import(self, type_: Any, item: Import) -> Any:
         """What to import; the same for imports of the same name."""
-        if item.module == OTHER and self._other is not None:
+        if item.module == OTHER and self._other is not None and item.name in self._surface.exports:
             return self._other[item.name]
         names = item.module, item.name
         if names not in self._made:

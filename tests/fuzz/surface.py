@@ -52,7 +52,8 @@ class Target(NamedTuple):
 
 class Surface(NamedTuple):
     """Imports in order; exported functions that host functions may call; what exported tags carry, by their names;
-    names of exports that hold references to exceptions; and the imports that are exported again as functions.
+    names of exports that hold references to exceptions; the imports that are exported again as functions; and the names
+    of all exports.
     """
 
     imports: list[Import]
@@ -60,6 +61,7 @@ class Surface(NamedTuple):
     tags: dict[str, list[str]]
     hidden: frozenset[str] = frozenset()
     passed_on: dict[str, Import] = {}
+    exports: frozenset[str] = frozenset()
 
     @property
     def is_double(self) -> bool:
@@ -158,7 +160,8 @@ def _surface(index: Index, imports: list[bytes], exports: list[bytes]) -> Surfac
             params, results = index.signature(number)
             if not any(map(has_no_default, params)) and "exnref" not in names_of(params + results):
                 targets.append(Target(name, names_of(params), names_of(results)))
-    return Surface(found, targets, exported_tags, frozenset(hidden), passed_on)
+    names = frozenset(_name(item, 0)[0] for item in exports)
+    return Surface(found, targets, exported_tags, frozenset(hidden), passed_on, names)
 
 
 def _name(data: bytes, position: int) -> tuple[str, int]:
