@@ -6,14 +6,10 @@ from .calls import EnterFunction
 from .context import (
     CELL_FLOAT_MODE,
     CELL_LAZY_COMMON,
-    CELL_MAKE_EXCEPTION,
     CELL_MEMORY_COPY,
     CELL_MEMORY_FILL,
     CELL_POLL_STUB,
-    CELL_RETURN,
     CELL_TAIL_OUT,
-    CELL_THROW,
-    CELL_THROW_REF,
     CELL_UNWIND,
 )
 
@@ -22,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
+    from . import control_stubs
     from .code_memory import CodeMemory
     from .context import StoreBlock
+    from .control_stubs import ControlStubs
 
     class Processor(Protocol):
         """What a backend's ``processor`` module offers here."""
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
         LAZY_ENTRY_SIZE: int
         FLOAT_MODE: int
 
-    class Stubs(Protocol):
+    class Stubs(control_stubs.Stubs, Protocol):
         """What a backend's ``stubs`` module offers here."""
 
         def enter(self, signature: str) -> bytes:
@@ -61,27 +59,6 @@ if TYPE_CHECKING:
         def poll(self) -> bytes:
             """Call out at a loop."""
 
-        def return_frame(self) -> bytes:
-            """What a function returns to that was tail-called from another instance."""
-
-        def tail_out(self) -> bytes:
-            """How a tail call leaves its instance."""
-
-        def throw(self) -> bytes:
-            """Throw what the store block describes."""
-
-        def throw_reference(self) -> bytes:
-            """Throw an exception object."""
-
-        def make_exception(self) -> bytes:
-            """Make an exception object."""
-
-        def restore_pinned(self, ints: int, floats: int) -> bytes:
-            """Load what a function has saved."""
-
-        def preserved_registers(self) -> bytes:
-            """Tell of registers."""
-
         def copy_data(self) -> bytes:
             """Data segments to a memory."""
 
@@ -108,10 +85,10 @@ class Adapters:
 
     __slots__ = (
         "_bulk",
+        "_control",
         "_copy_data",
         "_enter",
         "_enter_ready",
-        "_exceptions",
         "_fixed",
         "_lazy",
         "_lazy_tables",
@@ -120,11 +97,8 @@ class Adapters:
         "_loops",
         "_memory",
         "_native",
-        "_preserved_registers",
         "_processor",
-        "_restore_pinned",
         "_stubs",
-        "_tail_calls",
     )
 
     def __init__(self, memory: CodeMemory, stubs: Stubs, processor: Processor) -> None:
@@ -142,10 +116,7 @@ class Adapters:
         self._lazy_tables: dict[int, int] = {}
         self._fixed: list[tuple[int, int]] = []
         self._bulk: list[tuple[int, int]] = []
-        self._exceptions: list[tuple[int, int]] = []
-        self._restore_pinned: dict[tuple[int, int], int] = {}
-        self._preserved_registers: Callable[[int], int] | None = None
-        self._tail_calls: list[tuple[int, int]] = []
+        self._control: ControlStubs | None = None
         self._copy_data: Callable[[bytes, int], int] | None = None
 
     def install(self, block: StoreBlock) -> None:
@@ -161,7 +132,7 @@ class Adapters:
                 (CELL_LAZY_COMMON, publish(stubs.lazy_common())),
                 (CELL_POLL_STUB, poll),
                 # Whether code will tail-call another instance's functions is known only when it does. Then it calls
-                # out, and goes on by what :meth:`install_tail_calls` has put here.
+                # out, and goes on by what :meth:`.ControlStubs.install_tail_calls` has put here.
                 (CELL_TAIL_OUT, poll),
             ]
             self._fixed = fixed
@@ -180,56 +151,15 @@ class Adapters:
         for cell, address in bulk:
             block.cells[cell] = address
 
-    def install_tail_calls(self, block: StoreBlock) -> None:
-        """Write the addresses of the stubs of tail calls that leave their instance to a store block: when its poll
-        callback is called without an interruption, which may be for that.
-        """
-        tail_calls = self._tail_calls
-        if not tail_calls:
-            stubs = self._stubs
-            publish = self._memory.publish
-            # In this order: code that finds the second one needs the first.
-            tail_calls = [(CELL_RETURN, publish(stubs.return_frame())), (CELL_TAIL_OUT, publish(stubs.tail_out()))]
-            self._tail_calls = tail_calls
-        for cell, address in tail_calls:
-            block.cells[cell] = address
-
-    def install_exceptions(self, block: StoreBlock) -> None:
-        """Write the addresses of the stubs of exceptions to a store block: before wasm code of it can throw any."""
-        exceptions = self._exceptions
-        if not exceptions:
-            stubs = self._stubs
-            publish = self._memory.publish
-            exceptions = [
-                (CELL_THROW, publish(stubs.throw())),
-                (CELL_THROW_REF, publish(stubs.throw_reference())),
-                (CELL_MAKE_EXCEPTION, publish(stubs.make_exception())),
-            ]
-            self._exceptions = exceptions
-        for cell, address in exceptions:
-            block.cells[cell] = address
-
-    def restore_pinned(self, ints: int, floats: int) -> int:
-        """Address of the code that restores what a function has saved of pinned registers, when it is left."""
-        address = self._restore_pinned.get((ints, floats))
-        if address is None:
-            address = self._memory.publish(self._stubs.restore_pinned(ints, floats))
-            self._restore_pinned[ints, floats] = address
-        return address
-
     @property
-    def preserved_registers(self) -> Callable[[int], int]:
-        """What writes the pinned registers that C functions preserve to cells, whose address it is called with, and
-        returns the stack pointer of its own frame.
-        """
-        function = self._preserved_registers
-        if function is None:
-            from .ffi import PYFUNCTYPE, c_size_t
+    def control(self) -> ControlStubs:
+        """The stubs of exceptions, and of tail calls that leave their instance: few programs have any."""
+        control = self._control
+        if control is None:
+            from .control_stubs import ControlStubs
 
-            prototype = PYFUNCTYPE(c_size_t, c_size_t)
-            function = prototype(self._memory.publish(self._stubs.preserved_registers()))
-            self._preserved_registers = function
-        return function
+            control = self._control = ControlStubs(self._memory, self._stubs)
+        return control
 
     def enter(self, signature: str) -> Callable[..., int]:
         """The adapter that calls a wasm function of this signature, such as ``"ild:i"``, from Python.

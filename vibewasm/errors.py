@@ -153,7 +153,7 @@ class Stopped(WasmError):
     frames: tuple[Frame, ...]
 
     def _stopped(self, frames: tuple[Frame, ...]) -> None:
-        """What was stopped is these activations."""
+        """What was stopped is these activations. Each class says how it keeps them."""
         raise NotImplementedError
 
     def __str__(self) -> str:

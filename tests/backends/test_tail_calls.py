@@ -134,8 +134,8 @@ def test_a_tail_call_passes_its_arguments_and_returns_to_the_caller(
 ) -> None:
     m = Machine()
     if installed:
-        m.adapters.install_tail_calls(m.block)
-    m.on_poll = lambda: m.adapters.install_tail_calls(m.block)
+        m.adapters.control.install_tail_calls(m.block)
+    m.on_poll = lambda: m.adapters.control.install_tail_calls(m.block)
     seen: list[list[int]] = []
     # The second function forwards its parameters to a host function, by a tail call as well.
     ctx = other_instance(m) if way == OTHER else m.ctx
@@ -161,7 +161,7 @@ def test_a_tail_call_passes_its_arguments_and_returns_to_the_caller(
 @given(LETTERS, LETTERS, PINS)
 def test_a_host_function_may_be_tail_called_first(own: str, other: str, pins: tuple[int, int]) -> None:
     m = Machine()
-    m.adapters.install_tail_calls(m.block)
+    m.adapters.control.install_tail_calls(m.block)
     seen: list[list[int]] = []
     code, values = tail_caller(m, m.ctx, own, other, RECORD, pins, 0, host(m, other, seen))
     assert Caller(m, own, code).call() == 77
@@ -213,7 +213,7 @@ def frames_store_parameter(frame: Frame) -> bytes:
 @pytest.mark.parametrize("ways", [(SLOT, SLOT), (RECORD, RECORD), (OTHER, OTHER)])
 def test_any_number_of_tail_calls_takes_no_stack(ways: tuple[str, str], letters: tuple[str, str]) -> None:
     m = Machine()
-    m.on_poll = lambda: m.adapters.install_tail_calls(m.block)
+    m.on_poll = lambda: m.adapters.control.install_tail_calls(m.block)
     record, _, _ = chain(m, ways, letters)
     many = 1_000_000 if len(letters[1]) < 41 else 100_000
     # Only whether the last one has a return frame makes a difference, which the third call has put.
@@ -225,7 +225,7 @@ def test_any_number_of_tail_calls_takes_no_stack(ways: tuple[str, str], letters:
 
 def test_functions_that_were_tail_called_are_seen_in_backtraces() -> None:
     m = Machine()
-    m.adapters.install_tail_calls(m.block)
+    m.adapters.control.install_tail_calls(m.block)
     ctx = other_instance(m)
     last = m.function(Frame(1).prologue() + native.trap(1), ctx)
     code, _ = tail_caller(m, m.ctx, "l", "l" * 20, OTHER, (0, 0), 0, last)

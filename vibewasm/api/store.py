@@ -191,7 +191,7 @@ class Store:
                 heard(word)
                 if not word:
                     # Nobody interrupts: a tail call may leave its instance, the first one of the store to do so.
-                    adapters().install_tail_calls(self._block)
+                    adapters().control.install_tail_calls(self._block)
                 if is_enabled() is not seen[0]:
                     notice()
                 if self._reasons:

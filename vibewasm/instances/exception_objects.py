@@ -244,7 +244,7 @@ class ExceptionObjects:
         """The end of the stack that wasm code may have references in; the others are in registers that are noted."""
         if not self._cells[CELL_SAVED_SP]:
             return 0
-        return adapters().preserved_registers(self._registers.address)
+        return adapters().control.preserved_registers(self._registers.address)
 
     def allocate(self, count: int, low: int) -> int:
         """An object for ``count`` values, for machine code, which keeps references above the address ``low`` only.

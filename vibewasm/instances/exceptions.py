@@ -70,9 +70,10 @@ class Exceptions(ExceptionObjects):
             try:
                 if address == cells[CELL_RETURN]:
                     # The frame there has nothing saved.
-                    landings.enter(address, (0, adapters().restore_pinned(0, 0), 0))
+                    landing = (0, adapters().control.restore_pinned(0, 0), 0)
                 else:
-                    landings.enter(address, landing_of(store._by_context[context].module, address))
+                    landing = landing_of(store._by_context[context].module, address)
+                landings.enter(address, landing)
                 cells[CELL_FAILED] = 0
             except BaseException as error:
                 cells[CELL_FAILED] = HOST_FAILURE
@@ -96,7 +97,7 @@ class Exceptions(ExceptionObjects):
         native_allocate = native_callback(LazyCallback, allocate, store)
         self._callbacks = (native_find, native_allocate)
         cells[CELL_FIND_LANDING], cells[CELL_ALLOCATE_EXCEPTION] = address_of(native_find), address_of(native_allocate)
-        adapters().install_exceptions(store._block)
+        adapters().control.install_exceptions(store._block)
 
     # -- what is thrown ----------------------------------------------------------------------------------------------
 

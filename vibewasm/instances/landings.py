@@ -65,7 +65,7 @@ class FunctionLandings:
 
     def __init__(self, landings: Landings, start: int) -> None:
         self.start = start
-        self._restore = adapters().restore_pinned(landings.ints, landings.floats)
+        self._restore = adapters().control.restore_pinned(landings.ints, landings.floats)
         self._frame = landings.frame_size
         self._positions = [position for position, _ in landings.boundaries]
         self._numbers = [number for _, number in landings.boundaries]
