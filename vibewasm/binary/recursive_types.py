@@ -11,7 +11,7 @@ from ..errors import DecodeError, ValidationError
 from ..reference_types import group, may_be_subtype, without_null
 from ..types import VALUE_TYPES
 from .leb128 import signed, u32
-from .sections import read_count
+from .sections import FUNC_FORM, read_count
 from .support import MAX_PARAMS, MAX_RESULTS, MAX_SUBTYPING_DEPTH, MAX_TYPES, unsupported
 from .value_types import MAYBE_NULL, NOT_NULL, any_heap_type, mutability, value_type
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ..types import FuncType
     from .module_info import ModuleInfo
 
-_FUNC_FORM = 0x60
 _STRUCT_FORM = 0x5F
 _ARRAY_FORM = 0x5E
 _SUB_FORM = 0x50
@@ -108,7 +107,7 @@ class _Reader:
                     raise ValidationError(f"unknown type {above}: a supertype comes before its subtypes", start)
                 supertype = above - self._first if above >= self._first else self._types[above]
             form = data[pos]
-        if form != _FUNC_FORM:
+        if form != FUNC_FORM:
             raise self._other_form(form, pos)
         params, pos = self._value_types(pos + 1, MAX_PARAMS, "parameters")
         results, pos = self._value_types(pos, MAX_RESULTS, "results")

@@ -27,7 +27,7 @@ from .support import (
 
 UNEXPECTED_END = "unexpected end of section or function"
 
-_FUNC_FORM = 0x60
+FUNC_FORM = 0x60
 
 _NO_CODE = 0xFF
 #: Turns bytes of value types into the engine's codes, and every other byte into ``_NO_CODE``.
@@ -81,7 +81,7 @@ def type_section(info: ModuleInfo, pos: int, end: int) -> int:
     count, pos = read_count(data, pos, end, MAX_TYPES, "types")
     for _ in range(count):
         start = pos + 1
-        params, middle = _result_type(data, start, MAX_PARAMS, "parameters") if data[pos] == _FUNC_FORM else (None, 0)
+        params, middle = _result_type(data, start, MAX_PARAMS, "parameters") if data[pos] == FUNC_FORM else (None, 0)
         results, after = _result_type(data, middle, MAX_RESULTS, "results") if params is not None else (None, 0)
         if params is None or results is None:
             # What is no function of the usual types.

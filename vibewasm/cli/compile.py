@@ -8,7 +8,7 @@ from vibewasm.api.module import Module
 from vibewasm.backends import TARGETS
 from vibewasm.errors import WasmError
 
-from .options import Arguments, Command, Option
+from .options import NO_LEGACY_EXCEPTIONS, Arguments, Command, Option
 from .output import binary_target, write_bytes
 from .wasmfile import load, refused, shown
 
@@ -52,7 +52,7 @@ COMMAND = Command(
         Option("--fuel", "", "count fuel, for vibewasm run --fuel and Config(fuel=True)"),
         Option("--explicit-bounds", "", "check memory bounds by code, for Config(explicit_bounds=True)"),
         Option("--deterministic", "", "let relaxed SIMD give the same results on every processor"),
-        Option("--no-legacy-exceptions", "", "refuse the older form of exceptions, which is not in the specification"),
+        NO_LEGACY_EXCEPTIONS,
     ],
     _compile,
     notes=(

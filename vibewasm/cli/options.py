@@ -47,6 +47,12 @@ class Option:
         self.wants = wants
 
 
+#: What commands have that compile or check modules.
+NO_LEGACY_EXCEPTIONS = Option(
+    "--no-legacy-exceptions", "", "refuse the older form of exceptions, which is not in the specification"
+)
+
+
 class Command:
     """One command: its options, and ``action``, which gets the :class:`Arguments` and returns the exit code.
 

@@ -14,7 +14,7 @@ from vibewasm.errors import Interrupted, LinkError, Stopped, WasmError
 from vibewasm.lookalikes import CODE_MAGIC
 from vibewasm.names import escaped, hint
 
-from .options import Arguments, Command, CommandError, Option
+from .options import NO_LEGACY_EXCEPTIONS, Arguments, Command, CommandError, Option
 from .wasmfile import load_ahead, refused, shown
 
 TYPE_CHECKING = False
@@ -300,7 +300,7 @@ COMMAND = Command(
         Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
         Option("--no-cache", "", "neither use nor keep machine code on disk; see vibewasm cache"),
         Option("--deterministic", "", "let relaxed SIMD give the same results on every processor"),
-        Option("--no-legacy-exceptions", "", "refuse the older form of exceptions, which is not in the specification"),
+        NO_LEGACY_EXCEPTIONS,
         Option("--eager", "", "compile everything first, not each function at its first call"),
         Option("--profile", "NAME", "write functions' names for perf: perfmap or jitdump", wants="perfmap or jitdump"),
         Option("--debug", "NAME", "tell a debugger of functions: gdb", wants="gdb"),

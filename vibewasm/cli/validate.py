@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .options import Arguments, Command, CommandError, Option
+from .options import NO_LEGACY_EXCEPTIONS, Arguments, Command, CommandError
 from .wasmfile import load, refused, shown
 
 
@@ -34,7 +34,7 @@ COMMAND = Command(
     "validate",
     "FILE...",
     "check modules, function bodies included",
-    [Option("--no-legacy-exceptions", "", "refuse the older form of exceptions, which is not in the specification")],
+    [NO_LEGACY_EXCEPTIONS],
     _validate,
     maximum=None,
     notes="Exit code 0 when every file is a valid module, 1 otherwise.",

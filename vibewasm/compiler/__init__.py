@@ -206,6 +206,9 @@ class Compiler:
                 c.pc = pc
                 pc, run = _immediates.read_unsigned(c, pc)
                 pc, type_ = _immediates.value_type(c, pc)
+                if type_ >= NOT_NULL:
+                    # Such a local may have no first value, see below.
+                    _control_state.control_state(c)
             total += run
             if total > 0xFFFF_FFFF:
                 raise BodyFault("too many locals", malformed=True)
@@ -260,10 +263,8 @@ class Compiler:
         first_slot = frames.cell(locals_end, *env.width)
         c.slot_base = first_slot - 3 * env.step
         c.deepest = 2
-        for run_of_locals in runs:
-            if run_of_locals[1] >= NOT_NULL:
-                _control_state.control_state(c).unset_locals(len(params))
-                break
+        if c.control is not None:
+            c.control.unset_locals(len(params))
         if recording is not None or self.checked or self.fuel:
             c.special = _modes.Special(c, recording, self.checked, self.fuel)
         run(c)

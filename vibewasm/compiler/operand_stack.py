@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..backends.operand import BARRIER, CONSTANT, REGISTER, SLOT, Operand, constant, register, slot
 from ..opcodes import CODE
-from .state import BodyFault, Compilation, fits, type_mismatch
+from .state import BodyFault, Compilation, all_fit, fits, type_mismatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -211,8 +211,8 @@ def check_top(c: Compilation, instruction: str, types: tuple[int, ...]) -> None:
             raise type_mismatch(instruction, types, (None if entry.kind == BARRIER else entry.type,))
         return
     top = stack[-count:]
-    pairs = {*zip([entry.type for entry in top], types, strict=False)}
-    if not all(each == type_ or fits(each, type_) for each, type_ in pairs):
+    there = tuple([entry.type for entry in top])
+    if there != types and not all_fit(there, types):
         found: list[int | None] = []
         for entry in reversed(top):
             if entry.kind == BARRIER:

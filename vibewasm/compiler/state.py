@@ -187,9 +187,11 @@ def fits(found: int, expected: int) -> bool:
 
 def all_fit(found: Types, expected: Types) -> bool:
     """Whether there are as many values as expected, and each fits."""
-    return found == expected or (
-        len(found) == len(expected) and all(fits(*pair) for pair in {*zip(found, expected, strict=True)})
-    )
+    if found == expected:
+        return True
+    from ..reference_types import all_match
+
+    return all_match(found, expected)
 
 
 # -- faults ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from .lexer import Tokens
 from .literals import float_bits, integer
 from .literals import unsigned as unsigned_literal
 from .type_reader import TypeReader
-from .words import BLOCKS, PLAIN, SELECT, WITH_IMMEDIATES, is_vector
+from .words import BLOCKS, CATCHES, PLAIN, SELECT, WITH_IMMEDIATES, is_vector
 
 _END, _ELSE = CODE["end"], CODE["else"]
 # What an unfolded form began with, or its latest part did.
@@ -50,12 +50,7 @@ _PARTS: dict[bytes, tuple[str, ...]] = {
     _CATCH: ("catch", "catch_all"),
 }
 #: The clauses of `try_table`: their bytes, and whether they name a tag.
-_CATCHES = {
-    "catch": (b"\0", True),
-    "catch_ref": (b"\1", True),
-    "catch_all": (b"\2", False),
-    "catch_all_ref": (b"\3", False),
-}
+_CATCHES = {word: (bytes((byte,)), has_tag) for byte, (word, has_tag) in enumerate(CATCHES)}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from ..opcodes import codes_with, name_of, natural_alignment, row_of
 from ..proposals import not_in_table
 from .binary_reader import BinaryReader
 from .quoting import float_text
+from .words import CATCHES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ _PARTS = {
     "catch_all": ("try", "catch"),
     _DELEGATE: ("try",),
 }
-#: Clauses of ``try_table`` by their byte: the word, and whether a tag follows.
-_CATCHES = (("catch", True), ("catch_ref", True), ("catch_all", False), ("catch_all_ref", False))
 
 #: Deeper blocks are not indented further, or text would grow with the square of the depth.
 _DEEPEST = 40
@@ -173,9 +172,9 @@ class CodeWriter(BinaryReader):
         text = ""
         for _ in range(self.u32()):
             kind = self.byte()
-            if kind >= len(_CATCHES):
+            if kind >= len(CATCHES):
                 raise self.error(f"malformed catch clause {kind:#04x}")
-            word, has_tag = _CATCHES[kind]
+            word, has_tag = CATCHES[kind]
             tag = f" {self.named('tag', self.u32())}" if has_tag else ""
             text += f" ({word}{tag}{self._label(self.u32(), depth)})"
         return text

@@ -9,6 +9,7 @@ from .lexer import Tokens
 from .module_reader import ModuleReader
 from .name_section import name_section
 from .reader import wat2wasm
+from .words import CATCHES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 #: What may stand in parentheses among an instruction's immediates.
-_CLAUSES = frozenset(("type", "param", "result", "catch", "catch_ref", "catch_all", "catch_all_ref"))
+_CLAUSES = frozenset(("type", "param", "result", *[word for word, _ in CATCHES]))
 
 
 class _Traced(bytearray):

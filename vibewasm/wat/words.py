@@ -39,6 +39,9 @@ BLOCKS = {name: (opcode_bytes(code), kinds) for code, name, kinds, *_ in TABLE i
 # Two instructions are called select: the name has the row with types, its reader picks.
 SELECT = PLAIN.pop("select")
 
+#: The clauses of ``try_table``, by the byte that each begins with: its word, and whether it names a tag.
+CATCHES = (("catch", True), ("catch_ref", True), ("catch_all", False), ("catch_all_ref", False))
+
 #: Shapes of vectors, which v128.const has after its name.
 SHAPES = frozenset(("i8x16", "i16x8", "i32x4", "i64x2", "f32x4", "f64x2"))
 

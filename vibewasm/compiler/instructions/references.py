@@ -38,16 +38,6 @@ def _null(c: Compilation, entry: Operand) -> Operand:
     return condition
 
 
-def trap_if_null(c: Compilation, entry: Operand, number: int) -> None:
-    """Trap if a reference is null, unless its type has no null."""
-    from ...reference_types import is_nullable
-
-    if is_nullable(entry.type):
-        for piece in c.env.branch_if(_null(c, entry)):
-            c.out += piece
-            c.cold.append((len(c.out), number, c.pc, 0))
-
-
 def _push_without_null(c: Compilation, entry: Operand) -> None:
     """Push a reference that is not null."""
     from ...reference_types import without_null
@@ -59,8 +49,13 @@ def _push_without_null(c: Compilation, entry: Operand) -> None:
 
 def ref_as_non_null(c: Compilation, pc: int) -> int:
     """``ref.as_non_null``."""
+    from ...reference_types import is_nullable
+
     entry = pop_reference(c, "ref.as_non_null")
-    trap_if_null(c, entry, TRAP_NULL_REFERENCE)
+    if is_nullable(entry.type):
+        for piece in c.env.branch_if(_null(c, entry)):
+            c.out += piece
+            c.cold.append((len(c.out), TRAP_NULL_REFERENCE, c.pc, 0))
     _push_without_null(c, entry)
     return pc
 
