@@ -80,17 +80,20 @@ def calls(parameters: str, arguments: str) -> str:
             (i64.extend_i32_u (local.get $x))))"""
 
 
+_PARAMETERS, _ARGUMENTS = _MORE["with an argument area"]
+
 # Each instance has its half; the first one finds the other's function in a table, which the second one fills.
 FIRST = f"""(module
-    (type $even (func {_even(_MORE["with an argument area"][0])}))
+    (type $even (func {_even(_PARAMETERS)}))
     (table (export "t") 1 funcref)
-    (func $odd (export "odd") {_ODD} {_END} (return_call_indirect (type $even) {_LESS} {_WORK} {_MORE["with an argument area"][1]} (i32.const 0)))
+    (func $odd (export "odd") {_ODD} {_END}
+        (return_call_indirect (type $even) {_LESS} {_WORK} {_ARGUMENTS} (i32.const 0)))
     (func (export "run") (param i64) (result i64) (return_call $odd (local.get 0) (i32.const 1))))"""
 SECOND = f"""(module
     (import "first" "t" (table 1 funcref))
     (import "first" "odd" (func $odd {_ODD}))
     (elem (i32.const 0) func $even)
-    (func $even {_even(_MORE["with an argument area"][0])} {_END} (return_call $odd {_LESS} {_WORK})))"""
+    (func $even {_even(_PARAMETERS)} {_END} (return_call $odd {_LESS} {_WORK})))"""
 
 
 def _timed(call: Callable[[int], object], count: int) -> Callable[[], float]:
