@@ -53,7 +53,7 @@ class ControlWriter(ReferenceWriter):
 
     def _thrower(self, tag: int) -> Body:
         """The body of a function that throws what it is given; it may do something else before, and return."""
-        self.calls = False
+        self._call_nothing()
         for _ in range(self.rng.randrange(3)):
             self.set_local(2)
         if self.rng.random() < 0.3:
@@ -67,9 +67,14 @@ class ControlWriter(ReferenceWriter):
         self.emit(END)
         return self.body()
 
+    def _call_nothing(self) -> None:
+        """Without calls a function takes no fuel, so functions that do may call it."""
+        self.calls = False
+        self.choices = [choice for choice in self.choices if choice != self.called]
+        self.number_choices = [choice for choice in self.number_choices if choice != self.called]
+
     def _keeper(self, carrier: int) -> Body:
         """The body of a function that throws something, has another exception carry it, and gives that one."""
-        self.calls = False
         local = self.new_local(EXNREF)
         tag = self.rng.randrange(len(self.module.tags))
         self._catch_one(tag, (LOCAL_SET, local))
