@@ -120,8 +120,14 @@ def _ours(text: str, count: int) -> Callable[[], float]:
     engine = vibewasm.Engine(vibewasm.Config(compilation="eager"))
     module = vibewasm.Module(engine, text)
     run = vibewasm.Linker(engine).instantiate(vibewasm.Store(engine), module).exports["run"]
-    run(10)
+    _check(text, run(10))
     return _timed(lambda: run(count))
+
+
+def _check(text: str, sum_: object) -> None:
+    """Each throw adds 1."""
+    if text != loop(True) and text != loop(False) and sum_ != 10:
+        raise SystemExit(f"benchmarks: 10 throws gave {sum_}")
 
 
 def _wasmtime(text: str, count: int) -> Callable[[], float]:
@@ -135,7 +141,7 @@ def _wasmtime(text: str, count: int) -> Callable[[], float]:
     module = wasmtime.Module(store.engine, wat2wasm(text))
     run = wasmtime.Instance(store, module, []).exports(store)["run"]
     assert isinstance(run, wasmtime.Func)
-    run(store, 10)
+    _check(text, run(store, 10))
     return _timed(lambda: run(store, count))
 
 

@@ -84,6 +84,8 @@ class ControlSurroundings(Surroundings):
         targets: numbers of the types that references are to; there is a function of each.
         tags: type numbers of all tags.
         throwers: a function for each tag, which takes the tag's values and throws them, mostly.
+        keepers: for each tag that carries a reference to an exception, a function that gives an exception with that
+            tag which carries another one.
         foreign_throwers: such functions of the other instance, by those of its tags that are imported.
         origins: where imported functions, globals and tags come from.
         other_refuel: index of the imported function that refuels the other instance, or None.
@@ -197,6 +199,10 @@ class ControlSurroundings(Surroundings):
         count = len(self.imported)
         first = count + len(self.defined) - len(self.tags)
         self.throwers = [*range(first, first + len(self.tags))]
+        # Of tags that carry nothing but a reference to an exception.
+        carriers = [at for at, t in enumerate(self.tags) if self.types[t].params == bytes([EXNREF])]
+        self.keepers = {tag: count + len(self.defined) + at for at, tag in enumerate(carriers)}
+        self.defined += [self.type_number(Signature(b"", bytes([EXNREF]))) for _ in carriers]
         # The last ones of the imported tags, and the last but one of the imported functions.
         tags = range(len(self.imported_tags) - len(self._shared_tags), len(self.imported_tags))
         self.foreign_throwers = {tag: count - with_other - (tags.stop - tag) for tag in tags}
@@ -221,6 +227,9 @@ class ControlSurroundings(Surroundings):
 
         env = 0 if self.legacy else rng.randrange(3)
         own = [drawn(self.values if rng.random() < 0.5 else plain) for _ in range(rng.randrange(1, 4))]
+        if not self.legacy and rng.random() < 0.4:
+            # One that carries another exception.
+            own.append(number(bytes([EXNREF])))
         shared = [at for at, type_ in enumerate(own) if self.is_plain(type_)]
         others = rng.sample(shared, min(len(shared), rng.randrange(3))) if self.with_other else []
         self._shared_tags = others

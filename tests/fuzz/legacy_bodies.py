@@ -17,7 +17,7 @@ class CatchLabel(Label):
 class LegacyWriter(ControlWriter):
     """Writes the body of one function of a module with the older exceptions."""
 
-    def _is_middle(self, code: int) -> bool:
+    def is_middle(self, code: int) -> bool:
         return code in (ELSE, CATCH_CLAUSE, CATCH_ALL_CLAUSE)
 
     def trying(self, depth: int, results: bytes) -> None:
@@ -32,7 +32,7 @@ class LegacyWriter(ControlWriter):
         if rng.random() < 0.4:
             # The last one catches all.
             handlers = [*handlers[:-1], None]
-        self.emit(TRY, self._block_type(params, results))
+        self.emit(TRY, self.some_block_type(params, results))
         self.labels.append(Label(results))
         self.inside_of_try(params, results, depth, [tag for tag in handlers if tag is not None])
         self.labels.pop()
@@ -72,6 +72,10 @@ class LegacyWriter(ControlWriter):
         self.emit(IF, -0x40)
         self.emit(RETHROW, self.rng.choice(caught) + 1)
         return self.emit(END)
+
+    def keep_exception(self, depth: int) -> None:
+        """There are no references to exceptions."""
+        self.try_statement(depth)
 
     def leave(self, depth: int) -> None:
         caught = [i for i, label in enumerate(reversed(self.labels)) if isinstance(label, CatchLabel)]
