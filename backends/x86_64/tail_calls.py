@@ -21,31 +21,33 @@ def leave_frame(size: int, ints: int, floats: int, own_area: int, area: int) -> 
     if not area and not own_area:
         return code + asm.leave_()
     cells = area >> 3
-    if cells <= FEW_CELLS and area <= own_area:
-        # The area goes above the return address, so nothing is overwritten that is still wanted.
-        to = 16 + own_area - area
+    # Where the area goes, the return address and the caller's frame pointer beneath it.
+    to = 16 + own_area - area
+    if cells <= FEW_CELLS:
+        # It does not reach down to where it is now, for no frame is smaller. It may reach the own return address.
+        assert area - own_area <= size
+        save = asm.mov_rm(1, MEMORY_BASE, FRAME, 8) + asm.mov_mr(1, FRAME, to - 8, MEMORY_BASE)
+        if area > own_area:
+            code += save + asm.mov_rm(1, MEMORY_BASE, FRAME, 0) + asm.mov_mr(1, FRAME, to - 16, MEMORY_BASE)
         for offset in range(0, area, 8):
             code += asm.mov_rm(1, MEMORY_BASE, RSP, offset) + asm.mov_mr(1, FRAME, to + offset, MEMORY_BASE)
+        if area > own_area:
+            return code + asm.lea_rm(1, RSP, FRAME, to - 16) + asm.pop_r(FRAME) + _LOAD_MEMORY_BASE
         if area == own_area:
             return code + asm.leave_() + _LOAD_MEMORY_BASE
-        code += asm.mov_rm(1, MEMORY_BASE, FRAME, 8) + asm.mov_mr(1, FRAME, to - 8, MEMORY_BASE)
-        code += asm.mov_rm(1, MEMORY_BASE, FRAME, 0) + asm.lea_rm(1, RSP, FRAME, to - 8)
+        code += save + asm.mov_rm(1, MEMORY_BASE, FRAME, 0) + asm.lea_rm(1, RSP, FRAME, to - 8)
         return code + asm.mov_rr(1, FRAME, MEMORY_BASE) + _LOAD_MEMORY_BASE
     # Frame pointer and return address go below the area, and all of it moves up. It may overlap with where it goes, so
     # what is highest moves first.
     code += asm.push_m(FRAME, 8) + asm.push_m(FRAME, 0)
     distance = size + own_area + 16
-    if cells <= FEW_CELLS:
-        for offset in range(area + 8, -8, -8):
-            code += asm.mov_rm(1, MEMORY_BASE, RSP, offset) + asm.mov_mr(1, RSP, offset + distance, MEMORY_BASE)
-    else:
-        code += asm.mov_ri(FRAME, cells + 2)
-        body = b""
-        for offset in (-8, -16):
-            body += asm.mov_rx(1, MEMORY_BASE, RSP, FRAME, 3, offset)
-            body += asm.mov_xr(1, RSP, FRAME, 3, offset + distance, MEMORY_BASE)
-        body += asm.alu_ri(asm.SUB, 0, FRAME, 2)
-        code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
+    code += asm.mov_ri(FRAME, cells + 2)
+    body = b""
+    for offset in (-8, -16):
+        body += asm.mov_rx(1, MEMORY_BASE, RSP, FRAME, 3, offset)
+        body += asm.mov_xr(1, RSP, FRAME, 3, offset + distance, MEMORY_BASE)
+    body += asm.alu_ri(asm.SUB, 0, FRAME, 2)
+    code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
     return code + asm.alu_ri(asm.ADD, 1, RSP, distance) + asm.pop_r(FRAME) + _LOAD_MEMORY_BASE
 
 

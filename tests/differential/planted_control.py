@@ -134,8 +134,15 @@ FAULTS = [
         "tail-call-a-cell-too-low",
         "an argument area that replaces a larger one, with its end a cell below where that one ended",
         _TAIL_CALLS,
-        "        to = 16 + own_area - area\n",
-        "        to = 16 + own_area - max(area, 8 * (own_area > area) + area)\n",
+        "    to = 16 + own_area - area\n",
+        "    to = 16 + own_area - max(area, 8 * (own_area > area) + area)\n",
+    ),
+    _fault(
+        "tail-call-with-a-late-return-address",
+        "an argument area that replaces a smaller one, with the return address read after an argument went there",
+        _TAIL_CALLS,
+        "            return code + asm.lea_rm(1, RSP, FRAME, to - 16)",
+        "            return code + save + asm.lea_rm(1, RSP, FRAME, to - 16)",
     ),
     _fault(
         "tail-call-loses-the-last-cells",
