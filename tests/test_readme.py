@@ -28,10 +28,12 @@ DOCUMENTS = (
     "docs/objects.md",
     "docs/processes.md",
     "docs/sandboxing.md",
+    "docs/security.md",
     "docs/simd.md",
     "docs/troubleshooting.md",
     "docs/wasi-tools.md",
     "docs/wasmtime.md",
+    "SECURITY.md",
     "examples/README.md",
 )
 #: Those with a session of Python's prompt.
@@ -47,6 +49,7 @@ SESSIONS = (
     "docs/objects.md",
     "docs/processes.md",
     "docs/sandboxing.md",
+    "docs/security.md",
     "docs/simd.md",
     "docs/troubleshooting.md",
     "docs/wasi-tools.md",

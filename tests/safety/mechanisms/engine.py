@@ -1,0 +1,133 @@
+"""What keeps machine code inside its memory, its tables, its stack and its time."""
+
+from __future__ import annotations
+
+from tests.safety.mechanism import Mechanism
+
+MECHANISMS = [
+    Mechanism(
+        "guard-pages",
+        "the process's memory, from loads and stores beyond the end of a linear memory",
+        "runtime/os_linux.py",
+        "    return anonymous_for_ever(size, _PROT_NONE)\n",
+        "    return anonymous_for_ever(size)\n",
+        (
+            "tests/api/test_memory.py::test_wasm_code_is_stopped_at_the_limit_and_at_the_end_of_the_memory",
+            "tests/runtime/test_traps.py::test_an_access_to_the_reservation_is_out_of_bounds",
+        ),
+    ),
+    Mechanism(
+        "explicit-bounds",
+        "the same, where code has to check bounds itself",
+        "backends/x86_64/memory.py",
+        "        s.code += asm.jcc_rel8(asm.CC_BE, 4)\n        s.code += asm.ud1(TRAP_MEMORY_OUT_OF_BOUNDS)\n"
+        "        s.code += asm.alu_ri(asm.SUB, 1, reg, size)\n",
+        "        s.code += asm.alu_ri(asm.SUB, 1, reg, size)\n",
+        ("tests/api/test_memory.py::test_wasm_code_is_stopped_at_the_limit_and_at_the_end_of_the_memory",),
+        processor="x86_64",
+    ),
+    Mechanism(
+        "zeroed-reservations",
+        "what one guest left in its memory, from the next",
+        "runtime/reservations.py",
+        "                self._zero(address, size, size <= MOST_ZEROED)\n",
+        "                pass\n",
+        ("tests/runtime/test_memory.py::test_the_next_memory_finds_nothing_of_the_last",),
+    ),
+    Mechanism(
+        "write-xor-execute",
+        "machine code, from whoever can write to its address",
+        "runtime/os_linux.py",
+        "    executable = _mmap(0, size, _PROT_READ | _PROT_EXEC, _MAP_SHARED, fd, 0)\n",
+        "    executable = _mmap(0, size, _PROT_READ | _PROT_WRITE | _PROT_EXEC, _MAP_SHARED, fd, 0)\n",
+        ("tests/runtime/test_memory.py::test_published_code_can_be_read_and_executed_but_not_written",),
+    ),
+    Mechanism(
+        "stack-check",
+        "what lies below the stack, from endless recursion",
+        "backends/x86_64/frames.py",
+        "        code += asm.alu_rm(asm.CMP, 1, RSP, RAX, STORE_STACK_LIMIT)\n",
+        "        code += asm.alu_rr(asm.CMP, 1, RSP, RSP)\n",
+        (
+            "tests/runtime/test_traps.py::test_exhausting_the_stack_is_a_trap_again_and_again",
+            "tests/safety/test_boundaries.py::test_endless_recursion_is_a_trap",
+        ),
+        processor="x86_64",
+    ),
+    Mechanism(
+        "large-frame-check",
+        "the same, from a function with so large a frame that it would step over the reserve",
+        "backends/x86_64/frames.py",
+        "        code += asm.alu_rm(asm.CMP, 1, RAX, RCX, STORE_STACK_LIMIT)\n",
+        "        code += asm.alu_rr(asm.CMP, 1, RAX, RAX)\n",
+        ("tests/safety/test_boundaries.py::test_endless_recursion_of_large_frames_is_a_trap",),
+        processor="x86_64",
+    ),
+    Mechanism(
+        "interrupt-poll",
+        "the host's time, from loops without end",
+        "backends/x86_64/control.py",
+        "    hot += asm.alu_mi(asm.CMP, 0, RAX, STORE_INTERRUPT, 0)\n",
+        "    hot += asm.alu_rr(asm.CMP, 0, RAX, RAX)\n",
+        ("tests/api/test_stopping.py::test_a_deadline_stops_what_takes_longer",),
+        processor="x86_64",
+        seconds=30,
+    ),
+    Mechanism(
+        "bulk-poll",
+        "the host's time, from one instruction that fills or copies gigabytes",
+        "backends/x86_64/bulk.py",
+        "asm.alu_mi(asm.CMP, 0, RCX, abi.STORE_INTERRUPT, 0))",
+        "asm.alu_rr(asm.CMP, 0, RCX, RCX))",
+        ("tests/runtime/test_traps.py::test_long_bulk_operations_can_be_interrupted_and_go_on",),
+        processor="x86_64",
+        seconds=60,
+    ),
+    Mechanism(
+        "zero-extension-check",
+        "the invariant that every i32 is zero-extended, which checked mode looks after in tests",
+        "vibewasm/compiler/modes/checking.py",
+        "            c.out += c.env.control.check_zero_extended(top.reg, lowest_register(free))\n",
+        "            pass\n",
+        ("tests/safety/test_boundaries.py::test_checked_mode_traps_where_an_i32_is_not_zero_extended",),
+    ),
+    Mechanism(
+        "table-bound",
+        "control flow, from call_indirect beyond the end of a table",
+        "backends/x86_64/calls.py",
+        "    bound += asm.alu_rm(asm.CMP, 0, RAX, MEMORY_BASE, TABLE_LENGTH)\n",
+        "    bound += asm.alu_ri(asm.CMP, 1, RAX, 0x7FFFFFFF)\n",
+        ("tests/safety/test_boundaries.py::test_a_call_beyond_the_end_of_a_table_is_a_trap",),
+        processor="x86_64",
+    ),
+    Mechanism(
+        "indirect-call-type",
+        "control flow, from call_indirect of a function of another type",
+        "backends/x86_64/calls.py",
+        "        check += asm.alu_rm(asm.CMP, 0, MEMORY_BASE, RAX, RECORD_TYPE)\n        return",
+        "        check += asm.alu_rm(asm.CMP, 0, MEMORY_BASE, RAX, RECORD_TYPE) + asm.alu_rr(asm.CMP, 1, RAX, RAX)\n"
+        "        return",
+        ("tests/safety/test_boundaries.py::test_a_call_of_a_function_of_another_type_is_a_trap",),
+        processor="x86_64",
+    ),
+    Mechanism(
+        "fuel",
+        "the host's time, where fuel is the limit",
+        "backends/x86_64/control.py",
+        "    return take, asm.jcc_rel32(asm.CC_S, 0)\n",
+        "    return take, asm.jcc_rel32(asm.CC_O, 0)\n",
+        ("tests/api/test_stopping.py::test_fuel_is_used_up_by_loops_and_by_calls",),
+        processor="x86_64",
+        seconds=30,
+    ),
+    Mechanism(
+        "faults-of-others",
+        "the truth: a crash of other code is no trap of wasm code",
+        "backends/x86_64/fault_handler.py",
+        '        asm.alu_ri(asm.CMP, 0, RAX, _UD1),\n    )\n    a.jcc(asm.CC_NE, "pass on")\n',
+        "        asm.alu_ri(asm.CMP, 0, RAX, _UD1),\n    )\n",
+        ("tests/runtime/test_signals.py::test_an_illegal_instruction_that_is_no_trap_kills",),
+        processor="x86_64",
+        seconds=30,
+    ),
+]
