@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from tests.cache import programs, tampering
 from tests.cache.damage import sections_of
 from tests.cache.programs import PROGRAMS, Used
-from tests.fuzz.workers import find_all, in_child
+from tests.fuzz.workers import UNLIMITED, find_all, for_minutes, in_child
 from vibewasm.cache import code
 from vibewasm.cache.container import CODE, MAGIC, PRECOMPILED, STUBS, Damaged, checksum, key_of, pack
 from vibewasm.cache.folder import SUFFIX
@@ -504,6 +504,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.cache.tampered_files", description=__doc__)
     options: dict[str, Any] = {"type": int, "metavar": "N"}
     parser.add_argument("--count", default=10_000, help="how many files, 10000 by default", **options)
+    parser.add_argument("--minutes", type=float, help="stop after so many, and not after a count")
     parser.add_argument("--seed", default=secrets.randbelow(10**6), help="what all is drawn from", **options)
     parser.add_argument("--jobs", default=1, help="how many at once", **options)
     parser.add_argument("--only", help="do file N alone, in this process", **options)
@@ -519,7 +520,8 @@ def main() -> int:
     counts: Counter[tuple[str, bool]] = Counter()
     ways: Counter[tuple[str, bool]] = Counter()
     wrong = 0
-    for finding in run(given.seed, range(given.count), given.jobs):
+    numbers = range(given.count if given.minutes is None else UNLIMITED)
+    for finding in for_minutes(run(given.seed, numbers, given.jobs), given.minutes):
         counts[finding.kind, finding.used] += 1
         ways.update([(way, finding.used) for way in finding.ways])
         if finding.problem:

@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.fuzz.workers import UNLIMITED, for_minutes
+
 
 def main() -> int:
     """Does what the command line asks for; returns the exit code."""
@@ -46,14 +48,15 @@ def main() -> int:
 
 
 def _indices(options: argparse.Namespace) -> range:
-    return range(options.start, options.start + options.count)
+    return range(options.start, options.start + (options.count if options.minutes is None else UNLIMITED))
 
 
 def _campaign(options: argparse.Namespace) -> int:
     from tests.differential import campaign
     from tests.differential.report import Report, places, show, table
 
-    print(f"seed {options.seed}, modules {options.start} to {options.start + options.count - 1}", flush=True)
+    shown = f"to {options.start + options.count - 1}" if options.minutes is None else "on"
+    print(f"seed {options.seed}, modules {options.start} {shown}", flush=True)
     report = Report()
     start = last = time.monotonic()
     look = options.places or options.place_table
@@ -66,7 +69,7 @@ def _campaign(options: argparse.Namespace) -> int:
         simd=options.simd,
         control=options.control,
     )
-    for finding in findings:
+    for finding in for_minutes(findings, options.minutes):
         report.add(finding)
         if finding.wrong:
             print(show(finding), flush=True)
@@ -89,6 +92,7 @@ def _campaign(options: argparse.Namespace) -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__)
     parser.add_argument("--count", type=int, default=5000, help="how many modules")
+    parser.add_argument("--minutes", type=float, help="stop after so many, and not after a count")
     parser.add_argument("--seed", type=int, help="an integer; drawn and printed if left out")
     parser.add_argument("--start", type=int, default=0, metavar="INDEX", help="the first module")
     parser.add_argument("--simd", action="store_true", help="modules that are rich in vector instructions")

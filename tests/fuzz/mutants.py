@@ -24,7 +24,7 @@ try:
     from tests.fuzz.make import Made, make
     from tests.fuzz.reduce import listing, reduce
     from tests.fuzz.report import Report
-    from tests.fuzz.workers import in_child
+    from tests.fuzz.workers import UNLIMITED, for_minutes, in_child
 except ModuleNotFoundError as error:
     sys.exit(not_installed(error))
 
@@ -45,11 +45,13 @@ def main() -> int:
     config = {name: value for option in options.config for name, value in _OPTIONS[option].items()}
     if options.only is not None:
         return _only(options.seed, options.only, seeds, config, options.reduce, options.save)
-    stop = options.start + options.count
-    print(f"seed {options.seed}, mutants {options.start} to {stop - 1}, config {config or 'default'}")
+    stop = options.start + (options.count if options.minutes is None else UNLIMITED)
+    shown = f"to {stop - 1}" if options.minutes is None else "on"
+    print(f"seed {options.seed}, mutants {options.start} {shown}, config {config or 'default'}")
     start = last = time.monotonic()
     report = Report()
-    for finding in campaign.run(options.seed, range(options.start, stop), options.jobs, seeds, config):
+    findings = campaign.run(options.seed, range(options.start, stop), options.jobs, seeds, config)
+    for finding in for_minutes(findings, options.minutes):
         if report.add(finding):
             _save(options.save, options.seed, make(options.seed, finding.number, seeds), finding)
         if time.monotonic() - last > 30:
@@ -106,6 +108,7 @@ def _save(folder: Path, seed: int, made: Made, finding: Finding) -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.mutants", description=__doc__)
     parser.add_argument("--count", type=int, default=10_000, help="how many mutants")
+    parser.add_argument("--minutes", type=float, help="stop after so many, and not after a count")
     parser.add_argument("--seed", type=int, help="an integer; drawn and printed if left out")
     parser.add_argument("--start", type=int, default=0, metavar="INDEX", help="the first mutant")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes")

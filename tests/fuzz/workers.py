@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import resource
@@ -10,7 +11,7 @@ import signal
 import struct
 import time
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Generic, Protocol, TypeVar
 
 # Seconds without a result after which a worker counts as hanging. The longest call is stopped after 5.
@@ -21,6 +22,9 @@ _PATIENCE = 20
 NUMBERS_PER_WORKER = 4000
 # Writable memory that a worker may have. Reservations do not count.
 WORKER_BYTES = 4 << 30
+
+#: More numbers than any campaign comes to.
+UNLIMITED = 1 << 40
 
 _LENGTH = struct.Struct("<I")
 
@@ -134,6 +138,15 @@ def find_all(
     finally:
         for one in workers:
             one.end(kill=True)
+
+
+def for_minutes(findings: Iterator[F], minutes: float | None) -> Iterator[F]:
+    """What is found in so many minutes, or all of it."""
+    end = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    for finding in findings:
+        yield finding
+        if time.monotonic() > end:
+            break
 
 
 def in_child(action: Callable[[], F], seconds: float = HANG_SECONDS) -> F | str:

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing: inputs that reach new lines of the package are kept, and changed further."""
