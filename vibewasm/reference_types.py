@@ -232,9 +232,6 @@ def _make_group(members: tuple[Member, ...]) -> tuple[FuncType, ...]:
             )
             for types in (params, results)
         )
-    for type_ in made:
-        type_.params = tuple([_BY_CODE[code] for code in type_.param_codes])
-        type_.results = tuple([_BY_CODE[code] for code in type_.result_codes])
     return tuple(made)
 
 

@@ -274,13 +274,21 @@ class FuncType:
     def from_codes(cls, params: tuple[int, ...], results: tuple[int, ...]) -> FuncType:
         """The type with these codes, which are not checked: the decoder's way."""
         made = cls.__new__(cls)
-        by_code = _BY_CODE
-        made.params = tuple([by_code[code] for code in params])
-        made.results = tuple([by_code[code] for code in results])
         made.param_codes = params
         made.result_codes = results
         made._hash = hash((params, results))
         return made
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, attribute: str) -> tuple[ValType, ...]:
+            # Called where an attribute is missing. Of most types only the codes are ever asked for.
+            if attribute != "params" and attribute != "results":
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
+            codes = self.param_codes if attribute == "params" else self.result_codes
+            made = tuple([_BY_CODE[code] for code in codes])
+            setattr(self, attribute, made)
+            return made
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FuncType):

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import vibewasm as vw
 from tests.binary import encode
 from tests.binary.builder import FUNC, ModuleBuilder
+from tests.binary.dense import COMPILED, DECODED, NAMED
 from tests.binary.encode import (
     END,
     HEADER,
@@ -28,7 +30,6 @@ from tests.binary.encode import (
     ref,
     section,
     sub_type,
-    unsigned,
     vector,
 )
 from tests.binary.judge import rejection, wasmtime_says
@@ -192,94 +193,56 @@ def test_all_real_programs_decode() -> None:
         assert info.func_names is info.func_names
 
 
-def _indices(number: int) -> bytes:
-    return unsigned(number) + b"\0" * number
+NUMBER = 10_000
+#: Bytes of memory for a byte of module, and what else a module may take.
+MOST, BESIDES = 40, 300_000
+RECURSIVE = [what for what in DECODED if "group" in what or what.startswith(("references", "supertypes"))]
 
 
-def types(*encoded: bytes) -> bytes:
-    return module(section("type", vector(encoded)))
+def read_names(wasm: bytes) -> None:
+    """Ask for names that are not there."""
+    info = decode(wasm)
+    assert info.func_names.get(1 << 31) is None
+    assert info.local_names.get(1 << 31) is None
+    assert info.names.of("tag").get(1 << 31) is None
 
 
-TYPE = section("type", b"\1" + func_type())
-NULL = b"\xd0\x70\x0b"
-ASCII = bytes(range(128)) * 2
-NUMBER = 30_000
-#: Modules that hold as many things as possible in as few bytes, by how many these are.
-DENSE: dict[str, Callable[[int], bytes]] = {
-    "types": lambda n: module(section("type", vector([func_type()] * n))),
-    "long types": lambda n: module(section("type", vector([func_type(["i32"] * 1000)] * (n // 60)))),
-    "imports": lambda n: module(TYPE, section("import", vector([b"\0\0\0\0"] * n))),
-    "functions": lambda n: module(TYPE, section("function", _indices(n)), section("code", vector([b"\2\0\x0b"] * n))),
-    "globals": lambda n: module(section("global", vector([b"\x7f\0\x41\0\x0b"] * n))),
-    "exports": lambda n: module(
-        section("memory", b"\1\0\0"),
-        section("export", vector(b"\3" + i.to_bytes(3, "big").translate(ASCII) + b"\2\0" for i in range(n))),
-    ),
-    "element segments": lambda n: module(section("element", vector([b"\1\0\0"] * n))),
-    "function items": lambda n: module(
-        TYPE, section("import", b"\1\0\0\0\0"), section("element", b"\1\1\0" + _indices(n))
-    ),
-    "null items": lambda n: module(section("element", b"\1\5\x70" + vector([NULL] * n))),
-    "data segments": lambda n: module(section("data", vector([b"\1\0"] * n))),
-    "constant expression": lambda n: module(
-        section("global", b"\1\x7f\0" + i32_const(0) + (i32_const(0) + b"\x6a") * n + END)
-    ),
-    "constants left on the stack": lambda n: module(section("global", b"\1\x7f\0" + i32_const(0) * n + END)),
-    "custom sections": lambda n: module(encode.custom("") * n),
-    "members of a group": lambda n: types(rec_group(*[func_type()] * n)),
-    "groups without members": lambda n: types(*[rec_group()] * n),
-    "equal groups": lambda n: types(*[rec_group(func_type(), func_type())] * n),
-    "other groups": lambda n: types(func_type(), *[rec_group(raw_func_type([ref(i)]), func_type()) for i in range(n)]),
-    "references to the type before": lambda n: types(func_type(), *[raw_func_type([ref(i)]) for i in range(n)]),
-    "many references to the type before": lambda n: types(
-        func_type(), *[raw_func_type([ref(i)] * 8, [ref(i)] * 8) for i in range(n // 16)]
-    ),
-    "members that refer to all": lambda n: types(
-        rec_group(*[raw_func_type([ref(i * 97 % (n // 100)) for i in range(100)]) for _ in range(n // 100)])
-    ),
-    "supertypes in a group": lambda n: types(
-        rec_group(*[sub_type(func_type(), *[i - 1] * (i % 64 > 0)) for i in range(n)])
-    ),
-    "supertypes without an end": lambda n: types(
-        rec_group(sub_type(func_type()), *[sub_type(func_type(), i) for i in range(n)])
-    ),
-    # The second member's parameters match if the last one is a subtype of the third.
-    "supertypes that matching follows": lambda n: types(
-        rec_group(
-            sub_type(raw_func_type([ref(n + 2)] * 1000)),
-            sub_type(raw_func_type([ref(2)] * 1000), 0),
-            sub_type(func_type()),
-            *[sub_type(func_type(), 2 + i) for i in range(n)],
-        )
-    ),
-    "subtypes of a long type": lambda n: types(
-        *[sub_type(raw_func_type([ref("func")] * 1000), *[i - 1] * (i % 64 > 0)) for i in range(n // 500)]
-    ),
-    "tags": lambda n: module(TYPE, section("tag", vector([b"\0\0"] * n))),
-    "imported tags": lambda n: module(TYPE, section("import", vector([b"\0\0\4\0\0"] * n))),
-    "exported tags": lambda n: module(
-        TYPE,
-        section("tag", b"\1\0\0"),
-        section("export", vector(b"\3" + i.to_bytes(3, "big").translate(ASCII) + b"\4\0" for i in range(n))),
-    ),
-    "typed globals": lambda n: module(TYPE, section("global", vector([ref(0, True) + b"\0\xd0\0\x0b"] * n))),
-    "typed items": lambda n: module(
-        TYPE, section("import", b"\1\0\0\0\0"), section("element", b"\1\5\x64\0" + vector([b"\xd2\0\x0b"] * n))
-    ),
-    "first value of a table": lambda n: module(TYPE, section("table", b"\1\x40\0\x70\0\1" + b"\xd0\0" * n + b"\x0b")),
-}
+@pytest.mark.parametrize("what", DECODED)
+def test_memory_is_in_proportion_to_the_bytes(what: str) -> None:
+    assert_little_memory(DECODED[what], rejection, 100 if what in RECURSIVE else MOST)
 
 
-@pytest.mark.parametrize("what", DENSE)
-def test_memory_and_time_are_in_proportion_to_the_bytes(what: str) -> None:
-    make = DENSE[what]
-    assert_linear(make, rejection, NUMBER // 4)  # some are invalid; what counts is what it took to find out
+@pytest.mark.parametrize("what", NAMED)
+def test_names_take_memory_in_proportion_to_the_bytes(what: str) -> None:
+    assert_little_memory(NAMED[what], read_names)
+
+
+@pytest.mark.parametrize("what", ["br_table", "br_table with long depths", "br_table to loops", "functions"])
+def test_compiling_takes_memory_in_proportion_to_the_bytes(what: str) -> None:
+    engine = vw.Engine(vw.Config(compilation="eager"))
+    assert_little_memory(lambda n: COMPILED[what](10 * n), lambda wasm: vw.Module(engine, wasm))
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("what", [*DECODED, *NAMED])
+def test_time_is_in_proportion_to_the_bytes(what: str) -> None:
+    # Some are invalid; what counts is what it took to find out.
+    if what in NAMED:
+        assert_linear(NAMED[what], read_names, NUMBER)
+    else:
+        assert_linear(DECODED[what], rejection, NUMBER)
+
+
+def assert_little_memory(make: Callable[[int], bytes], work: Callable[[bytes], object], most: int = MOST) -> None:
+    # What is loaded or made once is not the module's.
+    work(make(1000))
     wasm = make(NUMBER)
     tracemalloc.start()
-    rejection(wasm)
+    made = work(wasm)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 100 * len(wasm) + 100_000
+    del made
+    assert peak < most * len(wasm) + BESIDES
 
 
 @pytest.mark.parametrize("count", [b"\xff\xff\xff\xff\x0f", b"\xff\xff\x3f"])

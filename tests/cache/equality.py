@@ -14,7 +14,7 @@ def facts(info: ModuleInfo) -> dict[str, object]:
     """Everything that a module's attributes say, comparable, with which objects are shared among constant
     expressions.
     """
-    return {name: _plain(getattr(info, name)) for name in ModuleInfo.__slots__ if name != "_names"} | {
+    return {name: _plain(getattr(info, name)) for name in ModuleInfo.__slots__ if name[0] != "_"} | {
         "items": [[id(items[0]) == id(item) for item in items] for items in (e.exprs or [] for e in info.elements)]
     }
 

@@ -237,7 +237,7 @@ def _first_value(info: ModuleInfo, *ops: tuple[str, int]) -> None:
 
 def _set_data(info: ModuleInfo, index: int, **changes: object) -> None:
     """Change a data segment, which is an unusual one then."""
-    info.datas.others[index] = segment = info.datas[index]
+    info.datas._others[index] = segment = info.datas[index]
     _set(segment, **changes)
 
 
@@ -322,7 +322,7 @@ WRONG: list[tuple[str, Callable[[ModuleInfo], object]]] = [
     ("not active has an offset", lambda info: _set(info.elements[1], table=1)),
     ("no offset", lambda info: _set(info.elements[0], offset=None)),
     ("one of another type", lambda info: _set(info.elements[0], offset=info.global_inits[1])),
-    ("positions are out of order", lambda info: info.elements.reverse()),
+    ("positions are out of order", lambda info: _set(info, elements=[*reversed(info.elements)])),
     ("data segments that are not there", lambda info: _set(info, data_count=len(info.datas) + 1)),
     ("data segments that are not there", lambda info: _set(info, data_count=len(info.datas) - 1)),
     ("no offset", lambda info: _set_data(info, 1, offset=None)),
@@ -363,7 +363,7 @@ def test_a_body_longer_than_functions_may_be_is_refused() -> None:
     info = decode(wat2wasm(f'(module (func) (memory 1) (data "{"a" * (MAX_FUNCTION_SIZE + 1)}"))'))
     (start, _), end = info.bodies[0], len(info.data)
     for size, refused in ((MAX_FUNCTION_SIZE, False), (MAX_FUNCTION_SIZE + 1, True)):
-        info.bodies[0] = (end - size, end)
+        info.bodies = [(end - size, end)]
         assert start < end - size
         if refused:
             with pytest.raises(Damaged, match="too long"):

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Never, NoReturn, Self
 
-    from ..binary.module_info import Element
     from .extern import Extern
     from .func import Func
     from .global_ import Global
@@ -54,7 +53,7 @@ class Instance:
         "_address",
         "_cells",
         "_dropped_datas",
-        "_elements",
+        "_dropped_elements",
         "_globals",
         "_imported_funcs",
         "_memories",
@@ -104,9 +103,8 @@ class Instance:
     _globals: list[Global | None]
     #: Imported tags, by index. Tags of the instance itself are made when asked for.
     _tags: list[Tag | None]
-    #: Element segments as they are now: ``None`` has been dropped, or has done its work at instantiation.
-    _elements: list[Element | None]
-    #: By data segment, 1 where it has been dropped, or has done its work.
+    #: By element segment and by data segment, 1 where it has been dropped, or has done its work at instantiation.
+    _dropped_elements: bytearray
     _dropped_datas: bytearray
     #: Whether the store was made for this instance.
     _owns_store: bool

@@ -16,6 +16,7 @@ from .engine import Engine, default_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, Self
 
     from typing_extensions import Buffer
@@ -134,16 +135,16 @@ class Module:
         self._info = info
         self._kept = kept
         self._layout = ContextLayout(info)
-        self._export_index = {export.name: export for export in info.exports}
+        self._export_index = info.export_index
         self._exported_names: dict[int, str] | None = None
         self._compiler: Compiler | None = None
         self._code: CodeMemory | None = None
         #: Address of each defined function's machine code, 0 before it is compiled.
         self._addresses = [0] * len(info.bodies)
         #: (address, defined function) of what was compiled: in the order of addresses, and what has come since that was
-        #: last needed.
+        #: last needed; ``None`` where that was many at once.
         self._starts: list[tuple[int, int]] = []
-        self._published: list[tuple[int, int]] = []
+        self._published: list[tuple[int, int]] | None = []
         #: Where exceptions go that come to its functions, once one has.
         self._landings: ModuleLandings | None = None
         self._records: dict[int, Record] = {}
@@ -160,7 +161,7 @@ class Module:
             base = self._publish(code)
             for defined, offset, _ in functions:
                 self._addresses[defined] = base + offset
-                self._published.append((base + offset, defined))
+            self._published = None
 
     @property
     def engine(self) -> Engine:
@@ -435,7 +436,8 @@ class Module:
                     if self.engine._observers:
                         self._announce([(defined, address, len(code))])
                     self._addresses[defined] = address
-                    self._published.append((address, defined))
+                    if self._published is not None:
+                        self._published.append((address, defined))
                     if self._template is not None:
                         self._template.compiled(defined, address)
                     if self._kept is not None:
@@ -484,28 +486,33 @@ class Module:
                 gc.enable()
 
     def _compile_each(self) -> None:
-        missing = [defined for defined, address in enumerate(self._addresses) if not address]
+        addresses = self._addresses
+        missing: Sequence[int] = range(len(addresses))
+        if any(addresses):
+            missing = [defined for defined in missing if not addresses[defined]]
         if not missing:
             return
         compile = self.compiler.compile
         control = backend(self.engine.target).control
         blob = bytearray()
-        offsets = []
-        for defined in missing:
-            offsets.append(len(blob))
+        #: Where each begins, and the last one ends.
+        offsets = memoryview(bytearray(8 * len(missing) + 8)).cast("Q")
+        for at, defined in enumerate(missing, 1):
             blob += compile(defined)
             blob += control.FILLER * (-len(blob) & control.FUNCTION_ALIGNMENT - 1)
+            offsets[at] = len(blob)
         if self.engine.target == HOST:
             base = self._publish(blob)
-            placed = list(zip(missing, offsets, [*offsets[1:], len(blob)], strict=True))
-            for defined, start, _ in placed:
-                self._addresses[defined] = base + start
-                self._published.append((base + start, defined))
+            for at, defined in enumerate(missing):
+                addresses[defined] = base + offsets[at]
+            self._published = None
             if self.engine._observers:
-                self._announce([(defined, base + start, end - start) for defined, start, end in placed])
+                self._announce(
+                    [(defined, addresses[defined], offsets[at + 1] - offsets[at]) for at, defined in enumerate(missing)]
+                )
             if self._kept is not None:
-                for defined, start, end in placed:
-                    self._kept.compiled(self, defined, end - start)
+                for at, defined in enumerate(missing):
+                    self._kept.compiled(self, defined, offsets[at + 1] - offsets[at])
 
     def _validate_all(self) -> None:
         with self._guard():
@@ -522,6 +529,11 @@ class Module:
         from bisect import bisect_right
 
         starts = self._starts
+        if self._published is None:
+            starts = self._starts = sorted(
+                (address, defined) for defined, address in enumerate(self._addresses) if address
+            )
+            self._published = []
         if self._published:
             # Nearly in order, and sorting looks at what is in order once. Nothing is published meanwhile.
             published, self._published = self._published, []

@@ -19,6 +19,7 @@ from .value_types import heap_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .compact import Source
     from .module_info import ModuleInfo
 
 END = CODE["end"]
@@ -32,8 +33,11 @@ _CONSTANTS[V128_CONST] = V128
 #: The type of operands and result of ``add``, ``sub`` and ``mul``.
 ARITHMETIC = {code: signature(code)[1][0] for code in CONSTANT if has_signature(code) and len(signature(code)[0]) == 2}
 
+#: Without an immediate: one object of each, since an expression may be megabytes of them.
+_ARITHMETIC_OPS = {code: (code, 0) for code in ARITHMETIC}
 
-def read_const_expr(info: ModuleInfo, pos: int, end: int) -> tuple[ConstExpr, int]:
+
+def read_const_expr(info: ModuleInfo | Source, pos: int, end: int) -> tuple[ConstExpr, int]:
     """Read a constant expression and the ``end`` after it.
 
     Args:
@@ -67,7 +71,9 @@ def read_const_expr(info: ModuleInfo, pos: int, end: int) -> tuple[ConstExpr, in
                 break
             value = int.from_bytes(data[pos + 1 : after], "little")
         elif opcode in ARITHMETIC:
-            after = pos + 1
+            ops.append(_ARITHMETIC_OPS[opcode])
+            pos += 1
+            continue
         elif opcode == VECTOR_PREFIX:
             opcode, after = leb128.opcode(data, pos)
             if opcode != V128_CONST:

@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .compact import Spread
+
     #: Takes the module so far and the range of a section's contents, and returns where it stopped.
     Reader = Callable[[ModuleInfo, int, int], int]
 
@@ -28,6 +30,8 @@ _VERSION = b"\1\0\0\0"
 _COMPONENT_LAYER = b"\1\0"
 
 _CUSTOM = 0
+#: So many sections are kept as objects, and of others the position: see :mod:`.compact`.
+_KEPT = 1024
 
 
 def _definitions(name: str) -> Reader:
@@ -114,6 +118,9 @@ def _read_sections(info: ModuleInfo) -> None:
     pos = 8
     last_place = 0
     total = len(data)
+    kept: list[Section] = []
+    info.sections = kept
+    rest: Spread[Section] | None = None
     while pos < total:
         number = data[pos]
         if number >= len(_SECTIONS):
@@ -131,22 +138,38 @@ def _read_sections(info: ModuleInfo) -> None:
             name, after = sections.read_name(data, start)
             if after > end:
                 raise DecodeError("unexpected end: the name of a custom section is longer than the section", start)
-            info.sections.append(Section(_CUSTOM, name, start, end, after))
+            section = Section(_CUSTOM, name, start, end, after)
         else:
             if place <= last_place:
                 raise DecodeError(
                     f"unexpected content after last section: {name} section is out of order or repeated", pos
                 )
             last_place = place
-            info.sections.append(Section(number, name, start, end, start))
+            section = Section(number, name, start, end, start)
             after = read(info, start, end)
             if after != end:
                 raise DecodeError(
                     f"section size mismatch: {name} section ends at {end:#x}, its contents at {after:#x}",
                     min(after, end),
                 )
+        if len(kept) < _KEPT:
+            kept.append(section)
+        else:
+            if rest is None:
+                from .compact import Spread
+
+                rest = info.sections = Spread(kept, data, lambda position: _section(data, position))
+            rest.append(pos)
         pos = end
     _compare_counts(info)
+
+
+def _section(data: bytes, pos: int) -> Section:
+    """Read the header of a section again."""
+    number = data[pos]
+    size, start = u32(data, pos + 1)
+    name, payload = sections.read_name(data, start) if number == _CUSTOM else (_SECTIONS[number][0], start)
+    return Section(number, name, start, start + size, payload)
 
 
 def _compare_counts(info: ModuleInfo) -> None:

@@ -27,6 +27,21 @@ from .support import (
 )
 from .value_types import mutability, reference_type, value_type
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    from .compact import Source, Spread
+
+    T = TypeVar("T")
+
+#: So many things of a kind are kept as objects; see :mod:`.compact` for what becomes of more.
+KEPT = 1024
+#: An element segment of more bytes is kept: then it takes a few bytes for each of them.
+_SMALL = 64
+
 #: Kinds that begin a group of imports from one module, after an empty name.
 COMPACT_IMPORTS = (0x7E, 0x7F)
 
@@ -221,67 +236,136 @@ def global_section(info: ModuleInfo, pos: int, end: int) -> int:
     """Globals, into ``globals`` and ``global_inits``."""
     data = info.data
     count, pos = read_count(data, pos, end, MAX_GLOBALS, "globals")
-    for _ in range(count):
+    types = info.globals
+    inits: list[ConstExpr] = []
+    for _ in range(min(count, KEPT)):
         type_, pos = global_type(info, pos)
         expr, pos = read_const_expr(info, pos, end)
-        info.globals.append(type_)
-        info.global_inits.append(expr)
+        types.append(type_)
+        inits.append(expr)
+    info.global_inits = inits
+    if count > KEPT:
+        rest = info.global_inits = _spread(info, inits, read_const_expr)
+        for _ in range(count - KEPT):
+            type_, pos = global_type(info, pos)
+            types.append(type_)
+            rest.append(pos)
+            _, pos = read_const_expr(info, pos, end)
     return pos
+
+
+def _spread(info: ModuleInfo | Source, kept: list[T], read: Callable[[Source, int, int], tuple[T, int]]) -> Spread[T]:
+    """What goes on after the first things of a kind: how each is read again that was read once."""
+    from .compact import Source, Spread
+
+    source, end = Source(info.data, info.types), len(info.data)
+    return Spread(kept, info.data, lambda position: read(source, position, end)[0])
 
 
 def element_section(info: ModuleInfo, pos: int, end: int) -> int:
     """Element segments, into ``elements``."""
-    data = info.data
-    count, pos = read_count(data, pos, end, MAX_ELEMENT_SEGMENTS, "element segments")
-    for _ in range(count):
-        start = pos
-        flags, pos = u32(data, pos)
-        if flags > _NOT_ACTIVE | _EXPLICIT | _EXPRESSIONS:
-            raise DecodeError(f"malformed elements segment kind {flags}", start)
-        table = 0
-        offset = None
-        if not flags & _NOT_ACTIVE:
-            mode = "active"
-            if flags & _EXPLICIT:
-                table, pos = u32(data, pos)
-            offset, pos = read_const_expr(info, pos, end)
-        else:
-            mode = "declarative" if flags & _EXPLICIT else "passive"
-        # Items that are function indices are no nulls.
-        type_ = FUNCREF if flags & _EXPRESSIONS else FUNCREF_NOT_NULL
-        if flags & (_NOT_ACTIVE | _EXPLICIT):
-            if flags & _EXPRESSIONS:
-                type_, pos = reference_type(data, pos, info.types)
+    count, pos = read_count(info.data, pos, end, MAX_ELEMENT_SEGMENTS, "element segments")
+    elements: list[Element] = []
+    for _ in range(min(count, KEPT)):
+        element, pos = _element(info, pos, end)
+        elements.append(element)
+    info.elements = elements
+    if count > KEPT:
+        rest = info.elements = _spread(info, elements, _element)
+        for _ in range(count - KEPT):
+            start = pos
+            element, pos = _element(info, pos, end)
+            if pos - start < _SMALL:
+                rest.append(start)
             else:
-                if data[pos] != 0:
-                    raise DecodeError(f"malformed element kind {data[pos]:#04x}", pos)
-                pos += 1
-        length, pos = read_count(data, pos, len(data), MAX_ELEMENT_ITEMS, "items of an element segment")
-        funcs: list[int] | None
-        exprs: list[ConstExpr] | None = None
-        if flags & _EXPRESSIONS:
-            exprs, pos = _expressions(info, pos, end, length)
-            if type_ == FUNCREF and all(len(expr.ops) == 1 and expr.ops[0][0] == REF_FUNC for expr in exprs):
-                funcs, exprs = [expr.ops[0][1] for expr in exprs], None
-            else:
-                funcs = None
-        else:
-            funcs = []
-            pos = indices(data, pos, end, length, funcs)
-        info.elements.append(Element(mode, table, offset, type_, funcs, exprs, start))
+                # To read it again for each of its items would take long.
+                rest.keep(element, start)
     return pos
 
 
-def _expressions(info: ModuleInfo, pos: int, end: int, count: int) -> tuple[list[ConstExpr], int]:
+def _element(info: ModuleInfo | Source, pos: int, end: int) -> tuple[Element, int]:
+    """Read an element segment."""
+    data = info.data
+    start = pos
+    flags, pos = u32(data, pos)
+    if flags > _NOT_ACTIVE | _EXPLICIT | _EXPRESSIONS:
+        raise DecodeError(f"malformed elements segment kind {flags}", start)
+    table = 0
+    offset = None
+    if not flags & _NOT_ACTIVE:
+        mode = "active"
+        if flags & _EXPLICIT:
+            table, pos = u32(data, pos)
+        offset, pos = read_const_expr(info, pos, end)
+    else:
+        mode = "declarative" if flags & _EXPLICIT else "passive"
+    # Items that are function indices are no nulls.
+    type_ = FUNCREF if flags & _EXPRESSIONS else FUNCREF_NOT_NULL
+    if flags & (_NOT_ACTIVE | _EXPLICIT):
+        if flags & _EXPRESSIONS:
+            type_, pos = reference_type(data, pos, info.types)
+        else:
+            if data[pos] != 0:
+                raise DecodeError(f"malformed element kind {data[pos]:#04x}", pos)
+            pos += 1
+    length, pos = read_count(data, pos, len(data), MAX_ELEMENT_ITEMS, "items of an element segment")
+    funcs: Sequence[int] | None = None
+    exprs: Sequence[ConstExpr] | None = None
+    if flags & _EXPRESSIONS:
+        if type_ == FUNCREF:
+            funcs, after = _functions(data, pos, end, length)
+        if funcs is None:
+            exprs, pos = _expressions(info, pos, end, length)
+        else:
+            pos = after
+    else:
+        items = _numbers(length)
+        pos = indices(data, pos, end, length, items)
+        funcs = items
+    return Element(mode, table, offset, type_, funcs, exprs, start), pos
+
+
+def _numbers(count: int) -> list[int] | array[int]:
+    """Room for so many indices."""
+    if count <= KEPT:
+        return []
+    from array import array
+
+    return array("I")
+
+
+def _functions(data: bytes, pos: int, end: int, count: int) -> tuple[Sequence[int] | None, int]:
+    """Items of an element segment of which each is an expression of just a ``ref.func``, as indices; ``None`` where any
+    of them is something else.
+    """
+    funcs = _numbers(count)
+    append = funcs.append
+    for _ in range(count):
+        if data[pos] != REF_FUNC:
+            return None, 0
+        index, pos = u32(data, pos + 1)
+        if data[pos] != END or pos >= end:
+            return None, 0
+        append(index)
+        pos += 1
+    return funcs, pos
+
+
+def _expressions(info: ModuleInfo | Source, pos: int, end: int, count: int) -> tuple[Sequence[ConstExpr], int]:
     """Items of an element segment. Equal encodings share one object, which keeps long runs of nulls small."""
     known: dict[bytes, ConstExpr] = {}
-    expressions = []
-    for _ in range(count):
+    expressions: list[ConstExpr] = []
+    while len(expressions) < count and len(known) < KEPT:
         start = pos
         expr, pos = read_const_expr(info, pos, end)
-        encoding = info.data[start:pos]
-        expressions.append(known.setdefault(encoding, expr))
-    return expressions, pos
+        expressions.append(known.setdefault(info.data[start:pos], expr))
+    if len(expressions) == count:
+        return expressions, pos
+    rest = _spread(info, expressions, read_const_expr)
+    for _ in range(count - len(expressions)):
+        rest.append(pos)
+        _, pos = read_const_expr(info, pos, end)
+    return rest, pos
 
 
 def data_count_section(info: ModuleInfo, pos: int, end: int) -> int:
@@ -299,13 +383,22 @@ def data_section(info: ModuleInfo, pos: int, end: int) -> int:
     """Data segments, into ``datas``."""
     data = info.data
     total = len(data)
-    #: Four numbers a segment.
+    #: Four numbers a segment, and those of many segments as an array.
     places: list[int] = []
+    columns: array[int] | None = None
     others: dict[int, Data] = {}
-    passive: list[int] = []
+    more = False
     count, pos = read_count(data, pos, end, MAX_DATA_SEGMENTS, "data segments")
+    active = bytearray(b"\1") * count
     for index in range(count):
         start = pos
+        if not index % KEPT and index:
+            if columns is None:
+                from .compact import column
+
+                columns = column(data)
+            columns.extend(places)
+            places.clear()
         # A hot loop: the usual segment, whose offset is a constant of up to four bytes, is read here.
         if data[pos] == 0 and data[pos + 1] == I32_CONST:
             word = int.from_bytes(data[pos + 2 : pos + 6], "little")
@@ -340,16 +433,31 @@ def data_section(info: ModuleInfo, pos: int, end: int) -> int:
                 continue
         segment = _data_segment(info, start, end)
         if segment.offset is None:
-            passive.append(index)
-        else:
+            active[index] = 0
+        elif len(others) < KEPT:
             others[index] = segment
+        else:
+            more = True
         pos = segment.end
         places += (DataSegments.OTHER, start, segment.start, pos)
-    info.datas = DataSegments(places[::4], places[1::4], places[2::4], places[3::4], others, passive)
+    numbers: Sequence[int] = places
+    if columns is not None:
+        columns.extend(places)
+        numbers = columns
+    again = None
+    if more:
+        from .compact import Source
+
+        source = Source(data, info.types)
+
+        def again(position: int) -> Data:
+            return _data_segment(source, position, total)
+
+    info.datas = DataSegments(numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4], bytes(active), others, again)
     return pos
 
 
-def _data_segment(info: ModuleInfo, start: int, end: int) -> Data:
+def _data_segment(info: ModuleInfo | Source, start: int, end: int) -> Data:
     """Read a data segment of any form."""
     data = info.data
     flags, pos = u32(data, start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ..extern_types import GlobalType, MemoryType, TableType, TagType
     from ..types import FuncType
@@ -135,8 +135,8 @@ class Element:
         table: int,
         offset: ConstExpr | None,
         type: int,
-        funcs: list[int] | None,
-        exprs: list[ConstExpr] | None,
+        funcs: Sequence[int] | None,
+        exprs: Sequence[ConstExpr] | None,
         position: int,
     ) -> None:
         self.mode = mode
@@ -148,9 +148,9 @@ class Element:
         self.position = position
 
     @property
-    def items(self) -> list[int] | list[ConstExpr]:
+    def items(self) -> Sequence[int] | Sequence[ConstExpr]:
         """The items, of either kind."""
-        return self.funcs if self.funcs is not None else self.exprs or []
+        return self.funcs if self.funcs is not None else self.exprs or ()
 
     def __repr__(self) -> str:
         from ..counting import counted
@@ -195,15 +195,15 @@ class DataSegments:
             expression that begins at the segment's second byte. Of others OTHER or more.
         positions: where each lies in the module.
         starts, ends: range of the bytes of each in the module.
+        active: by segment, 1 where it is active.
         others: the active ones that are not usual, by index.
-        passive: indices of the passive ones.
+        again: reads one of these that is not among ``others``, by its position, where there are more.
 
     Attributes:
-        offsets, positions, starts, ends, others: as given.
-        active: by segment, 1 where it is active.
+        offsets, positions, starts, ends, active: as given.
     """
 
-    __slots__ = ("active", "ends", "offsets", "others", "positions", "starts")
+    __slots__ = ("_again", "_others", "active", "ends", "offsets", "positions", "starts")
 
     OTHER = 1 << 31
 
@@ -213,18 +213,17 @@ class DataSegments:
         positions: Sequence[int],
         starts: Sequence[int],
         ends: Sequence[int],
+        active: bytes,
         others: dict[int, Data],
-        passive: list[int],
+        again: Callable[[int], Data] | None = None,
     ) -> None:
         self.offsets = offsets
         self.positions = positions
         self.starts = starts
         self.ends = ends
-        self.others = others
-        active = bytearray(b"\1") * len(offsets)
-        for index in passive:
-            active[index] = 0
-        self.active = bytes(active)
+        self.active = active
+        self._others = others
+        self._again = again
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -235,21 +234,62 @@ class DataSegments:
             from ..constant_opcodes import I32_CONST
 
             return Data("active", 0, ConstExpr([(I32_CONST, offset)], position + 1), start, end, position)
-        return self.others.get(index) or Data("passive", 0, None, start, end, position)
+        found = self._others.get(index)
+        if found is not None:
+            return found
+        if self.active[index] and self._again is not None:
+            return self._again(position)
+        return Data("passive", 0, None, start, end, position)
 
     def __iter__(self) -> Iterator[Data]:
         return map(self.__getitem__, range(len(self)))
+
+    def others(self) -> Iterator[Data]:
+        """The active ones that are not usual, in their order."""
+        if self._again is None:
+            yield from self._others.values()
+        else:
+            other = self.OTHER
+            for index, offset in enumerate(self.offsets):
+                if offset >= other and self.active[index]:
+                    yield self[index]
 
     def __repr__(self) -> str:
         return f"<DataSegments: {len(self)}>"
 
 
+class Bodies:
+    """Where function bodies lie: a sequence of ``(start, end)``.
+
+    Args:
+        starts, ends: numbers.
+    """
+
+    __slots__ = ("_ends", "_starts")
+
+    def __init__(self, starts: memoryview, ends: memoryview) -> None:
+        self._starts = starts
+        self._ends = ends
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, index: int) -> tuple[int, int]:
+        return self._starts[index], self._ends[index]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._starts, self._ends, strict=True)
+
+    def __repr__(self) -> str:
+        return f"<Bodies: {len(self)}>"
+
+
 #: What nobody changes.
-NO_DATA = DataSegments([], [], [], [], {}, [])
+NO_DATA = DataSegments([], [], [], [], b"", {})
 
 
 class ModuleInfo:
-    """A decoded module.
+    """A decoded module. Of what there may be much of, sequences need not be lists, see :mod:`.compact`.
 
     Attributes:
         data: the whole module.
@@ -277,6 +317,8 @@ class ModuleInfo:
     """
 
     __slots__ = (
+        "_export_index",
+        "_name_range",
         "_names",
         "bodies",
         "data",
@@ -310,7 +352,7 @@ class ModuleInfo:
     def __init__(self, data: bytes, features: frozenset[str]) -> None:
         self.data = data
         self.features = features
-        self.sections: list[Section] = []
+        self.sections: Sequence[Section] = []
         self.types: list[FuncType] = []
         self.imports: list[Import] = []
         self.func_type_indices: list[int] = []
@@ -326,15 +368,17 @@ class ModuleInfo:
         self.imported_globals = 0
         self.imported_tags = 0
         self.table_inits: dict[int, ConstExpr] = {}
-        self.global_inits: list[ConstExpr] = []
+        self.global_inits: Sequence[ConstExpr] = []
         self.exports: list[Export] = []
         self.start: int | None = None
         self.start_position = 0
-        self.elements: list[Element] = []
+        self.elements: Sequence[Element] = []
         self.datas = NO_DATA
         self.data_count: int | None = None
         self.bodies: list[tuple[int, int]] = []
         self.declared_refs: dict[int, int] = {}
+        self._export_index: dict[str, Export] | None = None
+        self._name_range: tuple[int, int] | None = None
         self._names: Names | None = None
 
     @property
@@ -345,6 +389,14 @@ class ModuleInfo:
     def func_type(self, index: int) -> FuncType:
         """The type of function ``index`` (imports first)."""
         return self.types[self.func_type_indices[index]]
+
+    @property
+    def export_index(self) -> dict[str, Export]:
+        """The exports by name."""
+        found = self._export_index
+        if found is None:
+            found = self._export_index = {export.name: export for export in self.exports}
+        return found
 
     def custom_sections(self, name: str) -> list[Section]:
         """The custom sections of that name, in their order; ``data[section.payload:section.end]`` is what they hold."""
@@ -364,10 +416,17 @@ class ModuleInfo:
         if self._names is None:
             from .names import Names
 
-            # Of several sections the last one counts: tools that add one append it.
-            found = self.custom_sections("name")
-            self._names = Names(self.data, found[-1].payload, found[-1].end) if found else Names(b"", 0, 0)
+            self._names = Names(self.data, *self._name_section())
         return self._names
+
+    def _name_section(self) -> tuple[int, int]:
+        """Where the contents of the name section begin and end."""
+        found = self._name_range
+        if found is None:
+            # Of several sections the last one counts: tools that add one append it.
+            sections = self.custom_sections("name")
+            found = self._name_range = (sections[-1].payload, sections[-1].end) if sections else (0, 0)
+        return found
 
     @property
     def name(self) -> str | None:
@@ -375,7 +434,7 @@ class ModuleInfo:
         return self.names.module
 
     @property
-    def func_names(self) -> dict[int, str]:
+    def func_names(self) -> Mapping[int, str]:
         """Names of functions in the name section, by function index."""
         return self.names.of("func")
 
@@ -384,8 +443,7 @@ class ModuleInfo:
         """Whether there are :attr:`local_names`, as far as that is known before they are decoded."""
         # Asked for at the first call of a function, which is no time to load what decodes names: of each subsection
         # (specification, "Appendix / Custom Sections / Name Section") this reads the number and the size.
-        found = self.custom_sections("name")
-        pos, end = (found[-1].payload, found[-1].end) if found else (0, 0)
+        pos, end = self._name_section()
         data = self.data
         while pos < end:
             if data[pos] == _LOCAL_NAMES:
@@ -400,6 +458,6 @@ class ModuleInfo:
         return False
 
     @property
-    def local_names(self) -> dict[int, dict[int, str]]:
+    def local_names(self) -> Mapping[int, Mapping[int, str]]:
         """Names of locals in the name section, by function index and local index."""
         return self.names.within("local")

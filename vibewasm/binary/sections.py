@@ -13,7 +13,7 @@ from __future__ import annotations
 from ..errors import DecodeError, ValidationError
 from ..types import VALUE_TYPES, FuncType
 from .leb128 import u32
-from .module_info import TAG, Export, ModuleInfo
+from .module_info import TAG, Bodies, Export, ModuleInfo
 from .support import (
     MAX_EXPORTS,
     MAX_FUNCTION_SIZE,
@@ -25,11 +25,17 @@ from .support import (
     sized,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+
 UNEXPECTED_END = "unexpected end of section or function"
 
 FUNC_FORM = 0x60
 
 _NO_CODE = 0xFF
+#: So many types are looked for among those before: all that there are of less than seven bytes.
+_KNOWN_TYPES = 1 << 14
 #: Turns bytes of value types into the engine's codes, and every other byte into ``_NO_CODE``.
 _CODES = bytes([VALUE_TYPES.get(byte, _NO_CODE) for byte in range(256)])
 
@@ -78,6 +84,7 @@ def type_section(info: ModuleInfo, pos: int, end: int) -> int:
     types = info.types
     # Equal encodings share one object: they save time, and memory in modules that repeat a type a million times.
     known: dict[bytes, FuncType] = {}
+    most = _KNOWN_TYPES
     count, pos = read_count(data, pos, end, MAX_TYPES, "types")
     for _ in range(count):
         start = pos + 1
@@ -93,6 +100,8 @@ def type_section(info: ModuleInfo, pos: int, end: int) -> int:
         encoding = data[start:pos]
         type_ = known.get(encoding)
         if type_ is None:
+            if len(known) == most:
+                known.clear()
             type_ = known[encoding] = FuncType.from_codes(params, results)
         types.append(type_)
     return pos
@@ -112,7 +121,7 @@ def function_section(info: ModuleInfo, pos: int, end: int) -> int:
     return indices(info.data, pos, end, count, info.func_type_indices)
 
 
-def indices(data: bytes, pos: int, end: int, count: int, into: list[int]) -> int:
+def indices(data: bytes, pos: int, end: int, count: int, into: list[int] | array[int]) -> int:
     """Read ``count`` indices."""
     run = data[pos : pos + count]
     if run.isascii() and len(run) == count:
@@ -162,8 +171,13 @@ def code_section(info: ModuleInfo, pos: int, end: int) -> int:
     """Where function bodies lie, into ``bodies``."""
     data = info.data
     count, pos = read_count(data, pos, end, MAX_FUNCTIONS, "function bodies")
-    append = info.bodies.append
-    for _ in range(count):
+    # There are at least as many bytes.
+    short = end < 1 << 32
+    room = memoryview(bytearray((8 if short else 16) * count))
+    numbers = room.cast("I") if short else room.cast("Q")
+    starts, ends = numbers[:count], numbers[count:]
+    info.bodies = Bodies(starts, ends)  # type: ignore[assignment]  # users of the list cannot tell
+    for number in range(count):
         # A hot loop: sizes of one and two bytes are read here.
         size = data[pos]
         if size < 0x80:
@@ -184,5 +198,6 @@ def code_section(info: ModuleInfo, pos: int, end: int) -> int:
             raise DecodeError(f"{UNEXPECTED_END}: a function body of {sized(size)}", first)
         if size < 2:
             raise DecodeError(f"{UNEXPECTED_END}: a function body of {sized(size)}", first)
-        append((first, pos))
+        starts[number] = first
+        ends[number] = pos
     return pos

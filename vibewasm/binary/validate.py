@@ -156,14 +156,12 @@ def _check_globals(info: ModuleInfo) -> None:
 
 def _check_exports(info: ModuleInfo) -> None:
     counts = (len(info.func_type_indices), len(info.tables), len(info.memories), len(info.globals), len(info.tags))
-    names: set[str] = set()
     for export in info.exports:
         if export.index >= counts[export.kind]:
             kind = "function" if export.kind == FUNC else KIND_NAMES[export.kind]
             raise ValidationError(f"unknown {kind} {export.index} in export {export.name!r}", export.offset)
-        names.add(export.name)
-    if len(names) < len(info.exports):
-        names.clear()
+    if len(info.export_index) < len(info.exports):
+        names: set[str] = set()
         for export in info.exports:
             if export.name in names:
                 raise ValidationError(f"duplicate export name {export.name!r}", export.offset)
@@ -182,11 +180,11 @@ def _check_type_size(info: ModuleInfo) -> None:
         desc = import_.desc
         size += sizes[desc] if isinstance(desc, int) else 1
         if import_.kind == TAG:
-            size += len(desc.params)  # type: ignore[union-attr]  # it is the type of a tag
+            size += len(desc.func.param_codes)  # type: ignore[union-attr]  # it is the type of a tag
     for export in info.exports:
         size += sizes[funcs[export.index]] if export.kind == FUNC else 1
         if export.kind == TAG:
-            size += len(info.tags[export.index].params)
+            size += len(info.tags[export.index].func.param_codes)
     if size > MAX_TYPE_SIZE:
         raise ValidationError(f"implementation limit: types of imports and exports have a size of {size}")
 
@@ -236,7 +234,7 @@ def _check_datas(info: ModuleInfo) -> None:
     datas = info.datas
     memory_is_usual = bool(info.memories) and not info.memories[0].limits.is64
     # Then the usual segments are valid.
-    for segment in datas.others.values() if memory_is_usual else datas:
+    for segment in datas.others() if memory_is_usual else datas:
         if segment.offset is not None:
             if segment.memory >= len(info.memories):
                 raise ValidationError(f"unknown memory {segment.memory}", segment.position)

@@ -31,6 +31,7 @@ from ..binary.module_info import (
     GLOBAL,
     MEMORY,
     TABLE,
+    Bodies,
     ConstExpr,
     Data,
     DataSegments,
@@ -45,7 +46,7 @@ from ..constant_opcodes import F32_CONST, F64_CONST, GLOBAL_GET, I32_CONST, I64_
 from ..extern_types import GlobalType, Limits, MemoryType, TableType
 from ..types import EXTERNREF, F32, F64, FUNCREF, FUNCREF_NOT_NULL, I32, I64, V128, FuncType
 from .container import Damaged
-from .kept_info import Bodies, KeptInfo
+from .kept_info import KeptInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -477,8 +478,10 @@ class _Unpacking:
                 for index, (mode, memory, place) in others.items()
                 if mode == "active"
             }
-            passive = [index for index in others if index not in found]
-            return DataSegments(offsets, positions, starts, ends, found, passive)
+            active = bytearray(b"\1") * count
+            for index in others:
+                active[index] = index in found
+            return DataSegments(offsets, positions, starts, ends, bytes(active), found)
 
         info._makers["datas"] = make
 

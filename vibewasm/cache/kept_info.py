@@ -6,35 +6,9 @@ from ..binary.module_info import ModuleInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-__all__ = ["Bodies", "KeptInfo"]
-
-
-class Bodies:
-    """Where function bodies lie: a sequence of ``(start, end)``.
-
-    Args:
-        starts, ends: of 32-bit numbers.
-    """
-
-    __slots__ = ("_ends", "_starts")
-
-    def __init__(self, starts: memoryview, ends: memoryview) -> None:
-        self._starts = starts
-        self._ends = ends
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def __getitem__(self, index: int) -> tuple[int, int]:
-        return self._starts[index], self._ends[index]
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return zip(self._starts.tolist(), self._ends.tolist(), strict=True)
-
-    def __repr__(self) -> str:
-        return f"<Bodies: {len(self)}>"
+__all__ = ["KeptInfo"]
 
 
 class KeptInfo(ModuleInfo):
@@ -49,6 +23,8 @@ class KeptInfo(ModuleInfo):
         # Everything else is set, or made, later.
         self.data = data
         self.features = features
+        self._export_index = None
+        self._name_range = None
         self._names = None
         self._makers = {}
         # What has some of these is decoded anew.

@@ -67,7 +67,7 @@ class _Packing:
         self._bytes = bytearray()
         self._names: dict[str, int] = {}
         self._exprs: list[ConstExpr] = []
-        self._expr_indices: dict[int, int] = {}
+        self._expr_indices: dict[tuple[object, ...], int] = {}
         for feature in sorted(info.features):
             self._name(feature)
         self._counts["features"] = len(info.features)
@@ -122,8 +122,8 @@ class _Packing:
         return self._names.setdefault(name, len(self._names))
 
     def _expr(self, expr: ConstExpr) -> int:
-        """The index of an expression. One object has one index."""
-        index = self._expr_indices.setdefault(id(expr), len(self._exprs))
+        """The index of an expression. Equal ones have one index."""
+        index = self._expr_indices.setdefault((expr.offset, *expr.ops), len(self._exprs))
         if index == len(self._exprs):
             self._exprs.append(expr)
         return index

@@ -49,6 +49,8 @@ __all__ = ["Compiler", "load_all"]
 
 #: Most locals of one function, parameters included: the limit that other engines share.
 MAX_LOCALS = 50_000
+#: So many entries of a jump table are made at once: it may have millions.
+_ENTRIES_AT_ONCE = 1 << 12
 #: After a body: reading ahead meets ``unreachable``, which notices that it is outside.
 _PADDING = b"\0" * 16
 
@@ -346,15 +348,17 @@ class Compiler:
             # read again.
             out += env.traps.get(TRAP_STACK_OVERFLOW) or env.trap(TRAP_STACK_OVERFLOW)
             out += control.jump_back(len(out) + start - limit_check)
-        for site, targets in c.jump_tables:
+        for site, depths, stubs in c.jump_tables:
             ends = len(out)
             out += b"\0" * (-ends & control.JUMP_TABLE_ALIGNMENT - 1)
             table = len(out)
             emit_fixups(c, (site,), table)
-            positions = [t if isinstance(t, int) else t.target for t in targets]
-            out += control.jump_table_entries(table, positions)
+            targets = {depth: t if isinstance(t, int) else t.target for depth, t in stubs.items()}
+            for first in range(0, len(depths), _ENTRIES_AT_ONCE):
+                some = [targets[depth] for depth in depths[first : first + _ENTRIES_AT_ONCE]]
+                out += control.jump_table_entries(table, some)
             if recording is not None:
-                recording.tables.append((ends, table, positions))
+                recording.tables.append((ends, table, [targets[depth] for depth in depths]))
         if c.literals:
             _literals.emit(c, start, recording)
         if limit_site:

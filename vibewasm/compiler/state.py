@@ -88,7 +88,8 @@ class Compilation:
         cold: code to be placed after the body: (fix-up site, trap number or -1 for a poll, position in ``code``,
             return position).
         self_calls: sites of calls to the function itself.
-        jump_tables: (site of the displacement to the table, labels or positions of the targets).
+        jump_tables: (site of the displacement to the table, depth of the label that each entry leads to, label or
+            position by depth).
         kept, kept_under: temporaries that hold what locals in the frame hold, by these, and the innermost label then:
             see :mod:`.instructions.vector_locals`.
         literals: (site of the displacement to it, bits) of each vector constant that code reads from beside itself.
@@ -154,7 +155,7 @@ class Compilation:
         self.labels: list[Label] = []
         self.cold: list[tuple[int, int, int, int]] = []
         self.self_calls: list[int] = []
-        self.jump_tables: list[tuple[int, list[Label | int]]] = []
+        self.jump_tables: list[tuple[int, Sequence[int], dict[int, Label | int]]] = []
         self.literals: list[tuple[int, int]] = []
         self.kept: dict[Operand, Operand] = {}
         self.kept_under: Label | None = None

@@ -37,7 +37,7 @@ def data_drop(instance: Instance, segment: int) -> int:
 
 def table_init(instance: Instance, table: int, segment: int, target: int, start: int, count: int) -> int:
     """``table.init``: copy from an element segment, which is empty once it has been dropped."""
-    element = instance._elements[segment]
+    element = None if instance._dropped_elements[segment] else instance.module.info.elements[segment]
     size = len(element.items) if element is not None else 0
     destination = instance._tables[table]
     if start + count > size or target + count > len(destination):
@@ -66,7 +66,7 @@ def _element_cells(instance: Instance, element: Element, start: int, end: int) -
 
 def elem_drop(instance: Instance, segment: int) -> int:
     """``elem.drop``."""
-    instance._elements[segment] = None
+    instance._dropped_elements[segment] = 1
     return 0
 
 

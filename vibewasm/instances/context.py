@@ -27,7 +27,7 @@ from ..types import V128
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from ..api.instance import Instance
     from ..api.module import Module
@@ -139,7 +139,7 @@ class Pointers:
 
     __slots__ = ("_offsets", "_ones", "imported", "size")
 
-    def __init__(self, info: ModuleInfo, funcs: Collection[int | None]) -> None:
+    def __init__(self, info: ModuleInfo, funcs: Collection[int | None] | Sequence[int]) -> None:
         refs, imported = info.declared_refs, info.imported_funcs
         self.imported: list[tuple[int, int]] = []
         self.size = size = 8 * len(funcs)

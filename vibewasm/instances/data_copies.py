@@ -70,6 +70,7 @@ class DataCopies:
 
 
 def _words(numbers: Sequence[int]) -> bytearray:
-    if isinstance(numbers, memoryview):
-        return bytearray(numbers)
+    if not isinstance(numbers, list):
+        # 32-bit numbers already.
+        return bytearray(memoryview(numbers))  # type: ignore[arg-type]  # a memoryview or an array
     return bytearray(Struct(f"={len(numbers)}I").pack(*numbers))

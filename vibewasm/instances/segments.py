@@ -13,6 +13,8 @@ from .context import Pointers, set_global
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..api.instance import Instance
     from ..api.module import Module
     from ..binary.module_info import ConstExpr, Data, Element, ModuleInfo
@@ -34,7 +36,7 @@ class Segments:
         cells: those of the template of its instances. What globals are the same in all of them is written here.
     """
 
-    __slots__ = ("_copies", "_dropped_datas", "_elements", "_globals", "_info", "_prepared")
+    __slots__ = ("_copies", "_dropped_datas", "_dropped_elements", "_globals", "_info", "_prepared")
 
     def __init__(self, module: Module, cells: memoryview) -> None:
         self._info = info = module.info
@@ -48,19 +50,20 @@ class Segments:
                 self._globals.append((at, code, expr))
         #: Table, first element and cells of the active element segments, where that is known of all of them.
         self._prepared = _prepare_elements(info)
-        self._elements: list[Element | None] = list(info.elements)
+        #: By element segment, 1 where no instance has it any more when its code begins to run.
+        self._dropped_elements = bytes(len(info.elements))
         if self._prepared is not None:
-            self._elements = [element if element.mode == "passive" else None for element in info.elements]
+            self._dropped_elements = bytes([element.mode != "passive" for element in info.elements])
         self._dropped_datas = info.datas.active
         self._copies: DataCopies | None = None
-        if len(info.datas) >= _MANY:
+        if len(info.datas) >= _MANY and len(info.data) < 1 << 32:
             from .data_copies import DataCopies
 
             self._copies = DataCopies(info.data, info.datas)
 
     def begin(self, instance: Instance) -> None:
         """Give the instance its segments, and globals and elements of tables their first values."""
-        instance._elements = [*self._elements]
+        instance._dropped_elements = bytearray(self._dropped_elements)
         instance._dropped_datas = bytearray(self._dropped_datas)
         for at, code, expr in self._globals:
             set_global(instance._cells, at, code, evaluate(instance, expr))
@@ -96,7 +99,7 @@ def _prepare_elements(info: ModuleInfo) -> list[tuple[int, int, Pointers]] | Non
         if element.mode != "active":
             continue
         assert element.offset is not None
-        items: list[int | None] | list[int] | None = element.funcs
+        items: list[int | None] | Sequence[int] | None = element.funcs
         if items is None:
             items = _functions(element)
         if (
@@ -144,7 +147,7 @@ def _apply_element(instance: Instance, index: int, element: Element) -> None:
             elements = counted(size, "element")
             where = f"element segment {index} ({offset} to {offset + count} in a table of {elements})"
             raise _trap(number, where)
-    instance._elements[index] = None
+    instance._dropped_elements[index] = 1
 
 
 def _apply_datas(instance: Instance, copies: DataCopies | None) -> None:
@@ -167,8 +170,8 @@ def _apply_datas(instance: Instance, copies: DataCopies | None) -> None:
                 if after > size:
                     raise _does_not_fit(index, offset, after, size)
                 memory[offset:after] = data[start:end] if end - start < _LARGE else view[start:end]
-            elif index in datas.others:
-                _apply_data(instance, index, datas.others[index])
+            elif datas.active[index]:
+                _apply_data(instance, index, datas[index])
     except BaseException as error:
         dropped = instance._dropped_datas
         for later in range(max(0, index), len(dropped)):

@@ -11,6 +11,10 @@ from ..proposals import FORMS
 from .code_writer import CodeWriter
 from .quoting import identifiers, quote_bytes, quote_name
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _KINDS = ("func", "table", "memory", "global", "tag")
 _ELEM_KIND = 0
 #: The order in which sections stand.
@@ -35,8 +39,8 @@ class ModuleWriter(CodeWriter):
         self._function_types: list[int] = []
         #: Parameters and results of each type, None for one that is no function's.
         self._signatures: list[tuple[list[str], list[str]] | None] = []
-        self._all_local_names: dict[int, dict[int, str]] = {}
-        self._field_names: dict[int, dict[int, str]] = {}
+        self._all_local_names: Mapping[int, Mapping[int, str]] = {}
+        self._field_names: Mapping[int, Mapping[int, str]] = {}
 
     def write(self) -> str:
         """The module's text."""
@@ -313,7 +317,7 @@ class ModuleWriter(CodeWriter):
         self._output[-1] += ")"
 
 
-def _existing(names: dict[int, str], count: int) -> dict[int, str]:
+def _existing(names: Mapping[int, str], count: int) -> dict[int, str]:
     """Identifiers of what exists: a name section may name more, and an invalid module refer to it."""
     return identifiers({index: name for index, name in names.items() if index < count})
 

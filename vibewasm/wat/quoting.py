@@ -7,6 +7,10 @@ import struct
 
 from .literals import float_bits
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _PLAIN_IDENTIFIER = re.compile(r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+")
 _ESCAPES = {"\t": "\\t", "\n": "\\n", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 
@@ -38,7 +42,7 @@ def identifier(name: str) -> str:
     return "$" + (name if _PLAIN_IDENTIFIER.fullmatch(name) else quote_name(name))
 
 
-def identifiers(names: dict[int, str]) -> dict[int, str]:
+def identifiers(names: Mapping[int, str]) -> dict[int, str]:
     """Identifiers for names by index: equal names are told apart by a number, empty ones are left out."""
     taken = set(names.values())
     seen: set[str] = set()

@@ -11,6 +11,10 @@ from ..state import LOOP, BodyFault, Compilation, Label, emit_fixups
 from .blocks import move_top_to_result
 from .unreachable import skip_unreachable
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+
 _END = CODE["end"]
 
 
@@ -172,11 +176,14 @@ def br_table(c: Compilation, pc: int) -> int:
     pc, count = read_unsigned(c, pc)
     if count > c.end - pc:
         raise BodyFault("unexpected end", malformed=True)
-    depths = c.code[pc : pc + count + 1]
+    # As bytes, or as numbers of 32 bits: a table may be megabytes.
+    depths: bytes | array[int] = c.env.info.data[c.base + pc : c.base + pc + count + 1]
     if max(depths) < 128:
         pc += count + 1
     else:
-        depths.clear()
+        from array import array
+
+        depths = array("I")
         for _ in range(count + 1):
             pc, depth = read_unsigned(c, pc)
             depths.append(depth)
@@ -218,7 +225,7 @@ def br_table(c: Compilation, pc: int) -> int:
         else:
             out += move_to_label(c, label)
         jump_to(c, label)
-    c.jump_tables.append((table_site, [stubs[depth] for depth in depths[:-1]]))
+    c.jump_tables.append((table_site, depths[:-1], stubs))
     default_stub = stubs[depths[-1]]
     if isinstance(default_stub, int):
         emit_fixups(c, [default_site], default_stub)
