@@ -293,6 +293,11 @@ class Calls(Protocol):
     def bulk_arguments(self, operands: tuple[Operand, Operand, Operand]) -> bytes:
         """Code that puts the operands of memory.copy or memory.fill where their stubs expect them."""
 
+    def use_fuel_for_bulk(self, shift: int, reach: int) -> tuple[bytes, bytes]:
+        """Code that takes a unit of fuel for each ``1 << shift`` bytes of the memory.copy or memory.fill whose operands
+        are in place, and a piece whose end leads to where fuel is short.
+        """
+
     def fetch_results(self, types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
         """Code that stores all results of a call into consecutive slots, the first at frame offset ``first_slot``."""
 

@@ -43,6 +43,7 @@ SESSIONS = (
     "docs/asyncio.md",
     "docs/console.md",
     "docs/exceptions.md",
+    "docs/fuel.md",
     "docs/importing.md",
     "docs/native.md",
     "docs/numpy.md",

@@ -9,6 +9,7 @@ from ...abi import (
     RECORD_CTX,
     RECORD_TYPE,
     STORE_BUILTINS,
+    STORE_FUEL,
     STORE_MEMORY_COPY,
     STORE_MEMORY_FILL,
     STORE_RESULTS,
@@ -311,6 +312,13 @@ def bulk_arguments(operands: tuple[Operand, Operand, Operand]) -> bytes:
     return bytes(code + loads.code)
 
 
+def use_fuel_for_bulk(shift: int, reach: int) -> tuple[bytes, bytes]:
+    """Take fuel for the bytes whose number is in x2, and the jump if it is short."""
+    take = asm.access(asm.LDR_X, SCRATCH, CONTEXT, CTX_STORE) + asm.access(asm.LDR_X, SCRATCH2, SCRATCH, STORE_FUEL)
+    take += asm.shift_ri(asm.LSR, 1, CALLEE, X2, shift) + asm.alu_rr(asm.SUBS, 1, SCRATCH2, SCRATCH2, CALLEE)
+    return take + asm.access(asm.STR_X, SCRATCH2, SCRATCH, STORE_FUEL), far(asm.b_cond(asm.CC_MI, 0), reach)
+
+
 def fetch_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
     """Store all results of a call into consecutive slots, the first at ``first_slot``."""
     first_int, first_float, rest = split_results(types)
@@ -385,4 +393,5 @@ __all__ = [
     "fetch_results",
     "load_record",
     "return_results",
+    "use_fuel_for_bulk",
 ]

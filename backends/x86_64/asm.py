@@ -87,6 +87,11 @@ def alu_rx(op: int, w: int, dst: int, base: int, index: int, scale: int, disp: i
     return reg_index(b"", w << 3, _ALU_R_RM[op], dst, base, index, scale, disp)
 
 
+def alu_mr(op: int, w: int, base: int, disp: int, src: int) -> bytes:
+    """``op`` m32, r32 or m64, r64 (01 + 8 * op /r)."""
+    return reg_mem(b"", w << 3, _ALU_RM_R[op], src, base, disp)
+
+
 def alu_mi(op: int, w: int, base: int, disp: int, imm: int) -> bytes:
     """``op`` m32, imm or m64, imm (83 /op ib; 81 /op id)."""
     if -0x80 <= imm <= 0x7F:

@@ -9,6 +9,7 @@ from ...abi import (
     RECORD_CTX,
     RECORD_TYPE,
     STORE_BUILTINS,
+    STORE_FUEL,
     STORE_MEMORY_COPY,
     STORE_MEMORY_FILL,
     STORE_RESULTS,
@@ -366,6 +367,12 @@ def bulk_arguments(operands: tuple[Operand, Operand, Operand]) -> bytes:
     return bytes(code + loads.code)
 
 
+def use_fuel_for_bulk(shift: int, reach: int) -> tuple[bytes, bytes]:
+    """Take fuel for the bytes whose number is in rdx, and the jump if it is short."""
+    take = asm.mov_rm(1, RAX, CONTEXT, CTX_STORE) + asm.mov_rr(1, RCX, RDX) + asm.shift_ri(asm.SHR, 1, RCX, shift)
+    return take + asm.alu_mr(asm.SUB, 1, RAX, STORE_FUEL, RCX), asm.jcc_rel32(asm.CC_S, 0)
+
+
 def fetch_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
     """Store all results of a call into consecutive slots, the first at ``first_slot``, each ``width`` bytes below the
     one before.
@@ -481,4 +488,5 @@ __all__ = [
     "fetch_results",
     "load_record",
     "return_results",
+    "use_fuel_for_bulk",
 ]

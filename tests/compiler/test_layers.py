@@ -24,7 +24,18 @@ LAYERS = [
     "",
 ]
 #: What the compiler may use of the package, with what is in it.
-GROUND = ("abi", "backends", "binary", "errors", "names", "opcodes", "proposals", "reference_types", "types")
+GROUND = (
+    "abi",
+    "backends",
+    "binary",
+    "errors",
+    "fuel_costs",
+    "names",
+    "opcodes",
+    "proposals",
+    "reference_types",
+    "types",
+)
 MODULES = [name for name in files() if name.startswith("vibewasm.compiler")]
 
 

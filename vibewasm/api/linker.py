@@ -504,7 +504,7 @@ class Linker:
             return None
         process = store._wasi.get(config)
         if process is None:
-            process = store._wasi[config] = start(config, store._check_interrupt)
+            process = store._wasi[config] = start(config, store._check_interrupt, charger(store))
         return bind(process, module, name)
 
     def _missing(self, of: Module, missing: list[ImportType]) -> str:
@@ -514,6 +514,15 @@ class Linker:
         for (module, name), item in self._items.items():
             defined.setdefault(_kind(item), []).append(f"{module}.{name}")
         return message(of, missing, defined, None if self._wasi is not None else self._wasi_advice)
+
+
+def charger(store: Store) -> Callable[[int], None] | None:
+    """What takes fuel from a store for what Python does for wasm code; ``None`` if nobody counts."""
+    if not store.engine.config.fuel:
+        return None
+    from ..calls import fuel
+
+    return fuel.charger(store)
 
 
 def wasi_func(store: Store, wanted: ImportType, signature: str, function: Callable[..., int | None]) -> Func:

@@ -363,8 +363,8 @@ class Store:
 
     @property
     def fuel(self) -> int:
-        """How much fuel is left. Wasm code uses one unit per instruction, roughly, and raises :class:`OutOfFuel` when
-        there is none. A new store has none: give it some, before a start function by ``instantiate(..., fuel=...)``.
+        """How much fuel is left, also within a host function. What wasm code does takes it, as docs/fuel.md says, and
+        raises :class:`OutOfFuel` when there is too little; a new store has none, see ``instantiate(..., fuel=...)``.
 
         Raises:
             WasmError: the engine was not configured with ``fuel=True``, or the store is closed.

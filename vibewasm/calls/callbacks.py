@@ -99,6 +99,17 @@ def host_call_of(
     store: Store, type: FuncType, function: Callable[..., Any], name: str, explain: Explainer
 ) -> Callable[[], None]:
     """What calls a Python function with the arguments on the cell stack, and leaves the results there."""
+    host_call = _host_call_of(store, type, function, name, explain)
+    if store.engine.config.fuel:
+        from .fuel import metered_host_call
+
+        host_call = metered_host_call(store, type, host_call)
+    return host_call
+
+
+def _host_call_of(
+    store: Store, type: FuncType, function: Callable[..., Any], name: str, explain: Explainer
+) -> Callable[[], None]:
     params, results = type.param_codes, type.result_codes
     cells, stack = store._block.cells, store._block.stack
     # The top lies after the cells of this call, whose number is rounded up to an even one.

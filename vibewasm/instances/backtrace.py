@@ -4,7 +4,7 @@ happened. What a callback raised ends an activation as traps do, and leaves the 
 
 from __future__ import annotations
 
-from ..abi import TRAP_INTERRUPTED, TRAP_NULL, TRAP_NULL_REFERENCE, TRAP_STACK_OVERFLOW
+from ..abi import TRAP_INTERRUPTED, TRAP_NULL, TRAP_NULL_REFERENCE, TRAP_OUT_OF_FUEL, TRAP_STACK_OVERFLOW
 from ..errors import Interrupted, Stopped
 from ..opcodes import CODE
 from ..traps import NULLS, TRAPS, Frame, OutOfFuel, Trap, with_frames
@@ -24,6 +24,9 @@ def failure(store: Store, number: int, error: BaseException | None) -> BaseExcep
             error = Interrupted("interrupted by a signal")
         else:
             return _trap(store, number)
+    elif error.__class__ is OutOfFuel and not error.frames:
+        # Python has found too little fuel for what it was to do for the code: see :mod:`vibewasm.calls.fuel`.
+        return _trap(store, TRAP_OUT_OF_FUEL)
     _add_frames(store, error)
     return error
 

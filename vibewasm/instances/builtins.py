@@ -104,6 +104,10 @@ class Builtins:
         name = BUILTINS[number]
         signature = SIGNATURES[name]
         operation = getattr(bulk, name.replace(".", "_"))
+        if store.engine.config.fuel:
+            from .fuel import metered_builtin
+
+            operation = metered_builtin(store, name, operation)
         callback = self._callbacks.get(number)
         if callback is None:
             callback = native_callback(HostCallback, _callback(store, signature, operation), store)

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .process import Check, Process
+    from .process import Charge, Check, Process
 
 __all__ = ["MODULES", "PREVIEW0", "PREVIEW1", "Dir", "WasiConfig", "bind", "names", "start"]
 
@@ -26,7 +26,7 @@ PREVIEW0 = "wasi_unstable"
 MODULES = {PREVIEW1: "preview 1", PREVIEW0: "preview 0"}
 
 
-def start(config: WasiConfig, check: Check | None = None) -> Process:
+def start(config: WasiConfig, check: Check | None = None, charge: Charge | None = None) -> Process:
     """Make a new program, with a file table of its own: one configuration serves any number of them.
 
     Args:
@@ -34,13 +34,14 @@ def start(config: WasiConfig, check: Check | None = None) -> Process:
         check: called from time to time, at least every 0.1 s, while a function sleeps or waits for a standard
             stream; what it raises ends the wait and comes out of the function. So a timeout reaches a program that
             sleeps.
+        charge: takes units of fuel before a function does what they are for; what it raises comes out of the function.
 
     Raises:
         OSError: a preopened directory or a file for a standard stream cannot be opened.
     """
     from .process import Process
 
-    return Process(config, check)
+    return Process(config, check, charge)
 
 
 def bind(process: Process, module: str, name: str) -> tuple[str, Callable[..., int | None]] | None:

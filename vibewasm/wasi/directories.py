@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ..fuel_costs import WASI_ENTRY
 from . import abi, guest
 from .errnos import EBADF, ENAMETOOLONG, SUCCESS, Errno
 from .fds import file_type
@@ -24,7 +25,11 @@ def fd_readdir(process: Process, memory: memoryview, fd: int, buffer: int, size:
     guest.check(memory, result, abi.U32.size)
     entries = directory.entries
     if entries is None or cookie == 0:
-        entries = directory.entries = directory.list()
+        entries = directory.list()
+        if process.charge is not None:
+            # How many there are is not known before.
+            process.charge(WASI_ENTRY * len(entries))
+        directory.entries = entries
     data = bytearray()
     for index in range(cookie, len(entries)):
         if len(data) >= size:

@@ -96,6 +96,10 @@ def _bound(process: Process, name: str, different: dict[str, Any]) -> Callable[.
         try:
             if function is None:
                 function = find(name)
+                if process.charge is not None:
+                    from .metering import metered
+
+                    function = metered(process, name, function)
             return function(process, memory, *arguments, **different)
         except Errno as error:
             return error.number

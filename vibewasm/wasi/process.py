@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Clocks = SteppedClocks | AskedClocks
     Check = Callable[[], object]
+    Charge = Callable[[int], None]
 
 #: Random bytes asked for at once.
 _RANDOM_CHUNK = 1 << 16
@@ -35,16 +36,18 @@ class Process:
         args, environ: strings without their NUL.
         files: the file table: standard streams, then preopened directories from 3 on.
         check: called from time to time while the program waits; None if nobody wants to be asked.
+        charge: takes units of fuel, see :mod:`.metering`; None if nobody counts.
         clocks: its own clocks; None for the host's.
         random: where its random bytes come from; None for the operating system.
     """
 
-    __slots__ = ("args", "check", "clocks", "environ", "files", "random")
+    __slots__ = ("args", "charge", "check", "clocks", "environ", "files", "random")
 
-    def __init__(self, config: WasiConfig, check: Check | None) -> None:
+    def __init__(self, config: WasiConfig, check: Check | None, charge: Charge | None = None) -> None:
         self.args = config.encoded_args()
         self.environ = config.encoded_env()
         self.check = check
+        self.charge = charge
         self.clocks: Clocks | None = None
         self.random: SeededRandom | None = None
         if config.clock is not None:

@@ -24,6 +24,7 @@ CASES: dict[str, str] = {
     "alu_rm": "{alu} dst:w, m:w",
     "alu_rx": "{alu} dst:w, m:w",
     "alu_mi": "{alu} m:w, #imm:w",
+    "alu_mr": "{alu} m:w, src:w",
     "test_rr": "test a:w, b:w",
     "test_ri": "test a:w, #imm:w",
     "mov_rr": "mov dst:w, src:w",

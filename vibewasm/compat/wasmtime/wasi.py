@@ -63,12 +63,13 @@ class WasiConfig(Managed):
     def _started(self, store: OurStore) -> Process:
         """The program that it describes; it counts as closed afterwards."""
         self._consume()
+        from ...api.linker import charger
         from ...wasi import start
 
         config = _Given(stdin=self._stdin, stdout=self._stdout, stderr=self._stderr)
         config.given = (self._args, self._env, self._preopens)
         try:
-            process = start(config, store._check_interrupt)
+            process = start(config, store._check_interrupt, charger(store))
         except OSError as error:
             raise WasmtimeError(f"the WASI program cannot be started: {error}") from None
         for number in range(3):

@@ -76,6 +76,8 @@ def _bulk(c: Compilation, instruction: str, fill: bool, destination: int, source
     calls = c.env.calls
     layout = c.env.layout
     c.out += calls.bulk_arguments(operands)
+    if c.special is not None and c.special.meter is not None:
+        c.special.meter.charge_bulk()
     c.out += calls.call_bulk(fill, layout.memory(destination), layout.memory(source))
     c.free = c.target.ALL_FREE
 
