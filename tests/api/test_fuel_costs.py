@@ -101,11 +101,9 @@ def test_with_a_unit_too_little_nothing_is_done(mode: str) -> None:
         ("memory.fill", 64),
         ("memory.copy", 64),
         ("memory.init", 48),
-        ("memory.grow", 1),
         ("table.fill", 20),
         ("table.copy", 20),
         ("table.init", 5),
-        ("table.grow", 20),
     ):
         guest = bulk(**MODES[mode])
         if name != "table.init":
@@ -143,10 +141,29 @@ def test_what_is_asked_for_costs_before_it_is_checked(mode: str) -> None:
         assert guest.store.fuel == 1
 
 
-def test_growth_beyond_what_may_be_costs_no_more_than_the_instruction() -> None:
-    guest = bulk()
+@pytest.mark.parametrize("mode", MODES)
+def test_growth_that_cannot_be_paid_for_ends_the_guest_after_it(mode: str) -> None:
+    guest = bulk(**MODES[mode])
+    exports = guest.instance.exports
+    for name, size, grown in (("memory.grow", 1, exports.memory), ("table.grow", 20, exports.table)):
+        others, by_size = BY_SIZE[name]
+        enough = others + costs.INSTRUCTIONS[name] + by_size(size)
+        for fuel, done in ((others + costs.INSTRUCTIONS[name] - 1, False), (enough - 1, True)):
+            before = len(grown)
+            guest.store.fuel = fuel
+            with pytest.raises(vw.OutOfFuel, match=rf"^all fuel consumed\n  at {re.escape(name)} "):
+                guest(name, size)
+            assert guest.store.fuel == 0
+            assert (len(grown) > before) == done
+        guest.store.fuel = enough
+        guest(name, size)
+        assert guest.store.fuel == 0
+
+
+def test_growth_that_is_refused_costs_no_more_than_the_instruction() -> None:
+    guest = bulk(max_memory=5 << 16)
     for name in ("memory.grow", "table.grow"):
-        for size in (-1, 70_000, 3_000_000):
+        for size in (-1, 6, 70_000, 3_000_000) if name == "memory.grow" else (-1, 1001, 3_000_000):
             assert guest.used(name, size) == BY_SIZE[name][0] + costs.INSTRUCTIONS[name]
             assert guest(name, size) == -1
 
