@@ -6,7 +6,7 @@ A backend says which registers these are.
 from __future__ import annotations
 
 from .. import abi
-from .operand import INTERN_LIMIT, V128, is_float
+from .operand import V128, is_float
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +28,18 @@ def parameter_places(
     key = types, int_registers
     found = _places.get(key)
     if found is None:
-        if len(_places) >= INTERN_LIMIT:
+        found = _find_places(types, int_registers, float_registers)
+        _kept[0] += len(types) + 1
+        if _kept[0] > _PLACES_KEPT:
             _places.clear()
-        found = _places[key] = _find_places(types, int_registers, float_registers)
+            _kept[0] = len(types) + 1
+        _places[key] = found
     return found
 
 
+#: Parameters whose places are kept, summed over signatures: there is no end to signatures, and one has up to 1,000.
+_PLACES_KEPT = 1 << 14
+_kept = [0]
 _places: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[tuple[tuple[int, int], ...], int]] = {}
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .code_memory import CodeMemory
     from .context import StoreBlock
     from .control_stubs import ControlStubs
+    from .rare_adapters import Batch, RareAdapters
 
     class Processor(Protocol):
         """What a backend's ``processor`` module offers here."""
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
             """memory.fill."""
 
 
+#: The first so many signatures of a kind have adapters that stay; what becomes of others: :mod:`.rare_adapters`.
+USUAL = 256
 #: Lazy entries are made by the piece of so many, but for the first piece, since most modules are small.
 FIRST_LAZY = 32
 LAZY = 1024
@@ -98,6 +101,7 @@ class Adapters:
         "_memory",
         "_native",
         "_processor",
+        "_rare",
         "_stubs",
     )
 
@@ -117,6 +121,7 @@ class Adapters:
         self._fixed: list[tuple[int, int]] = []
         self._bulk: list[tuple[int, int]] = []
         self._control: ControlStubs | None = None
+        self._rare: RareAdapters | None = None
         self._copy_data: Callable[[bytes, int], int] | None = None
 
     def install(self, block: StoreBlock) -> None:
@@ -166,10 +171,12 @@ class Adapters:
 
         Call it with three objects that :func:`~vibewasm.runtime.calls.argument` made: the function record's address,
         the number of parameter cells, and the address of cells for parameters and results. It returns 0, or the number
-        of the trap, or HOST_FAILURE.
+        of the trap, or HOST_FAILURE. Its code stays as long as this object.
         """
         function = self._enter.get(signature)
         if function is None:
+            if len(self._enter) >= USUAL:
+                return self._rare_function(("enter", signature), lambda: self._stubs.enter(signature))
             function = self._enter[signature] = EnterFunction(self._memory.publish(self._stubs.enter(signature)))
         return function
 
@@ -185,17 +192,24 @@ class Adapters:
             function = self._enter_ready = EnterFunction(self._memory.publish(self._stubs.enter_ready()))
         return function
 
-    def leave(self, signature: str) -> int:
-        """Address of the adapter by which wasm code calls a host function of this signature: the code of its record."""
+    def leave(self, signature: str, keeper: set[object]) -> int:
+        """Address of the adapter by which wasm code calls a host function of this signature: the code of its record.
+
+        Here as below, what has to live as long as the record may be put into ``keeper``.
+        """
         address = self._leave.get(signature)
         if address is None:
+            if len(self._leave) >= USUAL:
+                return self._kept(keeper, ("leave", signature), lambda: self._stubs.leave(signature))
             address = self._leave[signature] = self._memory.publish(self._stubs.leave(signature))
         return address
 
-    def leave_by_caller(self, signature: str) -> int:
+    def leave_by_caller(self, signature: str, keeper: set[object]) -> int:
         """The same for a record with two callbacks: for one caller, and for all others."""
         address = self._leave_by_caller.get(signature)
         if address is None:
+            if len(self._leave_by_caller) >= USUAL:
+                return self._kept(keeper, ("leave by caller", signature), lambda: self._stubs.leave(signature, True))
             address = self._memory.publish(self._stubs.leave(signature, True))
             self._leave_by_caller[signature] = address
         return address
@@ -208,18 +222,42 @@ class Adapters:
         """
         function = self._loops.get(signature)
         if function is None:
+            if len(self._loops) >= USUAL:
+                return self._rare_function(("loop", signature), lambda: self._stubs.map_arrays(signature))
             function = self._loops[signature] = EnterFunction(self._memory.publish(self._stubs.map_arrays(signature)))
         return function
 
-    def native(self, signature: str, stack: int) -> int:
+    def native(self, signature: str, stack: int, keeper: set[object]) -> int:
         """Address of the code by which wasm code calls a C function of this signature, which is the code of its
         record; see :meth:`vibewasm.backends.contract.Stubs.native`.
         """
         address = self._native.get((signature, stack))
         if address is None:
+            if len(self._native) >= USUAL:
+                return self._kept(keeper, ("native", signature, stack), lambda: self._stubs.native(signature, stack))
             address = self._memory.publish(self._stubs.native(signature, stack))
             self._native[signature, stack] = address
         return address
+
+    def _find_rare(self, key: tuple[object, ...], make: Callable[[], bytes]) -> tuple[int, Batch]:
+        rare = self._rare
+        if rare is None:
+            from .rare_adapters import RareAdapters
+
+            rare = self._rare = RareAdapters(self._memory.failure)
+        return rare.find(key, make)
+
+    def _kept(self, keeper: set[object], key: tuple[object, ...], make: Callable[[], bytes]) -> int:
+        address, batch = self._find_rare(key, make)
+        keeper.add(batch)
+        return address
+
+    def _rare_function(self, key: tuple[object, ...], make: Callable[[], bytes]) -> Callable[..., int]:
+        address, batch = self._find_rare(key, make)
+        function = EnterFunction(address)
+        # Whoever has the function has its code.
+        function.batch = batch  # type: ignore[attr-defined]  # it may have any attributes
+        return function
 
     @property
     def copy_data(self) -> Callable[[bytes, int], int]:

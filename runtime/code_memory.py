@@ -86,12 +86,12 @@ class CodeMemory:
         "_anonymous",
         "_arena",
         "_arenas",
-        "_failure",
         "_lock",
         "_next_size",
         "_permanent",
         "_process",
         "_traps",
+        "failure",
     )
 
     def __init__(
@@ -103,7 +103,7 @@ class CodeMemory:
         failure: type[Exception] = OSError,
     ) -> None:
         self._permanent = permanent
-        self._failure = failure
+        self.failure = failure
         self._anonymous = anonymous
         self._arenas: list[_Arena] = []
         self._traps = traps
@@ -148,7 +148,7 @@ class CodeMemory:
         try:
             arena = _Arena(size, self._process, self._anonymous, least > size >> 1)
         except OSError as error:
-            raise self._failure(str(error)) from None
+            raise self.failure(str(error)) from None
         if not self._permanent:
             arena.own()
         self._arenas.append(arena)

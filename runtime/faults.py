@@ -159,9 +159,12 @@ def register_code(start: int, end: int) -> None:
     _code.add(start, end)
 
 
-def unregister_code(start: int, end: int) -> None:
-    """Faults in this range of code, which :func:`register_code` named, are no traps any more."""
-    _code.remove(start)
+def unregister_code(start: int, end: int, _remove: Callable[[int], None] = _code.remove) -> None:
+    """Faults in this range of code, which :func:`register_code` named, are no traps any more.
+
+    ``_remove`` is bound here because finalisers call this when the interpreter has already cleared this module.
+    """
+    _remove(start)
 
 
 def register_reservation(start: int, end: int) -> None:

@@ -234,7 +234,7 @@ class World:
         made = native_callback(HostCallback, callback, self.store)
         self.keep.append(made)
         context = self.store._block.address + abi.STORE_HOST_CONTEXT
-        return self._record(adapters().leave(":"), context, address_of(made))
+        return self._record(adapters().leave(":", set()), context, address_of(made))
 
     def call(self, record: Block, params: Sequence[int] = (), results: Sequence[int] = (), *bits: int) -> list[int]:
         """Call a function with values as bits; of its results the cells."""

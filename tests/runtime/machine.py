@@ -101,6 +101,8 @@ class Machine:
         self.code = CodeMemory()
         self.stub_code = CodeMemory(traps=False)
         self.adapters = Adapters(self.stub_code, stubs, backend(HOST).processor)
+        #: What adapters of rare signatures need.
+        self.kept: set[object] = set()
         self.block = StoreBlock()
         self.cells = self.block.cells
         self.watched = watched
@@ -185,7 +187,9 @@ class Machine:
             except BaseException as error:
                 self._pending = error
 
-        return self.record(self.adapters.leave(signature), self.host_ctx, self.callback(calls.HostCallback, callback))
+        return self.record(
+            self.adapters.leave(signature, self.kept), self.host_ctx, self.callback(calls.HostCallback, callback)
+        )
 
     def lazy(self, make: Callable[[int, int], int]) -> None:
         """Have functions compiled by ``make(context, number)``."""

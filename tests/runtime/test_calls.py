@@ -237,7 +237,9 @@ def test_the_stack_is_aligned_at_every_call(machine: Machine) -> None:
         code = (
             asm.mov_mr(1, RDX, 0, RSP) + asm.mov_ri(RAX, machine.block.address) + asm.mov_mi(1, RAX, 56, 0) + asm.ret()
         )
-        host = machine.record(machine.adapters.leave(f"{params}:l"), machine.host_ctx, machine.stub_code.publish(code))
+        host = machine.record(
+            machine.adapters.leave(f"{params}:l", machine.kept), machine.host_ctx, machine.stub_code.publish(code)
+        )
         record = machine.function(forward(machine, params, host))
         assert machine.call(record, f"{params}:l", *range(cell_count(params)))[0] % 16 == 8
 

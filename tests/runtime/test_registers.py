@@ -138,7 +138,7 @@ def keeps_pinned(m: Machine, body: bytes) -> Block:
 
 def test_pinned_registers_survive_a_host_function_that_destroys_all_it_may(machine: Machine) -> None:
     m = machine
-    host = m.record(m.adapters.leave(":"), m.host_ctx, destroy_all(m))
+    host = m.record(m.adapters.leave(":", m.kept), m.host_ctx, destroy_all(m))
     m.call(keeps_pinned(m, call_record(host)), ":")
 
 
@@ -196,7 +196,7 @@ def test_pinned_registers_and_arguments_survive_compiling_that_destroys_all_it_m
 @pytest.mark.parametrize("signature", [":", "iiiiiilllldd:i", "m:", "mffffffffffbh?:f"])
 def test_pinned_registers_survive_a_c_function_that_destroys_all_it_may(machine: Machine, signature: str) -> None:
     m = machine
-    function = m.record(m.adapters.native(signature, 0), m.host_ctx, destroy_all(m))
+    function = m.record(m.adapters.native(signature, 0, m.kept), m.host_ctx, destroy_all(m))
     # The caller lays the argument area and the callee frees it.
     area = {"iiiiiilllldd:i": 48, "mffffffffffbh?:f": 16}.get(signature, 0)
     lay = asm.alu_ri(asm.SUB, 1, RSP, area) if area else b""
@@ -206,7 +206,7 @@ def test_pinned_registers_survive_a_c_function_that_destroys_all_it_may(machine:
 def test_all_results_survive_a_poll_after_a_c_function(machine: Machine) -> None:
     m = machine
     m.cells[context.CELL_POLL] = destroy_all(m)
-    function = m.record(m.adapters.native(":l", 0), m.host_ctx, destroy_all(m, 0x1234_5678_9ABC))
+    function = m.record(m.adapters.native(":l", 0, m.kept), m.host_ctx, destroy_all(m, 0x1234_5678_9ABC))
     m.cells[context.CELL_INTERRUPT] = 1
     assert m.call(m.wrapped(call_record(function)), ":l") == [0x1234_5678_9ABC]
     assert m.cells[context.CELL_INTERRUPT] == 0
@@ -214,7 +214,7 @@ def test_all_results_survive_a_poll_after_a_c_function(machine: Machine) -> None
 
 def test_a_loop_of_calls_keeps_its_place_whatever_a_function_destroys(machine: Machine) -> None:
     m = machine
-    host = m.record(m.adapters.leave(":"), m.host_ctx, destroy_all(m))
+    host = m.record(m.adapters.leave(":", m.kept), m.host_ctx, destroy_all(m))
     double = m.function(
         PROLOGUE
         + asm.lea_rx(1, RAX, RCX, RCX, 0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from _thread import RLock
 
 from ..backends import backend
@@ -45,6 +46,7 @@ class Engine:
         "_supertypes",
         "_target",
         "_type_ids",
+        "_type_ids_room",
     )
 
     __reduce_ex__ = not_copied
@@ -72,7 +74,11 @@ class Engine:
 
             self._cache = code_cache(self)
         self._target = self._checked_target()
+        #: By what types are equal by. Whoever has written an identity where code may compare with it holds this very
+        #: int, so that it stays here: the modules of instances, and the stores of host functions.
         self._type_ids: dict[object, int] = {}
+        #: From so many on it is looked for those that nobody holds.
+        self._type_ids_room = _ROOM
         #: Numbers for types to come: machine code compares 32 bits.
         self._new_type_ids = iter(range(1, 1 << 32))
         #: Made when the first type is met that has a supertype.
@@ -181,26 +187,34 @@ class Engine:
         key = type._identity or (type.param_codes, type.result_codes)
         found = self._type_ids.get(key)
         if found is None:
-            # Only a new type takes a number: looking types up must not use them up, since no two types may ever have
-            # the same. setdefault is atomic, so two threads that meet here agree, and one number stays unused.
-            number = next(self._new_type_ids, None)
-            if number is None:
-                raise WasmError("this engine has met 2**32 function types, more than it can tell apart: make another")
-            if type.supertype is not None:
-                # Before anybody can learn the number, and meet the type.
-                self._note_supertype(number, self._type_id(type.supertype))
-            found = self._type_ids.setdefault(key, number)
+            with _lock:
+                found = self._type_ids.get(key)
+                if found is None:
+                    found = self._new_type_id(type)
+                    self._type_ids[key] = found
         return found
+
+    def _new_type_id(self, type: FuncType) -> int:
+        known = self._type_ids
+        if len(known) >= self._type_ids_room:
+            from ..giving_back import give_back
+
+            self._type_ids_room = 2 * give_back(known) + _ROOM
+        # Only a new type takes a number: no two types may ever have the same, also where one of them is gone.
+        number = next(self._new_type_ids, None)
+        if number is None:
+            raise WasmError("this engine has met 2**32 function types, more than it can tell apart: make another")
+        if type.supertype is not None:
+            # Before anybody can learn the number, and meet the type.
+            self._note_supertype(number, self._type_id(type.supertype))
+        return number
 
     def _note_supertype(self, identity: int, supertype: int) -> None:
         known = self._supertypes
         if known is None:
             from ..instances.supertypes import Supertypes
 
-            with _supertypes_lock:
-                known = self._supertypes
-                if known is None:
-                    known = self._supertypes = Supertypes()
+            known = self._supertypes = Supertypes()
         known.add(identity, supertype)
 
     def _show_supertypes(self, block: StoreBlock) -> None:
@@ -217,8 +231,20 @@ def features_of(legacy_exceptions: bool) -> frozenset[str]:
     return BUILT if legacy_exceptions else BUILT - {"legacy-exceptions"}
 
 
-#: So that an engine has one table of supertypes.
-_supertypes_lock = RLock()
+#: Types that an engine has room for before it looks for the first time for those that nobody needs.
+_ROOM = 1024
+#: For who adds a type to those that an engine knows.
+_lock = RLock()
+
+
+def _after_fork() -> None:
+    """A thread that is not here may have held it."""
+    global _lock
+    _lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 _default: list[Engine] = []
 

@@ -91,6 +91,7 @@ class Store:
         "_funcs",
         "_globals",
         "_instances",
+        "_keeps",
         "_max_memory",
         "_max_memory_each",
         "_max_references",
@@ -133,6 +134,7 @@ class Store:
         #: Where fast calls have their cells, by signature.
         self._fast_places = FastPlaces()
         self._instances: list[Instance] = []
+        self._keeps: set[object] = set()  # what records of host functions need: identities of types, and code
         self._by_context: dict[int, Instance] = {}
         self._funcs: dict[int, Func] = {}
         self._memories: list[Memory] = []
@@ -209,8 +211,7 @@ class Store:
     def __repr__(self) -> str:
         from ..counting import counted
 
-        count = len(self._instances)
-        return f"<vibewasm.Store with {counted(count, 'instance')}{', closed' if self._closed else ''}>"
+        return f"<vibewasm.Store with {counted(len(self._instances), 'instance')}{', closed' if self._closed else ''}>"
 
     @property
     def engine(self) -> Engine:
@@ -291,7 +292,7 @@ class Store:
     def _give_back(self) -> None:
         """Give back what the store has. Raises :class:`BufferError` where a view keeps a memory."""
         self._state[:] = [None, None, 0, None]
-        for kept in (self._by_context, self._instances, self._funcs, self._tags, self._wasi):
+        for kept in (self._by_context, self._instances, self._funcs, self._tags, self._wasi, self._keeps):
             kept.clear()
         self._references = self._exceptions = self._raised = None
         memories, self._memories = self._memories, []

@@ -108,7 +108,7 @@ def record(store: Store, type: FuncType, signature: str, stack: int, address: in
         stack: bytes of stack that it has at least.
     """
     block = Block(RECORD_SIZE)
-    fill_record(block, store, type, adapters().native(signature, stack))
+    fill_record(block, store, type, adapters().native(signature, stack, store._keeps))
     block.cells[RECORD_CALLBACK >> 3] = address
     return block
 

@@ -71,7 +71,8 @@ def _view(stack: memoryview, code: int) -> memoryview[Any]:
 def host_func_record(store: Store, type: FuncType, callback: object) -> Block:
     """The record of a host function whose native callback this is."""
     record = Block(RECORD_SIZE)
-    fill_record(record, store, type, adapters().leave(signature(type.param_codes, type.result_codes)))
+    code = adapters().leave(signature(type.param_codes, type.result_codes), store._keeps)
+    fill_record(record, store, type, code)
     record.cells[RECORD_CALLBACK >> 3] = address_of(callback)
     return record
 
@@ -80,7 +81,15 @@ def fill_record(record: Block, store: Store, type: FuncType, code: int) -> None:
     """Write to the record of a host function what is not the callback. ``code``: the address of what calls that."""
     record.cells[RECORD_CODE >> 3] = code
     record.cells[RECORD_CTX >> 3] = store._block.address + STORE_HOST_CONTEXT
-    record.cells[RECORD_TYPE >> 3] = store.engine._type_id(type)
+    type_id = store.engine._type_id
+    record.cells[RECORD_TYPE >> 3] = identity = type_id(type)
+    # The record may be compared with as long as the store is there.
+    keeps = store._keeps
+    keeps.add(identity)
+    above = type.supertype
+    while above is not None:
+        keeps.add(type_id(above))
+        above = above.supertype
     store.engine._show_supertypes(store._block)
 
 

@@ -39,7 +39,7 @@ def host_func_with_caller(
         callers: where the callers of this store are found.
     """
     record = Block(RECORD_WITH_CALLER_SIZE)
-    code = adapters().leave_by_caller(signature(type.param_codes, type.result_codes))
+    code = adapters().leave_by_caller(signature(type.param_codes, type.result_codes), store._keeps)
     fill_record(record, store, type, code)
     explain = explainer(store, function, type, name, takes_caller=True)
     block, cells = store._block.cells, record.cells

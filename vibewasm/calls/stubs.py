@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from ..backends import backend
 
+#: So many are kept of those that the backend makes: there is no end to signatures.
+_MOST_MADE = 1024
+
 
 class KnownStubs:
     """What a backend has in its ``stubs``, see :class:`vibewasm.backends.contract.Stubs`: each made when it is first
@@ -38,7 +41,9 @@ class KnownStubs:
                     built = self.built = self._carried()
                 code = built.get(key)
             if code is None:
-                code = self.made[key] = getattr(backend(self._processor).stubs, name)(*arguments)
+                code = getattr(backend(self._processor).stubs, name)(*arguments)
+                if len(self.made) < _MOST_MADE:
+                    self.made[key] = code
             return code
 
         return stub

@@ -114,7 +114,7 @@ class Builtins:
             self._callbacks[number] = callback
         at = RECORD_SIZE * number
         self._cells[at + RECORD_CALLBACK >> 3] = address_of(callback)
-        self._cells[at + RECORD_CODE >> 3] = adapters().leave(signature)
+        self._cells[at + RECORD_CODE >> 3] = adapters().leave(signature, store._keeps)
         calls = _entries().calls
         call = calls.get(number)
         if call is None:

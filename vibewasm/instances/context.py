@@ -173,7 +173,7 @@ class Template:
         segments: what instances do with globals' first values and with segments; ``None`` where there are none.
     """
 
-    __slots__ = ("_cells", "_module", "_refs", "_size", "segments")
+    __slots__ = ("_cells", "_module", "_refs", "_size", "_type_ids", "segments")
 
     def __init__(self, module: Module) -> None:
         info, layout = module.info, module.layout
@@ -183,7 +183,8 @@ class Template:
         self._cells = cells = memoryview(bytearray(size)).cast("Q")
         self._refs = Pointers(info, info.declared_refs) if records else None
         type_id = module.engine._type_id
-        type_ids = [type_id(type_) for type_ in info.types]
+        # Held as long as there are instances: see Engine.
+        self._type_ids = type_ids = [type_id(type_) for type_ in info.types]
         _write(cells, layout.types >> 3, type_ids)
         if info.bodies:
             # Calls lead to the machine code of functions, or to the stubs that have them compiled.

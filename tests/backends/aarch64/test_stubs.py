@@ -143,7 +143,7 @@ def test_a_lazy_entry_tells_its_number(machine: Machine, number: int) -> None:
 def test_a_host_function_keeps_pinned_registers(machine: Machine) -> None:
     m = machine
     before, after = values(), Block(_SIZE)
-    record = m.record(m.adapters.leave(":"), m.host_ctx, callback(m))
+    record = m.record(m.adapters.leave(":", m.kept), m.host_ctx, callback(m))
     m.call(m.wrapped(transfer(True, before) + native.call_record(record) + transfer(False, after)), ":")
     kept(before, after, PINNED, FLOAT_PINNED)
 
@@ -232,7 +232,7 @@ def foreign(m: Machine, result: int = 0) -> int:
 def test_a_c_function_keeps_pinned_registers(machine: Machine, signature: str) -> None:
     m = machine
     before, after = values(), Block(_SIZE)
-    record = m.record(m.adapters.native(signature, 0), m.host_ctx, foreign(m))
+    record = m.record(m.adapters.native(signature, 0, m.kept), m.host_ctx, foreign(m))
     # The caller lays the argument area and the callee frees it.
     area = {"iiiiiilllldd:i": 16, "mffffffffffbh?:f": 16}.get(signature, 0)
     lay = asm.alu_ri(asm.SUB, 1, 31, 31, area) if area else b""
@@ -243,7 +243,7 @@ def test_a_c_function_keeps_pinned_registers(machine: Machine, signature: str) -
 def test_a_result_of_a_c_function_survives_a_poll(machine: Machine) -> None:
     m = machine
     m.cells[context.CELL_POLL] = callback(m)
-    record = m.record(m.adapters.native(":l", 0), m.host_ctx, foreign(m, 0x1234_5678_9ABC))
+    record = m.record(m.adapters.native(":l", 0, m.kept), m.host_ctx, foreign(m, 0x1234_5678_9ABC))
     m.cells[context.CELL_INTERRUPT] = 1
     assert m.call(m.wrapped(native.call_record(record)), ":l") == [0x1234_5678_9ABC]
     assert m.cells[context.CELL_INTERRUPT] == 0
@@ -251,7 +251,7 @@ def test_a_result_of_a_c_function_survives_a_poll(machine: Machine) -> None:
 
 def test_a_loop_of_calls_keeps_its_place_whatever_a_function_destroys(machine: Machine) -> None:
     m = machine
-    host = m.record(m.adapters.leave(":"), m.host_ctx, callback(m))
+    host = m.record(m.adapters.leave(":", m.kept), m.host_ctx, callback(m))
     body = asm.alu_rr(asm.ADD, 1, 19, 0, 0) + native.call_record(host) + asm.mov_rr(1, 0, 19)
     saved = asm.pair_pre(asm.STP_X, 19, 20, 31, -16), asm.pair_post(asm.LDP_X, 19, 20, 31, 16)
     double = m.wrapped(saved[0] + body + saved[1])

@@ -1,0 +1,252 @@
+"""What engines and the process keep by type goes with the last module, store or function that needs it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+import vibewasm as vw
+from tests.binary import encode
+from vibewasm.calls.process import adapters, known_stubs
+from vibewasm.runtime.adapters import USUAL
+
+NAMES = ("i32", "i64", "f32", "f64", "externref")
+ZEROS = {"i32": 0, "i64": 0, "f32": 0.0, "f64": 0.0, "externref": None}
+#: More than an engine has room for before it looks for what nobody needs.
+MANY = 2500
+
+
+def signature(number: int) -> list[str]:
+    """Parameters, others for each number."""
+    params = []
+    while number:
+        number -= 1
+        params.append(NAMES[number % len(NAMES)])
+        number //= len(NAMES)
+    return params
+
+
+numbers = count(10_000)
+
+
+@pytest.fixture
+def signatures() -> Iterator[list[str]]:
+    """Signatures that no test has had before."""
+    return (signature(number) for number in numbers)
+
+
+def module(params: list[str]) -> bytes:
+    """It imports a function of that type, and exports one that calls it with its own parameters."""
+    body = b"\0" + b"".join(b"\x20" + encode.unsigned(at) for at in range(len(params))) + b"\x10\0\x0b"
+    return encode.module(
+        encode.section("type", encode.vector([encode.func_type(params)])),
+        encode.section("import", b"\1\1m\1f\0\0"),
+        encode.section("function", b"\1\0"),
+        encode.section("export", b"\1\1f\0\1"),
+        encode.section("code", encode.vector([encode.unsigned(len(body)) + body])),
+    )
+
+
+def call(engine: vw.Engine, params: list[str]) -> tuple[vw.Instance, list[object]]:
+    """Make an instance, and call through it to Python."""
+    seen: list[object] = []
+    linker = vw.Linker(engine)
+    linker.define("m", "f", lambda *given: seen.extend(given))
+    instance = linker.instantiate(vw.Store(engine), vw.Module(engine, module(params)))
+    given = [ZEROS[name] for name in params]
+    instance.exports.f(*given)
+    assert seen == given
+    return instance, seen
+
+
+def test_identities_of_types_go_with_the_modules_that_have_them(signatures: Iterator[list[str]]) -> None:
+    engine = vw.Engine()
+    for _ in range(MANY):
+        module_ = vw.Module(
+            engine, encode.module(encode.section("type", encode.vector([encode.func_type(next(signatures))])))
+        )
+        vw.Linker(engine).instantiate(vw.Store(engine), module_)
+    assert len(engine._type_ids) < 1600
+
+
+def test_the_identity_of_a_type_stays_while_anything_has_it(signatures: Iterator[list[str]]) -> None:
+    engine = vw.Engine()
+    kept = [call(engine, next(signatures))[0] for _ in range(20)]
+    host_types = [vw.FuncType(next(signatures)) for _ in range(20)]
+    store = vw.Store(engine)
+    hosts = [vw.Func(store, type_, print) for type_ in host_types]
+    before = [engine._type_id(type_) for type_ in (*[instance.exports.f.type for instance in kept], *host_types)]
+    for number in range(MANY):
+        engine._type_id(vw.FuncType(signature(number), signature(number)))
+    assert len(engine._type_ids) < 1600
+    # Made anew, so that nothing is found by the objects themselves.
+    types = [vw.FuncType(type_.params, type_.results) for type_ in (*[i.exports.f.type for i in kept], *host_types)]
+    assert [engine._type_id(type_) for type_ in types] == before
+    assert hosts
+
+
+def test_an_element_of_a_table_is_called_after_its_module_and_many_others_are_gone() -> None:
+    engine = vw.Engine()
+    linker = vw.Linker(engine)
+    store = vw.Store(engine)
+    owner = linker.instantiate(store, vw.Module(engine, vw_text('(module (table (export "t") 4 funcref))')))
+    linker.define("m", "t", owner.exports.t)
+    linker.instantiate(
+        store,
+        vw.Module(
+            engine,
+            vw_text(
+                '(module (import "m" "t" (table 4 funcref)) (elem (i32.const 1) $f)'
+                " (func $f (param i64 f32 i64) (result i32) (i32.const 7)))"
+            ),
+        ),
+    )
+    owner.exports.t[2] = vw.Func(store, vw.FuncType(["f32", "i64", "f32"], ["i32"]), lambda *given: len(given))
+    gc.collect()
+    for number in range(MANY):
+        engine._type_id(vw.FuncType(signature(number), ["i64"]))
+    caller = linker.instantiate(
+        store,
+        vw.Module(
+            engine,
+            vw_text(
+                '(module (import "m" "t" (table 4 funcref)) (func (export "a") (result i32)'
+                " (call_indirect (param i64 f32 i64) (result i32)"
+                " (i64.const 0) (f32.const 0) (i64.const 0) (i32.const 1)))"
+                ' (func (export "b") (result i32)'
+                " (call_indirect (param f32 i64 f32) (result i32)"
+                " (f32.const 0) (i64.const 0) (f32.const 0) (i32.const 2))))"
+            ),
+        ),
+    )
+    assert caller.exports.a() == 7
+    assert caller.exports.b() == 3
+
+
+def vw_text(text: str) -> bytes:
+    """A module's bytes."""
+    from vibewasm.wat.reader import wat2wasm
+
+    return wat2wasm(text)
+
+
+def test_supertypes_of_a_host_functions_type_keep_their_identity() -> None:
+    engine = vw.Engine()
+    text = '(module (type $a (sub (func))) (type $b (sub $a (func))) (func (export "f") (type $b)))'
+    type_ = vw.instantiate(text, store=vw.Store(engine)).exports.f.type
+    assert type_.supertype is not None
+    store = vw.Store(engine)
+    func = vw.Func(store, type_, print)
+    above = engine._type_id(type_.supertype)
+    gc.collect()
+    for number in range(MANY):
+        engine._type_id(vw.FuncType(signature(number), ["f64"]))
+    assert engine._type_id(type_.supertype) == above
+    assert func.type is type_
+
+
+def test_adapters_of_rare_signatures_go_with_who_uses_them(signatures: Iterator[list[str]]) -> None:
+    engine = vw.Engine()
+    for _ in range(USUAL + 200):
+        call(engine, next(signatures))
+    gc.collect()
+    rare = adapters()._rare
+    assert rare is not None
+    # The last batch stays.
+    assert len(rare) <= 64
+    assert len(known_stubs.made) <= 1024
+    kept = [call(engine, next(signatures)) for _ in range(100)]
+    assert len(rare) >= 200
+    for _ in range(100):
+        call(engine, next(signatures))
+    for instance, seen in kept:
+        seen.clear()
+        given = [ZEROS[param.name] for param in instance.exports.f.type.params]
+        instance.exports.f(*given)
+        assert seen == given
+    del kept, instance
+    gc.collect()
+    assert len(rare) <= 64
+
+
+def test_adapters_in_use_are_found_and_not_made_again(signatures: Iterator[list[str]]) -> None:
+    engine = vw.Engine()
+    for _ in range(USUAL):
+        call(engine, next(signatures))
+    params = next(signatures)
+    first = call(engine, params)[0]
+    for _ in range(100):
+        call(engine, next(signatures))
+    second = call(engine, params)[0]
+    assert first.exports.f._entry().batch is second.exports.f._entry().batch
+
+
+def test_code_of_an_adapter_stays_while_a_call_runs_in_it(signatures: Iterator[list[str]]) -> None:
+    engine = vw.Engine()
+    for _ in range(USUAL):
+        call(engine, next(signatures))
+    params = next(signatures)
+    left: list[vw.Func] = []
+
+    def function(*given: object) -> None:
+        # Everything that leads to the code is let go, but for the call itself.
+        left.clear()
+        for _ in range(70):
+            call(engine, next(signatures))
+        gc.collect()
+
+    linker = vw.Linker(engine)
+    linker.define("m", "f", function)
+    left.append(linker.instantiate(vw.Store(engine), vw.Module(engine, module(params))).exports.f)
+    left.pop()(*[ZEROS[name] for name in params])
+
+
+def test_threads_that_meet_a_type_at_once_agree_while_others_are_given_back() -> None:
+    engine = vw.Engine()
+    found: dict[int, set[int]] = {number: set() for number in range(300)}
+    kept: list[int] = []
+
+    def meet(part: int) -> None:
+        for number in range(300):
+            identity = engine._type_id(vw.FuncType(signature(number), ["i32"]))
+            kept.append(identity)
+            found[number].add(identity)
+            for other in range(5):
+                engine._type_id(vw.FuncType(signature(5 * number + other), ["i64"] * (2 + part)))
+
+    threads = [threading.Thread(target=meet, args=(part,)) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(len(identities) == 1 for identities in found.values())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_meets_types_while_another_thread_held_the_lock() -> None:
+    from vibewasm.api import engine as engine_module
+
+    engine = vw.Engine()
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with engine_module._lock:
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if not child:
+        # Else it would wait for ever.
+        engine._type_id(vw.FuncType(["i32"] * 9))
+        os._exit(0)
+    done.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
