@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable
 from time import perf_counter
 
-from .children import child_environment
+from .children import ROOT, child_environment
 from .modules import ADD
 from .report import Figure, Report
 from .session import Session
@@ -44,6 +44,15 @@ def measure(session: Session) -> Report:
         run()
         return run
 
+    def command(*words: str) -> Callable[[], float]:
+        def run() -> float:
+            start = perf_counter()
+            subprocess.run([here.vibewasm, *words], env=environment, stdout=subprocess.DEVNULL, check=True)
+            return perf_counter() - start
+
+        run()
+        return run
+
     sides = {
         "vibewasm": child(_OURS.format(data=ADD)),
         "wasmtime-py": child(_PEER.format(data=ADD)),
@@ -52,4 +61,9 @@ def measure(session: Session) -> Report:
     report = Report("start", [*sides, "ratio"], reference="wasmtime-py")
     report.compare("import, compile, call add", session.medians(sides))
     report.figures = [Figure("vibewasm to wasmtime-py", report.column("ratio")[0], BAR)]
+    hello = str(ROOT / "examples" / "hello.wasm")
+    medians = session.medians({"plain": command("run", hello), "isolated": command("run", "--isolate", hello)})
+    plain, apart = medians["plain"], medians["isolated"]
+    report.figures.append(Figure("vibewasm run --isolate to vibewasm run, of hello", apart / plain, None))
+    report.notes.append(f"Of hello, vibewasm run takes {plain * 1000:.1f} ms, with --isolate {apart * 1000:.1f} ms.")
     return report

@@ -24,6 +24,10 @@ LOADERS = {
     "vibewasm.importer.loading": "Python modules that WebAssembly imports from",
     "vibewasm.importer.pickling": "WebAssembly files",
     "vibewasm.disasm.machine": "modules of its own folder and of a backend, by the processor's name",
+    "vibewasm.sandbox": "modules of its own folder, by its table",
+    "vibewasm.sandbox.child": "what its job names, as the command's own modules",
+    "vibewasm.sandbox.preloading": "what any run may need: it walks through the rooms",
+    "vibewasm.sandbox.process": "in a process of its own, the module that is its entry",
     "vibewasm.wasi.preview1": "modules of its own folder, by its table",
 }
 #: Functions that load a module of the caller's package, or of the one that is named here, when something in it is first

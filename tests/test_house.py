@@ -33,11 +33,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "instances": {"backends", "binary", "calls", "runtime"},
     "disasm": {"backends", "backends.x86_64", "binary", "compiler", "wat"},
     "api": {"backends", "binary", "cache", "calls", "compiler", "disasm", "instances", "runtime", "wasi", "wat"},
+    "sandbox": {"api", "calls", "wasi"},
     "disasm.explorer": {"api", "backends", "disasm", "wat"},
     "compat": set(),
     "compat.wasmtime": {"api", "backends", "calls", "instances", "runtime", "wasi", "wat"},
     "importer": {"api", "wasi"},
-    "cli": {"api", "backends", "cache", "disasm", "disasm.explorer", "wasi", "wat"},
+    "cli": {"api", "backends", "cache", "disasm", "disasm.explorer", "sandbox", "wasi", "wat"},
 }
 
 #: Lines that a file may have; one that is longer holds a second thing.

@@ -74,6 +74,24 @@ def read(source: Source) -> bytes:
     raise DecodeError(f"magic header not detected: {describe(data)}", 0)
 
 
+def raw(source: Source) -> bytes:
+    """The bytes that ``source`` names or is, unless it is text as a ``str``; what they are is left to whoever reads
+    them.
+
+    Raises:
+        TypeError: it is none of the things above.
+        OSError: there is no such file, it is no regular file, or it cannot be read.
+    """
+    if isinstance(source, str):
+        return _contents(source, "there is no file of that name, and it does not begin like the text of a module")
+    if hasattr(type(source), "__fspath__"):
+        return _contents(os.fsdecode(source), "there is no such file")  # type: ignore[arg-type]  # looked at above
+    data = _buffer(source)
+    if data is None:
+        _refuse("a module is made from", "bytes, a path or text", source)
+    return data
+
+
 def begins_like_text(source: str) -> bool:
     """Whether a ``str`` is meant as the text of a module, and not as a path."""
     return source.removeprefix("\ufeff").lstrip(" \t\r\n").startswith(("(", ";;"))

@@ -15,7 +15,11 @@ from vibewasm.names import escaped, hint
 
 from .options import Command, CommandError, UsageError, help_text, parse
 
-__all__ = ["main"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["guarded", "main"]
 
 #: Commands and what ``vibewasm --help`` says of each; a test keeps the summaries equal to the commands' own.
 COMMANDS = {
@@ -44,11 +48,16 @@ def main(argv: list[str] | None = None) -> int:
     ``argv`` holds the arguments after the program's name; ``None`` means those of this process.
     """
     arguments = sys.argv[1:] if argv is None else argv
+    return guarded(lambda: _dispatch(arguments))
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Do what a command line asks for, say what went wrong, and return the exit code of the process."""
     try:
         # A name in a module or of a file may hold what the terminal's encoding cannot say.
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
-        code = _dispatch(arguments)
+        code = action()
         # Not sys.stdout.flush(): a process may be started without a standard output.
         print(end="", flush=True)
     except UsageError as error:

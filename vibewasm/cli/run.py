@@ -19,6 +19,8 @@ from .wasmfile import load_ahead, refused, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vibewasm.api.instance import Instance
     from vibewasm.extern_types import ImportType
     from vibewasm.types import ValType
@@ -40,12 +42,40 @@ _NO_STUB_ADVICE = (
 
 
 def _run(arguments: Arguments) -> int:
+    if arguments.flag("--isolate") or arguments.flag("--isolate-strict"):
+        from .isolated import run_apart
+
+        return run_apart(arguments, environment_of(arguments))
+    path = arguments.operands[0]
+    config = config_of(arguments)
+    return run_here(
+        arguments,
+        load_ahead(path, arguments.flag("--allow-precompiled"), bool(config.cache)),
+        config,
+        environment_of(arguments),
+    )
+
+
+def run_here(
+    arguments: Arguments,
+    loaded: Callable[[], bytes],
+    config: Config,
+    environment: dict[str, str],
+    until: float | None = None,
+) -> int:
+    """Run a module in this process; gives the exit code.
+
+    Args:
+        arguments: what the command line says.
+        loaded: gives the module's bytes.
+        config: of the engine.
+        environment: of the program.
+        until: when its time is over, in seconds of ``time.monotonic``, if it has begun already.
+    """
     path, *words = arguments.operands
     invoke = arguments.one("--invoke")
     seconds, fuel = arguments.seconds("--timeout"), arguments.number("--fuel")
-    config = _config(arguments)
-    preopens, environment = _preopens(arguments), _environment(arguments)
-    loaded = load_ahead(path, arguments.flag("--allow-precompiled"), bool(config.cache))
+    preopens = preopens_of(arguments)
 
     try:
         engine = Engine(config)
@@ -68,7 +98,7 @@ def _run(arguments: Arguments) -> int:
             linker.define_wasi(WasiConfig(argv0=name, args=args, env=environment, preopens=preopens))
         if arguments.flag("--stub-imports"):
             linker.define_unknown_imports_as_zero(module)
-        with store.deadline(seconds):
+        with store.deadline(seconds if until is None else _left(until)):
             try:
                 instance = linker.instantiate(store, module)
             except LinkError as error:
@@ -79,7 +109,14 @@ def _run(arguments: Arguments) -> int:
         return _ended_by(error, path, seconds)
 
 
-def _config(arguments: Arguments) -> Config:
+def _left(until: float) -> float:
+    from time import monotonic
+
+    return max(until - monotonic(), 0.001)
+
+
+def config_of(arguments: Arguments) -> Config:
+    """The engine's configuration."""
     return Config(
         compilation="eager" if arguments.flag("--eager") else "lazy",
         fuel=arguments.flag("--fuel"),
@@ -230,7 +267,8 @@ def _check_command(path: str, module: Module) -> None:
     )
 
 
-def _preopens(arguments: Arguments) -> dict[str, str | Dir]:
+def preopens_of(arguments: Arguments) -> dict[str, str | Dir]:
+    """The folders that the program sees, by the paths that it sees."""
     folders: dict[str, str | Dir] = {}
     for text in arguments.many("--dir"):
         host, separator, guest = text.partition("::")
@@ -260,7 +298,8 @@ def _preopens(arguments: Arguments) -> dict[str, str | Dir]:
     return folders
 
 
-def _environment(arguments: Arguments) -> dict[str, str]:
+def environment_of(arguments: Arguments) -> dict[str, str]:
+    """The program's environment."""
     environment = dict(os.environ) if arguments.flag("--inherit-env") else {}
     for text in arguments.many("--env"):
         name, separator, value = text.partition("=")
@@ -296,6 +335,8 @@ COMMAND = Command(
             "let memories grow no further; K, M and G are powers of 1024",
             wants="a number of bytes",
         ),
+        Option("--isolate", "", "run it in a process of its own, which can reach nothing else; see docs/isolation.md"),
+        Option("--isolate-strict", "", "the same, and run nothing where the system lacks a part of it"),
         Option("--allow-precompiled", "", "run a FILE of vibewasm compile too, which can do what any program can"),
         Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
         Option("--no-cache", "", "neither use nor keep machine code on disk; see vibewasm cache"),

@@ -25,7 +25,11 @@ def load(path: str, precompiled: bool = False) -> bytes:
     """The bytes of the module at ``path`` (``-``: standard input), which may be text, or with ``precompiled`` of a
     precompiled one. Raises :class:`CommandError`.
     """
-    data = read(path)
+    return module_of(read(path), path, precompiled)
+
+
+def module_of(data: bytes, path: str, precompiled: bool = False) -> bytes:
+    """As :func:`load`, of a file that was read already."""
     name = shown(path)
     if data[:4] == MAGIC or (precompiled and data.startswith(CODE_MAGIC)):
         return data

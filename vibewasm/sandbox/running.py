@@ -1,0 +1,295 @@
+""":func:`run`: a module in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ..api.config import Config
+from ..wasi import WasiConfig
+from ..wasi.config import Dir
+from .errors import SandboxError, SandboxWarning
+from .job import Job
+from .lockdown import MECHANISMS
+from .outcome import Outcome
+from .process import Ended
+from .process import run as run_process
+from .report import End, Forged, read_end, read_missing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from typing import Any
+
+    from ..api.source import Source
+
+#: What the process may take beside the guest's memories: the interpreter, the compiler, the machine code.
+DEFAULT_OVERHEAD = 512 << 20
+#: What the guest's memories may take, unless the configuration says.
+DEFAULT_MEMORY = 256 << 20
+DEFAULT_OUTPUT = 16 << 20
+#: The largest file that may be written.
+DEFAULT_FILE_SIZE = 1 << 30
+#: Descriptors of the process.
+_DESCRIPTORS = 256
+#: Seconds that a process is given after its deadline to say where it was stopped, before it is killed.
+GRACE = 0.25
+
+
+def run(
+    source: Source,
+    *,
+    args: Sequence[str | bytes] = (),
+    env: Mapping[str, str] | None = None,
+    argv0: str = "program",
+    stdin: bytes | int = b"",
+    stdout: int | Callable[[bytes], object] | None = None,
+    stderr: int | Callable[[bytes], object] | None = None,
+    preopens: Mapping[str, str | os.PathLike[str] | Dir] | None = None,
+    invoke: str | None = None,
+    values: Sequence[int | float | None] = (),
+    config: Config | None = None,
+    fuel: int | None = None,
+    timeout: float | None = None,
+    max_memory: int | None = None,
+    max_output: int | None = DEFAULT_OUTPUT,
+    max_file_size: int = DEFAULT_FILE_SIZE,
+    overhead: int = DEFAULT_OVERHEAD,
+    require: Collection[str] = (),
+    clock: int | None = None,
+    random_seed: int | str | bytes | None = None,
+    python: str | None = None,
+) -> Outcome:
+    """Run a WASI program, or call one exported function, in a process of its own, which can do nothing else.
+
+    The process is a fresh interpreter. It limits itself, loads what any run needs, gives up all paths but the
+    ``preopens`` and all system calls but a short list, and only then looks at the module.
+
+    Args:
+        source: what :class:`~vibewasm.Module` takes. A path is read here.
+        args, env, argv0: the program's arguments, environment and name.
+        stdin: what the program reads, or a descriptor of this process.
+        stdout, stderr: what becomes of what it writes: a descriptor of this process gets it; a function is called with
+            it, piece by piece; ``None`` keeps it for the outcome.
+        preopens: directories of the host by the path that the program sees, as for :class:`~vibewasm.WasiConfig`.
+        invoke: an export to call, in place of the program's ``_start``.
+        values: its arguments.
+        config: of the engine. Its ``cache``, ``profile`` and ``debug`` have no effect.
+        fuel: how much the run has; ``config`` has to count it.
+        timeout: seconds after which the run is stopped, from the call on. It says where it was then; if it has not
+            a quarter of a second later, it is killed.
+        max_memory: bytes of all memories together, if ``config`` does not say.
+        max_output: bytes that may be written to each of standard output and error, where it is no descriptor. Who
+            writes more is killed.
+        max_file_size: bytes of the largest file that it may write.
+        overhead: bytes that the process may have beside the memories.
+        require: mechanisms without which nothing is run, of ``"limits"``, ``"parent-death"``, ``"no-new-privileges"``,
+            ``"not-dumpable"``, ``"landlock"`` and ``"seccomp"``; ``"all"`` stands for all of them. One that is not in
+            force and is not required is named in ``Outcome.missing`` and in a warning.
+        clock, random_seed: as for :class:`~vibewasm.WasiConfig`.
+        python: the interpreter to start, where ``sys.executable`` is none.
+
+    Returns:
+        What came of it, whatever the program did: see :class:`Outcome`.
+
+    Raises:
+        TypeError, ValueError, OSError: an argument is not what it should be.
+        SandboxError: no process could be started, or a required mechanism is not in force.
+        SandboxCrash: the process ended in a way that no program brings about unless there is a bug.
+    """
+    begun = time.monotonic()
+    required = _required(require)
+    settings = _config(config, max_memory)
+    if fuel is not None and not settings.fuel:
+        raise ValueError("run: fuel is given, and the configuration does not count it: Config(fuel=True)")
+    folders = _folders(preopens or {})
+    wasi = WasiConfig(
+        args=args,
+        env=env,
+        argv0=argv0,
+        preopens={**(preopens or {})},
+        stdin=0,
+        stdout=1,
+        stderr=2,
+        clock=clock,
+        random_seed=random_seed,
+    )
+    data = _data(source)
+    seconds = _seconds(timeout)
+    until = None if seconds is None else begun + seconds
+    job = Job(
+        source=data,
+        config=settings,
+        fuel=fuel,
+        invoke=invoke,
+        values=values,
+        wasi=wasi,
+        seconds=seconds,
+        until=until,
+        folders=folders,
+        system_limits=system_limits(settings.max_memory or DEFAULT_MEMORY, overhead, max_file_size, seconds),
+        required=required,
+        modules=TEXT_MODULES if isinstance(data, str) or data[:1] != b"\0" else (),
+    )
+    from pickle import dumps
+
+    ended = run_process(
+        "vibewasm.sandbox.child",
+        dumps(job),
+        stdin=stdin if isinstance(stdin, int) else _bytes(stdin),
+        sinks=(_sink("stdout", stdout), _sink("stderr", stderr)),
+        until=None if until is None else until + GRACE,
+        seconds=seconds,
+        max_output=max_output,
+        python=python,
+    )
+    return _outcome(ended, required)
+
+
+#: What reads text.
+TEXT_MODULES = ("vibewasm.wat.encode", "vibewasm.wat.module_reader", "vibewasm.wat.code_reader", "vibewasm.wat.vectors")
+
+
+def system_limits(memory: int, overhead: int, file_size: int | None, seconds: float | None) -> dict[str, int]:
+    """What the process of a run may take of the system, by the names of ``setrlimit``.
+
+    Bytes that are reserved and cannot be accessed do not count as data, so memories keep their guard pages.
+    """
+    limits = {"CORE": 0, "DATA": memory + overhead, "NOFILE": _DESCRIPTORS, "MEMLOCK": 0}
+    if file_size is not None:
+        limits["FSIZE"] = file_size
+    if seconds is not None:
+        # Two threads at most compute at a time, and the start counts too.
+        limits["CPU"] = 2 * int(seconds + 1) + 2
+    return limits
+
+
+def warn(missing: Mapping[str, str]) -> None:
+    """Say what is not in force."""
+    import warnings
+
+    text = "; ".join(f"{name}: {why}" for name, why in missing.items())
+    warnings.warn(f"the process of the run is not locked down as it could be: {text}", SandboxWarning, stacklevel=4)
+
+
+def unmet(required: Collection[str], missing: Mapping[str, str]) -> SandboxError | None:
+    """What to raise where required mechanisms are missing."""
+    lacking = {name: why for name, why in missing.items() if name in required}
+    if not lacking:
+        return None
+    text = "; ".join(f"{name}: {why}" for name, why in lacking.items())
+    return SandboxError(f"what is required is not in force, so nothing was run: {text}", lacking)
+
+
+def _outcome(ended: Ended, required: frozenset[str]) -> Outcome:
+    end = End()
+    forged = ""
+    missing: dict[str, str] = {}
+    try:
+        if not ended.lines:
+            raise Forged("it has said nothing")
+        missing = read_missing(ended.lines[0], MECHANISMS)
+        if error := unmet(required, missing):
+            raise error
+        if ended.limit is None and ended.status == 0:
+            if len(ended.lines) != 2:
+                raise Forged("it has not said how it ended")
+            end = read_end(ended.lines[1])
+    except Forged as error:
+        forged = str(error)
+    error_there = ended.limit if ended.limit is not None else end.error
+    outcome = Outcome(
+        results=end.results,
+        exit_code=None if error_there is not None else end.exit_code,
+        error=error_there,
+        stdout=ended.output[0],
+        stderr=ended.output[1],
+        limits=(ended.limit.limit,) if ended.limit is not None else end.limits,
+        resources=ended.resources,
+        missing=missing,
+    )
+    if ended.limit is None and (ended.status or forged):
+        crash = ended.crash()
+        crash.outcome = outcome
+        crash.args = (*crash.args[:3], outcome)
+        raise crash
+    if missing:
+        warn(missing)
+    return outcome
+
+
+def _required(require: Collection[str]) -> frozenset[str]:
+    names = (require,) if isinstance(require, str) else require
+    found = frozenset(names)
+    if "all" in found:
+        return frozenset(MECHANISMS)
+    for name in found:
+        if name not in MECHANISMS:
+            from ..names import hint
+
+            raise ValueError(
+                f"run: there is no mechanism {name!r}{hint(str(name), MECHANISMS)}; there are {', '.join(MECHANISMS)}"
+            )
+    return found
+
+
+def _config(config: Config | None, max_memory: int | None) -> Config:
+    from ..arguments import wrong
+
+    if config is None:
+        return Config(max_memory=DEFAULT_MEMORY if max_memory is None else max_memory)
+    if not isinstance(config, Config):
+        raise wrong("run", "config", "a Config", config)
+    if max_memory is not None:
+        raise ValueError("run: max_memory and config cannot both be given: Config(max_memory=...)")
+    return config
+
+
+def _folders(preopens: Mapping[str, Any]) -> list[tuple[str | bytes, bool]]:
+    found: list[tuple[str | bytes, bool]] = []
+    for seen, host in preopens.items():
+        if not isinstance(host, str | os.PathLike | Dir):
+            raise TypeError(
+                f"run: preopens[{seen!r}] has to be the path of a directory or a Dir: what is in the memory of this "
+                "process is not in that of the run"
+            )
+        path: Any = host.path if isinstance(host, Dir) else os.fspath(host)
+        if not os.path.isdir(path):
+            raise NotADirectoryError(20, f"run: preopens[{seen!r}] is no directory", os.fsdecode(path))
+        found.append((path, not (isinstance(host, Dir) and host.read_only)))
+    return found
+
+
+def _data(source: Any) -> bytes | str:
+    """What the process is to make a module of: bytes, or text."""
+    from ..api.source import begins_like_text, raw
+
+    if isinstance(source, str) and begins_like_text(source):
+        return source
+    return raw(source)
+
+
+def _seconds(timeout: Any) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e9:
+        raise ValueError(f"run: timeout is a positive number of seconds below 1e9, not {timeout!r}")
+    return float(timeout)
+
+
+def _bytes(data: Any) -> bytes:
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        from ..arguments import wrong
+
+        raise wrong("run", "stdin", "bytes or a descriptor", data) from None
+
+
+def _sink(name: str, given: Any) -> Any:
+    if given is None or (isinstance(given, int) and not isinstance(given, bool)) or callable(given):
+        return given
+    from ..arguments import wrong
+
+    advice = f"{name}=file.write" if hasattr(given, "write") else ""
+    raise wrong("run", name, "None, a descriptor or a function that takes bytes", given, advice)
