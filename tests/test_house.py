@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": set(),
     "binary": set(),
     "cache": {"binary"},
-    "wasi": set(),
+    "wasi": {"runtime"},
     "wat": {"binary"},
     "compiler": {"binary", "backends"},
     "calls": {"backends", "runtime"},

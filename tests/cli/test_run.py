@@ -13,7 +13,7 @@ import pytest
 from tests.api.wasm import FOREVER
 from tests.spec.suite import HOW_TO_GET
 from vibewasm.cli import main
-from vibewasm.wasi.errnos import EPERM
+from vibewasm.wasi.errnos import EACCES, EPERM
 
 from . import modules
 from .command import command, prepared
@@ -160,6 +160,25 @@ def test_a_folder_that_is_read_only_is_not_changed(tmp_path: Path) -> None:
     assert (folder / "new").is_dir()
 
 
+@pytest.mark.parametrize(("mode", "expected"), [("", EACCES), ("::ro", EACCES), ("::special", 0), ("::ro,special", 0)])
+def test_a_fifo_is_opened_only_where_the_folder_allows_it(tmp_path: Path, mode: str, expected: int) -> None:
+    program = tmp_path / "open.wat"
+    program.write_text(
+        """(module
+          (import "wasi_snapshot_preview1" "path_open"
+            (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+          (memory (export "memory") 1)
+          (data (i32.const 0) "fifo")
+          (func (export "_start") (call $exit (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 4)
+            (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 8)))))"""
+    )
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    os.mkfifo(folder / "fifo")
+    assert main(["run", f"--dir={folder}::/data{mode}", str(program)]) == expected
+
+
 def test_a_module_that_is_no_command_says_what_it_is(library: str, save: Save, capsys: Capture) -> None:
     assert main(["run", library]) == 1
     error = capsys.readouterr().err
@@ -258,6 +277,10 @@ def test_eager_finds_an_invalid_body_that_lazy_does_not_reach(save: Save, capsys
         (["--dir", "no/such:/x"], "--dir no/such:/x: 'no/such:/x' does not exist\n"),
         (["--dir", ".::x", "--dir", "..::x"], "--dir ..::x: the program sees '.' as 'x' already"),
         (["--dir", ".::x::ro", "--dir", "..::x::ro"], "--dir ..::x::ro: the program sees '.' as 'x' already"),
+        (
+            ["--dir", ".::x::ro", "--dir", "./.::y::special"],
+            "--dir ./.::y::special: the program sees this folder as 'x' already, and only one of the two is read-only",
+        ),
         (["--env", "=1"], "--env wants NAME=VALUE or NAME, not '=1'"),
         (["--fuel", "-1"], "--fuel wants a whole number of at least 0, not '-1'"),
         (["--timeout", "soon"], "--timeout wants a positive number of seconds, such as 2 or 0.5, not 'soon'"),

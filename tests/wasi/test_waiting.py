@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import vibewasm as vw
 from tests.wasi.program import READ_WRITE, Program, fails, file_subscription
 from vibewasm.wasi import WasiConfig, abi
 from vibewasm.wasi.errnos import EAGAIN, SUCCESS
@@ -45,7 +46,7 @@ def fifo(folder: Path) -> Iterator[Path]:
 
 
 def test_a_read_from_a_fifo_can_be_given_up(folder: Path, fifo: Path, give_up: Callable[[], None]) -> None:
-    program = Program(WasiConfig(preopens={"/": folder}, stdin=b""), give_up)
+    program = Program(WasiConfig(preopens={"/": vw.Dir(folder, special_files=True)}, stdin=b""), give_up)
     fd = program.open("fifo")
     with pytest.raises(Enough):
         program.read(fd, 10)
@@ -58,7 +59,7 @@ def test_standard_input_from_a_fifo_can_be_given_up(fifo: Path, give_up: Callabl
 
 
 def test_what_comes_late_is_read(folder: Path, fifo: Path) -> None:
-    program = Program(WasiConfig(preopens={"/": folder}, stdin=b""), lambda: None)
+    program = Program(WasiConfig(preopens={"/": vw.Dir(folder, special_files=True)}, stdin=b""), lambda: None)
     fd = program.open("fifo", rights=READ_WRITE)
     timer = threading.Timer(0.15, fifo.write_bytes, [b"late"])
     timer.start()
@@ -71,7 +72,7 @@ def test_a_write_that_nobody_reads_is_short_and_then_given_up(
     folder: Path, fifo: Path, give_up: Callable[[], None], where: str
 ) -> None:
     # The kernel would take all of it or not come back.
-    program = Program(WasiConfig(preopens={"/": folder}, stdin=b"", stdout=fifo), give_up)
+    program = Program(WasiConfig(preopens={"/": vw.Dir(folder, special_files=True)}, stdin=b"", stdout=fifo), give_up)
     fd = 1
     reader, writer = os.pipe()
     if where == "file":
@@ -94,7 +95,7 @@ def test_a_write_that_nobody_reads_is_short_and_then_given_up(
 
 
 def test_a_large_write_arrives_whole_and_in_order(folder: Path, fifo: Path) -> None:
-    program = Program(WasiConfig(preopens={"/": folder}, stdin=b""), lambda: None)
+    program = Program(WasiConfig(preopens={"/": vw.Dir(folder, special_files=True)}, stdin=b""), lambda: None)
     fd = program.open("fifo", rights=abi.FD_WRITE)
     found = bytearray()
 
@@ -116,7 +117,7 @@ def test_a_large_write_arrives_whole_and_in_order(folder: Path, fifo: Path) -> N
 
 
 def test_a_file_that_is_not_to_block_does_not(folder: Path, fifo: Path, give_up: Callable[[], None]) -> None:
-    program = Program(WasiConfig(preopens={"/": folder}, stdin=b""), give_up)
+    program = Program(WasiConfig(preopens={"/": vw.Dir(folder, special_files=True)}, stdin=b""), give_up)
     fd = program.open("fifo", rights=READ_WRITE, fdflags=abi.FDFLAG_NONBLOCK)
     with fails(EAGAIN):
         program.read(fd, 10)

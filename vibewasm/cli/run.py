@@ -282,20 +282,32 @@ def preopens_of(arguments: Arguments) -> dict[str, str | Dir]:
         guest = guest if separator else host
         # A folder that the program sees as "ro" has no second separator.
         shown, separator, mode = guest.rpartition("::")
-        read_only = bool(separator) and mode == "ro"
-        if read_only:
+        modes = set(mode.split(",")) if separator else set()
+        if modes and modes <= {"ro", "special"}:
             guest = shown
+        else:
+            modes = set()
         if guest in folders:
-            already = folders[guest]
-            already = already if isinstance(already, str) else os.fspath(already.path)
+            already = _folder(folders[guest])
             raise arguments.error(f"--dir {escaped(text)}: the program sees {already!r} as {guest!r} already")
-        if read_only:
+        for seen, other in folders.items():
+            other_read_only = not isinstance(other, str) and other.read_only
+            if other_read_only != ("ro" in modes) and os.path.samefile(host, _folder(other)):
+                raise arguments.error(
+                    f"--dir {escaped(text)}: the program sees this folder as {seen!r} already, and only one of the two "
+                    "is read-only"
+                )
+        if modes:
             from vibewasm.wasi import Dir
 
-            folders[guest] = Dir(host, read_only=True)
+            folders[guest] = Dir(host, read_only="ro" in modes, special_files="special" in modes)
         else:
             folders[guest] = host
     return folders
+
+
+def _folder(given: str | Dir) -> str:
+    return given if isinstance(given, str) else os.fspath(given.path)
 
 
 def environment_of(arguments: Arguments) -> dict[str, str]:
@@ -322,7 +334,7 @@ COMMAND = Command(
         Option(
             "--dir",
             "HOST[::GUEST[::ro]]",
-            "let the program see this folder, as GUEST if given; ro: not change it",
+            "show this folder, as GUEST if given; ro: read only; special: open devices",
             repeat=True,
         ),
         Option("--env", "NAME[=VALUE]", "set an environment variable; without a value, pass ours on", repeat=True),

@@ -47,36 +47,44 @@ class Dir:
 
     Attributes:
         path: its path.
-        read_only: nothing in it can be made, changed or removed; what tries gets the error ``EPERM``.
+        read_only: nothing in it can be made, changed or removed; what tries gets the error ``EPERM``. That holds on
+            every way to it, also through another directory that the program may change.
+        special_files: devices and FIFOs in it may be opened. Otherwise that is ``EACCES``.
 
     Raises:
-        TypeError: ``path`` is no path, or ``read_only`` no bool.
+        TypeError: ``path`` is no path, or one of the others no bool.
     """
 
-    __slots__ = ("path", "read_only")
+    __slots__ = ("path", "read_only", "special_files")
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, special_files: bool = False) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             from ..arguments import wrong
 
             raise wrong("Dir", "path", "the path of a directory", path)
-        if read_only is not True and read_only is not False:
-            from ..arguments import wrong
+        for name, value in (("read_only", read_only), ("special_files", special_files)):
+            if value is not True and value is not False:
+                from ..arguments import wrong
 
-            raise wrong("Dir", "read_only", "True or False", read_only)
+                raise wrong("Dir", name, "True or False", value)
         self.path = os.fspath(path)
         self.read_only = read_only
+        self.special_files = special_files
+
+    def _what(self) -> tuple[object, bool, bool]:
+        return self.path, self.read_only, self.special_files
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Dir):
             return NotImplemented
-        return self.path == other.path and self.read_only == other.read_only
+        return self._what() == other._what()
 
     def __hash__(self) -> int:
-        return hash((self.path, self.read_only))
+        return hash(self._what())
 
     def __repr__(self) -> str:
-        return f"Dir({self.path!r}{', read_only=True' if self.read_only else ''})"
+        flags = [f", {name}=True" for name in ("read_only", "special_files") if getattr(self, name)]
+        return f"Dir({self.path!r}{''.join(flags)})"
 
 
 class WasiConfig:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .memory_files import MemorySystem
+    from .overlaps import Guard
     from .process import Check
 
 # File types in a host's st_mode, and what WASI calls them.
@@ -243,11 +244,13 @@ class Directory(HostDescriptor):
 
     Attributes:
         entries: what ``fd_readdir`` lists, as it was when the program started to read it.
+        guard: what is read-only in it or below it, though it is not itself; None for nothing.
+        special_files: devices and FIFOs below it may be opened.
         system: what the directory is in: None for the host.
         handle: what the system knows it by; the host by its descriptor.
     """
 
-    __slots__ = ("entries", "handle", "system")
+    __slots__ = ("entries", "guard", "handle", "special_files", "system")
 
     def __init__(
         self,
@@ -260,6 +263,8 @@ class Directory(HostDescriptor):
     ) -> None:
         super().__init__(fd, abi.DIRECTORY, rights, inheriting, flags, owned=system is None)
         self.entries: list[tuple[bytes, int, int]] | None = None
+        self.guard: Guard | None = None
+        self.special_files = False
         self.system = system
         self.handle: Any = fd if system is None else handle
 

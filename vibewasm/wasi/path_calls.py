@@ -69,17 +69,21 @@ def path_open(
     exclusive = creating and bool(oflags & abi.OFLAG_EXCL)
     follow = bool(lookup & abi.SYMLINK_FOLLOW) and not exclusive
     # Nothing that can be created has a slash at its end.
-    with locate(directory, name, follow=follow, slash_error=EISDIR if creating else SUCCESS) as place:
+    slash_error = EISDIR if creating else SUCCESS
+    changing = bool(rights & abi.FD_WRITE or needed & abi.CHANGING)
+    with locate(directory, name, follow=follow, slash_error=slash_error, changing=changing) as place:
         flags = _host_flags(place, oflags, rights, fdflags)
         opened: Descriptor
         if isinstance(place.system, HostSystem):
-            host = os.open(place.name, flags, 0o666, dir_fd=place.directory)
-            opened = _opened(process, host, rights, directory.inheriting, fdflags)
+            from .opening import open_file
+
+            found = open_file(place.directory, place.name, flags, directory.special_files, process.check)
+            opened = _opened(process, *found, rights, directory, fdflags)
         else:
             from .memory_files import opened_in
 
             opened = opened_in(place, flags, _granted(rights, directory.inheriting), directory.inheriting, fdflags)
-    opened.read_only = directory.read_only
+        opened.read_only = opened.read_only or directory.read_only or place.read_only
     abi.U32.pack_into(memory, result, process.files.add(opened))
     return SUCCESS
 
@@ -106,15 +110,16 @@ def _host_flags(place: Place, oflags: int, rights: int, fdflags: int) -> int:
     return flags
 
 
-def _opened(process: Process, host: int, rights: int, inheriting: int, fdflags: int) -> HostDescriptor:
-    try:
-        kind = file_type(os.fstat(host).st_mode)
-    except BaseException:
-        os.close(host)
-        raise
-    if kind == abi.DIRECTORY:
-        return Directory(host, abi.DIRECTORY_RIGHTS & inheriting, inheriting, fdflags)
-    return HostFile(host, kind, _granted(rights, inheriting), fdflags, process.check)
+def _opened(process: Process, host: int, mode: int, rights: int, through: Directory, fdflags: int) -> HostDescriptor:
+    kind = file_type(mode)
+    inheriting = through.inheriting
+    if kind != abi.DIRECTORY:
+        return HostFile(host, kind, _granted(rights, inheriting), fdflags, process.check)
+    directory = Directory(host, abi.DIRECTORY_RIGHTS & inheriting, inheriting, fdflags)
+    directory.special_files = through.special_files
+    directory.guard = through.guard
+    directory.read_only = through.guard is not None and through.guard.holds(host)
+    return directory
 
 
 def _granted(rights: int, inheriting: int) -> int:
@@ -164,9 +169,10 @@ def path_filestat_set_times(
     directory = process.files.directory(fd, abi.PATH_FILESTAT_SET_TIMES)
     name = guest.path(memory, path, length)
     check_time_flags(flags)
-    with locate(directory, name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as place:
+    with locate(directory, name, follow=bool(lookup & abi.SYMLINK_FOLLOW), changing=True) as place:
         if place.slash:
             place.require_directory()
+        place.may_change()
         times = new_times(process, place.stat(), atim, mtim, flags)
         place.system.set_times(place.directory, place.name, times)
     return SUCCESS
@@ -176,7 +182,7 @@ def path_create_directory(process: Process, memory: memoryview, fd: int, path: i
     """Make a directory."""
     directory = process.files.directory(fd, abi.PATH_CREATE_DIRECTORY)
     name = guest.path(memory, path, length)
-    with locate(directory, name, follow=False, follow_slash=False) as place:
+    with locate(directory, name, follow=False, follow_slash=False, changing=True) as place:
         place.system.mkdir(place.directory, place.name)
     return SUCCESS
 
@@ -185,9 +191,10 @@ def path_remove_directory(process: Process, memory: memoryview, fd: int, path: i
     """Remove an empty directory."""
     directory = process.files.directory(fd, abi.PATH_REMOVE_DIRECTORY)
     name = guest.path(memory, path, length)
-    with locate(directory, name, follow=False, follow_slash=False) as place:
+    with locate(directory, name, follow=False, follow_slash=False, changing=True) as place:
         if place.up:
             raise Errno(ENOTEMPTY)
+        place.may_move()
         place.system.rmdir(place.directory, place.name)
     return SUCCESS
 
@@ -196,7 +203,7 @@ def path_unlink_file(process: Process, memory: memoryview, fd: int, path: int, l
     """Remove a name that is not a directory's."""
     directory = process.files.directory(fd, abi.PATH_UNLINK_FILE)
     name = guest.path(memory, path, length)
-    with locate(directory, name, follow=False, follow_slash=False) as place:
+    with locate(directory, name, follow=False, follow_slash=False, changing=True) as place:
         if place.slash:
             place.require_directory()
             raise Errno(EISDIR)
@@ -219,9 +226,9 @@ def path_rename(
     new_directory = process.files.directory(new_fd, abi.PATH_RENAME_TARGET)
     old_name = guest.path(memory, old_path, old_length)
     new_name = guest.path(memory, new_path, new_length)
-    with locate(old_directory, old_name, follow=False, follow_slash=False) as old:
+    with locate(old_directory, old_name, follow=False, follow_slash=False, changing=True) as old:
         old.search()
-        with locate(new_directory, new_name, follow=False, follow_slash=False) as new:
+        with locate(new_directory, new_name, follow=False, follow_slash=False, changing=True) as new:
             new.search()
             if old.system.device is not new.system.device:
                 raise Errno(EXDEV)
@@ -231,6 +238,8 @@ def path_rename(
                 # Linux looks at both names before it says what it thinks of the slash.
                 new.exists()
                 raise Errno(ENOTDIR)
+            old.may_move()
+            new.may_move()
             old.system.rename(old.directory, old.name, new.directory, new.name)
     return SUCCESS
 
@@ -251,11 +260,12 @@ def path_link(
     new_directory = process.files.directory(new_fd, abi.PATH_LINK_TARGET)
     old_name = guest.path(memory, old_path, old_length)
     new_name = guest.path(memory, new_path, new_length)
-    with locate(old_directory, old_name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as old:
+    # Through its new name the file could be changed.
+    with locate(old_directory, old_name, follow=bool(lookup & abi.SYMLINK_FOLLOW), changing=True) as old:
         # What is wrong with the old path is said before anything is wrong with the new one.
         if not old.is_directory() and old.slash:
             raise Errno(ENOTDIR)
-        with locate(new_directory, new_name, follow=False, follow_slash=False) as new:
+        with locate(new_directory, new_name, follow=False, follow_slash=False, changing=True) as new:
             if new.slash:
                 # What is made here is no directory, so a path with a slash at its end cannot name it.
                 raise Errno(EEXIST if new.exists() else ENOENT)
@@ -282,7 +292,7 @@ def path_symlink(
         raise Errno(ENOENT)
     if name.endswith(b"/"):
         name += b"."
-    with locate(directory, name, follow=False) as place:
+    with locate(directory, name, follow=False, changing=True) as place:
         place.system.symlink(content, place.directory, place.name)
     return SUCCESS
 

@@ -1,21 +1,27 @@
 """Paths that cannot leave a directory.
 
-The kernel is never given more than one component of a program's path, and never follows a symbolic link: a path is
-walked component by component from an open directory (``openat`` with ``O_NOFOLLOW``), links are read and walked by the
-same loop, and ``..`` goes back to the directory that the walk came from. What a race can change (a directory becomes a
-link, or is moved away) is therefore only which directory inside is reached, or that an error is given.
+The host is asked for two things only: to find the directory that a path's last component is in, and to do something
+with that one name there, without following a link.
+
+Where the kernel can keep a walk below a directory (``openat2`` with ``RESOLVE_BENEATH``), it walks to that directory in
+one call. Elsewhere, and whenever it gives an error, the path is walked here, component by component from an open
+directory (``openat`` with ``O_NOFOLLOW``): links are read and walked by the same loop, and ``..`` goes back to the
+directory that the walk came from. What a race can change (a directory becomes a link, or is moved away) is therefore
+only which directory inside is reached, or that an error is given. Both ways end in the same place or in the same error.
 """
 
 from __future__ import annotations
 
 import os
+from errno import EAGAIN as HOST_EAGAIN
 from errno import EINVAL as HOST_EINVAL
 from errno import ELOOP as HOST_ELOOP
 from errno import ENOENT as HOST_ENOENT
+from errno import ENOSYS as HOST_ENOSYS
 from errno import ENOTDIR as HOST_ENOTDIR
 from stat import S_ISDIR
 
-from .errnos import ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, SUCCESS, Errno
+from .errnos import EBUSY, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, SUCCESS, Errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
     from .fds import Directory
     from .memory_files import MemorySystem
+    from .overlaps import Guard
 
     System: TypeAlias = "HostSystem | MemorySystem"
 
@@ -33,7 +40,13 @@ MAX_LINKS = 40
 MAX_DEPTH = 256
 
 #: How a directory in the middle of a path is opened. O_PATH (Linux) asks for no permission to list it.
-_STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_BENEATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_STEP = _BENEATH | os.O_NOFOLLOW
+
+#: The longest path that the kernel takes; one that links have made longer is walked here.
+_KERNEL_PATH = 4095
+#: How often the kernel is asked again when directories are moved while it walks.
+_ATTEMPTS = 4
 
 
 class Place:
@@ -46,12 +59,24 @@ class Place:
             nothing, or a symbolic link: whoever uses it must not let the kernel follow links.
         slash: the path ended in a slash, so what it names must be a directory.
         up: the path ended in ``..``; the name is ``.`` then.
+        read_only: the directory is one of those that only their own preopen decides about, and is read-only.
     """
 
-    __slots__ = ("_held", "directory", "name", "slash", "system", "up")
+    __slots__ = ("_guard", "_held", "directory", "name", "read_only", "slash", "system", "up")
 
-    def __init__(self, system: System, root: Any, held: list[Any], name: bytes, slash: bool) -> None:
+    def __init__(
+        self,
+        system: System,
+        root: Any,
+        held: list[Any],
+        name: bytes,
+        slash: bool,
+        guard: Guard | None,
+        read_only: bool,
+    ) -> None:
         self.system = system
+        self.read_only = read_only
+        self._guard = guard
         self._held = held
         self.directory = held[-1] if held else root
         self.up = name == b".."
@@ -86,6 +111,23 @@ class Place:
         """Whether a directory is named; with the host's error if nothing is."""
         return S_ISDIR(self.stat().st_mode)
 
+    def may_change(self) -> None:
+        """Fail with ``EPERM`` if a read-only directory is named, one whose own status must not change."""
+        if self._guard is not None:
+            status = self.stat()
+            if (status.st_dev, status.st_ino) in self._guard.roots:
+                raise Errno(EPERM)
+
+    def may_move(self) -> None:
+        """Fail with ``EBUSY``, as for a mount, if a read-only directory is named or one that such a one is in."""
+        if self._guard is not None:
+            try:
+                status = self.stat()
+            except FileNotFoundError:
+                return
+            if (status.st_dev, status.st_ino) in self._guard.fixed:
+                raise Errno(EBUSY)
+
     def require_directory(self) -> None:
         """Fail unless a directory is named; with the host's error if nothing is."""
         if not self.is_directory():
@@ -93,7 +135,13 @@ class Place:
 
 
 def locate(
-    start: Directory, path: bytes, *, follow: bool, follow_slash: bool = True, slash_error: int = SUCCESS
+    start: Directory,
+    path: bytes,
+    *,
+    follow: bool,
+    follow_slash: bool = True,
+    slash_error: int = SUCCESS,
+    changing: bool = False,
 ) -> Place:
     """Walk ``path`` from a directory to its last component.
 
@@ -104,29 +152,94 @@ def locate(
         follow_slash: follow it also where a slash comes after it.
         slash_error: what to fail with where a slash comes after the last component, or after that of a link that is
             followed, before looking whether it is there; ``.`` and ``..`` may have one.
+        changing: something in the directory is to be changed.
 
     Raises:
-        Errno: ``EPERM`` where the path or a link in it would leave (absolute, or too many ``..``), ``ELOOP``,
-            ``ENOTDIR``, ``ENOENT``, ``ENAMETOOLONG``.
+        Errno: ``EPERM`` where the path or a link in it would leave (absolute, or too many ``..``) and where something
+            read-only is to be changed, ``ELOOP``, ``ENOTDIR``, ``ENOENT``, ``ENAMETOOLONG``.
         OSError: the host's error.
     """
     system: System = start.system or HOST
     root = start.handle
+    guard = start.guard
     held: list[Any] = []
     try:
-        name, slash = _walk(system, root, path, follow, follow_slash, slash_error, held)
+        # The kernel does not say which directories it came through.
+        if not (
+            guard is None
+            and system is HOST
+            and HOST.walks
+            and b"/" in path
+            and (found := _walk_in_kernel(root, path, follow, follow_slash, slash_error, held))
+        ):
+            found = _walk(system, root, path, follow, follow_slash, slash_error, held, guard)
+        name, slash, read_only = found
+        if read_only and changing:
+            raise Errno(EPERM)
     except BaseException:
         _close(system, held)
         raise
-    return Place(system, root, held, name, slash)
+    return Place(system, root, held, name, slash, guard, read_only)
+
+
+def _walk_in_kernel(
+    root: int, path: bytes, follow: bool, follow_slash: bool, slash_error: int, held: list[Any]
+) -> tuple[bytes, bool, bool] | None:
+    """As :func:`_walk`, with one call for all directories; None, and nothing held, where it has to be walked here."""
+    slash = path.endswith(b"/")
+    links = 0
+    while True:
+        if path.startswith(b"/") or len(path) > _KERNEL_PATH or path.count(b"/") > MAX_DEPTH:
+            return None
+        above, _, name = path.rstrip(b"/").rpartition(b"/")
+        if name == b"..":
+            # Where that leads depends on all of the path.
+            above = path
+        here = root
+        if above:
+            found = HOST.beneath(root, above)
+            if found is None:
+                return None
+            held.append(found)
+            here = found
+        if name == b"..":
+            return name, slash, False
+        if name == b".":
+            HOST.search(here)
+            return name, slash, False
+        if slash and slash_error:
+            HOST.search(here)
+            raise Errno(slash_error)
+        if not (follow or (slash and follow_slash)):
+            return name, slash, False
+        target = _link_target(HOST, here, name)
+        if target is None:
+            return name, slash, False
+        slash = slash or target.endswith(b"/")
+        links += 1
+        if links > MAX_LINKS:
+            raise Errno(ELOOP)
+        if target.startswith(b"/"):
+            raise Errno(EPERM)
+        path = above + b"/" + target if above else target
+        _close(HOST, held)
 
 
 def _walk(
-    system: System, root: Any, path: bytes, follow: bool, follow_slash: bool, slash_error: int, held: list[Any]
-) -> tuple[bytes, bool]:
+    system: System,
+    root: Any,
+    path: bytes,
+    follow: bool,
+    follow_slash: bool,
+    slash_error: int,
+    held: list[Any],
+    guard: Guard | None,
+) -> tuple[bytes, bool, bool]:
     pending = _components(path)
     slash = path.endswith(b"/")
     links = 0
+    # How many directories were held when the walk came into a read-only one; 0 outside.
+    read_only = 0
     while True:
         name = pending.pop()
         here = held[-1] if held else root
@@ -137,19 +250,21 @@ def _walk(
             if name == b"..":
                 if not held:
                     raise Errno(EPERM)
+                if len(held) == read_only:
+                    read_only = 0
                 system.leave(held.pop())
             if last:
-                return name, slash
+                return name, slash, bool(read_only)
             continue
         if last:
             if slash and slash_error:
                 system.search(here)
                 raise Errno(slash_error)
             if not (follow or (slash and follow_slash)):
-                return name, slash
+                return name, slash, bool(read_only)
             target = _link_target(system, here, name)
             if target is None:
-                return name, slash
+                return name, slash, bool(read_only)
             slash = slash or target.endswith(b"/")
         else:
             try:
@@ -164,6 +279,8 @@ def _walk(
             else:
                 if len(held) > MAX_DEPTH:
                     raise Errno(ENAMETOOLONG)
+                if guard is not None and not read_only and guard.holds(held[-1]):
+                    read_only = len(held)
                 continue
         links += 1
         if links > MAX_LINKS:
@@ -204,12 +321,37 @@ class HostSystem:
 
     Attributes:
         device: what has to be the same for a file to be moved or linked: the kernel looks for itself.
+        walks: the kernel can walk a path below a directory, as far as is known. ``VIBEWASM_OPENAT2=off`` in the
+            environment says that it cannot.
     """
 
-    __slots__ = ("device",)
+    __slots__ = ("device", "walks")
 
     def __init__(self) -> None:
         self.device: object = None
+        self.walks = os.environ.get("VIBEWASM_OPENAT2") != "off"
+
+    def beneath(self, directory: int, path: bytes) -> int | None:
+        """Open a directory at a path that stays below another one; None where the kernel does not do that.
+
+        Raises:
+            FileNotFoundError: something on the path is not there.
+        """
+        from ..runtime.openat2 import open_beneath
+
+        for _ in range(_ATTEMPTS):
+            try:
+                return open_beneath(directory, path, _BENEATH)
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                if error.errno == HOST_ENOSYS:
+                    self.walks = False
+                if error.errno != HOST_EAGAIN:
+                    # Among them EPERM, which may be a sandbox's word for a call that it does not know, or about this
+                    # one file: a walk from here finds out.
+                    break
+        return None
 
     def step(self, directory: int, name: bytes) -> int:
         """Open a directory to go on from."""

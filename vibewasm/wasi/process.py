@@ -62,15 +62,26 @@ class Process:
         self.files.add(open_input(config.stdin, check))
         self.files.add(open_output(1, config.stdout, check))
         self.files.add(open_output(2, config.stderr, check))
+        on_host: list[Directory] = []
         for guest_path, host in config.encoded_preopens():
-            directory = self._in_memory(host) if not isinstance(host, Dir) else self._on_host(guest_path, host)
+            if isinstance(host, Dir):
+                directory = self._on_host(guest_path, host)
+                on_host.append(directory)
+            else:
+                directory = self._in_memory(host)
             directory.preopen = guest_path
             directory.read_only = host.read_only
             self.files.add(directory)
+        if len({directory.read_only for directory in on_host}) == 2:
+            from .overlaps import guard
+
+            guard(on_host)
 
     def _on_host(self, guest_path: bytes, host: Dir) -> Directory:
         fd = opened(f"preopens[{os.fsdecode(guest_path)!r}]", host.path, os.O_RDONLY | os.O_DIRECTORY)
-        return Directory(fd, abi.DIRECTORY_RIGHTS, abi.ALL_RIGHTS)
+        directory = Directory(fd, abi.DIRECTORY_RIGHTS, abi.ALL_RIGHTS)
+        directory.special_files = host.special_files
+        return directory
 
     def _in_memory(self, directory: MemoryDir) -> Directory:
         from .memory_files import preopened

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from errno import ENXIO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,3 +72,28 @@ def _pieces(buffers: list[memoryview]) -> Iterator[list[memoryview]]:
                 piece, room = [], _PIECE
     if piece:
         yield piece
+
+
+def open_waiting(path: bytes, flags: int, directory: int | None, check: Check | None, *, fifo: bool) -> int:
+    """Open a file as the host's ``open`` does, and ask meanwhile where that waits for somebody.
+
+    The reading end of a FIFO is there at once; what is then read waits for whoever writes.
+
+    Args:
+        path, flags, directory: as for ``os.open``.
+        check: called from time to time while a FIFO is opened for writing and nobody reads it.
+        fifo: it is a FIFO; another file of which the host says ``ENXIO`` has no device.
+    """
+    while True:
+        try:
+            opened = os.open(path, flags | os.O_NONBLOCK, dir_fd=directory)
+            break
+        except OSError as error:
+            if not fifo or error.errno != ENXIO or flags & os.O_NONBLOCK:
+                raise
+        if check is not None:
+            check()
+        time.sleep(CHECK_INTERVAL)
+    if not flags & os.O_NONBLOCK:
+        os.set_blocking(opened, True)
+    return opened

@@ -70,7 +70,7 @@ class WasiConfig(Managed):
         config.given = (self._args, self._env, self._preopens)
         try:
             process = start(config, store._check_interrupt, charger(store))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise WasmtimeError(f"the WASI program cannot be started: {error}") from None
         for number in range(3):
             _as_stream(process.files.get(number))
