@@ -221,7 +221,7 @@ def test_a_huge_write_to_an_object_is_cut_and_not_copied_whole() -> None:
 
 def test_the_processs_own_streams_are_used_by_default_in_order_with_print() -> None:
     code = (
-        "p = Program(WasiConfig())\n"
+        "p = Program(WasiConfig(inherit_stdin=True))\n"
         "data = p.read(0, 100)\n"
         "print('printed first')\n"
         "p.write(1, data)\n"
@@ -237,7 +237,7 @@ def test_the_processs_own_streams_are_used_by_default_in_order_with_print() -> N
 
 def test_a_pipe_cannot_seek_and_a_file_can(tmp_path: Path) -> None:
     code = (
-        "p = Program(WasiConfig())\n"
+        "p = Program(WasiConfig(inherit_stdin=True))\n"
         "try: p.write(2, str(p.seek(0, 1)).encode() + p.read(0, 5))\n"
         "except Failed as error: p.write(2, str(error.number).encode())\n"
     )
@@ -251,7 +251,7 @@ def test_a_closed_pipe_is_an_error_not_an_end() -> None:
     code = (
         "import os, sys\n"
         "r, w = os.pipe(); os.close(r); os.dup2(w, 1)\n"
-        "p = Program(WasiConfig())\n"
+        "p = Program(WasiConfig(inherit_stdin=True))\n"
         "try: p.write(1, b'x')\n"
         "except Failed as error: p.write(2, str(error.number).encode())\n"
     )
@@ -263,7 +263,7 @@ def test_a_closed_stream_of_the_process_does_not_become_another_file(tmp_path: P
     code = (
         "import os\n"
         "os.close(0)\n"
-        "p = Program(WasiConfig())\n"
+        "p = Program(WasiConfig(inherit_stdin=True))\n"
         f"assert os.open({str(tmp_path / 'secret')!r}, os.O_RDONLY) == 0\n"
         "try: p.read(0, 10)\n"
         "except Failed as error: p.write(1, str(error.number).encode())\n"
@@ -276,7 +276,7 @@ def test_non_blocking_input_asks_first_and_leaves_the_shared_file_alone() -> Non
     code = (
         "import os\n"
         "r, w = os.pipe(); os.dup2(r, 0)\n"
-        "p = Program(WasiConfig())\n"
+        "p = Program(WasiConfig(inherit_stdin=True))\n"
         "p.call('fd_fdstat_set_flags', 0, abi.FDFLAG_NONBLOCK)\n"
         "try: p.read(0, 10)\n"
         "except Failed as error: p.write(1, str(error.number).encode())\n"
@@ -291,7 +291,7 @@ def test_a_file_that_others_made_non_blocking_is_waited_for() -> None:
         "import os, threading, time\n"
         "r, w = os.pipe(); os.dup2(r, 0); os.set_blocking(0, False)\n"
         "threading.Timer(0.2, lambda: os.write(w, b'late')).start()\n"
-        "p = Program(WasiConfig()); p.write(1, p.read(0, 10))\n"
+        "p = Program(WasiConfig(inherit_stdin=True)); p.write(1, p.read(0, 10))\n"
     )
     assert run(code).stdout == b"late"
 
@@ -301,7 +301,7 @@ def test_the_check_ends_a_wait_for_input() -> None:
         "import os\n"
         "r, w = os.pipe(); os.dup2(r, 0)\n"
         "def check(): raise SystemExit('interrupted')\n"
-        "Program(WasiConfig(), check).read(0, 10)\n"
+        "Program(WasiConfig(inherit_stdin=True), check).read(0, 10)\n"
     )
     done = run(code, check=False)
     assert done.returncode == 1
@@ -311,7 +311,7 @@ def test_the_check_ends_a_wait_for_input() -> None:
 def test_a_terminal_is_a_character_device_without_seek_and_the_null_device_is_not() -> None:
     # What wasi-libc's isatty() looks at.
     code = (
-        "p = Program(WasiConfig())\n"
+        "p = Program(WasiConfig(inherit_stdin=True))\n"
         "for fd in (0, 2):\n"
         "    s = p.fdstat(fd); print(s.type, bool(s.rights & (abi.FD_SEEK | abi.FD_TELL)))\n"
     )
@@ -350,7 +350,7 @@ def test_polling_a_pipe_waits_for_it_or_for_the_clock() -> None:
     code = (
         "import os, threading\n"
         "r, w = os.pipe(); os.dup2(r, 0)\n"
-        "p = Program(WasiConfig())\n"
+        "p = Program(WasiConfig(inherit_stdin=True))\n"
         "both = clock_subscription(1, 30_000_000), file_subscription(2, abi.EVENT_FD_READ, 0)\n"
         "print([e[0] for e in p.poll(*both)])\n"
         "os.write(w, b'abc'); print(p.poll(*both))\n"
@@ -401,3 +401,37 @@ def test_what_the_hosts_stream_raises_at_the_start_is_all_that_is_heard(monkeypa
     with pytest.raises(RuntimeError, match="broken"):
         Program(WasiConfig())
     gc.collect()
+
+
+# -- whose input -------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_read_from_the_process_unless_that_is_asked_for() -> None:
+    code = (
+        "from tests.wasi.program import Program\n"
+        "from vibewasm.wasi import WasiConfig\n"
+        "assert Program(WasiConfig()).read(0, 10) == b''\n"
+        "assert Program(WasiConfig(inherit_stdin=False)).read(0, 10) == b''\n"
+        "assert Program(WasiConfig(stdin=0)).read(0, 2) == b'ab'\n"
+        "assert Program(WasiConfig(inherit_stdin=True)).read(0, 10) == b'cd'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=b"abcd", capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_input_that_nobody_gave_is_at_its_end() -> None:
+    program = Program(WasiConfig())
+    assert program.read(0, 10) == b""
+    events = program.poll(file_subscription(1, abi.EVENT_FD_READ, 0))
+    assert events == [(1, SUCCESS, abi.EVENT_FD_READ, 0, abi.EVENT_HANGUP)]
+    assert program.fdstat(0).type == abi.UNKNOWN
+
+
+def test_two_inputs_are_one_too_many() -> None:
+    for stdin in (b"", b"x", 0, "file"):
+        with pytest.raises(ValueError, match=r"^WasiConfig: stdin and inherit_stdin=True are two inputs: give one"):
+            WasiConfig(stdin=stdin, inherit_stdin=True)
+    with pytest.raises(TypeError, match=r"^WasiConfig: inherit_stdin has to be True or False, not int 1$"):
+        WasiConfig(inherit_stdin=1)  # type: ignore[arg-type]  # the mistake under test
+    assert "inherit_stdin=True" in repr(WasiConfig(inherit_stdin=True))
+    assert "inherit_stdin" not in repr(WasiConfig())

@@ -95,7 +95,9 @@ def run_here(
             # The base name only: a guest has no business knowing where on the host it lies.
             name = os.path.basename(path) if argv0 is None else argv0
             args = words if invoke is None else []
-            linker.define_wasi(WasiConfig(argv0=name, args=args, env=environment, preopens=preopens))
+            linker.define_wasi(
+                WasiConfig(argv0=name, args=args, env=environment, preopens=preopens, inherit_stdin=True)
+            )
         if arguments.flag("--stub-imports"):
             linker.define_unknown_imports_as_zero(module)
         with store.deadline(seconds if until is None else _left(until)):

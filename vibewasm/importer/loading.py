@@ -102,7 +102,7 @@ class Loader(ExecutionLoader):
         from ..traps import ExitTrap
 
         arguments = [os.path.basename(self.path), *sys.argv[1:]]
-        instance = self._instance(FINDER.wasi or WasiConfig(args=arguments))
+        instance = self._instance(FINDER.wasi or WasiConfig(args=arguments, inherit_stdin=True))
         start = _function(instance, "_start")
         if start is None:
             raise ImportError(

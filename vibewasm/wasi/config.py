@@ -98,7 +98,7 @@ class WasiConfig:
             the program leaves there is ``config.preopens[path].files``.
         stdin: where the program reads from:
 
-            - ``None``: the process's own standard input;
+            - ``None``: there is nothing to read, unless ``inherit_stdin`` is true;
             - bytes;
             - a path;
             - a descriptor of the process (an int), which the program gets a copy of;
@@ -118,6 +118,8 @@ class WasiConfig:
               line breaks. What it gives back does not matter. :func:`print` itself adds no line breaks.
         stderr: as ``stdout``, with ``sys.stderr``.
         inherit_env: start from the host's environment; ``env`` is added to it and wins.
+        inherit_stdin: the program reads the process's own standard input. What one program has read is gone for all
+            others, and it may wait for as long as nobody types.
         argv0: the program's own name. ``args`` are then the arguments that follow it.
         clock: ``None`` for the host's clocks. An int is the time, in nanoseconds since 1970, at which each program
             begins. Time passes by one millisecond whenever the program looks at a clock, and by as long as it sleeps,
@@ -130,10 +132,21 @@ class WasiConfig:
     Raises:
         TypeError: a value has a type that cannot be used.
         ValueError: a string contains a NUL character or cannot be encoded in UTF-8, the name of a variable is empty or
-            contains ``=``, or an int is no descriptor.
+            contains ``=``, an int is no descriptor, or both ``stdin`` and ``inherit_stdin`` are given.
     """
 
-    __slots__ = ("args", "argv0", "clock", "env", "preopens", "random_seed", "stderr", "stdin", "stdout")
+    __slots__ = (
+        "args",
+        "argv0",
+        "clock",
+        "env",
+        "inherit_stdin",
+        "preopens",
+        "random_seed",
+        "stderr",
+        "stdin",
+        "stdout",
+    )
 
     def __init__(
         self,
@@ -145,6 +158,7 @@ class WasiConfig:
         stderr: Output = None,
         inherit_env: bool = False,
         *,
+        inherit_stdin: bool = False,
         argv0: Text | None = None,
         clock: int | Callable[[], int] | None = None,
         random_seed: Seed | None = None,
@@ -166,6 +180,11 @@ class WasiConfig:
 
                 self.preopens[seen] = MemoryDir(directory)
         self.stdin = _stream("stdin", stdin, (bytes, bytearray, memoryview), "read")
+        if inherit_stdin is not True and inherit_stdin is not False:
+            raise _wrong("inherit_stdin", "True or False", inherit_stdin)
+        if inherit_stdin and stdin is not None:
+            raise ValueError("WasiConfig: stdin and inherit_stdin=True are two inputs: give one of them")
+        self.inherit_stdin = inherit_stdin
         self.stdout = _stream("stdout", stdout, (), "write")
         self.stderr = _stream("stderr", stderr, (), "write")
         self.argv0 = argv0
@@ -212,14 +231,14 @@ class WasiConfig:
         return object.__getstate__(self)
 
     def __repr__(self) -> str:
-        rare = [name for name in _RARE_SETTINGS if getattr(self, name) is not None]
+        rare = [name for name in _RARE_SETTINGS if (value := getattr(self, name)) is not None and value is not False]
         settings = (f"{name}={_cut(name, getattr(self, name))}" for name in (*_SETTINGS, *rare))
         return "WasiConfig(" + ", ".join(settings) + ")"
 
 
 #: The settings, in the order of the parameters, and those that are shown only where they are given.
 _SETTINGS = ("args", "env", "preopens", "stdin", "stdout", "stderr")
-_RARE_SETTINGS = ("argv0", "clock", "random_seed")
+_RARE_SETTINGS = ("argv0", "inherit_stdin", "clock", "random_seed")
 
 
 def _cut(name: str, value: object) -> str:

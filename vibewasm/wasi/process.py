@@ -59,7 +59,7 @@ class Process:
 
             self.random = SeededRandom(config.random_seed)
         self.files = FileTable()
-        self.files.add(open_input(config.stdin, check))
+        self.files.add(open_input(config.stdin, config.inherit_stdin, check))
         self.files.add(open_output(1, config.stdout, check))
         self.files.add(open_output(2, config.stderr, check))
         on_host: list[Directory] = []

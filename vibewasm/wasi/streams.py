@@ -254,10 +254,10 @@ class TextOutput:
         return self._text.isatty()
 
 
-def open_input(source: Input, check: Check | None) -> Descriptor:
-    """Standard input from what ``WasiConfig`` was given."""
+def open_input(source: Input, inherit: bool, check: Check | None) -> Descriptor:
+    """Standard input from what ``WasiConfig`` was given: the process's own one only where that was asked for."""
     if source is None:
-        return ProcessStream(0, check)
+        return ProcessStream(0, check) if inherit else InputStream(io.BytesIO())
     if isinstance(source, bytes | bytearray | memoryview):
         given: object = source
         # A view may have gaps.

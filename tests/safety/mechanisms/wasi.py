@@ -179,6 +179,14 @@ MECHANISMS = [
         ),
     ),
     Mechanism(
+        "stdin-on-request",
+        "what others want to read from the process's standard input",
+        "vibewasm/wasi/streams.py",
+        "ProcessStream(0, check) if inherit else InputStream(io.BytesIO())",
+        "ProcessStream(0, check)",
+        ("tests/wasi/test_stdio.py::test_nothing_is_read_from_the_process_unless_that_is_asked_for",),
+    ),
+    Mechanism(
         "wasi-pointers",
         "the guest's own memory and the host's exceptions, from pointers out of range",
         "vibewasm/wasi/guest.py",

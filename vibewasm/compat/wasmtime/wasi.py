@@ -66,7 +66,8 @@ class WasiConfig(Managed):
         from ...api.linker import charger
         from ...wasi import start
 
-        config = _Given(stdin=self._stdin, stdout=self._stdout, stderr=self._stderr)
+        inherited = self._stdin is None
+        config = _Given(stdin=self._stdin, inherit_stdin=inherited, stdout=self._stdout, stderr=self._stderr)
         config.given = (self._args, self._env, self._preopens)
         try:
             process = start(config, store._check_interrupt, charger(store))
