@@ -33,6 +33,7 @@ except ImportError:
     # Not every build of Python has it. This is as quick, and says False.
     is_enabled = bool
 
+from .. import hold_over_fork
 from ..abi import (
     CHUNK_COUNT,
     CHUNK_NEXT,
@@ -70,6 +71,7 @@ _CHUNK_SLOTS = 63
 _PIECE = 1 << 16
 
 _lock = _thread.RLock()
+hold_over_fork(_lock)
 #: The rest of the last piece, its address, and how much of it is taken.
 _piece: list[tuple[memoryview, int, int]] = []
 #: The fault table, once something has been written to it, and its address.
@@ -92,15 +94,8 @@ def _fault_table() -> tuple[Cells, int]:
             table = _for_ever(FAULT_TABLE_SIZE)
             table[0][FAULT_SIGNAL // 8] = system.function_address("signal")
             table[0][FAULT_RAISE // 8] = system.function_address("raise")
-            system.at_fork(_renew_lock)
             _tables.append(table)
         return _tables[0]
-
-
-def _renew_lock() -> None:
-    """In a forked child: the thread that held the lock may not exist here."""
-    global _lock
-    _lock = _thread.RLock()
 
 
 class _Ranges:

@@ -14,7 +14,7 @@ Every name is loaded when it is first used (PEP 562), so that a program pays for
 from __future__ import annotations
 
 import sys
-from _thread import RLock
+from _thread import RLock, get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,14 +107,69 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-#: What is held while modules are loaded, and whether children of this process get one of their own.
-_loading, _forks_noticed = RLock(), False
+#: What is held while modules are loaded.
+_loading = RLock()
+#: The thread that has paused the collector to load modules, or 0.
+_paused_in = 0
+#: Locks that a child must not find held by a thread that it does not have, and half done what they are held for.
+_locks = [_loading]
+#: By thread that forks, those of them that it has taken to do so.
+_held: dict[int, list[RLock]] = {}
+#: How long a fork waits for each, in seconds. It takes longer only if who has one waits for whoever forks.
+_FORK_PATIENCE = 2
 
 
-def _after_fork() -> None:
-    """Begin anew in the child: another thread may have held the lock in the moment of the fork."""
-    global _loading
-    _loading = RLock()
+def hold_over_fork(lock: RLock) -> None:
+    """See that no other thread holds a lock in the moment of a fork."""
+    _locks.append(lock)
+
+
+def _before_fork() -> None:
+    if _module_locks:
+        # A child would find what another thread loads half loaded, and locked.
+        from .forking import wait_for_imports
+
+        wait_for_imports()
+    held = _held[get_ident()] = []
+    for lock in [*_locks]:
+        if lock.acquire(timeout=_FORK_PATIENCE):
+            held.append(lock)
+
+
+def _after_fork_in_parent() -> None:
+    for lock in reversed(_held.pop(get_ident(), ())):
+        lock.release()
+
+
+def _after_fork_in_child() -> None:
+    held = _held.pop(get_ident(), [])
+    _held.clear()
+    for lock in _locks:
+        if lock in held:
+            lock.release()
+        else:
+            lock._at_fork_reinit()  # type: ignore[attr-defined]  # not public; threading does the same
+    if _paused_in not in (0, get_ident()):
+        import gc
+
+        gc.enable()
+    if _module_locks:
+        from .forking import drop_half_loaded
+
+        drop_half_loaded()
+
+
+try:
+    # Not public: empty unless somebody is importing. Registered before anything is loaded.
+    from _frozen_importlib import _module_locks  # type: ignore[attr-defined]
+    from posix import register_at_fork
+except ImportError:
+    # Another Python, or a system that does not fork.
+    pass
+else:
+    register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )
 
 
 def load(make: Callable[..., Result], *arguments: object) -> Result:
@@ -126,22 +181,17 @@ def load(make: Callable[..., Result], *arguments: object) -> Result:
     Threads that load a package and a module in it at once may have the import system give up: it locks the module
     before the package, and the package may want the module.
     """
-    global _forks_noticed
-    if not _forks_noticed:
-        import os
-
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_after_fork)
-        # Two threads may both have done it, before either takes the lock; once more does no harm.
-        _forks_noticed = True
     with _loading:
         return _load(make, *arguments)
 
 
 def _load(make: Callable[..., Result], *arguments: object) -> Result:
+    global _paused_in
     import gc
 
     collecting = gc.isenabled()
+    if collecting:
+        _paused_in = get_ident()
     gc.disable()
     try:
         from . import bundle
@@ -154,6 +204,7 @@ def _load(make: Callable[..., Result], *arguments: object) -> Result:
             if not gc.get_freeze_count():
                 gc.freeze()
                 gc.unfreeze()
+            _paused_in = 0
             gc.enable()
 
 

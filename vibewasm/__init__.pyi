@@ -2,6 +2,7 @@
 used. Their types stand where they come from.
 """
 
+from _thread import RLock
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -52,6 +53,9 @@ _Result = TypeVar("_Result")
 
 __version__: str
 __all__: list[str]
+
+# Not public: see that no other thread holds a lock in the moment of a fork.
+def hold_over_fork(lock: RLock) -> None: ...
 
 # Not public: what loads modules of this package goes through it.
 def load(make: Callable[..., _Result], *arguments: object) -> _Result: ...

@@ -182,6 +182,7 @@ def _noting(real: Callable[..., ModuleType]) -> Callable[..., ModuleType]:
         return found
 
     noting.notes = True  # type: ignore[attr-defined]
+    noting.real = real  # type: ignore[attr-defined]
     return noting
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import _thread
 
+from . import hold_over_fork
 from .types import _BY_CODE, EXNREF, EXTERNREF, FUNCREF, NOT_NULL, FuncType, ValType
 
 TYPE_CHECKING = False
@@ -57,6 +58,7 @@ _types: list[FuncType] = []
 _numbers: dict[FuncType, int] = {}
 _groups: dict[tuple[Member, ...], tuple[FuncType, ...]] = {}
 _lock = _thread.RLock()
+hold_over_fork(_lock)
 #: Whether the first of two nullable references to function types matches the second: what has been asked lately, since
 #: an instruction of few bytes may ask of a thousand values, each of a type with many supertypes.
 _known: dict[tuple[int, int], bool] = {}

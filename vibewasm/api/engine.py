@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from _thread import RLock
 
+from .. import hold_over_fork
 from ..backends import backend
 from ..binary.support import BUILT
 from ..calls.process import HOST, prepare
@@ -235,16 +235,7 @@ def features_of(legacy_exceptions: bool) -> frozenset[str]:
 _ROOM = 1024
 #: For who adds a type to those that an engine knows.
 _lock = RLock()
-
-
-def _after_fork() -> None:
-    """A thread that is not here may have held it."""
-    global _lock
-    _lock = RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+hold_over_fork(_lock)
 
 _default: list[Engine] = []
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from _thread import RLock
 
+from .. import hold_over_fork
 from ..abi import SUPERTYPES_COUNT, SUPERTYPES_FIRST
 from ..runtime.blocks import Block
 from ..runtime.context import CELL_SUPERTYPES
@@ -18,6 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..runtime.context import StoreBlock
 
+#: Held while a table is made or added to.
+LOCK = RLock()
+hold_over_fork(LOCK)
 #: Entries that there are room for at first.
 _FIRST = 62
 
@@ -25,10 +29,9 @@ _FIRST = 62
 class Supertypes:
     """The table of an engine, which any thread may add to."""
 
-    __slots__ = ("_blocks", "_entries", "_lock")
+    __slots__ = ("_blocks", "_entries")
 
     def __init__(self) -> None:
-        self._lock = RLock()
         #: All tables there were: code of a store may read an older one.
         self._blocks: list[Block] = []
         #: The entries of the last one.
@@ -48,7 +51,7 @@ class Supertypes:
 
     def add(self, identity: int, supertype: int) -> None:
         """Note the supertype of a type, both by their identities: before code can meet the type."""
-        with self._lock:
+        with LOCK:
             if identity >= len(self._entries):
                 # Twice as many, so that all tables together take little more than twice what the last one does.
                 self._grow(2 * identity)
