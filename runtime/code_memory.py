@@ -5,12 +5,11 @@ from __future__ import annotations
 import _thread
 
 from . import faults, system
-from .ffi import c_char, untrack
+from .ffi import Note, c_char, untrack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
 #: Size of the first arena where nothing is known of the amount of code.
 DEFAULT_HINT = 1 << 16
@@ -23,47 +22,73 @@ _TAIL = 16
 synchronize: list[Callable[[int, int, int], None]] = []
 
 
-#: By the address where code is executed: where it is written, the size, what unmaps either, and what says that faults
-#: there are no traps any more. A finaliser may run when modules have been taken down.
-_mapped: dict[int, tuple[int, int, Callable[[int, int], None], Callable[[int, int], None]]] = {}
+#: What is known of arenas whose owners have gone, and which may not be unmapped yet.
+_gone: list[Note] = []
 
 
-class _Owner(int):
-    """The address of a mapping of code, which goes when this object goes: when no finaliser can call the code any more
-    (:data:`.ffi.untrack`).
+class _Owner:
+    """The mappings of code, which go when this object goes: when no finaliser can call the code any more
+    (:data:`.ffi.untrack`). It has what its finaliser calls, since that may run when modules have been taken down.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__", "_unmap_all", "_unregister", "note")
 
-    def __del__(self, mapped: dict[int, Any] = _mapped) -> None:
-        executable = self + 0
-        writable, size, unmap, unregister = mapped.pop(executable)
-        unregister(executable, executable + size)
-        unmap(executable, size)
-        unmap(writable, size)
+    note: Note
+
+    def __init__(self, size: int) -> None:
+        self._unmap_all = system.unmap_all
+        self._unregister = faults.unregister_code
+        note = Note(self, _gone.append)
+        note.addresses, note.size = [], size
+        self.note = note
+        untrack(self)
+
+    def give_back(self, note: Note) -> None:
+        """Unmap what a note says."""
+        addresses, size = note.addresses, note.size
+        if len(addresses) == 2:
+            # The second is where it is executed.
+            self._unregister(addresses[1], addresses[1] + size)
+        self._unmap_all(addresses, size)
+
+    def __del__(self) -> None:
+        self.give_back(self.note)
+        # Nothing is left undone, so the list need not have it.
+        del self.note
+
+
+def _give_back_the_rest() -> None:
+    """Unmap what finalisers have left because an exception of a signal's handler came in between."""
+    for_us = _Owner(0)
+    while _gone:
+        mine: list[Note] = []
+        try:
+            # One step, so that no other thread has it as well.
+            mine.extend(map(_gone.pop, (-1,)))
+            for_us.give_back(mine[0])
+        except IndexError:
+            return
+        except BaseException:
+            _gone.extend(mine)
+            raise
 
 
 class _Arena:
     __slots__ = ("end", "executable", "owner", "process", "size", "used", "view", "writable")
 
-    #: Nobody, where it stays for ever.
-    owner: _Owner | None
-
     def __init__(self, size: int, process: int, anonymous: bool, populate: bool) -> None:
         self.size = size
         self.process = process
+        self.owner = _Owner(size)
         map_code = system.map_anonymous_code if anonymous else system.map_code
-        self.writable, self.executable = map_code(size, populate)
+        self.writable, self.executable = map_code(size, populate, self.owner.note.addresses)
         self.end = size - _TAIL
         self.used = 0
         self.view = memoryview((c_char * size).from_address(self.writable)).cast("B")
-        self.owner = None
 
-    def own(self) -> None:
-        """Have it given back when the object goes."""
-        _mapped[self.executable] = (self.writable, self.size, system.unmap, faults.unregister_code)
-        self.owner = _Owner(self.executable)
-        untrack(self.owner)
+    def stay(self) -> None:
+        """Have it stay when the object goes."""
+        self.owner.note.addresses = []
 
 
 class CodeMemory:
@@ -142,15 +167,19 @@ class CodeMemory:
             return arena.executable + start
 
     def _new_arena(self, least: int) -> _Arena:
+        if _gone:
+            _give_back_the_rest()
         page = system.PAGE_SIZE
         size = (max(self._next_size, least + _TAIL) + page - 1) // page * page
         # What is about to be filled had better be there: a fault for each page costs more than writing it.
         try:
             arena = _Arena(size, self._process, self._anonymous, least > size >> 1)
         except OSError as error:
-            raise self.failure(str(error)) from None
-        if not self._permanent:
-            arena.own()
+            if error.errno is None:
+                raise  # not the system's: a signal's handler, with a TimeoutError, say
+            raise self.failure(error.strerror) from None
+        if self._permanent:
+            arena.stay()
         self._arenas.append(arena)
         if self._traps:
             faults.register_code(arena.executable, arena.executable + size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .. import abi
 from ..abi import INTERRUPT_REQUEST, INTERRUPT_SIGNAL, INTERRUPT_WATCH, STORE_CELLS, STORE_RESULTS, STORE_SIZE
 from . import system
-from .ffi import Array, addressof, c_char, untrack
+from .ffi import Array, Note, addressof, c_char, untrack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ _ALL_ONES = (1 << 64) - 1
 _HEADER_CELLS = STORE_RESULTS // 8
 _ZEROS = memoryview(bytes(STORE_RESULTS)).cast("Q")
 
-#: Addresses of blocks that nobody uses. Blocks are never unmapped: the watcher looks at all of them at any moment, and
+#: Blocks that nobody uses. Blocks are never unmapped: the watcher looks at all of them at any moment, and
 #: code that a closed store has left somewhere must not meet memory of others.
-_pool: list[int] = []
+_pool: list[Note] = []
 #: The header of every block there ever was.
 _headers: list[memoryview[int]] = []
 #: Whether the watcher's thread (:mod:`.watcher`) runs.
@@ -76,19 +76,42 @@ watched = [False]
 class _Memory(Array):  # type: ignore[type-arg]  # what a C type is made of says it
     """The bytes of a block. Views keep it alive; when the last has gone the block goes back to the pool."""
 
-    __slots__ = ()
+    __slots__ = ("__weakref__", "note")
 
     _type_ = c_char
     _length_ = STORE_SIZE
 
-    def __del__(self, pool: list[int] = _pool) -> None:
-        pool.append(addressof(self))
+    note: Note
 
 
-def _new_block() -> int:
-    address = system.anonymous_for_ever(STORE_SIZE)
-    _headers.append(memoryview((c_char * STORE_RESULTS).from_address(address)).cast("B").cast("Q"))
-    return address
+def _take() -> _Memory:
+    """The bytes of a block that nobody uses.
+
+    What the handler of a signal raises in between does not lose the block: it is in the pool, or in ``taken``, or
+    has a note that goes back to the pool with the object.
+    """
+    taken: list[Note] = []
+    memory = None
+    try:
+        try:
+            # One step.
+            taken.extend(map(_pool.pop, (-1,)))
+            addresses = taken[0].addresses
+        except IndexError:
+            addresses = []
+            system.anonymous_into(addresses, STORE_SIZE)
+            header = (c_char * STORE_RESULTS).from_address(addresses[0])
+            _headers.append(memoryview(header).cast("B").cast("Q"))
+        memory = _Memory.from_address(addresses[0])
+        untrack(memory)
+        note = Note(memory, _pool.append)
+        note.addresses = addresses
+        memory.note = note
+        return memory
+    except BaseException:
+        if memory is None or not hasattr(memory, "note"):
+            _pool.extend(taken)
+        raise
 
 
 def watch_all() -> None:
@@ -152,14 +175,9 @@ class StoreBlock:
     __slots__ = ("address", "cells", "stack_base")
 
     def __init__(self) -> None:
-        try:
-            address = _pool.pop()
-        except IndexError:
-            address = _new_block()
         # Another block may take the address as soon as nothing refers to this object any more.
-        memory = _Memory.from_address(address)
-        untrack(memory)
-        self.address = address
+        memory = _take()
+        self.address = address = addressof(memory)
         self.cells = cells = memoryview(memory).cast("B").cast("Q")
         self.stack_base = address + STORE_CELLS
         cells[:_HEADER_CELLS] = _ZEROS

@@ -120,17 +120,18 @@ class _Ranges:
             except IndexError:
                 self._grow()
         cells, index = slot
+        self._taken[start] = slot
         cells[index] = start
         cells[index + 1] = end
-        self._taken[start] = slot
 
     def remove(self, start: int) -> None:
-        slot = self._taken.pop(start, None)
+        slot = self._taken.get(start)
         if slot is not None:
             cells, index = slot
             cells[index + 1] = 0
             cells[index] = 0
-            self._free.append(slot)
+            # One step, so that it is given back once, and in the end, whatever comes in between.
+            self._free.extend(map(self._taken.pop, (start,)))
 
     def _grow(self) -> None:
         head = self._head

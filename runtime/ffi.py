@@ -9,10 +9,12 @@ module under its ctypes, they are those of ctypes itself.
 
 from __future__ import annotations
 
+from _weakref import ref
 from sys import version_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from ctypes import (
         CDLL,
         CFUNCTYPE,
@@ -145,6 +147,30 @@ def c_library() -> CDLL:
 untrack = PYFUNCTYPE(None, py_object)(("PyObject_GC_UnTrack", c_library()))
 
 
+class Note(ref):  # type: ignore[type-arg]  # to whatever owns memory
+    """What is known of the memory that an object owns, for when the object has gone: made with a list's ``append``, it
+    is in that list then.
+
+    A finaliser written in Python may not run at all: CPython calls the handlers of signals where it enters a function,
+    and what one of them raises ends the finaliser before its first line. This is C code, which nothing comes in front
+    of. So finalisers are for giving back at once, and the list for what one has left undone.
+
+    Attributes:
+        addresses: where each mapping begins that is not unmapped yet.
+        size: that of each.
+        clean: whether nothing of what was in the memory is left.
+    """
+
+    __slots__ = ("addresses", "clean", "size")
+
+    addresses: list[int]
+    size: int
+    clean: bool
+
+    def __init__(self, owner: object, callback: Callable[[Note], None]) -> None:
+        super().__init__(owner, callback)  # type: ignore[call-arg]  # C code takes both
+
+
 def _keep_subclasses() -> None:
     """See that each C type that classes are derived from here has a subclass that stays when the interpreter has ended.
 
@@ -178,6 +204,7 @@ __all__ = [
     "CFUNCTYPE",
     "PYFUNCTYPE",
     "Array",
+    "Note",
     "addressof",
     "byref",
     "c_char",

@@ -11,9 +11,7 @@ from .ffi import addressof
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import mmap
-
-    from .reservations import Reservation
+    from .reservations import Reservation, Unguarded
 
 GUARDED_RESERVATION = reservations.SIZE
 
@@ -60,16 +58,15 @@ class LinearMemory:
         self._most = most * PAGE_SIZE
         self.guarded = guarded
         # What is allowed now but not mapped for want of address space stays out of reach, so growing fails then.
-        self._reservation: Reservation | mmap.mmap | None  # nothing once it is closed
+        self._reservation: Reservation | Unguarded | None  # nothing once it is closed
         if guarded:
             self._reservation = reservation = _reserve_guarded(size)
             self.reserved = GUARDED_RESERVATION
             self.base = base = addressof(reservation)
         else:
-            self._reservation = mapped = _reserve(size, self._most)
-            self.reserved = len(mapped)
-            self.base = base = system.address_of(mapped)
-            system.forbid(base + size, self.reserved - size)
+            self._reservation = unguarded = _reserve(size, self._most)
+            self.reserved = unguarded.note.size
+            self.base = base = addressof(unguarded)
         block = Block(MEMORY_DESCRIPTOR_SIZE)
         self._cells = block.cells
         self.descriptor = block.address
@@ -139,6 +136,8 @@ def _reserve_guarded(size: int) -> Reservation:
     try:
         return reservations.reserve(size)
     except OSError as error:
+        if error.errno is None:
+            raise  # not the system's: a signal's handler, with a TimeoutError, say
         raise MemoryError(
             f"{GUARDED_RESERVATION} bytes of address space cannot be reserved ({error.strerror}): close memories that "
             "are not used any more, raise the limit (ulimit -v, vm.overcommit_memory), or have code check bounds "
@@ -146,17 +145,21 @@ def _reserve_guarded(size: int) -> Reservation:
         ) from None
 
 
-def _reserve(size: int, most: int) -> mmap.mmap:
-    """Reserve ``most`` bytes, or as many as can be had, down to ``size``."""
+def _reserve(size: int, most: int) -> Unguarded:
+    """Reserve ``most`` bytes, or as many as can be had, down to ``size``, and have the first ``size`` be accessible."""
     wanted = most
     while True:
         try:
             # A mapping cannot be empty; one page that stays inaccessible does no harm.
-            return system.anonymous(max(wanted, PAGE_SIZE))
+            unguarded = reservations.reserve_unguarded(max(wanted, PAGE_SIZE))
+            system.allow(addressof(unguarded), size)
+            return unguarded
         except OSError as error:
+            if error.errno is None:
+                raise  # not the system's: a signal's handler, with a TimeoutError, say
             if wanted <= size:
                 raise MemoryError(
                     f"a memory of {size} bytes cannot be had ({error.strerror}): free memory, or raise the limit "
-                    "(ulimit -v)"
+                    "(ulimit -v, ulimit -d, vm.overcommit_memory)"
                 ) from None
             wanted = max(wanted // 2 & -PAGE_SIZE, size)

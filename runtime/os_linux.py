@@ -176,25 +176,32 @@ def anonymous(size: int) -> mmap.mmap:
     return mmap.mmap(-1, size, flags=_MAP_PRIVATE | _MAP_ANONYMOUS | _MAP_NORESERVE)
 
 
-def anonymous_for_ever(size: int, protection: int = _PROT_READ | _PROT_WRITE) -> int:
+def anonymous_for_ever(size: int) -> int:
     """Address of zeroed private memory of ``size`` bytes that stays mapped as long as the process.
 
     Raises:
         OSError: there is no room for it.
     """
-    address: int = _mmap(0, size, protection, _MAP_PRIVATE | _MAP_ANONYMOUS | _MAP_NORESERVE, -1, 0)
+    flags = _MAP_PRIVATE | _MAP_ANONYMOUS | _MAP_NORESERVE
+    address: int = _mmap(0, size, _PROT_READ | _PROT_WRITE, flags, -1, 0)
     if address == _MAP_FAILED:
         raise _error()
     return address
 
 
-def reserve(size: int) -> int:
-    """Address of ``size`` bytes, of which none can be accessed yet (:func:`allow`), until :func:`unmap`.
+def anonymous_into(made: list[int], size: int) -> None:
+    """As :func:`anonymous_for_ever`; the address comes at the end of a list, in one step."""
+    map_into(made, size, _PROT_READ | _PROT_WRITE, _MAP_PRIVATE | _MAP_ANONYMOUS | _MAP_NORESERVE)
+
+
+def reserve(size: int, made: list[int]) -> None:
+    """Map ``size`` bytes, of which none can be accessed yet (:func:`allow`). The address comes at the end of a list, in
+    one step.
 
     Raises:
         OSError: there is no room for them.
     """
-    return anonymous_for_ever(size, _PROT_NONE)
+    map_into(made, size, _PROT_NONE, _MAP_PRIVATE | _MAP_ANONYMOUS | _MAP_NORESERVE)
 
 
 def zero(address: int, size: int, in_place: bool, _memset: Any = _memset, _madvise: Any = _madvise) -> None:
@@ -231,100 +238,91 @@ def allow(address: int, size: int) -> None:
         raise _error()
 
 
-def map_code(size: int, populate: bool = False) -> tuple[int, int]:
+#: Whether code has to be in a file, since other memory cannot be mapped twice here, or not as executable.
+_needs_file: list[OSError] = []
+
+
+def map_code(size: int, populate: bool = False, made: list[int] | None = None) -> tuple[int, int]:
     """Map the same new memory twice: for writing, and for reading and executing.
+
+    There is room for all of it when this returns: writing to it later cannot fail for want of any (SIGBUS).
 
     Args:
         size: bytes, a multiple of the page size.
         populate: have all of it there at once, rather than page by page when it is written.
+        made: a list that gets the two addresses, each in the step that maps it, so that no exception of a signal's
+            handler comes in between (:func:`unmap_all`).
 
     Returns:
         the address to write at and the address to execute at.
 
     Raises:
-        OSError: the system forbids it or has no room for it; the message says which.
+        OSError: the system forbids it or has no room for it; the message says which. Nothing is mapped then.
     """
-    failures = []
-    full = True
-    for source in (_memfd, _shared_memory_file, _temporary_file):
+    made = [] if made is None else made
+    if not _needs_file:
         try:
-            fd = source()
-        except (OSError, AttributeError) as error:
-            failures.append(f"{source.__name__.strip('_')}: {error}")
-            full = False
-            continue
-        try:
-            return _map_twice(fd, size, _MAP_POPULATE if populate else 0)
+            return map_anonymous_code(size, populate, made)
         except OSError as error:
-            failures.append(f"{source.__name__.strip('_')}: {error}")
-            full = full and error.errno == _ENOMEM
-        finally:
-            os.close(fd)
-    if full:
-        raise OSError(
-            _ENOMEM, f"there is no room for {size} bytes of machine code: free memory, or raise the limit (ulimit -v)"
-        )
-    raise OSError(
-        "no executable memory can be had; vibewasm needs memfd_create() with an executable mapping, or a file system "
-        f"for temporary files that is not mounted noexec. Tried {'; '.join(failures)}"
-    )
+            if error.errno is None:
+                raise  # not the system's: a signal's handler, with a TimeoutError, say
+            refusal = error
+            if error.errno != _ENOMEM:
+                _needs_file.append(error)
+    else:
+        refusal = _needs_file[0]
+    from .code_files import map_file_code
+
+    return map_file_code(size, populate, made, refusal)
 
 
-def _memfd() -> int:
-    return os.memfd_create("vibewasm", os.MFD_CLOEXEC)
-
-
-def _shared_memory_file() -> int:
-    return os.open("/dev/shm", os.O_RDWR | os.O_CLOEXEC | os.O_TMPFILE, 0o600)
-
-
-def _temporary_file() -> int:
-    return os.open(os.environ.get("TMPDIR", "/tmp"), os.O_RDWR | os.O_CLOEXEC | os.O_TMPFILE, 0o600)
-
-
-def _map_twice(fd: int, size: int, flags: int) -> tuple[int, int]:
-    os.ftruncate(fd, size)
-    writable = _mmap(0, size, _PROT_READ | _PROT_WRITE, _MAP_SHARED | flags, fd, 0)
-    if writable == _MAP_FAILED:
-        raise _error()
-    executable = _mmap(0, size, _PROT_READ | _PROT_EXEC, _MAP_SHARED, fd, 0)
-    if executable == _MAP_FAILED:
-        error = _error()
-        _munmap(writable, size)
-        raise error
-    return writable, executable
-
-
-def map_anonymous_code(size: int, populate: bool = False) -> tuple[int, int]:
-    """Like :func:`map_code`, of memory that belongs to no file: perf looks up symbols in a map for such memory only.
+def map_anonymous_code(size: int, populate: bool = False, made: list[int] | None = None) -> tuple[int, int]:
+    """Like :func:`map_code`, of memory that belongs to no file: it needs no descriptor, there is room for all of it or
+    the system says so, and perf looks up symbols in a map for such memory only.
 
     ``mremap`` with an old size of 0 maps shared memory once more (mremap(2)).
     """
-    flags = _MAP_SHARED | _MAP_ANONYMOUS | (_MAP_POPULATE if populate else 0)
-    writable = _mmap(0, size, _PROT_READ | _PROT_WRITE, flags, -1, 0)
-    if writable == _MAP_FAILED:
-        raise _error()
+    made = [] if made is None else made
     mremap = _libc.mremap
     mremap.restype = c_size_t
     mremap.argtypes = (c_size_t, c_size_t, c_size_t, c_int)
-    executable = mremap(writable, 0, size, _MREMAP_MAYMOVE)
-    if executable == _MAP_FAILED or _mprotect(executable, size, _PROT_READ | _PROT_EXEC):
-        error = _error()
-        if executable != _MAP_FAILED:
-            _munmap(executable, size)
-        _munmap(writable, size)
-        raise error
+    flags = _MAP_SHARED | _MAP_ANONYMOUS | (_MAP_POPULATE if populate else 0)
+    try:
+        map_into(made, size, _PROT_READ | _PROT_WRITE, flags)
+        made.extend(map(mremap, (made[0],), (0,), (size,), (_MREMAP_MAYMOVE,)))
+        _check_last(made)
+        writable, executable = made
+        if _mprotect(executable, size, _PROT_READ | _PROT_EXEC):
+            raise _error()
+    except BaseException:
+        unmap_all(made, size)
+        raise
     return writable, executable
 
 
-def unmap(address: int, size: int, _munmap: Callable[[int, int], int] = _munmap) -> None:
-    """Undo :func:`reserve`, or one of the mappings of :func:`map_code`.
+def map_into(made: list[int], size: int, protection: int, flags: int, fd: int = -1) -> None:
+    """Map memory and put its address at the end of a list, in one step: no signal's handler comes in between."""
+    made.extend(map(_mmap, (0,), (size,), (protection,), (flags,), (fd,), (0,)))
+    _check_last(made)
+
+
+def _check_last(made: list[int]) -> None:
+    if made[-1] == _MAP_FAILED:
+        error = _error()
+        made.remove(_MAP_FAILED)
+        raise error
+
+
+def unmap_all(made: list[int], size: int, _munmap: Callable[[int, int], int] = _munmap) -> None:
+    """Unmap what begins at each address of a list, which is taken off it in the same step. So this can be done again
+    where an exception has ended it, and what came to the same address meanwhile stays.
 
     ``_munmap`` is bound here because finalisers call this when the interpreter has already cleared this module; so are
     the functions that :func:`zero` and :func:`address_space_has_limit` need.
     """
-    if _munmap(address, size):
-        raise _error()
+    while made:
+        if any(map(_munmap, map(made.pop, (-1,)), (size,))):
+            raise _error()
 
 
 _MEMBARRIER_SYNC_CORE = 32

@@ -12,7 +12,7 @@ from sys import is_finalizing
 
 from ..abi import PAGE_SIZE
 from . import faults, system
-from .ffi import Array, addressof, c_char, untrack
+from .ffi import Array, Note, c_char, untrack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,71 +29,107 @@ MOST_ZEROED = 1 << 17
 class _Pool:
     """The reservations of this interpreter.
 
-    What finalisers need is bound here with the first one: they may run when modules have been taken down.
+    What finalisers need is bound here with the first one: they may run when modules have been taken down. Each of them
+    may be ended at any point, by what a signal's handler raises; what it leaves undone is done by who takes a
+    reservation next.
     """
 
-    __slots__ = ("_forget", "_free", "_has_limit", "_unmap", "_zero", "accessible")
+    __slots__ = ("_forget", "_free", "_has_limit", "_unmap_all", "_zero", "accessible", "append", "extend")
 
     def __init__(self) -> None:
-        #: Addresses of reservations that nobody uses and that are zero.
-        self._free: list[int] = []
+        #: Of reservations that nobody uses, most of which are zero. Some may be unmapped.
+        self._free: list[Note] = []
+        self.append, self.extend = self._free.append, self._free.extend
         #: By address, how many bytes from there on can be accessed: of those that are used, and of those that are not.
         self.accessible: dict[int, int] = {}
 
-    def take(self) -> int:
-        """The address of a reservation that is zero.
+    def take(self, taken: list[Note]) -> list[int]:
+        """The address of a reservation that is zero, in a list.
+
+        Args:
+            taken: gets what goes back to the pool if nobody comes to own it (:meth:`append`).
 
         Raises:
             OSError: there is no room for one.
         """
+        while True:
+            try:
+                # One step, so that no other thread has it as well, and nothing comes in between.
+                taken.extend(map(self._free.pop, (-1,)))
+            except IndexError:
+                return self._new()
+            note = taken[0]
+            if note.addresses:
+                if not note.clean:
+                    self._clean(note)
+                return note.addresses
+            taken.clear()
+
+    def _new(self) -> list[int]:
+        addresses: list[int] = []
+        self._zero = system.zero
+        self._unmap_all = system.unmap_all
+        self._forget = faults.unregister_reservation
+        self._has_limit = system.address_space_has_limit
         try:
-            return self._free.pop()
-        except IndexError:
-            address = system.reserve(SIZE)
-            self._zero = system.zero
-            self._unmap = system.unmap
-            self._forget = faults.unregister_reservation
-            self._has_limit = system.address_space_has_limit
+            system.reserve(SIZE, addresses)
+            address = addresses[0]
             self.accessible[address] = 0
             faults.register_reservation(address, address + SIZE)
-            return address
+        except BaseException:
+            self.unmap(addresses)
+            raise
+        return addresses
 
-    def give_back(self, address: int) -> None:
-        """Keep a reservation that nobody uses any more, or unmap it.
+    def give_back(self, note: Note) -> bool:
+        """Make ready for the next who takes it what nobody uses any more, or unmap it, which it returns.
 
         Where the address space has a limit, others may want what is kept here.
         """
         if is_finalizing():
-            return
+            return False
         if self._has_limit():
             self.drain()
         elif len(self._free) < MOST_KEPT:
             try:
-                size = self.accessible[address]
-                self._zero(address, size, size <= MOST_ZEROED)
-            except OSError:
-                pass
+                self._clean(note)
+            except OSError as error:
+                if error.errno is None:
+                    raise  # not the system's: a signal's handler, with a TimeoutError, say
             else:
-                self._free.append(address)
-                return
-        self.unmap(address)
+                return False
+        self.unmap(note.addresses)
+        return True
 
-    def unmap(self, address: int) -> None:
-        """Unmap a reservation."""
-        del self.accessible[address]
-        # Unregistered before it goes: whoever gets the addresses next registers them anew.
-        self._forget(address, address + SIZE)
-        self._unmap(address, SIZE)
+    def _clean(self, note: Note) -> None:
+        address = note.addresses[0]
+        size = self.accessible[address]
+        self._zero(address, size, size <= MOST_ZEROED)
+        note.clean = True
+
+    def unmap(self, addresses: list[int]) -> None:
+        """Unmap a reservation, whose address is taken off the list in the same step."""
+        if addresses:
+            address = addresses[0]
+            self.accessible.pop(address, None)
+            # Unregistered before it goes: whoever gets the addresses next registers them anew.
+            self._forget(address, address + SIZE)
+            self._unmap_all(addresses, SIZE)
 
     def drain(self) -> None:
         """Unmap what is kept."""
-        free = self._free
-        while free:
+        taken: list[Note] = []
+        while True:
             try:
-                address = free.pop()
+                taken.extend(map(self._free.pop, (-1,)))
             except IndexError:
                 return
-            self.unmap(address)
+            try:
+                self.unmap(taken[0].addresses)
+            except BaseException:
+                self._free.extend(taken)
+                raise
+            taken.clear()
 
     def __del__(self) -> None:
         # At the end of a process the system does this faster.
@@ -107,13 +143,17 @@ _pool = _Pool()
 class Reservation(Array):  # type: ignore[type-arg]  # what a C type is made of says it
     """The bytes of a reservation. Views keep it alive; when the last has gone it goes back to the pool."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "note")
 
     _type_ = c_char
     _length_ = SIZE
 
-    def __del__(self, give_back: Callable[[int], None] = _pool.give_back) -> None:
-        give_back(addressof(self))
+    note: Note
+
+    def __del__(self, give_back: Callable[[Note], bool] = _pool.give_back) -> None:
+        if hasattr(self, "note") and give_back(self.note):
+            # The pool need not have it.
+            del self.note
 
 
 def reserve(size: int) -> Reservation:
@@ -122,22 +162,89 @@ def reserve(size: int) -> Reservation:
     Raises:
         OSError: there is no room for it.
     """
+    taken: list[Note] = []
+    reservation = None
     try:
-        address = _pool.take()
-    except OSError:
-        # What nobody uses any more may be waiting for the collector, which counts objects, not address space.
-        import gc
+        try:
+            addresses = _pool.take(taken)
+        except OSError as error:
+            if error.errno is None:
+                raise  # not the system's: a signal's handler, with a TimeoutError, say
+            # What nobody uses any more may be waiting for the collector, which counts objects, not address space.
+            import gc
 
-        gc.collect()
-        address = _pool.take()
-    try:
+            gc.collect()
+            addresses = _pool.take(taken)
+        address = addresses[0]
+        reservation = Reservation.from_address(address)
+        untrack(reservation)
+        note = Note(reservation, _pool.append)
+        note.addresses = addresses
+        note.size = SIZE
+        note.clean = False
+        reservation.note = note
         make_accessible(address, size)
-    except OSError:
-        _pool.unmap(address)
+        return reservation
+    except BaseException:
+        if reservation is None or not hasattr(reservation, "note"):
+            _pool.extend(taken)
         raise
-    reservation = Reservation.from_address(address)
-    untrack(reservation)
-    return reservation
+
+
+class Unguarded(Array):  # type: ignore[type-arg]  # what a C type is made of says it
+    """The bytes of a memory whose bounds code checks: as many as its note says, and not what the type says. Views keep
+    it alive; when the last has gone it is unmapped.
+    """
+
+    __slots__ = ("__weakref__", "_unmap_all", "note")
+
+    _type_ = c_char
+    _length_ = SIZE
+
+    note: Note
+    _unmap_all: Callable[[list[int], int], None]
+
+    def __del__(self) -> None:
+        if hasattr(self, "note"):
+            self._unmap_all(self.note.addresses, self.note.size)
+            # Nothing is left undone, so the list need not have it.
+            del self.note
+
+
+#: What finalisers of such have left undone.
+_gone: list[Note] = []
+
+
+def reserve_unguarded(size: int) -> Unguarded:
+    """So many bytes of address space, none of which can be accessed yet, and which take no memory.
+
+    They are not mapped as writable: what could be written to counts where the system keeps account of memory that is
+    promised (vm.overcommit_memory=2, RLIMIT_DATA).
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    while _gone:
+        note = _gone[-1]
+        system.unmap_all(note.addresses, note.size)
+        # It is empty, whoever takes it off.
+        if note in _gone:
+            _gone.remove(note)
+    addresses: list[int] = []
+    reservation = None
+    try:
+        system.reserve(size, addresses)
+        reservation = Unguarded.from_address(addresses[0])
+        untrack(reservation)
+        reservation._unmap_all = system.unmap_all
+        note = Note(reservation, _gone.append)
+        note.addresses, note.size = addresses, size
+        reservation.note = note
+        return reservation
+    except BaseException:
+        if not hasattr(reservation, "note"):
+            system.unmap_all(addresses, size)
+        raise
 
 
 def make_accessible(address: int, size: int) -> None:

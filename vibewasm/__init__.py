@@ -167,9 +167,7 @@ except ImportError:
     # Another Python, or a system that does not fork.
     pass
 else:
-    register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def load(make: Callable[..., Result], *arguments: object) -> Result:

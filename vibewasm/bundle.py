@@ -186,6 +186,13 @@ def _noting(real: Callable[..., ModuleType]) -> Callable[..., ModuleType]:
     return noting
 
 
+def stop_noting() -> None:
+    """In a forked child: another thread may have been noting, which is not there to put an end to it."""
+    import builtins
+
+    builtins.__import__ = getattr(builtins.__import__, "real", builtins.__import__)
+
+
 class _Finder:
     """Finds this package's modules where the import system would look for their files, and not before somebody else
     who changes what is imported.

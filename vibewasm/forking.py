@@ -8,7 +8,6 @@ is half loaded in a child all the same is forgotten there, and loaded anew when 
 
 from __future__ import annotations
 
-import builtins
 import sys
 from _frozen_importlib import _module_locks  # type: ignore[attr-defined]
 from _thread import allocate_lock, get_ident
@@ -49,10 +48,10 @@ def _others_import() -> bool:
     held = [*_held_by_others()]
     if not held:
         return False
-    if any([_is_ours(name) for name, _ in held]):
+    if any(_is_ours(name) for name, _ in held):
         return True
     frames = sys._current_frames()
-    return any([_is_in_ours(frames.get(owner)) for _, owner in held])
+    return any(_is_in_ours(frames.get(owner)) for _, owner in held)
 
 
 def wait_for_imports() -> None:
@@ -68,10 +67,6 @@ def wait_for_imports() -> None:
 def drop_half_loaded() -> None:
     """In a forked child: forget what another thread was loading in the moment of the fork."""
     me = get_ident()
-    real = getattr(builtins.__import__, "real", None)
-    if real is not None:
-        # That thread noted what is imported, see ``bundle``.
-        builtins.__import__ = real
     for name in [name for name in [*sys.modules] if _is_ours(name)]:
         spec = getattr(sys.modules[name], "__spec__", None)
         reference = _module_locks.get(name)
@@ -83,3 +78,6 @@ def drop_half_loaded() -> None:
         if reference is not None and getattr(reference(), "owner", None) != me:
             # Whoever is next to import it makes a new lock.
             _module_locks.pop(name, None)
+    bundle = sys.modules.get(f"{__package__}.bundle")
+    if bundle is not None:
+        bundle.stop_noting()

@@ -369,10 +369,10 @@ def test_published_code_can_be_read_and_executed_but_not_written() -> None:
     assert " r-xs " in mapping(address)
     assert memory.contains(address)
     assert not memory.contains(id(memory))
-    # By the file, since other tests of this process may have made some of such names.
+    # Shared memory is a file to the kernel, and both mappings are of it.
     inode = mapping(address).split()[4]
     with open("/proc/self/maps") as maps:
-        modes = {line.split()[1] for line in maps if "memfd:vibewasm" in line and line.split()[4] == inode}
+        modes = {line.split()[1] for line in maps if line.split()[4] == inode}
     assert modes == {"rw-s", "r-xs"}
 
 
@@ -392,15 +392,16 @@ def test_code_is_aligned_and_does_not_overlap_and_stays() -> None:
 def test_closing_unmaps() -> None:
     memory = CodeMemory()
     address = memory.publish(b"\0\0\0\0")
+    assert " r-xs " in mapping(address)
     memory.close()
-    assert "vibewasm" not in mapping(address)
+    assert " r-xs " not in mapping(address)
     memory.close()
 
 
 def test_many_engines_do_not_pile_up_mappings_or_file_descriptors() -> None:
     def count() -> tuple[int, int]:
         with open("/proc/self/maps") as maps:
-            return sum("vibewasm" in line for line in maps), len(os.listdir("/proc/self/fd"))
+            return sum("x" in line.split()[1] for line in maps), len(os.listdir("/proc/self/fd"))
 
     CodeMemory().publish(b"\0\0\0\0")
     before = count()
@@ -457,27 +458,6 @@ def test_publishing_from_inside_a_publishing() -> None:
     assert sum(code[0] == 2 for code in found.values()) > 3
     for address, code in found.items():
         assert ctypes.string_at(address, 60) == code
-
-
-def test_without_memfd_a_temporary_file_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(name: str, flags: int) -> int:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "memfd_create", forbidden)
-    address = CodeMemory().publish(b"\0\0\0\0")
-    assert "vibewasm" not in mapping(address)
-
-
-def test_where_no_executable_memory_can_be_had_the_message_says_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def forbidden(*arguments: object) -> int:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "memfd_create", forbidden)
-    monkeypatch.setattr(os, "open", forbidden)
-    with pytest.raises(OSError, match=r"needs memfd_create\(\).*noexec.*Operation not permitted"):
-        CodeMemory().publish(b"\0\0\0\0")
 
 
 def test_the_constants_of_the_system_are_those_that_python_knows() -> None:

@@ -136,8 +136,8 @@ def test_code_that_there_is_no_room_for_is_an_error_of_the_engine() -> None:
 body = "local.get 0 i32.const 1 i32.add local.set 0 " * 20000
 exports = vw.instantiate(f'(module (func (export "f") (param i32) (result i32) {body} local.get 0))').exports
 use()
-def map_code(size, populate):
-    raise OSError("no executable memory can be had")
+def map_code(size, populate, made):
+    raise OSError(12, "no executable memory can be had")
 real, system.map_code = system.map_code, map_code
 refused(lambda: exports.f(1), "executable memory")
 system.map_code = real
