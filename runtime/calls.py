@@ -69,9 +69,20 @@ def native_callback(
         prototype: one of the callback types.
         function: a function made by ``def``, which no other callback is made of.
         owner: it must live as long as machine code calls the callback.
+
+    Raises:
+        WasmError: there is no executable memory for it.
     """
     _owners[ref(function, _forget)] = ref(owner)
-    return prototype(function)
+    try:
+        return prototype(function)
+    except MemoryError:
+        from ..errors import WasmError
+
+        raise WasmError(
+            "there is no executable memory for a callback: ctypes (libffi) takes it by mmap(PROT_EXEC); free memory, or "
+            "allow that in the sandbox that this process runs in (its seccomp profile)"
+        ) from None
 
 
 def _owner_of(unraisable: Any) -> Owner | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 
+from ..aside import check_file_size
 from . import os_linux as system
 
 TYPE_CHECKING = False
@@ -38,6 +39,7 @@ def map_file_code(size: int, populate: bool, made: list[int], refusal: OSError) 
             failures.append((name, _as_refusal(error)))
             continue
         try:
+            check_file_size(size)
             # Not only given a size: a page that there is no room for when it is written to is a SIGBUS.
             os.posix_fallocate(fd, 0, size)
             system.map_into(made, size, _READ | _WRITE, _SHARED | (_POPULATE if populate else 0), fd)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 GUARDED_RESERVATION = reservations.SIZE
 
+#: The system's number of the error that there is no room.
+_ENOMEM = 12
+
 _BASE, _SIZE, _RESERVED = MEMORY_BASE // 8, MEMORY_SIZE // 8, MEMORY_RESERVED // 8
 
 
@@ -132,6 +135,13 @@ class LinearMemory:
         self._cells[_BASE] = self._cells[_SIZE] = self._cells[_RESERVED] = 0
 
 
+def _advice(error: OSError, where_full: str) -> str:
+    """What to do: where there is no room, as given."""
+    if error.errno == _ENOMEM:
+        return where_full
+    return "allow mmap() and mprotect() in the sandbox that this process runs in (its seccomp profile)"
+
+
 def _reserve_guarded(size: int) -> Reservation:
     try:
         return reservations.reserve(size)
@@ -139,9 +149,12 @@ def _reserve_guarded(size: int) -> Reservation:
         if error.errno is None:
             raise  # not the system's: a signal's handler, with a TimeoutError, say
         raise MemoryError(
-            f"{GUARDED_RESERVATION} bytes of address space cannot be reserved ({error.strerror}): close memories that "
-            "are not used any more, raise the limit (ulimit -v, vm.overcommit_memory), or have code check bounds "
-            "explicitly"
+            f"{GUARDED_RESERVATION} bytes of address space cannot be reserved ({error.strerror}): "
+            + _advice(
+                error,
+                "close memories that are not used any more, raise the limit (ulimit -v, vm.overcommit_memory), or have "
+                "code check bounds explicitly",
+            )
         ) from None
 
 
@@ -159,7 +172,7 @@ def _reserve(size: int, most: int) -> Unguarded:
                 raise  # not the system's: a signal's handler, with a TimeoutError, say
             if wanted <= size:
                 raise MemoryError(
-                    f"a memory of {size} bytes cannot be had ({error.strerror}): free memory, or raise the limit "
-                    "(ulimit -v, ulimit -d, vm.overcommit_memory)"
+                    f"a memory of {size} bytes cannot be had ({error.strerror}): "
+                    + _advice(error, "free memory, or raise the limit (ulimit -v, ulimit -d, vm.overcommit_memory)")
                 ) from None
             wanted = max(wanted // 2 & -PAGE_SIZE, size)

@@ -217,9 +217,9 @@ def zero(address: int, size: int, in_place: bool, _memset: Any = _memset, _madvi
 
 
 def address_space_has_limit(_getrlimit: Any = _getrlimit, _Limits: type[_Limits] = _Limits, byref: Any = byref) -> bool:
-    """Whether there is a limit to how much this process may map."""
+    """Whether there is a limit to how much this process may map, or may be: the system does not tell."""
     limits = _Limits()
-    return not _getrlimit(_RLIMIT_AS, byref(limits)) and bool(limits[0] != _RLIM_INFINITY)
+    return bool(_getrlimit(_RLIMIT_AS, byref(limits))) or bool(limits[0] != _RLIM_INFINITY)
 
 
 def forbid(address: int, size: int) -> None:
@@ -271,8 +271,11 @@ def map_code(size: int, populate: bool = False, made: list[int] | None = None) -
                 _needs_file.append(error)
     else:
         refusal = _needs_file[0]
-    from .code_files import map_file_code
-
+    try:
+        from .code_files import map_file_code
+    except (ImportError, OSError):
+        # There may be no more descriptors to read it with.
+        raise refusal from None
     return map_file_code(size, populate, made, refusal)
 
 

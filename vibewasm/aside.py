@@ -35,7 +35,7 @@ def replace(folder: int, file: str, parts: Iterable[bytes | bytearray | memoryvi
         OSError: it cannot be written; nothing is left of it then.
     """
     views = [memoryview(part) for part in parts]
-    _check_file_size(sum([view.nbytes for view in views]))
+    check_file_size(sum([view.nbytes for view in views]))
     aside = _new_name(prefix)
     # A file that is there already is somebody else's, and stays.
     opened = os.open(aside, _FLAGS, mode, dir_fd=folder)
@@ -65,7 +65,7 @@ def _new_name(prefix: str) -> str:
     return f"{prefix}{os.getpid():x}-{os.urandom(8).hex()}{ASIDE}"
 
 
-def _check_file_size(size: int) -> None:
+def check_file_size(size: int) -> None:
     """Raise :class:`OSError` where the process may not make files of such a size, and would be killed for it.
 
     Python ignores the signal SIGXFSZ, so that writing fails; a program that embeds it may not.

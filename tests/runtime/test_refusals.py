@@ -8,6 +8,7 @@ import pytest
 
 from tests.native import not_emulated
 
+from .filters import FILTERS
 from .machine import python
 
 SETUP = """
@@ -44,25 +45,6 @@ def refused(f, *words):
 """
 USED = "stack_overflow\nmemory_out_of_bounds\n"
 
-#: Has the kernel refuse a system call from here on (seccomp(2)): a filter of four instructions.
-REFUSE = """
-import ctypes
-class Instruction(ctypes.Structure):
-    _fields_ = [("code", ctypes.c_uint16), ("jt", ctypes.c_uint8), ("jf", ctypes.c_uint8), ("k", ctypes.c_uint32)]
-class Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_uint16), ("filter", ctypes.POINTER(Instruction))]
-NUMBERS = {"rt_sigaction": {"x86_64": 13, "aarch64": 134}, "rt_sigprocmask": {"x86_64": 14, "aarch64": 135}}
-def refuse(call):
-    number = NUMBERS[call][os.uname().machine]
-    # Load the number; if it is this one, the error EPERM; else go on.
-    lines = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
-    program = Program(len(lines), (Instruction * len(lines))(*[Instruction(*line) for line in lines]))
-    prctl = ctypes.CDLL(None).prctl
-    if prctl(38, 1, 0, 0, 0) or prctl(22, 2, ctypes.byref(program), 0, 0):
-        print("no filters")
-        sys.exit()
-"""
-
 
 def output(source: str) -> str:
     """What ``source`` prints."""
@@ -79,7 +61,7 @@ def test_a_sandbox_that_refuses_what_the_engine_needs_is_told_of(call: str, when
     check = f"refused(use, {name!r}, 'Operation not permitted', 'seccomp')\n"
     if when == "in a new thread":
         check = f"thread = threading.Thread(target=lambda: {check.strip()})\nthread.start()\nthread.join()\n"
-    source = REFUSE + ("" if when == "at first" else "use()\n") + f"refuse({call!r})\n" + check
+    source = FILTERS + ("" if when == "at first" else "use()\n") + f"refuse(({call!r}, errno.EPERM))\n" + check
     found = output(source)
     if "no filters" in found:
         pytest.skip("this system takes no filters of system calls")
