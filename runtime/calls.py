@@ -80,8 +80,8 @@ def native_callback(
         from ..errors import WasmError
 
         raise WasmError(
-            "there is no executable memory for a callback: ctypes (libffi) takes it by mmap(PROT_EXEC); free memory, or "
-            "allow that in the sandbox that this process runs in (its seccomp profile)"
+            "there is no executable memory for a callback: ctypes (libffi) takes it by mmap(PROT_EXEC); free memory, "
+            "or allow that in the sandbox that this process runs in (its seccomp profile)"
         ) from None
 
 
