@@ -71,8 +71,15 @@ def stub_memory() -> CodeMemory:
         # Nobody may run code from here before the handler is there, so each thread sees to it.
         try:
             faults.install(stubs.fault_handler, memory, backend(HOST).processor.SIGNAL_CONTEXTS)
-        except (OSError, UnsupportedPlatform) as error:
+        except UnsupportedPlatform as error:
             raise WasmError(str(error)) from None
+        except OSError as error:
+            if error.errno is None:
+                raise  # not the system's: a signal's handler, with a TimeoutError, say
+            raise WasmError(
+                f"there is no room for what handles faults ({error.strerror}): free memory, or raise the limit "
+                "(ulimit -v)"
+            ) from None
         _shared_memory = memory
     return _shared_memory
 
