@@ -59,10 +59,14 @@ class _Pool:
             except IndexError:
                 return self._new()
             note = taken[0]
-            if note.addresses:
-                if not note.clean:
-                    self._clean(note)
-                return note.addresses
+            addresses = note.addresses
+            if addresses:
+                if addresses[0] in self.accessible:
+                    if not note.clean:
+                        self._clean(note)
+                    return addresses
+                # Who was about to unmap it was interrupted.
+                self.unmap(addresses)
             taken.clear()
 
     def _new(self) -> list[int]:

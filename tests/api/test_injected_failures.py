@@ -88,13 +88,15 @@ def run(name, at, kind, config):
                     except vw.WasmError as error:
                         assert "memory" in str(error), error
                     except MemoryError: pass
+                # Stores wait for the collector.
+                gc.collect()
             attempt()
             used = failing.used
             scenario(config)
             if at:
-                for _ in range(3): attempt()
+                attempt()
                 before = held()
-                for _ in range(5): attempt()
+                for _ in range(4): attempt()
                 after = held()
                 # What is lost at each try shows.
                 assert all(now - then <= 2 for then, now in zip(before, after)), (before, after)
@@ -114,15 +116,18 @@ def run(name, at, kind, config):
 
 #: All that asks for room, each with whether it is asked once a process.
 NAMES = ("anonymous", "anonymous_for_ever", "map_into", "map_code", "allow", "zero", "reserve")
-_FEW = ("map_into", "allow")
+_CI = pytest.mark.ci
 
 
-@pytest.mark.parametrize("explicit", [False, pytest.param(True, marks=pytest.mark.ci)])
-@pytest.mark.parametrize("warm", [False, pytest.param(True, marks=pytest.mark.ci)])
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.ci] * (name not in _FEW)) for name in NAMES])
+@pytest.mark.parametrize("explicit", [False, pytest.param(True, marks=_CI)])
+@pytest.mark.parametrize("warm", [False, pytest.param(True, marks=_CI)])
+@pytest.mark.parametrize("kind", ["OSError", pytest.param("MemoryError", marks=_CI)])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[_CI] * (name != "map_into")) for name in NAMES])
 def test_what_the_system_refuses_at_any_point_is_told_and_nothing_is_lost(
-    name: str, warm: bool, explicit: bool
+    name: str, kind: str, warm: bool, explicit: bool
 ) -> None:
+    if (name, kind) == ("zero", "MemoryError"):
+        pytest.skip("what only the kernel does has no other errors than the kernel's")
     source = f"""{SETUP}
 WARM = {warm}
 config = vw.Config(explicit_bounds={explicit})
@@ -132,9 +137,7 @@ import vibewasm.api.linker, vibewasm.runtime.watcher, vibewasm.api.memory
 if WARM: scenario(config)
 used = run({name!r}, 0, OSError, config)
 for at in range(1, used + 1):
-    # What only the kernel does has no other errors.
-    for kind in (OSError, MemoryError)[: 1 if {name!r} == "zero" else 2]:
-        run({name!r}, at, kind, config)
+    run({name!r}, at, {kind}, config)
 print("end")
 """
     done = python(source)
