@@ -187,6 +187,11 @@ class CodeMemory:
         self._arena = arena
         return arena
 
+    @property
+    def used(self) -> int:
+        """Bytes that code has taken, up to where more can begin."""
+        return sum([arena.used for arena in self._arenas])
+
     def ranges(self) -> list[tuple[int, int]]:
         """Address and size of each stretch of memory that code is in or will be."""
         return [(arena.executable, arena.size) for arena in self._arenas]

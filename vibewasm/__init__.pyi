@@ -38,6 +38,7 @@ from .extern_types import Limits as Limits
 from .extern_types import MemoryType as MemoryType
 from .extern_types import TableType as TableType
 from .extern_types import TagType as TagType
+from .limits import ResourceLimits as ResourceLimits
 from .traps import ExitTrap as ExitTrap
 from .traps import Frame as Frame
 from .traps import OutOfFuel as OutOfFuel

@@ -41,15 +41,36 @@ def check(item: object, attribute: str, value: object, kind: type, optional: boo
         raise wrong(type(item).__name__, attribute, f"{article} {kind.__name__}{' or None' if optional else ''}", value)
 
 
+def limit(where: str, setting: str, what: str, value: object) -> int:
+    """A limit that a configuration or a store is given.
+
+    Raises:
+        TypeError: it is no int.
+        ValueError: it is negative.
+    """
+    if type(value) is not int:
+        from .arguments import whole
+
+        value = whole(where, setting, what, value)
+    if value < 0:
+        from .arguments import number
+
+        raise ValueError(f"{where}: {setting} is {what}, 0 or more, not {number(value)}")
+    return value
+
+
 class WasmError(Exception):
     """Root of the engine's exceptions.
 
     Attributes:
         message: what is wrong, without the place.
         element: what :meth:`vibewasm.Func.map` had come to, the index of an element; ``None`` elsewhere.
+        limit: the limit that allows no more, as ``"max_memory"``, if that is why: an attribute of :class:`Store` or of
+            :class:`ResourceLimits`, which the message names as ``Store.max_memory`` or ``ResourceLimits.max_tables``.
     """
 
     element: int | None
+    limit: str | None = None
 
     def __init__(self, message: str = "") -> None:
         check(self, "message", message, str)
@@ -137,8 +158,6 @@ class LinkError(WasmError):
     Attributes:
         message: what is wrong.
         missing: the imports that nothing is defined for, if that is why.
-        limit: the attribute of :class:`Store` that allows no more, as ``"max_memory"``, if that is why; the message
-            names it as ``Store.max_memory``.
     """
 
     def __init__(self, message: str = "", missing: tuple[ImportType, ...] = (), limit: str | None = None) -> None:

@@ -261,6 +261,7 @@ SETTINGS: dict[str, tuple[list[object], list[object]]] = {
     "max_memory": ([1.5, math.nan, math.inf, "65536", True, False, []], [-1, -(1 << 20000)]),
     "max_table_elements": ([1.5, math.nan, "1", True, None], [-1]),
     "max_references": ([1.5, math.nan, "1", True, None], [-1]),
+    "limits": ([3, {}, vw.Limits(1)], []),
     "profile": ([True, 3, []], ["perf", "", "x" * 1000]),
     "debug": ([True, 3, []], ["lldb", ""]),
     "cache": ([3, None, b"folder", "", []], ["off"]),

@@ -183,6 +183,7 @@ OTHER_SETTINGS: dict[str, Any] = {
     "cache": None,
     "compilation": "eager",
     "debug": None,
+    "limits": vw.ResourceLimits(max_functions=1000),
     "max_memory": 1 << 20,
     "max_references": 5,
     "max_table_elements": 9,

@@ -42,6 +42,7 @@ NAMES = {
     "Module",
     "Native",
     "OutOfFuel",
+    "ResourceLimits",
     "Store",
     "Table",
     "TableType",

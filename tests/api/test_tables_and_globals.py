@@ -177,9 +177,12 @@ def test_table_fill_and_grow() -> None:
 
 
 def test_a_store_limits_table_grow() -> None:
-    e = bulk_tables(vw.Config(max_table_elements=8))
-    assert e.grow_a(None, 3) == -1
-    assert e.grow_a(None, 2) == 6
+    e = bulk_tables(vw.Config(max_table_elements=20))
+    others = sum(len(table) for table in e.a.store._tables) - len(e.a)
+    assert e.grow_a(None, 20 - others - 6 + 1) == -1
+    assert e.grow_a(None, 20 - others - 6) == 6
+    with pytest.raises(vw.WasmError, match=r"Store\.max_table_elements is 20, of which 20 are in use"):
+        e.a.grow(1)
 
 
 def test_a_function_in_a_table_is_the_one_that_was_exported() -> None:

@@ -45,6 +45,10 @@ def mode_of(number: int, simd: bool = False) -> str:
     return names[number % len(names)]
 
 
+#: Of each, as wasmtime counts them.
+_LIMITS = vw.ResourceLimits(max_memory_each=MEMORY_BYTES, max_table_elements_each=TABLE_ELEMENTS)
+
+
 class Ours:
     """An engine for each mode.
 
@@ -60,8 +64,7 @@ class Ours:
         """Makes the module, instantiates it and takes the steps. Raises what making it raises."""
         set_extensions(self._extensions or mode == "extensions")
         if mode not in self._engines:
-            config = {"max_memory": MEMORY_BYTES, "max_table_elements": TABLE_ELEMENTS, **MODES[mode]}
-            self._engines[mode] = vw.Engine(vw.Config(**config))
+            self._engines[mode] = vw.Engine(vw.Config(limits=_LIMITS, **MODES[mode]))
         module = vw.Module(self._engines[mode], data)
         # So few that those which nobody holds are looked for within what these modules throw.
         exception_objects.SMALLEST_BUDGET = _BUDGET

@@ -21,6 +21,9 @@ _OLD_ENCODING = ("zero byte expected", "invalid var_uN: integer", "malformed mem
 # What wasmtime may have in a module that it accepts only so.
 _WIDER = (*TYPE_FEATURES, *ENCODING_FEATURES)
 
+#: Of each, as wasmtime counts them.
+_LIMITS = vw.ResourceLimits(max_memory_each=MEMORY_BYTES, max_table_elements_each=TABLE_ELEMENTS)
+
 
 class Verdict(NamedTuple):
     """What came of one mutant. Messages have their numbers taken out, so that alike ones can be counted."""
@@ -48,8 +51,7 @@ class Judge:
             vw.Config(
                 **{
                     "compilation": "eager",
-                    "max_memory": MEMORY_BYTES,
-                    "max_table_elements": TABLE_ELEMENTS,
+                    "limits": _LIMITS,
                     # wasmtime does not have the older form.
                     "legacy_exceptions": False,
                     **options,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from ..backends import TARGETS
+from ..errors import limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
     from typing import Any, Never, NoReturn, Self
+
+    from ..instances.references import References
+    from ..limits import ResourceLimits
+    from .func import Func
+    from .memory import Memory
+    from .table import Table
 
 #: When function bodies are checked and compiled.
 COMPILATION_MODES = ("lazy", "lazy-translation", "eager")
@@ -20,7 +27,7 @@ CODE_SETTINGS = ("checked", "deterministic", "explicit_bounds", "fuel", "legacy_
 PROFILES = (None, "perfmap", "jitdump")
 DEBUGGERS = (None, "gdb")
 
-#: Elements that a table may have unless the configuration says otherwise: 80 MB of cells.
+#: Elements that the tables of a store may have unless the configuration says otherwise: 80 MB of cells.
 DEFAULT_MAX_TABLE_ELEMENTS = 10_000_000
 #: Python objects that wasm code may hold unless the configuration says otherwise: 2 GB of their handles.
 DEFAULT_MAX_REFERENCES = 10_000_000
@@ -47,9 +54,10 @@ class Config:
             refuses them; what the specification has is always accepted. See ``docs/exceptions.md``.
         target: the processor to compile for: ``"x86_64"``, ``"aarch64"``, or ``None`` for the one that this process
             runs on. What is compiled for another one can be inspected and disassembled, not run.
-        max_memory: how many bytes all memories of one store may have together; ``None`` for no limit of our own.
+        max_memory: how many bytes all memories of one store may have together, with 8 for each element of its tables,
+            and what the host holds because WASI programs want it; ``None`` for no limit of our own.
             :attr:`vibewasm.Store.max_memory` starts with this.
-        max_table_elements: how many elements one table may have.
+        max_table_elements: how many elements all tables of one store may have together.
             :attr:`vibewasm.Store.max_table_elements` starts with this.
         max_references: how many Python objects the wasm code of one store may hold as externref. A host function whose
             result would be one more ends the call with a :class:`~vibewasm.Trap`; an argument, or what is put into a
@@ -57,6 +65,8 @@ class Config:
             go between calls only, so those of one long call all count. It is also how many exceptions it may hold as
             exnref, which are let go within calls, too.
             :attr:`vibewasm.Store.max_references` starts with this.
+        limits: limits of modules, stores and WASI programs, see :class:`vibewasm.ResourceLimits`; ``None`` for those
+            above only. Of two limits for the same thing the lower one counts.
         profile: let perf see functions by name: ``"perfmap"`` writes ``/tmp/perf-PID.map``, ``"jitdump"`` writes
             ``jit-PID.dump`` for ``perf inject --jit``, with the code in it. ``None`` for neither.
         cache: keep machine code on disk, and begin with what an earlier process has kept there: ``True`` in the user's
@@ -80,6 +90,7 @@ class Config:
         "explicit_bounds",
         "fuel",
         "legacy_exceptions",
+        "limits",
         "max_memory",
         "max_references",
         "max_table_elements",
@@ -95,6 +106,7 @@ class Config:
     explicit_bounds: bool
     fuel: bool
     legacy_exceptions: bool
+    limits: ResourceLimits | None
     max_memory: int | None
     max_references: int
     max_table_elements: int
@@ -114,6 +126,7 @@ class Config:
         max_memory: int | None = None,
         max_table_elements: int = DEFAULT_MAX_TABLE_ELEMENTS,
         max_references: int = DEFAULT_MAX_REFERENCES,
+        limits: ResourceLimits | None = None,
         profile: str | None = None,
         debug: str | None = None,
         cache: bool | str | os.PathLike[str] = False,
@@ -147,6 +160,7 @@ class Config:
             limit("Config", "max_table_elements", "a number of elements", max_table_elements),
         )
         put(self, "max_references", limit("Config", "max_references", "a number of objects", max_references))
+        put(self, "limits", limits if limits is None else limits_of("Config", limits))
         put(self, "profile", _choice("profile", profile, PROFILES))
         put(self, "debug", _choice("debug", debug, DEBUGGERS))
         put(self, "cache", cache if cache is True or cache is False else _folder(cache))
@@ -220,14 +234,180 @@ def _folder(value: object) -> str:
     return os.path.abspath(path)
 
 
-def limit(where: str, setting: str, what: str, value: object) -> int:
-    """A limit that a configuration or a store is given. Raises ``TypeError`` or ``ValueError`` if it is none."""
-    if type(value) is not int:
-        from ..arguments import whole
+def limits_of(where: str, limits: object) -> ResourceLimits:
+    """What a configuration or a store is given as limits. Raises ``TypeError`` if they are none."""
+    from ..limits import ResourceLimits
 
-        value = whole(where, setting, what, value)
-    if value < 0:
-        from ..arguments import number
+    if not isinstance(limits, ResourceLimits):
+        from ..arguments import wrong
 
-        raise ValueError(f"{where}: {setting} is {what}, 0 or more, not {number(value)}")
-    return value
+        advice = "ResourceLimits(**limits) makes one" if isinstance(limits, dict) else ""
+        raise wrong(where, "limits", "a ResourceLimits or None", limits, advice)
+    return limits
+
+
+class Limited:
+    """The part of a :class:`~vibewasm.Store` that is about limits: what they are, and how much is in use.
+
+    What is in use is counted as it is taken, in the same moment in which it becomes part of the store. An exception of
+    a signal's handler, or of another thread's, can come up anywhere: whoever takes something says so in ``_taking``
+    before, and takes that back at the end, so that who finds it set counts all anew.
+    """
+
+    __slots__ = (
+        "_funcs",
+        "_given_limits",
+        "_host_functions",
+        "_looked_at",
+        "_max_memory",
+        "_max_memory_each",
+        "_max_references",
+        "_max_stack",
+        "_max_table_elements",
+        "_max_table_elements_each",
+        "_memories",
+        "_memory_used",
+        "_met",
+        "_references",
+        "_table_elements",
+        "_tables",
+        "_taking",
+    )
+
+    _funcs: dict[int, Func]
+    _memories: list[Memory]
+    _references: References | None
+    _tables: list[Table]
+
+    def _begin_limits(self, config: Config, limits: ResourceLimits | None) -> None:
+        self._max_memory: int | None = config.max_memory
+        self._max_memory_each: int | None = None
+        self._max_table_elements: int = config.max_table_elements
+        self._max_table_elements_each: int | None = None
+        self._max_references: int = config.max_references
+        self._max_stack: int | None = None
+        #: Those that the store was made with, or its engine.
+        self._given_limits = limits = config.limits if limits is None else limits_of("Store", limits)
+        #: Bytes of memories and tables, elements of tables, and functions made in Python.
+        self._memory_used = 0
+        self._table_elements = 0
+        self._host_functions = 0
+        self._taking = False
+        #: Of how many instances globals and tags have been counted, and these.
+        self._looked_at = [0, 0, 0]
+        #: Limits that a program has met, of which it was told by -1 or a number.
+        self._met: list[str] = []
+        if limits is not None:
+            self._max_memory = _lower(self._max_memory, limits.max_memory)
+            self._max_memory_each = limits.max_memory_each
+            self._max_table_elements = _lower(self._max_table_elements, limits.max_table_elements) or 0
+            self._max_table_elements_each = limits.max_table_elements_each
+            self._max_references = _lower(self._max_references, limits.max_references) or 0
+            self._max_stack = limits.max_stack
+
+    @property
+    def limits(self) -> ResourceLimits:
+        """All limits of the store, as they are now. Those of modules count when a module is instantiated here."""
+        from ..limits import ResourceLimits
+
+        given = self._given_limits or ResourceLimits()
+        return given.replace(
+            max_memory=self._max_memory,
+            max_memory_each=self._max_memory_each,
+            max_table_elements=self._max_table_elements,
+            max_table_elements_each=self._max_table_elements_each,
+            max_references=self._max_references,
+        )
+
+    @property
+    def _limits(self) -> ResourceLimits:
+        return self.limits
+
+    @property
+    def limits_met(self) -> tuple[str, ...]:
+        """The limits that code of the store was refused something for and was told so, by ``-1`` or an error number:
+        names of :class:`ResourceLimits`, in the order in which they were first met.
+        """
+        return tuple(self._met)
+
+    @property
+    def max_memory(self) -> int | None:
+        """How many bytes all memories together may have, with the elements of tables, 8 bytes each, and what the host
+        holds because WASI programs want it; or ``None``. It counts when something is made or grows.
+
+        Setting a limit raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
+        """
+        return self._max_memory
+
+    @max_memory.setter
+    def max_memory(self, size: int | None) -> None:
+        self._max_memory = None if size is None else limit("Store", "max_memory", "a number of bytes", size)
+
+    @property
+    def max_memory_each(self) -> int | None:
+        """How many bytes each memory may have, or ``None``: a limit beside :attr:`max_memory`."""
+        return self._max_memory_each
+
+    @max_memory_each.setter
+    def max_memory_each(self, size: int | None) -> None:
+        self._max_memory_each = None if size is None else limit("Store", "max_memory_each", "a number of bytes", size)
+
+    @property
+    def max_table_elements(self) -> int:
+        """How many elements all tables together may have. It counts when a table is made or grows."""
+        return self._max_table_elements
+
+    @max_table_elements.setter
+    def max_table_elements(self, size: int) -> None:
+        self._max_table_elements = limit("Store", "max_table_elements", "a number of elements", size)
+
+    @property
+    def max_table_elements_each(self) -> int | None:
+        """How many elements each table may have, or ``None``: a limit beside :attr:`max_table_elements`."""
+        return self._max_table_elements_each
+
+    @max_table_elements_each.setter
+    def max_table_elements_each(self, size: int | None) -> None:
+        each = size if size is None else limit("Store", "max_table_elements_each", "a number of elements", size)
+        self._max_table_elements_each = each
+
+    @property
+    def max_references(self) -> int:
+        """How many Python objects wasm code may hold as externref, with those that have not been let go yet, and how
+        many exceptions. It counts when an object is handed in, and when a reference to an exception is made.
+        """
+        return self._max_references
+
+    @max_references.setter
+    def max_references(self, count: int) -> None:
+        self._max_references = limit("Store", "max_references", "a number of objects", count)
+        if self._references is not None:
+            self._references.limit = self._max_references
+
+    def _memory_in_use(self) -> int:
+        """What counts for :attr:`max_memory`."""
+        if self._taking:
+            self._count_anew()
+        return self._memory_used
+
+    def _no_memory(self, size: int) -> bool:
+        """Whether so many bytes more are more than all that there may be."""
+        return self._max_memory is not None and self._memory_in_use() + size > self._max_memory
+
+    def _count_anew(self) -> None:
+        # Before the rest, so that what another thread takes meanwhile is not forgotten.
+        self._taking = False
+        self._table_elements = elements = sum([table._size for table in self._tables])
+        self._memory_used = sum([memory._linear.size for memory in self._memories]) + 8 * elements
+        self._host_functions = sum([func._instance is None for func in self._funcs.values()])
+
+    def _refuse(self, name: str) -> None:
+        """Note a limit that code is told of by -1 or a number."""
+        if name not in self._met:
+            self._met.append(name)
+
+
+def _lower(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)

@@ -195,10 +195,17 @@ class Func(Extern):
 
     def _init_record(self, store: Store, type: FuncType, record: Block, callee: object, name: str) -> None:
         """A function that is none of an instance; what it leads to is kept alive."""
+        if store._given_limits is not None:
+            from .taking import check_made
+
+            check_made(store, "max_host_functions", "function")
         self._instance: Instance | None = None
         self._defined = -1
         self._keep: object = (record, callee)
+        store._taking = True
         self._init(store, type, record.address, name)
+        store._host_functions += 1
+        store._taking = False
 
     def _init(self, store: Store, type: FuncType, address: int, name: str | None) -> None:
         self._store = store

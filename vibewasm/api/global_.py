@@ -31,6 +31,7 @@ class Global(Extern):
         TypeError: an argument is of another type, or the value does not fit the global's.
         OverflowError: the value does not fit the type.
         ValueError: it is a function of another store, or for a v128 another number of bytes than 16.
+        LinkError: the store may have no more globals.
         WasmError: the store is closed, or runs in another thread.
     """
 
@@ -48,6 +49,10 @@ class Global(Extern):
 
             raise wrong("Global", "type", "a GlobalType", type)
         store._check_usable()
+        if store._given_limits is not None:
+            from .taking import check_made
+
+            check_made(store, "max_globals", "global")
         buffer = (c_uint64 * 2)()
         self._store = store
         self._type = type

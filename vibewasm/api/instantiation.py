@@ -164,16 +164,35 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
 
     Raises:
         WasmError: the store is closed, or runs in another thread.
-        LinkError: a memory or table is too large for the store.
+        LinkError: a memory or table is too large for the store, or there are too many of something.
         Trap: a segment does not fit, or the start function trapped.
     """
     info = module.info
     store._check_usable()
     store._refresh_guards()
+    if store._given_limits is not None:
+        from .taking import check_instance
+
+        check_instance(store, store._given_limits, info)
     instance = Instance.__new__(Instance)
     instance._store = store
     instance._module = module
     instance._owns_store = False
+    instance._memories, instance._tables = [], []
+    try:
+        _make(instance, externs)
+    except BaseException:
+        from .taking import take_back
+
+        take_back(instance)
+        raise
+    return instance
+
+
+def _make(instance: Instance, externs: list[Extern]) -> None:
+    """Make what an instance consists of, and let it begin."""
+    store, module = instance._store, instance._module
+    info = module.info
     imported: tuple[list[Any], ...] = ([], [], [], [], [])
     for extern in externs:
         imported[extern._kind].append(extern)
@@ -203,7 +222,6 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
             start(instance, function)
         else:
             function()
-    return instance
 
 
 def _make_memories_and_tables(instance: Instance) -> None:

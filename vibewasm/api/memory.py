@@ -57,10 +57,11 @@ class Memory(Extern):
         wanted = limits.minimum * PAGE_SIZE
         if limits.minimum > MAX_PAGES or (limits.maximum or 0) > MAX_PAGES:
             raise LinkError(f"a memory has at most {MAX_PAGES} pages of {PAGE_SIZE} bytes, not {limits}")
-        if store.max_memory is not None and store._memory_used + wanted > store.max_memory:
+        if store._no_memory(wanted):
+            assert store.max_memory is not None
             raise LinkError(
                 f"a memory of {_pages(limits.minimum)} ({wanted} bytes) is more than Store.max_memory allows: "
-                f"{_bytes(store.max_memory)}, of which {store._memory_used} are in use",
+                f"{_bytes(store.max_memory)}, of which {store._memory_in_use()} are in use",
                 limit="max_memory",
             )
         if store._max_memory_each is not None and wanted > store._max_memory_each:
@@ -69,8 +70,14 @@ class Memory(Extern):
                 f"{_bytes(store._max_memory_each)}",
                 limit="max_memory_each",
             )
+        given = store._given_limits
+        if given is not None and given.max_memories is not None and len(store._memories) >= given.max_memories:
+            from ..limits import refused
+
+            raise refused("one more memory", "max_memories", given.max_memories, len(store._memories))
         self._store = store
         self._limits = limits
+        store._taking = True
         self._linear: LinearMemory = _new_linear_memory(store, limits.minimum, limits.maximum)
         self._bytes = self._linear.view()
         #: Views that :meth:`_current` has given before the memory grew, while anything refers to them.
@@ -78,6 +85,7 @@ class Memory(Extern):
         store._memory_used += wanted
         # When all of it is there: another thread may close the store.
         store._memories.append(self)
+        store._taking = False
 
     @property
     def store(self) -> Store:
@@ -190,15 +198,20 @@ class Memory(Extern):
         if maximum is not None and pages > maximum:
             return -1, f"its type allows {_pages(maximum)}"
         added = delta * PAGE_SIZE
-        if store.max_memory is not None and store._memory_used + added > store.max_memory:
-            return -1, f"Store.max_memory is {_bytes(store.max_memory)}, of which {store._memory_used} are in use"
+        if store._no_memory(added):
+            assert store.max_memory is not None
+            store._refuse("max_memory")
+            used = store._memory_in_use()
+            return -1, f"Store.max_memory is {_bytes(store.max_memory)}, of which {used} are in use"
         if store._max_memory_each is not None and pages * PAGE_SIZE > store._max_memory_each:
+            store._refuse("max_memory_each")
             return -1, f"Store.max_memory_each is {_bytes(store._max_memory_each)}"
+        store._taking = True
         old = self._linear.grow(delta)
-        if old < 0:
-            return -1, "the system has no more memory to give"
-        store._memory_used += added
-        return old, ""
+        if old >= 0:
+            store._memory_used += added
+        store._taking = False
+        return (old, "") if old >= 0 else (-1, "the system has no more memory to give")
 
     def read(self, offset: int, size: int) -> bytes:
         """``size`` bytes from ``offset`` on. Raises ``IndexError`` where they lie outside the memory."""

@@ -78,7 +78,8 @@ class Module:
         OSError: there is no such file, it is no regular file, or it cannot be read.
         WatError: the text is malformed.
         DecodeError: the bytes are no module (core specification, "Binary Format").
-        ValidationError: the module is invalid ("Validation"), or uses what is not supported.
+        ValidationError: the module is invalid ("Validation"), uses what is not supported, or has more of something than
+            the engine's :attr:`Config.limits` allow.
     """
 
     __slots__ = (
@@ -103,6 +104,10 @@ class Module:
 
     def __init__(self, engine: Engine | Source = _LEFT_OUT, source: Source = _LEFT_OUT) -> None:
         engine, source = _with_engine("Module", engine, "source", source)
+        if engine._config.limits is not None:
+            from .source import check_size
+
+            check_size(engine._config.limits, source)
         if type(source) is not bytes or source[:4] != b"\0asm":
             from .source import read
 
@@ -130,7 +135,16 @@ class Module:
             self._validate_all()
 
     def _begin(self, engine: Engine, info: ModuleInfo, kept: KeptModule | None) -> None:
-        """Become the module that ``info`` describes, of which nothing is compiled yet."""
+        """Become the module that ``info`` describes, of which nothing is compiled yet.
+
+        Raises:
+            ValidationError: it has more of something than the engine's limits allow.
+        """
+        limits = engine._config.limits
+        if limits is not None:
+            from .taking import check_whole
+
+            check_whole(limits, info)
         self._engine = engine
         self._info = info
         self._kept = kept
@@ -186,8 +200,10 @@ class Module:
             TypeError, WatError, ValidationError: as making a module does.
         """
         engine, text = _with_engine("Module.from_text", engine, "text", text)
-        from .source import from_text
+        from .source import check_size, from_text
 
+        if engine._config.limits is not None:
+            check_size(engine._config.limits, text)
         return cls(engine, from_text(text))
 
     @classmethod
@@ -200,8 +216,10 @@ class Module:
             TypeError, OSError, WatError, DecodeError, ValidationError: as making a module does.
         """
         engine, path = _with_engine("Module.from_file", engine, "path", path)
-        from .source import from_file
+        from .source import check_size, from_file
 
+        if engine._config.limits is not None:
+            check_size(engine._config.limits, path, path=True)
         return cls(engine, from_file(path))
 
     @classmethod
@@ -422,6 +440,13 @@ class Module:
         memory = self._code
         if memory is None:
             memory = self._code = CodeMemory(anonymous=self.engine.config.profile == "perfmap", failure=WasmError)
+        limits = self._engine._config.limits
+        if limits is not None and limits.max_code is not None:
+            from ..limits import too_much_code
+
+            used = memory.used
+            if used + len(code) > limits.max_code:
+                raise too_much_code(len(code), limits.max_code, used)
         return memory.publish(code)
 
     def _code_address(self, defined: int) -> int:

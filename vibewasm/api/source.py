@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from ..limits import ResourceLimits
+
     #: What :class:`~vibewasm.Module` takes.
     Source = Buffer | str | os.PathLike[str]
 
@@ -182,6 +184,39 @@ def _buffer(source: object) -> bytes | None:
         return None
     with view:
         return view.tobytes()
+
+
+def check_size(limits: ResourceLimits, source: object, *, path: bool = False) -> None:
+    """Before it is read or parsed: see that a source is not larger than a module may be.
+
+    What is none, and files that are not there, are left for whoever reads it.
+
+    Args:
+        path: it is the path of a file, whatever it looks like.
+
+    Raises:
+        ValidationError: it is larger.
+    """
+    if limits.max_module_size is None:
+        return
+    size = 0
+    if hasattr(type(source), "__fspath__") or (isinstance(source, str) and (path or not begins_like_text(source))):
+        try:
+            size = os.stat(source).st_size  # type: ignore[arg-type]  # a path, as has been looked at
+        except (OSError, TypeError, ValueError):
+            return
+    elif isinstance(source, str):
+        # Characters, of which each has a byte or more.
+        size = len(source)
+    else:
+        try:
+            with memoryview(source) as view:  # type: ignore[arg-type]  # as in _buffer
+                size = view.nbytes
+        except TypeError:
+            return
+    from .. import limits as checks
+
+    checks.check_size(limits, size)
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from ..runtime.calls import (
 from ..runtime.context import CELL_FAILED, CELL_LAZY, CELL_POLL, CELL_REAL_LIMIT, CELL_THREAD, StoreBlock
 from ..runtime.faults import is_enabled, notice, seen
 from ..runtime.ffi import c_uint64
-from .config import limit
+from .config import Limited
 from .engine import Engine, default_engine
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ..instances.builtins import Builtins
     from ..instances.exceptions import Exceptions
-    from ..instances.references import References
+    from ..limits import ResourceLimits
     from ..wasi import WasiConfig
     from ..wasi.process import Process
     from .deadline import Deadline
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from .func import Func
     from .global_ import Global
     from .instance import Instance
-    from .memory import Memory
-    from .table import Table
     from .tag import Tag
 
     Result = TypeVar("Result")
@@ -51,7 +49,7 @@ if TYPE_CHECKING:
 _NO_ERRORS = ("ExitTrap", "SystemExit")
 
 
-class Store:
+class Store(Limited):
     """What instances, functions, memories, tables and globals belong to, and live as long as. No two stores share any.
 
     A store runs in one thread at a time; while no call is active in it, any thread may use it. While one is, other
@@ -64,9 +62,10 @@ class Store:
 
     Args:
         engine: the engine; that which :func:`vibewasm.instantiate` uses, if it is left out.
+        limits: what the store may take, in the place of what its engine's configuration has as ``limits``.
 
     Raises:
-        TypeError: ``engine`` is no :class:`Engine`.
+        TypeError: ``engine`` is no :class:`Engine`, or ``limits`` no :class:`ResourceLimits`.
         WasmError: the engine compiles for another processor.
 
     Python objects that wasm code has held, and holds no longer, are let go from time to time, at the beginning of a
@@ -88,29 +87,20 @@ class Store:
         "_exceptions",
         "_fast_places",
         "_fueled",
-        "_funcs",
         "_globals",
         "_instances",
         "_keeps",
-        "_max_memory",
-        "_max_memory_each",
-        "_max_references",
-        "_max_table_elements",
-        "_memories",
-        "_memory_used",
         "_pending",
         "_raised",
         "_reasons",
-        "_references",
         "_state",
-        "_tables",
         "_tags",
         "_wasi",
     )
 
     __reduce_ex__ = not_copied
 
-    def __init__(self, engine: Engine | None = None) -> None:
+    def __init__(self, engine: Engine | None = None, *, limits: ResourceLimits | None = None) -> None:
         if engine is None:
             engine = default_engine()
         elif not isinstance(engine, Engine):
@@ -121,10 +111,7 @@ class Store:
         self._engine = engine
         #: Whether it ever had fuel, for the message about its end.
         self._fueled = False
-        self._max_memory: int | None = engine.config.max_memory
-        self._max_memory_each: int | None = None
-        self._max_table_elements: int = engine.config.max_table_elements
-        self._max_references: int = engine.config.max_references
+        self._begin_limits(engine.config, limits)
         #: Who may start a call by the fast way: the token of the thread that the store runs in, or ``None`` while a
         #: call is active. Then that token, whether or not one is. Then the first free cell of the area. Then what an
         #: outermost call leaves in the first place when it ends: the token, or :data:`DUE`, which is nobody's, so that
@@ -136,13 +123,12 @@ class Store:
         self._instances: list[Instance] = []
         self._keeps: set[object] = set()  # what records of host functions need: identities of types, and code
         self._by_context: dict[int, Instance] = {}
-        self._funcs: dict[int, Func] = {}
-        self._memories: list[Memory] = []
-        self._memory_used = 0
-        self._tables: list[Table] = []
+        self._funcs = {}
+        self._memories = []
+        self._tables = []
         self._globals: list[Global] = []
         self._tags: dict[int, Tag] = {}
-        self._references: References | None = None
+        self._references = None
         self._exceptions: Exceptions | None = None
         #: What a Python function has thrown into wasm code last, until it is back or another call begins.
         self._raised: WasmException | None = None
@@ -217,51 +203,6 @@ class Store:
     def engine(self) -> Engine:
         """The engine."""
         return self._engine
-
-    # -- limits -----------------------------------------------------------------------------------------------------
-
-    @property
-    def max_memory(self) -> int | None:
-        """How many bytes all memories together may have, or ``None``. It counts when a memory is made or grows.
-
-        Setting a limit raises ``TypeError`` or ``ValueError`` as :class:`Config` does.
-        """
-        return self._max_memory
-
-    @max_memory.setter
-    def max_memory(self, size: int | None) -> None:
-        self._max_memory = None if size is None else limit("Store", "max_memory", "a number of bytes", size)
-
-    @property
-    def max_memory_each(self) -> int | None:
-        """How many bytes each memory may have, or ``None``: a limit beside :attr:`max_memory`."""
-        return self._max_memory_each
-
-    @max_memory_each.setter
-    def max_memory_each(self, size: int | None) -> None:
-        self._max_memory_each = None if size is None else limit("Store", "max_memory_each", "a number of bytes", size)
-
-    @property
-    def max_table_elements(self) -> int:
-        """How many elements one table may have. It counts when a table is made or grows."""
-        return self._max_table_elements
-
-    @max_table_elements.setter
-    def max_table_elements(self, size: int) -> None:
-        self._max_table_elements = limit("Store", "max_table_elements", "a number of elements", size)
-
-    @property
-    def max_references(self) -> int:
-        """How many Python objects wasm code may hold as externref, with those that have not been let go yet, and how
-        many exceptions. It counts when an object is handed in, and when a reference to an exception is made.
-        """
-        return self._max_references
-
-    @max_references.setter
-    def max_references(self, count: int) -> None:
-        self._max_references = limit("Store", "max_references", "a number of objects", count)
-        if self._references is not None:
-            self._references.limit = self._max_references
 
     # -- life -------------------------------------------------------------------------------------------------------
 

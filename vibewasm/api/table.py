@@ -38,7 +38,8 @@ class Table(Extern):
 
     Raises:
         TypeError: an argument is of another type, or ``init`` is no such reference.
-        LinkError: the table is larger than :attr:`Store.max_table_elements` allows.
+        LinkError: the table is larger than :attr:`Store.max_table_elements`, :attr:`Store.max_table_elements_each` or
+            :attr:`Store.max_memory` allows.
         WasmError: the type takes a proposal that is not built; or the store is closed, or runs in another thread.
     """
 
@@ -63,15 +64,19 @@ class Table(Extern):
         size = type.limits.minimum
         if size > MAX_ELEMENTS or (type.limits.maximum or 0) > MAX_ELEMENTS:
             raise LinkError(f"a table has at most {MAX_ELEMENTS} elements, not {type.limits}")
-        if size > store.max_table_elements:
-            raise LinkError(
-                f"a table of {_elements(size)} is more than Store.max_table_elements allows: "
-                f"{store.max_table_elements}",
-                limit="max_table_elements",
-            )
+        refusal = _refusal(store, size, size)
+        if refusal:
+            name, allowed = refusal
+            raise LinkError(f"a table of {_elements(size)} is more than Store.{name} allows: {allowed}", limit=name)
+        given = store._given_limits
+        if given is not None and given.max_tables is not None and len(store._tables) >= given.max_tables:
+            from ..limits import refused
+
+            raise refused("one more table", "max_tables", given.max_tables, len(store._tables))
         self._store = store
         self._type = type
         self._size = 0
+        store._taking = True
         # The machine code's view of the table, and after that the cells of a small one.
         room = size if size <= _SMALL else 0
         self._descriptor = block = Block(TABLE_DESCRIPTOR_SIZE + 8 * room)
@@ -80,7 +85,7 @@ class Table(Extern):
         block.cells[TABLE_BASE >> 3] = block.address + TABLE_DESCRIPTOR_SIZE
         self._resize(size)
         if init is LATER or (init is None and type.element.nullable):
-            store._tables.append(self)
+            self._add()
         else:
             # References are kept in the store's own books.
             store._alone(self._begin, init)
@@ -121,7 +126,15 @@ class Table(Extern):
         cell = self._to_cell(init)
         if cell:
             self._fill(0, self._size, cell)
-        self._store._tables.append(self)
+        self._add()
+
+    def _add(self) -> None:
+        """Become one of the store's tables."""
+        store = self._store
+        store._table_elements += self._size
+        store._memory_used += 8 * self._size
+        store._tables.append(self)
+        store._taking = False
 
     def _get(self, index: int) -> Any:
         self._check(index)
@@ -178,14 +191,23 @@ class Table(Extern):
         maximum = self._type.limits.maximum
         if maximum is not None and size > maximum:
             return -1, f"its type allows {_elements(maximum)}"
-        if size > min(MAX_ELEMENTS, self._store.max_table_elements):
-            return -1, f"Store.max_table_elements is {self._store.max_table_elements}"
+        if size > MAX_ELEMENTS:
+            return -1, f"a table has at most {MAX_ELEMENTS} elements"
+        store = self._store
+        refusal = _refusal(store, delta, size)
+        if refusal:
+            store._refuse(refusal[0])
+            return -1, f"Store.{refusal[0]} is {refusal[1]}"
+        store._taking = True
         try:
             self._resize(size)
         except (OSError, MemoryError) as error:
             if isinstance(error, OSError) and error.errno is None:
                 raise  # not the system's: a signal's handler, with a TimeoutError, say
             return -1, "the system has no more memory to give"
+        store._table_elements += delta
+        store._memory_used += 8 * delta
+        store._taking = False
         if cell:
             self._fill(old, delta, cell)
         return old, ""
@@ -195,6 +217,7 @@ class Table(Extern):
         old = self._size
         if size > len(self._cells):
             # Room for more than is asked for, so that growing one by one takes linear time.
+            # Memory that nobody has written to takes none of the machine's, so what is room only does not count.
             room = max(size, min(2 * len(self._cells), self._store.max_table_elements))
             block = Block(8 * room)
             block.cells[:old] = self._cells[:old]
@@ -212,6 +235,24 @@ class Table(Extern):
             cells[start : start + step] = chunk[:step]
             start += step
             count -= step
+
+
+def _refusal(store: Store, added: int, size: int) -> tuple[str, str] | None:
+    """Which attribute of a store forbids so many more elements, in a table that would have ``size``, and what it
+    allows.
+    """
+    if store._taking:
+        store._count_anew()
+    used = store._table_elements
+    if used + added > store._max_table_elements:
+        in_use = f", of which {used} are in use" if used else ""
+        return "max_table_elements", f"{store._max_table_elements}{in_use}"
+    each = store._max_table_elements_each
+    if each is not None and size > each:
+        return "max_table_elements_each", f"{each}"
+    if store._no_memory(8 * added):
+        return "max_memory", f"{store._max_memory} bytes, of which {store._memory_in_use()} are in use"
+    return None
 
 
 def _elements(count: int) -> str:

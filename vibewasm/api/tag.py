@@ -30,6 +30,7 @@ class Tag(Extern):
 
     Raises:
         TypeError: an argument is of another type.
+        LinkError: the store may have no more tags.
         WasmError: the store is closed, or runs in another thread.
 
     Two ``Tag`` objects of one tag of a store are the same object. Like a function, a tag lives as long as its store.
@@ -49,6 +50,10 @@ class Tag(Extern):
         if name is not None and not isinstance(name, str):
             raise wrong("Tag", "name", "a str or None", name)
         store._check_usable()
+        if store._given_limits is not None:
+            from .taking import check_made
+
+            check_made(store, "max_tags", "tag")
         # Its identity is the address of a cell that holds this very address, as that of an instance's tag is.
         cell = c_uint64()
         cell.value = addressof(cell)

@@ -55,6 +55,7 @@ class Store(Managed):
         self._most = {"instance": _MOST, "table": _MOST, "memory": _MOST}
         self._made = {"instance": 0, "table": 0, "memory": 0}
         self._largest_memory: int | None = None
+        self._largest_table: int | None = None
         if self._has_epochs:
             engine._add(self)
             self._look_at_epoch()
@@ -135,8 +136,7 @@ class Store(Managed):
         """
         self._check_open()
         self._largest_memory = self._ours.max_memory_each = memory_size if memory_size >= 0 else None
-        most = self._ours.engine.config.max_table_elements
-        self._ours.max_table_elements = table_elements if 0 <= table_elements < most else most
+        self._largest_table = self._ours.max_table_elements_each = table_elements if table_elements >= 0 else None
         for kind, count in (("instance", instances), ("table", tables), ("memory", memories)):
             self._most[kind] = count if count >= 0 else _MOST
 
@@ -153,7 +153,9 @@ class Store(Managed):
             raise WasmtimeError(f"memory minimum size of {pages} pages exceeds memory limits")
 
     def _check_elements(self, elements: int) -> None:
-        if elements > self._ours.max_table_elements:
+        if elements > self._ours.max_table_elements or (
+            self._largest_table is not None and elements > self._largest_table
+        ):
             raise WasmtimeError(f"table minimum size of {elements} elements exceeds table limits")
 
     # -- epochs -----------------------------------------------------------------------------------------------------
