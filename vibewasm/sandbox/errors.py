@@ -58,6 +58,8 @@ class SandboxLimit(WasmError):
         limit: ``"timeout"``, ``"processor"``, ``"output"`` or ``"memory"``.
     """
 
+    limit: str
+
     def __init__(self, message: str, limit: str) -> None:
         super().__init__(message)
         check(self, "limit", limit, str)
