@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .errors import LinkError, ValidationError, WasmError, limit
+from .errors import LinkError, ValidationError, limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -259,13 +259,3 @@ def check_module(limits: ResourceLimits, info: ModuleInfo) -> None:
                 most = getattr(limits, name)
                 if most is not None and count > most:
                     raise too_large(f"a type of a module has {counted(count, noun)}", name, most)
-
-
-def too_much_code(size: int, most: int, used: int) -> WasmError:
-    """The error for machine code, so many bytes of it, that a module may not have besides what it has."""
-    error = WasmError(
-        f"{size} bytes more of machine code would be more than ResourceLimits.max_code allows a module: {most}, of "
-        f"which {used} are in use"
-    )
-    error.limit = "max_code"
-    return error

@@ -440,13 +440,10 @@ class Module:
         memory = self._code
         if memory is None:
             memory = self._code = CodeMemory(anonymous=self.engine.config.profile == "perfmap", failure=WasmError)
-        limits = self._engine._config.limits
-        if limits is not None and limits.max_code is not None:
-            from ..limits import too_much_code
+        if self._engine._config.limits is not None:
+            from .taking import check_code
 
-            used = memory.used
-            if used + len(code) > limits.max_code:
-                raise too_much_code(len(code), limits.max_code, used)
+            check_code(self._engine._config.limits, memory.used, len(code))
         return memory.publish(code)
 
     def _code_address(self, defined: int) -> int:

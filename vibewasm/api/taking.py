@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import WasmError
 from ..limits import check_module, refused, too_large
 
 TYPE_CHECKING = False
@@ -92,6 +93,26 @@ def check_made(store: Store, name: str, noun: str) -> None:
         used = _defined(store)[0 if name == "max_globals" else 1]
     if used >= most:
         raise refused(f"one more {noun}", name, most, used)
+
+
+def check_code(limits: ResourceLimits, used: int, size: int) -> None:
+    """Before machine code of a module is published.
+
+    Args:
+        used: bytes that the module has.
+        size: bytes that come to them.
+
+    Raises:
+        WasmError: these are more than it may have.
+    """
+    most = limits.max_code
+    if most is not None and used + size > most:
+        error = WasmError(
+            f"{size} bytes more of machine code would be more than ResourceLimits.max_code allows a module: {most}, of "
+            f"which {used} are in use"
+        )
+        error.limit = "max_code"
+        raise error
 
 
 def take_back(instance: Instance) -> None:

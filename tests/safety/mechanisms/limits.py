@@ -120,9 +120,9 @@ MECHANISMS = [
     Mechanism(
         "max-code",
         "the host's memory, from machine code",
-        "vibewasm/api/module.py",
-        "            if used + len(code) > limits.max_code:\n",
-        "            if False:\n",
+        "vibewasm/api/taking.py",
+        "    if most is not None and used + size > most:\n",
+        "    if False:\n",
         ("tests/safety/test_limits.py::test_machine_code_of_a_module_has_a_limit",),
     ),
 ]
