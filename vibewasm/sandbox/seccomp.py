@@ -37,7 +37,7 @@ _IOCTL = (0x5401, 0x541B)
 #: What every run may call, those that are called most first.
 _ALWAYS = """
     read write readv writev clock_gettime clock_nanosleep nanosleep futex poll ppoll select pselect6 lseek fstat close
-    pread64 pwrite64 preadv pwritev getrandom sched_yield brk munmap madvise mremap msync mincore
+    pread64 pwrite64 preadv pwritev preadv2 pwritev2 getrandom sched_yield brk munmap madvise mremap msync mincore
     rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall
     gettimeofday time clock_getres times getrusage sched_getaffinity sched_getparam sched_getscheduler
     getpid getppid gettid getuid geteuid getgid getegid set_robust_list set_tid_address rseq
