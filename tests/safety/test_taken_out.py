@@ -65,6 +65,7 @@ def test_the_report_says_what_failed() -> None:
     assert "all of its tests are skipped" in line(MECHANISMS[0], Outcome((), True))
 
 
+@pytest.mark.ci
 def test_a_mechanism_that_is_taken_out_is_missed() -> None:
     (mechanism,) = [mechanism for mechanism in MECHANISMS if mechanism.name == "max-table-elements"]
     assert without(mechanism).failed == ("test_a_table_is_not_larger_than_its_store_allows",)

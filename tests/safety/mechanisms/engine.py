@@ -9,8 +9,8 @@ MECHANISMS = [
         "guard-pages",
         "the process's memory, from loads and stores beyond the end of a linear memory",
         "runtime/os_linux.py",
-        "    return anonymous_for_ever(size, _PROT_NONE)\n",
-        "    return anonymous_for_ever(size)\n",
+        "    map_into(made, size, _PROT_NONE, ",
+        "    map_into(made, size, _PROT_READ | _PROT_WRITE, ",
         (
             "tests/api/test_memory.py::test_wasm_code_is_stopped_at_the_limit_and_at_the_end_of_the_memory",
             "tests/runtime/test_traps.py::test_an_access_to_the_reservation_is_out_of_bounds",
