@@ -22,9 +22,10 @@ mistake of the engine's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from .convention import ParameterPlaces, ResultPlaces
 from .operand import Operand
 from .target_contract import Target
 from .types import Places, SignalContext
@@ -63,6 +64,25 @@ class Frames(Protocol):
             size: bytes of the frame; it counts only where there is an argument area.
 
         May change all temporaries.
+        """
+
+    def parameters(self, types: tuple[int, ...]) -> ParameterPlaces:
+        """The same as :meth:`parameter_places` says, in a form that is short also where there are many."""
+
+    def receive_many(
+        self, places: ParameterPlaces, homes: Sequence[tuple[int, int, Operand]], first: int, size: int, width: int = 8
+    ) -> bytes:
+        """Code that moves many parameters to their homes.
+
+        Args:
+            places: where they arrive.
+            homes: of each that arrives in a register, and of each that is pinned, the register or -1, the byte offset
+                in the argument area, and the home.
+            first: frame offset of the first of the neighbouring cells to which the whole argument area is copied, where
+                parameters do not stay there (:attr:`ARGUMENT_AREA` is 0).
+            size: bytes of the frame; it counts only where there is an argument area.
+
+        May change all temporaries. Its size does not grow with the argument area.
         """
 
     def zero_slots(self, first: int, count: int, width: int = 8) -> bytes:
@@ -225,7 +245,7 @@ class Calls(Protocol):
         ``index``, if given, where :attr:`INDEX_PLAN` says.
         """
 
-    def arguments_from_slots(self, types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
+    def arguments_from_slots(self, places: ParameterPlaces, first_slot: int, width: int = 8) -> bytes:
         """Code that passes many arguments, which are in consecutive slots, the first at frame offset ``first_slot``:
         its size does not grow with long runs of them. May change all temporaries.
         """
@@ -298,10 +318,10 @@ class Calls(Protocol):
         are in place, and a piece whose end leads to where fuel is short.
         """
 
-    def fetch_results(self, types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
+    def fetch_results(self, places: ResultPlaces, first_slot: int, width: int = 8) -> bytes:
         """Code that stores all results of a call into consecutive slots, the first at frame offset ``first_slot``."""
 
-    def return_results(self, types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
+    def return_results(self, places: ResultPlaces, first_slot: int, width: int = 8) -> bytes:
         """The reverse: code that puts results from slots to where a caller expects several."""
 
 
@@ -341,9 +361,9 @@ class Exceptions(Protocol):
     are, and all temporaries are free where an exception is caught.
     """
 
-    def describe(self, types: tuple[int, ...], first_slot: int, tag: int, width: int = 8) -> bytes:
-        """Code that says in the store block what is being thrown: values from consecutive slots, the first at frame
-        offset ``first_slot``, and the tag whose cell is at the context offset ``tag``.
+    def describe(self, count: int, first_slot: int, tag: int, width: int = 8) -> bytes:
+        """Code that says in the store block what is being thrown: ``count`` values from consecutive slots, the first at
+        frame offset ``first_slot``, and the tag whose cell is at the context offset ``tag``.
         """
 
     def throw(self) -> bytes:
@@ -354,8 +374,10 @@ class Exceptions(Protocol):
         it, at an address below :data:`vibewasm.abi.RECORD_TYPE`.
         """
 
-    def caught_values(self, types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
-        """Code that stores the values of what was caught into consecutive slots, the first at ``first_slot``."""
+    def caught_values(self, count: int, first_slot: int, width: int = 8) -> bytes:
+        """Code that stores the ``count`` values of what was caught into consecutive slots, the first at
+        ``first_slot``.
+        """
 
     def caught_value(self, type_: int) -> bytes:
         """Code that loads the first value of what was caught, which has this type, into its result register."""

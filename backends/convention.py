@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SMALL_FRAME = 0x8000
 #: Cells that are moved one by one; more are moved in a loop.
 FEW_CELLS = 8
+#: More parameters than this, and more values of a block, are looked at as a whole rather than one by one: what a type
+#: says of them is found once for each module.
+MANY_VALUES = 16
 
 
 def parameter_places(
@@ -25,6 +28,9 @@ def parameter_places(
     """Where parameters of these types arrive: for each ``(register or -1, byte offset in the argument area)``, and
     the area's size. Memoised, since a module has few signatures, and each is asked for several times.
     """
+    if len(types) > MANY_VALUES:
+        # Too long to be a key; who asks for these again and again keeps a :class:`ParameterPlaces`.
+        return _find_places(types, int_registers, float_registers)
     key = types, int_registers
     found = _places.get(key)
     if found is None:
@@ -108,6 +114,57 @@ def runs(indices: list[int]) -> Iterator[tuple[int, int]]:
             end += 1
         yield start, end - start
         start = end
+
+
+class ParameterPlaces:
+    """Where parameters of some types arrive, in a form that is short also where they are many.
+
+    Attributes:
+        area: bytes of the argument area, a multiple of 16.
+        step: from a parameter in the area to the next one, in bytes.
+        in_registers: index, type and register of each that arrives in one.
+        stretches: of each stretch of neighbours that arrive in the area the position of the first in the area, its
+            index, and how many there are.
+    """
+
+    __slots__ = ("area", "in_registers", "step", "stretches")
+
+    def __init__(
+        self, types: tuple[int, ...], int_registers: tuple[int, ...], float_registers: tuple[int, ...]
+    ) -> None:
+        places, self.area = parameter_places(types, int_registers, float_registers)
+        self.step = area_step(types, places)
+        self.in_registers = [(index, types[index], reg) for index, (reg, _) in enumerate(places) if reg >= 0]
+        in_area = [index for index, (reg, _) in enumerate(places) if reg < 0]
+        self.stretches = _stretches(in_area)
+
+    def position(self, index: int) -> int:
+        """Position in the area of a parameter that arrives there."""
+        return index - sum([other < index for other, _, _ in self.in_registers])
+
+
+class ResultPlaces:
+    """Where several results of a call return, in a form that is short also where they are many.
+
+    Attributes:
+        first_int, first_float: index and type of the result that returns in the integer register, and of that in the
+            vector register; ``None`` where there is none.
+        stretches: of each stretch of neighbours in the results area the position of the first there, its index, and
+            how many there are.
+    """
+
+    __slots__ = ("first_float", "first_int", "stretches")
+
+    def __init__(self, types: tuple[int, ...]) -> None:
+        first_int, first_float, rest = split_results(types)
+        self.first_int = (first_int, types[first_int]) if first_int >= 0 else None
+        self.first_float = (first_float, types[first_float]) if first_float >= 0 else None
+        self.stretches = _stretches(rest)
+
+
+def _stretches(indices: list[int]) -> list[tuple[int, int, int]]:
+    """Stretches of neighbours in a rising list: the position of the first of each, the first, and how many."""
+    return [(start, indices[start], count) for start, count in runs(indices)]
 
 
 #: A step of :func:`parallel_moves` that exchanges the two registers.

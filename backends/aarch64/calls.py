@@ -18,7 +18,7 @@ from ...abi import (
     SUPERTYPES_FIRST,
     TABLE_BASE,
 )
-from ..convention import FEW_CELLS, area_step, parallel_moves, runs, split_results
+from ..convention import FEW_CELLS, ParameterPlaces, ResultPlaces, parallel_moves
 from ..operand import CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, V128, Operand, is_float
 from . import asm
 from .addresses import add, at
@@ -116,16 +116,14 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
     return bytes(code + selection.code)
 
 
-def arguments_from_slots(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
-    """Pass many arguments that are in consecutive slots, the first at ``first_slot``: runs of them in loops."""
-    places, area = parameter_places(types)
-    in_area = [index for index, (reg, _) in enumerate(places) if reg < 0]
+def arguments_from_slots(places: ParameterPlaces, first_slot: int, width: int = 8) -> bytes:
+    """Pass many arguments that are in consecutive slots, the first at ``first_slot``: stretches of them in loops."""
     code = bytearray()
+    area, step = places.area, places.step
     if area:
         code += add(SP, SP, -area)
-    step = area_step(types, places)
-    for start, count in runs(in_area):
-        source = first_slot + width * in_area[start]
+    for start, index, count in places.stretches:
+        source = first_slot + width * index
         if count > FEW_CELLS:
             # The stack pointer is where the frame begins, less the area.
             target = step * start - area
@@ -141,9 +139,8 @@ def arguments_from_slots(types: tuple[int, ...], first_slot: int, width: int = 8
                 else:
                     code += at(asm.LDR_X, SCRATCH, FRAME, source + width * k)
                     code += at(asm.STR_X, SCRATCH, SP, 8 * (start + k), SCRATCH2)
-    for index, (type_, (reg, _)) in enumerate(zip(types, places, strict=True)):
-        if reg >= 0:
-            code += _fetch(type_, reg, first_slot + width * index)
+    for index, type_, reg in places.in_registers:
+        code += _fetch(type_, reg, first_slot + width * index)
     return bytes(code)
 
 
@@ -319,43 +316,42 @@ def use_fuel_for_bulk(shift: int, reach: int) -> tuple[bytes, bytes]:
     return take + asm.access(asm.STR_X, SCRATCH2, SCRATCH, STORE_FUEL), far(asm.b_cond(asm.CC_MI, 0), reach)
 
 
-def fetch_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
+def fetch_results(places: ResultPlaces, first_slot: int, width: int = 8) -> bytes:
     """Store all results of a call into consecutive slots, the first at ``first_slot``."""
-    first_int, first_float, rest = split_results(types)
     code = bytearray()
-    if first_int >= 0:
-        code += at(asm.STR_X, X0, FRAME, first_slot + width * first_int)
-    if first_float >= 0:
-        type_ = types[first_float]
+    if places.first_int is not None:
+        code += at(asm.STR_X, X0, FRAME, first_slot + width * places.first_int[0])
+    if places.first_float is not None:
+        index, type_ = places.first_float
         op = asm.STR_S if type_ == F32 else asm.STR_Q if type_ == V128 else asm.STR_D
-        code += at(op, 0, FRAME, first_slot + width * first_float)
-    return bytes(code) + move_results(rest, first_slot, True, width)
+        code += at(op, 0, FRAME, first_slot + width * index)
+    return bytes(code) + move_results(places.stretches, first_slot, True, width)
 
 
-def return_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
+def return_results(places: ResultPlaces, first_slot: int, width: int = 8) -> bytes:
     """The reverse of :func:`fetch_results`: from slots to where a caller expects several results."""
-    first_int, first_float, rest = split_results(types)
-    code = move_results(rest, first_slot, False, width)
-    if first_int >= 0:
-        code += _fetch(types[first_int], X0, first_slot + width * first_int)
-    if first_float >= 0:
-        code += _fetch(types[first_float], 0, first_slot + width * first_float)
+    code = move_results(places.stretches, first_slot, False, width)
+    for first, reg in ((places.first_int, X0), (places.first_float, 0)):
+        if first is not None:
+            index, type_ = first
+            code += _fetch(type_, reg, first_slot + width * index)
     return code
 
 
-def move_results(indices: list[int], first_slot: int, fetch: bool, width: int) -> bytes:
-    """Move results between the results area and slots; long runs of neighbours move in a loop.
+def move_results(stretches: list[tuple[int, int, int]], first_slot: int, fetch: bool, width: int) -> bytes:
+    """Move results between the results area and slots, by stretches as those of :class:`ResultPlaces`; long ones move
+    in a loop.
 
     Apart from the first results all values are in slots, so the other temporaries are free. Where slots have 16 bytes,
     so many are moved.
     """
     load, store, reg = (asm.LDR_X, asm.STR_X, X2) if width == 8 else (asm.LDR_Q, asm.STR_Q, FLOAT_SCRATCH)
     code = bytearray()
-    if indices:
+    if stretches:
         code += asm.access(asm.LDR_X, X1, CONTEXT, CTX_STORE)
-    for start, count in runs(indices):
+    for start, index, count in stretches:
         cell = STORE_RESULTS + 16 * start
-        slot = first_slot + width * indices[start]
+        slot = first_slot + width * index
         if count <= FEW_CELLS:
             for k in range(count):
                 if fetch:

@@ -31,13 +31,20 @@ def _call(stub: int) -> bytes:
     return _LOAD_STORE + asm.access(asm.LDR_X, SCRATCH, SCRATCH, stub) + asm.blr(SCRATCH)
 
 
-def describe(types: tuple[int, ...], first_slot: int, tag: int, width: int = 8) -> bytes:
-    """Say in the store block what is being thrown: values from consecutive slots, and the tag at a context offset."""
-    code = move_results([*range(len(types))], first_slot, False, width)
+def describe(count: int, first_slot: int, tag: int, width: int = 8) -> bytes:
+    """Say in the store block what is being thrown: ``count`` values from consecutive slots, and the tag at a
+    context offset.
+    """
+    code = move_results(_all(count), first_slot, False, width)
     code += at(asm.LDR_X, SCRATCH2, CONTEXT, tag, SCRATCH2) + _LOAD_STORE
     code += asm.access(asm.STR_X, SCRATCH2, SCRATCH, STORE_THROWN_TAG)
     code += asm.access(asm.STR_X, ZR, SCRATCH, STORE_THROWN)
-    return code + asm.mov_ri(SCRATCH2, len(types)) + asm.access(asm.STR_X, SCRATCH2, SCRATCH, STORE_THROWN_COUNT)
+    return code + asm.mov_ri(SCRATCH2, count) + asm.access(asm.STR_X, SCRATCH2, SCRATCH, STORE_THROWN_COUNT)
+
+
+def _all(count: int) -> list[tuple[int, int, int]]:
+    """All values as one stretch."""
+    return [(0, 0, count)] if count else []
 
 
 def throw() -> bytes:
@@ -50,9 +57,9 @@ def throw_reference() -> bytes:
     return asm.access(asm.LDR_X, SCRATCH, X0, EXCEPTION_TAG) + _call(STORE_THROW_REF)
 
 
-def caught_values(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
-    """Store the values of what was caught into consecutive slots, the first at ``first_slot``."""
-    return move_results([*range(len(types))], first_slot, True, width)
+def caught_values(count: int, first_slot: int, width: int = 8) -> bytes:
+    """Store the ``count`` values of what was caught into consecutive slots, the first at ``first_slot``."""
+    return move_results(_all(count), first_slot, True, width)
 
 
 def caught_value(type_: int) -> bytes:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from ...abi import CTX_STORE, STORE_STACK_LIMIT
 from .. import convention
-from ..convention import FEW_CELLS, SMALL_FRAME
+from ..convention import FEW_CELLS, SMALL_FRAME, ParameterPlaces
 from ..operand import F32, F64, I32, V128, Operand, is_float, width
 from . import asm
 from .addresses import add, at
@@ -42,7 +42,7 @@ from .regs import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 #: Parameters do not stay in the argument area: how far it is from x29 is known only when the body is compiled.
 ARGUMENT_AREA = 0
@@ -81,18 +81,45 @@ def parameter_places(types: tuple[int, ...]) -> tuple[tuple[tuple[int, int], ...
     return convention.parameter_places(types, INT_PARAMS, FLOAT_PARAMS)
 
 
+def parameters(types: tuple[int, ...]) -> ParameterPlaces:
+    """The same in a form that is short also where there are many."""
+    return ParameterPlaces(types, INT_PARAMS, FLOAT_PARAMS)
+
+
 def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...], size: int) -> bytes:
     """Move parameters from where they arrive to their homes in a frame of ``size`` bytes."""
+    places = parameter_places(types)[0]
+    return _receive_all([(reg, area, home) for (reg, area), home in zip(places, homes, strict=True)], size)
+
+
+def receive_many(
+    places: ParameterPlaces, homes: Sequence[tuple[int, int, Operand]], first: int, size: int, width: int = 8
+) -> bytes:
+    """Move parameters from where they arrive to their homes: the whole argument area to the cells from ``first`` on,
+    and those of many that arrive in registers or are pinned to theirs.
+    """
+    # What is pinned comes first: the copy needs no temporary that a parameter may be in.
+    code = _receive_all(homes, size)
+    count = sum([count for _, _, count in places.stretches])
+    if not count:
+        return code
+    if places.step == 16:
+        return code + copy_cells(2 * count, size, first)
+    return code + copy_cells(count, size, first, 8, width)
+
+
+def _receive_all(homes: Sequence[tuple[int, int, Operand]], size: int) -> bytes:
+    """Move parameters, each from a register, or from the argument area if that is -1, to its home."""
     code = bytearray()
     in_area: list[tuple[int, Operand]] = []
     stores: list[tuple[int, int]] = []
-    for type_, (reg, area), home in zip(types, parameter_places(types)[0], homes, strict=True):
+    for reg, area, home in homes:
         if reg < 0:
             in_area.append((area, home))
         elif home.reg >= 0:
             code += _received.get((home, reg)) or _receive(home, reg)
-        elif is_float(type_):
-            code += at(_FLOAT_STORES[type_], reg, FRAME, home.offset)
+        elif is_float(home.type):
+            code += at(_FLOAT_STORES[home.type], reg, FRAME, home.offset)
         else:
             stores.append((reg, home.offset))
     if stores:
@@ -327,7 +354,9 @@ __all__ = [
     "epilogue",
     "locals_base",
     "parameter_places",
+    "parameters",
     "prologue",
+    "receive_many",
     "receive_parameters",
     "zero_pinned",
     "zero_slots",

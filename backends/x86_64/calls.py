@@ -20,7 +20,7 @@ from ...abi import (
     TABLE_LENGTH,
 )
 from ..assembly import signed
-from ..convention import FEW_CELLS, area_step, parallel_moves, runs, split_results
+from ..convention import FEW_CELLS, ParameterPlaces, ResultPlaces, area_step, parallel_moves
 from ..operand import ALL_ONES, CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, I64, V128, Operand, is_float
 from . import asm
 from .frames import CONTEXT_SLOT, parameter_places
@@ -125,30 +125,24 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
     return bytes(code)
 
 
-def arguments_from_slots(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
-    """Pass many arguments that are in consecutive slots, the first at ``first_slot``: runs of them in loops."""
-    places, _ = parameter_places(types)
-    in_area = [index for index, (reg, _) in enumerate(places) if reg < 0]
-    if width == 16:
-        code = _area_from_wide_slots(in_area, first_slot, area_step(types, places))
-    else:
-        code = _area_from_slots(in_area, first_slot)
-    for index, (type_, (reg, _)) in enumerate(zip(types, places, strict=True)):
-        if reg >= 0:
-            code += _fetch(type_, reg, first_slot - width * index)
+def arguments_from_slots(places: ParameterPlaces, first_slot: int, width: int = 8) -> bytes:
+    """Pass many arguments that are in consecutive slots, the first at ``first_slot``: stretches of them in loops."""
+    code = _area_from_wide_slots(places, first_slot) if width == 16 else _area_from_slots(places, first_slot)
+    for index, type_, reg in places.in_registers:
+        code += _fetch(type_, reg, first_slot - width * index)
     return bytes(code)
 
 
-def _area_from_wide_slots(in_area: list[int], first_slot: int, step: int) -> bytearray:
-    """Lay out the argument area, ``step`` bytes an argument, from slots of 16 bytes."""
+def _area_from_wide_slots(places: ParameterPlaces, first_slot: int) -> bytearray:
+    """Lay out the argument area from slots of 16 bytes."""
     code = bytearray()
-    area = (step * len(in_area) + 15) & -16
-    if area:
-        code += asm.alu_ri(asm.SUB, 1, RSP, area)
+    if places.area:
+        code += asm.alu_ri(asm.SUB, 1, RSP, places.area)
     # Eight bytes go by rdx, and more by xmm0, since vectors that travel in registers are fetched later.
+    step = places.step
     wide = step == 16
-    for start, count in runs(in_area):
-        slot = first_slot - 16 * in_area[start]
+    for start, index, count in places.stretches:
+        slot = first_slot - 16 * index
         if count <= FEW_CELLS:
             for k in range(count):
                 if wide:
@@ -170,26 +164,21 @@ def _area_from_wide_slots(in_area: list[int], first_slot: int, step: int) -> byt
     return code
 
 
-def _area_from_slots(in_area: list[int], first_slot: int) -> bytearray:
+def _area_from_slots(places: ParameterPlaces, first_slot: int) -> bytearray:
     """Lay out the argument area from slots of 8 bytes."""
     code = bytearray()
-    if len(in_area) & 1:
+    if sum([count for _, _, count in places.stretches]) & 1:
         code += asm.alu_ri(asm.SUB, 1, RSP, 8)
-    end = len(in_area)
-    while end:
-        start = end - 1
-        while start and in_area[start - 1] == in_area[start] - 1:
-            start -= 1
-        last = first_slot - 8 * in_area[end - 1]
-        if end - start <= FEW_CELLS:
-            for index in range(end - start):
-                code += asm.push_m(FRAME, last + 8 * index)
+    for _, index, count in reversed(places.stretches):
+        last = first_slot - 8 * (index + count - 1)
+        if count <= FEW_CELLS:
+            for k in range(count):
+                code += asm.push_m(FRAME, last + 8 * k)
         else:
             code += asm.lea_rm(1, RAX, FRAME, last)
-            code += asm.mov_ri(RCX, end - start)
+            code += asm.mov_ri(RCX, count)
             body = asm.push_m(RAX, 0) + asm.alu_ri(asm.ADD, 1, RAX, 8) + asm.alu_ri(asm.SUB, 0, RCX, 1)
             code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
-        end = start
     return code
 
 
@@ -373,50 +362,49 @@ def use_fuel_for_bulk(shift: int, reach: int) -> tuple[bytes, bytes]:
     return take + asm.alu_mr(asm.SUB, 1, RAX, STORE_FUEL, RCX), asm.jcc_rel32(asm.CC_S, 0)
 
 
-def fetch_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
+def fetch_results(places: ResultPlaces, first_slot: int, width: int = 8) -> bytes:
     """Store all results of a call into consecutive slots, the first at ``first_slot``, each ``width`` bytes below the
     one before.
     """
-    first_int, first_float, rest = split_results(types)
     code = bytearray()
-    if first_int >= 0:
-        code += asm.mov_mr(1, FRAME, first_slot - width * first_int, RAX)
-    if first_float >= 0:
-        offset = first_slot - width * first_float
-        if types[first_float] == V128:
+    if places.first_int is not None:
+        code += asm.mov_mr(1, FRAME, first_slot - width * places.first_int[0], RAX)
+    if places.first_float is not None:
+        index, type_ = places.first_float
+        offset = first_slot - width * index
+        if type_ == V128:
             code += asm.movups_mr(FRAME, offset, 0)
         else:
-            code += asm.movs_mr(0 if types[first_float] == F32 else 1, FRAME, offset, 0)
-    if rest:
+            code += asm.movs_mr(0 if type_ == F32 else 1, FRAME, offset, 0)
+    if places.stretches:
         code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
-        code += move_results(rest, first_slot, True, width)
+        code += move_results(places.stretches, first_slot, True, width)
     return bytes(code)
 
 
-def return_results(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
+def return_results(places: ResultPlaces, first_slot: int, width: int = 8) -> bytes:
     """The reverse of :func:`fetch_results`: from slots to where a caller expects several results."""
-    first_int, first_float, rest = split_results(types)
     code = bytearray()
-    if rest:
+    if places.stretches:
         code += asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
-        code += move_results(rest, first_slot, False, width)
-    if first_int >= 0:
-        code += _fetch(types[first_int], RAX, first_slot - width * first_int)
-    if first_float >= 0:
-        code += _fetch(types[first_float], 0, first_slot - width * first_float)
+        code += move_results(places.stretches, first_slot, False, width)
+    for first, reg in ((places.first_int, RAX), (places.first_float, 0)):
+        if first is not None:
+            index, type_ = first
+            code += _fetch(type_, reg, first_slot - width * index)
     return bytes(code)
 
 
-def move_results(indices: list[int], first_slot: int, fetch: bool, width: int) -> bytes:
-    """Move results between the results area, whose store block is in rcx, and slots; long runs of neighbours move in a
-    loop. rcx is as it was afterwards, and rax stays.
+def move_results(stretches: list[tuple[int, int, int]], first_slot: int, fetch: bool, width: int) -> bytes:
+    """Move results between the results area, whose store block is in rcx, and slots, by stretches as those of
+    :class:`ResultPlaces`; long ones move in a loop. rcx is as it was afterwards, and rax stays.
     """
     if width == 16:
-        return _move_wide_runs(indices, first_slot, fetch)
+        return _move_wide_stretches(stretches, first_slot, fetch)
     code = bytearray()
-    for start, count in runs(indices):
+    for start, index, count in stretches:
         cell = STORE_RESULTS + 16 * start
-        slot = first_slot - 8 * indices[start]
+        slot = first_slot - 8 * index
         if count <= FEW_CELLS:
             for k in range(count):
                 if fetch:
@@ -441,14 +429,14 @@ def move_results(indices: list[int], first_slot: int, fetch: bool, width: int) -
     return bytes(code)
 
 
-def _move_wide_runs(indices: list[int], first_slot: int, fetch: bool) -> bytes:
+def _move_wide_stretches(stretches: list[tuple[int, int, int]], first_slot: int, fetch: bool) -> bytes:
     """What :func:`move_results` does, with slots of 16 bytes, all of which move by xmm1: xmm0 is fetched first and
     returned last.
     """
     code = bytearray()
-    for start, count in runs(indices):
+    for start, index, count in stretches:
         cell = STORE_RESULTS + 16 * start
-        slot = first_slot - 16 * indices[start]
+        slot = first_slot - 16 * index
         if count <= FEW_CELLS:
             for k in range(count):
                 if fetch:

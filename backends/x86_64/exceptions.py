@@ -23,11 +23,18 @@ from .regs import CONTEXT, RAX, RCX, RDX
 _LOAD_STORE = asm.mov_rm(1, RCX, CONTEXT, CTX_STORE)
 
 
-def describe(types: tuple[int, ...], first_slot: int, tag: int, width: int = 8) -> bytes:
-    """Say in the store block what is being thrown: values from consecutive slots, and the tag at a context offset."""
-    code = _LOAD_STORE + move_results([*range(len(types))], first_slot, False, width)
+def describe(count: int, first_slot: int, tag: int, width: int = 8) -> bytes:
+    """Say in the store block what is being thrown: ``count`` values from consecutive slots, and the tag at a
+    context offset.
+    """
+    code = _LOAD_STORE + move_results(_all(count), first_slot, False, width)
     code += asm.mov_rm(1, RAX, CONTEXT, tag) + asm.mov_mr(1, RCX, STORE_THROWN_TAG, RAX)
-    return code + asm.mov_mi(1, RCX, STORE_THROWN, 0) + asm.mov_mi(1, RCX, STORE_THROWN_COUNT, len(types))
+    return code + asm.mov_mi(1, RCX, STORE_THROWN, 0) + asm.mov_mi(1, RCX, STORE_THROWN_COUNT, count)
+
+
+def _all(count: int) -> list[tuple[int, int, int]]:
+    """All values as one stretch."""
+    return [(0, 0, count)] if count else []
 
 
 def throw() -> bytes:
@@ -40,9 +47,9 @@ def throw_reference() -> bytes:
     return asm.mov_rm(1, RDX, RAX, EXCEPTION_TAG) + _LOAD_STORE + asm.call_m(RCX, STORE_THROW_REF)
 
 
-def caught_values(types: tuple[int, ...], first_slot: int, width: int = 8) -> bytes:
-    """Store the values of what was caught into consecutive slots, the first at ``first_slot``."""
-    return _LOAD_STORE + move_results([*range(len(types))], first_slot, True, width)
+def caught_values(count: int, first_slot: int, width: int = 8) -> bytes:
+    """Store the ``count`` values of what was caught into consecutive slots, the first at ``first_slot``."""
+    return _LOAD_STORE + move_results(_all(count), first_slot, True, width)
 
 
 def caught_value(type_: int) -> bytes:

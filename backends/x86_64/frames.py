@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from ...abi import CTX_STORE, STORE_STACK_LIMIT
 from .. import convention
-from ..convention import FEW_CELLS, SMALL_FRAME
+from ..convention import FEW_CELLS, SMALL_FRAME, ParameterPlaces
 from ..operand import F32, INTERN_LIMIT, V128, Operand, is_float
 from . import asm
 from .regs import (
@@ -31,6 +31,10 @@ from .regs import (
     RDI,
     RSP,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Where the argument area is in the frame of the function that it was made for.
 ARGUMENT_AREA = 16
@@ -68,6 +72,11 @@ def parameter_places(types: tuple[int, ...]) -> tuple[tuple[tuple[int, int], ...
     return convention.parameter_places(types, INT_PARAMS, FLOAT_PARAMS)
 
 
+def parameters(types: tuple[int, ...]) -> ParameterPlaces:
+    """The same in a form that is short also where there are many."""
+    return ParameterPlaces(types, INT_PARAMS, FLOAT_PARAMS)
+
+
 def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...], size: int) -> bytes:
     """Move parameters from where they arrive to their homes in a frame of ``size`` bytes.
 
@@ -77,6 +86,15 @@ def receive_parameters(types: tuple[int, ...], homes: tuple[Operand, ...], size:
     for (reg, area), home in zip(parameter_places(types)[0], homes, strict=True):
         code += _received.get((home, reg, area)) or _receive(home, reg, area)
     return code
+
+
+def receive_many(
+    places: ParameterPlaces, homes: Sequence[tuple[int, int, Operand]], first: int, size: int, width: int = 8
+) -> bytes:
+    """Move parameters from where they arrive to their homes: those of many that arrive in registers or are pinned. The
+    others stay in the argument area.
+    """
+    return b"".join([_received.get((home, reg, area)) or _receive(home, reg, area) for reg, area, home in homes])
 
 
 _received: dict[tuple[Operand, int, int], bytes] = {}
@@ -251,7 +269,9 @@ __all__ = [
     "epilogue",
     "locals_base",
     "parameter_places",
+    "parameters",
     "prologue",
+    "receive_many",
     "receive_parameters",
     "zero_pinned",
     "zero_slots",

@@ -92,7 +92,9 @@ class Frame:
 
     def passing(self, letters: str) -> bytes:
         """Pass what is in the first places."""
-        return calls.arguments_from_slots(types_of(letters), self._offsets[0], 16) if letters else b""
+        return (
+            calls.arguments_from_slots(frames.parameters(types_of(letters)), self._offsets[0], 16) if letters else b""
+        )
 
     def receive(self, letters: str) -> tuple[bytes, tuple[Operand, ...]]:
         """Take parameters: those that arrive in the argument area may stay there."""

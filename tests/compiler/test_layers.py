@@ -13,6 +13,7 @@ LAYERS = [
     "index_spaces",
     "immediates",
     "locals",
+    "runs",
     "operand_stack",
     "literals",
     "control_state",

@@ -23,7 +23,7 @@ from vibewasm.types import EXNREF, I32, I64
 def make(world: World, function: Function, params: tuple[int, ...] = (), tag: int = 0) -> Function:
     """Code that makes an object of the values in the first slots, in the result register."""
     return function.emit(
-        exceptions.describe(params, function.slot(0), world.instance.tag(tag)), exceptions.caught_reference()
+        exceptions.describe(len(params), function.slot(0), world.instance.tag(tag)), exceptions.caught_reference()
     )
 
 

@@ -20,6 +20,7 @@ from tests.instances.hand import (
     used,
 )
 from vibewasm import abi
+from vibewasm.backends.convention import ResultPlaces
 from vibewasm.runtime.blocks import Block
 from vibewasm.runtime.context import CELL_FIND_LANDING, CELL_RETURN, CELL_THROWN, CELL_THROWN_TAG
 from vibewasm.types import F32, F64, I32, I64, V128
@@ -32,7 +33,7 @@ def throwing(world: World, tag: int = 0, ints: int | None = None, floats: int | 
         block = registers(1000)
         world.keep.append(block)
         function.emit(PROCESSOR.registers(block.address, False))
-    function.emit(exceptions.describe((), 0, world.instance.tag(tag)), exceptions.throw())
+    function.emit(exceptions.describe(0, 0, world.instance.tag(tag)), exceptions.throw())
     return world.function(function)
 
 
@@ -65,7 +66,7 @@ def catching(world: World, called: Block, *tags: int, instance: Instance | None 
 def test_what_is_thrown_is_caught_in_the_same_frame(world: World) -> None:
     function = Function()
     scope = function.scope()
-    function.emit(exceptions.describe((), 0, world.instance.tag(0)), exceptions.throw())
+    function.emit(exceptions.describe(0, 0, world.instance.tag(0)), exceptions.throw())
     function.within(-1)
     function.emit(trap())
     function.catch(scope, world.instance.tag(0)).emit(set_result(7)).ret()
@@ -180,7 +181,7 @@ def test_an_exception_crosses_instances_and_tags_are_compared_by_identity(world:
     scope = function.scope()
     function.emit(calls.call_record(other.record(called)), trap())
     function.within(-1)
-    function.catch(scope).emit(exceptions.describe((), 0, other.tag(0)), exceptions.throw())
+    function.catch(scope).emit(exceptions.describe(0, 0, other.tag(0)), exceptions.throw())
     with pytest.raises(Trapped):
         world.call(world.function(function, other))
     assert world.exceptions.thrown_tag == other.address + other.tag(0)
@@ -206,7 +207,7 @@ def test_values_of_all_types_arrive(world: World, types: tuple[int, ...]) -> Non
     bits = [VALUES[code] for code in types]
     width = 16 if V128 in types else 8
     thrower = Function(params=types, slots=len(types), width=width)
-    thrower.emit(exceptions.describe(types, thrower.slot(0), world.instance.tag(0), width), exceptions.throw())
+    thrower.emit(exceptions.describe(len(types), thrower.slot(0), world.instance.tag(0), width), exceptions.throw())
     cells = [half for code, value in zip(types, bits, strict=True) for half in _cells(code, value)]
     record = world.function(thrower)
     with pytest.raises(Trapped):
@@ -216,7 +217,8 @@ def test_values_of_all_types_arrive(world: World, types: tuple[int, ...]) -> Non
     for alone in (False, True):
         function = Function(params=types, slots=2 * len(types), width=width)
         scope = function.scope()
-        function.emit(exceptions.describe(types, function.slot(0), world.instance.tag(0), width), exceptions.throw())
+        function.emit(exceptions.describe(len(types), function.slot(0), world.instance.tag(0), width))
+        function.emit(exceptions.throw())
         function.within(-1)
         function.catch(scope)
         if alone:
@@ -225,8 +227,8 @@ def test_values_of_all_types_arrive(world: World, types: tuple[int, ...]) -> Non
             assert world.call(world.function(function), types, types[:1], *bits) == wanted
         else:
             first = function.slot(len(types))
-            function.emit(exceptions.caught_values(types, first, width))
-            function.emit(calls.return_results(types, first, width)).ret()
+            function.emit(exceptions.caught_values(len(types), first, width))
+            function.emit(calls.return_results(ResultPlaces(types), first, width)).ret()
             found = world.call(world.function(function), types, types, *bits)
             assert _masked(types, found) == cells
 
@@ -254,17 +256,17 @@ def test_a_thousand_values_arrive(world: World, width: int) -> None:
     world.exceptions.write(world.instance.address + tag, types, bits)
     # They come from the results area, to be thrown from slots, and are thrown again as an object.
     function = Function(slots=2000, width=width)
-    function.emit(exceptions.caught_values(types, function.slot(0), width), exceptions.describe((), 0, tag))
+    function.emit(exceptions.caught_values(len(types), function.slot(0), width), exceptions.describe(0, 0, tag))
     first = function.scope()
-    function.emit(exceptions.describe(types, function.slot(0), tag, width), exceptions.throw())
+    function.emit(exceptions.describe(len(types), function.slot(0), tag, width), exceptions.throw())
     function.within(-1)
     function.emit(trap())
     function.catch(first).emit(exceptions.caught_reference())
     second = function.scope()
     function.emit(exceptions.throw_reference())
     function.within(-1)
-    function.catch(second).emit(exceptions.caught_values(types, function.slot(1000), width))
-    function.emit(calls.return_results(types, function.slot(1000), width)).ret()
+    function.catch(second).emit(exceptions.caught_values(len(types), function.slot(1000), width))
+    function.emit(calls.return_results(ResultPlaces(types), function.slot(1000), width)).ret()
     wanted = [half for code, value in zip(types, bits, strict=True) for half in _cells(code, value)]
     assert _masked(types, world.call(world.function(function), (), types)) == wanted
 
@@ -381,8 +383,8 @@ def test_what_is_thrown_survives_what_python_does_meanwhile(world: World, monkey
     scope = function.scope()
     function.emit(exceptions.throw())
     function.within(-1)
-    function.catch(scope, tag).emit(exceptions.caught_values(types, function.slot(0)))
-    function.emit(calls.return_results(types, function.slot(0))).ret()
+    function.catch(scope, tag).emit(exceptions.caught_values(len(types), function.slot(0)))
+    function.emit(calls.return_results(ResultPlaces(types), function.slot(0))).ret()
     record = world.function(function)
     asked = world.module.landings
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from ..abi import TRAP_STACK_OVERFLOW
 from ..backends import OutOfReach, backend
+from ..backends.convention import MANY_VALUES
 from ..backends.operand import BARRIER_ENTRY
 from ..errors import DecodeError, ValidationError, WasmError
 from ..types import NOT_NULL, V128, VALUE_TYPES
@@ -24,11 +25,12 @@ from . import instructions
 from .environment import ModuleEnvironment
 from .locals import SHORT_INDICES, Locals, rank
 from .loop import run
-from .state import FUNCTION, POLL, BodyFault, Compilation, Label, Late, NeedsRetyping, Types, emit_fixups
+from .state import FUNCTION, POLL, BodyFault, Compilation, Label, Late, NeedsRetyping, NeedsRuns, Types, emit_fixups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..backends import Backend
+    from ..backends.types import Places
     from ..binary.module_info import ModuleInfo
     from ..instances.context import ContextLayout
     from . import control_state as _control_state
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from . import modes as _modes
     from . import vectors_needed as _vectors_needed
     from .control_state import Landings
+    from .locals import ManyParameters
     from .modes.recording import Record, Recording
 else:
     _control_state = Late("control_state")
@@ -143,10 +146,11 @@ class Compiler:
         start, end = info.bodies[defined]
         index = info.imported_funcs + defined
         reach = self._backend.control.reach(end - start)
-        vectors = retypes = False
+        vectors = retypes = runs = False
         while True:
             env = self._environments.get((reach, vectors, retypes)) or self._environment(reach, vectors, retypes)
             c = Compilation(env, [*info.data[start:end], *_PADDING], start, end - start)
+            c.runs = runs
             try:
                 return self._compile_body(c, defined, index, recording, landings)
             except BodyFault as fault:
@@ -155,6 +159,8 @@ class Compiler:
                 vectors = True
             except NeedsRetyping:
                 retypes = True
+            except NeedsRuns:
+                runs = True
             except OutOfReach:
                 if reach == env.control.LONGEST_REACH:
                     large = BodyFault("function too large: its machine code has jumps that cannot reach their targets")
@@ -234,8 +240,9 @@ class Compiler:
         count += len(params)
         if count > MAX_LOCALS:
             raise BodyFault("too many locals: at most 50,000 are supported")
+        large = len(params) > MANY_VALUES or len(results) > MANY_VALUES
         if not env.vectors:
-            if V128 in params or V128 in results:
+            if env.has_vector(params) or env.has_vector(results) if large else V128 in params or V128 in results:
                 raise _vectors_needed.NeedsVectors
             for run_of_locals in runs:
                 if run_of_locals[1] == V128:
@@ -246,13 +253,20 @@ class Compiler:
         body = self.info.data[c.base : c.base + c.end]
         del c.code[: c.pc]
         c.pc = 0
-        places, area = env.parameter_places(params)
+        many: ManyParameters | None = None
+        places: Places = ()
+        if large:
+            c.runs = c.runs or len(results) > MANY_VALUES
+            many = env.many_parameters(params)
+            area = many.places.area
+        else:
+            places, area = env.parameter_places(params)
         hottest = rank(body, count if count < SHORT_INDICES else SHORT_INDICES)
-        homes = Locals(params, places, runs, count, hottest, env.pins, frames, *env.width)
+        width = 16 if env.vectors else 8
+        homes = Locals(params, places, runs, count, hottest, env.pins, frames, width, many)
         c.locals = homes
         c.locals_ = homes.entries
         c.self_index = index
-        width = 16 if env.vectors else 8
         locals_end = homes.base + width * homes.frame_cells
         # Rounded, so that slots of different functions have the same offsets more often, which serves the memo.
         locals_end = (locals_end + 31) & -32
@@ -267,7 +281,7 @@ class Compiler:
         c.deepest = 2
         if c.control is not None:
             c.control.unset_locals(len(params))
-        if recording is not None or self.checked or self.fuel:
+        if recording is not None or self.checked or self.fuel or c.runs:
             c.special = _modes.Special(c, recording, self.checked, self.fuel)
         run(c)
         if c.control is not None:
@@ -282,7 +296,7 @@ class Compiler:
             recording.step = env.step
             recording.frame_size = size
         if len(results) > 1:
-            c.out += env.calls.return_results(results, first_slot, *env.width)
+            c.out += env.calls.return_results(env.result_places(results), first_slot, *env.width)
         c.out += env.pieces[frames.epilogue][size, homes.pinned_ints, homes.pinned_floats, area]
         code, start, base = self._assemble(c, homes, params, size, area, recording)
         if landings is not None:
@@ -308,9 +322,11 @@ class Compiler:
         prologue, limit_check, limit_site = pieces[frames.prologue][
             size, homes.pinned_ints, homes.pinned_floats, check, env.reach
         ]
-        if params:
-            short = len(params) <= 128
-            own = tuple(homes.entries[: len(params)]) if short else tuple(map(homes.entry, range(len(params))))
+        if homes.many is not None:
+            places = homes.many.places
+            prologue += frames.receive_many(places, homes.arriving(), homes.first_cell, size, *env.width)
+        elif params:
+            own = tuple(homes.entries[: len(params)])
             # Only parameters in the argument area depend on the size of the frame.
             prologue += pieces[frames.receive_parameters][params, own, size if area else 0]
         zero_cells = homes.zero_cells

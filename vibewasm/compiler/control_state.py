@@ -266,7 +266,7 @@ class ControlState:
         else:
             first = label_slot(c, label)
             if count:
-                c.out += env.pieces[exceptions.caught_values][(pad.types, first, *env.width)]
+                c.out += env.pieces[exceptions.caught_values][(count, first, *env.width)]
             if pad.reference:
                 c.out += exceptions.caught_reference()
                 reference = register(EXNREF, c.target.RESULT_REGISTER)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ..backends.convention import MANY_VALUES, ResultPlaces
 from ..backends.operand import CONSTANT, INTERN_LIMIT, Operand, is_float
 from ..opcodes import CODE, name_of, signature
-from ..types import I32
+from ..types import I32, V128
 from .instructions import HANDLERS, KINDS, KINDS_WITHOUT_PLAIN_ACCESS, TAKES_CONSTANT, with_handlers
-from .locals import Pins
+from .locals import ManyParameters, Pins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,28 @@ class _AllPieces(dict["Callable[..., object]", _Pieces]):
         return found
 
 
+class _OfTypes:
+    """What a function says of tuples of types. They are the module's own, there as long as it is, and told apart by
+    identity: to compare or to hash a thousand of them takes as long as to compile some ten instructions.
+    """
+
+    __slots__ = ("_found", "_make")
+
+    def __init__(self, make: Callable[[Types], Any]) -> None:
+        self._make = make
+        self._found: dict[int, tuple[Any, Types]] = {}
+
+    def __call__(self, types: Types) -> Any:
+        found = self._found.get(id(types))
+        if found is None:
+            found = self._found[id(types)] = self._make(types), types
+        return found[0]
+
+
+def _has_vector(types: Types) -> bool:
+    return V128 in types
+
+
 class ModuleEnvironment:
     """What a function body may refer to, and what the backend emits for it again and again.
 
@@ -77,6 +100,10 @@ class ModuleEnvironment:
             :meth:`rule`, :meth:`move_to_result` and :meth:`trap` said before, for those who ask often.
         callees, plans: what :func:`~.instructions.calls.callee` and :func:`~.instructions.calls.argument_plan` said.
         fusions: what :func:`~.instructions.fusion.fusion` said.
+        many_parameters: what is known of the parameters of a type that has many.
+        result_places: where several results return.
+        has_vector: whether vectors are among many types.
+        fitting: what :func:`~.runs.fit` said before.
         pieces: what functions of the backend returned before, which depend on nothing but their arguments: called if
             need be, and memoised, by ``pieces[function][arguments]``.
     """
@@ -143,6 +170,10 @@ class ModuleEnvironment:
         self.pins = Pins(self.target.PINNED_INTS, self.target.PINNED_FLOATS)
         self.pieces = _AllPieces()
         self.callees: dict[int, Callee] = {}
+        self.many_parameters = _OfTypes(lambda types: ManyParameters(types, self.frames.parameters(types)))
+        self.result_places = _OfTypes(ResultPlaces)
+        self.has_vector = _OfTypes(_has_vector)
+        self.fitting: dict[tuple[int, int, int, int, int], tuple[bool, Types, Types]] = {}
         self.rules: dict[int, tuple[Callable[..., Operand], int, Types, int]] = {}
 
     def share(self, other: ModuleEnvironment) -> None:
@@ -152,6 +183,10 @@ class ModuleEnvironment:
         self.result_moves = other.result_moves
         self.traps = other.traps
         self._places = other._places
+        self.many_parameters = other.many_parameters
+        self.result_places = other.result_places
+        self.has_vector = other.has_vector
+        self.fitting = other.fitting
         self.pieces = other.pieces
         self.rules = other.rules
         if self.vectors == other.vectors:
@@ -219,6 +254,13 @@ class ModuleEnvironment:
             first, *rest = self.jump_if(self.control.invert(holds))
             found = self.opposite_branches[condition] = (text + first, *rest)
         return found
+
+    def argument_area(self, params: Types) -> int:
+        """Bytes of the argument area of a function with these parameters."""
+        if len(params) > MANY_VALUES:
+            area: int = self.many_parameters(params).places.area
+            return area
+        return self.parameter_places(params)[1]
 
     def parameter_places(self, params: Types) -> tuple[tuple[tuple[int, int], ...], int]:
         """Where parameters arrive, memoised."""

@@ -6,12 +6,13 @@ raises :class:`~.state.BodyFault`. The loop and the handlers read the usual form
 
 from __future__ import annotations
 
+from ..backends.convention import MANY_VALUES
 from ..binary import value_types
 from ..errors import DecodeError, ValidationError
 from ..opcodes import ACCESSES, CODE, PREFIXES, name_of, prefixed, row_of
 from ..types import EMPTY_BLOCK_TYPE, FUNCREF, NOT_NULL, V128, VALUE_TYPES
 from .index_spaces import data_segment, element_segment, memory_at, table_type, type_at
-from .state import BodyFault, Compilation, Types, fits
+from .state import BodyFault, Compilation, NeedsRuns, Types, fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ def block_type(c: Compilation, pc: int) -> tuple[int, Types, Types]:
             raise NeedsVectors
         return pc, _NOTHING, (type_,)
     params, results = type_at(c.env, index)
+    if not c.runs and (len(params) > MANY_VALUES or len(results) > MANY_VALUES):
+        raise NeedsRuns
     return after, params, results
 
 

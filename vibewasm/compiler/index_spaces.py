@@ -7,6 +7,7 @@ for.
 
 from __future__ import annotations
 
+from ..backends.convention import MANY_VALUES
 from ..types import V128
 from .state import BodyFault, Late, Types
 
@@ -23,7 +24,8 @@ def type_at(env: ModuleEnvironment, index: int) -> tuple[Types, Types]:
     if index >= len(env.types):
         raise BodyFault(f"unknown type {index}")
     types = env.types[index]
-    if V128 in types[1] and not env.vectors:
+    results = types[1]
+    if results and not env.vectors and (V128 in results if len(results) <= MANY_VALUES else env.has_vector(results)):
         raise vectors_needed.NeedsVectors
     return types
 
@@ -61,7 +63,7 @@ def tag_type(env: ModuleEnvironment, index: int) -> Types:
     if index >= len(env.info.tags):
         raise BodyFault(f"unknown tag {index}")
     types = env.info.tags[index].func.param_codes
-    if V128 in types and not env.vectors:
+    if not env.vectors and (V128 in types if len(types) <= MANY_VALUES else env.has_vector(types)):
         raise vectors_needed.NeedsVectors
     return types
 

@@ -13,14 +13,17 @@ from ..types import EMPTY_BLOCK_TYPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ..backends.contract import Frames
+    from ..backends.convention import ParameterPlaces
 
 #: Locals whose index takes one byte are the only ones that can be pinned: compilers number the hottest low.
 SHORT_INDICES = 128
 #: A read inside a loop counts as this many.
 LOOP_WEIGHT = 8
+#: So few locals are looked at one by one, whether they are read or not.
+_FEW_LOCALS = 24
 #: A local that is read less than this is not worth saving and restoring a register.
 WORTH_PINNING = 2
 
@@ -45,17 +48,22 @@ def rank(body: bytes, count: int) -> list[int]:
     """Indices of the first ``count`` locals that are worth pinning, the hottest first."""
     if not count:
         return []
-    reads = read_locals(body).count
+    found = read_locals(body)
+    reads = found.count
     heat: dict[int, int] = {}
     first_loop = body.find(_LOOP)
+    indices: Iterable[int] = range(count)
+    if count > _FEW_LOCALS and count > len(found):
+        # There are fewer reads than locals: only those are looked at that are read.
+        indices = [index for index in sorted(set(found)) if index < count]
     if first_loop < 0:
-        for index in range(count):
+        for index in indices:
             uses = reads(index)
             if uses >= WORTH_PINNING:
                 heat[index] = uses
     else:
         outside = body.count(_GET, 0, first_loop)
-        for index in range(count):
+        for index in indices:
             uses = reads(index) + (LOOP_WEIGHT - 1) * reads(index, outside)
             if uses >= WORTH_PINNING:
                 heat[index] = uses
@@ -81,12 +89,41 @@ class Pins(dict[int, tuple[Operand, ...]]):
         return found
 
 
+class ManyParameters:
+    """The parameters of a type that has many: what is found of them once for all functions of the type.
+
+    Attributes:
+        types: what they are.
+        places: where they arrive.
+    """
+
+    __slots__ = ("_homes", "places", "types")
+
+    def __init__(self, types: tuple[int, ...], places: ParameterPlaces) -> None:
+        self.types = types
+        self.places = places
+        self._homes: dict[tuple[int, int], list[Operand | None]] = {}
+
+    def homes(self, first: int, step: int) -> list[Operand | None]:
+        """Homes in the frame of those that arrive in the argument area and whose index takes one byte, the area's first
+        cell being at ``first``; 256 items, ``None`` for all others.
+        """
+        found = self._homes.get((first, step))
+        if found is None:
+            found = self._homes[first, step] = [None] * 256
+            for position, start, count in self.places.stretches:
+                for index in range(start, min(start + count, SHORT_INDICES)):
+                    found[index] = frame_local(self.types[index], first + step * (position + index - start))
+        return found
+
+
 class Locals:
     """The homes of a function's locals.
 
     Attributes:
         count: how many there are, parameters included.
         entries: homes of the locals whose index takes one byte; 256 items, ``None`` where there is no such local.
+        many: what is known of the parameters, where they or the results are many; else ``None``.
         base: how many bytes of the frame come before the locals that are not pinned.
         pinned_ints, pinned_floats: how many pinned registers of each class are in use.
         frame_cells: frame cells of the locals that are not pinned, but for parameters that stay in the argument
@@ -99,7 +136,10 @@ class Locals:
 
     __slots__ = (
         "_area",
+        "_area_step",
+        "_known",
         "_long",
+        "_pinned_in_area",
         "_run_cells",
         "_run_ends",
         "_run_types",
@@ -109,6 +149,7 @@ class Locals:
         "entries",
         "first_cell",
         "frame_cells",
+        "many",
         "pinned_floats",
         "pinned_ints",
         "zero_cells",
@@ -127,11 +168,13 @@ class Locals:
         pins: Pins,
         frames: Frames,
         width: int = 8,
+        many: ManyParameters | None = None,
     ) -> None:
         """Find homes for parameters and declared locals.
 
         Args:
             params, places: types of the parameters, and where they arrive, see the backend's ``parameter_places``.
+            many: what is known of the parameters where they are laid out as many; then ``places`` is of no interest.
             runs: declared locals as ``(count, type)``.
             count: how many there are, parameters included.
             hottest: what :func:`rank` gave.
@@ -140,7 +183,7 @@ class Locals:
             width: bytes of a cell of the frame: 16 if the function has vectors.
         """
         param_count = len(params)
-        types = [*params]
+        types = [*params] if many is None else [*params[:SHORT_INDICES]]
         for run_count, type_ in runs:
             types += [type_] * (run_count if run_count < SHORT_INDICES else SHORT_INDICES)
         self.count = count
@@ -173,15 +216,22 @@ class Locals:
             first = offset = frames.cell(self.base, width)
         self._step = step
         self.first_cell = first
-        stay = self._area = frames.ARGUMENT_AREA
-        for index in range(param_count if param_count < short else short):
-            if entries[index] is None:
-                reg, area = places[index]
-                if reg < 0 and stay:
-                    entries[index] = frame_local(types[index], stay + area)
-                else:
-                    entries[index] = frame_local(types[index], offset)
-                    offset += step
+        stay = frames.ARGUMENT_AREA
+        self.many = many
+        if count > SHORT_INDICES:
+            self._long: dict[int, Operand] = {}
+            self._known: set[Operand] = set()
+        if many is not None:
+            entries, offset = self._place_many(many, entries, hottest, stay)
+        else:
+            for index in range(param_count):
+                if entries[index] is None:
+                    reg, area = places[index]
+                    if reg < 0 and stay:
+                        entries[index] = frame_local(types[index], stay + area)
+                    else:
+                        entries[index] = frame_local(types[index], offset)
+                        offset += step
         cells = zero_from = (offset - first) // step
         if short > param_count:
             self.zero_pinned = [entry for entry in entries[param_count:short] if entry is not None]
@@ -194,13 +244,9 @@ class Locals:
         else:
             self.zero_pinned = []
         if count > SHORT_INDICES:
-            self._long: dict[int, Operand] = {}
             self._run_ends: list[int] = []
             self._run_types: list[int] = []
             self._run_cells: list[int] = []
-            cells = self._place_long_parameters(params, places, cells)
-            if param_count > SHORT_INDICES:
-                zero_from = cells
             cells = self._place_runs(param_count, runs, cells)
         self.entries = entries
         self.frame_cells = cells
@@ -208,19 +254,52 @@ class Locals:
         if width != 8:
             self.zero_cells += (width,)
 
-    def _place_long_parameters(self, params: tuple[int, ...], places: tuple[tuple[int, int], ...], cells: int) -> int:
-        """Lay out the parameters from SHORT_INDICES on, each a run of its own."""
-        for position in range(SHORT_INDICES, len(params)):
-            reg, area = places[position]
-            self._run_ends.append(position + 1)
-            self._run_types.append(params[position])
-            if reg < 0 and self._area:
-                # It stays where it is: a negative number says where.
-                self._run_cells.append(-1 - area)
-            else:
-                self._run_cells.append(cells)
-                cells += 1
-        return cells
+    def _place_many(
+        self, many: ManyParameters, pinned: list[Operand | None], hottest: list[int], stay: int
+    ) -> tuple[list[Operand | None], int]:
+        """Lay out many parameters: those that arrive in the argument area in one stretch, or where they are, and then
+        those that arrive in registers. Returns the table of homes, and the frame offset of the cell after them.
+        """
+        places, params, step = many.places, many.types, self._step
+        offset = self.first_cell
+        if stay:
+            self._area, self._area_step = stay, places.step
+        else:
+            self._area, self._area_step = offset, step
+            offset += step * sum([count for _, _, count in places.stretches])
+        entries = [*many.homes(self._area, self._area_step)]
+        self._pinned_in_area = []
+        for index in hottest:
+            home = pinned[index]
+            if home is not None:
+                if index < len(params) and entries[index] is not None:
+                    self._pinned_in_area.append(index)
+                entries[index] = home
+        for index, type_, _ in places.in_registers:
+            if index >= SHORT_INDICES:
+                self._keep(index, frame_local(type_, offset))
+                offset += step
+            elif entries[index] is None:
+                entries[index] = frame_local(type_, offset)
+                offset += step
+        return entries, offset
+
+    def arriving(self) -> list[tuple[int, int, Operand]]:
+        """Of many parameters those that have to be moved one by one: register or -1, byte offset in the argument area,
+        and home.
+        """
+        many = self.many
+        assert many is not None
+        moved = []
+        for index, _, reg in many.places.in_registers:
+            home = self.entry(index)
+            assert home is not None
+            moved.append((reg, 0, home))
+        for index in self._pinned_in_area:
+            home = self.entries[index]
+            assert home is not None
+            moved.append((-1, many.places.step * many.places.position(index), home))
+        return moved
 
     def _place_runs(self, param_count: int, runs: list[tuple[int, int]], cells: int) -> int:
         """Lay out the declared locals from SHORT_INDICES on: a home is computed from its run when it is asked for."""
@@ -243,21 +322,30 @@ class Locals:
             return self.entries[index]
         found = self._long.get(index)
         if found is None:
-            # Kept, since the search for entries that refer to a local goes by identity.
-            found = self._long[index] = self._long_entry(index)
+            found = self._long_entry(index)
+            self._keep(index, found)
         return found
+
+    def _keep(self, index: int, home: Operand) -> None:
+        """Keep a home that was made, since the search for entries that refer to a local goes by identity."""
+        self._long[index] = home
+        self._known.add(home)
 
     def is_home(self, entry: Operand) -> bool:
         """Whether the entry is the home of a local that was asked for."""
-        return entry in self.entries or (self.count > SHORT_INDICES and entry in self._long.values())
+        return entry in self.entries or (self.count > SHORT_INDICES and entry in self._known)
 
     def runs(self) -> Iterator[tuple[int, int, Operand]]:
         """The locals from SHORT_INDICES on, as runs: the index of the first, how many, and its home.
 
         The others of a run are in the next cells of the frame.
         """
+        if self.count <= SHORT_INDICES:
+            return
         start = SHORT_INDICES
-        for end in self._run_ends if self.count > SHORT_INDICES else ():
+        # Each parameter is a run of its own.
+        params = len(self.many.types) if self.many is not None else 0
+        for end in [*range(start + 1, params + 1), *self._run_ends]:
             home = self.entry(start)
             assert home is not None
             yield start, end - start, home
@@ -266,10 +354,13 @@ class Locals:
     def _long_entry(self, index: int) -> Operand:
         from bisect import bisect_right  # most modules never get here
 
+        many = self.many
+        start = SHORT_INDICES
+        if many is not None:
+            if index < len(many.types):
+                return frame_local(many.types[index], self._area + self._area_step * many.places.position(index))
+            start = max(start, len(many.types))
         run = bisect_right(self._run_ends, index)
-        start = self._run_ends[run - 1] if run else SHORT_INDICES
-        cell = self._run_cells[run]
-        type_ = self._run_types[run]
-        if cell < 0:
-            return frame_local(type_, self._area + (-1 - cell))
-        return frame_local(type_, self.first_cell + self._step * (cell + index - start))
+        if run:
+            start = self._run_ends[run - 1]
+        return frame_local(self._run_types[run], self.first_cell + self._step * (self._run_cells[run] + index - start))

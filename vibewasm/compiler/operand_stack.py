@@ -5,14 +5,18 @@ A function that takes ``free`` returns what is free afterwards, and leaves ``c.f
 
 from __future__ import annotations
 
+from ..backends.convention import MANY_VALUES
 from ..backends.operand import BARRIER, CONSTANT, REGISTER, SLOT, Operand, constant, register, slot
 from ..opcodes import CODE
-from .state import BodyFault, Compilation, all_fit, fits, type_mismatch
+from .state import BodyFault, Compilation, Late, NeedsRuns, all_fit, fits, type_mismatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import runs
     from .choices import Choice
     from .state import Label, Types
+else:
+    runs = Late("runs")
 
 #: The window of entries that are not in their slots is kept shorter than this, so that searching it takes constant
 #: time.
@@ -24,8 +28,8 @@ _LOCAL_SET, _LOCAL_TEE = CODE["local.set"], CODE["local.tee"]
 
 
 def slot_offset(c: Compilation, index: int) -> int:
-    """Frame offset of the slot of the entry at ``index``."""
-    position = index - len(c.labels)
+    """Frame offset of the slot of the entry at ``index``, above all runs."""
+    position = index - len(c.labels) + c.folded
     if position > c.deepest:
         c.deepest = position
         if position > MAX_HEIGHT:
@@ -181,10 +185,15 @@ def retype(c: Compilation, index: int, type_: int) -> None:
             c.free = relieve(c, c.free)
 
 
-def retype_top(c: Compilation, types: tuple[int, ...]) -> None:
-    """Let the topmost entries, which :func:`check_top` has found to fit these types, have them."""
+def retype_top(c: Compilation, types: tuple[int, ...], left_out: int = 0) -> None:
+    """Let the topmost entries, which :func:`check_top` has found to fit these types, have them; the last ones of the
+    types may be left out. Many are in their slots.
+    """
+    if c.runs and len(types) > MANY_VALUES:
+        runs.gather(c, types, len(types) - left_out)
+        return
     index = len(c.stack)
-    for type_ in reversed(types):
+    for type_ in reversed(types[: len(types) - left_out] if left_out else types):
         index -= 1
         if c.stack[index].type != type_:
             retype(c, index, type_)
@@ -194,6 +203,10 @@ def pop_typed(c: Compilation, instruction: str, type_: int) -> Operand:
     """Pop an operand of the given type."""
     entry = c.stack[-1]
     if entry.type != type_ and not fits(entry.type, type_):
+        if entry.kind > BARRIER:
+            # A run: what is on top of it becomes an entry.
+            runs.expose(c, 1)
+            return pop_typed(c, instruction, type_)
         raise type_mismatch(instruction, (type_,), (None if entry.kind == BARRIER else entry.type,))
     c.stack.pop()
     return entry
@@ -205,6 +218,11 @@ def check_top(c: Compilation, instruction: str, types: tuple[int, ...]) -> None:
         return
     stack = c.stack
     count = len(types)
+    if c.folded:
+        if count > MANY_VALUES:
+            runs.check(c, instruction, types)
+            return
+        runs.expose(c, count)
     if count == 1:
         entry = stack[-1]
         if entry.type != types[0] and not fits(entry.type, types[0]):
@@ -231,6 +249,14 @@ def push_result(c: Compilation, type_: int) -> None:
 
 def push_slots(c: Compilation, types: Types) -> None:
     """Push values that are in their slots."""
+    count = len(types)
+    if count > MANY_VALUES:
+        if not c.runs:
+            raise NeedsRuns
+        first = slot_offset(c, len(c.stack))
+        slot_offset(c, len(c.stack) + count - 1)
+        runs.push(c, types, first)
+        return
     for type_ in types:
         c.stack.append(slot(type_, slot_offset(c, len(c.stack))))
 
@@ -241,3 +267,27 @@ def push_merged(c: Compilation, types: Types) -> None:
         push_result(c, types[0])
     else:
         push_slots(c, types)
+
+
+def cut(c: Compilation, height: int) -> None:
+    """Drop all entries from ``height`` on."""
+    if c.folded:
+        runs.cut(c, height)
+    else:
+        del c.stack[height:]
+
+
+def drop_values(c: Compilation, count: int) -> None:
+    """Drop the topmost values, of which there are as many."""
+    if c.folded:
+        runs.drop(c, count)
+    else:
+        del c.stack[len(c.stack) - count :]
+
+
+def types_fit(c: Compilation, found: Types, expected: Types) -> bool:
+    """Whether there are as many values as expected, and each fits. Both are types of the module."""
+    count = len(found)
+    if count > MANY_VALUES and count == len(expected):
+        return runs.fit(c.env, found, 0, expected, 0, count)
+    return all_fit(found, expected)

@@ -40,7 +40,7 @@ class Label:
         types: what a branch to the label carries: the parameters of a loop, else the results.
         fixups: sites of jumps to the label, to be filled in at its end.
         else_fixups: sites of jumps to the ``else`` part.
-        depth: how many blocks are open with it.
+        depth: how many blocks are open with it, less the values that entries below it stand for besides one each.
         target: position of a loop's header, or of the end of any other block once that is reached; -1 before.
     """
 
@@ -84,6 +84,8 @@ class Compilation:
         slot_base, step: frame offsets such that the entry at index ``i`` under ``d`` labels has its slot at
             ``slot_base + step * (i - d)``.
         deepest: largest ``i - d`` of a slot in use, for the frame's size.
+        runs: whether entries may stand for many values, see :mod:`.runs`.
+        folded: how many values more than entries the operand stack has; to be added to ``i`` above.
         locals, locals_: homes of locals: all of them, and the list of those with one-byte indices.
         cold: code to be placed after the body: (fix-up site, trap number or -1 for a poll, position in ``code``,
             return position).
@@ -111,6 +113,7 @@ class Compilation:
         "deepest",
         "end",
         "env",
+        "folded",
         "free",
         "handlers",
         "jump_tables",
@@ -124,6 +127,7 @@ class Compilation:
         "out",
         "patch",
         "pc",
+        "runs",
         "self_calls",
         "self_index",
         "slot_base",
@@ -162,6 +166,8 @@ class Compilation:
         self.makes_calls = False
         self.dead = False
         self.deepest = 0
+        self.runs = False
+        self.folded = 0
         self.control: ControlState | None = None
         self.special: Special | None = None
 
@@ -220,6 +226,10 @@ def type_mismatch(instruction: str, expected: Sequence[int], found: Sequence[int
     want = " ".join(type_name(code) for code in expected)
     have = " ".join("nothing" if code is None else type_name(code) for code in found)
     return BodyFault(f"type mismatch: {instruction} expects [{want}] but the stack has [{have}]")
+
+
+class NeedsRuns(Exception):
+    """A block, a branch or a call has many values: the function is compiled anew, with entries that stand for many."""
 
 
 class NeedsRetyping(Exception):

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+from ...backends.convention import MANY_VALUES
 from ...backends.operand import BARRIER_ENTRY, I32, MARKED_BARRIER, SLOT, register
 from ...opcodes import name_of
 from ...types import EMPTY_BLOCK_TYPE
-from ..operand_stack import check_top, flush, pop_typed, push_merged, push_slots, retype_top
+from ..operand_stack import check_top, cut, flush, pop_typed, push_merged, push_slots, retype_top, types_fit
 from ..state import (
     BLOCK,
     ELSE,
@@ -20,16 +21,16 @@ from ..state import (
     Label,
     Late,
     Types,
-    all_fit,
     emit_fixups,
     type_mismatch,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .. import immediates
+    from .. import immediates, runs
 else:
     immediates = Late("immediates")
+    runs = Late("runs")
 
 _NOTHING: Types = ()
 
@@ -47,7 +48,10 @@ def block(c: Compilation, pc: int) -> int:
         if stack[-1].kind < SLOT:
             flush(c)
         labels = c.labels
-        labels.append(Label(BLOCK, len(stack), len(labels) + 1, _NOTHING, _NOTHING))
+        label = Label(BLOCK, len(stack), len(labels) + 1, _NOTHING, _NOTHING)
+        if c.folded:
+            label.depth -= c.folded
+        labels.append(label)
         stack.append(BARRIER_ENTRY)
         return pc + 1
     pc, params, results = immediates.block_type(c, pc)
@@ -86,6 +90,8 @@ def if_(c: Compilation, pc: int) -> int:
             flush(c)
         labels = c.labels
         label = Label(IF, len(stack), len(labels) + 1, _NOTHING, _NOTHING)
+        if c.folded:
+            label.depth -= c.folded
         labels.append(label)
         stack.append(BARRIER_ENTRY)
     else:
@@ -109,14 +115,21 @@ def open_block(c: Compilation, opcode: int, params: tuple[int, ...], results: tu
     if stack[-1].kind < SLOT:
         flush(c)
     height = len(stack)
+    depth = len(c.labels) + 1
     if params:
         check_top(c, name_of(opcode), params)
         retype_top(c, params)
-        height -= len(params)
+        height = len(stack) - len(params)
+        if len(params) > MANY_VALUES:
+            # They are one entry.
+            height = len(stack) - 1
+            depth += len(params) - 1
         stack.insert(height, BARRIER_ENTRY)
     else:
         stack.append(BARRIER_ENTRY)
-    label = Label(opcode, height, len(c.labels) + 1, params, results)
+    if c.folded:
+        depth -= c.folded
+    label = Label(opcode, height, depth, params, results)
     c.labels.append(label)
     return label
 
@@ -143,7 +156,10 @@ def _begin_else(c: Compilation, label: Label, instruction: str) -> None:
     label.opcode = ELSE
     c.dead = False
     c.free = c.target.ALL_FREE
-    del c.stack[label.height + 1 :]
+    if c.folded:
+        cut(c, label.height + 1)
+    else:
+        del c.stack[label.height + 1 :]
     push_slots(c, label.params)
 
 
@@ -152,7 +168,7 @@ def leave_with_results(c: Compilation, label: Label, merges: bool, instruction: 
     results = label.results
     stack = c.stack
     count = len(results)
-    if len(stack) != label.height + 1 + count:
+    if len(stack) != label.height + 1 + count if not c.folded else runs.values_above(c, label.height) != count:
         check_top(c, instruction, results)
         raise BodyFault("type mismatch: values remain on the stack at the end of the block")
     if count:
@@ -187,7 +203,7 @@ def end(c: Compilation, pc: int) -> int:
         control.end_block(label)
     if opcode == IF:
         # Without an else part, that part does nothing, so it has to leave the parameters as the results.
-        if not all_fit(label.params, label.results):
+        if not types_fit(c, label.params, label.results):
             raise type_mismatch("if without else", label.results, label.params)
         if label.results:
             _begin_else(c, label, "end")
@@ -213,7 +229,10 @@ def end(c: Compilation, pc: int) -> int:
     if not merges:
         del stack[label.height]
         return pc
-    del stack[label.height :]
+    if c.folded:
+        cut(c, label.height)
+    else:
+        del stack[label.height :]
     c.free = c.target.ALL_FREE
     c.dead = False
     if label.results:

@@ -6,7 +6,7 @@ from ...abi import TRAP_UNREACHABLE
 from ...backends.operand import I32, Operand, register
 from ...opcodes import CODE
 from ..immediates import read_unsigned
-from ..operand_stack import check_top, evict, flush, label_slot, pop_typed, retype_top, slot_offset
+from ..operand_stack import check_top, cut, evict, flush, label_slot, pop_typed, retype_top, slot_offset
 from ..state import LOOP, BodyFault, Compilation, Label, emit_fixups
 from .blocks import move_top_to_result
 from .unreachable import skip_unreachable
@@ -32,7 +32,10 @@ def after_branch(c: Compilation, pc: int) -> int:
     """
     c.dead = True
     label = c.labels[-1]
-    del c.stack[label.height + 1 :]
+    if c.folded:
+        cut(c, label.height + 1)
+    else:
+        del c.stack[label.height + 1 :]
     c.free = c.target.ALL_FREE
     if c.code[pc] == _END and pc < c.end:
         # The usual case: nothing at all after the branch.
@@ -84,7 +87,10 @@ def br(c: Compilation, pc: int) -> int:
         return after_branch(c, pc)
     # What after_branch does where nothing at all is after the branch, as usual.
     c.dead = True
-    del c.stack[labels[-1].height + 1 :]
+    if c.folded:
+        cut(c, labels[-1].height + 1)
+    else:
+        del c.stack[labels[-1].height + 1 :]
     c.free = c.target.ALL_FREE
     return pc
 
@@ -193,12 +199,15 @@ def br_table(c: Compilation, pc: int) -> int:
     default = label_at(c, depths[-1])
     arity = len(default.types)
     distinct: dict[int, Label] = {}
+    checked: set[int] = set()
     for depth in depths:
         if depth not in distinct:
             label = distinct[depth] = label_at(c, depth)
             if len(label.types) != arity:
                 raise BodyFault("type mismatch: the labels of br_table take different numbers of values")
-            check_top(c, "br_table", label.types)
+            if id(label.types) not in checked:
+                checked.add(id(label.types))
+                check_top(c, "br_table", label.types)
     if arity:
         flush(c)
     c.free |= index.bit

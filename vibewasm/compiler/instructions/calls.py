@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ...abi import TRAP_BAD_SIGNATURE, TRAP_UNDEFINED_ELEMENT
+from ...backends.convention import FEW_CELLS, MANY_VALUES
 from ...backends.operand import BARRIER, I32, INTERN_LIMIT, NO_TYPE, SLOT, Operand, register, slot
 from ..immediates import call_indirect_immediates, read_unsigned
 from ..index_spaces import function_type, type_at
-from ..operand_stack import check_top, evict, flush, pop_typed, slot_offset
-from ..state import BodyFault, Compilation, all_fit, fits
+from ..operand_stack import check_top, drop_values, evict, flush, pop_typed, push_slots, slot_offset, types_fit
+from ..state import BodyFault, Compilation, NeedsRuns, fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,35 @@ if TYPE_CHECKING:
 MANY_ARGUMENTS = 24
 
 
+class Moves(dict[Operand, bytes | None]):
+    """Moves of arguments of one type into one place, made when they are first looked up.
+
+    What is of another type, or takes a scratch, has none: ``None``.
+    """
+
+    __slots__ = ("_make", "_reg", "_type")
+
+    def __init__(self, type_: int, reg: int, make: Callable[[Operand, int], bytes | None]) -> None:
+        self._type = type_
+        self._reg = reg
+        self._make = make
+
+    def __missing__(self, argument: Operand) -> bytes | None:
+        if argument.type != self._type and not fits(argument.type, self._type):
+            return None
+        if argument.kind == BARRIER:
+            return None
+        move = self._make(argument, self._reg)
+        if len(self) >= INTERN_LIMIT:
+            self.clear()
+        self[argument] = move
+        return move
+
+
+#: Fits nothing: no operand has that type.
+_NO_PLAN: Plan = (b"", ((Moves(NO_TYPE, 0, lambda operand, reg: None), 0),))
+
+
 def pass_arguments(c: Compilation, params: tuple[int, ...], instruction: str, index: Operand | None = None) -> None:
     """Check and pop the arguments, move everything else out of the temporaries, and put the arguments in their
     places.
@@ -38,9 +68,13 @@ def pass_arguments(c: Compilation, params: tuple[int, ...], instruction: str, in
 
 def _pass_together(c: Compilation, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
     """Pass arguments that stand in each other's way, that are many, or that are of the wrong types, which is said."""
-    if len(params) > MANY_ARGUMENTS:
+    if len(params) > (FEW_CELLS if c.folded else MANY_ARGUMENTS):
         _pass_many(c, params, instruction, index)
         return
+    if c.folded:
+        check_top(c, instruction, params)
+        if _pass_one_by_one(c, argument_plan(c.env, params), index):
+            return
     arguments = c.stack[-len(params) :] if params else []
     if index is not None:
         arguments.append(index)
@@ -70,9 +104,10 @@ def _pass_many(c: Compilation, params: tuple[int, ...], instruction: str, index:
         c.out += c.target.move_to_slot(index, waiting, c.free)
         c.free |= index.bit
     flush(c)
-    first = len(c.stack) - len(params)
-    c.out += c.env.pieces[calls.arguments_from_slots][(params, slot_offset(c, first), *c.env.width)]
-    del c.stack[first:]
+    first = slot_offset(c, len(c.stack) - len(params))
+    places = c.env.many_parameters(params).places
+    c.out += c.env.pieces[calls.arguments_from_slots][(places, first, *c.env.width)]
+    drop_values(c, len(params))
     if index is not None:
         c.out += c.target.move_to_register(slot(index.type, waiting), calls.INDEX_PLAN[1], 0)
     c.free = c.target.ALL_FREE
@@ -118,31 +153,6 @@ def _pass_one_by_one(c: Compilation, plan: Plan, index: Operand | None) -> bool:
     return True
 
 
-class Moves(dict[Operand, bytes | None]):
-    """Moves of arguments of one type into one place, made when they are first looked up.
-
-    What is of another type, or takes a scratch, has none: ``None``.
-    """
-
-    __slots__ = ("_make", "_reg", "_type")
-
-    def __init__(self, type_: int, reg: int, make: Callable[[Operand, int], bytes | None]) -> None:
-        self._type = type_
-        self._reg = reg
-        self._make = make
-
-    def __missing__(self, argument: Operand) -> bytes | None:
-        if argument.type != self._type and not fits(argument.type, self._type):
-            return None
-        if argument.kind == BARRIER:
-            return None
-        move = self._make(argument, self._reg)
-        if len(self) >= INTERN_LIMIT:
-            self.clear()
-        self[argument] = move
-        return move
-
-
 def callee(env: ModuleEnvironment, index: int) -> Callee:
     """What a call of function ``index`` takes: its types, how its arguments are passed, and the calling code;
     memoised.
@@ -165,12 +175,14 @@ def callee(env: ModuleEnvironment, index: int) -> Callee:
 
 def argument_plan(env: ModuleEnvironment, params: Types) -> Plan:
     """How to pass arguments of these types one by one, or a plan that nothing fits if they are many; memoised."""
+    if len(params) > MANY_ARGUMENTS:
+        return _NO_PLAN
     found = env.plans.get(params)
     if found is None:
         text, plan = env.calls.argument_plan(params)
         planned = []
         later = 0
-        for type_, reg, bit in plan if len(params) <= MANY_ARGUMENTS else ((NO_TYPE, 0, 0),):
+        for type_, reg, bit in plan:
             planned.append((moves_to(env, type_, reg), later))
             later |= bit
         found = env.plans[params] = text, tuple(planned)
@@ -199,10 +211,15 @@ def take_results(c: Compilation, results: tuple[int, ...]) -> None:
             c.free = c.target.ALL_FREE & ~c.env.calls.RESULT_BITS
             flush(c)
         height = len(stack)
+        if len(results) > MANY_VALUES and not c.runs:
+            raise NeedsRuns
         first = slot_offset(c, height)
         slot_offset(c, height + len(results) - 1)
-        c.out += c.env.pieces[c.env.calls.fetch_results][(results, first, *c.env.width)]
-        stack += c.env.pieces[_result_entries][results, first, c.step]
+        c.out += c.env.pieces[c.env.calls.fetch_results][(c.env.result_places(results), first, *c.env.width)]
+        if len(results) > MANY_VALUES:
+            push_slots(c, results)
+        else:
+            stack += c.env.pieces[_result_entries][results, first, c.step]
         c.free = c.target.ALL_FREE
 
 
@@ -287,7 +304,7 @@ def table_places(env: ModuleEnvironment, type_index: int, table: int) -> tuple[i
     return layout.table(table), layout.type_id(type_index), env.reach, env.info.types[type_index].final
 
 
-def check_results(wanted: Types, given: Types, instruction: str) -> None:
+def check_results(c: Compilation, given: Types, instruction: str) -> None:
     """Check that the results of a function that is tail-called may be those of the function that does so."""
-    if not all_fit(given, wanted):
+    if not types_fit(c, given, c.labels[0].results):
         raise BodyFault(f"type mismatch: the results of {instruction} are not those of the function")

@@ -6,13 +6,14 @@ branch to the clause's label.
 
 from __future__ import annotations
 
+from ...backends.convention import MANY_VALUES
 from ...backends.operand import MARKED_BARRIER, register
 from ...types import EXNREF, EXNREF_NOT_NULL
 from ..control_state import ANY_TAG, OUTSIDE, ControlState, control_state
 from ..immediates import block_type, read_unsigned
 from ..index_spaces import tag_type
-from ..operand_stack import check_top, evict, flush, slot_offset
-from ..state import BLOCK, BodyFault, Compilation, Label, all_fit, type_mismatch
+from ..operand_stack import check_top, drop_values, evict, flush, slot_offset, types_fit
+from ..state import BLOCK, BodyFault, Compilation, Label, Late, fits, type_mismatch
 from .blocks import move_top_to_result, open_block
 from .branches import after_branch, branch, jump_to, label_at
 
@@ -20,10 +21,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .. import runs
     from ..state import Types
 
     #: A clause: its tag or ANY_TAG, the types of the values, whether the reference follows, and the depth of its label.
     Clause = tuple[int, Types, bool, int]
+
+else:
+    runs = Late("runs")
 
 #: Kinds of clauses: with a tag, and with the reference (core specification, "Binary Format / Control Instructions").
 _WITH_TAG, _WITH_REFERENCE = (0, 1), (1, 3)
@@ -53,20 +58,24 @@ def read_clauses(c: Compilation, pc: int) -> tuple[int, list[Clause]]:
     return pc, clauses
 
 
-def check_clauses(clauses: list[Clause], types_at: Callable[[int], Types]) -> None:
+def check_clauses(c: Compilation, clauses: list[Clause], types_at: Callable[[int], Types]) -> None:
     """Check that the labels of clauses take what these bring; ``types_at`` gives what a label takes, by its depth."""
     for _, types, reference, depth in clauses:
         wanted = types_at(depth)
-        given = (*types, EXNREF_NOT_NULL) if reference else types
-        if not all_fit(given, wanted):
-            raise type_mismatch("a catch clause's label", wanted, given)
+        if reference and len(types) > MANY_VALUES and len(wanted) == len(types) + 1:
+            # What type_fit says of them but for the reference, which comes last.
+            fitting = runs.fit(c.env, types, 0, wanted, 0, len(types)) and fits(EXNREF_NOT_NULL, wanted[-1])
+        else:
+            fitting = types_fit(c, (*types, EXNREF_NOT_NULL) if reference else types, wanted)
+        if not fitting:
+            raise type_mismatch("a catch clause's label", wanted, (*types, EXNREF_NOT_NULL) if reference else types)
 
 
 def try_table(c: Compilation, pc: int) -> int:
     """``try_table bt catch*``: a block, for which no code is emitted."""
     pc, params, results = block_type(c, pc)
     pc, clauses = read_clauses(c, pc)
-    check_clauses(clauses, lambda depth: label_at(c, depth).types)
+    check_clauses(c, clauses, lambda depth: label_at(c, depth).types)
     caught = [(tag, reference, label_at(c, depth)) for tag, _, reference, depth in clauses]
     label = open_block(c, BLOCK, params, results)
     if clauses:
@@ -101,7 +110,7 @@ def throw(c: Compilation, pc: int) -> int:
         c.out += exceptions.caught_reference()
         entry = register(EXNREF_NOT_NULL, c.target.RESULT_REGISTER)
         if clause_tag == ANY_TAG and types:
-            del c.stack[-len(types) :]
+            drop_values(c, len(types))
         c.stack.append(entry)
         c.free = c.target.ALL_FREE & ~entry.bit
         branch(c, label, "throw")
@@ -116,7 +125,7 @@ def describe_thrown(c: Compilation, tag: int, types: Types) -> None:
     """Say in the store block what is being thrown: the topmost entries, with a tag."""
     flush(c)
     first = slot_offset(c, len(c.stack) - len(types)) if types else 0
-    c.out += c.env.pieces[c.env.backend.exceptions.describe][(types, first, c.env.layout.tag(tag), *c.env.width)]
+    c.out += c.env.pieces[c.env.backend.exceptions.describe][(len(types), first, c.env.layout.tag(tag), *c.env.width)]
 
 
 def _catching_clause(c: Compilation, control: ControlState, tag: int) -> tuple[int, bool, Label] | None:

@@ -14,7 +14,7 @@ from ...types import EXNREF
 from ..control_state import ANY_TAG, HANDLERS_OF_TRY, ControlState, control_state
 from ..immediates import block_type, read_unsigned
 from ..index_spaces import tag_type
-from ..operand_stack import push_merged, push_result, push_slots, slot_offset
+from ..operand_stack import cut, push_merged, push_result, push_slots, slot_offset
 from ..state import BodyFault, Compilation, Label, Types
 from .blocks import end, leave_with_results, open_block
 from .branches import after_branch, label_at, move_to_label
@@ -96,7 +96,7 @@ def _receive(c: Compilation, control: ControlState, label: Label, types: Types) 
     values.
     """
     stack = c.stack
-    del stack[label.height + 1 :]
+    cut(c, label.height + 1)
     stack[label.height] = BARRIER_ENTRY
     c.dead = False
     c.free = c.target.ALL_FREE
@@ -120,7 +120,7 @@ def _receive(c: Compilation, control: ControlState, label: Label, types: Types) 
         push_result(c, types[0])
     elif types:
         first = slot_offset(c, len(stack))
-        c.out += c.env.pieces[exceptions.caught_values][(types, first, *c.env.width)]
+        c.out += c.env.pieces[exceptions.caught_values][(len(types), first, *c.env.width)]
         push_slots(c, types)
 
 
@@ -137,7 +137,7 @@ def end_handler(c: Compilation, label: Label) -> None:
     if not c.dead:
         _bring_results(c, label, "end")
     _lower_barrier(c, label)
-    del c.stack[label.height + 1 :]
+    cut(c, label.height + 1)
     c.free = c.target.ALL_FREE
     push_merged(c, label.results)
 

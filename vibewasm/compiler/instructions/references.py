@@ -155,5 +155,5 @@ def br_on_non_null(c: Compilation, pc: int) -> int:
         flush(c)
     _branch_with_values(c, label, _null(c, c.stack[-1]), False)
     c.free |= c.stack.pop().bit
-    retype_top(c, types[:-1])
+    retype_top(c, types, 1)
     return pc

@@ -23,7 +23,7 @@ def return_call(c: Compilation, pc: int) -> int:
     pc, index = read_unsigned(c, pc)
     env = c.env
     params, results = function_type(env, index)
-    check_results(c.labels[0].results, results, "return_call")
+    check_results(c, results, "return_call")
     pass_arguments(c, params, "return_call")
     defined = index - env.info.imported_funcs
     if defined < 0:
@@ -38,7 +38,7 @@ def return_call_indirect(c: Compilation, pc: int) -> int:
     """``return_call_indirect x y``."""
     pc, type_index, table = call_indirect_immediates(c, pc)
     params, results = type_at(c.env, type_index)
-    check_results(c.labels[0].results, results, "return_call_indirect")
+    check_results(c, results, "return_call_indirect")
     index = pop_typed(c, "return_call_indirect", I32)
     pass_arguments(c, params, "return_call_indirect", index)
     bound, check = c.env.pieces[c.env.calls.check_table][table_places(c.env, type_index, table)]
@@ -52,7 +52,7 @@ def return_call_indirect(c: Compilation, pc: int) -> int:
 def return_call_ref(c: Compilation, pc: int) -> int:
     """``return_call_ref x``."""
     pc, params, results, callee = callee_reference(c, pc, "return_call_ref")
-    check_results(c.labels[0].results, results, "return_call_ref")
+    check_results(c, results, "return_call_ref")
     pass_arguments(c, params, "return_call_ref", callee)
     # Where the frame is down already a trap would name the caller.
     c.out += c.env.calls.check_reference()
@@ -60,5 +60,5 @@ def return_call_ref(c: Compilation, pc: int) -> int:
 
 
 def _leave(c: Compilation, pc: int, kind: str, offset: int, params: Types) -> int:
-    control_state(c).tail(kind, offset, c.env.parameter_places(params)[1])
+    control_state(c).tail(kind, offset, c.env.argument_area(params))
     return after_branch(c, pc)

@@ -26,8 +26,10 @@ from ..immediates import (
     table_init_immediates,
 )
 from ..index_spaces import declared_reference, function_type, global_at, table_type, type_at
-from ..state import ELSE, IF, LOOP, BodyFault, Compilation, all_fit, fits, type_mismatch
+from ..operand_stack import types_fit
+from ..state import ELSE, IF, BodyFault, Compilation, type_mismatch
 from . import rare_rule
+from .dead_code import UNKNOWN, UNKNOWN_REFERENCE, Block, DeadCode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,109 +42,9 @@ if TYPE_CHECKING:
 
 _END = CODE["end"]
 _LEAVES = codes_with("leaves")
-#: The type of an operand that dead code takes from below what it pushed: it fits everything. Of one that can only be a
-#: reference, and fits every type of them.
-UNKNOWN, UNKNOWN_REFERENCE = -1, -3
 #: What ends a part of a block and begins another one, besides ``else``, and the opcodes of labels that it may stand in.
 _HANDLERS = {CODE["catch"]: (CODE["try"], CODE["catch"]), CODE["catch_all"]: (CODE["try"], CODE["catch"])}
 DELEGATE = CODE["delegate"]
-
-
-class Block:
-    """A block opened in dead code, or the remainder of the one in which it began."""
-
-    __slots__ = ("height", "opcode", "params", "polymorphic", "results", "types")
-
-    def __init__(self, opcode: int, height: int, params: Types, results: Types, polymorphic: bool) -> None:
-        self.opcode = opcode
-        self.height = height
-        self.params = params
-        self.results = results
-        self.types = params if opcode == LOOP else results
-        self.polymorphic = polymorphic
-
-
-class DeadCode:
-    """The type stack and the blocks of a stretch of dead code."""
-
-    def __init__(self, c: Compilation) -> None:
-        self.c = c
-        label = c.labels[-1]
-        self.types: list[int] = []
-        self.blocks = [Block(label.opcode, 0, label.params, label.results, True)]
-
-    def pop(self, name: str, expected: int) -> None:
-        """Pop an operand of the expected type."""
-        self.pop_all(name, (expected,))
-
-    def pop_all(self, name: str, expected: Types) -> Types:
-        """Pop operands of these types, and return what they are: an unknown one fits every type."""
-        block = self.blocks[-1]
-        types = self.types
-        at = len(types)
-        found: list[int | None] = []
-        matched = True
-        for type_ in reversed(expected):
-            if at > block.height:
-                at -= 1
-                have = types[at]
-                found.append(have)
-                if have != type_ and not _fits(have, type_):
-                    matched = False
-            elif block.polymorphic:
-                found.append(UNKNOWN)
-            else:
-                found.append(None)
-                matched = False
-                break
-        found.reverse()
-        if not matched:
-            raise type_mismatch(name, expected, found)
-        del types[at:]
-        return tuple([UNKNOWN if type_ is None else type_ for type_ in found])
-
-    def pop_any(self) -> int | None:
-        """Pop an operand of whatever type; ``None`` if there is none."""
-        block = self.blocks[-1]
-        if len(self.types) > block.height:
-            return self.types.pop()
-        return UNKNOWN if block.polymorphic else None
-
-    def target(self, depth: int) -> Types:
-        """Types that a branch to the label carries, which may be outside the dead code."""
-        if depth < len(self.blocks):
-            return self.blocks[-1 - depth].types
-        # The first block here is the innermost one outside.
-        outside = depth - (len(self.blocks) - 1)
-        if outside >= len(self.c.labels):
-            raise BodyFault(f"unknown label {depth}")
-        return self.c.labels[-1 - outside].types
-
-    @property
-    def depth(self) -> int:
-        """How many blocks are open that began in dead code."""
-        return len(self.blocks) - 1
-
-    def become_polymorphic(self) -> None:
-        """After an unconditional branch."""
-        block = self.blocks[-1]
-        del self.types[block.height :]
-        block.polymorphic = True
-
-    def close(self, name: str) -> Block:
-        """Check the results at the end of the innermost block and remove it."""
-        block = self.blocks[-1]
-        self.pop_all(name, block.results)
-        if len(self.types) != block.height:
-            raise BodyFault("type mismatch: values remain on the stack at the end of the block")
-        if self.c.control is not None and len(self.blocks) > 1:
-            self.c.control.forget(len(self.c.labels) + self.depth)
-        return self.blocks.pop()
-
-
-def _fits(found: int, expected: int) -> bool:
-    """Whether an operand of one type may stand where another is expected."""
-    return found == UNKNOWN or (found == UNKNOWN_REFERENCE and expected >= REFERENCE) or fits(found, expected)
 
 
 def skip_unreachable(c: Compilation, pc: int) -> int:
@@ -190,7 +92,7 @@ def _step(dead: DeadCode, c: Compilation, pc: int) -> int:
         pc = check_immediate(c, pc, kind, op)
     operands, results = signature(op)
     dead.pop_all(name, operands)
-    dead.types += results
+    dead.push(results)
     return pc
 
 
@@ -206,7 +108,7 @@ def open_block(dead: DeadCode, name: str, params: Types, results: Types) -> None
     """Open a block that begins in dead code."""
     dead.pop_all(name, params)
     dead.blocks.append(Block(CODE[name], len(dead.types), params, results, False))
-    dead.types += params
+    dead.push(params)
 
 
 def _else(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
@@ -214,16 +116,16 @@ def _else(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
         raise BodyFault("else without if: unexpected else", malformed=True)
     block = dead.close(name)
     dead.blocks.append(Block(ELSE, len(dead.types), block.params, block.results, False))
-    dead.types += block.params
+    dead.push(block.params)
     return pc
 
 
 def _end(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     block = dead.blocks[-1]
-    if block.opcode == IF and not all_fit(block.params, block.results):
+    if block.opcode == IF and not types_fit(c, block.params, block.results):
         raise type_mismatch("if without else", block.results, block.params)
     dead.close(name)
-    dead.types += block.results
+    dead.push(block.results)
     return pc
 
 
@@ -239,7 +141,7 @@ def _br_if(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     dead.pop(name, I32)
     types = dead.target(depth)
     dead.pop_all(name, types)
-    dead.types += types
+    dead.push(types)
     return pc
 
 
@@ -255,13 +157,15 @@ def _br_table(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
         depths[depth] = None
     dead.pop(name, I32)
     arity = len(dead.target(depth))
+    checked: set[int] = set()
     for other in depths:
         types = dead.target(other)
         if len(types) != arity:
             raise BodyFault("type mismatch: the labels of br_table take different numbers of values")
         # The operands stay what they are: an unknown one fits every label.
-        dead.types += dead.pop_all(name, types)
-    dead.pop_all(name, dead.target(depth))
+        if id(types) not in checked:
+            checked.add(id(types))
+            dead.check(name, types)
     dead.become_polymorphic()
     return pc
 
@@ -387,10 +291,10 @@ def call_with(dead: DeadCode, c: Compilation, name: str, params: Types, results:
     if CODE[name] in _LEAVES:
         from .calls import check_results
 
-        check_results(c.labels[0].results, results, name)
+        check_results(c, results, name)
         dead.become_polymorphic()
     else:
-        dead.types += results
+        dead.push(results)
 
 
 def _ref_func(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:

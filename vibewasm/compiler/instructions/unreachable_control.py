@@ -9,18 +9,10 @@ from ..control_state import HANDLERS_OF_TRY
 from ..immediates import block_type, read_unsigned
 from ..index_spaces import tag_type, type_at
 from ..state import BodyFault, Compilation, Types, type_mismatch
+from .dead_code import UNKNOWN_REFERENCE, Block, DeadCode
 from .exceptions import check_clauses, read_clauses
 from .legacy_exceptions import require_feature
-from .unreachable import (
-    DELEGATE,
-    UNKNOWN_REFERENCE,
-    Block,
-    DeadCode,
-    call_with,
-    check_handler,
-    check_reference,
-    open_block,
-)
+from .unreachable import DELEGATE, call_with, check_handler, check_reference, open_block
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +42,7 @@ def _br_on_null(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     reference = _pop_reference(dead, name)
     types = dead.target(depth)
     dead.pop_all(name, types)
-    dead.types += types
+    dead.push(types)
     dead.types.append(reference)
     return pc
 
@@ -62,7 +54,7 @@ def _br_on_non_null(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
         raise BodyFault("type mismatch: br_on_non_null takes a label whose last value is a reference")
     dead.types.append(_pop_reference(dead, name))
     dead.pop_all(name, types)
-    dead.types += types[:-1]
+    dead.push_but_last(types)
     return pc
 
 
@@ -103,7 +95,7 @@ def _rethrow(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
 def _try_table(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, params, results = block_type(c, pc)
     pc, clauses = read_clauses(c, pc)
-    check_clauses(clauses, dead.target)
+    check_clauses(c, clauses, dead.target)
     open_block(dead, name, params, results)
     return pc
 
@@ -124,7 +116,7 @@ def _handler(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
         types = tag_type(c.env, tag)
     block = dead.close(name)
     dead.blocks.append(Block(op, len(dead.types), block.params, block.results, False))
-    dead.types += types
+    dead.push(types)
     return pc
 
 
@@ -133,7 +125,7 @@ def _delegate(dead: DeadCode, c: Compilation, pc: int, name: str) -> int:
     pc, depth = read_unsigned(c, pc)
     if depth >= len(dead.blocks) + len(c.labels) - 2:
         raise BodyFault(f"unknown label {depth}")
-    dead.types += dead.close("end").results
+    dead.push(dead.close("end").results)
     return pc
 
 

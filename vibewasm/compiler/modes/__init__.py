@@ -1,19 +1,37 @@
-"""What the compiler does besides in its rarer modes: it notes what became of each instruction, it checks itself, or it
-counts fuel, before every instruction of a function.
+"""What the compiler does besides in its rarer modes: it notes what became of each instruction, it checks itself, it
+counts fuel, or it takes apart what stands for many operands, before every instruction of a function.
 """
 
 from __future__ import annotations
 
 from ...backends.operand import FLAGS
+from ...opcodes import CODE
+from ..state import Late
 from .checking import Discipline
 from .metering import Meter
 from .recording import Record, Recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .. import runs
     from ..state import Compilation
+else:
+    runs = Late("runs")
 
 __all__ = ["Record", "Recording", "Special"]
+
+
+#: Operands that an instruction may look at, if it is none of those that see to it themselves: these look at operands by
+#: the types of a label or a function, or at none.
+_MOST_OPERANDS = 4
+_EXPOSES_ITSELF = frozenset(
+    [
+        CODE[name]
+        for name in "block loop if else end br br_if br_table return unreachable nop call call_indirect return_call "
+        "return_call_indirect try_table throw try catch catch_all delegate "
+        "local.get i32.const i64.const f32.const f64.const".split()
+    ]
+)
 
 
 class Special:
@@ -28,6 +46,8 @@ class Special:
 
     def __call__(self, pc: int) -> None:
         c = self.c
+        if c.folded and c.code[pc] not in _EXPOSES_ITSELF:
+            runs.expose(c, _MOST_OPERANDS)
         if self.marks is not None:
             self.marks.append((len(c.out), pc))
         # Emitting a check takes nothing from the stack.

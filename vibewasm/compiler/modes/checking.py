@@ -6,9 +6,10 @@ nobody holds and nobody may take, is how a one-pass compiler goes wrong without 
 
 from __future__ import annotations
 
-from ...backends.operand import FLAGS, I32, LOCAL, REGISTER, SLOT, Operand, lowest_register
+from ...backends.operand import BARRIER, FLAGS, I32, LOCAL, REGISTER, SLOT, Operand, lowest_register
 from ...opcodes import codes_with, name_of
 from ..instructions.vector_locals import mask
+from ..runs import Run
 from ..state import Compilation
 
 _TAKES_FLAGS = codes_with("tests")
@@ -48,7 +49,10 @@ class Discipline:
             lost = c.target.ALL_FREE & ~(c.free | held)
             raise self._broken(pc, top - 1, f"the temporaries {lost:#x} are neither free nor held by an entry")
         below = stack[index - 1]
-        if below.kind == SLOT and below.offset != c.slot_base + c.step * (index - 1 - len(c.labels)):
+        position = index - 1 - len(c.labels) + c.folded
+        if isinstance(below, Run):
+            position -= below.count - 1
+        if below.kind != BARRIER and below.offset != c.slot_base + c.step * position:
             raise self._broken(pc, index - 1, "the slot is not that of the entry's place")
 
     def emit(self, top: Operand) -> None:
