@@ -107,6 +107,10 @@ def test_fuel_and_memory_are_limited(project: Path) -> None:
     outcome = sandbox.run(ENDLESS, config=vw.Config(fuel=True), fuel=1000)
     assert isinstance(outcome.error, vw.OutOfFuel)
     assert outcome.limits == ("fuel",)
+    limited = sandbox.run("(module (type (func)) (type (func)))", limits=vw.ResourceLimits(max_types=1))
+    assert limited.limits == ("max_types",)
+    assert isinstance(limited.error, vw.WasmError)
+    assert limited.error.limit == "max_types"
     grower = '(module (memory 1) (func (export "_start") (drop (memory.grow (i32.const 1000)))))'
     assert sandbox.run(grower, max_memory=1 << 20).error is None
     fill = "(memory.fill (i32.const 0) (i32.const 1) (i32.const 131072000))"
@@ -236,6 +240,8 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_starts(tmp_pat
         ({"timeout": True}, ValueError, "positive number of seconds"),
         ({"fuel": 5}, ValueError, r"Config\(fuel=True\)"),
         ({"config": vw.Config(), "max_memory": 5}, ValueError, "both"),
+        ({"config": vw.Config(), "limits": vw.ResourceLimits(max_types=1)}, ValueError, "both"),
+        ({"limits": 5}, TypeError, "a ResourceLimits"),
         ({"config": 5}, TypeError, "a Config"),
         ({"preopens": {"/": {"a": b""}}}, TypeError, "not in that of the run"),
         ({"preopens": {"/": tmp_path / "gone"}}, NotADirectoryError, "no directory"),

@@ -73,7 +73,7 @@ def ended(error: BaseException, seconds: float | None = None) -> bytes:
         fields["function"] = [error.func_index, _cut(error.func_name), error.feature]
     if isinstance(error, Trap):
         fields["code"] = error.code
-    if isinstance(error, LinkError) and error.limit:
+    if isinstance(error, WasmError) and error.limit:
         fields["limit"] = error.limit
     frames: Sequence[Frame] = getattr(error, "frames", ())
     fields["frames"] = [
@@ -162,6 +162,15 @@ def read_end(data: bytes) -> End:
 
 
 def _error(fields: dict[str, Any]) -> End:
+    end = _error_as_named(fields)
+    if fields.get("limit") is not None:
+        assert end.error is not None
+        end.error.limit = limit = _text(fields["limit"], 100)
+        end.limits = (*end.limits, limit)
+    return end
+
+
+def _error_as_named(fields: dict[str, Any]) -> End:
     name = _one_of(fields["error"], tuple(_ERRORS))
     text = _text(fields["text"])
     frames = tuple(map(_frame, _list(fields.get("frames", []), _MOST_FRAMES)))
@@ -182,8 +191,9 @@ def _error(fields: dict[str, Any]) -> End:
         func_name, feature = (None if item is None else _text(item, 1000) for item in function[1:])
         return End(error=ValidationError(text, offset, index, func_name, feature))
     if name == "LinkError":
+        # A copy is made from what it is made with.
         limit = None if fields.get("limit") is None else _text(fields["limit"], 100)
-        return End(error=LinkError(text, (), limit), limits=(limit,) if limit else ())
+        return End(error=LinkError(text, (), limit))
     return End(error=WasmError(text))
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..api.source import Source
+    from ..limits import ResourceLimits
 
 #: What the process may take beside the guest's memories: the interpreter, the compiler, the machine code.
 DEFAULT_OVERHEAD = 512 << 20
@@ -30,8 +31,8 @@ DEFAULT_MEMORY = 256 << 20
 DEFAULT_OUTPUT = 16 << 20
 #: The largest file that may be written.
 DEFAULT_FILE_SIZE = 1 << 30
-#: Descriptors of the process.
-_DESCRIPTORS = 256
+#: Descriptors of the process: a little more than the program may have.
+_DESCRIPTORS = 1100
 #: Seconds that a process is given after its deadline to say where it was stopped, before it is killed.
 GRACE = 0.25
 
@@ -52,6 +53,7 @@ def run(
     fuel: int | None = None,
     timeout: float | None = None,
     max_memory: int | None = None,
+    limits: ResourceLimits | None = None,
     max_output: int | None = DEFAULT_OUTPUT,
     max_file_size: int = DEFAULT_FILE_SIZE,
     overhead: int = DEFAULT_OVERHEAD,
@@ -79,6 +81,8 @@ def run(
         timeout: seconds after which the run is stopped, from the call on. It says where it was then; if it has not
             a quarter of a second later, it is killed.
         max_memory: bytes of all memories together, if ``config`` does not say.
+        limits: of the module, the store and the program, if ``config`` does not say; see
+            :class:`~vibewasm.ResourceLimits`.
         max_output: bytes that may be written to each of standard output and error, where it is no descriptor. Who
             writes more is killed.
         max_file_size: bytes of the largest file that it may write.
@@ -99,7 +103,7 @@ def run(
     """
     begun = time.monotonic()
     required = _required(require)
-    settings = _config(config, max_memory)
+    settings = _config(config, max_memory, limits)
     if fuel is not None and not settings.fuel:
         raise ValueError("run: fuel is given, and the configuration does not count it: Config(fuel=True)")
     folders = _folders(preopens or {})
@@ -233,15 +237,17 @@ def _required(require: Collection[str]) -> frozenset[str]:
     return found
 
 
-def _config(config: Config | None, max_memory: int | None) -> Config:
+def _config(config: Config | None, max_memory: int | None, limits: ResourceLimits | None) -> Config:
     from ..arguments import wrong
 
     if config is None:
-        return Config(max_memory=DEFAULT_MEMORY if max_memory is None else max_memory)
+        return Config(max_memory=DEFAULT_MEMORY if max_memory is None else max_memory, limits=limits)
     if not isinstance(config, Config):
         raise wrong("run", "config", "a Config", config)
     if max_memory is not None:
         raise ValueError("run: max_memory and config cannot both be given: Config(max_memory=...)")
+    if limits is not None:
+        raise ValueError("run: limits and config cannot both be given: Config(limits=...)")
     return config
 
 
