@@ -15,6 +15,7 @@ import pytest
 from vibewasm.wasi import PREVIEW0, PREVIEW1, WasiConfig, abi, bind, names, start
 from vibewasm.wasi.errnos import SUCCESS
 from vibewasm.wasi.process import Process
+from vibewasm.wasi.room import Room
 
 ROOT = 3
 READ_WRITE = abi.FD_READ | abi.FD_WRITE
@@ -68,9 +69,10 @@ class Program:
         size: int = 0x40000,
         module: str = PREVIEW1,
         beside: Program | None = None,
+        room: Room | None = None,
     ) -> None:
         self.memory: bytearray = beside.memory if beside else bytearray(size)
-        self.process: Process = beside.process if beside else start(config, check)
+        self.process: Process = beside.process if beside else start(config, check, room=room)
         self.functions = {}
         for name in names(module):
             found = bind(self.process, module, name)

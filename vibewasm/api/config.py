@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..instances.references import References
     from ..limits import ResourceLimits
+    from ..wasi.room import Room
     from .func import Func
     from .memory import Memory
     from .table import Table
@@ -269,6 +270,7 @@ class Limited:
         "_memory_used",
         "_met",
         "_references",
+        "_room",
         "_table_elements",
         "_tables",
         "_taking",
@@ -295,6 +297,8 @@ class Limited:
         self._taking = False
         #: Of how many instances globals and tags have been counted, and these.
         self._looked_at = [0, 0, 0]
+        #: What WASI programs may take, once there was one.
+        self._room: Room | None = None
         #: Limits that a program has met, of which it was told by -1 or a number.
         self._met: list[str] = []
         if limits is not None:
@@ -384,11 +388,23 @@ class Limited:
         if self._references is not None:
             self._references.limit = self._max_references
 
+    def _wasi_room(self) -> Room | None:
+        """What WASI programs may take, if there is a limit of anything when the first one begins."""
+        if self._room is None and (self._given_limits is not None or self._max_memory is not None):
+            from ..limits import ResourceLimits
+            from ..wasi.room import Room
+
+            self._room = Room(self._given_limits or ResourceLimits(), self._memory_left, self._refuse)
+        return self._room
+
     def _memory_in_use(self) -> int:
         """What counts for :attr:`max_memory`."""
         if self._taking:
             self._count_anew()
-        return self._memory_used
+        return self._memory_used + (0 if self._room is None else self._room.held())
+
+    def _memory_left(self) -> int | None:
+        return None if self._max_memory is None else self._max_memory - self._memory_in_use()
 
     def _no_memory(self, size: int) -> bool:
         """Whether so many bytes more are more than all that there may be."""

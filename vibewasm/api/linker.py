@@ -504,7 +504,7 @@ class Linker:
             return None
         process = store._wasi.get(config)
         if process is None:
-            process = store._wasi[config] = start(config, store._check_interrupt, charger(store))
+            process = store._wasi[config] = start(config, store._check_interrupt, charger(store), store._wasi_room())
         return bind(process, module, name)
 
     def _missing(self, of: Module, missing: list[ImportType]) -> str:

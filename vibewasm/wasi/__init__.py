@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .process import Charge, Check, Process
+    from .room import Room
 
 __all__ = ["MODULES", "PREVIEW0", "PREVIEW1", "Dir", "WasiConfig", "bind", "names", "start"]
 
@@ -26,7 +27,9 @@ PREVIEW0 = "wasi_unstable"
 MODULES = {PREVIEW1: "preview 1", PREVIEW0: "preview 0"}
 
 
-def start(config: WasiConfig, check: Check | None = None, charge: Charge | None = None) -> Process:
+def start(
+    config: WasiConfig, check: Check | None = None, charge: Charge | None = None, room: Room | None = None
+) -> Process:
     """Make a new program, with a file table of its own: one configuration serves any number of them.
 
     Args:
@@ -35,13 +38,15 @@ def start(config: WasiConfig, check: Check | None = None, charge: Charge | None 
             stream; what it raises ends the wait and comes out of the function. So a timeout reaches a program that
             sleeps.
         charge: takes units of fuel before a function does what they are for; what it raises comes out of the function.
+        room: how much it and others that are given the same may take of the host's; None for as much as they like.
 
     Raises:
         OSError: a preopened directory or a file for a standard stream cannot be opened.
+        LinkError: it would begin with more descriptors, arguments or variables than it may have.
     """
     from .process import Process
 
-    return Process(config, check, charge)
+    return Process(config, check, charge, room)
 
 
 def bind(process: Process, module: str, name: str) -> tuple[str, Callable[..., int | None]] | None:

@@ -6,7 +6,7 @@ import os
 
 from ..fuel_costs import WASI_ENTRY
 from . import abi, guest
-from .errnos import EBADF, ENAMETOOLONG, SUCCESS, Errno
+from .errnos import EBADF, ENAMETOOLONG, ENOMEM, SUCCESS, Errno
 from .fds import file_type
 
 TYPE_CHECKING = False
@@ -25,10 +25,13 @@ def fd_readdir(process: Process, memory: memoryview, fd: int, buffer: int, size:
     guest.check(memory, result, abi.U32.size)
     entries = directory.entries
     if entries is None or cookie == 0:
-        entries = directory.list()
+        room = process.room
+        entries = directory.list() if room is None else room.entries(directory)
         if process.charge is not None:
             # How many there are is not known before.
             process.charge(WASI_ENTRY * len(entries))
+        if room is not None:
+            room.listed[directory] = len(entries)
         directory.entries = entries
     data = bytearray()
     for index in range(cookie, len(entries)):
@@ -64,7 +67,7 @@ def _preopen(process: Process, fd: int) -> bytes:
     return name
 
 
-def host_entries(fd: int) -> list[tuple[bytes, int, int]]:
+def host_entries(fd: int, most: int | None = None) -> list[tuple[bytes, int, int]]:
     """What a directory of the host lists; see :meth:`.fds.Directory.list`.
 
     The parent's inode is 0, "unknown", since it may be outside. Names that are not UTF-8 cannot be said in WASI.
@@ -78,6 +81,11 @@ def host_entries(fd: int) -> list[tuple[bytes, int, int]]:
             except UnicodeDecodeError:
                 continue
             entries.append((name, entry.inode(), _type_of(entry)))
+            # Two more come to these.
+            if most is not None and len(entries) + 2 > most:
+                raise Errno(ENOMEM)
+    if most is not None and most < 2:
+        raise Errno(ENOMEM)
     entries.sort()
     return [(b".", os.fstat(fd).st_ino, abi.DIRECTORY), (b"..", 0, abi.DIRECTORY), *entries]
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .memory_files import MemorySystem
     from .overlaps import Guard
     from .process import Check
+    from .room import Room
 
 # File types in a host's st_mode, and what WASI calls them.
 _FILE_TYPES = {
@@ -268,11 +269,15 @@ class Directory(HostDescriptor):
         self.system = system
         self.handle: Any = fd if system is None else handle
 
-    def list(self) -> list[tuple[bytes, int, int]]:
-        """Name, inode and file type of each entry, sorted by name after ``.`` and ``..``."""
+    def list(self, most: int | None = None) -> list[tuple[bytes, int, int]]:
+        """Name, inode and file type of each entry, sorted by name after ``.`` and ``..``.
+
+        Raises:
+            Errno: ``ENOMEM`` if there are more than ``most``.
+        """
         from .directories import host_entries
 
-        return host_entries(self.fd)
+        return host_entries(self.fd, most)
 
 
 #: The numbers of standard streams, the first last.
@@ -280,11 +285,12 @@ _STREAMS = (2, 1, 0)
 
 
 class FileTable:
-    """The program's file descriptors."""
+    """The program's file descriptors. ``room`` is told of what goes with one that is closed."""
 
-    __slots__ = ("_end", "_free", "_table")
+    __slots__ = ("_end", "_free", "_room", "_table")
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room | None = None) -> None:
+        self._room = room
         self._table: dict[int, Descriptor] = {}
         #: No number below it is free, but for those of standard streams.
         self._free = 0
@@ -293,6 +299,9 @@ class FileTable:
 
     def __iter__(self) -> Iterator[Descriptor]:
         return iter(self._table.values())
+
+    def __len__(self) -> int:
+        return len(self._table)
 
     def add(self, descriptor: Descriptor) -> int:
         """Give a descriptor the lowest number that was closed, as POSIX does, or else a new one.
@@ -357,7 +366,7 @@ class FileTable:
         if descriptor is None:
             raise Errno(EBADF)
         self._freed(fd)
-        descriptor.close()
+        self._close(descriptor)
 
     def renumber(self, source: int, target: int) -> None:
         """Move a descriptor onto another one's number, which is closed."""
@@ -368,7 +377,12 @@ class FileTable:
         replaced = self._table[target]
         self._table[target] = self._table.pop(source)
         self._freed(source)
-        replaced.close()
+        self._close(replaced)
+
+    def _close(self, descriptor: Descriptor) -> None:
+        if self._room is not None:
+            self._room.listed.pop(descriptor, None)  # type: ignore[call-overload]  # of others there is none
+        descriptor.close()
 
     def _freed(self, fd: int) -> None:
         if fd not in _STREAMS:

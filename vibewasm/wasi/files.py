@@ -11,7 +11,7 @@ from .fds import file_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from struct import Struct
 
     from .process import Process
@@ -48,8 +48,15 @@ def fd_write(process: Process, memory: memoryview, fd: int, iovecs: int, count: 
     file = process.files.no_directory(fd, abi.FD_WRITE)
     guest.check(memory, result, abi.U32.size)
     buffers = guest.buffers(memory, iovecs, count)
-    abi.U32.pack_into(memory, result, file.write(buffers) if buffers else 0)
+    abi.U32.pack_into(memory, result, _written(process, file.write, buffers))
     return SUCCESS
+
+
+def _written(process: Process, write: Callable[[list[memoryview]], int], buffers: list[memoryview]) -> int:
+    """Write, as far as there is room; no buffers are written in no time."""
+    if not buffers:
+        return 0
+    return write(buffers) if process.room is None else process.room.write(write, buffers)
 
 
 def fd_pread(process: Process, memory: memoryview, fd: int, iovecs: int, count: int, offset: int, result: int) -> int:
@@ -70,7 +77,7 @@ def fd_pwrite(process: Process, memory: memoryview, fd: int, iovecs: int, count:
     buffers = guest.buffers(memory, iovecs, count)
     if offset > MAX_OFFSET:
         raise Errno(EINVAL)
-    abi.U32.pack_into(memory, result, file.pwrite(buffers, offset) if buffers else 0)
+    abi.U32.pack_into(memory, result, _written(process, lambda parts: file.pwrite(parts, offset), buffers))
     return SUCCESS
 
 
@@ -143,7 +150,11 @@ def fd_allocate(process: Process, memory: memoryview, fd: int, offset: int, size
         raise Errno(EINVAL)
     if offset + size > MAX_OFFSET:
         raise Errno(EFBIG)
-    file.allocate(offset, size)
+    if process.room is None:
+        file.allocate(offset, size)
+    else:
+        # A part that was a hole takes room as well, so all of it counts.
+        process.room.lengthen(size, lambda: file.allocate(offset, size))
     return SUCCESS
 
 
@@ -192,7 +203,11 @@ def fd_filestat_set_size(process: Process, memory: memoryview, fd: int, size: in
     file = process.files.no_directory(fd, abi.FD_FILESTAT_SET_SIZE)
     if size > MAX_OFFSET:
         raise Errno(EFBIG)
-    file.truncate(size)
+    if process.room is None:
+        file.truncate(size)
+    else:
+        status = file.stat()
+        process.room.lengthen(size - (status.st_size if status is not None else 0), lambda: file.truncate(size))
     return SUCCESS
 
 

@@ -12,7 +12,7 @@ from stat import S_IFDIR, S_IFLNK, S_IFREG
 from . import abi
 from .errnos import EINVAL, EMFILE, ENOMEM, Errno
 from .fds import Descriptor, Directory, file_type
-from .memory_dir import LOCK, MAX_NAME, Node, tree_of
+from .memory_dir import LOCK, MAX_NAME, NAME_SIZE, Node, tree_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .memory_dir import MemoryDir, Tree
     from .paths import Place
     from .process import Process
+    from .room import Room
 
 #: Files and directories that one program may have open at a time, which the host's kernel does not count.
 MAX_OPEN = 4096
@@ -34,7 +35,9 @@ def preopened(process: Process, directory: MemoryDir) -> MemoryDirectory:
     from .clocks import file_time
 
     tree = tree_of(directory)
-    system = MemorySystem(tree, lambda: file_time(process))
+    system = MemorySystem(tree, lambda: file_time(process), process.room)
+    if process.room is not None:
+        process.room.trees.setdefault(tree, tree.used)
     return MemoryDirectory(system, tree.root, abi.DIRECTORY_RIGHTS, abi.ALL_RIGHTS)
 
 
@@ -71,11 +74,13 @@ class MemorySystem:
         now: gives the time. It may be a function of the host's, which must not be called with the lock held: it could
             wait for a thread that wants the lock.
         opened: how many files and directories the program has open.
+        room: how much may be taken, besides what the directory itself has room for; None for any amount.
     """
 
-    __slots__ = ("device", "now", "opened")
+    __slots__ = ("device", "now", "opened", "room")
 
-    def __init__(self, tree: Tree, now: Callable[[], int]) -> None:
+    def __init__(self, tree: Tree, now: Callable[[], int], room: Room | None = None) -> None:
+        self.room = room
         self.device = tree
         self.now = now
         self.opened = 0
@@ -212,7 +217,7 @@ class MemorySystem:
     def resize(self, file: Node, size: int, now: int) -> None:
         """Cut a file off, or lengthen it with zeros, if there is room."""
         more = size - len(file.data)
-        self.device.check(more)
+        self.check(more)
         if more > 0:
             try:
                 file.data += bytes(more)
@@ -223,6 +228,12 @@ class MemorySystem:
             del file.data[size:]
         self.device.used += more
         file.mtim = file.ctim = now
+
+    def check(self, size: int) -> None:
+        """See whether there are so many more bytes; ``ENOSPC`` if not."""
+        self.device.check(size)
+        if self.room is not None:
+            self.room.hold(size)
 
     def _find(self, directory: Node, name: bytes) -> Node:
         found = self._look(directory, name)
@@ -245,6 +256,7 @@ class MemorySystem:
             raise _error(errno.ENOENT)
 
     def _put(self, directory: Node, name: bytes, node: Node, now: int) -> None:
+        self.check(NAME_SIZE + (0 if node.links else len(node.data)))
         self.device.put(directory, name, node)
         directory.mtim = directory.ctim = now
 
@@ -281,10 +293,12 @@ class _Held:
         """Count the entries of a listing that is kept, in the place of the one before."""
         assert self.system is not None
         with LOCK:
+            more = (count - self.listed) * _LISTED
             try:
-                self.system.device.take((count - self.listed) * _LISTED)
-            except OSError:
+                self.system.check(more)
+            except (Errno, OSError):
                 raise Errno(ENOMEM) from None
+            self.system.device.used += more
             self.listed = count
 
     def close(self) -> None:
@@ -350,6 +364,11 @@ class MemoryFile(Descriptor):
         end = offset + sum(map(len, buffers))
         tree = self._system.device
         end = min(end, max(len(data), len(data) + tree.max_size - tree.used))
+        room = self._system.room
+        if room is not None and end > len(data):
+            # That of it for which there is room, or else what says that there is none.
+            end = min(end, max(len(data), len(data) + room.left()[0]))
+            room.hold(1 if end <= offset else 0)
         if end <= offset:
             raise _error(errno.ENOSPC)
         if end > len(data):
@@ -427,8 +446,10 @@ class MemoryDirectory(Directory):
         self._node = node
         self._system = system
 
-    def list(self) -> list[tuple[bytes, int, int]]:
+    def list(self, most: int | None = None) -> list[tuple[bytes, int, int]]:
         with LOCK:
+            if most is not None and len(self._node.entries) + 2 > most:
+                raise Errno(ENOMEM)
             entries = sorted(self._node.entries.items())
             self._held.list(len(entries))
         found = [(name, node.inode, file_type(node.mode)) for name, node in entries]

@@ -12,6 +12,7 @@ from .paths import HostSystem, Place, locate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from struct import Struct
 
     from .process import Process
@@ -56,6 +57,9 @@ def path_open(
     directory = process.files.directory(fd, needed)
     guest.check(memory, result, abi.U32.size)
     name = guest.path(memory, path, length)
+    room = process.room
+    if room is not None:
+        room.open()
     if oflags & ~abi.OFLAGS or fdflags & ~abi.FDFLAGS:
         raise Errno(EINVAL)
     rights &= known
@@ -74,18 +78,24 @@ def path_open(
     with locate(directory, name, follow=follow, slash_error=slash_error, changing=changing) as place:
         flags = _host_flags(place, oflags, rights, fdflags)
         opened: Descriptor
-        if isinstance(place.system, HostSystem):
-            from .opening import open_file
-
-            found = open_file(place.directory, place.name, flags, directory.special_files, process.check)
-            opened = _opened(process, *found, rights, directory, fdflags)
+        if room is not None and creating and not place.exists():
+            opened = room.create(lambda: _open(process, place, flags, rights, directory, fdflags))
         else:
-            from .memory_files import opened_in
-
-            opened = opened_in(place, flags, _granted(rights, directory.inheriting), directory.inheriting, fdflags)
+            opened = _open(process, place, flags, rights, directory, fdflags)
         opened.read_only = opened.read_only or directory.read_only or place.read_only
     abi.U32.pack_into(memory, result, process.files.add(opened))
     return SUCCESS
+
+
+def _open(process: Process, place: Place, flags: int, rights: int, through: Directory, fdflags: int) -> Descriptor:
+    if isinstance(place.system, HostSystem):
+        from .opening import open_file
+
+        found = open_file(place.directory, place.name, flags, through.special_files, process.check)
+        return _opened(process, *found, rights, through, fdflags)
+    from .memory_files import opened_in
+
+    return opened_in(place, flags, _granted(rights, through.inheriting), through.inheriting, fdflags)
 
 
 def _host_flags(place: Place, oflags: int, rights: int, fdflags: int) -> int:
@@ -183,8 +193,16 @@ def path_create_directory(process: Process, memory: memoryview, fd: int, path: i
     directory = process.files.directory(fd, abi.PATH_CREATE_DIRECTORY)
     name = guest.path(memory, path, length)
     with locate(directory, name, follow=False, follow_slash=False, changing=True) as place:
-        place.system.mkdir(place.directory, place.name)
+        _make(process, lambda: place.system.mkdir(place.directory, place.name))
     return SUCCESS
+
+
+def _make(process: Process, make: Callable[[], None]) -> None:
+    """Make a name, if there may be one more."""
+    if process.room is None:
+        make()
+    else:
+        process.room.create(make)
 
 
 def path_remove_directory(process: Process, memory: memoryview, fd: int, path: int, length: int) -> int:
@@ -271,7 +289,7 @@ def path_link(
                 raise Errno(EEXIST if new.exists() else ENOENT)
             if old.system.device is not new.system.device:
                 raise Errno(EEXIST if new.exists() else EXDEV)
-            old.system.link(old.directory, old.name, new.directory, new.name)
+            _make(process, lambda: old.system.link(old.directory, old.name, new.directory, new.name))
     return SUCCESS
 
 
@@ -293,7 +311,7 @@ def path_symlink(
     if name.endswith(b"/"):
         name += b"."
     with locate(directory, name, follow=False, changing=True) as place:
-        place.system.symlink(content, place.directory, place.name)
+        _make(process, lambda: place.system.symlink(content, place.directory, place.name))
     return SUCCESS
 
 

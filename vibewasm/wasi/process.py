@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .config import WasiConfig
     from .determinism import AskedClocks, SeededRandom, SteppedClocks
     from .memory_dir import MemoryDir
+    from .room import Room
 
     Clocks = SteppedClocks | AskedClocks
     Check = Callable[[], object]
@@ -39,15 +40,19 @@ class Process:
         charge: takes units of fuel, see :mod:`.metering`; None if nobody counts.
         clocks: its own clocks; None for the host's.
         random: where its random bytes come from; None for the operating system.
+        room: how much it may take of the host's; None for as much as it likes.
     """
 
-    __slots__ = ("args", "charge", "check", "clocks", "environ", "files", "random")
+    __slots__ = ("args", "charge", "check", "clocks", "environ", "files", "random", "room")
 
-    def __init__(self, config: WasiConfig, check: Check | None, charge: Charge | None = None) -> None:
+    def __init__(
+        self, config: WasiConfig, check: Check | None, charge: Charge | None = None, room: Room | None = None
+    ) -> None:
         self.args = config.encoded_args()
         self.environ = config.encoded_env()
         self.check = check
         self.charge = charge
+        self.room = room
         self.clocks: Clocks | None = None
         self.random: SeededRandom | None = None
         if config.clock is not None:
@@ -58,7 +63,7 @@ class Process:
             from .determinism import SeededRandom
 
             self.random = SeededRandom(config.random_seed)
-        self.files = FileTable()
+        self.files = FileTable(room)
         self.files.add(open_input(config.stdin, config.inherit_stdin, check))
         self.files.add(open_output(1, config.stdout, check))
         self.files.add(open_output(2, config.stderr, check))
@@ -76,6 +81,8 @@ class Process:
             from .overlaps import guard
 
             guard(on_host)
+        if room is not None:
+            room.begin(self.files, self.args + self.environ)
 
     def _on_host(self, guest_path: bytes, host: Dir) -> Directory:
         fd = opened(f"preopens[{os.fsdecode(guest_path)!r}]", host.path, os.O_RDONLY | os.O_DIRECTORY)

@@ -70,7 +70,7 @@ class WasiConfig(Managed):
         config = _Given(stdin=self._stdin, inherit_stdin=inherited, stdout=self._stdout, stderr=self._stderr)
         config.given = (self._args, self._env, self._preopens)
         try:
-            process = start(config, store._check_interrupt, charger(store))
+            process = start(config, store._check_interrupt, charger(store), store._wasi_room())
         except (OSError, ValueError) as error:
             raise WasmtimeError(f"the WASI program cannot be started: {error}") from None
         for number in range(3):
