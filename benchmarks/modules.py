@@ -28,7 +28,8 @@ def table_of(count: int) -> bytes:
     module.table(count)
     functions = [module.func(["i32"], ["i32"], local_get(0) + i32_const(number) + b"\x6a") for number in range(count)]
     module.elem(functions)
-    module.export("last", 0, functions[-1])
+    for name, function in (("first", functions[0]), ("second", functions[1]), ("last", functions[-1])):
+        module.export(name, 0, function)
     return module.build()
 
 

@@ -52,6 +52,14 @@ def module(params: list[str]) -> bytes:
     )
 
 
+def used_engine() -> vw.Engine:
+    """An engine that has met so many types that the next has a number of its own: small ints stay for ever."""
+    engine = vw.Engine()
+    for number in range(300):
+        engine._type_id(vw.FuncType(signature(number), ["f32", "f32"]))
+    return engine
+
+
 def call(engine: vw.Engine, params: list[str]) -> tuple[vw.Instance, list[object]]:
     """Make an instance, and call through it to Python."""
     seen: list[object] = []
@@ -75,23 +83,30 @@ def test_identities_of_types_go_with_the_modules_that_have_them(signatures: Iter
 
 
 def test_the_identity_of_a_type_stays_while_anything_has_it(signatures: Iterator[list[str]]) -> None:
-    engine = vw.Engine()
-    kept = [call(engine, next(signatures))[0] for _ in range(20)]
+    engine = used_engine()
+    kept = [
+        vw.Linker(engine).instantiate(
+            vw.Store(engine),
+            vw.Module(engine, vw_text(f'(module (func (export "f") (param {" ".join(next(signatures))})))')),
+        )
+        for _ in range(20)
+    ]
     host_types = [vw.FuncType(next(signatures)) for _ in range(20)]
     store = vw.Store(engine)
     hosts = [vw.Func(store, type_, print) for type_ in host_types]
-    before = [engine._type_id(type_) for type_ in (*[instance.exports.f.type for instance in kept], *host_types)]
+    # As text, since the ints themselves are what is to be held elsewhere.
+    before = [str(engine._type_id(type_)) for type_ in (*[instance.exports.f.type for instance in kept], *host_types)]
     for number in range(MANY):
         engine._type_id(vw.FuncType(signature(number), signature(number)))
     assert len(engine._type_ids) < 1600
     # Made anew, so that nothing is found by the objects themselves.
     types = [vw.FuncType(type_.params, type_.results) for type_ in (*[i.exports.f.type for i in kept], *host_types)]
-    assert [engine._type_id(type_) for type_ in types] == before
+    assert [str(engine._type_id(type_)) for type_ in types] == before
     assert hosts
 
 
 def test_an_element_of_a_table_is_called_after_its_module_and_many_others_are_gone() -> None:
-    engine = vw.Engine()
+    engine = used_engine()
     linker = vw.Linker(engine)
     store = vw.Store(engine)
     owner = linker.instantiate(store, vw.Module(engine, vw_text('(module (table (export "t") 4 funcref))')))
@@ -136,17 +151,17 @@ def vw_text(text: str) -> bytes:
 
 
 def test_supertypes_of_a_host_functions_type_keep_their_identity() -> None:
-    engine = vw.Engine()
+    engine = used_engine()
     text = '(module (type $a (sub (func))) (type $b (sub $a (func))) (func (export "f") (type $b)))'
     type_ = vw.instantiate(text, store=vw.Store(engine)).exports.f.type
     assert type_.supertype is not None
     store = vw.Store(engine)
     func = vw.Func(store, type_, print)
-    above = engine._type_id(type_.supertype)
+    above = str(engine._type_id(type_.supertype))
     gc.collect()
     for number in range(MANY):
         engine._type_id(vw.FuncType(signature(number), ["f64"]))
-    assert engine._type_id(type_.supertype) == above
+    assert str(engine._type_id(type_.supertype)) == above
     assert func.type is type_
 
 
@@ -170,6 +185,22 @@ def test_adapters_of_rare_signatures_go_with_who_uses_them(signatures: Iterator[
         instance.exports.f(*given)
         assert seen == given
     del kept, instance
+    gc.collect()
+    assert len(rare) <= 64
+
+
+def test_code_that_calls_a_host_function_stays_with_the_store(signatures: Iterator[list[str]]) -> None:
+    engine = vw.Engine()
+    for _ in range(USUAL):
+        call(engine, next(signatures))
+    store = vw.Store(engine)
+    for _ in range(130):
+        vw.Func(store, vw.FuncType(next(signatures)), print)
+    gc.collect()
+    rare = adapters()._rare
+    assert rare is not None
+    assert len(rare) >= 128
+    store.close()
     gc.collect()
     assert len(rare) <= 64
 
