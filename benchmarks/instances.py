@@ -1,8 +1,7 @@
 """Making an instance in a store of its own and dropping both, as hosts of plug-ins do for every request.
 
 The module is compiled and the linker made before, on both sides, in this very process; so what is timed is
-``Linker.instantiate`` in a new ``Store``, and what dropping the instance costs, the collector's share included. Then,
-of vibewasm alone: how much memory 10,000 instances take at once, and whether any of it stays.
+``Linker.instantiate`` in a new ``Store``, and what dropping the instance costs, the collector's share included.
 """
 
 from __future__ import annotations
@@ -13,18 +12,12 @@ from time import perf_counter
 from .modules import EMPTY, table_of
 from .peers import require_wasmtime
 from .report import Figure, Report
-from .room import child
 from .session import Session
 
 #: To wasmtime-py.
 BAR = 2.5
 #: Microseconds.
 BAR_OF_EMPTY = 60
-
-#: Of 10,000 instances of one module, megabytes.
-BAR_OF_MANY = 700
-#: Megabytes that may be more when 10,000 are made once more, and after 100,000 that were dropped one by one.
-BAR_OF_MORE = 8
 
 #: Instances made at once.
 _INSTANCES = 300
@@ -50,23 +43,7 @@ def measure(session: Session) -> Report:
     report.figures = [Figure(name, report.column("ratio", [name])[0], BAR) for name in others]
     (seconds,) = report.column("vibewasm", [empty])
     report.figures.append(Figure(f"{empty}, microseconds", seconds * 1e6, BAR_OF_EMPTY))
-    report.figures += _room(session)
     return report
-
-
-def _room(session: Session) -> list[Figure]:
-    """What many instances take, and whether anything of them stays."""
-    figures = []
-    for functions in session.progress.each((10, 100)):
-        found = child("instances", str(functions), "10000")
-        what = f"10,000 instances with a page and a table of {functions} functions, megabytes"
-        figures.append(Figure(what, found["megabytes"], BAR_OF_MANY))
-        figures.append(
-            Figure("  more, after the same once more and all are gone, megabytes", found["more"], BAR_OF_MORE)
-        )
-        found = child("cycles", str(functions), "100000")
-        figures.append(Figure("  more, after 100,000 one by one, megabytes", found["more"], BAR_OF_MORE))
-    return figures
 
 
 def _repeat(make: Callable[[], object]) -> Callable[[], float]:

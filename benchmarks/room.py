@@ -1,4 +1,5 @@
-"""How much memory a module takes for each of its bytes, by what it is full of, and what stays when modules are gone.
+"""How much memory a module takes for each of its bytes, by what it is full of, what many instances take,
+and what stays when modules and instances are gone.
 
 Each family of modules (:mod:`tests.binary.dense`) is measured in a process of its own, once for the resident memory of
 the process and once for what Python's allocator was asked for; both are peaks, above what the process had before.
@@ -21,6 +22,10 @@ from .session import Session
 BAR = 40
 #: Bytes that may be left of each of many modules when all are gone.
 BAR_OF_LEFT = 16
+#: Of 10,000 instances of one module, megabytes.
+BAR_OF_INSTANCES = 700
+#: Megabytes that may be more when 10,000 are made once more, and after 100,000 that were dropped one by one.
+BAR_OF_MORE = 8
 #: About so many things in each module.
 _THINGS = 200_000
 _MODULES = 300_000
@@ -60,6 +65,15 @@ def measure(session: Session) -> Report:
         report.figures.append(
             Figure(f"the same, microseconds each (all of them: {found['seconds']:.0f} s)", found["each"], None)
         )
+    for functions in ("10", "100"):
+        found = child("instances", functions, "10000")
+        what = f"10,000 instances with a page and a table of {functions} functions, megabytes"
+        report.figures.append(Figure(what, found["megabytes"], BAR_OF_INSTANCES))
+        report.figures.append(
+            Figure("  more after the same again, and all gone, megabytes", found["more"], BAR_OF_MORE)
+        )
+        found = child("cycles", functions, "100000")
+        report.figures.append(Figure("  more after 100,000 one by one, megabytes", found["more"], BAR_OF_MORE))
     return report
 
 

@@ -1,4 +1,4 @@
-"""What :mod:`.room` and :mod:`.instances` measure in a process of its own; it prints what it finds as JSON."""
+"""What :mod:`.room` measures in a process of its own; it prints what it finds as JSON."""
 
 from __future__ import annotations
 
