@@ -134,16 +134,27 @@ def wake(thread: int) -> bool:
     """
     running = False
     for cells in _headers[:]:
-        sp = cells[CELL_SAVED_SP]
-        if sp:
-            exit_fp = cells[CELL_EXIT_FP]
-            # The stack grows downwards: what has called out is below the activation that it belongs to.
-            if not exit_fp or exit_fp > sp:
-                running = True
-                if cells[CELL_THREAD] == thread and not cells[CELL_UNWATCHED]:
-                    cells[CELL_INTERRUPT] |= INTERRUPT_SIGNAL
-                    cells[CELL_STACK_LIMIT] = _ALL_ONES
+        if _runs(cells):
+            running = True
+            if cells[CELL_THREAD] == thread and not cells[CELL_UNWATCHED]:
+                cells[CELL_INTERRUPT] |= INTERRUPT_SIGNAL
+                cells[CELL_STACK_LIMIT] = _ALL_ONES
     return running
+
+
+def wake_all() -> None:
+    """Have wasm code call its poll callback soon, in whatever thread it runs."""
+    for cells in _headers[:]:
+        if _runs(cells):
+            cells[CELL_INTERRUPT] |= INTERRUPT_REQUEST
+            cells[CELL_STACK_LIMIT] = _ALL_ONES
+
+
+def _runs(cells: memoryview[int]) -> bool:
+    """Whether wasm code of a store runs that has not called out of wasm."""
+    sp, exit_fp = cells[CELL_SAVED_SP], cells[CELL_EXIT_FP]
+    # The stack grows downwards: what has called out is below the activation that it belongs to.
+    return bool(sp) and (not exit_fp or exit_fp > sp)
 
 
 def _start_watcher() -> None:

@@ -10,6 +10,7 @@ from .api.asynchronous import set_async_threads as set_async_threads
 from .api.caller import Caller as Caller
 from .api.config import Config as Config
 from .api.console import Console as Console
+from .api.deadline import deadline as deadline
 from .api.engine import Engine as Engine
 from .api.exception import ExceptionRef as ExceptionRef
 from .api.exception import WasmException as WasmException

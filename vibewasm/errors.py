@@ -9,14 +9,19 @@ All exceptions can be pickled and copied.
 
 from __future__ import annotations
 
+from _thread import get_ident
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import NoReturn, SupportsIndex
+    from collections.abc import Callable, Sequence
+    from typing import Any, NoReturn, SupportsIndex, TypeVar
 
+    from .api.deadline import Deadline
     from .api.store import Store
     from .extern_types import ImportType
     from .traps import Frame
+
+    Result = TypeVar("Result")
 
 __all__ = [
     "DecodeError",
@@ -202,6 +207,108 @@ class Interrupted(Stopped):
     def _stopped(self, frames: tuple[Frame, ...]) -> None:
         self.frames = frames
         self.args = (self.message, frames) if frames else (self.message,)
+
+    def _while(self, doing: str) -> None:
+        """What was stopped is this work of the engine's."""
+        self.message += f", while {doing}"
+        self._stopped(self.frames)
+
+
+class Cut(BaseException):
+    """Raised in the midst of guest work, from another thread (:mod:`vibewasm.api.stopping`). Nothing catches it but
+    :func:`guest_work`, and it is no :class:`WasmError`, which engine code may catch to go on in another way.
+    """
+
+
+class Work:
+    """Something that is computed on a guest's behalf, in one thread.
+
+    Attributes:
+        store: for which store; ``None`` where there is none yet.
+        deadlines: those in whose blocks it is done.
+        until: until when it may go on, whatever else has to stop; 0 where that is not limited.
+        undo: what takes a :class:`Cut` back that was sent to this thread and has not come up yet; ``None`` before one
+            was sent.
+        again: when another one may be sent, by ``time.monotonic``.
+    """
+
+    __slots__ = ("again", "deadlines", "store", "undo", "until")
+
+    def __init__(self, store: Store | None, deadlines: tuple[Deadline, ...], until: float = 0.0) -> None:
+        self.store = store
+        self.deadlines = deadlines
+        self.until = until
+        self.undo: Callable[[int], object] | None = None
+        self.again = 0.0
+
+    def reason(self) -> str | None:
+        """Why it has to stop, if it has to."""
+        store = self.store
+        if store is not None and store._reasons:
+            # Other threads may come and go while this looks, so it looks at a copy.
+            return [*store._reasons.values(), "interrupted"][0]
+        for deadline in self.deadlines:
+            if deadline.over is not None and (store is None or deadline.store is None):
+                return deadline.over
+        return None
+
+
+#: What threads do on behalf of guests, by thread.
+works: dict[int, Work] = {}
+#: What gives the deadlines in whose blocks the caller is, once there has been one.
+deadlines_here: list[Callable[[], tuple[Deadline, ...]]] = []
+
+
+def guest_work(
+    store: Store | None, doing: str | Callable[..., str], function: Callable[..., Result], *arguments: Any
+) -> Result:
+    """Call a function that computes something on a guest's behalf, and may be left at any point.
+
+    It must not take locks nor open anything: where it is cut short, nobody would give that back. What it loads, and
+    functions of the program that it calls, are not cut short.
+
+    Args:
+        store: for which store; ``None`` where there is none yet.
+        doing: words for it, as ``"decoding the module"``, or what gives them when it is called with the arguments.
+
+    Raises:
+        Interrupted: a deadline is over, or the store was interrupted.
+    """
+    deadlines = deadlines_here[0]() if deadlines_here else ()
+    if store is None and not deadlines:
+        # Nobody could stop it.
+        return function(*arguments)
+    work = Work(store, deadlines)
+    if work.reason() is None:
+        try:
+            return registered(work, function, *arguments)
+        except Cut:
+            pass
+    error = Interrupted(work.reason() or "interrupted")
+    if store is not None:
+        # That also takes back an interrupt, which stops one thing only.
+        error = store._interrupted() or error
+    error._while(doing if isinstance(doing, str) else doing(*arguments))
+    raise error
+
+
+def registered(work: Work, function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function that may be cut short meanwhile. Raises :class:`Cut` then."""
+    thread = get_ident()
+    outer = works.get(thread)
+    # A thread looks for exceptions from others only where something is called, or a loop goes round. So none comes up
+    # between this line and the next, nor between the first and the second step of what is done at last, and after that
+    # none is sent.
+    works[thread] = work
+    try:
+        return function(*arguments)
+    finally:
+        if outer is None:
+            del works[thread]
+        else:
+            works[thread] = outer
+        if work.undo is not None:
+            work.undo(thread)
 
 
 def not_copied(self: object, protocol: SupportsIndex, /) -> NoReturn:

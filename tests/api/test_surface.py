@@ -56,6 +56,7 @@ NAMES = {
     "WasmException",
     "WatError",
     "__version__",
+    "deadline",
     "import_name",
     "instantiate",
     "set_async_threads",

@@ -145,8 +145,11 @@ class Module:
         #: The functions whose landings were asked for.
         self.asked: list[int] = []
 
-    def _guard(self) -> RLock:
+    def _guard(self, store: object) -> RLock:
         return self._lock
+
+    def _compute(self, store: object, verb: str, function: Callable[[int], Any], defined: int) -> Any:
+        return function(defined)
 
     def _function_at(self, pc: int) -> tuple[int, int] | None:
         found = [(start, number) for number, (start, _) in enumerate(self.functions) if start <= pc]

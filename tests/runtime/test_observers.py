@@ -86,7 +86,7 @@ def test_a_perf_map_names_every_function_that_was_compiled(compilation: str) -> 
         for defined, name in enumerate(("inner", "middle", "outer")):
             address, size = names[name]
             code = instance.module.compiler.compile(defined)
-            assert address == instance.module._code_address(defined)
+            assert address == instance.module._code_address(defined, None)
             assert len(code) <= size <= len(code) + 15
     finally:
         path.unlink()
@@ -157,7 +157,7 @@ def test_a_jitdump_holds_names_and_code(tmp_path: Path, monkeypatch: pytest.Monk
             assert len(code) == length
             found[name.decode()] = (address, code)
             size += total
-        assert found["middle"] == (instance.module._code_address(1), instance.module.compiler.compile(1))
+        assert found["middle"] == (instance.module._code_address(1, None), instance.module.compiler.compile(1))
         assert "vibewasm adapters" in found
     finally:
         forget_observers()

@@ -13,7 +13,7 @@ from .config import Config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Never
+    from typing import Any, Never
 
     from ..binary.module_info import ModuleInfo
     from ..instances.supertypes import Supertypes
@@ -246,3 +246,22 @@ def default_engine() -> Engine:
         # Two threads may come here at once: both go on with the first one in the list.
         _default.append(Engine())
     return _default[0]
+
+
+def with_engine(where: str, engine: Any, parameter: str, given: Any) -> tuple[Engine, Any]:
+    """The engine, and what a module is to be made of, when the engine may have been left out.
+
+    Raises:
+        TypeError: either is missing, or the engine is something else.
+    """
+    if given is ...:
+        engine, given = (engine, given) if isinstance(engine, Engine) else (..., engine)
+    if engine is ...:
+        engine = default_engine()
+    if given is not ... and isinstance(engine, Engine):
+        return engine, given
+    from ..arguments import wrong
+
+    if given is ...:
+        raise wrong(where, parameter, "", given)
+    raise wrong(where, "engine", "an Engine", engine)

@@ -119,9 +119,14 @@ class Instance:
         if self._owns_store:
             self._store.__exit__(kind, error, traceback)
 
-    def _compile(self, defined: int) -> int:
-        """Compile a defined function unless it is, let this instance's calls lead to it, and return its address."""
-        address = self.module._code_address(defined)
+    def _compile(self, defined: int, store: Store | None = None) -> int:
+        """Compile a defined function unless it is, let this instance's calls lead to it, and return its address.
+
+        Args:
+            defined: which one.
+            store: the store that has to stop if it takes too long.
+        """
+        address = self.module._code_address(defined, store)
         set_code(self._cells, self.module, defined, address)
         return address
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from ..abi import RECORD_CODE, RECORD_CTX, RECORD_SIZE, RECORD_TYPE
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG
 from ..calls.process import adapters
-from ..errors import LinkError
+from ..errors import LinkError, deadlines_here, guest_work
 from ..runtime.blocks import Block
 from .engine import Engine, default_engine
 from .extern import LATER, Extern
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .linker import Item
     from .source import Source
 
+#: Bytes of a module whose segments take no time that anybody would notice.
+_SMALL = 1 << 14
 #: What ``imports`` looks like.
 _SUCH_AS = "such as {'env': {'log': print}}"
 
@@ -164,12 +166,15 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
 
     Raises:
         WasmError: the store is closed, or runs in another thread.
+        Interrupted: a deadline is over.
         LinkError: a memory or table is too large for the store, or there are too many of something.
         Trap: a segment does not fit, or the start function trapped.
     """
     info = module.info
     store._check_usable()
     store._refresh_guards()
+    if deadlines_here:
+        store._check_interrupt()
     if store._given_limits is not None:
         from .taking import check_instance
 
@@ -204,16 +209,23 @@ def _make(instance: Instance, externs: list[Extern]) -> None:
     if info.tags:
         _late("exceptions_of")(store)
     _make_memories_and_tables(instance)
-    template = module._template or module._make_template()
+    template = module._template or module._make_template(store)
     template.lay_out(instance)
     instance.exports = Exports(instance)
     segments = template.segments
+    small = len(info.data) < _SMALL
     if segments is not None:
-        segments.begin(instance)
+        if small:
+            segments.begin(instance)
+        else:
+            guest_work(store, "instantiating the module", segments.begin, instance)
     # From here on code of the instance may run: through a table that is not its own even if what follows fails.
     store._add_instance(instance)
     if segments is not None:
-        segments.apply(instance)
+        if small:
+            segments.apply(instance)
+        else:
+            guest_work(store, "instantiating the module", segments.apply, instance)
     if info.start is not None:
         function = _start_function(instance, info.start)
         if function._instance is None:

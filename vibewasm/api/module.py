@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-from _thread import RLock
+from _thread import RLock, get_ident
 
 from .. import load
 from ..backends import TARGETS, backend
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
 from ..calls.process import HOST
-from ..errors import WasmError
+from ..errors import WasmError, guest_work
 from ..instances.context import ContextLayout, Template
 from ..runtime.code_memory import CodeMemory
-from .engine import Engine, default_engine
+from .engine import Engine, with_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any, Self
+    from collections.abc import Callable, Sequence
+    from typing import Any, Self, TypeVar
 
     from typing_extensions import Buffer
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ..instances.landings import ModuleLandings
     from .code_cache import KeptModule
     from .source import Source
+    from .store import Store
+
+    Result = TypeVar("Result")
 
 
 _compiler: type[Compiler] | None = None
@@ -51,7 +54,7 @@ def _load_compiler(target: str) -> type[Compiler]:
     return Compiler
 
 
-#: Stands for an argument that was left out. Which one that is, :func:`_with_engine` finds out.
+#: Stands for an argument that was left out. Which one that is, :func:`.engine.with_engine` finds out.
 _LEFT_OUT: Any = ...
 
 
@@ -84,6 +87,7 @@ class Module:
 
     __slots__ = (
         "_addresses",
+        "_busy",
         "_code",
         "_compiler",
         "_engine",
@@ -103,7 +107,7 @@ class Module:
     )
 
     def __init__(self, engine: Engine | Source = _LEFT_OUT, source: Source = _LEFT_OUT) -> None:
-        engine, source = _with_engine("Module", engine, "source", source)
+        engine, source = with_engine("Module", engine, "source", source)
         if engine._config.limits is not None:
             from .source import check_size
 
@@ -127,7 +131,7 @@ class Module:
         else:
             from ..binary.decoder import decode
 
-            self._begin(engine, decode(source, engine._features), kept)
+            self._begin(engine, guest_work(None, "decoding the module", decode, source, engine._features), kept)
         mode = engine.config.compilation
         if mode == "eager":
             self._compile_all()
@@ -148,7 +152,7 @@ class Module:
         self._engine = engine
         self._info = info
         self._kept = kept
-        self._layout = ContextLayout(info)
+        self._layout = guest_work(None, "decoding the module", ContextLayout, info)
         self._export_index = info.export_index
         self._exported_names: dict[int, str] | None = None
         self._compiler: Compiler | None = None
@@ -168,6 +172,8 @@ class Module:
         self._template: Template | None = None
         self._lock = RLock()
         self._lock_owner = os.getpid()
+        #: The thread that compiles, which has the lock.
+        self._busy = 0
 
     def _take(self, code: memoryview, functions: list[tuple[int, int, int]]) -> None:
         """Take over machine code: of each function its number, and where in ``code`` it begins and how long it is."""
@@ -199,7 +205,7 @@ class Module:
         Raises:
             TypeError, WatError, ValidationError: as making a module does.
         """
-        engine, text = _with_engine("Module.from_text", engine, "text", text)
+        engine, text = with_engine("Module.from_text", engine, "text", text)
         from .source import check_size, from_text
 
         if engine._config.limits is not None:
@@ -215,7 +221,7 @@ class Module:
         Raises:
             TypeError, OSError, WatError, DecodeError, ValidationError: as making a module does.
         """
-        engine, path = _with_engine("Module.from_file", engine, "path", path)
+        engine, path = with_engine("Module.from_file", engine, "path", path)
         from .source import check_size, from_file
 
         if engine._config.limits is not None:
@@ -229,7 +235,7 @@ class Module:
         Raises:
             TypeError, OSError, WatError, DecodeError, ValidationError: as making a module does.
         """
-        engine, source = _with_engine("Module.validate", engine, "source", source)
+        engine, source = with_engine("Module.validate", engine, "source", source)
         module = cls(engine, source)
         if engine.config.compilation == "lazy":
             module._validate_all()
@@ -269,7 +275,10 @@ class Module:
 
         with self._guard():
             # Also what is compiled already: that gives the same bytes.
-            codes = [self.compiler.compile(defined) for defined in range(len(self._addresses))]
+            codes = [
+                self._compute(None, "compiling", self.compiler.compile, defined)
+                for defined in range(len(self._addresses))
+            ]
         return serialized(self.engine, self.info, codes, self.compiler.catching)
 
     @classmethod
@@ -285,7 +294,7 @@ class Module:
             WasmError: it is no such thing, it is damaged, or it was made by another version, for another processor or
                 with other settings than the engine's.
         """
-        engine, data = _with_engine("Module.deserialize", engine, "data", data)
+        engine, data = with_engine("Module.deserialize", engine, "data", data)
         from .precompiled import deserialized
         from .source import from_precompiled
 
@@ -305,7 +314,7 @@ class Module:
         Raises:
             TypeError, OSError, WasmError: as :meth:`deserialize` and reading a file do.
         """
-        engine, path = _with_engine("Module.deserialize_file", engine, "path", path)
+        engine, path = with_engine("Module.deserialize_file", engine, "path", path)
         from .source import from_precompiled_file
 
         return cls.deserialize(engine, from_precompiled_file(path))
@@ -429,12 +438,33 @@ class Module:
             target=target,
         )
 
-    def _guard(self) -> RLock:
-        """The lock for compiling. A fork may have copied it while another thread held it, so a child makes its own."""
+    def _guard(self, store: Store | None = None) -> RLock:
+        """The lock for compiling. Where another thread has it, this waits as long as the store may, or raises.
+
+        A fork may have copied it while another thread held it, so a child makes its own.
+        """
         if self._lock_owner != os.getpid():
             self._lock = RLock()
             self._lock_owner = os.getpid()
+            self._busy = 0
+        if self._busy and self._busy != get_ident():
+            from .stopping import wait_for
+
+            wait_for(self._lock, store)
         return self._lock
+
+    def _compute(self, store: Store | None, verb: str, function: Callable[[int], Result], defined: int) -> Result:
+        """What the compiler makes of a function's body; whoever calls this has the lock."""
+        self._busy = get_ident()
+        try:
+            return guest_work(store, lambda defined: self._words(verb, defined), function, defined)
+        finally:
+            self._busy = 0
+
+    def _words(self, verb: str, defined: int) -> str:
+        from .places import named
+
+        return f"{verb} {named(self, defined)}"
 
     def _publish(self, code: bytes | bytearray | memoryview) -> int:
         memory = self._code
@@ -446,14 +476,14 @@ class Module:
             check_code(self._engine._config.limits, memory.used, len(code))
         return memory.publish(code)
 
-    def _code_address(self, defined: int) -> int:
-        """The address of a defined function's machine code, which is compiled first if need be."""
+    def _code_address(self, defined: int, store: Store | None) -> int:
+        """The address of a defined function's machine code, which is compiled first if need be, for a store."""
         address = self._addresses[defined]
         if not address:
-            with self._guard():
+            with self._guard(store):
                 address = self._addresses[defined]
                 if not address:
-                    code = self.compiler.compile(defined)
+                    code = self._compute(store, "compiling", self.compiler.compile, defined)
                     address = self._publish(code)
                     if self.engine._observers:
                         self._announce([(defined, address, len(code))])
@@ -466,12 +496,12 @@ class Module:
                         self._kept.compiled(self, defined, len(code))
         return address
 
-    def _make_template(self) -> Template:
-        """What instances are copied from, made at the first."""
+    def _make_template(self, store: Store) -> Template:
+        """What instances are copied from, made at the first, for a store."""
         # Nothing is compiled meanwhile, which the template would not know.
-        with self._guard():
+        with self._guard(store):
             if self._template is None:
-                self._template = Template(self)
+                self._template = guest_work(store, "laying out the module", Template, self)
             return self._template
 
     def _code_of(self, defined: int, size: int) -> bytes:
@@ -520,7 +550,7 @@ class Module:
         #: Where each begins, and the last one ends.
         offsets = memoryview(bytearray(8 * len(missing) + 8)).cast("Q")
         for at, defined in enumerate(missing, 1):
-            blob += compile(defined)
+            blob += self._compute(None, "compiling", compile, defined)
             blob += control.FILLER * (-len(blob) & control.FUNCTION_ALIGNMENT - 1)
             offsets[at] = len(blob)
         if self.engine.target == HOST:
@@ -542,7 +572,7 @@ class Module:
             for defined, address in enumerate(self._addresses):
                 # What was compiled is valid.
                 if not address:
-                    validate(defined)
+                    self._compute(None, "checking", validate, defined)
 
     # -- from machine code back to wasm -----------------------------------------------------------------------------
 
@@ -564,35 +594,8 @@ class Module:
         at = bisect_right(starts, (pc, len(self._addresses))) - 1
         return starts[at] if at >= 0 else None
 
-    def _locate(self, pc: int) -> tuple[int, int | None] | None:
+    def _locate(self, pc: int, store: Store, hurry: bool) -> tuple[int, int | None] | None:
         """Function index and byte offset in the module of the instruction whose machine code holds address ``pc``."""
-        with self._guard():
-            found = self._function_at(pc)
-            if found is None:
-                return None
-            start, defined = found
-            record = self._records.get(defined)
-            if record is None:
-                record = self._records[defined] = self.compiler.record(defined)
-            if pc - start >= len(record.code):
-                return None
-            return self.info.imported_funcs + defined, record.wasm_offset(pc - start)
+        from .places import located
 
-
-def _with_engine(where: str, engine: Any, parameter: str, given: Any) -> tuple[Engine, Any]:
-    """The engine, and what a module is to be made of, when the engine may have been left out.
-
-    Raises:
-        TypeError: either is missing, or the engine is something else.
-    """
-    if given is ...:
-        engine, given = (engine, given) if isinstance(engine, Engine) else (..., engine)
-    if engine is ...:
-        engine = default_engine()
-    if given is not ... and isinstance(engine, Engine):
-        return engine, given
-    from ..arguments import wrong
-
-    if given is ...:
-        raise wrong(where, parameter, "", given)
-    raise wrong(where, "engine", "an Engine", engine)
+        return located(self, pc, store, hurry)

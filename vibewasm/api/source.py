@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import DecodeError
+from ..errors import DecodeError, guest_work
 from ..reading import HEAD, whole
 from ..types import MAGIC
 
@@ -377,7 +377,7 @@ def _assemble(text: str | bytes, path: str = "") -> bytes:
     from ..wat.errors import WatError
 
     try:
-        return wat2wasm(text, names=True)
+        return guest_work(None, "assembling the text", wat2wasm, text, True)
     except WatError as error:
         if path:
             from ..names import escaped

@@ -7,7 +7,7 @@ from _thread import get_ident
 from ..abi import FIRST_BUILTIN, HOST_FAILURE, RECORD_CTX, RECORD_TYPE, TRAP_EXCEPTION
 from ..calls.area import AREA_CELLS, DUE, Area, FastPlaces, current
 from ..calls.process import adapters
-from ..errors import Interrupted, WasmError, not_copied
+from ..errors import Interrupted, WasmError, deadlines_here, not_copied
 from ..runtime import UnsupportedPlatform
 from ..runtime.calls import (
     LazyCallback,
@@ -163,7 +163,7 @@ class Store(Limited):
             try:
                 watch_swallowed()
                 if defined < FIRST_BUILTIN:
-                    address = self._by_context[context]._compile(defined)
+                    address = self._by_context[context]._compile(defined, self)
                 else:
                     address = self._make_builtin(defined - FIRST_BUILTIN)
                 cells[CELL_FAILED] = 0
@@ -182,10 +182,9 @@ class Store(Limited):
                     adapters().control.install_tail_calls(self._block)
                 if is_enabled() is not seen[0]:
                     notice()
-                if self._reasons:
-                    self._pending = self._interrupted()
-                else:
-                    cells[CELL_FAILED] = 0
+                if self._reasons or deadlines_here:
+                    self._check_interrupt()
+                cells[CELL_FAILED] = 0
             except BaseException as error:
                 cells[CELL_FAILED] = HOST_FAILURE
                 self._pending = error
@@ -263,25 +262,22 @@ class Store(Limited):
     # -- stopping ---------------------------------------------------------------------------------------------------
 
     def interrupt(self) -> None:
-        """Stop the wasm code that runs in this store: it raises :class:`Interrupted`. Any thread may call this.
+        """Stop what runs in this store: it raises :class:`Interrupted`. Any thread may call this.
 
-        Code stops at the next iteration of a loop, or at the next call of a function that checks whether there is
-        stack left, which nearly all but small functions that call nothing do. An interrupt that meets no such place
-        is not lost: if no code is running, or the call ends first, a later call is stopped, and nothing takes it back.
+        Wasm code stops at the next iteration of a loop, or call of a function that checks whether there is stack left,
+        as nearly all do but small ones that call nothing. What the engine does for it, as compiling, is cut short; a
+        host function is waited for. An interrupt that meets nothing stops a later call; nothing takes it back.
         """
-        self._reasons[None] = "interrupted"
-        self._block.interrupt()
+        from .deadline import stop
+
+        stop(self, None, "interrupted")
 
     def deadline(self, seconds: float | None) -> Deadline:
-        """A context manager in whose block wasm code of this store may run for so long; then it raises
-        :class:`Interrupted`.
-
-        ``None`` or infinity sets no limit, and with 0 or less the time is over at once. Python code is not stopped, but
-        wasm code that it calls after the deadline is.
+        """As :func:`vibewasm.deadline`, for this store, in whatever thread it runs, and for what is done in the block
+        for no store, as decoding a module.
 
         Raises:
-            TypeError: ``seconds`` is no number.
-            ValueError: ``seconds`` is not a number (NaN).
+            TypeError, ValueError: as :func:`vibewasm.deadline` does.
             WasmError: the store is closed.
         """
         self._check_open()
@@ -290,18 +286,23 @@ class Store(Limited):
         return Deadline(self, seconds)
 
     def _check_interrupt(self) -> None:
-        """Raise :class:`Interrupted` if the running code has to stop."""
-        if self._reasons:
-            raise self._interrupted()
+        """Raise :class:`Interrupted` if what runs in the store has to stop."""
+        error = self._interrupted()
+        if error is not None:
+            raise error
 
-    def _interrupted(self) -> Interrupted:
-        # Other threads may come and go while this looks, so it looks at a copy.
-        message = [*self._reasons.values(), "interrupted"][0]
-        self._reasons.pop(None, None)
-        if self._reasons:
-            # A deadline that is over stops whatever runs until its block ends.
-            self._block.interrupt()
-        return Interrupted(message)
+    def _interrupted(self) -> Interrupted | None:
+        """What to raise if what runs in the store has to stop. It takes an interrupt back, which stops one thing."""
+        for message in [*self._reasons.values()]:
+            self._reasons.pop(None, None)
+            if self._reasons:
+                # A deadline that is over stops whatever runs until its block ends.
+                self._block.interrupt()
+            return Interrupted(message)
+        for deadline in deadlines_here[0]() if deadlines_here else ():
+            if deadline.over is not None and deadline.store is None:
+                return Interrupted(deadline.over)
+        return None
 
     @property
     def fuel(self) -> int:
@@ -350,7 +351,7 @@ class Store(Limited):
         state = self._state
         if self._closed:
             self._check_open()
-        # From here to the end nothing is called, so no other thread can come in between.
+        # From here on nothing is called, so no other thread can come in between.
         if state[1] is not None and state[0] is None:
             raise WasmError(
                 "this store is running in another thread, and a store runs in one thread at a time: "
@@ -396,8 +397,7 @@ class Store(Limited):
         while state[1] is not token:
             self._take_over(token)
         # Nothing is called between the check and these lines, so no other thread comes in between.
-        may_start = state[0]
-        state[0] = None
+        may_start, state[0] = state[0], None
         dropped: list[object] = []
         try:
             try:

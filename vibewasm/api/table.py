@@ -43,7 +43,7 @@ class Table(Extern):
         WasmError: the type takes a proposal that is not built; or the store is closed, or runs in another thread.
     """
 
-    __slots__ = ("_cells", "_descriptor", "_size", "_store", "_type")
+    __slots__ = ("_begun", "_cells", "_descriptor", "_size", "_store", "_type")
 
     _kind = TABLE
 
@@ -76,6 +76,8 @@ class Table(Extern):
         self._store = store
         self._type = type
         self._size = 0
+        #: Filling the cells of new elements was begun, and not brought to its end.
+        self._begun = False
         store._taking = True
         # The machine code's view of the table, and after that the cells of a small one.
         room = size if size <= _SMALL else 0
@@ -200,7 +202,7 @@ class Table(Extern):
             return -1, f"Store.{refusal[0]} is {refusal[1]}"
         store._taking = True
         try:
-            self._resize(size)
+            self._resize(size, cell)
         except (OSError, MemoryError) as error:
             if isinstance(error, OSError) and error.errno is None:
                 raise  # not the system's: a signal's handler, with a TimeoutError, say
@@ -208,26 +210,38 @@ class Table(Extern):
         store._table_elements += delta
         store._memory_used += 8 * delta
         store._taking = False
-        if cell:
-            self._fill(old, delta, cell)
         return old, ""
 
-    def _resize(self, size: int) -> None:
-        """Make room for ``size`` elements; new ones are null."""
+    def _resize(self, size: int, cell: int = 0) -> None:
+        """Make room for ``size`` elements, of which the new ones are ``cell``.
+
+        Whatever stops this, the table has its old size, or the new one and all elements.
+        """
         old = self._size
         if size > len(self._cells):
             # Room for more than is asked for, so that growing one by one takes linear time.
             # Memory that nobody has written to takes none of the machine's, so what is room only does not count.
             room = max(size, min(2 * len(self._cells), self._store.max_table_elements))
             block = Block(8 * room)
-            block.cells[:old] = self._cells[:old]
+            cells = self._cells
+            for start in range(0, old, _CHUNK):
+                end = min(start + _CHUNK, old)
+                block.cells[start:end] = cells[start:end]
+                if end < old:
+                    self._store._check_interrupt()
             self._cells = block.cells
             self._descriptor.cells[TABLE_BASE >> 3] = block.address
+            self._begun = False
+        if cell or self._begun:
+            # Until this is done, there is something else than null where the table grows the next time.
+            self._begun = True
+            self._fill(old, size - old, cell)
+            self._begun = False
         self._size = size
         self._descriptor.cells[TABLE_LENGTH >> 3] = size
 
     def _fill(self, start: int, count: int, cell: int) -> None:
-        """Set ``count`` elements, which exist, to the same cell."""
+        """Set ``count`` elements, for which there is room, to the same cell."""
         cells = self._cells
         chunk = memoryview(cell.to_bytes(8, "little") * min(count, _CHUNK)).cast("Q")
         while count > 0:
@@ -235,6 +249,21 @@ class Table(Extern):
             cells[start : start + step] = chunk[:step]
             start += step
             count -= step
+            if count > 0:
+                self._store._check_interrupt()
+
+    def _copy(self, source: Table, start: int, target: int, count: int) -> None:
+        """Take ``count`` elements over from a table, which may be this one, all of which exist."""
+        backwards = source is self and start < target
+        while count > 0:
+            step = min(count, _CHUNK)
+            skip = count - step if backwards else 0
+            self._cells[target + skip : target + skip + step] = source._cells[start + skip : start + skip + step]
+            count -= step
+            if not backwards:
+                start, target = start + step, target + step
+            if count:
+                self._store._check_interrupt()
 
 
 def _refusal(store: Store, added: int, size: int) -> tuple[str, str] | None:

@@ -115,6 +115,10 @@ def _result_type(data: bytes, pos: int, most: int, what: str) -> tuple[tuple[int
     return (tuple(codes), after) if _NO_CODE not in codes else (None, 0)
 
 
+#: Indices that are read at once.
+_AT_ONCE = 1 << 20
+
+
 def function_section(info: ModuleInfo, pos: int, end: int) -> int:
     """Type indices of the defined functions, into ``func_type_indices``."""
     count, pos = read_count(info.data, pos, end, MAX_FUNCTIONS, "functions")
@@ -125,8 +129,9 @@ def indices(data: bytes, pos: int, end: int, count: int, into: list[int] | array
     """Read ``count`` indices."""
     run = data[pos : pos + count]
     if run.isascii() and len(run) == count:
-        # All of them one byte long.
-        into.extend(run)
+        # All of them one byte long. Many take a while, in which nothing else could be done.
+        for start in range(0, count, _AT_ONCE):
+            into.extend(run[start : start + _AT_ONCE])
         return pos + count
     append = into.append
     for _ in range(count):

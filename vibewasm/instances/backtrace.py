@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 def failure(store: Store, number: int, error: BaseException | None) -> BaseException:
     """The exception for what has just ended an activation: a trap by its number, or what a callback raised."""
     if error is None:
-        if number in (TRAP_INTERRUPTED, TRAP_STACK_OVERFLOW) and store._reasons:
+        if number in (TRAP_INTERRUPTED, TRAP_STACK_OVERFLOW):
             error = store._interrupted()
-        elif number == TRAP_INTERRUPTED:
+        if error is None:
+            if number != TRAP_INTERRUPTED:
+                return _trap(store, number)
             error = Interrupted("interrupted by a signal")
-        else:
-            return _trap(store, number)
     elif error.__class__ is OutOfFuel and not error.frames:
         # Python has found too little fuel for what it was to do for the code: see :mod:`vibewasm.calls.fuel`.
         return _trap(store, TRAP_OUT_OF_FUEL)
@@ -34,7 +34,7 @@ def failure(store: Store, number: int, error: BaseException | None) -> BaseExcep
 def _trap(store: Store, number: int) -> Trap:
     """The exception for a trap."""
     record = store._block.trap()
-    frames = _frames(store, record)
+    frames = _frames(store, record, False)
     code, message = TRAPS[number]
     if number in (TRAP_NULL, TRAP_NULL_REFERENCE):
         code, message = _null(number, frames)
@@ -100,10 +100,10 @@ def _add_frames(store: Store, error: BaseException) -> None:
         for index, note in enumerate(notes):
             if isinstance(note, str) and note.startswith(_PASSED):
                 if note.count("\n") < _FULL:
-                    frames = _frames(store, store._block.trap())
+                    frames = _frames(store, store._block.trap(), isinstance(error, Interrupted))
                     notes[index] = with_frames(note, frames) if frames else note
                 return
-        frames = _frames(store, store._block.trap())
+        frames = _frames(store, store._block.trap(), isinstance(error, Interrupted))
         if isinstance(error, Stopped) and not error.frames:
             error._stopped(tuple(frames))
         elif frames and (given is None or given is notes):
@@ -113,15 +113,15 @@ def _add_frames(store: Store, error: BaseException) -> None:
         pass
 
 
-def _frames(store: Store, record: TrapRecord) -> list[Frame]:
-    """The wasm functions that were active, innermost first."""
+def _frames(store: Store, record: TrapRecord, hurry: bool) -> list[Frame]:
+    """The wasm functions that were active, innermost first. Where that must not take long, offsets may be missing."""
     frames = []
     for pc, context in record.frames:
         instance = store._by_context.get(context)
         if instance is None:
             continue
         module = instance.module
-        place = module._locate(pc)
+        place = module._locate(pc, store, hurry)
         # A frame of a stub, such as that of a host function, belongs to no function of the module.
         if place is not None:
             index, offset = place

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ..binary.module_info import Element
 
 
+#: References of a segment, and bytes, that are copied at once: between them is looked whether the store has to stop.
+_REFERENCES, _BYTES = 1 << 14, 1 << 24
+
+
 def memory_init(instance: Instance, memory: int, segment: int, target: int, start: int, count: int) -> int:
     """``memory.init``: copy from a data segment, which is empty once it has been dropped."""
     info = instance.module.info
@@ -24,9 +28,19 @@ def memory_init(instance: Instance, memory: int, segment: int, target: int, star
     view = instance._memories[memory]._current()
     if start + count > end - first or target + count > len(view):
         return TRAP_MEMORY_OUT_OF_BOUNDS
-    first += start
-    view[target : target + count] = memoryview(info.data)[first : first + count]
+    copy_data(instance, first + start, first + start + count, view, target)
     return 0
+
+
+def copy_data(instance: Instance, start: int, end: int, view: memoryview, target: int) -> None:
+    """Copy bytes of the module to a memory, where there is room for them."""
+    data = memoryview(instance.module.info.data)
+    while start < end:
+        after = min(start + _BYTES, end)
+        view[target : target + after - start] = data[start:after]
+        start, target = after, target + after - start
+        if start < end:
+            instance._store._check_interrupt()
 
 
 def data_drop(instance: Instance, segment: int) -> int:
@@ -42,11 +56,15 @@ def table_init(instance: Instance, table: int, segment: int, target: int, start:
     destination = instance._tables[table]
     if start + count > size or target + count > len(destination):
         return TRAP_TABLE_OUT_OF_BOUNDS
-    if element is not None and count:
-        cells = _element_cells(instance, element, start, start + count)
-        destination._cells[target : target + count] = memoryview(
+    while element is not None and count:
+        step = min(count, _REFERENCES)
+        cells = _element_cells(instance, element, start, start + step)
+        destination._cells[target : target + step] = memoryview(
             b"".join([cell.to_bytes(8, "little") for cell in cells])
         ).cast("Q")
+        start, target, count = start + step, target + step, count - step
+        if count:
+            instance._store._check_interrupt()
     return 0
 
 
@@ -75,7 +93,7 @@ def table_copy(instance: Instance, target_table: int, source_table: int, target:
     destination, source = instance._tables[target_table], instance._tables[source_table]
     if start + count > len(source) or target + count > len(destination):
         return TRAP_TABLE_OUT_OF_BOUNDS
-    destination._cells[target : target + count] = source._cells[start : start + count]
+    destination._copy(source, start, target, count)
     return 0
 
 

@@ -72,7 +72,7 @@ class Exceptions(ExceptionObjects):
                     # The frame there has nothing saved.
                     landing = (0, adapters().control.restore_pinned(0, 0), 0)
                 else:
-                    landing = landing_of(store._by_context[context].module, address)
+                    landing = landing_of(store, store._by_context[context].module, address)
                 landings.enter(address, landing)
                 cells[CELL_FAILED] = 0
             except BaseException as error:

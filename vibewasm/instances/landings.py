@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from ..api.module import Module
+    from ..api.store import Store
 
     class Landings(Protocol):
         """What :meth:`vibewasm.compiler.Compiler.landings` gives."""
@@ -109,7 +110,7 @@ class ModuleLandings:
         #: By the address where they begin.
         self._functions: dict[int, FunctionLandings] = {}
 
-    def at(self, module: Module, address: int) -> Landing:
+    def at(self, store: Store, module: Module, address: int) -> Landing:
         """The landing of a return address of the module's code. Who calls this has the module's lock."""
         found = module._function_at(address - 1)
         if found is None:
@@ -117,7 +118,7 @@ class ModuleLandings:
         start, defined = found
         function = self._functions.get(start)
         if function is None:
-            landings = module.compiler.landings(defined)
+            landings = module._compute(store, "compiling", module.compiler.landings, defined)
             # Code that was made elsewhere may be other code where there is nothing to catch.
             if landings.scopes and landings.code != module._code_of(defined, len(landings.code)):
                 raise AssertionError(f"function {defined} catches exceptions, and was compiled otherwise")
@@ -126,13 +127,13 @@ class ModuleLandings:
         return function.at(address)
 
 
-def landing_of(module: Module, address: int) -> Landing:
-    """The landing of a return address of a module's code."""
-    with module._guard():
+def landing_of(store: Store, module: Module, address: int) -> Landing:
+    """The landing of a return address of a module's code, for a store. Raises :class:`Interrupted`."""
+    with module._guard(store):
         landings = module._landings
         if landings is None:
             landings = module._landings = ModuleLandings()
-        return landings.at(module, address)
+        return landings.at(store, module, address)
 
 
 class LandingTable:

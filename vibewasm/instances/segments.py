@@ -7,7 +7,7 @@ from __future__ import annotations
 from ..abi import TRAP_MEMORY_OUT_OF_BOUNDS
 from ..constant_opcodes import REF_FUNC, REF_NULL
 from ..traps import TRAPS, Trap
-from .bulk import table_init
+from .bulk import copy_data, table_init
 from .constants import evaluate, is_constant
 from .context import Pointers, set_global
 
@@ -156,7 +156,6 @@ def _apply_datas(instance: Instance, copies: DataCopies | None) -> None:
     """
     info = instance._module.info
     data = info.data
-    view = memoryview(data)
     index = -1
     try:
         memory = instance._memories[0]._current() if instance._memories else memoryview(b"")
@@ -169,7 +168,10 @@ def _apply_datas(instance: Instance, copies: DataCopies | None) -> None:
                 after = offset + end - start
                 if after > size:
                     raise _does_not_fit(index, offset, after, size)
-                memory[offset:after] = data[start:end] if end - start < _LARGE else view[start:end]
+                if end - start < _LARGE:
+                    memory[offset:after] = data[start:end]
+                else:
+                    copy_data(instance, start, end, memory, offset)
             elif datas.active[index]:
                 _apply_data(instance, index, datas[index])
     except BaseException as error:
@@ -190,7 +192,7 @@ def _apply_data(instance: Instance, index: int, data: Data) -> None:
     after = offset + data.end - data.start
     if after > len(memory):
         raise _does_not_fit(index, offset, after, len(memory))
-    memory[offset:after] = memoryview(instance._module.info.data)[data.start : data.end]
+    copy_data(instance, data.start, data.end, memory, offset)
 
 
 def _does_not_fit(index: int, offset: int, end: int, size: int) -> Trap:

@@ -1,0 +1,254 @@
+"""How long after its deadline everything ends that is done on a guest's behalf: modules, texts, tables, files and
+waits that would each take much longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+import vibewasm
+
+from .report import Figure, Report
+from .session import Session
+
+#: Seconds after the deadline.
+BAR = 0.1
+
+_HEADER = b"\0asm\1\0\0\0"
+_I32, _FUNCREF = b"\x7f", b"\x70"
+
+
+# -- modules that take long --------------------------------------------------------------------------------------------
+
+
+def _unsigned(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*out, value))
+
+
+def _section(number: int, contents: bytes) -> bytes:
+    return bytes((number,)) + _unsigned(len(contents)) + contents
+
+
+def _vector(items: list[bytes]) -> bytes:
+    return _unsigned(len(items)) + b"".join(items)
+
+
+def _sized(contents: bytes) -> bytes:
+    return _unsigned(len(contents)) + contents
+
+
+def _type(params: int, results: int) -> bytes:
+    return b"\x60" + _unsigned(params) + _I32 * params + _unsigned(results) + _I32 * results
+
+
+def _module(
+    types: list[bytes], bodies: list[bytes], *, before: bytes = b"", after: bytes = b"", type: int = 0
+) -> bytes:
+    """A module whose functions all have one type and of which the first is exported as ``run``."""
+    return (
+        _HEADER
+        + _section(1, _vector(types))
+        + _section(3, _unsigned(len(bodies)) + _unsigned(type) * len(bodies))
+        + before
+        + _section(7, _vector([_sized(b"run") + b"\0\0"]))
+        + after
+        + _section(10, _vector([_sized(b"\0" + body + b"\x0b") for body in bodies]))
+    )
+
+
+def _blocks(count: int = 30_000) -> bytes:
+    """Blocks from 1,000 values to 1,000."""
+    body = b"\x41\0" * 1000 + b"\x02\1\x0b" * count + b"\x1a" * 1000
+    return _module([_type(0, 0), _type(1000, 1000)], [body])
+
+
+def _code(size: int = 4_000_000) -> bytes:
+    """One function of usual instructions."""
+    return _module([_type(0, 0)], [b"\x41\1\x41\2\x6a\x1a" * (size // 6)])
+
+
+def _jump_table(size: int = 3_000_000) -> bytes:
+    """One br_table of many targets."""
+    return _module([_type(0, 0)], [b"\x41\0\x0e" + _unsigned(size) + b"\0" * (size + 1)])
+
+
+def _functions(count: int = 900_000) -> bytes:
+    """As many functions as there may be, nearly."""
+    return _module([_type(0, 0)], [b""] * count)
+
+
+def _parameters(count: int = 3_800) -> bytes:
+    """Functions of 1,000 parameters."""
+    return _module([_type(1000, 0)], [b""] * count)
+
+
+def _types(count: int = 900_000) -> bytes:
+    """Types of functions, all different."""
+    kinds = (b"\x7f", b"\x7e", b"\x7d", b"\x7c")
+    types = []
+    for index in range(count):
+        digits = []
+        while index:
+            index, digit = divmod(index, 4)
+            digits.append(kinds[digit])
+        types.append(b"\x60" + _unsigned(len(digits)) + b"".join(digits) + b"\0")
+    return _HEADER + _section(1, _vector(types))
+
+
+def _names(count: int = 2_000_000) -> bytes:
+    """A name section."""
+    entries = [_unsigned(index % 1_000_000) + b"\1f" for index in range(count)]
+    return _module([_type(0, 0)], [b""]) + _section(0, _sized(b"name") + b"\1" + _sized(_vector(entries)))
+
+
+def _customs(count: int = 3_000_000) -> bytes:
+    """Custom sections."""
+    return _HEADER + _section(0, b"\0") * count
+
+
+def _imports(count: int = 300_000) -> bytes:
+    entries = [_sized(b"m") + _sized(b"%d" % index) + b"\0\0" for index in range(count)]
+    return _HEADER + _section(1, _vector([_type(0, 0)])) + _section(2, _vector(entries))
+
+
+def _exports(count: int = 900_000) -> bytes:
+    entries = [_sized(b"%d" % index) + b"\0\0" for index in range(count)]
+    return (
+        _HEADER
+        + _section(1, _vector([_type(0, 0)]))
+        + _section(3, b"\1\0")
+        + _section(7, _vector(entries))
+        + _section(10, b"\1\2\0\x0b")
+    )
+
+
+def _elements(count: int = 9_900_000, segments: int = 5, *, passive: bool = False, body: bytes = b"") -> bytes:
+    """Element segments of many items, active ones at offset 0 of one table."""
+    segment = (b"\1\0" if passive else b"\0\x41\0\x0b") + _unsigned(count) + b"\0" * count
+    table = _section(4, b"\1" + _FUNCREF + b"\0" + _unsigned(count))
+    return _module([_type(0, 0)], [body], before=table, after=_section(9, _vector([segment] * segments)))
+
+
+def _expressions(count: int = 2_000_000) -> bytes:
+    """An element segment of expressions."""
+    segment = b"\4\x41\0\x0b" + _unsigned(count) + b"\xd0\x70\x0b" * count
+    table = _section(4, b"\1" + _FUNCREF + b"\0" + _unsigned(count))
+    return _module([_type(0, 0)], [b""], before=table, after=_section(9, b"\1" + segment))
+
+
+def _datas(count: int = 1, size: int = 900_000_000) -> bytes:
+    """Data segments, all of which lie at offset 0 of a memory."""
+    data = b"\0\x41\0\x0b" + _sized(b"x" * size)
+    return _HEADER + _section(5, b"\1\0" + _unsigned(14_000) + b"") + _section(11, _unsigned(count) + data * count)
+
+
+def _globals(count: int = 900_000) -> bytes:
+    return _HEADER + _section(6, _unsigned(count) + b"\x7f\0\x41\0\x0b" * count)
+
+
+def _table_code(instructions: bytes, *, size: int = 9_900_000) -> bytes:
+    """A function with a table of funcref and a passive segment, of a tenth of its size."""
+    body = b"\x03\x40" + instructions + b"\x0c\0\x0b"
+    segment = b"\1\0" + _unsigned(size // 10) + b"\0" * (size // 10)
+    table = _section(4, b"\1" + _FUNCREF + b"\0" + _unsigned(size))
+    return _module([_type(0, 0)], [body], before=table, after=_section(9, b"\1" + segment))
+
+
+def _constant(value: int) -> bytes:
+    """i32.const of a number below 2**31."""
+    out = bytearray()
+    while not -0x40 <= value < 0x40:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return b"\x41" + bytes((*out, value & 0x7F))
+
+
+def _text(count: int = 400_000) -> str:
+    return "(module (func " + "(drop (i32.add (i32.const 1) (i32.const 2)))" * count + "))"
+
+
+def _nested_text(depth: int = 300_000) -> str:
+    return "(module (func " + "(block " * depth + ")" * depth + "))"
+
+
+# -- what is measured --------------------------------------------------------------------------------------------------
+
+
+def _late(action: Callable[[], object], seconds: float = 0.2) -> float:
+    """How long after a deadline an action ends."""
+    begun = monotonic()
+    try:
+        with vibewasm.deadline(seconds):
+            action()
+    except vibewasm.Interrupted:
+        return monotonic() - begun - seconds
+    took = monotonic() - begun
+    raise AssertionError(f"it was to take long, and was over after {took:.2f} seconds")
+
+
+def _made(data: bytes | str, **settings: object) -> Callable[[], object]:
+    engine = vibewasm.Engine(vibewasm.Config(**settings))  # type: ignore[arg-type]  # names of settings
+    return lambda: vibewasm.Module(engine, data)
+
+
+def _instantiated(data: bytes) -> Callable[[], object]:
+    engine = vibewasm.Engine()
+    module = vibewasm.Module(engine, data)
+    return lambda: vibewasm.Linker(engine).instantiate(vibewasm.Store(engine), module)
+
+
+def _called(data: bytes) -> Callable[[], object]:
+    instance = vibewasm.instantiate(data)
+    run: Callable[[], object] = instance.exports.run
+    return run
+
+
+CASES: dict[str, Callable[[], Callable[[], object]]] = {
+    "decode many functions": lambda: _made(_functions()),
+    "decode many types": lambda: _made(_types()),
+    "decode a name section": lambda: _made(_names()),
+    "decode custom sections": lambda: _made(_customs()),
+    "decode exports": lambda: _made(_exports()),
+    "decode imports": lambda: _made(_imports()),
+    "decode elements": lambda: _made(_elements()),
+    "decode elements of expressions": lambda: _made(_expressions()),
+    "decode globals": lambda: _made(_globals()),
+    "compile blocks of 1,000 values, eager": lambda: _made(_blocks(), compilation="eager"),
+    "check blocks of 1,000 values": lambda: _made(_blocks(), compilation="lazy-translation"),
+    "compile blocks of 1,000 values, lazy": lambda: _called(_blocks()),
+    "compile blocks of 1,000 values, checked": lambda: _made(_blocks(1000), compilation="eager", checked=True),
+    "compile one large function": lambda: _made(_code(), compilation="eager"),
+    "compile a br_table": lambda: _made(_jump_table(), compilation="eager"),
+    "compile many functions": lambda: _made(_functions(), compilation="eager"),
+    "compile functions of 1,000 parameters": lambda: _made(_parameters(), compilation="eager"),
+    "assemble a long text": lambda: _made(_text()),
+    "assemble a text nested deep": lambda: _made(_nested_text()),
+    "instantiate with element segments": lambda: _instantiated(_elements()),
+    "instantiate with elements of expressions": lambda: _instantiated(_expressions()),
+    "instantiate with data segments": lambda: _instantiated(_datas()),
+    "instantiate with many functions": lambda: _instantiated(_functions()),
+    "instantiate with globals": lambda: _instantiated(_globals()),
+    "table.init": lambda: _called(_table_code(b"\x41\0\x41\0" + _constant(990_000) + b"\xfc\x0c\0\0")),
+    "table.copy": lambda: _called(_table_code(b"\x41\0\x41\1" + _constant(9_899_999) + b"\xfc\x0e\0\0")),
+    "table.fill": lambda: _called(_table_code(b"\x41\0\xd2\0" + _constant(9_900_000) + b"\xfc\x11\0")),
+}
+
+
+def measure(session: Session) -> Report:
+    """Seconds after the deadline, the worst of the rounds."""
+    report = Report("stopping", ["after the deadline"])
+    for name, make in session.progress.each([*CASES.items()]):
+        try:
+            action = make()
+            late = max(_late(action) for _ in range(session.rounds))
+        except AssertionError as error:
+            report.notes.append(f"{name}: {error}")
+            continue
+        report.rows.append((name, [late]))
+    report.figures.append(Figure("the latest, in seconds", max(late for _, (late,) in report.rows), BAR))
+    return report

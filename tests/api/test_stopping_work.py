@@ -1,0 +1,584 @@
+"""Work of the engine on a guest's behalf is cut short: decoding, checking, compiling, laying out, filling."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import vibewasm as vw
+from benchmarks import stopping as hostile
+from vibewasm import errors
+from vibewasm.api import stopping
+from vibewasm.errors import Cut, Work, guest_work, registered, works
+from vibewasm.wat import wat2wasm
+
+#: What would take minutes, for most of these tests.
+BLOCKS = hostile._blocks(60_000)
+SIZES: dict[Callable[[int], bytes], int] = {
+    hostile._imports: 200_000,
+    hostile._expressions: 300_000,
+    hostile._customs: 1_000_000,
+}
+#: Seconds that are long for what has to stop, on any machine.
+LONG = 10.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    assert not works
+
+
+@pytest.fixture
+def soon() -> Iterator[Callable[[Callable[[], object]], None]]:
+    """Has another thread do something in a moment."""
+    timers = []
+
+    def begin(action: Callable[[], object], seconds: float = 0.1) -> None:
+        timers.append(threading.Timer(seconds, action))
+        timers[-1].start()
+
+    yield begin
+    for timer in timers:
+        timer.join()
+
+
+@pytest.fixture
+def in_engine() -> Callable[[str], Callable[..., Any]]:
+    """Makes functions that count as the engine's own."""
+    space: dict[str, Any] = {"__name__": "vibewasm.tested", "time": time}
+
+    def make(source: str) -> Callable[..., Any]:
+        exec(source, space)
+        function: Callable[..., Any] = space["function"]
+        return function
+
+    return make
+
+
+def _stopped(action: Callable[[], object], match: str = "stopped by a deadline of 0.05 seconds") -> None:
+    begun = time.monotonic()
+    with pytest.raises(vw.Interrupted, match=match), vw.deadline(0.05):
+        action()
+    assert time.monotonic() - begun < LONG
+
+
+def _for_ever(action: Callable[[], object]) -> None:
+    while True:
+        action()
+
+
+@pytest.mark.parametrize("mode", ["eager", "lazy-translation"])
+def test_a_deadline_stops_making_a_module(mode: str) -> None:
+    engine = vw.Engine(vw.Config(compilation=mode))
+    doing = "compiling" if mode == "eager" else "checking"
+    _stopped(lambda: vw.Module(engine, BLOCKS), f"0.05 seconds, while {doing} function 0 <run>")
+    # The engine is as good as before.
+    assert vw.instantiate('(module (func (export "f") (result i32) (i32.const 5)))', engine=engine).exports.f() == 5
+
+
+def test_a_deadline_stops_checking_a_module() -> None:
+    _stopped(lambda: vw.Module.validate(BLOCKS), "while checking function 0")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [hostile._functions, hostile._customs, hostile._exports, hostile._imports, hostile._globals, hostile._expressions],
+)
+def test_a_deadline_stops_decoding(make: Callable[[int], bytes]) -> None:
+    data = make(SIZES.get(make, 400_000))
+    _stopped(lambda: vw.Module(data), "while decoding the module")
+
+
+@pytest.mark.parametrize("make", [hostile._text, hostile._nested_text])
+def test_a_deadline_stops_assembling(make: Callable[[], str]) -> None:
+    text = make()
+    _stopped(lambda: vw.Module(text), "while assembling the text")
+
+
+def test_a_deadline_of_a_store_stops_what_is_done_in_its_block_for_no_store() -> None:
+    with vw.Store() as store, pytest.raises(vw.Interrupted, match=r"deadline of 0\.05 seconds"), store.deadline(0.05):
+        vw.instantiate(hostile._text(), store=store)
+
+
+def test_a_deadline_stops_serializing() -> None:
+    module = vw.Module(BLOCKS)
+    _stopped(module.serialize)
+
+
+@pytest.mark.parametrize("make", [hostile._elements, hostile._expressions])
+def test_a_deadline_stops_instantiation_and_the_module_is_good_still(make: Callable[..., bytes]) -> None:
+    module = vw.Module(make(500_000))
+    _stopped(lambda: vw.Linker().instantiate(vw.Store(), module))
+    small = vw.Module(make(1000))
+    for _ in range(20):
+        # Wherever it was stopped.
+        with pytest.raises(vw.Interrupted), vw.deadline(0.02):
+            _for_ever(lambda: vw.Linker().instantiate(vw.Store(), small))
+        vw.Linker().instantiate(vw.Store(), small).exports.run()
+
+
+def test_compiling_at_the_first_call_is_stopped_by_whatever_stops_the_store(
+    soon: Callable[[Callable[[], object]], None],
+) -> None:
+    instance = vw.instantiate(BLOCKS)
+    _stopped(instance.exports.run, "while compiling function 0 <run>")
+    with pytest.raises(vw.Interrupted, match="while compiling"), instance.store.deadline(0.05):
+        instance.exports.run()
+    soon(instance.store.interrupt)
+    with pytest.raises(vw.Interrupted, match="interrupted, while compiling function 0 <run>"):
+        instance.exports.run()
+    # Nothing of it is left to stop what comes then.
+    other = vw.instantiate('(module (func (export "f") (result i32) (i32.const 5)))', store=instance.store)
+    assert other.exports.f() == 5
+
+
+def test_a_store_that_does_not_have_to_stop_goes_on(soon: Callable[[Callable[[], object]], None]) -> None:
+    other = vw.Store()
+    instance = vw.instantiate(hostile._blocks(200))
+    soon(other.interrupt)
+    with other.deadline(0.05):
+        instance.exports.run()
+
+
+def test_deadlines_are_nested_and_the_first_that_is_over_counts() -> None:
+    with (
+        pytest.raises(vw.Interrupted, match=r"0\.05 seconds"),
+        vw.deadline(60),
+        vw.Store().deadline(60),
+        vw.deadline(0.05),
+    ):
+        vw.Module.validate(BLOCKS)
+    with pytest.raises(vw.Interrupted, match=r"0\.05 seconds"), vw.deadline(0.05), vw.deadline(60):
+        vw.Module.validate(BLOCKS)
+
+
+def test_a_deadline_stops_wasm_code_of_every_store_in_its_block_again_and_again() -> None:
+    config = vw.Config(compilation="eager")
+    stores = [vw.instantiate('(module (func (export "spin") (loop (br 0))))', config=config) for _ in range(3)]
+    with vw.deadline(0.05):
+        for instance in stores * 2:
+            with pytest.raises(vw.Interrupted, match=r"deadline of 0\.05 seconds\n  at spin"):
+                instance.exports.spin()
+    timer = threading.Timer(0.2, stores[0].store.interrupt)
+    timer.start()
+    with pytest.raises(vw.Interrupted, match=r"^interrupted"):
+        stores[0].exports.spin()
+
+
+def test_other_threads_are_not_stopped() -> None:
+    text = """(module (func (export "count") (param i64) (result i64)
+        (loop
+            (local.set 0 (i64.sub (local.get 0) (i64.const 1)))
+            (br_if 0 (i64.ne (local.get 0) (i64.const 0))))
+        (local.get 0)))"""
+    found: list[object] = []
+
+    def work() -> None:
+        instance = vw.instantiate(text)
+        for _ in range(20):
+            found.append(instance.exports.count(20_000_000))
+            vw.Module(hostile._blocks(20))
+        vw.Module.validate(hostile._blocks(100))
+        found.append("done")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while thread.is_alive():
+        _stopped(lambda: vw.Module.validate(BLOCKS))
+    thread.join()
+    assert found[-1] == "done"
+
+
+def test_each_task_of_an_event_loop_has_deadlines_of_its_own() -> None:
+    spin = vw.instantiate('(module (func (export "spin") (loop (br 0))))').exports.spin
+    add = vw.instantiate(
+        '(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))'
+    ).exports.add
+
+    async def limited() -> str:
+        with pytest.raises(vw.Interrupted, match=r"deadline of 0\.1 seconds"), vw.deadline(0.1):
+            await spin.run_async()
+        return "stopped"
+
+    async def free() -> str:
+        until = time.monotonic() + 0.4
+        while time.monotonic() < until:
+            add(1, 2)
+            vw.Module(hostile._blocks(20))
+            vw.Module.validate(hostile._blocks(5))
+            await asyncio.sleep(0)
+        return "free"
+
+    async def both() -> list[str]:
+        return list(await asyncio.gather(limited(), free()))
+
+    assert asyncio.run(both()) == ["stopped", "free"]
+
+
+def test_a_deadline_that_is_over_from_the_first_stops_all() -> None:
+    with vw.deadline(0):
+        for source in (b"\0asm\1\0\0\0", "(module)"):
+            with pytest.raises(vw.Interrupted, match="deadline of 0 seconds"):
+                vw.Module(source)
+    vw.Module("(module)")
+
+
+def test_another_thread_that_compiles_the_same_module_is_not_waited_for_longer() -> None:
+    module = vw.Module(BLOCKS)
+    first = vw.Linker().instantiate(vw.Store(), module)
+    begun = threading.Event()
+    caught: list[BaseException] = []
+
+    def run() -> None:
+        begun.set()
+        try:
+            first.exports.run()
+        except vw.Interrupted as error:
+            caught.append(error)
+
+    second = vw.Linker().instantiate(vw.Store(), module)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    begun.wait()
+    time.sleep(0.1)
+    try:
+        _stopped(second.exports.run, "while waiting for another thread to compile")
+    finally:
+        first.store.interrupt()
+        thread.join()
+    assert len(caught) == 1
+
+
+def test_a_trap_and_a_stop_say_where_if_that_is_found_soon() -> None:
+    with vw.deadline(5):
+        with pytest.raises(vw.Trap, match="at byte offset"):
+            vw.instantiate('(module (func (export "f") unreachable))').exports.f()
+    with pytest.raises(vw.Interrupted, match="at byte offset"), vw.deadline(0.05):
+        vw.instantiate('(module (func (export "f") (loop (br 0))))').exports.f()
+
+
+def test_finding_out_where_code_was_stopped_is_not_waited_for(in_engine: Callable[[str], Callable[..., Any]]) -> None:
+    instance = vw.instantiate('(module (func (export "f") (loop (br 0))))')
+    # One that takes long.
+    endless = in_engine("def function(defined):\n    while True: pass")
+    instance.module.compiler.record = endless  # type: ignore[method-assign]  # for this module
+    with pytest.raises(vw.Interrupted, match=r"at f$"), vw.deadline(0.05):
+        instance.exports.f()
+
+
+# -- what is not cut short ---------------------------------------------------------------------------------------------
+
+
+def _cut(function: Callable[..., Any], *arguments: Any) -> None:
+    with pytest.raises(vw.Interrupted), vw.deadline(0.02):
+        guest_work(None, lambda *_: "trying", function, *arguments)
+
+
+def test_functions_of_the_program_are_waited_for(in_engine: Callable[[str], Callable[..., Any]]) -> None:
+    function = in_engine("def function(call):\n    call()\n    while True: pass")
+    done = []
+
+    def host() -> None:
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            pass
+        done.append(True)
+
+    _cut(function, host)
+    assert done
+
+
+@pytest.mark.parametrize("kind", ["finaliser of the engine", "finaliser of the program"])
+def test_finalisers_are_waited_for(in_engine: Callable[[str], Callable[..., Any]], kind: str) -> None:
+    done: list[bool] = []
+    lines = """
+class Final:
+    def __init__(self, done):
+        self.done = done
+    def __del__(self):
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            pass
+        self.done.append(True)
+def function(done, Final=Final):
+    Final(done)
+    while True: pass
+"""
+    function = in_engine(lines)
+    if kind == "finaliser of the program":
+        space: dict[str, Any] = {"time": time, "__name__": "program"}
+        exec(lines, space)
+        _cut(function, done, space["Final"])
+    else:
+        _cut(function, done)
+    assert done
+
+
+def test_loading_a_module_is_waited_for(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "vibewasm_slow.py"
+    package.write_text(
+        "import time\nuntil = time.monotonic() + 0.2\nwhile time.monotonic() < until:\n    pass\ndone = True\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    space: dict[str, Any] = {"__name__": "vibewasm.tested"}
+    exec("def function():\n    import vibewasm_slow\n    while True: pass", space)
+    function: Callable[..., Any] = space["function"]
+    _cut(function)
+    assert sys.modules["vibewasm_slow"].done
+
+
+def test_a_signal_handler_is_waited_for_and_so_is_what_it_calls(
+    in_engine: Callable[[str], Callable[..., Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import signal
+
+    done = []
+
+    def handler(number: int, frame: object) -> None:
+        until = time.monotonic() + 0.2
+        while time.monotonic() < until:
+            pass
+        assert vw.Module is not None
+        done.append(True)
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        _cut(in_engine("def function():\n    while True: pass"))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert done
+
+
+def test_nothing_comes_up_after_the_work(in_engine: Callable[[str], Callable[..., Any]]) -> None:
+    """The end of the work and the sending of the exception, thousands of times at the same moment."""
+    function = in_engine("def function(until):\n    while time.monotonic() < until: pass")
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    cut = ended = 0
+    stop: list[bool] = []
+
+    def watch() -> None:
+        while not stop:
+            stopping.cut_all()
+
+    monitor = threading.Thread(target=watch)
+    monitor.start()
+    try:
+        for index in range(1000):
+            work = Work(None, (), time.monotonic() + 0.0002)
+            try:
+                registered(work, function, time.monotonic() + 0.0001 + index % 10 * 0.00004)
+                ended += 1
+            except Cut:
+                cut += 1
+            for _ in range(20):
+                # Here it would come up.
+                time.monotonic()
+    finally:
+        stop.append(True)
+        monitor.join()
+        sys.setswitchinterval(interval)
+    assert cut
+    assert ended
+
+
+# -- what is left is whole ---------------------------------------------------------------------------------------------
+
+
+def _steps(function: Callable[..., Any], *arguments: Any, cut_at: int = 0) -> int:
+    """Call a function and raise what cuts work short at one of its steps in Python code of the engine.
+
+    Returns:
+        how many steps there were.
+    """
+    steps = 0
+
+    def trace(frame: Any, event: str, argument: object) -> Any:
+        nonlocal steps
+        code = frame.f_code
+        if not str(frame.f_globals.get("__name__")).startswith("vibewasm.") or code in stopping._WHOLE:
+            return None
+        if code is registered.__code__:
+            # Between some of its lines nothing can come up.
+            return None
+        caller = frame
+        while caller.f_code is not _steps.__code__:
+            # What is loaded or finalised is waited for.
+            if caller.f_code.co_name in ("<module>", "__del__"):
+                return None
+            caller = caller.f_back
+        if event == "line":
+            steps += 1
+            if steps == cut_at:
+                raise Cut
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function(*arguments)
+    except (Cut, vw.Interrupted):
+        pass
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+def _some_steps(count: int) -> list[int]:
+    """Some of so many steps."""
+    return sorted({random.randrange(1, count) for _ in range(60)})
+
+
+def _sample() -> bytes:
+    return wat2wasm(
+        """(module (type $s (sub (func (param i32) (result i32))))
+        (type $t (func (param i32 i32) (result i32 i32)))
+        (import "m" "f" (func (param i32) (result i32)))
+        (memory 1) (table $table 10 funcref) (global $g (mut i32) (i32.const 7))
+        (elem (i32.const 0) $a $b) (data (i32.const 0) "abc")
+        (func $a (export "a") (param i32) (result i32)
+            (local f64)
+            (block $out (result i32)
+                (br_table $out $out (i32.const 3) (local.get 0)))
+            (i32.add (i32.load (i32.const 0)))
+            (i32.add (global.get $g)))
+        (func $b (export "b") (type $t) (local.get 1) (local.get 0))
+        (func $v (export "v") (result i32)
+            (i32x4.extract_lane 1 (i32x4.add (v128.const i32x4 1 2 3 4) (i32x4.splat (i32.const 5)))))
+        (func $c (export "c") (param i32) (result i32) (call $a (call 0 (local.get 0)))))""",
+        names=True,
+    )
+
+
+def _uses(module: vw.Module) -> list[object]:
+    store = vw.Store(module.engine)
+    linker = vw.Linker(module.engine)
+    linker.define("m", "f", lambda x: x + 1)
+    exports = linker.instantiate(store, module).exports
+    return [exports.a(1), exports.b(1, 2), exports.v(), exports.c(3)]
+
+
+def test_compiling_that_was_cut_at_any_step_leaves_module_and_engine_whole() -> None:
+    data = _sample()
+    wanted = _uses(vw.Module(data))
+    codes = [vw.Module(data).compiler.compile(defined) for defined in range(4)]
+    random.seed(16)
+    for defined in range(4):
+        engine = vw.Engine()
+        for step in _some_steps(_steps(vw.Module(engine, data).compiler.compile, defined)):
+            module = vw.Module(engine, data)
+            _steps(module.compiler.compile, defined, cut_at=step)
+            assert module.compiler.compile(defined) == codes[defined]
+        assert _uses(module) == wanted
+
+
+def test_choices_that_were_cut_at_any_step_are_as_good_as_others() -> None:
+    """The memo of machine code is the process's, and it is the type checker."""
+    program = """
+import random, sys
+from tests.api import test_stopping_work as tests
+import vibewasm as vw
+data = tests._sample()
+codes = [vw.Module(data).compiler.compile(defined) for defined in range(4)]
+from vibewasm.backends import backend
+choices = backend(vw.Engine().target).target
+random.seed(19)
+for round in range(40):
+    choices.MEMO.clear()
+    defined = round % 4
+    engine = vw.Engine()
+    total = tests._steps(vw.Module(engine, data).compiler.compile, defined)
+    choices.MEMO.clear()
+    tests._steps(vw.Module(engine, data).compiler.compile, defined, cut_at=random.randrange(1, total))
+    assert [vw.Module(engine, data).compiler.compile(defined) for defined in range(4)] == codes
+print("good")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "good\n", done.stderr
+
+
+def test_decoding_that_was_cut_at_any_step_leaves_the_engine_whole() -> None:
+    data = _sample()
+    engine = vw.Engine()
+    wanted = _uses(vw.Module(engine, data))
+    random.seed(17)
+    for step in _some_steps(_steps(vw.Module, engine, data)):
+        _steps(vw.Module, engine, data, cut_at=step)
+    assert _uses(vw.Module(engine, data)) == wanted
+
+
+def test_instantiating_that_was_cut_at_any_step_leaves_module_and_store_whole() -> None:
+    data = _sample()
+    engine = vw.Engine()
+    wanted = _uses(vw.Module(engine, data))
+    random.seed(18)
+    store = vw.Store(engine)
+    for step in _some_steps(_steps(vw.Module(engine, data)._make_template, store)):
+        module = vw.Module(engine, data)
+        _steps(module._make_template, store, cut_at=step)
+        assert _uses(module) == wanted
+    assert _uses(vw.Module(engine, data)) == wanted
+
+
+def test_a_table_that_could_not_be_filled_has_its_old_size_and_grows_again() -> None:
+    store = vw.Store()
+    table = vw.Table(store, vw.TableType("externref", vw.Limits(10)))
+    count = 3_000_000
+    with pytest.raises(vw.Interrupted), store.deadline(0):
+        table.grow(count, "x")
+    assert len(table) == 10
+    assert table.grow(count) == 10
+    assert not any(table[index] is not None for index in (10, 11, 70_000, count))
+    with pytest.raises(vw.Interrupted), store.deadline(0):
+        table.grow(2 * count, "x")
+    assert len(table) == count + 10
+
+
+@pytest.mark.parametrize("operation", ["init", "copy", "fill"])
+def test_a_deadline_stops_operations_of_tables(operation: str) -> None:
+    code = {
+        "init": b"\x41\0\x41\0" + hostile._constant(990_000) + b"\xfc\x0c\0\0",
+        "copy": b"\x41\0\x41\1" + hostile._constant(9_899_999) + b"\xfc\x0e\0\0",
+        "fill": b"\x41\0\xd2\0" + hostile._constant(9_900_000) + b"\xfc\x11\0",
+    }[operation]
+    instance = vw.instantiate(hostile._table_code(code))
+    gc.collect()
+    with pytest.raises(vw.Interrupted, match="at run"), instance.store.deadline(0.05):
+        instance.exports.run()
+
+
+def test_table_copy_is_as_if_all_were_read_first() -> None:
+    """In pieces, both ways."""
+    count = 200_000
+    store = vw.Store()
+    text = """(module (import "m" "t" (table 0 externref))
+        (func (export "copy") (param i32 i32 i32) (table.copy (local.get 0) (local.get 1) (local.get 2))))"""
+    table = vw.Table(store, vw.TableType("externref", vw.Limits(count)))
+    copy = vw.instantiate(text, {"m": {"t": table}}).exports.copy
+    for target, start in ((1, 0), (0, 1), (70_000, 0), (0, 70_000), (5, 5)):
+        for index in range(0, count, 997):
+            table[index] = index
+        before = table._cells[:count].tolist()
+        copy(target, start, count - max(target, start))
+        after = list(before)
+        after[target : target + count - max(target, start)] = before[start : start + count - max(target, start)]
+        assert table._cells[:count].tolist() == after
+
+
+def test_what_is_registered_of_threads_that_are_gone_does_no_harm() -> None:
+    work = Work(None, (), 1.0)
+    works[1] = work
+    stopping.cut_all()
+    assert 1 not in works
+    assert errors.works is works
