@@ -439,10 +439,8 @@ class Module:
         )
 
     def _guard(self, store: Store | None = None) -> RLock:
-        """The lock for compiling. Where another thread has it, this waits as long as the store may, or raises.
-
-        A fork may have copied it while another thread held it, so a child makes its own.
-        """
+        """The lock for compiling. Where another thread has it, this waits as long as the store may, or raises."""
+        # A fork may have copied it while another thread held it, so a child makes its own.
         if self._lock_owner != os.getpid():
             self._lock = RLock()
             self._lock_owner = os.getpid()
