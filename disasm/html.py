@@ -8,6 +8,8 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from vibewasm.names import escaped
+
 from .as_json import dumps
 from .model import DATA
 
@@ -71,6 +73,8 @@ def _line(item: Instruction, labels: dict[int, str]) -> tuple[object, ...]:
 
 def document(title: str, listings: Iterable[FunctionListing]) -> Iterator[str]:
     """An HTML file, piece by piece: style, scripts and data in it, nothing from elsewhere."""
+    # It may be the name of a file, which is a stranger's as well.
+    title = escape(escaped(title))
     style, scripts = asset("style.css"), [asset(name) for name in ("listing.js", "graph.js", "document.js")]
     yield f"""<!doctype html>
 <html lang="en">
@@ -79,7 +83,7 @@ def document(title: str, listings: Iterable[FunctionListing]) -> Iterator[str]:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>{escape(title)} – vibewasm disasm</title>
+<title>{title} – vibewasm disasm</title>
 <style>
 {style}</style>
 </head>
@@ -87,7 +91,7 @@ def document(title: str, listings: Iterable[FunctionListing]) -> Iterator[str]:
 <div class="document">
 <nav class="functions" aria-label="functions">
 <div class="filter">
-<strong>{escape(title)}</strong>
+<strong>{title}</strong>
 <input type="search" id="filter" placeholder="Filter functions ( / )" aria-label="filter functions" autocomplete="off">
 <div class="bar-line"><span id="shown" class="faint"></span>
 <select id="sort" aria-label="order of functions">

@@ -149,9 +149,9 @@ class ValidationError(WasmError):
         if self.func_index is not None:
             place.append(f"in function {self.func_index}")
             if self.func_name:
-                from .names import escaped
+                from .names import brief
 
-                place[0] += f" <{escaped(self.func_name)}>"
+                place[0] += f" <{brief(self.func_name)}>"
         if self.offset is not None:
             place.append(f"at byte offset {self.offset:#x}")
         return f"{self.message} ({', '.join(place)})" if place else self.message

@@ -6,6 +6,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+#: The longest name that messages have whole, in characters, and how much they have of the start of a longer one.
+#: Names of templates have hundreds.
+_WHOLE = 1000
+_HEAD = 750
+
 #: Comparing takes the product of two names' lengths, and a module may have any number of names of any length.
 _LONGEST = 100
 _MOST = 2000
@@ -22,6 +27,16 @@ def escaped(name: str) -> str:
     if name.isprintable():
         return name
     return "".join([character if character.isprintable() else repr(character)[1:-1] for character in name])
+
+
+def brief(name: str) -> str:
+    """A name as :func:`escaped` shows it, without its middle if it is long: for messages, which may have it often.
+
+    A module's names are of any length, and a backtrace has one for each frame.
+    """
+    if len(name) <= _WHOLE:
+        return escaped(name)
+    return f"{escaped(name[:_HEAD])}[... {len(name)} characters ...]{escaped(name[_HEAD - _WHOLE :])}"
 
 
 def hint(name: str, candidates: Iterable[str]) -> str:

@@ -91,9 +91,9 @@ def _is_minified(imports: Sequence[ImportType]) -> bool:
 
 
 def _line(name: str, toolchain: str, how: str) -> str:
-    from .names import escaped
+    from .names import brief
 
     return (
-        f"{escaped(name)} belongs to the JavaScript of {toolchain}, which vibewasm does not run. "
+        f"{brief(name)} belongs to the JavaScript of {toolchain}, which vibewasm does not run. "
         f"Compile the program for WASI ({how}), or give the imports from Python with vibewasm.Linker."
     )

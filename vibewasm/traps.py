@@ -93,10 +93,10 @@ class Frame:
         return "Frame({!r}, {!r}, {!r}, {!r})".format(*self._key())
 
     def __str__(self) -> str:
-        from .names import escaped
+        from .names import brief
 
-        text = f"{escaped(self.module_name)}!" if self.module_name else ""
-        text += escaped(self.func_name) if self.func_name else f"function {self.func_index}"
+        text = f"{brief(self.module_name)}!" if self.module_name else ""
+        text += brief(self.func_name) if self.func_name else f"function {self.func_index}"
         return text if self.wasm_offset is None else f"{text} (at byte offset {self.wasm_offset:#x})"
 
 

@@ -258,9 +258,9 @@ class Func(Extern):
     @property
     def _shown(self) -> str:
         """The name as messages have it."""
-        from ..names import escaped  # only what goes wrong needs it
+        from ..names import brief  # only what goes wrong needs it
 
-        return escaped(self.name)
+        return brief(self.name)
 
     def __repr__(self) -> str:
         return f"<vibewasm.Func {self._shown}{self._type}>"

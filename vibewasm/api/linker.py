@@ -590,9 +590,9 @@ def _kind(item: Item | _Function | StandIn) -> int:
 
 def full_name(module: str, name: str) -> str:
     """The two names of an import, as messages have them."""
-    from ..names import escaped  # only what goes wrong needs it
+    from ..names import brief  # only what goes wrong needs it
 
-    return f"{escaped(module)}.{escaped(name)}"
+    return f"{brief(module)}.{brief(name)}"
 
 
 def _class(item: object) -> str:

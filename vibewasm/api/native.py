@@ -130,9 +130,9 @@ class Native:
         return self._address
 
     def __repr__(self) -> str:
-        from ..names import escaped
+        from ..names import brief
 
-        return f"<vibewasm.Native {escaped(self._name)}{self._type}{' with memory' if self._memory else ''}>"
+        return f"<vibewasm.Native {brief(self._name)}{self._type}{' with memory' if self._memory else ''}>"
 
     def _record(self, store: Store) -> Block:
         """The function record for a store."""

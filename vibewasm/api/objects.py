@@ -205,6 +205,6 @@ def _import(object: object, attribute: str, method: str, shown: str) -> MethodIm
 
 def _shown(module: str, name: str) -> str:
     """The two names of an import, as messages have them."""
-    from ..names import escaped
+    from ..names import brief
 
-    return f"{escaped(module)}.{escaped(name)}"
+    return f"{brief(module)}.{brief(name)}"

@@ -120,12 +120,12 @@ class Tag(Extern):
     @property
     def _shown(self) -> str:
         """The tag as messages have it."""
-        from ..names import escaped
+        from ..names import brief
 
         name = self.name
         if name is None:
             return "tag" if self._index < 0 else f"tag {self._index}"
-        return f"tag {escaped(name)}"
+        return f"tag {brief(name)}"
 
     def __repr__(self) -> str:
         return f"<vibewasm.Tag {self._shown.partition(' ')[2]}({', '.join([type.name for type in self._type.params])})>"

@@ -183,9 +183,9 @@ def raised(store: Store, error: BaseException) -> BaseException | None:
 
 def _label(name: str, type: FuncType) -> str:
     """A host function as messages have it: its name may be that of a module's import."""
-    from ..names import escaped  # only what goes wrong needs it
+    from ..names import brief  # only what goes wrong needs it
 
-    return f"{escaped(name)}{type}"
+    return f"{brief(name)}{type}"
 
 
 def _reader(store: Store, params: tuple[int, ...]) -> Reader:
