@@ -266,7 +266,19 @@ SHOWN: dict[str, Callable[[str], object]] = {
 #: Classes whose representations are of the host's own making: numbers, types, settings.
 PLAIN = {
     *("Caller", "Config", "Engine", "ExceptionRef", "ExitTrap", "FuncType", "Global", "GlobalType", "Interrupted"),
-    *("Limits", "Linker", "Memory", "MemoryType", "OutOfFuel", "Store", "Table", "TableType", "TagType", "ValType"),
+    *(
+        "Limits",
+        "Linker",
+        "Memory",
+        "MemoryType",
+        "OutOfFuel",
+        "ResourceLimits",
+        "Store",
+        "Table",
+        "TableType",
+        "TagType",
+        "ValType",
+    ),
 }
 
 
