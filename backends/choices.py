@@ -98,6 +98,8 @@ class Choices:
     MOST_FLOATS: int
     #: Whether a register of its own holds the integer 0, so that this constant is in a register wherever it is used.
     HAS_ZERO_REGISTER: bool
+    #: Whether NaNs are made canonical by code, for which there is a module ``nans`` then.
+    NANS_BY_CODE: bool
     #: What choices are made for in place of constants; these entries are told from others by identity alone.
     STAND_INS: tuple[Operand, ...]
 
@@ -195,6 +197,11 @@ class Choices:
 
     def _load_rules(self, topic: str) -> None:
         self._rules.update(self.module(topic).RULES)
+
+    def canonical_nans(self, shape: str, reg: int, scratch: int) -> tuple[bytes, bytes]:
+        """What makes NaNs canonical, loaded when deterministic code first needs it."""
+        found: tuple[bytes, bytes] = self.module("nans").canonical(shape, reg, scratch)
+        return found
 
     @property
     def vectors(self) -> VectorChoices:

@@ -400,6 +400,8 @@ class Processor(Protocol):
     #: The floating-point mode of wasm code, as the processor's control register takes it: round to nearest, subnormals
     #: as they are, no trap.
     FLOAT_MODE: int
+    #: The same for deterministic code: NaNs are canonical where the processor can see to that.
+    DETERMINISTIC_FLOAT_MODE: int
     #: ``e_machine`` of ELF files for this processor.
     ELF_MACHINE: int
     #: Code of a function that does nothing.

@@ -89,6 +89,8 @@ class Target(Protocol):
     FAR_OFFSET: int
     #: Instructions that :meth:`fusion` may have a rule for together with the next one.
     FUSED: frozenset[str]
+    #: Whether it takes :meth:`canonical_nans` to have canonical NaNs, and not only a mode of the processor.
+    NANS_BY_CODE: bool
 
     @property
     def vectors(self) -> Vectors:
@@ -114,6 +116,15 @@ class Target(Protocol):
     def claims(self, name: str) -> int:
         """Mask of the registers that the simple instruction needs for itself. The compiler frees them of all but its
         operands before the choice.
+        """
+
+    def canonical_nans(self, shape: str, reg: int, scratch: int) -> tuple[bytes, bytes]:
+        """A test of whether a float register has a NaN, as a piece whose end leads to code out of line, and that code,
+        which makes it the canonical one, but for its jump back.
+
+        Args:
+            shape: ``f32``, ``f64``, ``f32x4`` or ``f64x2``.
+            scratch: a float temporary that it may change.
         """
 
     def remember(self, key: tuple[object, ...], value: tuple[object, ...]) -> None:

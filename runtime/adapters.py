@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
         LAZY_ENTRY_SIZE: int
         FLOAT_MODE: int
+        DETERMINISTIC_FLOAT_MODE: int
 
     class Stubs(control_stubs.Stubs, Protocol):
         """What a backend's ``stubs`` module offers here."""
@@ -124,7 +125,7 @@ class Adapters:
         self._rare: RareAdapters | None = None
         self._copy_data: Callable[[bytes, int], int] | None = None
 
-    def install(self, block: StoreBlock) -> None:
+    def install(self, block: StoreBlock, deterministic: bool = False) -> None:
         """Write the stubs' addresses, and the floating-point mode, to a store block."""
         fixed = self._fixed
         if not fixed:
@@ -144,6 +145,8 @@ class Adapters:
         cells = block.cells
         for cell, address in fixed:
             cells[cell] = address
+        if deterministic:
+            cells[CELL_FLOAT_MODE] = self._processor.DETERMINISTIC_FLOAT_MODE
 
     def install_bulk(self, block: StoreBlock) -> None:
         """Write the addresses of the stubs that work on memories to a store block: before an instance has one."""

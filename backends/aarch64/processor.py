@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: FPCR enables exceptions by ones.
 FLOAT_MODE = 0
+#: Bit 25, DN: every NaN that is made is the default one, which is the canonical one.
+DETERMINISTIC_FLOAT_MODE = 1 << 25
 
 #: include/uapi/asm-generic/unistd.h.
 CALL_NUMBERS = {"membarrier": 283, "rt_sigprocmask": 135}
@@ -34,6 +36,7 @@ __all__ = [
     "CALL_NUMBERS",
     "CFA_AT_ENTRY",
     "CFA_STEPS",
+    "DETERMINISTIC_FLOAT_MODE",
     "DWARF_RETURN",
     "ELF_MACHINE",
     "FLOAT_MODE",

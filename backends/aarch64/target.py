@@ -46,6 +46,8 @@ class Target(choices.Choices):
     MOST_INTS = 6
     MOST_FLOATS = 6
     HAS_ZERO_REGISTER = True
+    # The mode of deterministic code does it.
+    NANS_BY_CODE = False
     STAND_INS = (*_ADDEND, *_NEGATIVE, *_LOGICAL, *_COUNT, *_OTHER, *_STORED_STAND_INS)
 
     # -- rules -----------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: MXCSR masks exceptions by ones.
 FLOAT_MODE = 0x1F80
+#: There is no mode that makes NaNs canonical.
+DETERMINISTIC_FLOAT_MODE = FLOAT_MODE
 
 #: arch/x86/entry/syscalls/syscall_64.tbl.
 CALL_NUMBERS = {"membarrier": 324, "rt_sigprocmask": 14}
@@ -36,6 +38,7 @@ __all__ = [
     "CALL_NUMBERS",
     "CFA_AT_ENTRY",
     "CFA_STEPS",
+    "DETERMINISTIC_FLOAT_MODE",
     "DWARF_RETURN",
     "ELF_MACHINE",
     "FLOAT_MODE",

@@ -36,6 +36,7 @@ class Target(choices.Choices):
     MOST_INTS = 3
     MOST_FLOATS = 4
     HAS_ZERO_REGISTER = False
+    NANS_BY_CODE = True
     STAND_INS = (*BYTE_STAND_INS, *WIDE_STAND_INS)
 
     # -- rules -----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import vibewasm as vw
 from tests.differential import locations
 from tests.differential.cases import Case
 from tests.differential.make import Made, make
-from tests.differential.ours import Ours, mode_of
+from tests.differential.ours import DETERMINISTIC, Ours, mode_of
 from tests.fuzz.nans import depends_on_nans
 from tests.fuzz.peer import TYPE_FEATURES, Peer
 from tests.fuzz.steps import Difference, Result, first_difference
@@ -57,7 +57,11 @@ class Judge:
 
     def __init__(self, *, look: bool = False, simd: bool = False, control: bool = False) -> None:
         # wasmtime's signal handlers first: vibewasm must work in a process that has another engine.
-        self.peer = Peer(fuel=_PLENTY, features=TYPE_FEATURES if control else (), stack=_STACK)
+        features = TYPE_FEATURES if control else ()
+        self.peer = Peer(fuel=_PLENTY, features=features, stack=_STACK)
+        self._deterministic = Peer(
+            fuel=_PLENTY, features=features, deterministic=True, canonical_nans=True, stack=_STACK
+        )
         # Where vectors are what it is about, AVX has a campaign, and what does without it another one.
         self.ours = Ours(extensions=simd)
         self._look = look
@@ -79,17 +83,23 @@ class Judge:
         finding = Finding(number, mode, made.source)
         if why := self.peer.rejects(made.data):
             return finding._replace(problem=f"the generator made an invalid module: {why}")
-        theirs = self.peer.run(made.data, made.steps)
+        theirs = self._peer(mode).run(made.data, made.steps)
         try:
             ours = self.ours.run(made.data, mode, made.steps)
         except Exception as error:
             return finding._replace(problem=_shown(error))
-        difference = first_difference(made.steps, made.data, ours, theirs)
+        difference = first_difference(made.steps, made.data, ours, theirs, nan_bits=mode == DETERMINISTIC)
         endless = [result for result in (*ours.results, *theirs.results) if _endless(result)]
         if endless and difference is None:
             # What the generator writes ends, and nests less than any stack is deep.
             finding = finding._replace(problem=f"a call did not end: {endless[0].kind} {endless[0].detail}")
-        if difference and not made.canonical and depends_on_nans(self.peer, made.data, made.steps):
+        # Deterministic code gives one NaN only, so that nothing depends on it.
+        if (
+            difference
+            and mode != DETERMINISTIC
+            and not made.canonical
+            and depends_on_nans(self.peer, made.data, made.steps)
+        ):
             return finding._replace(nan_bits=True)
         return finding._replace(
             calls=sum(result.kind in ("values", "trap", "exception") for result in ours.results[1:]),
@@ -101,15 +111,19 @@ class Judge:
 
     def case(self, number: int, made: Made, mode: str) -> Case:
         """The module with what wasmtime does."""
-        return Case(number, mode, made.data, made.steps, self.peer.run(made.data, made.steps))
+        return Case(number, mode, made.data, made.steps, self._peer(mode).run(made.data, made.steps))
+
+    def _peer(self, mode: str) -> Peer:
+        return self._deterministic if mode == DETERMINISTIC else self.peer
 
     def recordable(self, seed: int, number: int) -> Case:
         """Module `number` as a case that holds on any machine: nothing in it depends on the bits of NaNs."""
         made = make(seed, number, self._simd, self._control)
-        case = self.case(number, made, mode_of(number, self._simd))
-        if not made.canonical and depends_on_nans(self.peer, made.data, made.steps):
+        mode = mode_of(number, self._simd)
+        case = self.case(number, made, mode)
+        if mode != DETERMINISTIC and not made.canonical and depends_on_nans(self.peer, made.data, made.steps):
             made = made.with_canonical_nans()
-            case = self.case(number, made, mode_of(number, self._simd))
+            case = self.case(number, made, mode)
         return case
 
     def _new_places(self, data: bytes) -> frozenset[locations.Place]:

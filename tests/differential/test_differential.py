@@ -62,7 +62,7 @@ def test_modules_do_what_they_do_in_wasmtime() -> None:
 @pytest.mark.ci
 def test_modules_do_what_they_do_in_wasmtime_and_instructions_meet_operands_wherever_these_can_be() -> None:
     report = compared(COUNT, look=True)
-    assert set(report.modes) == {*ours.MODES} - {"deterministic"}
+    assert set(report.modes) == {*ours.MODES}
     assert set(report.traps) == {
         "memory_out_of_bounds",
         "table_out_of_bounds",

@@ -29,7 +29,13 @@ ENCODING_FEATURES = ("multi_memory", "memory64")
 TYPE_FEATURES = ("gc",)
 
 
-def config(*, features: tuple[str, ...] = (), deterministic: bool = False, stack: int | None = None) -> wt.Config:
+def config(
+    *,
+    features: tuple[str, ...] = (),
+    deterministic: bool = False,
+    canonical_nans: bool = False,
+    stack: int | None = None,
+) -> wt.Config:
     """The features that vibewasm has, and `features`."""
     result = wt.Config()
     for feature in NEWER_FEATURES:
@@ -37,6 +43,7 @@ def config(*, features: tuple[str, ...] = (), deterministic: bool = False, stack
     for feature in ("tail_call", "exceptions", "function_references"):
         setattr(result, f"wasm_{feature}", True)
     result.wasm_relaxed_simd_deterministic = deterministic
+    result.cranelift_nan_canonicalization = canonical_nans
     result.consume_fuel = True
     if stack is not None:
         result.max_wasm_stack = stack
@@ -50,6 +57,7 @@ class Peer:
     bytes of stack.
 
     With `deterministic` relaxed vector instructions are those of any processor, without it they are those of this one.
+    With `canonical_nans` no instruction makes other ones.
     """
 
     def __init__(
@@ -58,10 +66,13 @@ class Peer:
         features: tuple[str, ...] = (),
         fuel: int = FUEL_PER_CALL,
         deterministic: bool = False,
+        canonical_nans: bool = False,
         stack: int | None = None,
     ) -> None:
         self._fuel = fuel
-        self._engine = wt.Engine(config(features=features, deterministic=deterministic, stack=stack))
+        self._engine = wt.Engine(
+            config(features=features, deterministic=deterministic, canonical_nans=canonical_nans, stack=stack)
+        )
         self._references = References()
 
     def rejects(self, data: bytes) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from random import Random
 from typing import Any, NamedTuple, Protocol
@@ -107,8 +107,13 @@ def _argument(rng: Random, type_: str) -> Value:
     return type_, constant(rng, code).immediates[0] & ((1 << WIDTHS[code]) - 1)
 
 
-def first_difference(planned: list[Step], data: bytes, ours: Trace, theirs: Trace) -> Difference | None:
-    """Where the traces part, NaN bits and stack depth aside; None when they agree as far as both went."""
+def first_difference(
+    planned: list[Step], data: bytes, ours: Trace, theirs: Trace, *, nan_bits: bool = False
+) -> Difference | None:
+    """Where the traces part, stack depth aside, and NaN bits unless `nan_bits`; None when they agree as far as both
+    went.
+    """
+    same = _same_bits if nan_bits else _same_values
     for number, (a, b) in enumerate(zip(ours.results, theirs.results, strict=False)):
         where = "instantiation" if number == 0 else f"{planned[number - 1].export}{planned[number - 1].arguments}"
         if "stopped" in (a.kind, b.kind):
@@ -117,19 +122,19 @@ def first_difference(planned: list[Step], data: bytes, ours: Trace, theirs: Trac
         if "stack_overflow" in (a.detail, b.detail):
             # Stacks and frames have other sizes, so what was done before the overflow differs too.
             return None
-        if a.kind == b.kind and a.kind in ("trap", "exception") and _same_end(a, b):
+        if a.kind == b.kind and a.kind in ("trap", "exception") and _same_end(a, b, same):
             if a.frames[:PEER_FRAMES] != b.frames and not _later(a, b, data):
                 return Difference("frames", where, str(a.frames), str(b.frames))
             continue
         if a.kind != b.kind or a.kind in ("trap", "exception"):
             return Difference("outcome", where, _show(a), _show(b))
-        if a.kind == "values" and not _same_values(a.detail, b.detail):
+        if a.kind == "values" and not same(a.detail, b.detail):
             return Difference("results", where, _show(a), _show(b))
     if ours.state is None or theirs.state is None:
         return None
     for name, value in ours.state.globals.items():
         other = theirs.state.globals.get(name)
-        if other is not None and not _same_values([value], [other]):
+        if other is not None and not same([value], [other]):
             return Difference("global", name, str(value), str(other))
     for name, memory in ours.state.memories.items():
         other_memory = theirs.state.memories.get(name)
@@ -140,7 +145,7 @@ def first_difference(planned: list[Step], data: bytes, ours: Trace, theirs: Trac
             return Difference("table", name, str(table), str(theirs.state.tables.get(name)))
     calls = zip_longest(ours.state.host_calls, theirs.state.host_calls)
     for number, (call, other_call) in enumerate(calls):
-        if call is None or other_call is None or call[0] != other_call[0] or not _same_values(call[1], other_call[1]):
+        if call is None or other_call is None or call[0] != other_call[0] or not same(call[1], other_call[1]):
             return Difference("host call", f"number {number}", str(call), str(other_call))
     return None
 
@@ -159,11 +164,15 @@ def _later(ours: Result, theirs: Result, data: bytes) -> bool:
     return data[our_offset] in _ACCESSES and our_offset < their_offset
 
 
-def _same_end(a: Result, b: Result) -> bool:
+def _same_end(a: Result, b: Result, same: Callable[[list[Value], list[Value]], bool]) -> bool:
     """Whether two traps, or two exceptions, are the same, their frames aside."""
     if a.kind == "exception":
-        return a.detail[0] == b.detail[0] and _same_values(a.detail[1], b.detail[1])
+        return bool(a.detail[0] == b.detail[0]) and same(a.detail[1], b.detail[1])
     return bool(a.detail == b.detail)
+
+
+def _same_bits(a: list[Value], b: list[Value]) -> bool:
+    return a == b
 
 
 def _same_values(a: list[Value], b: list[Value]) -> bool:

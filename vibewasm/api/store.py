@@ -150,7 +150,7 @@ class Store(Limited):
         self._builtins: Builtins | None = None
         self._callbacks: tuple[object, ...] = ()
         self._closed = False
-        adapters().install(self._block)
+        adapters().install(self._block, engine.config.deterministic)
         self._install_callbacks()
         watch_swallowed()
 

@@ -75,7 +75,7 @@ class Compiler:
         checked: emit code that verifies the engine's invariants, for tests.
         fuel: emit code that counts fuel.
         explicit_bounds: check memory bounds by code rather than by guard regions.
-        deterministic: let relaxed vector instructions do the same on every processor.
+        deterministic: let relaxed vector instructions do the same on every processor, and every NaN be canonical.
         target: the processor to compile for.
 
     A compiled function depends on these and on the backend's configuration alone, so compiling again gives the same
@@ -347,8 +347,8 @@ class Compiler:
             patch(out, site - fixup, len(out) - site)
             if recording is not None:
                 recording.marks.append((len(out), pc))
-            if number == POLL:
-                out += poll_cold
+            if number < 0:
+                out += poll_cold if number == POLL else env.traps[number]
                 out += control.jump_back(len(out) - back)
             else:
                 out += env.traps.get(number) or env.trap(number)

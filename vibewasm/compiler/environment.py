@@ -83,7 +83,7 @@ class ModuleEnvironment:
         reach: how far the function's jumps have to reach, a number of the backend's: greater means further.
         vectors: whether the functions have vectors, see :class:`~.vectors_needed.NeedsVectors`.
         width, step: what tells the backend so, after other arguments; and from a cell of the frame to the next one.
-        deterministic: whether relaxed instructions do the same on every processor.
+        deterministic: whether relaxed instructions do the same on every processor, and NaNs are canonical.
         kinds: how the hot loop handles each opcode byte in this configuration.
         plain_accesses: whether accesses take no more than a displacement, unless the offset is large.
         takes_constant: whether the loop takes a constant along with the instruction after it, by that one's opcode.
@@ -148,6 +148,12 @@ class ModuleEnvironment:
             # Assignments to locals have a handler of their own there.
             self.handlers = VECTOR_HANDLERS
             self.kinds = with_handlers(self.kinds, _ASSIGNMENTS)
+        if deterministic and self.target.NANS_BY_CODE:
+            from .instructions.canonical import SCALARS, VECTOR_HANDLERS
+
+            self.kinds = with_handlers(self.kinds, frozenset(SCALARS))
+            if self.handlers is not HANDLERS:
+                self.handlers = VECTOR_HANDLERS
         self.address_type = I32
         self.jump = control.jump()
         self.fixup_size = control.FIXUP_SIZE

@@ -87,8 +87,8 @@ class Compilation:
         runs: whether entries may stand for many values, see :mod:`.runs`.
         folded: how many values more than entries the operand stack has; to be added to ``i`` above.
         locals, locals_: homes of locals: all of them, and the list of those with one-byte indices.
-        cold: code to be placed after the body: (fix-up site, trap number or -1 for a poll, position in ``code``,
-            return position).
+        cold: code to be placed after the body: (fix-up site, trap number or -1 for a poll or another negative number
+            of ``env.traps`` for what goes on, position in ``code``, return position).
         self_calls: sites of calls to the function itself.
         jump_tables: (site of the displacement to the table, depth of the label that each entry leads to, label or
             position by depth).
