@@ -31,6 +31,9 @@ __all__ = [
     "WasmError",
 ]
 
+#: Why nothing grows, where no limit says so.
+NO_MORE_MEMORY = "the system has no more memory to give"
+
 
 def check(item: object, attribute: str, value: object, kind: type, optional: bool = False) -> None:
     """Raise ``TypeError`` if an exception's attribute is given as something that its text cannot be made of.

@@ -335,6 +335,56 @@ def test_an_instruction_whose_number_is_written_at_length_costs_the_same() -> No
     assert used == [3 + costs.INSTRUCTIONS["memory.fill"] + 10] * 2
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_an_assignment_costs_whether_or_not_it_is_compiled_with_the_instruction_before(mode: str) -> None:
+    """Which ones are depends on the registers that there are."""
+    values = {
+        "i32": [
+            "(i32.add (local.get 0) (i32.const 33))",
+            "(i32.load offset=34 (local.get 0))",
+            "(i32.load offset=4386 (local.get 0))",
+            "(i32.load offset=100000 (i32.const 33))",
+            "(global.get 33)",
+            "(memory.size)",
+            "(table.size 0)",
+            "(i32.eqz (local.get 33))",
+            "(i32.trunc_sat_f32_s (f32.const 33))",
+            "(select (result i32) (local.get 33) (local.get 34) (i32.const 33))",
+            "(i32.and (i32.shr_u (local.get 0) (i32.const 33)) (i32.const 1))",
+            "(i32x4.extract_lane 1 (v128.const i32x4 33 34 0x22212221 0x21222122))",
+        ],
+        "f64": [
+            "(f64.add (f64.const 33) (f64.const 1e-300))",
+            "(f64.load offset=33 (local.get 33))",
+            "(f64.const 0.1)",
+        ],
+        "v128": [
+            "(i8x16.add (local.get 44) (v128.load offset=33 (i32.const 34)))",
+            "(v128.const i32x4 1 2 3 0x21212121)",
+        ],
+        "externref": ["(table.get 33 (i32.const 0))", "(ref.null extern)"],
+    }
+    first = {"i32": 0, "f64": 40, "v128": 44, "externref": 48}
+    functions = []
+    for type_, bodies in values.items():
+        for number, body in enumerate(bodies):
+            # Some of the locals are in registers, and some are not.
+            sets = [f"(local.{'set' if n % 2 else 'tee'} {first[type_] + n} {body})" for n in range(4)]
+            hot = f"(drop (local.get {first[type_] + 1}))" * 30
+            functions.append(
+                f'(func (export "{type_} {number}") (local{" i32" * 40}{" f64" * 4}{" v128" * 4}{" externref" * 4})'
+                f" {' '.join([text + ' drop' * (not n % 2) for n, text in enumerate(sets)])} {hot})"
+            )
+    tables = "(table 0 externref)" * 33 + "(table 1 externref)"
+    guest = Guest(
+        f"(module (memory 4) {tables} {'(global i32 (i32.const 1))' * 40} {' '.join(functions)})", **MODES[mode]
+    )
+    for type_, bodies in values.items():
+        for number, body in enumerate(bodies):
+            folded = body.count("(") - body.count("(result")
+            assert guest.used(f"{type_} {number}") == 52 // costs.VALUES + 4 * (folded + 1) + 30, (mode, body)
+
+
 def test_throwing_costs() -> None:
     guest = Guest(
         """(module (tag $e (param i32))

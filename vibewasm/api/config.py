@@ -47,9 +47,10 @@ class Config:
         fuel: compile code that counts; see :attr:`vibewasm.Store.fuel`.
         explicit_bounds: check memory bounds by code, not by unmapped address space. Slower; the engine turns it on by
             itself where 8 GiB of address space cannot be reserved for a memory.
-        deterministic: let relaxed SIMD give the same results on every processor: those of the specification's
-            deterministic profile, the bits of NaNs aside. Slower; without it, each of these instructions is the one
-            that the processor is fastest at, and processors differ where the specification allows that.
+        deterministic: let a module do the same on every processor and in every run: the specification's deterministic
+            profile, with its one NaN and relaxed SIMD; a growing memory or table is refused by limits only; and a WASI
+            program has clocks, random bytes and files' numbers and times of its own. See ``docs/determinism.md`` for
+            the rules, and for what is left: the depth of the stack. Floating-point code is slower on x86-64.
         legacy_exceptions: accept modules that have the older form of exceptions (``try``, ``catch``, ``delegate``,
             ``rethrow``), which is no part of the specification, but what compilers have written for years. ``False``
             refuses them; what the specification has is always accepted. See ``docs/exceptions.md``.

@@ -504,7 +504,8 @@ class Linker:
             return None
         process = store._wasi.get(config)
         if process is None:
-            process = store._wasi[config] = start(config, store._check_interrupt, charger(store), store._wasi_room())
+            settings = charger(store), store._wasi_room(), store.engine.config.deterministic
+            process = store._wasi[config] = start(config, store._check_interrupt, *settings)
         return bind(process, module, name)
 
     def _missing(self, of: Module, missing: list[ImportType]) -> str:

@@ -6,7 +6,7 @@ from _weakref import ref
 
 from ..abi import MAX_PAGES, PAGE_SIZE
 from ..binary.module_info import MEMORY
-from ..errors import LinkError, WasmError
+from ..errors import NO_MORE_MEMORY, LinkError, WasmError
 from ..extern_types import Limits, MemoryType
 from ..runtime.linear_memory import LinearMemory
 from .extern import Extern
@@ -211,7 +211,7 @@ class Memory(Extern):
         if old >= 0:
             store._memory_used += added
         store._taking = False
-        return (old, "") if old >= 0 else (-1, "the system has no more memory to give")
+        return (old, "") if old >= 0 else (-1, NO_MORE_MEMORY)
 
     def read(self, offset: int, size: int) -> bytes:
         """``size`` bytes from ``offset`` on. Raises ``IndexError`` where they lie outside the memory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..abi import TABLE_BASE, TABLE_DESCRIPTOR_SIZE, TABLE_LENGTH
 from ..binary.module_info import TABLE
 from ..calls.values import from_bits, prefixed, to_bits
-from ..errors import LinkError, WasmError
+from ..errors import NO_MORE_MEMORY, LinkError, WasmError
 from ..extern_types import Limits, TableType
 from ..runtime.blocks import Block
 from .extern import LATER, Extern
@@ -206,7 +206,7 @@ class Table(Extern):
         except (OSError, MemoryError) as error:
             if isinstance(error, OSError) and error.errno is None:
                 raise  # not the system's: a signal's handler, with a TimeoutError, say
-            return -1, "the system has no more memory to give"
+            return -1, NO_MORE_MEMORY
         store._table_elements += delta
         store._memory_used += 8 * delta
         store._taking = False

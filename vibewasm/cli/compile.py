@@ -51,7 +51,7 @@ COMMAND = Command(
         Option("--target", "NAME", "compile for another processor: x86_64 or aarch64", wants="x86_64 or aarch64"),
         Option("--fuel", "", "count fuel, for vibewasm run --fuel and Config(fuel=True)"),
         Option("--explicit-bounds", "", "check memory bounds by code, for Config(explicit_bounds=True)"),
-        Option("--deterministic", "", "let relaxed SIMD give the same results on every processor"),
+        Option("--deterministic", "", "let floating-point code give the same bits on every processor"),
         NO_LEGACY_EXCEPTIONS,
     ],
     _compile,

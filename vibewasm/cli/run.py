@@ -354,7 +354,7 @@ COMMAND = Command(
         Option("--allow-precompiled", "", "run a FILE of vibewasm compile too, which can do what any program can"),
         Option("--stub-imports", "", "give unknown function imports a function that returns zeros"),
         Option("--no-cache", "", "neither use nor keep machine code on disk; see vibewasm cache"),
-        Option("--deterministic", "", "let relaxed SIMD give the same results on every processor"),
+        Option("--deterministic", "", "let nothing but the files given tell one run or machine from another"),
         NO_LEGACY_EXCEPTIONS,
         Option("--eager", "", "compile everything first, not each function at its first call"),
         Option("--profile", "NAME", "write functions' names for perf: perfmap or jitdump", wants="perfmap or jitdump"),

@@ -7,6 +7,7 @@ function returns the number of the trap that ends the instruction, before anythi
 from __future__ import annotations
 
 from ..abi import RECORD_SIZE, TRAP_MEMORY_OUT_OF_BOUNDS, TRAP_TABLE_OUT_OF_BOUNDS
+from ..errors import NO_MORE_MEMORY, WasmError
 from .constants import evaluate
 
 TYPE_CHECKING = False
@@ -108,9 +109,18 @@ def table_fill(instance: Instance, table: int, start: int, cell: int, count: int
 
 def table_grow(instance: Instance, table: int, cell: int, count: int) -> int:
     """``table.grow``: the former size, or -1."""
-    return instance._tables[table]._grow(count, cell)[0]
+    return _grown(instance, *instance._tables[table]._grow(count, cell))
 
 
 def memory_grow(instance: Instance, memory: int, count: int) -> int:
     """``memory.grow``: the former size in pages, or -1."""
-    return instance._memories[memory]._grow(count)[0]
+    return _grown(instance, *instance._memories[memory]._grow(count))
+
+
+def _grown(instance: Instance, former: int, why: str) -> int:
+    """The former size, or -1. What the system refuses today it may give tomorrow: where nothing may depend on that, the
+    call ends.
+    """
+    if why == NO_MORE_MEMORY and instance.store.engine.config.deterministic:
+        raise WasmError(f"{why}, and deterministic code is refused by limits only: run it where there is more")
+    return former

@@ -28,7 +28,11 @@ MODULES = {PREVIEW1: "preview 1", PREVIEW0: "preview 0"}
 
 
 def start(
-    config: WasiConfig, check: Check | None = None, charge: Charge | None = None, room: Room | None = None
+    config: WasiConfig,
+    check: Check | None = None,
+    charge: Charge | None = None,
+    room: Room | None = None,
+    deterministic: bool = False,
 ) -> Process:
     """Make a new program, with a file table of its own: one configuration serves any number of them.
 
@@ -39,6 +43,8 @@ def start(
             sleeps.
         charge: takes units of fuel before a function does what they are for; what it raises comes out of the function.
         room: how much it and others that are given the same may take of the host's; None for as much as they like.
+        deterministic: let the program find nothing of the host but what is in files and what it is given: clocks and
+            random bytes that ``config`` leaves open are the same in every run, and so is what files are said to be.
 
     Raises:
         OSError: a preopened directory or a file for a standard stream cannot be opened.
@@ -46,7 +52,7 @@ def start(
     """
     from .process import Process
 
-    return Process(config, check, charge, room)
+    return Process(config, check, charge, room, deterministic)
 
 
 def bind(process: Process, module: str, name: str) -> tuple[str, Callable[..., int | None]] | None:

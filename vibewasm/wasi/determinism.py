@@ -1,6 +1,11 @@
-"""Clocks and random bytes that are the same in every run. Loaded only where a configuration asks for them."""
+"""Clocks, random bytes and status of files that are the same in every run. Loaded only where a configuration asks for
+them.
+"""
 
 from __future__ import annotations
+
+import os
+from stat import S_ISDIR
 
 from . import abi
 
@@ -12,6 +17,11 @@ if TYPE_CHECKING:
 
 #: Nanoseconds by which each look at the clocks moves them, so that a program that waits by looking comes to an end.
 TICK = 1_000_000
+
+#: Where the realtime clock of a program begins, and what its random bytes come from, if it is to be deterministic and
+#: its configuration does not say: 1 January 2000.
+START = 946_684_800 * 1_000_000_000
+SEED = 0
 
 #: Bytes of one block of random ones.
 _BLOCK = 4096
@@ -115,3 +125,32 @@ class SeededRandom:
         data = b"".join(parts)
         self._left = data[count:]
         return data[:count]
+
+
+class StableFiles:
+    """What a program is told of files, without what only the host knows: where they lie, how it counts them, and when
+    they were changed. All times of files are the same.
+
+    A file has a number by when the program met it first. Directories have one link and no size.
+    """
+
+    __slots__ = ("_numbers", "_time")
+
+    def __init__(self, time: int) -> None:
+        self._time = time
+        self._numbers: dict[tuple[int, int], int] = {}
+
+    def number(self, device: int, inode: int) -> int:
+        """The number of a file."""
+        return self._numbers.setdefault((device, inode), len(self._numbers) + 1)
+
+    def status(self, status: os.stat_result) -> os.stat_result:
+        """The status of a file."""
+        links, size = (1, 0) if S_ISDIR(status.st_mode) else (status.st_nlink, status.st_size)
+        number = self.number(status.st_dev, status.st_ino)
+        plain = (status.st_mode, number, 1, links, 0, 0, size, 0, 0, 0)
+        return os.stat_result(plain, dict.fromkeys(("st_atime_ns", "st_mtime_ns", "st_ctime_ns"), self._time))
+
+    def entries(self, device: int, entries: list[tuple[bytes, int, int]]) -> list[tuple[bytes, int, int]]:
+        """What a directory lists. An inode of 0 is one that nobody is told."""
+        return [(name, inode and self.number(device, inode), kind) for name, inode, kind in entries]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from ..fuel_costs import WASI_ENTRY
 from . import abi, guest
 from .errnos import EBADF, ENAMETOOLONG, ENOMEM, SUCCESS, Errno
 from .fds import file_type
@@ -29,9 +28,15 @@ def fd_readdir(process: Process, memory: memoryview, fd: int, buffer: int, size:
         entries = directory.list() if room is None else room.entries(directory)
         if process.charge is not None:
             # How many there are is not known before.
+            from ..fuel_costs import WASI_ENTRY
+
             process.charge(WASI_ENTRY * len(entries))
         if room is not None:
             room.listed[directory] = len(entries)
+        if process.stable is not None:
+            status = directory.stat()
+            assert status is not None
+            entries = process.stable.entries(status.st_dev, entries)
         directory.entries = entries
     data = bytearray()
     for index in range(cookie, len(entries)):

@@ -191,10 +191,10 @@ def fd_filestat_get(
     file = process.files.get(fd, abi.FD_FILESTAT_GET)
     guest.check(memory, result, layout.size)
     status = file.stat()
-    if status is None:
+    if status is None or (process.stable is not None and file.file_type == abi.UNKNOWN):
         layout.pack_into(memory, result, 0, 0, file.file_type, 1, 0, 0, 0, 0)
     else:
-        store_status(memory, layout, result, status)
+        store_status(memory, layout, result, process.status(status))
     return SUCCESS
 
 

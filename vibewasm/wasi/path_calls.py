@@ -160,7 +160,7 @@ def path_filestat_get(
     with locate(directory, name, follow=bool(lookup & abi.SYMLINK_FOLLOW)) as place:
         if place.slash:
             place.require_directory()
-        store_status(memory, layout, result, place.stat())
+        store_status(memory, layout, result, process.status(place.stat()))
     return SUCCESS
 
 

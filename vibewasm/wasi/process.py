@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .config import WasiConfig
-    from .determinism import AskedClocks, SeededRandom, SteppedClocks
+    from .determinism import AskedClocks, SeededRandom, StableFiles, SteppedClocks
     from .memory_dir import MemoryDir
     from .room import Room
 
@@ -41,12 +41,18 @@ class Process:
         clocks: its own clocks; None for the host's.
         random: where its random bytes come from; None for the operating system.
         room: how much it may take of the host's; None for as much as it likes.
+        stable: tells it of files what is the same everywhere; None for what the host says.
     """
 
-    __slots__ = ("args", "charge", "check", "clocks", "environ", "files", "random", "room")
+    __slots__ = ("args", "charge", "check", "clocks", "environ", "files", "random", "room", "stable")
 
     def __init__(
-        self, config: WasiConfig, check: Check | None, charge: Charge | None = None, room: Room | None = None
+        self,
+        config: WasiConfig,
+        check: Check | None,
+        charge: Charge | None = None,
+        room: Room | None = None,
+        deterministic: bool = False,
     ) -> None:
         self.args = config.encoded_args()
         self.environ = config.encoded_env()
@@ -55,18 +61,31 @@ class Process:
         self.room = room
         self.clocks: Clocks | None = None
         self.random: SeededRandom | None = None
-        if config.clock is not None:
+        self.stable: StableFiles | None = None
+        clock, seed = config.clock, config.random_seed
+        if deterministic:
+            from .determinism import SEED, START, StableFiles
+
+            clock = START if clock is None else clock
+            seed = SEED if seed is None else seed
+            self.stable = StableFiles(clock if isinstance(clock, int) else START)
+        if clock is not None:
             from .determinism import AskedClocks, SteppedClocks
 
-            self.clocks = SteppedClocks(config.clock) if isinstance(config.clock, int) else AskedClocks(config.clock)
-        if config.random_seed is not None:
+            self.clocks = SteppedClocks(clock) if isinstance(clock, int) else AskedClocks(clock)
+        if seed is not None:
             from .determinism import SeededRandom
 
-            self.random = SeededRandom(config.random_seed)
+            self.random = SeededRandom(seed)
         self.files = FileTable(room)
         self.files.add(open_input(config.stdin, config.inherit_stdin, check))
         self.files.add(open_output(1, config.stdout, check))
         self.files.add(open_output(2, config.stderr, check))
+        if deterministic:
+            for stream in self.files:
+                # Programs write otherwise to a terminal, and to a file.
+                stream.file_type = abi.UNKNOWN
+                stream.rights &= ~(abi.FD_SEEK | abi.FD_TELL)
         on_host: list[Directory] = []
         for guest_path, host in config.encoded_preopens():
             if isinstance(host, Dir):
@@ -83,6 +102,10 @@ class Process:
             guard(on_host)
         if room is not None:
             room.begin(self.files, self.args + self.environ)
+
+    def status(self, status: os.stat_result) -> os.stat_result:
+        """What the program is told of a file that has this status."""
+        return status if self.stable is None else self.stable.status(status)
 
     def _on_host(self, guest_path: bytes, host: Dir) -> Directory:
         fd = opened(f"preopens[{os.fsdecode(guest_path)!r}]", host.path, os.O_RDONLY | os.O_DIRECTORY)

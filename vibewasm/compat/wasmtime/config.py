@@ -76,6 +76,8 @@ class Config(Managed):
     def __init__(self) -> None:
         self._settings: dict[str, Any] = {}
         self._epochs = False
+        #: For what code is to be deterministic.
+        self._deterministic: frozenset[str] = frozenset()
         #: What is turned off of the proposals that can be.
         self._off: frozenset[str] = frozenset()
         self._profiler = "none"
@@ -131,9 +133,9 @@ class Config(Managed):
 
     @setter
     def wasm_relaxed_simd_deterministic(self, enable: bool) -> None:
-        """Whether relaxed SIMD gives the same results on every processor."""
+        """Whether relaxed SIMD gives the same results on every processor; NaNs are canonical then, too."""
         self._given_bool(enable)
-        self._settings["deterministic"] = enable
+        self._deterministic_for("relaxed", enable)
 
     # -- what means something here ----------------------------------------------------------------------------------
 
@@ -154,6 +156,17 @@ class Config(Managed):
             raise TypeError("expected string or bool")
         self._check_open()
         self._settings["cache"] = folder
+
+    @setter
+    def cranelift_nan_canonicalization(self, enable: bool) -> None:
+        """Whether every NaN that is made is the canonical one; relaxed SIMD is deterministic then, too."""
+        self._given_bool(enable)
+        self._deterministic_for("nans", enable)
+
+    def _deterministic_for(self, what: str, enable: bool) -> None:
+        # It is one setting here.
+        self._deterministic = self._deterministic | {what} if enable else self._deterministic - {what}
+        self._settings["deterministic"] = bool(self._deterministic)
 
     @setter
     def consume_fuel(self, instances: bool) -> None:
@@ -205,7 +218,6 @@ class Config(Managed):
     # -- what changes nothing here ----------------------------------------------------------------------------------
 
     cranelift_debug_verifier = _switch("checks of Cranelift's code")
-    cranelift_nan_canonicalization = _switch("one NaN for all of them")
     gc_support = _switch("support for garbage-collected objects")
     macos_use_mach_ports = _switch("how faults are caught on macOS")
     max_wasm_stack = _number("the most stack that wasm code may use, which here is what the thread has")

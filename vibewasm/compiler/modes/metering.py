@@ -9,8 +9,8 @@ from __future__ import annotations
 from ...abi import TRAP_OUT_OF_FUEL
 from ...backends.operand import lowest_register
 from ...fuel_costs import BYTES, INSTRUCTIONS, VALUES
-from ...opcodes import CODE, PREFIXES, codes_with
-from ..immediates import read_opcode, read_unsigned
+from ...opcodes import CODE, PREFIXES, codes_with, row_of
+from ..immediates import CHECKED_KINDS, check_immediate, heap_type, read_opcode, read_unsigned, select_type
 from ..state import Compilation
 
 #: Instructions after which, or at which, control can leave or enter straight-line code.
@@ -22,6 +22,9 @@ _BYTE_COSTS = tuple([0 if code in _FREE_OF_CHARGE else _COSTS.get(code, 1) for c
 #: What goes to a label, which its first immediate names, or at the end of whose block it stands.
 _BRANCHES = frozenset([CODE[name] for name in ("br", "br_if", "br_on_null", "br_on_non_null")])
 _BR_TABLE, _RETURN = CODE["br_table"], CODE["return"]
+_ASSIGNMENTS = (CODE["local.set"], CODE["local.tee"])
+#: What no assignment is taken along with.
+_GIVE_NOTHING = _BOUNDARIES | codes_with("opens")
 _ENDS = codes_with("ends")
 #: More than this is not taken at once, so that no amount is too large for its place in the code.
 _MOST = 1 << 30
@@ -37,11 +40,17 @@ class Meter:
         # What making the frame costs, and what comes and goes with a call.
         self._cost = self._entry = (c.locals.count + len(c.labels[0].results)) // VALUES
         self._ended = True
+        # The instruction before, if there may have been an assignment after it that was taken along.
+        self._last = -1
 
     def count(self, pc: int, flags_live: bool) -> None:
         """Count an instruction, and take fuel at the beginning of each stretch of straight-line code."""
         c = self._c
         op = c.code[pc]
+        if self._last >= 0 and pc - self._last > 2 and c.code[pc - 2] in _ASSIGNMENTS and self._taken_along(pc - 2):
+            self._cost += 1
+            c.env.control.set_fuel(c.out, self._site, self._cost)
+        self._last = -1 if op in _GIVE_NOTHING else pc
         cost = _BYTE_COSTS[op]
         if op in PREFIXES:
             c.pc = pc
@@ -65,6 +74,25 @@ class Meter:
             c.env.control.set_fuel(c.out, self._site, self._cost)
         if op in _BOUNDARIES or self._cost > _MOST:
             self._ended = True
+
+    def _taken_along(self, end: int) -> bool:
+        """Whether the last instruction ends at ``end``: then what stands there is an assignment of its result, which
+        was compiled with it. Which ones are depends on the registers that locals have, and so on the processor.
+        """
+        c = self._c
+        pc, code = read_opcode(c, self._last)
+        row = row_of(code)
+        assert row is not None
+        for kind in row[2].split():
+            if kind in CHECKED_KINDS:
+                pc = check_immediate(c, pc, kind, code)
+            elif kind == "types":
+                pc = select_type(c, pc)[0]
+            elif kind == "heap":
+                pc = heap_type(c, pc)[0]
+            else:
+                pc = read_unsigned(c, pc)[0]
+        return pc == end
 
     def _values(self, pc: int, op: int) -> int:
         """How many values a branch, or the end of a block, may have to move."""
