@@ -76,7 +76,8 @@ def run(program: str, mode: str, fuel: int) -> Ran:
         instance = linker.instantiate(store, module)
         ended = "returned"
         try:
-            instance.exports["_start"]()
+            # One program is no command, and has a function to be called.
+            instance.exports["_start" if "_start" in instance.exports else "run"]()
         except vw.ExitTrap as error:
             ended = f"exit {error.code}"
         except vw.Trap as error:

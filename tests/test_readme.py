@@ -43,6 +43,7 @@ SESSIONS = (
     "docs/arrays.md",
     "docs/asyncio.md",
     "docs/console.md",
+    "docs/determinism.md",
     "docs/exceptions.md",
     "docs/fuel.md",
     "docs/importing.md",

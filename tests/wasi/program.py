@@ -62,6 +62,9 @@ class Program:
     ``beside`` makes a second view of the same program, which calls the functions of another module.
     """
 
+    #: Whether the engine is to be a deterministic one.
+    deterministic = False
+
     def __init__(
         self,
         config: WasiConfig,
@@ -72,7 +75,10 @@ class Program:
         room: Room | None = None,
     ) -> None:
         self.memory: bytearray = beside.memory if beside else bytearray(size)
-        self.process: Process = beside.process if beside else start(config, check, room=room)
+        if beside is None:
+            self.process: Process = start(config, check, room=room, deterministic=self.deterministic)
+        else:
+            self.process = beside.process
         self.functions = {}
         for name in names(module):
             found = bind(self.process, module, name)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import vibewasm as vw
+from tests.native import EMULATED
 from tests.wasi.program import Program, clock_subscription, file_subscription
-from vibewasm.wasi import WasiConfig, abi
-from vibewasm.wasi.errnos import EFAULT, EINVAL, SUCCESS
+from vibewasm.wasi import WasiConfig, abi, determinism
+from vibewasm.wasi.errnos import EFAULT, EINVAL, ESPIPE, SUCCESS
 
 #: The API as users without a type checker call it.
 api: Any = vw
@@ -129,3 +133,119 @@ def test_what_is_no_clock_seed_or_name_is_refused() -> None:
         with pytest.raises(error, match=f"^WasiConfig:? {message}"):
             api.WasiConfig(**settings)
     assert repr(vw.WasiConfig(argv0="a", random_seed=1)).endswith("stderr=None, argv0='a', random_seed=1)")
+
+
+# -- programs of deterministic engines ---------------------------------------------------------------------------------
+
+
+class Deterministic(Program):
+    """A program of an engine with Config(deterministic=True)."""
+
+    deterministic = True
+
+
+def listing(program: Program) -> list[tuple[int, str, int]]:
+    """Cookie, name and inode of the entries of the root."""
+    program.call("fd_readdir", 3, 0x1000, 0x1000, 0, 0)
+    at, end, found = 0x1000, 0x1000 + program.u32(0), []
+    while at < end:
+        cookie, inode, length, _ = abi.DIRENT.unpack_from(program.memory, at)
+        at += abi.DIRENT.size
+        found.append((cookie, bytes(program.memory[at : at + length]).decode(), inode))
+        at += length
+    return found
+
+
+def test_clocks_and_random_bytes_that_are_left_open_are_the_same_in_every_run() -> None:
+    seen = []
+    for _ in range(2):
+        program = Deterministic(WasiConfig(stdin=b""))
+        times = [look(program), look(program, abi.CLOCK_MONOTONIC), look(program, abi.CLOCK_PROCESS_CPUTIME)]
+        seen.append((times, random(program, 100)))
+    # Part of the interface.
+    assert seen[0][0] == [determinism.START, MILLISECOND, 2 * MILLISECOND]
+    assert seen[0][1] == random(Program(WasiConfig(random_seed=determinism.SEED)), 100)
+    assert seen[0] == seen[1]
+    given = Deterministic(WasiConfig(stdin=b"", clock=START, random_seed=7))
+    assert look(given) == START
+    assert random(given, 10) == random(Program(WasiConfig(random_seed=7)), 10)
+
+
+@pytest.mark.parametrize("kind", ["host", "memory"])
+def test_files_are_said_to_be_the_same_wherever_they_lie(kind: str, tmp_path: Path) -> None:
+    seen = []
+    for order in (["b", "a", "c"], ["c", "b", "a"]):
+        folder = tmp_path / "".join(order)
+        folder.mkdir()
+        (folder / "sub").mkdir()
+        for number, name in enumerate(order):
+            (folder / name).write_text(name * 10)
+            os.utime(folder / name, (number, 10**9 + number))
+        os.link(folder / "a", folder / "d")
+        given = str(folder)
+        files = {name: name.encode() * 10 for name in order} | {"sub/x": b"", "d": b"a" * 10}
+        program = Deterministic(WasiConfig(stdin=b"", preopens={"/": given if kind == "host" else vw.MemoryDir(files)}))
+        entries = listing(program)
+        stats = [program.stat(name) for name in (".", "a", "b", "d", "sub")]
+        seen.append((entries, [vars(stat) for stat in stats]))
+        assert {stat.mtim for stat in stats} == {determinism.START}
+        assert {stat.dev for stat in stats} == {1}
+        assert [name for _, name, _ in entries] == [".", "..", "a", "b", "c", "d", "sub"]
+        numbers = {name: inode for _, name, inode in entries}
+        assert numbers["a"] == stats[1].ino
+        if kind == "host":
+            assert numbers["a"] == numbers["d"]
+            assert len({*numbers.values()}) == 6
+    assert seen[0] == seen[1]
+
+
+def test_standard_streams_do_not_say_what_they_are(tmp_path: Path) -> None:
+    seen = []
+    (tmp_path / "in").write_bytes(b"abc")
+    read, write = os.pipe()
+    os.write(write, b"abc")
+    for stdin, stdout in ((b"abc", tmp_path / "out"), (tmp_path / "in", os.devnull), (read, write)):
+        program = Deterministic(WasiConfig(stdin=stdin, stdout=stdout))
+        found = []
+        for fd in (0, 1):
+            found += [vars(program.fdstat(fd)), vars(program.fstat(fd))]
+            assert program.raw("fd_seek", fd, 0, 1, 0x80) == ESPIPE
+        seen.append(found)
+    os.close(read)
+    os.close(write)
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_an_engine_says_whether_its_programs_are_deterministic() -> None:
+    text = """(module
+      (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
+      (memory (export "memory") 1)
+      (func (export "now") (result i64)
+        (drop (call $time (i32.const 0) (i64.const 0) (i32.const 8))) (i64.load (i32.const 8))))"""
+    for deterministic in (False, True):
+        config = vw.Config(deterministic=deterministic, explicit_bounds=EMULATED)
+        instance = vw.instantiate(text, config=config, wasi=vw.WasiConfig())
+        assert (instance.exports.now() == determinism.START) == deterministic
+
+
+def test_deterministic_code_is_refused_growth_by_limits_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """(module (memory 1 10) (table 1 10 funcref)
+      (func (export "memory") (param i32) (result i32) (memory.grow (local.get 0)))
+      (func (export "table") (param i32) (result i32) (table.grow (ref.null func) (local.get 0))))"""
+
+    def refuses(*_: object) -> int:
+        raise OSError(errno.ENOMEM, "none")
+
+    for deterministic in (False, True):
+        exports = vw.instantiate(text, config=vw.Config(deterministic=deterministic, explicit_bounds=EMULATED)).exports
+        assert (exports.memory(100), exports.table(100)) == (-1, -1)
+        with monkeypatch.context() as patch:
+            patch.setattr("vibewasm.runtime.linear_memory.LinearMemory.grow", lambda *_: -1)
+            patch.setattr("vibewasm.api.table.Table._resize", refuses)
+            for name in ("memory", "table"):
+                if not deterministic:
+                    assert exports[name](1) == -1
+                    continue
+                with pytest.raises(vw.WasmError, match="the system has no more memory to give, and deterministic code"):
+                    exports[name](1)
+        assert (exports.memory(1), exports.table(1)) == (1, 1)

@@ -85,7 +85,7 @@ class Process:
             for stream in self.files:
                 # Programs write otherwise to a terminal, and to a file.
                 stream.file_type = abi.UNKNOWN
-                stream.rights &= ~(abi.FD_SEEK | abi.FD_TELL)
+                stream.rights &= abi.STREAM_RIGHTS | abi.FD_READ | abi.FD_WRITE
         on_host: list[Directory] = []
         for guest_path, host in config.encoded_preopens():
             if isinstance(host, Dir):

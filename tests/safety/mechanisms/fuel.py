@@ -54,4 +54,12 @@ MECHANISMS = [
             ),
         ),
     ),
+    Mechanism(
+        "fuel-of-assignments",
+        "the same fuel on every processor, whichever locals are in registers",
+        "vibewasm/compiler/modes/metering.py",
+        " and self._taken_along(pc - 2):\n",
+        " and False:\n",
+        (f"{_TESTS}::test_an_assignment_costs_whether_or_not_it_is_compiled_with_the_instruction_before",),
+    ),
 ]
