@@ -578,6 +578,9 @@ class Stubs(Protocol):
         depends on them.
         """
 
+    def stack_pointer(self) -> bytes:
+        """Code of ``u64 f(void)``, which returns the stack pointer."""
+
     def fault_handler(self, context: SignalContext) -> bytes:
         """The handler of the signals that traps and interruptions arrive as. It begins with one entry for each of
         :mod:`.abi`'s fault levels, FAULT_ENTRY_SIZE bytes apart; whoever publishes it writes the address of the level's

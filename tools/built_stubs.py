@@ -23,7 +23,7 @@ def usual() -> Iterator[tuple[str, tuple[object, ...]]]:
     from vibewasm.runtime.adapters import FIRST_LAZY, LAZY
     from vibewasm.wasi.preview1 import FUNCTIONS
 
-    for name in ("instruction_cache", "extensions", "unwind", "lazy_common", "poll", "enter_ready"):
+    for name in ("instruction_cache", "extensions", "unwind", "lazy_common", "poll", "enter_ready", "stack_pointer"):
         yield name, ()
     for name in ("memory_copy", "memory_fill", "copy_data", "throw", "throw_reference", "make_exception"):
         yield name, ()

@@ -434,6 +434,11 @@ def extensions() -> bytes:
     return b""
 
 
+def stack_pointer() -> bytes:
+    """Machine code of ``u64 f(void)``, which returns the stack pointer."""
+    return asm.mov_sp(X0, SP) + asm.ret()
+
+
 def builtin_call(number: int) -> bytes:
     """The way to builtin ``number``, see :mod:`.builtin_stubs`."""
     from . import builtin_stubs  # few modules use builtins
@@ -475,6 +480,7 @@ __all__ = [
     "preserved_registers",
     "restore_pinned",
     "return_frame",
+    "stack_pointer",
     "tail_out",
     "throw",
     "throw_reference",

@@ -398,6 +398,11 @@ def extensions() -> bytes:
     return features.cpuid_code()
 
 
+def stack_pointer() -> bytes:
+    """Machine code of ``u64 f(void)``, which returns the stack pointer."""
+    return asm.mov_rr(1, RAX, RSP) + asm.ret()
+
+
 def builtin_call(number: int) -> bytes:
     """The way to builtin ``number``, see :mod:`.builtin_stubs`."""
     from . import builtin_stubs  # few modules use builtins
@@ -460,6 +465,7 @@ __all__ = [
     "preserved_registers",
     "restore_pinned",
     "return_frame",
+    "stack_pointer",
     "tail_out",
     "throw",
     "throw_reference",

@@ -346,6 +346,12 @@ class Store(Limited):
             limit = stack_limit()
         except UnsupportedPlatform as error:
             raise WasmError(str(error)) from None
+        after = token
+        if self._max_stack is not None:
+            from ..calls.stack import lowest
+
+            # Where the stack is can be another place at each call, so each has to come here.
+            limit, after = lowest(limit, self._max_stack), DUE
         thread = get_ident()
         watch_swallowed()
         state = self._state
@@ -361,13 +367,13 @@ class Store(Limited):
         self._cells[CELL_THREAD] = thread
         references = self._references
         due = references is not None and references.left <= 0
-        state[1] = state[3] = token
+        state[1], state[3] = token, after
         state[0] = None if due else token
         if due:
             try:
                 dropped = self._sweep()
             finally:
-                state[0] = state[3] = token
+                state[0], state[3] = token, after
             # Only now, since finalisers may call functions of this store, close it, and hand in objects.
             dropped.clear()
         self._raised = None
@@ -414,6 +420,8 @@ class Store(Limited):
             dropped.clear()
             if state[0] is DUE and not self._closed:
                 self._take_over(token)
+                if self._max_stack is not None:
+                    state[0] = DUE
 
     def _failure(self, number: int) -> BaseException:
         """The exception for what an activation returned other than 0."""
@@ -487,7 +495,7 @@ class Store(Limited):
         try:
             dropped = self._sweep()
         finally:
-            state[0] = state[3] = token
+            state[0] = state[3] = token if self._max_stack is None else DUE
         dropped.clear()
 
     def _handle_of(self, item: object) -> int:
