@@ -69,7 +69,7 @@ def test_version(capsys: Capture) -> None:
             "vibewasm disasm: --diff wants two targets, not 'x86_64' and 'f.wat'",
         ),
         (["run", "--timeout", "f.wat"], "vibewasm run: --timeout wants a number of seconds, not 'f.wat'"),
-        (["run", "--max-memory", "f.wat"], "vibewasm run: --max-memory wants a number of bytes, not 'f.wat'"),
+        (["run", "--max-memory", "f.wat"], "vibewasm run: --max-memory wants a number of bytes or none, not 'f.wat'"),
         (["inspect", "a", "b"], "vibewasm inspect: one operand too many: 'b'"),
     ],
 )

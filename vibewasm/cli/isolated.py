@@ -53,7 +53,7 @@ def run_apart(arguments: Arguments, environment: dict[str, str]) -> int:
 
     path = arguments.operands[0]
     seconds = arguments.seconds("--timeout")
-    memory = arguments.size("--max-memory")
+    memory = arguments.limits().max_memory
     strict = arguments.flag("--isolate-strict")
     folders = [
         (host, True) if isinstance(host, str) else (os.fspath(host.path), not host.read_only)

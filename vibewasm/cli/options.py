@@ -12,6 +12,9 @@ from vibewasm.names import escaped, hint
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+    from vibewasm.limits import ResourceLimits
 
 #: The largest number that an option takes, as the engine's counters are 64 bits and signed.
 _MOST = (1 << 63) - 1
@@ -34,12 +37,16 @@ class Option:
     """One ``--name``. ``value`` names its value in the usage text, ``""`` for a flag; ``repeat`` allows several.
 
     An option takes as many values as ``value`` has words. ``wants`` says what they are to be, where no file will do:
-    a command line with one value too few is then told from one without a file.
+    a command line with one value too few is then told from one without a file. The usage text has those of one
+    ``group`` together, under this title.
     """
 
-    __slots__ = ("help", "name", "repeat", "value", "wants")
+    __slots__ = ("group", "help", "name", "repeat", "value", "wants")
 
-    def __init__(self, name: str, value: str, help: str, *, repeat: bool = False, wants: str = "") -> None:
+    def __init__(
+        self, name: str, value: str, help: str, *, repeat: bool = False, wants: str = "", group: str = "options"
+    ) -> None:
+        self.group = group
         self.name = name
         self.value = value
         self.help = help
@@ -51,6 +58,71 @@ class Option:
 NO_LEGACY_EXCEPTIONS = Option(
     "--no-legacy-exceptions", "", "refuse the older form of exceptions, which is not in the specification"
 )
+
+#: What the limits of ``vibewasm run`` are about, see :data:`vibewasm.limits.LIMITS`.
+_LIMITS = {
+    "max_memory": "memories, tables, and what is held for the program, together",
+    "max_memory_each": "each memory",
+    "max_table_elements": "elements of all tables together",
+    "max_table_elements_each": "elements of each table",
+    "max_references": "objects and exceptions that the program holds",
+    "max_instances": "instances",
+    "max_memories": "memories",
+    "max_tables": "tables",
+    "max_globals": "globals",
+    "max_tags": "tags",
+    "max_host_functions": "functions that the module imports",
+    "max_stack": "stack that functions use",
+    "max_module_size": "FILE, and the module that its text is",
+    "max_functions": "functions of the module",
+    "max_types": "types of the module",
+    "max_params": "parameters of each type",
+    "max_results": "results of each type",
+    "max_locals": "locals of each function",
+    "max_code": "machine code",
+    "max_open_files": "open files and directories, those that it begins with included",
+    "max_directory_entries": "entries of directories that it reads at a time",
+    "max_host_memory": "what is held for the program outside of its memory",
+    "max_arguments": "arguments and environment",
+    "max_written": "what it writes to files and streams, in total",
+    "max_created": "files, directories and links that it makes, in total",
+}
+#: Title of their group.
+_LIMITS_TITLE = "limits (BYTES may end in K, M or G; none is no limit; see docs/limits.md)"
+
+
+def option_of(limit: str) -> str:
+    """The option that sets a limit."""
+    return "--" + limit.replace("_", "-")
+
+
+def limit_options() -> list[Option]:
+    """An option for each limit, and one for none of them."""
+    from vibewasm.limits import LIMITS
+
+    options = []
+    for name, (unit, default) in LIMITS.items():
+        value = "BYTES" if unit == "a number of bytes" else "N"
+        usual = "" if default is None else f" [{_size(default) if value == 'BYTES' else default}]"
+        text = _LIMITS[name] + usual
+        options.append(Option(option_of(name), value, text, wants=f"{unit} or none", group=_LIMITS_TITLE))
+    return [*options, Option("--no-limits", "", "begin with none of these", group=_LIMITS_TITLE)]
+
+
+def _size(number: int) -> str:
+    for unit in "GMK":
+        if number and not number % _UNITS[unit]:
+            return f"{number // _UNITS[unit]}{unit}"
+    return str(number)
+
+
+def in_options(error: Exception) -> str:
+    """What an error says, with the option in place of the limit, which is what the reader can change."""
+    text, limit = str(error), getattr(error, "limit", None)
+    if limit is not None:
+        for owner in ("Store", "ResourceLimits"):
+            text = text.replace(f"{owner}.{limit}", option_of(limit))
+    return text
 
 
 class Command:
@@ -160,6 +232,21 @@ class Arguments:
             raise self.error(f"{name} wants a number of bytes, such as 65536, 512K, 64M or 1G, not {text!r}")
         return number * unit
 
+    def limits(self) -> ResourceLimits:
+        """The limits that the options say, and the usual ones where they say nothing."""
+        from vibewasm.limits import LIMITS, ResourceLimits
+
+        usual = not self.flag("--no-limits")
+        found: dict[str, Any] = {}
+        for name, (unit, default) in LIMITS.items():
+            option = option_of(name)
+            text = self.one(option)
+            if text is None:
+                found[name] = default if usual else None
+            elif text != "none":
+                found[name] = self.size(option) if unit == "a number of bytes" else self.number(option)
+        return ResourceLimits(**found)
+
 
 def _decimal(text: str) -> int | None:
     """The number that decimal digits say; ``None`` for other text. What no machine has is cut off at 10^100."""
@@ -247,11 +334,14 @@ def _looks_like_a_file(word: str) -> bool:
 def help_text(command: Command) -> str:
     """The text of ``vibewasm COMMAND --help``."""
     lines = [f"usage: vibewasm {command.name} [OPTIONS] {command.operands}".rstrip(), ""]
-    lines += [command.summary[0].upper() + command.summary[1:] + ".", "", "options:"]
-    heads = [f"{option.name} {option.value}".rstrip() for option in command.options]
-    width = max(map(len, heads)) + 2
-    for head, option in zip(heads, command.options, strict=True):
-        lines += [f"  {head:<{width}}{option.help}" + (" (may be repeated)" if option.repeat else "")]
+    lines += [command.summary[0].upper() + command.summary[1:] + "."]
+    for group in dict.fromkeys(option.group for option in command.options):
+        lines += ["", f"{group}:"]
+        options = [option for option in command.options if option.group == group]
+        heads = [f"{option.name} {option.value}".rstrip() for option in options]
+        width = max(map(len, heads)) + 2
+        for head, option in zip(heads, options, strict=True):
+            lines += [f"  {head:<{width}}{option.help}" + (" (may be repeated)" if option.repeat else "")]
     if command.notes:
         lines += ["", command.notes]
     return "\n".join(lines) + "\n"

@@ -14,7 +14,16 @@ from vibewasm.errors import Interrupted, LinkError, Stopped, WasmError
 from vibewasm.lookalikes import CODE_MAGIC
 from vibewasm.names import escaped, hint
 
-from .options import NO_LEGACY_EXCEPTIONS, Arguments, Command, CommandError, Option
+from .options import (
+    NO_LEGACY_EXCEPTIONS,
+    Arguments,
+    Command,
+    CommandError,
+    Option,
+    in_options,
+    limit_options,
+    option_of,
+)
 from .wasmfile import load_ahead, refused, shown
 
 TYPE_CHECKING = False
@@ -76,6 +85,7 @@ def run_here(
     invoke = arguments.one("--invoke")
     seconds, fuel = arguments.seconds("--timeout"), arguments.number("--fuel")
     preopens = preopens_of(arguments)
+    store: Store | None = None
 
     try:
         engine = Engine(config)
@@ -108,7 +118,12 @@ def run_here(
             _call(instance, module, invoke, values)
         return 0
     except WasmError as error:
-        return _ended_by(error, path, seconds)
+        code = _ended_by(error, path, seconds)
+        if code and store is not None and store.limits_met:
+            # It may have ended for want of that, and does not know the options.
+            options = ", ".join([option_of(name) for name in store.limits_met])
+            print(f"vibewasm: note: the program met limits, which can be raised: {options}", file=sys.stderr)
+        return code
 
 
 def _left(until: float) -> float:
@@ -124,7 +139,7 @@ def config_of(arguments: Arguments) -> Config:
         fuel=arguments.flag("--fuel"),
         deterministic=arguments.flag("--deterministic"),
         legacy_exceptions=not arguments.flag("--no-legacy-exceptions"),
-        max_memory=arguments.size("--max-memory"),
+        limits=arguments.limits(),
         profile=arguments.choice("--profile", ("perfmap", "jitdump")),
         debug=arguments.choice("--debug", ("gdb",)),
         cache=not arguments.flag("--no-cache"),
@@ -166,11 +181,9 @@ def _ended_by(error: WasmError, path: str, seconds: float | None) -> int:
 
 def _not_linked(module: Module, error: LinkError) -> str:
     """What the imports lack, in the words of the command line, and what to do about it."""
-    text = str(error)
     if error.missing:
-        return f"{text}\n{_import_advice(module, error.missing)}".rstrip()
-    # The option is what the reader of this message can change.
-    return text.replace("Store.max_memory", "--max-memory") if error.limit == "max_memory" else text
+        return f"{error}\n{_import_advice(module, error.missing)}".rstrip()
+    return in_options(error)
 
 
 def _call(instance: Instance, module: Module, invoke: str | None, values: list[object]) -> None:
@@ -343,12 +356,6 @@ COMMAND = Command(
         Option("--inherit-env", "", "pass all of our environment variables on; --env sets others"),
         Option("--fuel", "N", "trap when the program has used N units of fuel", wants="a whole number"),
         Option("--timeout", "SECONDS", "stop the program after so long (exit code 124)", wants="a number of seconds"),
-        Option(
-            "--max-memory",
-            "BYTES",
-            "let memories grow no further; K, M and G are powers of 1024",
-            wants="a number of bytes",
-        ),
         Option("--isolate", "", "run it in a process of its own, which can reach nothing else; see docs/isolation.md"),
         Option("--isolate-strict", "", "the same, and run nothing where the system lacks a part of it"),
         Option("--allow-precompiled", "", "run a FILE of vibewasm compile too, which can do what any program can"),
@@ -359,6 +366,7 @@ COMMAND = Command(
         Option("--eager", "", "compile everything first, not each function at its first call"),
         Option("--profile", "NAME", "write functions' names for perf: perfmap or jitdump", wants="perfmap or jitdump"),
         Option("--debug", "NAME", "tell a debugger of functions: gdb", wants="gdb"),
+        *limit_options(),
     ],
     _run,
     program=True,

@@ -10,7 +10,7 @@ from vibewasm.names import escaped, hint
 from vibewasm.reading import HEAD, whole
 from vibewasm.types import MAGIC
 
-from .options import CommandError
+from .options import CommandError, in_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def refused(name: str, error: Exception) -> CommandError:
         from vibewasm.proposals import advice_without
 
         advice = f"\n{advice_without(feature)}"
-    return CommandError(f"{name}: {error}{advice}")
+    return CommandError(f"{name}: {in_options(error)}{advice}")
 
 
 def read(path: str, *, text: bool = False) -> bytes:
