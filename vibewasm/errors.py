@@ -199,6 +199,9 @@ class Interrupted(Stopped):
         frames: the wasm activations that were stopped, innermost first, as those of a :class:`~vibewasm.Trap`.
     """
 
+    #: What the engine was doing, if it was not wasm code that was stopped.
+    _doing = ""
+
     def __init__(self, message: str = "interrupted", frames: Sequence[Frame] = ()) -> None:
         super().__init__(message)
         if frames != ():
@@ -214,6 +217,7 @@ class Interrupted(Stopped):
     def _while(self, doing: str) -> None:
         """What was stopped is this work of the engine's."""
         self.message += f", while {doing}"
+        self._doing = doing
         self._stopped(self.frames)
 
 
@@ -285,8 +289,13 @@ def guest_work(
     if work.reason() is None:
         try:
             return registered(work, function, *arguments)
-        except Cut:
-            pass
+        except Cut as cut:
+            # What has stopped a part of the work, and was on its way out, says it better.
+            context = cut.__context__
+            while context is not None and not isinstance(context, Interrupted):
+                context = context.__context__
+            if context is not None:
+                raise context from None
     error = Interrupted(work.reason() or "interrupted")
     if store is not None:
         # That also takes back an interrupt, which stops one thing only.

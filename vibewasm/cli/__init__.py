@@ -121,6 +121,12 @@ def _dispatch(arguments: list[str]) -> int:
     if given.flag("--help"):
         print(help_text(command), end="")
         return 0
+    if given.flag("--timeout"):
+        from .timed import run_timed
+
+        seconds = given.seconds("--timeout")
+        assert seconds is not None
+        return run_timed(command, given, seconds)
     return command.action(given)
 
 

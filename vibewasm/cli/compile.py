@@ -8,7 +8,7 @@ from vibewasm.api.module import Module
 from vibewasm.backends import TARGETS
 from vibewasm.errors import WasmError
 
-from .options import NO_LEGACY_EXCEPTIONS, Arguments, Command, Option
+from .options import NO_LEGACY_EXCEPTIONS, TIMEOUT, Arguments, Command, Option
 from .output import binary_target, write_bytes
 from .wasmfile import load, refused, shown
 
@@ -53,6 +53,7 @@ COMMAND = Command(
         Option("--explicit-bounds", "", "check memory bounds by code, for Config(explicit_bounds=True)"),
         Option("--deterministic", "", "let floating-point code give the same bits on every processor"),
         NO_LEGACY_EXCEPTIONS,
+        TIMEOUT,
     ],
     _compile,
     notes=(

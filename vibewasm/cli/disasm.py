@@ -7,7 +7,7 @@ import shutil
 
 from vibewasm.names import escaped, hint
 
-from .options import Arguments, Command, CommandError, Option
+from .options import TIMEOUT, Arguments, Command, CommandError, Option
 from .output import write_text
 from .progress import Progress
 from .wasmfile import load, refused, shown
@@ -225,6 +225,7 @@ COMMAND = Command(
         ),
         Option("--output", "PATH", "write there instead of to standard output"),
         Option("--color", "", "colour even where the output is no terminal"),
+        TIMEOUT,
     ],
     _disasm,
     notes="Needs capstone: pip install 'vibewasm[disasm]'",

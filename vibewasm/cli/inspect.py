@@ -5,7 +5,7 @@ from __future__ import annotations
 from vibewasm.counting import counted
 from vibewasm.names import escaped
 
-from .options import Arguments, Command, Option
+from .options import TIMEOUT, Arguments, Command, Option
 from .wasmfile import load, refused, shown
 
 TYPE_CHECKING = False
@@ -151,6 +151,9 @@ COMMAND = Command(
     "inspect",
     "FILE",
     "show what a module imports, exports and consists of",
-    [Option("--json", "", "print it as JSON")],
+    [
+        Option("--json", "", "print it as JSON"),
+        TIMEOUT,
+    ],
     _inspect,
 )

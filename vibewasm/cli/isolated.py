@@ -23,6 +23,7 @@ _MODULES = (
     "vibewasm.cli.options",
     "vibewasm.cli.precompiled",
     "vibewasm.cli.run",
+    "vibewasm.cli.timed",
     "vibewasm.cli.values",
     "vibewasm.cli.wasmfile",
 )
@@ -48,7 +49,8 @@ def run_apart(arguments: Arguments, environment: dict[str, str]) -> int:
     from vibewasm.sandbox.report import Forged, read_missing
     from vibewasm.sandbox.running import DEFAULT_OVERHEAD, GRACE, TEXT_MODULES, system_limits
 
-    from .run import EXIT_TIMEOUT, preopens_of
+    from .run import preopens_of
+    from .timed import EXIT_TIMEOUT
     from .wasmfile import read, shown
 
     path = arguments.operands[0]
@@ -139,4 +141,11 @@ def _run(job: Any) -> int:
     arguments.operands = operands
     config: Config = config_of(arguments)
     path, precompiled = operands[0], arguments.flag("--allow-precompiled")
-    return run_here(arguments, lambda: module_of(job.source, path, precompiled), config, environment, job.until)
+    if job.until is None:
+        return run_here(arguments, lambda: module_of(job.source, path, precompiled), config, environment)
+    from time import monotonic
+
+    from vibewasm.api.deadline import deadline
+
+    with deadline(max(job.until - monotonic(), 0.001)):
+        return run_here(arguments, lambda: module_of(job.source, path, precompiled), config, environment)

@@ -125,6 +125,10 @@ def in_options(error: Exception) -> str:
     return text
 
 
+#: What all commands have that read a module.
+TIMEOUT = Option("--timeout", "SECONDS", "stop after so long (exit code 124)", wants="a number of seconds")
+
+
 class Command:
     """One command: its options, and ``action``, which gets the :class:`Arguments` and returns the exit code.
 

@@ -16,6 +16,7 @@ from vibewasm.names import escaped, hint
 
 from .options import (
     NO_LEGACY_EXCEPTIONS,
+    TIMEOUT,
     Arguments,
     Command,
     CommandError,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from vibewasm.types import ValType
     from vibewasm.wasi import Dir
 
-#: As coreutils' ``timeout`` has it, so that a script can tell "took too long" from "trapped".
-EXIT_TIMEOUT = 124
 #: 128 + SIGABRT: what a shell reports of a native program that aborts, and what other engines' commands exit with.
 EXIT_TRAP = 134
 
@@ -70,7 +69,6 @@ def run_here(
     loaded: Callable[[], bytes],
     config: Config,
     environment: dict[str, str],
-    until: float | None = None,
 ) -> int:
     """Run a module in this process; gives the exit code.
 
@@ -79,7 +77,6 @@ def run_here(
         loaded: gives the module's bytes.
         config: of the engine.
         environment: of the program.
-        until: when its time is over, in seconds of ``time.monotonic``, if it has begun already.
     """
     path, *words = arguments.operands
     invoke = arguments.one("--invoke")
@@ -110,12 +107,11 @@ def run_here(
             )
         if arguments.flag("--stub-imports"):
             linker.define_unknown_imports_as_zero(module)
-        with store.deadline(seconds if until is None else _left(until)):
-            try:
-                instance = linker.instantiate(store, module)
-            except LinkError as error:
-                raise CommandError(f"{shown(path)}: {_not_linked(module, error)}") from error
-            _call(instance, module, invoke, values)
+        try:
+            instance = linker.instantiate(store, module)
+        except LinkError as error:
+            raise CommandError(f"{shown(path)}: {_not_linked(module, error)}") from error
+        _call(instance, module, invoke, values)
         return 0
     except WasmError as error:
         code = _ended_by(error, path, seconds)
@@ -124,12 +120,6 @@ def run_here(
             options = ", ".join([option_of(name) for name in store.limits_met])
             print(f"vibewasm: note: the program met limits, which can be raised: {options}", file=sys.stderr)
         return code
-
-
-def _left(until: float) -> float:
-    from time import monotonic
-
-    return max(until - monotonic(), 0.001)
 
 
 def config_of(arguments: Arguments) -> Config:
@@ -154,11 +144,9 @@ def _ended_by(error: WasmError, path: str, seconds: float | None) -> int:
     """
     if isinstance(error, Interrupted):
         assert seconds is not None
-        from vibewasm.counting import counted
+        from .timed import say_stopped
 
-        time = counted(seconds, "second", "g")
-        print(f"vibewasm: {shown(path)}: stopped after {time} (--timeout)", file=sys.stderr)
-        return EXIT_TIMEOUT
+        return say_stopped(error, path, seconds)
     from vibewasm.traps import ExitTrap, Trap
 
     if isinstance(error, ExitTrap):
@@ -355,7 +343,7 @@ COMMAND = Command(
         Option("--env", "NAME[=VALUE]", "set an environment variable; without a value, pass ours on", repeat=True),
         Option("--inherit-env", "", "pass all of our environment variables on; --env sets others"),
         Option("--fuel", "N", "trap when the program has used N units of fuel", wants="a whole number"),
-        Option("--timeout", "SECONDS", "stop the program after so long (exit code 124)", wants="a number of seconds"),
+        TIMEOUT,
         Option("--isolate", "", "run it in a process of its own, which can reach nothing else; see docs/isolation.md"),
         Option("--isolate-strict", "", "the same, and run nothing where the system lacks a part of it"),
         Option("--allow-precompiled", "", "run a FILE of vibewasm compile too, which can do what any program can"),

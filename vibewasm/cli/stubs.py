@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .options import Arguments, Command, Option
+from .options import TIMEOUT, Arguments, Command, Option
 from .output import write_bytes
 from .wasmfile import load, refused, shown
 
@@ -30,7 +30,10 @@ COMMAND = Command(
     "stubs",
     "FILE",
     "write a typed .pyi file for a module",
-    [Option("--output", "FILE", "where to write it (default: standard output)")],
+    [
+        Option("--output", "FILE", "where to write it (default: standard output)"),
+        TIMEOUT,
+    ],
     _stubs,
     notes="Beside fib.wasm as fib.pyi it types `import fib` (vibewasm.importer).",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .options import NO_LEGACY_EXCEPTIONS, Arguments, Command, CommandError
+from .options import NO_LEGACY_EXCEPTIONS, TIMEOUT, Arguments, Command, CommandError
 from .wasmfile import load, refused, shown
 
 
@@ -34,7 +34,10 @@ COMMAND = Command(
     "validate",
     "FILE...",
     "check modules, function bodies included",
-    [NO_LEGACY_EXCEPTIONS],
+    [
+        NO_LEGACY_EXCEPTIONS,
+        TIMEOUT,
+    ],
     _validate,
     maximum=None,
     notes="Exit code 0 when every file is a valid module, 1 otherwise.",

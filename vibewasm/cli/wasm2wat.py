@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import Arguments, Command, Option
+from .options import TIMEOUT, Arguments, Command, Option
 from .output import write_bytes
 from .wasmfile import load, refused, shown
 
@@ -26,7 +26,10 @@ COMMAND = Command(
     "wasm2wat",
     "FILE",
     "show a binary module as text",
-    [Option("--output", "FILE", "where to write it (default: standard output)")],
+    [
+        Option("--output", "FILE", "where to write it (default: standard output)"),
+        TIMEOUT,
+    ],
     _wasm2wat,
     notes="Names come from the module's name section. Custom sections are not shown.",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from vibewasm.errors import Interrupted, deadlines_here
 from vibewasm.lookalikes import CODE_MAGIC, describe
 from vibewasm.names import escaped, hint
 from vibewasm.reading import HEAD, whole
@@ -16,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
+
+    from .timed import PatientFile
 
 #: Bytes of a file that take longer to read than a thread to start.
 _LARGE = 4 << 20
@@ -53,7 +56,7 @@ def load_ahead(path: str, precompiled: bool, hashed: bool) -> Callable[[], bytes
         size = 0 if path == "-" else os.stat(path).st_size
     except (OSError, ValueError):
         size = 0  # standard input, or what reading will find out
-    if size < _LARGE:
+    if size < _LARGE or _is_timed():
         data = load(path, precompiled)
         return lambda: data
     from vibewasm.background import begin
@@ -84,7 +87,9 @@ def assemble(text: bytes, name: str, *, names: bool) -> bytes:
 
 
 def refused(name: str, error: Exception) -> CommandError:
-    """What to raise of a file that the engine refuses; ``name`` is what to call it."""
+    """What to raise of a file that the engine refuses; ``name`` is what to call it. Raises what stops the engine."""
+    if isinstance(error, Interrupted):
+        raise error
     feature = getattr(error, "feature", None)
     advice = ""
     if feature is not None:
@@ -107,6 +112,11 @@ def read(path: str, *, text: bool = False) -> bytes:
         CommandError: it cannot be read, or has more bytes than a module may have.
     """
     try:
+        if _is_timed():
+            from .timed import PatientFile
+
+            with PatientFile(path) as patient:
+                return _contents(patient, "" if path == "-" else path, text)
         if path != "-":
             with open(path, "rb") as file:
                 return _contents(file, path, text)
@@ -123,7 +133,12 @@ def read(path: str, *, text: bool = False) -> bytes:
         raise CommandError(f"cannot read {shown(path)}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _contents(file: BinaryIO, path: str, text: bool) -> bytes:
+def _is_timed() -> bool:
+    """Whether reading may take so long and no longer."""
+    return bool(deadlines_here and deadlines_here[0]())
+
+
+def _contents(file: BinaryIO | PatientFile, path: str, text: bool) -> bytes:
     head: bytes | None = file.read(HEAD)
     if head is None:
         raise ValueError("it has nothing to read yet, and whoever opened it has asked not to wait (O_NONBLOCK)")
@@ -146,7 +161,7 @@ def _is_text(head: bytes, path: str) -> bool:
     return is_text(head, path)
 
 
-def _size(file: BinaryIO) -> int:
+def _size(file: BinaryIO | PatientFile) -> int:
     """How many bytes a file has; 0 where nobody knows before the end."""
     try:
         return os.fstat(file.fileno()).st_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vibewasm.types import MAGIC
 
-from .options import Arguments, Command, CommandError, Option
+from .options import TIMEOUT, Arguments, Command, CommandError, Option
 from .output import binary_target, write_bytes
 from .wasmfile import assemble, read, refused, shown
 
@@ -42,6 +42,7 @@ COMMAND = Command(
         Option("--output", "FILE", "where to write it (default: FILE with the suffix .wasm; - is standard output)"),
         Option("--names", "", "keep identifiers in a name section"),
         Option("--validate", "", "also check that the module is valid"),
+        TIMEOUT,
     ],
     _wat2wasm,
     notes=(

@@ -7,10 +7,11 @@ import os
 from . import abi, guest
 from .errnos import EBADF, ENAMETOOLONG, ENOMEM, SUCCESS, Errno
 from .fds import file_type
+from .waiting import ENTRIES, in_order
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .process import Process
+    from .process import Check, Process
 
 
 def fd_readdir(process: Process, memory: memoryview, fd: int, buffer: int, size: int, cookie: int, result: int) -> int:
@@ -25,7 +26,7 @@ def fd_readdir(process: Process, memory: memoryview, fd: int, buffer: int, size:
     entries = directory.entries
     if entries is None or cookie == 0:
         room = process.room
-        entries = directory.list() if room is None else room.entries(directory)
+        entries = directory.list(None, process.check) if room is None else room.entries(directory, process.check)
         if process.charge is not None:
             # How many there are is not known before.
             from ..fuel_costs import WASI_ENTRY
@@ -42,6 +43,8 @@ def fd_readdir(process: Process, memory: memoryview, fd: int, buffer: int, size:
     for index in range(cookie, len(entries)):
         if len(data) >= size:
             break
+        if not index % ENTRIES and process.check is not None:
+            process.check()
         name, inode, kind = entries[index]
         data += abi.DIRENT.pack(index + 1, inode, len(name), kind) + name
     used = min(len(data), size)
@@ -72,7 +75,7 @@ def _preopen(process: Process, fd: int) -> bytes:
     return name
 
 
-def host_entries(fd: int, most: int | None = None) -> list[tuple[bytes, int, int]]:
+def host_entries(fd: int, most: int | None = None, check: Check | None = None) -> list[tuple[bytes, int, int]]:
     """What a directory of the host lists; see :meth:`.fds.Directory.list`.
 
     The parent's inode is 0, "unknown", since it may be outside. Names that are not UTF-8 cannot be said in WASI.
@@ -89,9 +92,14 @@ def host_entries(fd: int, most: int | None = None) -> list[tuple[bytes, int, int
             # Two more come to these.
             if most is not None and len(entries) + 2 > most:
                 raise Errno(ENOMEM)
+            if not len(entries) % ENTRIES and check is not None:
+                check()
     if most is not None and most < 2:
         raise Errno(ENOMEM)
-    entries.sort()
+    if check is not None and len(entries) > 8 * ENTRIES:
+        entries = in_order(entries, check)
+    else:
+        entries.sort()
     return [(b".", os.fstat(fd).st_ino, abi.DIRECTORY), (b"..", 0, abi.DIRECTORY), *entries]
 
 

@@ -194,6 +194,10 @@ class HostDescriptor(Descriptor):
             close(self.fd)
 
 
+#: Bytes from which on reading and writing files takes a while.
+_MUCH = 1 << 24
+
+
 class HostFile(HostDescriptor):
     """Anything on the host that is not a directory. ``check`` is called from time to time while it is waited for."""
 
@@ -210,7 +214,7 @@ class HostFile(HostDescriptor):
             from .waiting import wait
 
             wait(self.fd, self._check, writing=False)
-        return os.readv(self.fd, buffers)
+        return self._in_turns(lambda part, _: os.readv(self.fd, part), buffers)
 
     def write(self, buffers: list[memoryview]) -> int:
         if self._asks():
@@ -218,7 +222,31 @@ class HostFile(HostDescriptor):
 
             wait(self.fd, self._check, writing=True)
             return write_ready(self.fd, buffers)
-        return os.writev(self.fd, buffers)
+        return self._in_turns(lambda part, _: os.writev(self.fd, part), buffers)
+
+    def pread(self, buffers: list[memoryview], offset: int) -> int:
+        return self._in_turns(lambda part, done: os.preadv(self.fd, part, offset + done), buffers)
+
+    def pwrite(self, buffers: list[memoryview], offset: int) -> int:
+        return self._in_turns(lambda part, done: os.pwritev(self.fd, part, offset + done), buffers)
+
+    def allocate(self, offset: int, size: int) -> None:
+        if self._check is not None:
+            from .waiting import TURN
+
+            while size > TURN:
+                os.posix_fallocate(self.fd, offset, TURN)
+                self._check()
+                offset, size = offset + TURN, size - TURN
+        os.posix_fallocate(self.fd, offset, size)
+
+    def _in_turns(self, operation: Callable[[list[memoryview], int], int], buffers: list[memoryview]) -> int:
+        """Read or write, and ask now and then whether to go on where there is much."""
+        if self._check is None or sum(map(len, buffers)) < _MUCH or may_wait(self.file_type):
+            return operation(buffers, 0)
+        from .waiting import in_turns
+
+        return in_turns(operation, buffers, self._check)
 
     def _asks(self) -> bool:
         """Whether to ask somebody while the program waits for this file."""
@@ -269,15 +297,16 @@ class Directory(HostDescriptor):
         self.system = system
         self.handle: Any = fd if system is None else handle
 
-    def list(self, most: int | None = None) -> list[tuple[bytes, int, int]]:
-        """Name, inode and file type of each entry, sorted by name after ``.`` and ``..``.
+    def list(self, most: int | None, check: Check | None) -> list[tuple[bytes, int, int]]:
+        """Name, inode and file type of each entry, sorted by name after ``.`` and ``..``. ``check`` is called from time
+        to time.
 
         Raises:
             Errno: ``ENOMEM`` if there are more than ``most``.
         """
         from .directories import host_entries
 
-        return host_entries(self.fd, most)
+        return host_entries(self.fd, most, check)
 
 
 #: The numbers of standard streams, the first last.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .memory_dir import MemoryDir, Tree
     from .paths import Place
-    from .process import Process
+    from .process import Check, Process
     from .room import Room
 
 #: Files and directories that one program may have open at a time, which the host's kernel does not count.
@@ -446,7 +446,7 @@ class MemoryDirectory(Directory):
         self._node = node
         self._system = system
 
-    def list(self, most: int | None = None) -> list[tuple[bytes, int, int]]:
+    def list(self, most: int | None, check: Check | None) -> list[tuple[bytes, int, int]]:
         with LOCK:
             if most is not None and len(self._node.entries) + 2 > most:
                 raise Errno(ENOMEM)

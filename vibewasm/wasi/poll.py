@@ -8,7 +8,7 @@ import time
 from . import abi, clocks, guest
 from .errnos import EBADF, EINVAL, EIO, SUCCESS, Errno
 from .fds import file_type
-from .waiting import CHECK_INTERVAL
+from .waiting import CHECK_INTERVAL, ENTRIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,11 @@ def poll_oneoff(
     guest.check(memory, subscriptions, layout.size * count)
     guest.check(memory, events, abi.EVENT.size * count)
     guest.check(memory, result, abi.U32.size)
-    wanted = [_subscription(process, memory, layout, subscriptions + layout.size * index) for index in range(count)]
+    wanted = []
+    for index in range(count):
+        if index and not index % ENTRIES and process.check is not None:
+            process.check()
+        wanted.append(_subscription(process, memory, layout, subscriptions + layout.size * index))
     _wait(process, wanted)
     written = 0
     for item in wanted:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Random bytes asked for at once.
 _RANDOM_CHUNK = 1 << 16
 #: Random bytes between two calls of the check; they take some ten milliseconds.
-_RANDOM_TURN = 1 << 24
+_RANDOM_TURN = 1 << 22
 
 
 class Process:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..limits import ResourceLimits
     from .fds import Directory, FileTable
     from .memory_dir import Tree
+    from .process import Check
 
     Result = TypeVar("Result")
 
@@ -103,7 +104,7 @@ class Room:
             self._refuse(name)
             raise Errno(ENOSPC)
 
-    def entries(self, directory: Directory) -> list[tuple[bytes, int, int]]:
+    def entries(self, directory: Directory, check: Check | None) -> list[tuple[bytes, int, int]]:
         """What a directory lists, in the place of what it has listed before; ``ENOMEM`` if that is too much to be held.
 
         It counts from when it is put in :attr:`listed`.
@@ -118,7 +119,7 @@ class Room:
             if left // LISTED + before < most:
                 most, name = left // LISTED + before, which
         try:
-            return directory.list(most)
+            return directory.list(most, check)
         except Errno as error:
             if error.number == ENOMEM and name:
                 self._refuse(name)

@@ -11,10 +11,11 @@ from . import abi
 from .config import opened
 from .errnos import EAGAIN, Errno
 from .fds import Descriptor, HostFile, file_type, is_terminal, may_wait
-from .waiting import is_ready, wait, write_ready
+from .waiting import is_ready, own_terminal, wait, write_ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .config import Input, Output, Path, Readable, Writable
@@ -38,7 +39,7 @@ class ProcessStream(HostFile):
             moment.
     """
 
-    __slots__ = ("_elsewhere", "follows", "number")
+    __slots__ = ("_elsewhere", "_terminal", "follows", "number")
 
     def __init__(
         self,
@@ -53,6 +54,8 @@ class ProcessStream(HostFile):
         # First of all: they say what is to be closed if something of the host's raises below.
         self.fd = fd
         self.owned = owned
+        #: A descriptor for writing to the terminal that never waits; -1 for none.
+        self._terminal = -1
         self.number = fd if number is None else number
         self.follows = follows
         self._elsewhere: tuple[object, OutputStream] | None = None
@@ -123,13 +126,28 @@ class ProcessStream(HostFile):
         if stream is not None and not stream.closed:
             stream.flush()
         slow = self._prepare(writing=True)
+        if slow and self._terminal < 0 and self.file_type == abi.CHARACTER_DEVICE and os.isatty(self.fd):
+            self._terminal = own_terminal(self.fd)
         while True:
             try:
+                if self._terminal >= 0:
+                    return os.writev(self._terminal, buffers)
                 return write_ready(self.fd, buffers) if slow else os.writev(self.fd, buffers)
             except BlockingIOError:
                 if self.flags & abi.FDFLAG_NONBLOCK:
                     raise
                 wait(self.fd, self._check, writing=True)
+
+    def close(self) -> None:
+        terminal, self._terminal = self._terminal, -1
+        if terminal >= 0:
+            os.close(terminal)
+        super().close()
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if self._terminal >= 0:
+            close(self._terminal)
+        super().__del__()
 
     def _prepare(self, *, writing: bool) -> bool:
         """Wait until it is ready, where one may wait and anyone wants to be asked meanwhile; give whether it was asked

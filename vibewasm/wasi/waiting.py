@@ -8,12 +8,15 @@ from errno import ENXIO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
     from .process import Check
 
 #: Seconds between two calls of the check.
-CHECK_INTERVAL = 0.05
+CHECK_INTERVAL = 0.02
+#: Bytes of a file, and entries of a directory or subscriptions, between two calls of the check: some milliseconds.
+TURN, ENTRIES = 1 << 24, 1 << 12
 
 #: What a pipe that is ready takes without waiting (Linux's PIPE_BUF).
 _PIECE = 4096
@@ -59,9 +62,64 @@ def write_ready(fd: int, buffers: list[memoryview]) -> int:
     return done
 
 
-def _pieces(buffers: list[memoryview]) -> Iterator[list[memoryview]]:
+def own_terminal(fd: int) -> int:
+    """A descriptor for writing to the terminal of another one, which never waits; -1 where there can be none.
+
+    A terminal is ready if it takes one byte, and then waits for whoever reads the rest. Whether it waits is a setting
+    of the open file, which others may share, so it is opened once more.
+    """
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def in_turns(
+    operation: Callable[[list[memoryview], int], int], buffers: list[memoryview], check: Callable[[], object]
+) -> int:
+    """Read or write a file that nobody waits for, with the check now and then: the kernel takes a second for a GiB.
+
+    Args:
+        operation: is given some of the buffers, and how many bytes come before them; it gives the number of bytes.
+        buffers: all of them.
+        check: what it raises ends this.
+    """
+    done = 0
+    for piece in _pieces(buffers, TURN):
+        if done:
+            check()
+        try:
+            count = operation(piece, done)
+        except OSError:
+            # What has been done must be told; the error comes again with the next call.
+            if done:
+                break
+            raise
+        done += count
+        if count < sum(map(len, piece)):
+            break
+    return done
+
+
+def in_order(items: list[Any], check: Callable[[], object]) -> list[Any]:
+    """The items of a long list in order, with the check now and then."""
+    from heapq import merge
+
+    parts = []
+    for start in range(0, len(items), 8 * ENTRIES):
+        parts.append(sorted(items[start : start + 8 * ENTRIES]))
+        check()
+    found = []
+    for item in merge(*parts):
+        found.append(item)
+        if not len(found) % ENTRIES:
+            check()
+    return found
+
+
+def _pieces(buffers: list[memoryview], size: int = _PIECE) -> Iterator[list[memoryview]]:
     piece: list[memoryview] = []
-    room = _PIECE
+    room = size
     for buffer in buffers:
         while len(buffer):
             piece.append(buffer[:room])
@@ -69,7 +127,7 @@ def _pieces(buffers: list[memoryview]) -> Iterator[list[memoryview]]:
             room -= len(piece[-1])
             if not room:
                 yield piece
-                piece, room = [], _PIECE
+                piece, room = [], size
     if piece:
         yield piece
 
