@@ -4,6 +4,10 @@ waits that would each take much longer.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from time import monotonic
 
@@ -61,13 +65,13 @@ def _module(
     )
 
 
-def _blocks(count: int = 30_000) -> bytes:
+def _blocks(count: int = 2_000_000) -> bytes:
     """Blocks from 1,000 values to 1,000."""
     body = b"\x41\0" * 1000 + b"\x02\1\x0b" * count + b"\x1a" * 1000
     return _module([_type(0, 0), _type(1000, 1000)], [body])
 
 
-def _code(size: int = 4_000_000) -> bytes:
+def _code(size: int = 7_000_000) -> bytes:
     """One function of usual instructions."""
     return _module([_type(0, 0)], [b"\x41\1\x41\2\x6a\x1a" * (size // 6)])
 
@@ -98,12 +102,6 @@ def _types(count: int = 900_000) -> bytes:
             digits.append(kinds[digit])
         types.append(b"\x60" + _unsigned(len(digits)) + b"".join(digits) + b"\0")
     return _HEADER + _section(1, _vector(types))
-
-
-def _names(count: int = 2_000_000) -> bytes:
-    """A name section."""
-    entries = [_unsigned(index % 1_000_000) + b"\1f" for index in range(count)]
-    return _module([_type(0, 0)], [b""]) + _section(0, _sized(b"name") + b"\1" + _sized(_vector(entries)))
 
 
 def _customs(count: int = 3_000_000) -> bytes:
@@ -208,10 +206,53 @@ def _called(data: bytes) -> Callable[[], object]:
     return run
 
 
+def _wasi(call: str, results: str, config: vibewasm.WasiConfig, pages: int = 40) -> Callable[[], object]:
+    """A program that calls a function of WASI again and again, with 1 MiB at 64 KiB for its buffer."""
+    text = f"""(module (import "wasi_snapshot_preview1" "{call}" (func $call (param {results}) (result i32)))
+        (memory (export "memory") {pages})
+        (func (export "_start")
+            (i32.store (i32.const 0) (i32.const 65536)) (i32.store (i32.const 4) (i32.const 1048576))
+            (loop (drop (call $call {_ARGUMENTS[call]})) (br 0))))"""
+    start: Callable[[], object] = vibewasm.instantiate(text, wasi=config).exports._start
+    return start
+
+
+_ARGUMENTS = {
+    "fd_write": "(i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)",
+    "fd_read": "(i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)",
+    "random_get": "(i32.const 0) (i32.const 0xFFFF0000)",
+    "poll_oneoff": "(i32.const 128) (i32.const 65536) (i32.const 1) (i32.const 8)",
+}
+_FOUR = "i32 i32 i32 i32"
+
+
+def _fifo() -> str:
+    path = os.path.join(tempfile.mkdtemp(), "fifo")
+    os.mkfifo(path)
+    # Somebody has it open, and says nothing.
+    os.open(path, os.O_RDWR)
+    return path
+
+
+def _listed(count: int = 100_000) -> Callable[[], object]:
+    folder = tempfile.mkdtemp()
+    for index in range(count):
+        os.close(os.open(f"{folder}/{index}", os.O_CREAT | os.O_WRONLY))
+    text = """(module
+        (import "wasi_snapshot_preview1" "fd_readdir" (func $call (param i32 i32 i32 i64 i32) (result i32)))
+        (memory (export "memory") 200)
+        (func (export "_start")
+            (loop
+                (drop (call $call (i32.const 3) (i32.const 0) (i32.const 13000000) (i64.const 0) (i32.const 13000000)))
+                (br 0))))"""
+    config = vibewasm.WasiConfig(stdin=b"", preopens={"/": folder})
+    start: Callable[[], object] = vibewasm.instantiate(text, wasi=config).exports._start
+    return start
+
+
 CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "decode many functions": lambda: _made(_functions()),
     "decode many types": lambda: _made(_types()),
-    "decode a name section": lambda: _made(_names()),
     "decode custom sections": lambda: _made(_customs()),
     "decode exports": lambda: _made(_exports()),
     "decode imports": lambda: _made(_imports()),
@@ -221,7 +262,7 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "compile blocks of 1,000 values, eager": lambda: _made(_blocks(), compilation="eager"),
     "check blocks of 1,000 values": lambda: _made(_blocks(), compilation="lazy-translation"),
     "compile blocks of 1,000 values, lazy": lambda: _called(_blocks()),
-    "compile blocks of 1,000 values, checked": lambda: _made(_blocks(1000), compilation="eager", checked=True),
+    "compile blocks of 1,000 values, checked": lambda: _made(_blocks(50_000), compilation="eager", checked=True),
     "compile one large function": lambda: _made(_code(), compilation="eager"),
     "compile a br_table": lambda: _made(_jump_table(), compilation="eager"),
     "compile many functions": lambda: _made(_functions(), compilation="eager"),
@@ -235,13 +276,57 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "instantiate with globals": lambda: _instantiated(_globals()),
     "table.init": lambda: _called(_table_code(b"\x41\0\x41\0" + _constant(990_000) + b"\xfc\x0c\0\0")),
     "table.copy": lambda: _called(_table_code(b"\x41\0\x41\1" + _constant(9_899_999) + b"\xfc\x0e\0\0")),
+    "random_get of 4 GiB": lambda: _wasi("random_get", "i32 i32", vibewasm.WasiConfig(stdin=b""), 65535),
+    "random_get of 4 GiB, with a seed": lambda: _wasi(
+        "random_get", "i32 i32", vibewasm.WasiConfig(stdin=b"", random_seed=1), 65535
+    ),
+    "fd_write to a pipe": lambda: _wasi("fd_write", _FOUR, vibewasm.WasiConfig(stdin=b"", stdout=os.pipe()[1])),
+    "fd_write to a terminal": lambda: _wasi("fd_write", _FOUR, vibewasm.WasiConfig(stdin=b"", stdout=os.openpty()[1])),
+    "fd_read from a pipe": lambda: _wasi("fd_read", _FOUR, vibewasm.WasiConfig(stdin=os.pipe()[0])),
+    "fd_read from a FIFO": lambda: _wasi("fd_read", _FOUR, vibewasm.WasiConfig(stdin=_fifo())),
+    "fd_readdir of 100,000 entries": _listed,
     "table.fill": lambda: _called(_table_code(b"\x41\0\xd2\0" + _constant(9_900_000) + b"\xfc\x11\0")),
 }
+
+
+#: Command lines, and what FILE is: bytes, or a FIFO that nobody writes to.
+COMMANDS: dict[str, tuple[tuple[str, ...], Callable[[], bytes] | None]] = {
+    "vibewasm run, a FIFO": (("run",), None),
+    "vibewasm run, blocks of 1,000 values": (("run", "--no-cache", "--invoke", "run"), _blocks),
+    "vibewasm validate, blocks of 1,000 values": (("validate",), _blocks),
+    "vibewasm compile, one large function": (("compile", "-o", os.devnull), _code),
+    "vibewasm wasm2wat, one large function": (("wasm2wat",), _code),
+}
+
+
+def _late_command(words: tuple[str, ...], path: str, seconds: float) -> float:
+    begun = monotonic()
+    command = [sys.executable, "-m", "vibewasm", *words[:1], "--timeout", str(seconds), *words[1:], path]
+    done = subprocess.run(command, capture_output=True, check=False)
+    took = monotonic() - begun
+    if done.returncode != 124:
+        raise AssertionError(f"it was to take long, and was over after {took:.2f} seconds")
+    return took - seconds
+
+
+def _late_commands(words: tuple[str, ...], make: Callable[[], bytes] | None) -> Callable[[], float]:
+    """How much longer a command line takes than one that is stopped at once: the start of Python is none of it."""
+    path = _fifo()
+    if make is not None:
+        path += ".wasm"
+        with open(path, "wb") as file:
+            file.write(make())
+    return lambda: max(_late_command(words, path, 0.5) - _late_command(words, path, 0.001), 0.0)
 
 
 def measure(session: Session) -> Report:
     """Seconds after the deadline, the worst of the rounds."""
     report = Report("stopping", ["after the deadline"])
+    measured: dict[str, Callable[[], float]] = {}
+    for name, (words, file) in COMMANDS.items():
+        measured[name] = _late_commands(words, file)
+    for name, late_command in session.progress.each([*measured.items()]):
+        report.rows.append((name, [max(late_command() for _ in range(session.rounds))]))
     for name, make in session.progress.each([*CASES.items()]):
         try:
             action = make()

@@ -22,7 +22,7 @@ from vibewasm.errors import Cut, Work, guest_work, registered, works
 from vibewasm.wat import wat2wasm
 
 #: What would take minutes, for most of these tests.
-BLOCKS = hostile._blocks(60_000)
+BLOCKS = hostile._blocks()
 SIZES: dict[Callable[[int], bytes], int] = {
     hostile._imports: 200_000,
     hostile._expressions: 300_000,
@@ -391,6 +391,29 @@ def test_nothing_comes_up_after_the_work(in_engine: Callable[[str], Callable[...
         sys.setswitchinterval(interval)
     assert cut
     assert ended
+
+
+def test_what_was_sent_and_has_not_come_up_does_not_come_up_later() -> None:
+    """As if the thread had been in a C function when it was sent, right before the end of the work."""
+    work = Work(None, ())
+    work.undo = stopping._undo
+
+    def function() -> None:
+        # Nothing is called between the sending and the end of the work but what sends.
+        sender.start()
+        sender.join()
+
+    # A thread looks for such exceptions when it is told to, and not before the next call.
+    sender = threading.Thread(target=stopping._send, args=(threading.get_ident(), Cut))
+    with pytest.raises(Cut):
+        registered(work, function)
+    stopping._undo(threading.get_ident())
+    for _ in range(100):
+        time.monotonic()
+    undone: list[int] = []
+    work.undo = undone.append
+    registered(work, lambda: None)
+    assert undone == [threading.get_ident()]
 
 
 # -- what is left is whole ---------------------------------------------------------------------------------------------

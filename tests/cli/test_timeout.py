@@ -69,7 +69,7 @@ def test_a_module_is_read_from_fifo_standard_input_and_file(tmp_path: Path) -> N
 @pytest.mark.parametrize("command", ["run", "run --eager", "validate", "compile -o /dev/null"])
 def test_a_module_that_takes_long_to_compile(tmp_path: Path, command: str) -> None:
     path = tmp_path / "blocks.wasm"
-    path.write_bytes(hostile._blocks(200_000))
+    path.write_bytes(hostile._blocks())
     invoke = ["--no-cache", "--invoke", "run"] if command.startswith("run") else []
     done = _run(*command.split(), "--timeout", "0.3", *invoke, str(path))
     doing = "checking" if command == "validate" else "compiling"
@@ -94,7 +94,7 @@ def test_a_command_that_writes_text_is_stopped(tmp_path: Path) -> None:
 
 def test_an_isolated_run_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "blocks.wasm"
-    path.write_bytes(hostile._blocks(200_000))
+    path.write_bytes(hostile._blocks())
     done = _run("run", "--isolate", "--timeout", "0.3", "--invoke", "run", str(path))
     assert done.returncode == 124
     assert "stopped after 0.3 seconds (--timeout)" in done.stderr

@@ -56,6 +56,17 @@ MAX_LOCALS = 50_000
 _ENTRIES_AT_ONCE = 1 << 12
 #: After a body: reading ahead meets ``unreachable``, which notices that it is outside.
 _PADDING = b"\0" * 16
+#: A body of so many bytes is read in pieces, so that it takes no time in which nothing else can happen.
+_LARGE = 1 << 18
+
+
+def _bytes_of(data: bytes, start: int, end: int) -> list[int]:
+    """The bytes of a large body, and the padding."""
+    code: list[int] = []
+    for at in range(start, end, _LARGE):
+        code += data[at : min(at + _LARGE, end)]
+    code += _PADDING
+    return code
 
 
 def load_all(backend: Backend) -> None:
@@ -149,7 +160,8 @@ class Compiler:
         vectors = retypes = runs = False
         while True:
             env = self._environments.get((reach, vectors, retypes)) or self._environment(reach, vectors, retypes)
-            c = Compilation(env, [*info.data[start:end], *_PADDING], start, end - start)
+            code = [*info.data[start:end], *_PADDING] if end - start < _LARGE else _bytes_of(info.data, start, end)
+            c = Compilation(env, code, start, end - start)
             c.runs = runs
             try:
                 return self._compile_body(c, defined, index, recording, landings)
