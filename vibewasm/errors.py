@@ -319,6 +319,8 @@ def registered(work: Work, function: Callable[..., Result], *arguments: Any) -> 
             del works[thread]
         else:
             works[thread] = outer
+            # That has time to end by what has ended this.
+            outer.again = work.again
         if work.undo is not None:
             work.undo(thread)
 

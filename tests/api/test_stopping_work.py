@@ -24,6 +24,7 @@ from vibewasm.wat import wat2wasm
 #: What would take minutes, for most of these tests.
 BLOCKS = hostile._blocks()
 SIZES: dict[Callable[[int], bytes], int] = {
+    hostile._functions: 990_000,
     hostile._imports: 200_000,
     hostile._expressions: 300_000,
     hostile._customs: 1_000_000,
