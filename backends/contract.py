@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from .convention import ParameterPlaces, ResultPlaces
+from .convention import FEW_CELLS, ParameterPlaces, ResultPlaces
 from .operand import Operand
 from .target_contract import Target
 from .types import Places, SignalContext
@@ -109,7 +109,7 @@ class Frames(Protocol):
         the argument area of ``area`` bytes. Leaves the registers that results return in as they are.
         """
 
-    def copy_slots(self, count: int, source: int, target: int, width: int = 8) -> bytes:
+    def copy_slots(self, count: int, source: int, target: int, width: int = 8, few: int = FEW_CELLS) -> bytes:
         """Code that copies ``count`` cells whose first is at frame offset ``source`` to where the first is at
         ``target``, which is the source itself or a cell before it: they may overlap.
 

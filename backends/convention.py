@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SMALL_FRAME = 0x8000
 #: Cells that are moved one by one; more are moved in a loop.
 FEW_CELLS = 8
+#: The same of results that return in the results area, and of arguments that are all in slots: a call takes two bytes,
+#: and what it passes may be what another one has returned.
+FEW_OF_CALL = 4
 #: More parameters than this, and more values of a block, are looked at as a whole rather than one by one: what a type
 #: says of them is found once for each module.
 MANY_VALUES = 16

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from . import (
+    bombs,
     calls,
     compile,
     cross,
@@ -54,6 +55,7 @@ BENCHMARKS = {
     "native": (loops.measure_native, 9),
     "exceptions": (exceptions.measure, 9),
     "tail_calls": (tail_calls.measure, 3),
+    "bombs": (bombs.measure, 3),
     "explore": (explore.measure, 40),
 }
 

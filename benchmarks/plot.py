@@ -62,8 +62,11 @@ def svg(report: Report) -> str:
     """The picture of a report: its ratios to the reference; without one, what was measured."""
     sides = [side for side in report.sides if side != report.reference]
     values = {name: {side: _value(report, cells, side) for side in sides} for name, cells in report.rows}
+    # What is nothing at all has no place on the axis, and no mark.
     low, high = _range(
-        [value for row in values.values() for value in row.values()] + ([1.0] if report.reference else [])
+        [value for row in values.values() for value in row.values() if value > 0]
+        + ([1.0] if report.reference else [])
+        + [*report.bars.values()]
     )
     left = _MARGIN + max(len(name) for name in values) * _LETTER + 14
     right = _WIDTH - _MARGIN - _NUMBERS
@@ -84,12 +87,20 @@ def svg(report: Report) -> str:
         lines.append(f'<path class="{kind}" d="M{x},{top - 4}V{bottom + 4}"/>')
         label = f"{tick:g}" if report.reference else measure_text(tick, report.unit)
         lines.append(_text(across(tick), bottom + 20, label, "quiet", anchor="middle"))
+    for side, bar in report.bars.items():
+        x = _number(across(bar))
+        kind = f"bar b{sides.index(side)}"
+        lines.append(
+            f'<path class="{kind}" d="M{x},{top - 4}V{bottom + 4}"><title>{escape(side)}: bar {bar:g}</title></path>'
+        )
     for number, (name, row) in enumerate(values.items()):
         y = top + _ROW * number + _ROW / 2
         lines.append(f'<path class="grid" d="M{_number(left)},{_number(y)}H{_number(right)}"/>')
         lines.append(_text(_MARGIN, y + 4, name))
         # The first side is the one that is looked for: it lies above the others.
         for side in reversed(sides):
+            if row[side] <= 0:
+                continue
             measured = report.column(side, [name])[0]
             hint = f"{name}, {TITLES.get(side, side)}: {measure_text(measured, report.unit)}"
             lines.append(_mark(sides, side, across(row[side]), y, hint))
@@ -102,10 +113,20 @@ def svg(report: Report) -> str:
         light="\n".join(f".s{side} {{ fill: {_MARKS[side][0]} }}" for side in colours),
         dark="\n".join(f".s{side} {{ fill: {_MARKS[side][1]} }}" for side in colours),
     )
+    if report.bars:
+        style += _bar_style(sides, report.bars)
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
     ground = f'<rect class="ground" x="0.5" y="0.5" width="{_WIDTH - 1}" height="{height - 1}" rx="6"/>'
     title = f"<title>{escape(_headline(report))}</title>"
     return "\n".join([f'{head} role="img">', title, f"<style>\n{style}\n</style>", ground, *lines, "</svg>", ""])
+
+
+def _bar_style(sides: list[str], bars: Iterable[str]) -> str:
+    """What draws bars, each in the colour of its side."""
+    numbers = [sides.index(side) for side in bars]
+    light = "\n".join(f".b{number} {{ stroke: {_MARKS[number][0]} }}" for number in numbers)
+    dark = "\n".join(f".b{number} {{ stroke: {_MARKS[number][1]} }}" for number in numbers)
+    return f"\n.bar {{ stroke-dasharray: 5 4 }}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
 
 
 def _value(report: Report, cells: list[float], side: str) -> float:
@@ -114,7 +135,7 @@ def _value(report: Report, cells: list[float], side: str) -> float:
 
 
 def _headline(report: Report) -> str:
-    what = {"s": "time", "B": "peak memory"}[report.unit]
+    what = {"s": "time", "B": "peak memory", "1": "dashed lines are bars"}[report.unit]
     if not report.reference:
         return f"{report.benchmark}: {what}"
     return f"{report.benchmark}: {what}, {TITLES.get(report.reference, report.reference)} = 1 (further left is better)"

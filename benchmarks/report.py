@@ -38,7 +38,7 @@ class Report:
     """One benchmark's table and its figures.
 
     A column whose name ends in ``ratio`` holds ratios; the others are *sides* and hold what was measured of them, in
-    ``unit``: seconds (``s``) or bytes (``B``).
+    ``unit``: seconds (``s``), bytes (``B``), or numbers that their names explain (``1``).
     """
 
     benchmark: str
@@ -48,6 +48,8 @@ class Report:
     unit: str = "s"
     #: The side that the others are compared with, and 1 in a plot.
     reference: str | None = None
+    #: The highest value that will do of sides that have such a bar in each row.
+    bars: dict[str, float] = field(default_factory=dict)
     #: What a reader has to know besides: what was skipped, and why.
     notes: list[str] = field(default_factory=list)
     #: How it was measured: machine, versions, rounds.
@@ -93,6 +95,7 @@ class Report:
             ],
             "notes": self.notes,
             "conditions": self.conditions,
+            **({"bars": self.bars} if self.bars else {}),
         }
 
     @classmethod
@@ -106,6 +109,7 @@ class Report:
             [Figure(figure["name"], figure["value"], figure["bar"]) for figure in data["figures"]],
             data["unit"],
             data["reference"],
+            dict(data.get("bars", {})),
             list(data["notes"]),
             dict(data["conditions"]),
         )
@@ -123,7 +127,11 @@ class Report:
 
 
 def measure_text(value: float, unit: str) -> str:
-    """Seconds (``s``) or bytes (``B``), in the unit that gives a short number; a megabyte is 10^6 bytes."""
+    """Seconds (``s``) or bytes (``B``), in the unit that gives a short number, or a number (``1``); a megabyte is 10^6
+    bytes.
+    """
+    if unit == "1":
+        return f"{value:.2f}"
     if unit == "B":
         return f"{value / 1e6:.1f} MB"
     for name, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):

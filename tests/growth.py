@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from types import CodeType, FrameType
+from typing import Any, TypeVar
 
 Input = TypeVar("Input")
 
@@ -42,3 +44,28 @@ def _seconds(work: Callable[[Input], object], given: Input) -> float:
     start = time.process_time()
     work(given)
     return time.process_time() - start
+
+
+def steps(work: Callable[[], object]) -> int:
+    """How many instructions of the interpreter some work takes: the same each time, however busy the machine is.
+
+    What one of them does in C counts as one, so what takes long in C has to be timed.
+    """
+    counts: dict[CodeType, int] = {}
+
+    def count(frame: FrameType, event: str, arg: Any) -> Any:
+        if event == "call":
+            frame.f_trace_opcodes = True
+            frame.f_trace_lines = False
+        elif event == "opcode":
+            code = frame.f_code
+            counts[code] = counts.get(code, 0) + 1
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return sum(counts.values())

@@ -19,12 +19,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import children, peers, plot, processes, results, tables
+from benchmarks import bombs, children, peers, plot, processes, results, tables
 from benchmarks.installed import Installed, installed
 from benchmarks.processes import FilledCache, FirstRun, Program, Side
 from benchmarks.progress import Progress
 from benchmarks.report import Figure, Report, geometric_mean, measure_text, take_turns
 from benchmarks.session import Session
+from tests.fuzz.bombs import BOMBS
 
 
 def report(benchmark: str = "first") -> Report:
@@ -162,6 +163,31 @@ def test_there_are_marks_for_all_sides_that_a_benchmark_can_have() -> None:
     sides = ["vibewasm", "winch", "liftoff", "turbofan", "serialized"]
     many = Report("first", [*sides, "cranelift"], [("a", [1.0] * 6)], reference="cranelift")
     ElementTree.fromstring(plot.svg(many))
+
+
+def test_a_plot_shows_bars_of_sides_and_no_mark_for_nothing() -> None:
+    made = Report("bombs", ["us a byte", "code"], [("a", [2.0, 0.0]), ("b", [1.0, 70.0])], unit="1")
+    made.bars = {"us a byte": 3.0, "code": 64.0}
+    picture = ElementTree.fromstring(plot.svg(made))
+    hints = [title.text for title in picture.iter("{http://www.w3.org/2000/svg}title")]
+    assert hints[1:] == [
+        "us a byte: bar 3",
+        "code: bar 64",
+        "a, us a byte: 2.00",
+        "b, code: 70.00",
+        "b, us a byte: 1.00",
+    ]
+    assert Report.from_json(json.loads(json.dumps(made.as_json()))) == made
+
+
+def test_the_benchmark_of_bombs_measures_each_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    families = {"small": (BOMBS["a chain of loads"][0], 800), "other": (BOMBS["nested blocks"][0], 800)}
+    monkeypatch.setattr(bombs, "families", lambda: families)
+    session = Session(ExitStack())
+    made = bombs.measure(session)
+    assert [name for name, _ in made.rows] == ["small", "other"]
+    assert all(cells[0] > 0 for _, cells in made.rows)
+    assert [figure.bar for figure in made.figures] == [*made.bars.values()]
 
 
 def test_a_plot_without_a_reference_shows_what_was_measured() -> None:

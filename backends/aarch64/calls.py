@@ -18,7 +18,7 @@ from ...abi import (
     SUPERTYPES_FIRST,
     TABLE_BASE,
 )
-from ..convention import FEW_CELLS, ParameterPlaces, ResultPlaces, parallel_moves
+from ..convention import FEW_OF_CALL, ParameterPlaces, ResultPlaces, parallel_moves
 from ..operand import CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, V128, Operand, is_float
 from . import asm
 from .addresses import add, at
@@ -124,7 +124,7 @@ def arguments_from_slots(places: ParameterPlaces, first_slot: int, width: int = 
         code += add(SP, SP, -area)
     for start, index, count in places.stretches:
         source = first_slot + width * index
-        if count > FEW_CELLS:
+        if count > FEW_OF_CALL:
             # The stack pointer is where the frame begins, less the area.
             target = step * start - area
             if step == 16:
@@ -352,7 +352,7 @@ def move_results(stretches: list[tuple[int, int, int]], first_slot: int, fetch: 
     for start, index, count in stretches:
         cell = STORE_RESULTS + 16 * start
         slot = first_slot + width * index
-        if count <= FEW_CELLS:
+        if count <= FEW_OF_CALL:
             for k in range(count):
                 if fetch:
                     code += at(load, reg, X1, cell + 16 * k) + at(store, reg, FRAME, slot + width * k)

@@ -320,13 +320,14 @@ def restore_pinned(ints: int, floats: int) -> bytes:
     return _pinned(False, ints, floats)
 
 
-def copy_slots(count: int, source: int, target: int, width: int = 8) -> bytes:
-    """Copy ``count`` cells whose first is at ``source`` to where the first is at ``target``, in order.
+def copy_slots(count: int, source: int, target: int, width: int = 8, few: int = FEW_CELLS) -> bytes:
+    """Copy ``count`` cells whose first is at ``source`` to where the first is at ``target``, in order, more
+    than ``few`` in a loop.
 
     The target is not above the source, so copying in order is right where they overlap.
     """
     if width == 16:
-        if count > FEW_CELLS:
+        if count > few:
             return copy_cells(2 * count, source, target)
         return b"".join(
             [
@@ -335,7 +336,7 @@ def copy_slots(count: int, source: int, target: int, width: int = 8) -> bytes:
                 for offset in range(0, 16 * count, 16)
             ]
         )
-    if count > FEW_CELLS:
+    if count > few:
         return copy_cells(count, source, target)
     code = bytearray()
     for index in range(count):

@@ -20,7 +20,7 @@ from ...abi import (
     TABLE_LENGTH,
 )
 from ..assembly import signed
-from ..convention import FEW_CELLS, ParameterPlaces, ResultPlaces, area_step, parallel_moves
+from ..convention import FEW_OF_CALL, ParameterPlaces, ResultPlaces, area_step, parallel_moves
 from ..operand import ALL_ONES, CONSTANT, F32, F64, FIRST_FLOAT_BIT, I32, I64, V128, Operand, is_float
 from . import asm
 from .frames import CONTEXT_SLOT, parameter_places
@@ -143,7 +143,7 @@ def _area_from_wide_slots(places: ParameterPlaces, first_slot: int) -> bytearray
     wide = step == 16
     for start, index, count in places.stretches:
         slot = first_slot - 16 * index
-        if count <= FEW_CELLS:
+        if count <= FEW_OF_CALL:
             for k in range(count):
                 if wide:
                     code += asm.movups_rm(0, FRAME, slot - 16 * k) + asm.movups_mr(RSP, step * (start + k), 0)
@@ -171,7 +171,7 @@ def _area_from_slots(places: ParameterPlaces, first_slot: int) -> bytearray:
         code += asm.alu_ri(asm.SUB, 1, RSP, 8)
     for _, index, count in reversed(places.stretches):
         last = first_slot - 8 * (index + count - 1)
-        if count <= FEW_CELLS:
+        if count <= FEW_OF_CALL:
             for k in range(count):
                 code += asm.push_m(FRAME, last + 8 * k)
         else:
@@ -405,7 +405,7 @@ def move_results(stretches: list[tuple[int, int, int]], first_slot: int, fetch: 
     for start, index, count in stretches:
         cell = STORE_RESULTS + 16 * start
         slot = first_slot - 8 * index
-        if count <= FEW_CELLS:
+        if count <= FEW_OF_CALL:
             for k in range(count):
                 if fetch:
                     code += asm.mov_rm(1, RDX, RCX, cell + 16 * k)
@@ -437,7 +437,7 @@ def _move_wide_stretches(stretches: list[tuple[int, int, int]], first_slot: int,
     for start, index, count in stretches:
         cell = STORE_RESULTS + 16 * start
         slot = first_slot - 16 * index
-        if count <= FEW_CELLS:
+        if count <= FEW_OF_CALL:
             for k in range(count):
                 if fetch:
                     code += asm.movups_rm(1, RCX, cell + 16 * k) + asm.movups_mr(FRAME, slot - 16 * k, 1)

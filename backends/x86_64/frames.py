@@ -220,16 +220,17 @@ def restore_pinned(ints: int, floats: int) -> bytes:
     return code + b"".join(asm.movups_rm(FLOAT_PINNED[j], FRAME, saved_float_offset(j)) for j in range(floats))
 
 
-def copy_slots(count: int, source: int, target: int, width: int = 8) -> bytes:
-    """Copy ``count`` cells whose first (highest) is at ``source`` to where the first is at ``target``, in order.
+def copy_slots(count: int, source: int, target: int, width: int = 8, few: int = FEW_CELLS) -> bytes:
+    """Copy ``count`` cells whose first (highest) is at ``source`` to where the first is at ``target``, in order,
+    more than ``few`` in a loop.
 
     The target is not below the source, so copying in order is right where they overlap. rax, rcx and xmm0 are free: all
     operands are in slots.
     """
     if width == 16:
-        return _copy_wide_slots(count, source, target)
+        return _copy_wide_slots(count, source, target, few)
     code = bytearray()
-    if count <= FEW_CELLS:
+    if count <= few:
         for index in range(count):
             code += asm.mov_rm(1, RAX, FRAME, source - 8 * index)
             code += asm.mov_mr(1, FRAME, target - 8 * index, RAX)
@@ -242,10 +243,10 @@ def copy_slots(count: int, source: int, target: int, width: int = 8) -> bytes:
     return bytes(code)
 
 
-def _copy_wide_slots(count: int, source: int, target: int) -> bytes:
+def _copy_wide_slots(count: int, source: int, target: int, few: int) -> bytes:
     """The same for cells of 16 bytes."""
     code = bytearray()
-    if count <= FEW_CELLS:
+    if count <= few:
         for index in range(count):
             code += asm.movups_rm(0, FRAME, source - 16 * index)
             code += asm.movups_mr(FRAME, target - 16 * index, 0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.fuzz.expressions import Expressions
 from tests.fuzz.instructions import (
     BLOCK,
     BR,
@@ -30,6 +29,7 @@ from tests.fuzz.instructions import (
     UNREACHABLE,
     Body,
 )
+from tests.fuzz.many_values import ManyValues
 from tests.fuzz.numbers import F32, F64, I32, I64, V128
 from tests.fuzz.operations import (
     BR_TABLE,
@@ -59,7 +59,7 @@ STORE_OF = {I32: OPCODE["i32.store"], I64: OPCODE["i64.store"], F32: OPCODE["f32
              V128: OPCODE["v128.store"]}  # fmt: skip
 
 
-class BodyWriter(Expressions):
+class BodyWriter(ManyValues):
     """Writes the body of one function."""
 
     def write(self) -> Body:
@@ -231,6 +231,7 @@ class BodyWriter(Expressions):
             *[self.effect, self.bulk, self.maybe_branch, self.pile_of_all, self.crowded_call],
             *[self.plain_block] * (4 if depth > 0 else 0),
             self.stale,
+            self.many_values,
         ]
         self.rng.choice(choices)(depth)
 

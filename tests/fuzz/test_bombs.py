@@ -1,7 +1,8 @@
 """No module takes compile time or code memory out of proportion to its size.
 
-Limits are generous: they are there to tell linear from quadratic, and a thousand moves for a branch of four bytes from
-a loop that makes them.
+Limits of time are generous: they are there to tell linear from quadratic, and a thousand moves for a branch of four
+bytes from a loop that makes them. Of bombs of many values the interpreter's steps are counted, which are always the
+same: `python -m benchmarks bombs` measures the time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import pytest
 
 import vibewasm as vw
 from tests.fuzz.bombs import BOMBS, Bomb
+from tests.fuzz.many_bombs import many_bombs
+from tests.growth import steps
 from tests.spec.suite import PROJECT_ROOT
+from vibewasm.backends import TARGETS
 
 # How much more four times the module may cost. Linear is 4, quadratic 16.
 MOST_GROWTH = 8.0
@@ -93,3 +97,59 @@ def test_costs_grow_with_the_module_and_no_faster(ordinary: float, bomb: Bomb, s
     for data, seconds, code in ((small, small_seconds, small_code), (large, large_seconds, large_code)):
         assert seconds < ordinary * (BYTES_AT_ALL + TIMES_ORDINARY * len(data)), told
         assert code < CODE_AT_ALL + CODE_PER_BYTE * len(data), told
+
+
+# Steps of the interpreter that a byte more may cost, of which a quiet machine takes 200 to 300 in a microsecond; and
+# bytes of code, on both processors.
+MOST_STEPS = 620
+MOST_CODE = 64
+#: The bombs that take more code: arguments of two classes in turn, which travel in registers of both.
+MORE_CODE = {"calls of many to many in turn": 104}
+#: Many enough to be many, and few enough to be counted soon.
+MANY = 60
+MANY_BOMBS = many_bombs(MANY)
+QUICK_MANY = {
+    "functions of many parameters",
+    "ifs of many values with br",
+    "calls of many to many",
+    "dead blocks of many values",
+}
+
+
+def steps_and_code(data: bytes) -> tuple[int, list[int]]:
+    """Steps of the interpreter to compile a module's functions for AArch64, and the bytes of code for each target."""
+    codes = []
+    for target in TARGETS:
+        compiler = vw.Module(vw.Engine(vw.Config(compilation="lazy", target=target)), data).compiler
+        functions = range(len(compiler.info.bodies))
+        # What is loaded and memoised the first time is not what is asked about.
+        codes.append(sum(len(compiler.compile(defined)) for defined in functions))
+    return steps(lambda: [compiler.compile(defined) for defined in functions]), codes
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK_MANY else pytest.mark.ci) for name in MANY_BOMBS]
+)
+def test_many_values_cost_what_the_bytes_that_name_them_cost(name: str) -> None:
+    bomb = MANY_BOMBS[name]
+    modules = [bomb(size) for size in (20, 40, 80)]
+    taken = [steps_and_code(data) for data in modules]
+    few, more = len(modules[1]) - len(modules[0]), len(modules[2]) - len(modules[1])
+    by_few, by_more = taken[1][0] - taken[0][0], taken[2][0] - taken[1][0]
+    told = f"modules of {[len(data) for data in modules]} bytes: {taken}"
+    # Twice as much more costs twice as much more.
+    assert abs(by_more / more - by_few / few) < 0.1 * by_few / few, told
+    assert by_more <= MOST_STEPS * more, told
+    for less_code, more_code in zip(taken[1][1], taken[2][1], strict=True):
+        assert more_code - less_code <= MORE_CODE.get(name, MOST_CODE) * more, told
+
+
+@pytest.mark.parametrize(
+    "name", ["blocks of many values with br", "functions of many parameters", "dead ifs of many values"]
+)
+def test_a_thousand_values_take_as_many_steps_as_sixty(name: str) -> None:
+    def more(most: int) -> int:
+        bomb = many_bombs(most)[name]
+        return steps_and_code(bomb(20))[0] - steps_and_code(bomb(10))[0]
+
+    assert abs(more(1000) - more(MANY)) < 0.1 * more(MANY)

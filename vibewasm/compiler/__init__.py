@@ -308,7 +308,7 @@ class Compiler:
             recording.step = env.step
             recording.frame_size = size
         if len(results) > 1:
-            c.out += env.calls.return_results(env.result_places(results), first_slot, *env.width)
+            c.out += env.pieces[env.calls.return_results][(env.result_places(results), first_slot, *env.width)]
         c.out += env.pieces[frames.epilogue][size, homes.pinned_ints, homes.pinned_floats, area]
         code, start, base = self._assemble(c, homes, params, size, area, recording)
         if landings is not None:
@@ -335,8 +335,7 @@ class Compiler:
             size, homes.pinned_ints, homes.pinned_floats, check, env.reach
         ]
         if homes.many is not None:
-            places = homes.many.places
-            prologue += frames.receive_many(places, homes.arriving(), homes.first_cell, size, *env.width)
+            prologue += homes.receive(frames, size, 16 if env.vectors else 8)
         elif params:
             own = tuple(homes.entries[: len(params)])
             # Only parameters in the argument area depend on the size of the frame.

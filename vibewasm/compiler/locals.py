@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ..backends.contract import Frames
     from ..backends.convention import ParameterPlaces
 
+    #: Homes by index; homes of those whose index takes more than a byte; the frame offset of the cell after them; and
+    #: where those are that arrived in the argument area, and from one to the next.
+    LaidOut = tuple[list["Operand | None"], list[tuple[int, Operand]], int, int, int]
+
 #: Locals whose index takes one byte are the only ones that can be pinned: compilers number the hottest low.
 SHORT_INDICES = 128
 #: A read inside a loop counts as this many.
@@ -95,14 +99,20 @@ class ManyParameters:
     Attributes:
         types: what they are.
         places: where they arrive.
+        laid_out: where functions have them that pin no locals, by the frame offset of the first cell and the step from
+            one to the next.
+        received: code that receives them there, by the frame offset of the first cell, the frame's size if that counts,
+            and the width of cells.
     """
 
-    __slots__ = ("_homes", "places", "types")
+    __slots__ = ("_homes", "laid_out", "places", "received", "types")
 
     def __init__(self, types: tuple[int, ...], places: ParameterPlaces) -> None:
         self.types = types
         self.places = places
         self._homes: dict[tuple[int, int], list[Operand | None]] = {}
+        self.laid_out: dict[tuple[int, int], LaidOut] = {}
+        self.received: dict[tuple[int, int, int], bytes] = {}
 
     def homes(self, first: int, step: int) -> list[Operand | None]:
         """Homes in the frame of those that arrive in the argument area and whose index takes one byte, the area's first
@@ -221,6 +231,7 @@ class Locals:
         if count > SHORT_INDICES:
             self._long: dict[int, Operand] = {}
             self._known: set[Operand] = set()
+        self._pinned_in_area: list[int] = []
         if many is not None:
             entries, offset = self._place_many(many, entries, hottest, stay)
         else:
@@ -262,13 +273,19 @@ class Locals:
         """
         places, params, step = many.places, many.types, self._step
         offset = self.first_cell
+        if not hottest:
+            known = many.laid_out.get((offset, step))
+            if known is not None:
+                homes, long, offset, self._area, self._area_step = known
+                for index, entry in long:
+                    self._keep(index, entry)
+                return [*homes], offset
         if stay:
             self._area, self._area_step = stay, places.step
         else:
             self._area, self._area_step = offset, step
             offset += step * sum([count for _, _, count in places.stretches])
         entries = [*many.homes(self._area, self._area_step)]
-        self._pinned_in_area = []
         for index in hottest:
             home = pinned[index]
             if home is not None:
@@ -282,7 +299,25 @@ class Locals:
             elif entries[index] is None:
                 entries[index] = frame_local(type_, offset)
                 offset += step
+        if not hottest:
+            long = list(self._long.items()) if self.count > SHORT_INDICES else []
+            found = [*entries], long, offset, self._area, self._area_step
+            many.laid_out[self.first_cell, step] = found
         return entries, offset
+
+    def receive(self, frames: Frames, size: int, width: int) -> bytes:
+        """Code that moves many parameters to their homes in a frame of ``size`` bytes."""
+        many = self.many
+        assert many is not None
+        if self.pinned_ints or self.pinned_floats:
+            return frames.receive_many(many.places, self.arriving(), self.first_cell, size, width)
+        # Where they stay in the argument area the size does not count.
+        key = self.first_cell, 0 if frames.ARGUMENT_AREA else size, width
+        code = many.received.get(key)
+        if code is None:
+            code = frames.receive_many(many.places, self.arriving(), self.first_cell, size, width)
+            many.received[key] = code
+        return code
 
     def arriving(self) -> list[tuple[int, int, Operand]]:
         """Of many parameters those that have to be moved one by one: register or -1, byte offset in the argument area,

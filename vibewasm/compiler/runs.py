@@ -26,7 +26,7 @@ RUN = BARRIER + 1
 #: The type of a run, which no operand may have.
 RUN_TYPE = -4
 #: So many values at least become entries of their own at once: popping a run's values one by one is linear.
-_AT_ONCE = 8
+_AT_ONCE = 4
 #: Comparisons of types that are kept.
 _FITTING_LIMIT = 1 << 12
 
@@ -142,6 +142,17 @@ def drop(c: Compilation, count: int) -> None:
         c.folded += before - 1
 
 
+def pop_all(c: Compilation, types: Types) -> int | None:
+    """Pop the topmost values if they are one run whose types fit these: the frame offset of the first one."""
+    run = c.stack[-1]
+    count = len(types)
+    if not isinstance(run, Run) or run.count != count or not fit(c.env, run.types, run.start, types, 0, count):
+        return None
+    c.stack.pop()
+    c.folded -= run.count - 1
+    return run.offset
+
+
 def gather(c: Compilation, types: Types, count: int) -> None:
     """Let the topmost values, which are in their slots and fit the first ``count`` of some types, be one run that has
     these.
@@ -155,7 +166,7 @@ def gather(c: Compilation, types: Types, count: int) -> None:
     elif isinstance(entry, Run) and entry.types is types and not entry.start and entry.count == count:
         return
     height = len(stack)
-    if any(entry.kind < SLOT for entry in stack[index:]):
+    if stack[-1].kind < SLOT:
         raise AssertionError("values are put together that are not in their slots")
     stack[index:] = [*_first(entry, before), Run(types, 0, count, first)]
     c.folded += height - len(stack)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...abi import TRAP_UNREACHABLE
+from ...backends.convention import FEW_CELLS
 from ...backends.operand import I32, Operand, register
 from ...opcodes import CODE
 from ..immediates import read_unsigned
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from array import array
 
 _END = CODE["end"]
+#: A br_table to more labels than this moves more values than that in loops.
+_FEW_LABELS, _FEW_FOR_MANY_LABELS = 8, 2
 
 
 def unreachable(c: Compilation, pc: int) -> int:
@@ -50,14 +53,20 @@ def label_at(c: Compilation, depth: int) -> Label:
     return c.labels[-1 - depth]
 
 
-def move_to_label(c: Compilation, label: Label) -> bytes:
-    """Code that copies a branch's values, which are in their own slots, to the slots that the label expects them in."""
+def move_to_label(c: Compilation, label: Label, few: int = FEW_CELLS) -> bytes:
+    """Code that copies a branch's values, which are in their own slots, to the slots that the label expects them in;
+    more than ``few`` in a loop.
+    """
     count = len(label.types)
     if not count:
         return b""
     source = slot_offset(c, len(c.stack) - count)
     target = label_slot(c, label)
-    return b"" if source == target else c.env.frames.copy_slots(count, source, target, *c.env.width)
+    if source == target:
+        return b""
+    env = c.env
+    found: bytes = env.pieces[env.frames.copy_slots][count, source, target, 16 if env.vectors else 8, few]
+    return found
 
 
 def jump_to(c: Compilation, label: Label) -> None:
@@ -222,6 +231,8 @@ def br_table(c: Compilation, pc: int) -> int:
     out += go
     # A target that needs its values moved, or that is a loop's header far away, gets a few instructions of its own.
     stubs: dict[int, Label | int] = {}
+    # Each takes a byte of the module.
+    few = FEW_CELLS if len(distinct) <= _FEW_LABELS else _FEW_FOR_MANY_LABELS
     for depth, label in distinct.items():
         if not arity:
             stubs[depth] = label
@@ -232,7 +243,7 @@ def br_table(c: Compilation, pc: int) -> int:
             wanted = register(type_, c.target.RESULT_REGISTER)
             out += c.target.move_to_register(c.stack[-1], wanted.reg, 0)
         else:
-            out += move_to_label(c, label)
+            out += move_to_label(c, label, few)
         jump_to(c, label)
     c.jump_tables.append((table_site, depths[:-1], stubs))
     default_stub = stubs[depths[-1]]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from ...abi import TRAP_BAD_SIGNATURE, TRAP_UNDEFINED_ELEMENT
-from ...backends.convention import FEW_CELLS, MANY_VALUES
+from ...backends.convention import MANY_VALUES
 from ...backends.operand import BARRIER, I32, INTERN_LIMIT, NO_TYPE, SLOT, Operand, register, slot
 from ..immediates import call_indirect_immediates, read_unsigned
 from ..index_spaces import function_type, type_at
 from ..operand_stack import check_top, drop_values, evict, flush, pop_typed, push_slots, slot_offset, types_fit
-from ..state import BodyFault, Compilation, NeedsRuns, fits
+from ..state import BodyFault, Compilation, Late, NeedsRuns, fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .. import runs
     from ..environment import ModuleEnvironment
     from ..state import Types
 
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
     #: Parameter and result types, the arguments' plan (where they are too many one that fits nothing), the call itself,
     #: and the entry of a single result with the temporaries that are free besides.
     Callee = tuple[Types, Types, Plan, bytes, Operand | None, int]
+else:
+    runs = Late("runs")
 
 #: More arguments of a call than this are passed in loops.
 MANY_ARGUMENTS = 24
+#: Where they are all in slots already, more than this: such as another call has returned, which took two bytes.
+_MANY_IN_SLOTS = 10
 
 
 class Moves(dict[Operand, bytes | None]):
@@ -53,6 +58,15 @@ class Moves(dict[Operand, bytes | None]):
         return move
 
 
+class MovesButFromSlots(Moves):
+    """The same, but for arguments in slots, which have none."""
+
+    __slots__ = ()
+
+    def __missing__(self, argument: Operand) -> bytes | None:
+        return None if argument.kind == SLOT else super().__missing__(argument)
+
+
 #: Fits nothing: no operand has that type.
 _NO_PLAN: Plan = (b"", ((Moves(NO_TYPE, 0, lambda operand, reg: None), 0),))
 
@@ -68,7 +82,8 @@ def pass_arguments(c: Compilation, params: tuple[int, ...], instruction: str, in
 
 def _pass_together(c: Compilation, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
     """Pass arguments that stand in each other's way, that are many, or that are of the wrong types, which is said."""
-    if len(params) > (FEW_CELLS if c.folded else MANY_ARGUMENTS):
+    in_slots = len(params) > _MANY_IN_SLOTS and (c.folded or c.stack[-1].kind == SLOT)
+    if in_slots or len(params) > MANY_ARGUMENTS:
         _pass_many(c, params, instruction, index)
         return
     if c.folded:
@@ -96,6 +111,15 @@ def _pass_together(c: Compilation, params: tuple[int, ...], instruction: str, in
 
 def _pass_many(c: Compilation, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
     """Pass many arguments: all go to their slots, and from there in loops, so that code stays small."""
+    places = c.env.many_parameters(params).places
+    pass_run = c.env.pieces[c.env.calls.arguments_from_slots]
+    if c.folded and index is None:
+        first = runs.pop_all(c, params)
+        if first is not None:
+            # The usual case: what a block or a call has left is passed as it is.
+            c.out += pass_run[(places, first, *c.env.width)]
+            c.free = c.target.ALL_FREE
+            return
     check_top(c, instruction, params)
     calls = c.env.calls
     if index is not None:
@@ -105,8 +129,7 @@ def _pass_many(c: Compilation, params: tuple[int, ...], instruction: str, index:
         c.free |= index.bit
     flush(c)
     first = slot_offset(c, len(c.stack) - len(params))
-    places = c.env.many_parameters(params).places
-    c.out += c.env.pieces[calls.arguments_from_slots][(places, first, *c.env.width)]
+    c.out += pass_run[(places, first, *c.env.width)]
     drop_values(c, len(params))
     if index is not None:
         c.out += c.target.move_to_register(slot(index.type, waiting), calls.INDEX_PLAN[1], 0)
@@ -185,6 +208,10 @@ def argument_plan(env: ModuleEnvironment, params: Types) -> Plan:
         for type_, reg, bit in plan:
             planned.append((moves_to(env, type_, reg), later))
             later |= bit
+        if len(params) > _MANY_IN_SLOTS:
+            # The last argument goes first: where it is in a slot, all of them are.
+            type_, reg, _ = plan[0]
+            planned[0] = MovesButFromSlots(type_, reg, env.calls.argument), 0
         found = env.plans[params] = text, tuple(planned)
     return found
 

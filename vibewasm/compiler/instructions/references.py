@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ...abi import TRAP_NULL_REFERENCE
 from ...backends.operand import BARRIER, REFERENCE, SLOT, WANT_FLAGS, Operand, register
+from ...opcodes import CODE
 from ...types import FUNCREF
 from ..immediates import read_unsigned
 from ..index_spaces import type_at
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from ..state import Label
 
 
+_IS_NULL = CODE["ref.is_null"]
+
+
 def pop_reference(c: Compilation, instruction: str) -> Operand:
     """Pop a reference of any type."""
     entry = c.stack[-1]
@@ -32,7 +36,11 @@ def pop_reference(c: Compilation, instruction: str) -> Operand:
 
 def _null(c: Compilation, entry: Operand) -> Operand:
     """The condition that a reference, which stays where it is, is null."""
-    choice = c.target.lower(c.target.rule("ref.is_null"), (entry,), c.free, WANT_FLAGS)
+    key = _IS_NULL, entry, c.free, WANT_FLAGS
+    choice = c.target.MEMO.get(key)
+    if choice is None:
+        choice = c.target.lower(c.target.rule("ref.is_null"), (entry,), c.free, WANT_FLAGS)
+        c.target.remember(key, choice)
     c.out += choice[0]
     condition: Operand = choice[1]
     return condition
