@@ -65,6 +65,9 @@ def run(program: str, mode: str, fuel: int) -> Ran:
         folder = Path(temporary) / "folder"
         shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns("*.wasm", "*.expected"))
         stdout, stderr = Path(temporary) / "stdout", Path(temporary) / "stderr"
+        # A program without WASI opens neither.
+        for stream in (stdout, stderr):
+            stream.touch()
         engine = vw.Engine(vw.Config(deterministic=True, fuel=True, **MODES[mode]))
         module = vw.Module.from_file(engine, path)
         store = vw.Store(engine)
