@@ -33,6 +33,16 @@ SIZES: dict[Callable[[int], bytes], int] = {
 LONG = 10.0
 
 
+@pytest.fixture(autouse=True, scope="module")
+def all_is_loaded() -> None:
+    """Loading is waited for, and takes its time where there is no bytecode."""
+    for mode in ("eager", "lazy-translation"):
+        config = vw.Config(compilation=mode)
+        vw.instantiate('(module (func (export "f") (param i32) (block)))', config=config).exports.f(1)
+    with vw.deadline(60):
+        vw.Module.validate(hostile._blocks(10))
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     yield
