@@ -186,6 +186,23 @@ def test_a_deadline_stops_wasm_code_of_every_store_in_its_block_again_and_again(
         stores[0].exports.spin()
 
 
+def test_a_deadline_stops_wasm_code_in_any_thread() -> None:
+    spin = vw.instantiate('(module (func (export "spin") (loop (br 0))))').exports.spin
+    caught: list[vw.Interrupted] = []
+
+    def run() -> None:
+        try:
+            with vw.deadline(0.05):
+                spin()
+        except vw.Interrupted as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(LONG)
+    assert caught
+
+
 def test_other_threads_are_not_stopped() -> None:
     text = """(module (func (export "count") (param i64) (result i64)
         (loop
@@ -278,12 +295,18 @@ def test_a_trap_and_a_stop_say_where_if_that_is_found_soon() -> None:
         vw.instantiate('(module (func (export "f") (loop (br 0))))').exports.f()
 
 
-def test_finding_out_where_code_was_stopped_is_not_waited_for(in_engine: Callable[[str], Callable[..., Any]]) -> None:
+def test_finding_out_where_code_was_stopped_is_not_waited_for(
+    in_engine: Callable[[str], Callable[..., Any]], soon: Callable[[Callable[[], object]], None]
+) -> None:
     instance = vw.instantiate('(module (func (export "f") (loop (br 0))))')
     # One that takes long.
     endless = in_engine("def function(defined):\n    while True: pass")
     instance.module.compiler.record = endless  # type: ignore[method-assign]  # for this module
     with pytest.raises(vw.Interrupted, match=r"at f$"), vw.deadline(0.05):
+        instance.exports.f()
+    # This stops one thing only, which is over when that begins.
+    soon(instance.store.interrupt)
+    with pytest.raises(vw.Interrupted, match=r"interrupted\n  at f$"):
         instance.exports.f()
 
 
