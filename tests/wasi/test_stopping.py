@@ -90,7 +90,7 @@ def terminal() -> Iterator[tuple[int, int]]:
 
 def test_a_terminal_that_nobody_reads(terminal: tuple[int, int]) -> None:
     # At last it takes some of these bytes, and not all.
-    _stopped(vw.WasiConfig(stdout=terminal[1]), _WRITE.replace("1048576", "1000"), 20)
+    _stopped(vw.WasiConfig(stdout=terminal[1]), _WRITE.replace("1048576", "700"), 20)
 
 
 def test_a_terminal_at_which_nobody_types(terminal: tuple[int, int]) -> None:
