@@ -7,36 +7,20 @@ of its own has a code from :data:`FIRST_CONCRETE` on, an even one where null bel
 code in the whole process, so codes are compared where types are.
 
 Function types are equal by their parameters and results. One that a module declares in a recursive group, with a
-supertype, or open to subtypes has an identity besides: groups are equal as a whole, and each is made once
-(:func:`group`).
+supertype, or open to subtypes has an identity besides: groups are equal as a whole, see :mod:`.type_groups`.
 
 Nothing here is loaded before a module, or Python code, has such a type.
 """
 
 from __future__ import annotations
 
-import _thread
+from .type_groups import find, group, group_of, is_subnumber, type_at
+from .types import _BY_CODE, EXNREF, EXTERNREF, FIRST_CONCRETE, FUNCREF, NOT_NULL, FuncType, ValType
 
-from . import hold_over_fork
-from .types import _BY_CODE, EXNREF, EXTERNREF, FUNCREF, NOT_NULL, FuncType, ValType
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    #: A value type inside a group: a code, or the position of a member of the group and whether null belongs to it.
-    Inside = int | tuple[int, bool]
-    #: A member of a group: whether it is final; its supertype, which may be an earlier member by its position;
-    #: parameters and results.
-    Member = tuple[bool, "int | FuncType | None", tuple[Inside, ...], tuple[Inside, ...]]
-    #: The same with value types in place of codes.
-    _PickledMember = tuple[bool, "int | FuncType | None", tuple[object, ...], tuple[object, ...]]
+__all__ = ["FIRST_CONCRETE", "group"]
 
 #: The bottom of each hierarchy: no value but null has these types.
 NULLFUNCREF, NULLEXTERNREF, NULLEXNREF = 8, 9, 10
-#: From here on are references to function types.
-FIRST_CONCRETE = 64
-
 #: Abstract heap types, by code of the nullable reference: the text format's word, and the top of the hierarchy.
 _ABSTRACT = {
     FUNCREF: ("func", FUNCREF),
@@ -52,13 +36,6 @@ _BY_SHORT_NAME = {name: code for code, name in _SHORT_NAMES.items()}
 #: Names of types in the name of a type: so many of the parameters, and of the results, at each depth.
 _NAMED = (8, 2)
 
-#: The function types that references are to, by number, and the numbers of those that have no identity: an identity is
-#: a number and 1.
-_types: list[FuncType] = []
-_numbers: dict[FuncType, int] = {}
-_groups: dict[tuple[Member, ...], tuple[FuncType, ...]] = {}
-_lock = _thread.RLock()
-hold_over_fork(_lock)
 #: Whether the first of two nullable references to function types matches the second: what has been asked lately, since
 #: an instruction of few bytes may ask of a thousand values, each of a type with many supertypes.
 _known: dict[tuple[int, int], bool] = {}
@@ -69,15 +46,12 @@ _MOST_KNOWN = 1 << 14
 
 
 def concrete(type_: FuncType, nullable: bool) -> int:
-    """The code of a reference to functions of a type."""
-    number = _numbers.get(type_) if not type_._identity else type_._identity - 1
-    if number is None:
-        with _lock:
-            number = _numbers.get(type_)
-            if number is None:
-                number = len(_types)
-                _types.append(type_)
-                _numbers[type_] = number
+    """The code of a reference to functions of a type. It is good as long as the type is there, or another one that is
+    equal and was asked for its code: that keeps what has the number.
+    """
+    number = type_._identity - 1
+    if number < 0:
+        number = group_of(type_).first
     return FIRST_CONCRETE + 2 * number + (not nullable)
 
 
@@ -102,7 +76,7 @@ def without_null(code: int) -> int:
 
 def func_type_of(code: int) -> FuncType | None:
     """The type of the functions that references of this type refer to, or ``None`` of an abstract one."""
-    return _types[code - FIRST_CONCRETE >> 1] if code >= FIRST_CONCRETE else None
+    return type_at(code - FIRST_CONCRETE >> 1) if code >= FIRST_CONCRETE else None
 
 
 def top(code: int) -> int:
@@ -130,7 +104,7 @@ def matches(sub: int, super_: int) -> bool:
         return sub == NULLFUNCREF
     found = _known.get((sub, super_))
     if found is None:
-        found = is_subtype(_types[sub - FIRST_CONCRETE >> 1], _types[super_ - FIRST_CONCRETE >> 1])
+        found = is_subnumber(sub - FIRST_CONCRETE >> 1, super_ - FIRST_CONCRETE >> 1)
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
         _known[sub, super_] = found
@@ -149,13 +123,7 @@ def is_subtype(sub: FuncType, super_: FuncType) -> bool:
     if not super_._identity:
         # A plain type is final.
         return sub == super_
-    type_: FuncType | None = sub
-    while type_ is not None:
-        # One object is made of each declared type.
-        if type_ is super_:
-            return True
-        type_ = type_.supertype
-    return False
+    return sub._identity != 0 and is_subnumber(sub._identity - 1, super_._identity - 1)
 
 
 def may_be_subtype(sub: FuncType, super_: FuncType) -> bool:
@@ -165,76 +133,6 @@ def may_be_subtype(sub: FuncType, super_: FuncType) -> bool:
         and all_match(super_.param_codes, sub.param_codes)
         and all_match(sub.result_codes, super_.result_codes)
     )
-
-
-# -- groups ------------------------------------------------------------------------------------------------------------
-
-
-class DeclaredType(FuncType):
-    """A function type that is more than its parameters and results: a member of a group."""
-
-    __slots__ = ("_group", "_identity", "_position", "final", "supertype")
-
-    _group: tuple[Member, ...]
-    _position: int
-
-    def __reduce__(self) -> tuple[Callable[..., FuncType], tuple[object, ...]]:
-        members = [
-            (final, super_, *[tuple([_BY_CODE[t] if isinstance(t, int) else t for t in types]) for types in lists])
-            for final, super_, *lists in self._group
-        ]
-        return _from_pickle, (members, self._position)
-
-
-def _from_pickle(members: list[_PickledMember], at: int) -> FuncType:
-    described = [
-        (final, super_, *[tuple([t.code if isinstance(t, ValType) else t for t in types]) for types in lists])
-        for final, super_, *lists in members
-    ]
-    return group(tuple(described))[at]  # type: ignore[arg-type]  # built as above
-
-
-def group(members: tuple[Member, ...]) -> tuple[FuncType, ...]:
-    """The types of a recursive group: the same objects for equal groups. Whether supertypes are valid is for the
-    caller to say.
-    """
-    if len(members) == 1:
-        final, super_, params, results = members[0]
-        if final and super_ is None and not any(isinstance(type_, tuple) for type_ in (*params, *results)):
-            return (FuncType.from_codes(params, results),)  # type: ignore[arg-type]  # all are codes
-    found = _groups.get(members)
-    if found is None:
-        with _lock:
-            found = _groups.get(members)
-            if found is None:
-                found = _make_group(members)
-                _groups[members] = found
-    return found
-
-
-def _make_group(members: tuple[Member, ...]) -> tuple[FuncType, ...]:
-    first = len(_types)
-    made: list[DeclaredType] = [DeclaredType.__new__(DeclaredType) for _ in members]
-    for position, type_ in enumerate(made):
-        # It is looked up before it is whole: whatever refers to it does so by its number.
-        type_._identity = first + position + 1
-        type_._hash = type_._identity
-        _types.append(type_)
-    for position, (type_, (final, super_, params, results)) in enumerate(zip(made, members, strict=True)):
-        type_._group = members
-        type_._position = position
-        type_.final = final
-        type_.supertype = made[super_] if isinstance(super_, int) else super_
-        type_.param_codes, type_.result_codes = (
-            tuple(
-                [
-                    inside if isinstance(inside, int) else FIRST_CONCRETE + 2 * (first + inside[0]) + (not inside[1])
-                    for inside in types
-                ]
-            )
-            for types in (params, results)
-        )
-    return tuple(made)
 
 
 # -- what users see ----------------------------------------------------------------------------------------------------
@@ -281,7 +179,11 @@ def by_name(name: str) -> ValType | None:
 def is_reference(code: int) -> bool:
     """Whether a reference type has this code."""
     if code >= FIRST_CONCRETE:
-        return code - FIRST_CONCRETE >> 1 < len(_types)
+        try:
+            find(code - FIRST_CONCRETE >> 1)
+        except IndexError:
+            return False
+        return True
     return code in _ABSTRACT or code - NOT_NULL in _ABSTRACT
 
 
@@ -295,7 +197,7 @@ def _name(code: int, depth: int) -> str:
     if code < FIRST_CONCRETE:
         plain = with_null(code)
         return _SHORT_NAMES[code] if code in _SHORT_NAMES else f"(ref {null}{_ABSTRACT[plain][0]})"
-    type_ = _types[code - FIRST_CONCRETE >> 1]
+    type_ = type_at(code - FIRST_CONCRETE >> 1)
     if depth >= len(_NAMED):
         return f"(ref {null}...)"
     lists = []

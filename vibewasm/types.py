@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import ClassVar
 
+    from .binary.many_types import Types
+    from .type_groups import Plain
+
 __all__ = [
     "EXNREF",
     "EXTERNREF",
@@ -37,6 +40,8 @@ EXTERNREF = 6
 EXNREF = 7
 #: From an abstract reference type to the one without null.
 NOT_NULL = 16
+#: From here on are the codes of references to function types: see :mod:`.type_groups`.
+FIRST_CONCRETE = 64
 #: What elements are that are written as indices of functions, and what a clause of ``try_table`` catches.
 FUNCREF_NOT_NULL, EXNREF_NOT_NULL = FUNCREF + NOT_NULL, EXNREF + NOT_NULL
 
@@ -59,7 +64,7 @@ class ValType:
         ValueError: there is no value type of that name.
     """
 
-    __slots__ = ("code", "name")
+    __slots__ = ("_group", "code", "name")
 
     i32: ClassVar[ValType]
     i64: ClassVar[ValType]
@@ -72,6 +77,8 @@ class ValType:
 
     code: int
     name: str
+    #: Of a reference to functions of a type, what keeps the type.
+    _group: Plain
 
     def __new__(cls, name: str) -> ValType:
         """The value type called ``name``."""
@@ -150,11 +157,15 @@ class ValType:
 
 
 class _ByCode(dict[int, ValType]):
-    """Value types by code. Of references there are any number, each made when it is first asked for."""
+    """Value types by code, made when they are first asked for. Those of references to function types are not here."""
 
     __slots__ = ()
 
     def __missing__(self, code: int) -> ValType:
+        if code >= FIRST_CONCRETE:
+            from .type_groups import val_type_at
+
+            return val_type_at(code)
         from .reference_types import is_reference
 
         if not is_reference(code):
@@ -256,12 +267,15 @@ class FuncType:
         ValueError: a value type that does not exist.
     """
 
-    __slots__ = ("_hash", "param_codes", "params", "result_codes", "results")
+    __slots__ = ("_hash", "_named", "_uses", "param_codes", "params", "result_codes", "results")
 
     final: bool = True
     supertype: FuncType | None = None
     #: Of a type that parameters and results do not tell from others a number that does, else 0.
     _identity: int = 0
+    #: What keeps the type's number, once it has one, and those of types that its codes refer to: see .type_groups.
+    _named: Plain
+    _uses: tuple[Plain, ...] | Types
 
     def __init__(self, params: Iterable[ValType | int | str] = (), results: Iterable[ValType | int | str] = ()) -> None:
         self.params = _val_types("params", params)

@@ -12,6 +12,8 @@ import pytest
 
 import vibewasm as vw
 from tests.binary import encode
+from vibewasm import reference_types, type_groups
+from vibewasm.binary.decoder import decode
 from vibewasm.calls.process import adapters, known_stubs
 from vibewasm.runtime.adapters import USUAL
 
@@ -281,3 +283,129 @@ def test_a_forked_child_meets_types_while_another_thread_held_the_lock() -> None
     done.set()
     thread.join()
     assert os.waitpid(child, 0)[1] == 0
+
+
+# -- types that refer to types -----------------------------------------------------------------------------------------
+
+
+def groups() -> int:
+    """How many groups there are that anybody needs."""
+    gc.collect()
+    with type_groups._lock:
+        type_groups._sweep()
+    return len(type_groups._groups)
+
+
+def recursive(number: int) -> bytes:
+    """A module of types of all kinds, others for each number."""
+    params = encode.vector([bytes([0x7F - (number >> bit & 1)]) for bit in range(24)])
+    return encode.module(
+        encode.section(
+            "type",
+            encode.vector(
+                [
+                    b"\x60" + params + b"\0",
+                    encode.raw_func_type([encode.ref(0)]),
+                    encode.rec_group(
+                        encode.sub_type(encode.raw_func_type([encode.null(3)], [encode.ref(1)])),
+                        encode.raw_func_type([encode.ref(2)]),
+                    ),
+                    encode.sub_type(encode.raw_func_type([encode.null(3)], [encode.ref(1)]), 2),
+                ]
+            ),
+        ),
+        encode.section("import", encode.vector([b"\1m\1g\3" + encode.ref(4) + b"\0"])),
+        encode.section("global", encode.vector([encode.null(1) + b"\0\xd0\1\x0b"])),
+    )
+
+
+def test_types_that_refer_to_types_go_with_their_modules() -> None:
+    before = groups()
+    engine = vw.Engine()
+    for number in range(1000):
+        module_ = vw.Module(engine, recursive(number))
+        # Also what users see of them.
+        assert module_.imports[0].type.content.heap.supertype.params[0].heap.params[0].heap.results  # type: ignore[union-attr]
+    del module_
+    assert groups() == before
+    assert len(type_groups._val_types) == 0
+
+
+def test_without_being_asked_to_the_registry_stays_small() -> None:
+    groups()
+    engine = vw.Engine()
+    for number in range(3000):
+        vw.Module(engine, recursive(5000 + number))
+    assert len(type_groups._groups) < 1200
+
+
+@pytest.mark.parametrize("kept", ["module", "type", "value type", "global type", "imports"])
+def test_the_numbers_of_types_stay_while_anything_has_them(kept: str) -> None:
+    engine = vw.Engine()
+    module_ = vw.Module(engine, recursive(1))
+    content = module_.imports[0].type.content  # type: ignore[union-attr]
+    held: object = {
+        "module": module_,
+        "type": content.heap,
+        "value type": content,
+        "global type": module_.imports[0].type,
+        "imports": module_.imports,
+    }[kept]
+    code = content.code
+    del module_, content
+    groups()
+    for number in range(500):
+        vw.Module(engine, recursive(100 + number))
+    groups()
+    again = vw.Module(engine, recursive(1))
+    assert again.imports[0].type.content.code == code  # type: ignore[union-attr]
+    assert reference_types.func_type_of(code) == again.info.types[4]
+    assert held
+
+
+def test_a_number_is_never_given_to_another_type() -> None:
+    engine = vw.Engine()
+    seen: dict[int, int] = {}
+    for number in range(200):
+        content = vw.Module(engine, recursive(10_000 + number)).imports[0].type.content  # type: ignore[union-attr]
+        assert content.code not in seen
+        seen[content.code] = number
+        del content
+        groups()
+    assert all(not reference_types.is_reference(code) for code in seen)
+
+
+def test_types_beyond_those_that_are_kept_as_objects_are_the_same() -> None:
+    """In a module with very many types, later ones are made when they are asked for."""
+    few = decode(recursive(77))
+    fillers = encode.rec_group(*[encode.func_type()] * 2000)
+    section = encode.vector(
+        [
+            fillers,
+            b"\x60" + encode.vector([bytes([0x7F - (77 >> bit & 1)]) for bit in range(24)]) + b"\0",
+            encode.raw_func_type([encode.ref(2000)]),
+            encode.rec_group(
+                encode.sub_type(encode.raw_func_type([encode.null(2003)], [encode.ref(2001)])),
+                encode.raw_func_type([encode.ref(2002)]),
+            ),
+            encode.sub_type(encode.raw_func_type([encode.null(2003)], [encode.ref(2001)]), 2002),
+            encode.sub_type(encode.func_type(), final=True),
+            encode.rec_group(encode.func_type(["i32"], ["i64"])),
+        ]
+    )
+    many = decode(encode.module(encode.section("type", section)))
+    assert type(many.types) is not list
+    assert many.types[2000:2005] == few.types
+    assert [many.types[2004].supertype, many.types[-1], many.types[-2]] == [
+        few.types[2],
+        vw.FuncType(["i32"], ["i64"]),
+        vw.FuncType(),
+    ]
+    assert [type_.final for type_ in many.types[2000:2005]] == [type_.final for type_ in few.types]
+    assert len(many.types) == 2007
+    with pytest.raises(IndexError):
+        many.types[2007]
+    # Numbers stay, also of a plain type that was made for the moment.
+    code = reference_types.concrete(many.types[2006], True)
+    groups()
+    assert reference_types.func_type_of(code) == many.types[2006]

@@ -196,7 +196,6 @@ def test_all_real_programs_decode() -> None:
 NUMBER = 10_000
 #: Bytes of memory for a byte of module, and what else a module may take.
 MOST, BESIDES = 40, 300_000
-RECURSIVE = [what for what in DECODED if "group" in what or what.startswith(("references", "supertypes"))]
 
 
 def read_names(wasm: bytes) -> None:
@@ -209,7 +208,7 @@ def read_names(wasm: bytes) -> None:
 
 @pytest.mark.parametrize("what", DECODED)
 def test_memory_is_in_proportion_to_the_bytes(what: str) -> None:
-    assert_little_memory(DECODED[what], rejection, 100 if what in RECURSIVE else MOST)
+    assert_little_memory(DECODED[what], rejection)
 
 
 @pytest.mark.parametrize("what", NAMED)
@@ -233,7 +232,7 @@ def test_time_is_in_proportion_to_the_bytes(what: str) -> None:
         assert_linear(DECODED[what], rejection, NUMBER)
 
 
-def assert_little_memory(make: Callable[[int], bytes], work: Callable[[bytes], object], most: int = MOST) -> None:
+def assert_little_memory(make: Callable[[int], bytes], work: Callable[[bytes], object]) -> None:
     # What is loaded or made once is not the module's.
     work(make(1000))
     wasm = make(NUMBER)
@@ -242,7 +241,7 @@ def assert_little_memory(make: Callable[[int], bytes], work: Callable[[bytes], o
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     del made
-    assert peak < most * len(wasm) + BESIDES
+    assert peak < MOST * len(wasm) + BESIDES
 
 
 @pytest.mark.parametrize("count", [b"\xff\xff\xff\xff\x0f", b"\xff\xff\x3f"])

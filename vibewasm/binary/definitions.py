@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..constant_opcodes import I32_CONST, REF_FUNC
 from ..errors import DecodeError, ValidationError
 from ..extern_types import GlobalType, Limits, MemoryType, TableType, TagType
-from ..types import FUNCREF, FUNCREF_NOT_NULL
+from ..types import FIRST_CONCRETE, FUNCREF, FUNCREF_NOT_NULL
 from .const_expr import END, read_const_expr
 from .leb128 import u32, u64
 from .module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG, ConstExpr, Data, DataSegments, Element, Import, ModuleInfo
@@ -144,6 +144,9 @@ def global_type(info: ModuleInfo, pos: int) -> tuple[GlobalType, int]:
     """
     code, pos = value_type(info.data, pos, info.types)
     mutable, pos = mutability(info.data, pos)
+    if code >= FIRST_CONCRETE:
+        # Not kept: it keeps the module's types.
+        return GlobalType(code, mutable), pos
     found = _GLOBAL_TYPES.get((code, mutable))
     if found is None:
         if len(_GLOBAL_TYPES) >= _GLOBAL_TYPES_KEPT:

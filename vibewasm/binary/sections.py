@@ -85,6 +85,7 @@ def type_section(info: ModuleInfo, pos: int, end: int) -> int:
     # Equal encodings share one object: they save time, and memory in modules that repeat a type a million times.
     known: dict[bytes, FuncType] = {}
     most = _KNOWN_TYPES
+    many: list[FuncType] | None = None
     count, pos = read_count(data, pos, end, MAX_TYPES, "types")
     for _ in range(count):
         start = pos + 1
@@ -95,8 +96,13 @@ def type_section(info: ModuleInfo, pos: int, end: int) -> int:
             from .recursive_types import recursive_types
 
             pos = recursive_types(info, pos)
+            if info.types is not types:
+                many = info.types
             continue
         pos = after
+        if many is not None:
+            many.append_at(start - 1)  # type: ignore[attr-defined]  # see .many_types
+            continue
         encoding = data[start:pos]
         type_ = known.get(encoding)
         if type_ is None:

@@ -91,9 +91,16 @@ def heap_type(data: Sequence[int], pos: int, types: Sequence[FuncType]) -> tuple
         return -heap, after
     if heap >= len(types):
         raise ValidationError(f"unknown type {heap}", pos)
-    from ..reference_types import concrete
+    return reference_to_type(types, heap), after
 
-    return concrete(types[heap], True), after
+
+def reference_to_type(types: Sequence[FuncType], index: int) -> int:
+    """The code of the nullable reference to one of a module's types."""
+    if isinstance(types, list):
+        from ..reference_types import concrete
+
+        return concrete(types[index], True)
+    return types.reference(index)  # type: ignore[attr-defined, no-any-return]  # see .many_types
 
 
 def any_heap_type(data: Sequence[int], pos: int) -> tuple[int, int]:
