@@ -28,12 +28,16 @@ from .support import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
+    from collections.abc import Callable
 
 UNEXPECTED_END = "unexpected end of section or function"
 
 FUNC_FORM = 0x60
 
 _NO_CODE = 0xFF
+#: Places of so many function bodies are kept as objects, which are fastest; those of more, as numbers.
+_FEW_BODIES = 1 << 12
+_NO_NUMBERS = memoryview(b"")
 #: So many types are looked for among those before: all that there are of less than seven bytes.
 _KNOWN_TYPES = 1 << 14
 #: Turns bytes of value types into the engine's codes, and every other byte into ``_NO_CODE``.
@@ -182,12 +186,17 @@ def code_section(info: ModuleInfo, pos: int, end: int) -> int:
     """Where function bodies lie, into ``bodies``."""
     data = info.data
     count, pos = read_count(data, pos, end, MAX_FUNCTIONS, "function bodies")
-    # There are at least as many bytes.
-    short = end < 1 << 32
-    room = memoryview(bytearray((8 if short else 16) * count))
-    numbers = room.cast("I") if short else room.cast("Q")
-    starts, ends = numbers[:count], numbers[count:]
-    info.bodies = Bodies(starts, ends)  # type: ignore[assignment]  # users of the list cannot tell
+    append: Callable[[tuple[int, int]], None] | None = None
+    starts = ends = _NO_NUMBERS
+    if count <= _FEW_BODIES:
+        append = info.bodies.append
+    else:
+        # There are at least as many bytes.
+        short = end < 1 << 32
+        room = memoryview(bytearray((8 if short else 16) * count))
+        numbers = room.cast("I") if short else room.cast("Q")
+        starts, ends = numbers[:count], numbers[count:]
+        info.bodies = Bodies(starts, ends)  # type: ignore[assignment]  # users of the list cannot tell
     for number in range(count):
         # A hot loop: sizes of one and two bytes are read here.
         size = data[pos]
@@ -209,6 +218,9 @@ def code_section(info: ModuleInfo, pos: int, end: int) -> int:
             raise DecodeError(f"{UNEXPECTED_END}: a function body of {sized(size)}", first)
         if size < 2:
             raise DecodeError(f"{UNEXPECTED_END}: a function body of {sized(size)}", first)
-        starts[number] = first
-        ends[number] = pos
+        if append is not None:
+            append((first, pos))
+        else:
+            starts[number] = first
+            ends[number] = pos
     return pos
