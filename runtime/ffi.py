@@ -14,7 +14,6 @@ from sys import version_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from ctypes import (
         CDLL,
         CFUNCTYPE,
@@ -166,9 +165,6 @@ class Note(ref):  # type: ignore[type-arg]  # to whatever owns memory
     addresses: list[int]
     size: int
     clean: bool
-
-    def __init__(self, owner: object, callback: Callable[[Note], None]) -> None:
-        super().__init__(owner, callback)  # type: ignore[call-arg]  # C code takes both
 
 
 def _keep_subclasses() -> None:

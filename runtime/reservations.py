@@ -63,7 +63,8 @@ class _Pool:
             if addresses:
                 if addresses[0] in self.accessible:
                     if not note.clean:
-                        self._clean(note)
+                        size = self.accessible[addresses[0]]
+                        self._zero(addresses[0], size, size <= MOST_ZEROED)
                     return addresses
                 # Who was about to unmap it was interrupted.
                 self.unmap(addresses)
@@ -96,7 +97,10 @@ class _Pool:
             self.drain()
         elif len(self._free) < MOST_KEPT:
             try:
-                self._clean(note)
+                address = note.addresses[0]
+                size = self.accessible[address]
+                self._zero(address, size, size <= MOST_ZEROED)
+                note.clean = True
             except OSError as error:
                 if error.errno is None:
                     raise  # not the system's: a signal's handler, with a TimeoutError, say
@@ -104,12 +108,6 @@ class _Pool:
                 return False
         self.unmap(note.addresses)
         return True
-
-    def _clean(self, note: Note) -> None:
-        address = note.addresses[0]
-        size = self.accessible[address]
-        self._zero(address, size, size <= MOST_ZEROED)
-        note.clean = True
 
     def unmap(self, addresses: list[int]) -> None:
         """Unmap a reservation, whose address is taken off the list in the same step."""
@@ -155,9 +153,14 @@ class Reservation(Array):  # type: ignore[type-arg]  # what a C type is made of 
     note: Note
 
     def __del__(self, give_back: Callable[[Note], bool] = _pool.give_back) -> None:
-        if hasattr(self, "note") and give_back(self.note):
+        try:
+            note = self.note
+        except AttributeError:
+            # An exception of a signal's handler has ended the making of it.
+            return
+        if give_back(note):
             # The pool need not have it.
-            del self.note
+            del note, self.note
 
 
 def reserve(size: int) -> Reservation:
@@ -184,7 +187,6 @@ def reserve(size: int) -> Reservation:
         untrack(reservation)
         note = Note(reservation, _pool.append)
         note.addresses = addresses
-        note.size = SIZE
         note.clean = False
         reservation.note = note
         make_accessible(address, size)
