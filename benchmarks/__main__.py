@@ -27,6 +27,7 @@ from . import (
     start,
     stopping,
     tail_calls,
+    threads,
     vector_compile,
     vectors,
     warm,
@@ -56,6 +57,7 @@ BENCHMARKS = {
     "exceptions": (exceptions.measure, 9),
     "tail_calls": (tail_calls.measure, 3),
     "bombs": (bombs.measure, 3),
+    "threads": (threads.measure, 7),
     "explore": (explore.measure, 40),
 }
 
