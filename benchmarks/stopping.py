@@ -86,11 +86,6 @@ def _functions(count: int = 900_000) -> bytes:
     return _module([_type(0, 0)], [b""] * count)
 
 
-def _parameters(count: int = 3_800) -> bytes:
-    """Functions of 1,000 parameters."""
-    return _module([_type(1000, 0)], [b""] * count)
-
-
 def _types(count: int = 900_000) -> bytes:
     """Types of functions, all different."""
     kinds = (b"\x7f", b"\x7e", b"\x7d", b"\x7c")
@@ -266,7 +261,6 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "compile one large function": lambda: _made(_code(), compilation="eager"),
     "compile a br_table": lambda: _made(_jump_table(), compilation="eager"),
     "compile many functions": lambda: _made(_functions(), compilation="eager"),
-    "compile functions of 1,000 parameters": lambda: _made(_parameters(), compilation="eager"),
     "assemble a long text": lambda: _made(_text()),
     "assemble a text nested deep": lambda: _made(_nested_text()),
     "instantiate with element segments": lambda: _instantiated(_elements()),
