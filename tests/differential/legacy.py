@@ -143,10 +143,22 @@ class Node:
 
 
 def make(seed: int, index: int) -> Made:
-    """Module `index` of the campaign `seed`, all of whose NaNs are canonical."""
+    """Module `index` of the campaign `seed`, all of whose NaNs are canonical, arguments among them: a number of
+    JavaScript does not keep the bits of others.
+    """
     rng = Random(f"legacy {seed}:{index}")
     parts = generate_control(rng, legacy=True, repertoire=RICH if index % _VECTORS_EVERY == 5 else NUMERIC)
-    return Made(parts.encode(), "legacy", False, plan(rng, parts)).with_canonical_nans()
+    steps = [step._replace(arguments=[_canonical(value) for value in step.arguments]) for step in plan(rng, parts)]
+    return Made(parts.encode(), "legacy", False, steps).with_canonical_nans()
+
+
+def _canonical(value: Value) -> Value:
+    type_, payload = value
+    if type_ == "f32" and isinstance(payload, int) and payload & 0x7FFF_FFFF > 0x7F80_0000:
+        return type_, 0x7FC0_0000
+    if type_ == "f64" and isinstance(payload, int) and payload & (1 << 63) - 1 > 0x7FF << 52:
+        return type_, 0x7FF8 << 48
+    return value
 
 
 def judge(node: Node, ours: Ours, number: int, made: Made, mode: str) -> tuple[Difference | None, Trace]:

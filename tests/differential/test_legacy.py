@@ -49,6 +49,13 @@ def test_modules_with_the_older_exceptions_do_what_they_do_in_node(node: str) ->
     assert ends["values"] > calls // 2
 
 
+def test_arguments_have_no_bits_that_a_number_of_javascript_loses() -> None:
+    # An argument of this module was another NaN.
+    steps = legacy.make(15, 7885).steps
+    singles = [payload for step in steps for type_, payload in step.arguments if type_ == "f32"]
+    assert {bits for bits in singles if isinstance(bits, int) and bits & 0x7FFF_FFFF > 0x7F80_0000} == {0x7FC0_0000}
+
+
 def test_modules_with_the_older_exceptions_have_all_of_its_instructions_and_none_of_the_newer_ones() -> None:
     made: set[str] = set()
     for number in range(60):
