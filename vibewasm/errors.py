@@ -227,6 +227,12 @@ class Cut(BaseException):
     """
 
 
+class CodeOnly(str):
+    """Why wasm code has to stop, and what else is done on its behalf need not."""
+
+    __slots__ = ()
+
+
 class Work:
     """Something that is computed on a guest's behalf, in one thread.
 
@@ -251,9 +257,11 @@ class Work:
     def reason(self) -> str | None:
         """Why it has to stop, if it has to."""
         store = self.store
-        if store is not None and store._reasons:
+        if store is not None:
             # Other threads may come and go while this looks, so it looks at a copy.
-            return [*store._reasons.values(), "interrupted"][0]
+            for message in [*store._reasons.values()]:
+                if type(message) is not CodeOnly:
+                    return message
         for deadline in self.deadlines:
             if deadline.over is not None and (store is None or deadline.store is None):
                 return deadline.over

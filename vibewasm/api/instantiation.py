@@ -7,7 +7,7 @@ from __future__ import annotations
 from ..abi import RECORD_CODE, RECORD_CTX, RECORD_SIZE, RECORD_TYPE
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG
 from ..calls.process import adapters
-from ..errors import LinkError, deadlines_here, guest_work
+from ..errors import LinkError, Work, deadlines_here, guest_work
 from ..runtime.blocks import Block
 from .engine import Engine, default_engine
 from .extern import LATER, Extern
@@ -173,7 +173,7 @@ def make_instance(store: Store, module: Module, externs: list[Extern]) -> Instan
     info = module.info
     store._check_usable()
     store._refresh_guards()
-    if deadlines_here:
+    if deadlines_here and Work(store, deadlines_here[0]()).reason() is not None:
         store._check_interrupt()
     if store._given_limits is not None:
         from .taking import check_instance

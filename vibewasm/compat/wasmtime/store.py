@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...abi import PAGE_SIZE
 from ...api.deadline import go_on, stop
 from ...api.store import Store as OurStore
-from ...errors import WasmError
+from ...errors import CodeOnly, WasmError
 from .engine import Engine
 from .errors import WasmtimeError, attempt, unsupported
 from .managed import Managed
@@ -172,7 +172,8 @@ class Store(Managed):
         while True:
             over = self.engine._epoch >= self._deadline
             if over:
-                stop(self._ours, self, "the epoch's deadline is reached")
+                # As in wasmtime, compiling and instantiating go on.
+                stop(self._ours, self, CodeOnly("the epoch's deadline is reached"))
             else:
                 go_on(self._ours, self)
             # Other threads and signals' handlers do the same, and whoever comes last has to be right.

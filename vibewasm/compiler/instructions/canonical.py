@@ -83,7 +83,7 @@ def scalar(c: Compilation, pc: int) -> int:
             choice, free = choose_binary(c, op, a, b, free, sink)
     text, entry, free, tight = choice
     c.out += text
-    if entry is sink or not _indifferent(c, pc):
+    if target.NANS_BY_CODE and (entry is sink or not _indifferent(c, pc)):
         _make_canonical(c, "f32" if result == F32 else "f64", entry.reg, free)
     return finish(c, pc, (b"", entry, free, tight), sink)
 
