@@ -17,12 +17,13 @@ from typing import NamedTuple
 
 from vibewasm import compiler
 from vibewasm.api.engine import default_engine
-from vibewasm.backends.operand import CONSTANT, FLAGS, LOCAL, REGISTER, SLOT, V128, Operand, is_float
+from vibewasm.backends.operand import CONSTANT, FLAGS, LOCAL, REGISTER, SLOT, V128, Operand, is_float, slot
 from vibewasm.binary.decoder import decode
 from vibewasm.compiler import Compiler
 from vibewasm.compiler.immediates import block_type, read_opcode, read_unsigned
 from vibewasm.compiler.index_spaces import function_type, type_at
 from vibewasm.compiler.modes import Special
+from vibewasm.compiler.runs import Run
 from vibewasm.compiler.state import Compilation
 from vibewasm.instances.context import ContextLayout
 from vibewasm.opcodes import CODE, TABLE, all_rows, has_signature, signature
@@ -131,9 +132,10 @@ class _Tracer(Special):
         if not names or (code in _ENDS and c.dead):
             return
         spread = _spread(c, code, pc)
-        entries = c.stack[len(c.stack) - spread - sum(not name.endswith("*") for name in names) :]
+        stack = _values(c)
+        entries = stack[len(stack) - spread - sum(not name.endswith("*") for name in names) :]
         if code in _ONE_OF_ANY:
-            entries = c.stack[-len(names) :]
+            entries = stack[-len(names) :]
             spread = 1
         at = 0
         for name in names:
@@ -145,6 +147,18 @@ class _Tracer(Special):
                 kind = _VECTOR if entry.type == V128 else _CLASSES[is_float(entry.type)]
                 self.places.add(Place(code, f"{name[:-1]} ({kind})", _location(entry)))
             at += spread
+
+
+def _values(c: Compilation) -> list[Operand]:
+    """The operand stack, with an entry for each value."""
+    values: list[Operand] = []
+    for entry in c.stack:
+        if isinstance(entry, Run):
+            types = entry.types[entry.start : entry.start + entry.count]
+            values += [slot(type_, entry.offset + c.step * index) for index, type_ in enumerate(types)]
+        else:
+            values.append(entry)
+    return values
 
 
 def _spread(c: Compilation, code: int, pc: int) -> int:

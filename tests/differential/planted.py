@@ -17,6 +17,7 @@ _SELECTION = "backends/x86_64/selection.py"
 _BULK = "backends/x86_64/bulk.py"
 _STUBS = "backends/x86_64/stubs.py"
 _OPERAND_STACK = "compiler/operand_stack.py"
+_RUNS = "compiler/runs.py"
 _BLOCKS = "compiler/instructions/blocks.py"
 _BRANCHES = "compiler/instructions/branches.py"
 _CALLS_OF_COMPILER = "compiler/instructions/calls.py"
@@ -300,10 +301,31 @@ FAULTS = [
         "            code += asm.mov_rr(1, dst, src)\n",
     ),
     Fault(
+        "many-values-taken-from-the-bottom",
+        "the topmost of many values taken from where the first ones are",
+        _RUNS,
+        "    first = run.offset + c.step * rest\n",
+        "    first = run.offset\n",
+    ),
+    Fault(
+        "many-parameters-a-place-too-low",
+        "a block with many parameters whose label expects values where those below it are",
+        _BLOCKS,
+        "            depth += len(params) - 1\n",
+        "",
+    ),
+    Fault(
+        "many-values-kept-where-others-lie-below",
+        "values put together as if those below them were not there",
+        _RUNS,
+        "        first += c.step * before\n",
+        "        first += 0\n",
+    ),
+    Fault(
         "float-result-slot",
         "the float among several results stored in the first one's place",
         _CALLS,
-        "        offset = first_slot - width * first_float\n",
+        "        offset = first_slot - width * index\n",
         "        offset = first_slot\n",
     ),
     Fault(

@@ -76,8 +76,8 @@ FAULTS = [
         "values-in-another-order",
         "values of an exception stored from the last one to the first",
         _EXCEPTIONS,
-        "move_results([*range(len(types))], first_slot, False, width)",
-        "move_results([*range(len(types))][::-1], first_slot, False, width)",
+        "move_results(_all(count), first_slot, False, width)",
+        "move_results([(k, count - 1 - k, 1) for k in range(count)], first_slot, False, width)",
     ),
     _fault(
         "values-a-slot-too-low",
