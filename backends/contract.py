@@ -250,6 +250,12 @@ class Calls(Protocol):
         its size does not grow with long runs of them. May change all temporaries.
         """
 
+    def pass_out_of_line(self, first_slot: int) -> tuple[bytes, bytes]:
+        """Code that does the same by a call of :meth:`passing_routine`, whose displacement ends the first piece."""
+
+    def passing_routine(self, places: ParameterPlaces, width: int = 8) -> bytes:
+        """The routine for it, which serves all calls of a function."""
+
     def argument_plan(self, types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
         """How to pass arguments one by one: code that comes first, and ``(type, place, bit)`` of each, the last one
         first. A place is a register, with its bit, or a negative number that :meth:`argument` understands, and 0.

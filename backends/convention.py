@@ -23,6 +23,9 @@ FEW_OF_CALL = 4
 #: More parameters than this, and more values of a block, are looked at as a whole rather than one by one: what a type
 #: says of them is found once for each module.
 MANY_VALUES = 16
+#: Arguments that are in slots are passed out of line where more than so many have registers of their own, a stretch in
+#: the argument area counting for three.
+_MOST_IN_LINE = 12
 
 
 def parameter_places(
@@ -128,9 +131,10 @@ class ParameterPlaces:
         in_registers: index, type and register of each that arrives in one.
         stretches: of each stretch of neighbours that arrive in the area the position of the first in the area, its
             index, and how many there are.
+        scattered: whether code that passes arguments there is long, so that functions have it once for all calls.
     """
 
-    __slots__ = ("area", "in_registers", "step", "stretches")
+    __slots__ = ("area", "in_registers", "scattered", "step", "stretches")
 
     def __init__(
         self, types: tuple[int, ...], int_registers: tuple[int, ...], float_registers: tuple[int, ...]
@@ -140,6 +144,7 @@ class ParameterPlaces:
         self.in_registers = [(index, types[index], reg) for index, (reg, _) in enumerate(places) if reg >= 0]
         in_area = [index for index, (reg, _) in enumerate(places) if reg < 0]
         self.stretches = _stretches(in_area)
+        self.scattered = len(self.in_registers) + 3 * len(self.stretches) > _MOST_IN_LINE
 
     def position(self, index: int) -> int:
         """Position in the area of a parameter that arrives there."""

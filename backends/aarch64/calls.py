@@ -118,39 +118,55 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
 
 def arguments_from_slots(places: ParameterPlaces, first_slot: int, width: int = 8) -> bytes:
     """Pass many arguments that are in consecutive slots, the first at ``first_slot``: stretches of them in loops."""
+    return _arguments_from(places, FRAME, SCRATCH, LINK, first_slot, width)
+
+
+def pass_out_of_line(first_slot: int) -> tuple[bytes, bytes]:
+    """Call what :func:`passing_routine` gives, a displacement at the end of the first piece, and what comes after."""
+    return add(CALLEE, FRAME, first_slot) + asm.bl(0), b""
+
+
+def passing_routine(places: ParameterPlaces, width: int = 8) -> bytes:
+    """What :func:`arguments_from_slots` does, the address of the first slot being in x8, as a routine."""
+    return _arguments_from(places, CALLEE, X0, X1, 0, width) + asm.ret()
+
+
+def _arguments_from(places: ParameterPlaces, base: int, data: int, counter: int, first: int, width: int) -> bytes:
+    """Pass arguments, of which the first is at offset ``first`` from a register, by two other ones."""
     code = bytearray()
     area, step = places.area, places.step
     if area:
         code += add(SP, SP, -area)
     for start, index, count in places.stretches:
-        source = first_slot + width * index
+        source = first + width * index
         if count > FEW_OF_CALL:
             # The stack pointer is where the frame begins, less the area.
             target = step * start - area
+            copied = CALLEE if base == FRAME else data
             if step == 16:
-                code += copy_cells(2 * count, source, target)
+                code += copy_cells(2 * count, source, target, base=base, data=copied, counter=counter)
             else:
-                code += copy_cells(count, source, target, width)
+                code += copy_cells(count, source, target, width, 8, base, copied, counter)
         else:
             for k in range(count):
                 if step == 16:
-                    code += at(asm.LDR_Q, FLOAT_SCRATCH, FRAME, source + 16 * k)
+                    code += at(asm.LDR_Q, FLOAT_SCRATCH, base, source + 16 * k)
                     code += at(asm.STR_Q, FLOAT_SCRATCH, SP, 16 * (start + k))
                 else:
-                    code += at(asm.LDR_X, SCRATCH, FRAME, source + width * k)
-                    code += at(asm.STR_X, SCRATCH, SP, 8 * (start + k), SCRATCH2)
+                    code += at(asm.LDR_X, data, base, source + width * k)
+                    code += at(asm.STR_X, data, SP, 8 * (start + k), SCRATCH2)
     for index, type_, reg in places.in_registers:
-        code += _fetch(type_, reg, first_slot + width * index)
+        code += _fetch(type_, reg, first + width * index, base)
     return bytes(code)
 
 
-def _fetch(type_: int, reg: int, offset: int) -> bytes:
-    """Load a value from its cell in the frame."""
+def _fetch(type_: int, reg: int, offset: int, base: int = FRAME) -> bytes:
+    """Load a value from its cell."""
     if type_ == V128:
-        return at(asm.LDR_Q, reg, FRAME, offset)
+        return at(asm.LDR_Q, reg, base, offset)
     if is_float(type_):
-        return at(asm.LDR_D if type_ == F64 else asm.LDR_S, reg, FRAME, offset)
-    return at(asm.LDR_W if type_ == I32 else asm.LDR_X, reg, FRAME, offset)
+        return at(asm.LDR_D if type_ == F64 else asm.LDR_S, reg, base, offset)
+    return at(asm.LDR_W if type_ == I32 else asm.LDR_X, reg, base, offset)
 
 
 def argument_plan(types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
@@ -388,6 +404,8 @@ __all__ = [
     "check_table",
     "fetch_results",
     "load_record",
+    "pass_out_of_line",
+    "passing_routine",
     "return_results",
     "use_fuel_for_bulk",
 ]

@@ -187,14 +187,25 @@ def _receive_area(places: list[tuple[int, Operand]], size: int) -> bytes:
     return bytes(code)
 
 
-def copy_cells(count: int, source: int, target: int, source_step: int = 8, target_step: int = 8) -> bytes:
-    """Copy 8 bytes each of cells of the frame in a loop, upwards; both scratches, x8 and x30 are overwritten."""
-    code = add(SCRATCH, FRAME, source) + add(SCRATCH2, FRAME, target, SCRATCH2)
-    code += asm.mov_ri(LINK, count)
-    body = asm.access_post(asm.LDR_X, CALLEE, SCRATCH, source_step)
-    body += asm.access_post(asm.STR_X, CALLEE, SCRATCH2, target_step)
-    body += asm.alu_ri(asm.SUB, 1, LINK, LINK, 1)
-    return code + body + asm.cbnz(1, LINK, -len(body))
+def copy_cells(
+    count: int,
+    source: int,
+    target: int,
+    source_step: int = 8,
+    target_step: int = 8,
+    base: int = FRAME,
+    data: int = CALLEE,
+    counter: int = LINK,
+) -> bytes:
+    """Copy 8 bytes each of cells in a loop, upwards, from an offset to ``base`` to one to the frame pointer; both
+    scratches and the last two registers are overwritten.
+    """
+    code = add(SCRATCH, base, source) + add(SCRATCH2, FRAME, target, SCRATCH2)
+    code += asm.mov_ri(counter, count)
+    body = asm.access_post(asm.LDR_X, data, SCRATCH, source_step)
+    body += asm.access_post(asm.STR_X, data, SCRATCH2, target_step)
+    body += asm.alu_ri(asm.SUB, 1, counter, counter, 1)
+    return code + body + asm.cbnz(1, counter, -len(body))
 
 
 def zero_slots(first: int, count: int, width: int = 8) -> bytes:

@@ -127,13 +127,34 @@ def arguments(operands: tuple[Operand, ...], free: int, types: tuple[int, ...], 
 
 def arguments_from_slots(places: ParameterPlaces, first_slot: int, width: int = 8) -> bytes:
     """Pass many arguments that are in consecutive slots, the first at ``first_slot``: stretches of them in loops."""
-    code = _area_from_wide_slots(places, first_slot) if width == 16 else _area_from_slots(places, first_slot)
+    return _arguments_from(places, FRAME, RAX, first_slot, width)
+
+
+def pass_out_of_line(first_slot: int) -> tuple[bytes, bytes]:
+    """Call what :func:`passing_routine` gives, a displacement at the end of the first piece, and what comes after."""
+    return (
+        asm.lea_rm(1, RAX, FRAME, first_slot) + asm.call_rel32(0),
+        asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE),
+    )
+
+
+def passing_routine(places: ParameterPlaces, width: int = 8) -> bytes:
+    """What :func:`arguments_from_slots` does, the address of the first slot being in rax, as a routine: the return
+    address waits in the register of the memory base, since arguments are pushed.
+    """
+    return asm.pop_r(MEMORY_BASE) + _arguments_from(places, RAX, RDI, 0, width) + asm.jmp_r(MEMORY_BASE)
+
+
+def _arguments_from(places: ParameterPlaces, base: int, pointer: int, first: int, width: int) -> bytes:
+    """Pass arguments, of which the first is at offset ``first`` from a register, by a pointer in another one."""
+    area = _area_from_wide_slots if width == 16 else _area_from_slots
+    code = area(places, base, pointer, first)
     for index, type_, reg in places.in_registers:
-        code += _fetch(type_, reg, first_slot - width * index)
+        code += _fetch(type_, reg, first - width * index, base)
     return bytes(code)
 
 
-def _area_from_wide_slots(places: ParameterPlaces, first_slot: int) -> bytearray:
+def _area_from_wide_slots(places: ParameterPlaces, base: int, pointer: int, first_slot: int) -> bytearray:
     """Lay out the argument area from slots of 16 bytes."""
     code = bytearray()
     if places.area:
@@ -146,25 +167,25 @@ def _area_from_wide_slots(places: ParameterPlaces, first_slot: int) -> bytearray
         if count <= FEW_OF_CALL:
             for k in range(count):
                 if wide:
-                    code += asm.movups_rm(0, FRAME, slot - 16 * k) + asm.movups_mr(RSP, step * (start + k), 0)
+                    code += asm.movups_rm(0, base, slot - 16 * k) + asm.movups_mr(RSP, step * (start + k), 0)
                 else:
-                    code += asm.mov_rm(1, RDX, FRAME, slot - 16 * k)
+                    code += asm.mov_rm(1, RDX, base, slot - 16 * k)
                     code += asm.mov_mr(1, RSP, step * (start + k), RDX)
             continue
-        code += asm.lea_rm(1, RAX, FRAME, slot)
+        code += asm.lea_rm(1, pointer, base, slot)
         code += asm.lea_rm(1, RSI, RSP, step * start)
         code += asm.mov_ri(RCX, count)
         if wide:
-            body = asm.movups_rm(0, RAX, 0) + asm.movups_mr(RSI, 0, 0)
+            body = asm.movups_rm(0, pointer, 0) + asm.movups_mr(RSI, 0, 0)
         else:
-            body = asm.mov_rm(1, RDX, RAX, 0) + asm.mov_mr(1, RSI, 0, RDX)
-        body += asm.alu_ri(asm.SUB, 1, RAX, 16) + asm.alu_ri(asm.ADD, 1, RSI, step)
+            body = asm.mov_rm(1, RDX, pointer, 0) + asm.mov_mr(1, RSI, 0, RDX)
+        body += asm.alu_ri(asm.SUB, 1, pointer, 16) + asm.alu_ri(asm.ADD, 1, RSI, step)
         body += asm.alu_ri(asm.SUB, 0, RCX, 1)
         code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
     return code
 
 
-def _area_from_slots(places: ParameterPlaces, first_slot: int) -> bytearray:
+def _area_from_slots(places: ParameterPlaces, base: int, pointer: int, first_slot: int) -> bytearray:
     """Lay out the argument area from slots of 8 bytes."""
     code = bytearray()
     if sum([count for _, _, count in places.stretches]) & 1:
@@ -173,22 +194,22 @@ def _area_from_slots(places: ParameterPlaces, first_slot: int) -> bytearray:
         last = first_slot - 8 * (index + count - 1)
         if count <= FEW_OF_CALL:
             for k in range(count):
-                code += asm.push_m(FRAME, last + 8 * k)
+                code += asm.push_m(base, last + 8 * k)
         else:
-            code += asm.lea_rm(1, RAX, FRAME, last)
+            code += asm.lea_rm(1, pointer, base, last)
             code += asm.mov_ri(RCX, count)
-            body = asm.push_m(RAX, 0) + asm.alu_ri(asm.ADD, 1, RAX, 8) + asm.alu_ri(asm.SUB, 0, RCX, 1)
+            body = asm.push_m(pointer, 0) + asm.alu_ri(asm.ADD, 1, pointer, 8) + asm.alu_ri(asm.SUB, 0, RCX, 1)
             code += body + asm.jcc_rel8(asm.CC_NE, -len(body) - 2)
     return code
 
 
-def _fetch(type_: int, reg: int, offset: int) -> bytes:
-    """Load a value from its cell in the frame."""
+def _fetch(type_: int, reg: int, offset: int, base: int = FRAME) -> bytes:
+    """Load a value from its cell."""
     if type_ == V128:
-        return asm.movups_rm(reg, FRAME, offset)
+        return asm.movups_rm(reg, base, offset)
     if is_float(type_):
-        return asm.movs_rm(1 if type_ == F64 else 0, reg, FRAME, offset)
-    return asm.mov_rm(0 if type_ == I32 else 1, reg, FRAME, offset)
+        return asm.movs_rm(1 if type_ == F64 else 0, reg, base, offset)
+    return asm.mov_rm(0 if type_ == I32 else 1, reg, base, offset)
 
 
 def argument_plan(types: tuple[int, ...]) -> tuple[bytes, tuple[tuple[int, int, int], ...]]:
@@ -475,6 +496,8 @@ __all__ = [
     "check_table",
     "fetch_results",
     "load_record",
+    "pass_out_of_line",
+    "passing_routine",
     "return_results",
     "use_fuel_for_bulk",
 ]

@@ -194,6 +194,31 @@ def test_each_of_many_parameters_is_what_was_passed(types: str, count: int) -> N
         assert run(text, config=vw.Config(checked=True)) == tuple(looked_at)
 
 
+@pytest.mark.parametrize("types", ["f64", "i32 f32", "f32 i32 i32 i32 i32 i32 i32 i32 i64", "v128 i32", "i64 f64 v128"])
+@pytest.mark.parametrize("count", [9, 11, 13, 17, 40, 200])
+def test_arguments_that_another_call_returned_are_what_they_were(types: str, count: int) -> None:
+    """Also where they travel in registers of both classes, which is done out of line."""
+    kinds = (types.split() * count)[:count]
+    values = " ".join(
+        f"(v128.const i32x4 {index} 0 0 7)" if kind == "v128" else f"({kind}.const {index})"
+        for index, kind in enumerate(kinds)
+    )
+    gets = " ".join(f"(local.get {index})" for index in range(count))
+    equal = {"v128": "(i8x16.ne (local.get {0}) (v128.const i32x4 {0} 0 0 7)) v128.any_true"}
+    wrong = " ".join(
+        equal.get(kind, f"({kind}.ne (local.get {{0}}) ({kind}.const {{0}}))").format(index) + " i32.or"
+        for index, kind in enumerate(kinds)
+    )
+    text = f"""(module (type $t (func (param {" ".join(kinds)}) (result {" ".join(kinds)}))) (table funcref (elem $g))
+        (func $g (type $t) {gets}) (func $h (type $t) {gets} (call $g) (return_call $g))
+        (func $i (type $t) {gets} (call $g) (return_call_indirect (type $t) (i32.const 0)))
+        (func $check (param {" ".join(kinds)}) (result i32) (i32.const 0) {wrong})
+        (func (export "f") (result i32) {values} (i32.const -1) drop
+            (call $g) (call $h) (call_indirect (type $t) (i32.const 0)) (call $i) (call $g) (call $check)))"""
+    assert run(text) == 0
+    assert run(text, config=vw.Config(checked=True)) == 0
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_recording_gives_the_same_code(target: str) -> None:
     text = function(

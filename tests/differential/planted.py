@@ -322,6 +322,13 @@ FAULTS = [
         "        first += 0\n",
     ),
     Fault(
+        "arguments-out-of-line-without-memory",
+        "the memory's base not loaded again after arguments were passed out of line, which takes its register",
+        _CALLS,
+        "        asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE),\n    )\n",
+        "        b\"\",\n    )\n",
+    ),
+    Fault(
         "float-result-slot",
         "the float among several results stored in the first one's place",
         _CALLS,

@@ -103,8 +103,6 @@ def test_costs_grow_with_the_module_and_no_faster(ordinary: float, bomb: Bomb, s
 # bytes of code, on both processors.
 MOST_STEPS = 620
 MOST_CODE = 64
-#: The bombs that take more code: arguments of two classes in turn, which travel in registers of both.
-MORE_CODE = {"calls of many to many in turn": 104}
 #: Many enough to be many, and few enough to be counted soon.
 MANY = 60
 MANY_BOMBS = many_bombs(MANY)
@@ -141,7 +139,7 @@ def test_many_values_cost_what_the_bytes_that_name_them_cost(name: str) -> None:
     assert abs(by_more / more - by_few / few) < 0.1 * by_few / few, told
     assert by_more <= MOST_STEPS * more, told
     for less_code, more_code in zip(taken[1][1], taken[2][1], strict=True):
-        assert more_code - less_code <= MORE_CODE.get(name, MOST_CODE) * more, told
+        assert more_code - less_code <= MOST_CODE * more, told
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ compiling it once more.
 **Pads.** What catches for a clause of ``try_table`` stands out of line, after the body: it takes what was thrown to
 where the clause's label expects it, and jumps there. Handlers of ``try`` stand in line.
 
+**Passings.** Where arguments travel in many registers and places, code that passes them is long. It stands out of line
+once in a function, for arguments that are in slots, and calls of two bytes call it.
+
 **Tails.** A tail call goes on out of line as well, where it takes the frame down, whose size is known in the end only.
 """
 
@@ -26,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..backends.convention import ParameterPlaces
     from .locals import Locals
     from .modes.recording import Recording
     from .state import Types
@@ -99,6 +103,7 @@ class ControlState:
         #: How many labels were open when each scope that is in force was opened, its own included, and its number.
         self._depths: list[int] = []
         self._open: list[int] = []
+        self._passings: dict[ParameterPlaces, tuple[list[int], int]] = {}
         self._tails: dict[tuple[str, int, int], list[int]] = {}
         #: Homes of the locals that have no value, by index, of those whose index takes one byte.
         self._unset: dict[int, Operand] = {}
@@ -211,6 +216,14 @@ class ControlState:
         # What it brings may be more than what is ever on the stack there.
         c.deepest = max(c.deepest, label.height + len(label.types) - label.depth)
 
+    def pass_out_of_line(self, places: ParameterPlaces, first_slot: int) -> None:
+        """Pass arguments that are in consecutive slots by what is out of line."""
+        c = self.c
+        call, after = c.env.pieces[c.env.calls.pass_out_of_line][first_slot,]
+        c.out += call
+        self._passings.setdefault(places, ([], c.pc))[0].append(len(c.out))
+        c.out += after
+
     def tail(self, kind: str, offset: int, area: int) -> None:
         """Jump to what takes the frame down and goes on in another function, which has an argument area of so many
         bytes. Arguments are where it expects them, and the area lies at the stack pointer.
@@ -225,7 +238,7 @@ class ControlState:
     # -- what stands out of line ---------------------------------------------------------------------------------------
 
     def emit(self, size: int, area: int, recording: Recording | None) -> None:
-        """Emit pads and tails, when the body has been compiled.
+        """Emit pads, passings and tails, when the body has been compiled.
 
         Args:
             size: of the frame.
@@ -238,6 +251,11 @@ class ControlState:
                 recording.marks.append((len(out), pad.pc))
             self.scopes[pad.scope].clauses.append((pad.tag, len(out)))
             self._emit_pad(pad)
+        for places, (sites, pc) in self._passings.items():
+            emit_fixups(c, sites, len(out))
+            if recording is not None:
+                recording.marks.append((len(out), pc))
+            out += c.env.pieces[c.env.calls.passing_routine][(places, *c.env.width)]
         if not self._tails:
             return
         tails = c.env.backend.tail_calls

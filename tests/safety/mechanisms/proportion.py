@@ -42,6 +42,14 @@ MECHANISMS = [
         (f"{_BOMBS}[calls of 16 to 16]",),
     ),
     Mechanism(
+        "arguments-out-of-line",
+        "the host's memory, from calls whose arguments travel in many registers and places",
+        _CONVENTION,
+        "_MOST_IN_LINE = 12\n",
+        "_MOST_IN_LINE = 1 << 10\n",
+        (f"{_BOMBS}[calls of many to many in turn]",),
+    ),
+    Mechanism(
         "branches-in-loops",
         "the host's memory, from a br_table that takes values to very many labels",
         "vibewasm/compiler/instructions/branches.py",

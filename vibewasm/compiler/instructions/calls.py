@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...abi import TRAP_BAD_SIGNATURE, TRAP_UNDEFINED_ELEMENT
 from ...backends.convention import MANY_VALUES
 from ...backends.operand import BARRIER, I32, INTERN_LIMIT, NO_TYPE, SLOT, Operand, register, slot
+from ..control_state import control_state
 from ..immediates import call_indirect_immediates, read_unsigned
 from ..index_spaces import function_type, type_at
 from ..operand_stack import check_top, drop_values, evict, flush, pop_typed, push_slots, slot_offset, types_fit
@@ -14,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ...backends.convention import ParameterPlaces
     from .. import runs
     from ..environment import ModuleEnvironment
     from ..state import Types
@@ -112,12 +114,11 @@ def _pass_together(c: Compilation, params: tuple[int, ...], instruction: str, in
 def _pass_many(c: Compilation, params: tuple[int, ...], instruction: str, index: Operand | None) -> None:
     """Pass many arguments: all go to their slots, and from there in loops, so that code stays small."""
     places = c.env.many_parameters(params).places
-    pass_run = c.env.pieces[c.env.calls.arguments_from_slots]
     if c.folded and index is None:
         first = runs.pop_all(c, params)
         if first is not None:
             # The usual case: what a block or a call has left is passed as it is.
-            c.out += pass_run[(places, first, *c.env.width)]
+            _pass_from_slots(c, places, first)
             c.free = c.target.ALL_FREE
             return
     check_top(c, instruction, params)
@@ -129,11 +130,19 @@ def _pass_many(c: Compilation, params: tuple[int, ...], instruction: str, index:
         c.free |= index.bit
     flush(c)
     first = slot_offset(c, len(c.stack) - len(params))
-    c.out += pass_run[(places, first, *c.env.width)]
+    _pass_from_slots(c, places, first)
     drop_values(c, len(params))
     if index is not None:
         c.out += c.target.move_to_register(slot(index.type, waiting), calls.INDEX_PLAN[1], 0)
     c.free = c.target.ALL_FREE
+
+
+def _pass_from_slots(c: Compilation, places: ParameterPlaces, first: int) -> None:
+    """Pass arguments that are in consecutive slots."""
+    if places.scattered:
+        control_state(c).pass_out_of_line(places, first)
+    else:
+        c.out += c.env.pieces[c.env.calls.arguments_from_slots][(places, first, *c.env.width)]
 
 
 def _pass_one_by_one(c: Compilation, plan: Plan, index: Operand | None) -> bool:
