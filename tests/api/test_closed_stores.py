@@ -54,7 +54,7 @@ class World:
         # An emulator never forgets a page that was reserved.
         self.engine = vw.Engine(vw.Config(fuel=True, explicit_bounds=EMULATED))
         self.store = vw.Store(self.engine)
-        self.store.fuel = 10_000
+        self.store.fuel = 1 << 40
         self.module = vw.Module(self.engine, TEXT)
         self.linker = vw.Linker(self.engine)
         self.host: Callable[[], int] = lambda: 1

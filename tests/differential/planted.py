@@ -326,7 +326,7 @@ FAULTS = [
         "the memory's base not loaded again after arguments were passed out of line, which takes its register",
         _CALLS,
         "        asm.mov_rm(1, MEMORY_BASE, CONTEXT, CTX_MEMORY_BASE),\n    )\n",
-        "        b\"\",\n    )\n",
+        '        b"",\n    )\n',
     ),
     Fault(
         "float-result-slot",
@@ -396,8 +396,8 @@ FAULTS = [
         "table-copy-swapped",
         "table.copy with source and destination exchanged",
         "instances/bulk.py",
-        "destination._cells[target : target + count] = source._cells[start : start + count]",
-        "source._cells[start : start + count] = destination._cells[target : target + count]",
+        "destination._copy(source, start, target, count)",
+        "source._copy(destination, target, start, count)",
     ),
     Fault(
         "data-not-dropped",

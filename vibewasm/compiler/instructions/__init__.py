@@ -111,8 +111,6 @@ _VECTORS = "vectors"
 _FUSION = "fusion"
 #: The module of what makes NaNs, where they have to be canonical.
 _CANONICAL = "canonical"
-#: Letters of these types in the table of instructions.
-_FLOATS = "fd"
 #: Where the name of the function is not the instruction's with underscores for dots.
 _OWN_NAMES = {"if": "if_", "else": "else_", "return": "return_", "try": "try_"}
 
@@ -133,8 +131,8 @@ def handler_of(code: int) -> Handler | None:
         function = "select_t" if immediates == "types" else _OWN_NAMES.get(name) or name.replace(".", "_")
     elif code < 256 and KINDS[code] is BINARY:
         # The loop handles these, but for those that the backend may take together with the next one.
-        topic, function = (_CANONICAL, "scalar") if operands[0] in _FLOATS else (_FUSION, "with_next")
-    elif code < 256 and KINDS[code] is UNARY and results[0] in _FLOATS:
+        topic, function = (_CANONICAL, "scalar") if operands in ("ff", "dd") else (_FUSION, "with_next")
+    elif code < 256 and KINDS[code] is UNARY and results in ("f", "d"):
         topic, function = _CANONICAL, "scalar"
     elif code > 255 and not immediates and operands and results:
         # Its handler has to be told which instruction it is.
