@@ -244,8 +244,8 @@ FAULTS = [
         "half-of-a-fetched-argument",
         "an argument that is loaded into its register as an f64",
         _CALLS,
-        "    if type_ == V128:\n        return asm.movups_rm(reg, FRAME, offset)",
-        "    if type_ == V128:\n        return asm.movs_rm(1, reg, FRAME, offset)",
+        "    if type_ == V128:\n        return asm.movups_rm(reg, base, offset)",
+        "    if type_ == V128:\n        return asm.movs_rm(1, reg, base, offset)",
     ),
     _fault(
         "half-of-a-result",
