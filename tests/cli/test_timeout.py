@@ -76,7 +76,8 @@ def test_a_module_that_takes_long_to_compile(tmp_path: Path, command: str) -> No
     invoke = ["--no-cache", "--invoke", "run"] if command.startswith("run") else []
     done = _run(*command.split(), "--timeout", "0.3", *invoke, str(path))
     doing = "checking" if command == "validate" else "compiling"
-    _stopped(done, str(path), f", while {doing} function 0 <run>")
+    # A busy machine may not come that far.
+    _stopped(done, str(path), f", while {doing} function 0 <run>", ", while decoding the module", "")
 
 
 def test_a_text_that_takes_long_to_assemble(tmp_path: Path) -> None:
