@@ -52,6 +52,9 @@ class _Owner:
         self._unmap_all(addresses, size)
 
     def __del__(self) -> None:
+        if not hasattr(self, "note"):
+            # An exception of a signal's handler has ended the making of it.
+            return
         self.give_back(self.note)
         # Nothing is left undone, so the list need not have it.
         del self.note
@@ -65,7 +68,8 @@ def _give_back_the_rest() -> None:
         try:
             # One step, so that no other thread has it as well.
             mine.extend(map(_gone.pop, (-1,)))
-            for_us.give_back(mine[0])
+            if hasattr(mine[0], "addresses"):
+                for_us.give_back(mine[0])
         except IndexError:
             return
         except BaseException:

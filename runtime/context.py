@@ -91,7 +91,7 @@ def _take() -> _Memory:
     has a note that goes back to the pool with the object.
     """
     taken: list[Note] = []
-    memory = None
+    memory = note = None
     try:
         try:
             # One step.
@@ -109,7 +109,9 @@ def _take() -> _Memory:
         memory.note = note
         return memory
     except BaseException:
-        if memory is None or not hasattr(memory, "note"):
+        if not hasattr(memory, "note"):
+            # Before what it refers to, so that it is not in the pool as well.
+            note = None
             _pool.extend(taken)
         raise
 

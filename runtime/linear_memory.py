@@ -98,12 +98,21 @@ class LinearMemory:
                 reservations.make_accessible(self.base, new)
             else:
                 system.allow(self.base + old, new - old)
+            self._cells[_SIZE] = new
         except OSError as error:
             if error.errno is None:
+                self._stay()
                 raise  # not the system's: a signal's handler, with a TimeoutError, say
             return -1
-        self._cells[_SIZE] = new
+        except BaseException:
+            self._stay()
+            raise
         return old // PAGE_SIZE
+
+    def _stay(self) -> None:
+        """After growing was interrupted: see that no more can be accessed than the size says."""
+        if self.guarded:
+            reservations.make_accessible(self.base, self.size)
 
     def view(self) -> memoryview:
         """The bytes of the present size, writable, without a copy; it stays good when the memory grows.

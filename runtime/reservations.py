@@ -41,6 +41,7 @@ class _Pool:
         self._free: list[Note] = []
         self.append, self.extend = self._free.append, self._free.extend
         #: By address, how many bytes from there on can be accessed: of those that are used, and of those that are not.
+        #: One of which that is not known is not used again.
         self.accessible: dict[int, int] = {}
 
     def take(self, taken: list[Note]) -> list[int]:
@@ -66,7 +67,7 @@ class _Pool:
                         size = self.accessible[addresses[0]]
                         self._zero(addresses[0], size, size <= MOST_ZEROED)
                     return addresses
-                # Who was about to unmap it was interrupted.
+                # Who was about to unmap or to change it was interrupted.
                 self.unmap(addresses)
             taken.clear()
 
@@ -98,14 +99,14 @@ class _Pool:
         elif len(self._free) < MOST_KEPT:
             try:
                 address = note.addresses[0]
-                size = self.accessible[address]
-                self._zero(address, size, size <= MOST_ZEROED)
-                note.clean = True
+                size = self.accessible.get(address)
+                if size is not None:
+                    self._zero(address, size, size <= MOST_ZEROED)
+                    note.clean = True
+                    return False
             except OSError as error:
                 if error.errno is None:
                     raise  # not the system's: a signal's handler, with a TimeoutError, say
-            else:
-                return False
         self.unmap(note.addresses)
         return True
 
@@ -170,7 +171,8 @@ def reserve(size: int) -> Reservation:
         OSError: there is no room for it.
     """
     taken: list[Note] = []
-    reservation = None
+    addresses: list[int] = []
+    reservation = note = None
     try:
         try:
             addresses = _pool.take(taken)
@@ -192,8 +194,13 @@ def reserve(size: int) -> Reservation:
         make_accessible(address, size)
         return reservation
     except BaseException:
-        if reservation is None or not hasattr(reservation, "note"):
-            _pool.extend(taken)
+        if not hasattr(reservation, "note"):
+            # Before what it refers to, so that nobody gets it.
+            note = None
+            if taken:
+                _pool.extend(taken)
+            else:
+                _pool.unmap(addresses)
         raise
 
 
@@ -230,14 +237,13 @@ def reserve_unguarded(size: int) -> Unguarded:
     Raises:
         OSError: there is no room for it.
     """
-    while _gone:
-        note = _gone[-1]
-        system.unmap_all(note.addresses, note.size)
-        # It is empty, whoever takes it off.
-        if note in _gone:
-            _gone.remove(note)
+    for left in [*_gone]:
+        system.unmap_all(left.addresses, left.size)
+        # It is empty, whoever takes it off: two threads may both be here.
+        if left in _gone:
+            _gone.remove(left)
     addresses: list[int] = []
-    reservation = None
+    reservation = note = None
     try:
         system.reserve(size, addresses)
         reservation = Unguarded.from_address(addresses[0])
@@ -249,6 +255,8 @@ def reserve_unguarded(size: int) -> Unguarded:
         return reservation
     except BaseException:
         if not hasattr(reservation, "note"):
+            # Before what it refers to, so that nobody gets it.
+            note = None
             system.unmap_all(addresses, size)
         raise
 
@@ -260,9 +268,21 @@ def make_accessible(address: int, size: int) -> None:
         OSError: there is no room for so many.
     """
     accessible = _pool.accessible
-    before = accessible[address]
-    if size > before:
-        system.allow(address + before, size - before)
-    elif size < before:
-        system.forbid(address + size, before - size)
+    before = accessible.get(address)
+    if before == size:
+        return
+    # While it changes, and where a signal's handler ends the change, nobody knows.
+    accessible.pop(address, None)
+    try:
+        if before is None:
+            system.forbid(address + size, SIZE - size)
+            system.allow(address, size)
+        elif size > before:
+            system.allow(address + before, size - before)
+        else:
+            system.forbid(address + size, before - size)
+    except OSError as error:
+        if error.errno is not None and before is not None:
+            accessible[address] = before
+        raise
     accessible[address] = size

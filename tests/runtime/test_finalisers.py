@@ -79,6 +79,72 @@ print(before == after or (before, after))
     assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)
 
 
+@not_emulated("tens of thousands of mappings")
+@pytest.mark.parametrize("grown", [False, True])
+def test_after_an_exception_at_any_bytecode_of_making_or_growing_a_memory_what_is_accessible_is_its_size(
+    grown: bool,
+) -> None:
+    source = f"""{SETUP}
+from vibewasm.runtime import system
+def accessible(base):
+    "How much can be read from there on."
+    with open("/proc/self/maps") as file:
+        for line in file:
+            first, end = (int(part, 16) for part in line.split()[0].split("-"))
+            if first <= base < end: return end - base if line.split()[1] == "rw-p" else 0
+def make(pages): return LinearMemory(pages)
+def grow(pages):
+    memory = kept[0]
+    memory.grow(pages)
+    return memory
+kept = []
+def attempt(pages, number):
+    count = 0
+    def trace(frame, event, argument):
+        nonlocal count
+        if not frame.f_code.co_filename.endswith(FILES): return None
+        frame.f_trace_opcodes = True
+        if event in ("call", "opcode"):
+            count += 1
+            if count == number: raise Raised
+        return trace
+    function = grow if {grown} else make
+    kept[:] = [LinearMemory(2)] if {grown} else []
+    sys.settrace(trace)
+    try: memory = function(pages)
+    except Raised: memory = None
+    finally: sys.settrace(None)
+    return count, memory
+before = None
+for pages in (1, 3, 40, 0):
+    number = 0
+    while True:
+        number += 1
+        count, memory = attempt(pages, number)
+        if kept and {grown}:
+            memory = kept[0]
+            assert accessible(memory.base) == memory.size, (pages, number)
+            memory.view()[:] = bytes([7]) * memory.size
+            assert memory.grow(5) != -1
+            assert accessible(memory.base) == memory.size, (pages, number)
+            memory.view()[:] = bytes([7]) * memory.size
+        del memory
+        kept.clear()
+        # What comes from the pool next.
+        others = [LinearMemory(2) for _ in range(3)]
+        for other in others:
+            assert accessible(other.base) == other.size, (pages, number)
+            assert other.view() == bytes(other.size), (pages, number)
+            other.view()[:] = bytes([7]) * other.size
+        del other, others
+        if count < number: break
+    before = before or state()
+print(before == state() or (before, state()))
+"""
+    done = python(source)
+    assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)
+
+
 @not_emulated("signals come too slowly there")
 def test_a_storm_of_signals_that_raise_leaves_no_mapping_behind() -> None:
     source = f"""{SETUP}

@@ -85,6 +85,17 @@ MECHANISMS = [
         (_FINALISERS,),
     ),
     Mechanism(
+        "accessible-is-not-known",
+        "the process, from zeroing or using a memory of which an interrupted change has made less or more accessible",
+        "runtime/reservations.py",
+        "    accessible.pop(address, None)\n    try:\n",
+        "    try:\n",
+        (
+            "tests/runtime/test_finalisers.py::"
+            "test_after_an_exception_at_any_bytecode_of_making_or_growing_a_memory_what_is_accessible_is_its_size",
+        ),
+    ),
+    Mechanism(
         "unguarded-is-not-promised",
         "the host's memory, from memories with explicit bounds that count as what they could become",
         "runtime/os_linux.py",
