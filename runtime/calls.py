@@ -176,8 +176,10 @@ def lost_exception() -> BaseException:
 
 #: Bytes below the limit that are kept for Python callbacks and signal handlers.
 STACK_RESERVE = 256 * 1024
-#: A stack that is too small for that keeps this part of itself.
-_STACK_PART = 2
+#: A stack that is too small for that keeps this part of itself, in quarters.
+_STACK_PART = 3
+#: The least stack that wasm code runs on, in bytes. On a smaller one there is no room for a callback that loads a module.
+_LEAST_STACK = 64 * 1024
 
 _local = _thread._local()
 #: The identity of the thread in which CPython calls the handlers of signals, once it has run wasm code; 0 where signals
@@ -203,8 +205,15 @@ def stack_limit() -> int:
             system.at_fork(_note_signals_thread)
         _note_signals_thread()
         low, end = system.stack_bounds()
+        if end - low < _LEAST_STACK:
+            from . import UnsupportedPlatform
+
+            raise UnsupportedPlatform(
+                f"the stack of this thread has {end - low} bytes, and wasm code takes at least {_LEAST_STACK}: call "
+                "threading.stack_size with as many, or more, before the thread is made"
+            ) from None
         # The lowest page may be a guard page.
-        _local.limit = limit = low + system.PAGE_SIZE + min(STACK_RESERVE, (end - low) // _STACK_PART)
+        _local.limit = limit = low + system.PAGE_SIZE + min(STACK_RESERVE, (end - low) // 4 * _STACK_PART)
         return limit
 
 

@@ -67,7 +67,7 @@ def test_the_other_messages_of_the_table_are_in_the_source(project: Path) -> Non
 
 
 def test_a_message_that_nobody_prints_is_not_taken_for_a_quoted_one(project: Path) -> None:
-    assert len(quoted(project)) == 9
+    assert len(quoted(project)) == 10
     assert is_quoted(FREE_THREADED, project)
     assert not is_quoted("vibewasm runs nowhere", project)
 

@@ -57,13 +57,31 @@ def run():
 
 @not_emulated("the emulator's own frames are on the stack")
 @pytest.mark.parametrize("alone", [True, pytest.param(False, marks=pytest.mark.ci)])
-@pytest.mark.parametrize(
-    "size", [32, pytest.param(64, marks=pytest.mark.ci), 128, pytest.param(512, marks=pytest.mark.ci)]
-)
+@pytest.mark.parametrize("size", [64, 128, pytest.param(512, marks=pytest.mark.ci)])
 def test_a_thread_with_a_small_stack_traps_where_it_ends(size: int, alone: bool) -> None:
-    """``size`` in KiB, from Python's least on; musl's usual one is 128. Not alone: another thread has run it before."""
+    """``size`` in KiB; musl's usual one is 128. Not alone: another thread has run it before."""
     before = "" if alone else "thread = threading.Thread(target=run)\nthread.start()\nthread.join()\n"
     source = f"{before}threading.stack_size({size} << 10)\nthread = threading.Thread(target=run)\n"
     done = python(f"{SOURCE}{source}thread.start()\nthread.join()\n")
     once = "stack_overflow\nmemory_out_of_bounds\nend\n"
     assert (done.stdout, done.stderr, done.returncode) == (once * (1 if alone else 2), "", 0)
+
+
+@not_emulated("the emulator's own frames are on the stack")
+def test_a_thread_with_too_small_a_stack_is_told_of() -> None:
+    """A host function there would have no room to load a module."""
+    source = """
+exports = vw.instantiate(TEXT, {"h": {"f": host}}).exports
+assert exports.deep(10) == 1
+def call():
+    try: exports.deep(10)
+    except vw.WasmError as error: print(error)
+threading.stack_size(48 << 10)
+thread = threading.Thread(target=call)
+thread.start()
+thread.join()
+assert exports.deep(10) == 1
+"""
+    done = python(SOURCE + source)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert "wasm code takes at least 65536: call threading.stack_size" in done.stdout
