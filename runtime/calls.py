@@ -178,7 +178,7 @@ def lost_exception() -> BaseException:
 STACK_RESERVE = 256 * 1024
 #: A stack that is too small for that keeps this part of itself, in quarters.
 _STACK_PART = 3
-#: The least stack that wasm code runs on, in bytes. On a smaller one there is no room for a callback that loads a module.
+#: The least stack that wasm code runs on, in bytes. On a smaller one no callback could load a module.
 _LEAST_STACK = 64 * 1024
 
 _local = _thread._local()
