@@ -24,12 +24,12 @@ _SHARED, _POPULATE = 1, 0x8000
 _FULL = (errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
 
 
-def map_file_code(size: int, populate: bool, made: list[int], refusal: OSError) -> tuple[int, int]:
+def map_file_code(size: int, populate: bool, made: list[int], refusal: tuple[int, str]) -> tuple[int, int]:
     """As :func:`.os_linux.map_code`, of memory that belongs to a file.
 
     Args:
         size, populate, made: as there.
-        refusal: why other memory will not do.
+        refusal: why other memory will not do, as number and text of an error.
     """
     failures = [("anonymous memory", refusal)]
     for name, source in _sources():
@@ -53,8 +53,8 @@ def map_file_code(size: int, populate: bool, made: list[int], refusal: OSError) 
             raise
         finally:
             os.close(fd)
-    tried = "; ".join([f"{name}: {error.strerror}" for name, error in failures])
-    if any(error.errno in _FULL for _, error in failures):
+    tried = "; ".join([f"{name}: {text}" for name, (_, text) in failures])
+    if any(number in _FULL for _, (number, _) in failures):
         raise OSError(
             errno.ENOMEM,
             f"there is no room for {size} bytes of machine code: free memory, or raise the limit (ulimit -v, the "
@@ -68,12 +68,15 @@ def map_file_code(size: int, populate: bool, made: list[int], refusal: OSError) 
     )
 
 
-def _as_refusal(error: OSError | AttributeError) -> OSError:
+def _as_refusal(error: OSError | AttributeError) -> tuple[int, str]:
+    """Number and text. Kept in a frame that is in its traceback, an error would keep that frame, and what is being made
+    by those that called it, until the collector comes.
+    """
     if isinstance(error, AttributeError):
-        return OSError(errno.ENOSYS, str(error))
+        return errno.ENOSYS, str(error)
     if error.errno is None:
         raise error  # not the system's: a signal's handler, with a TimeoutError, say
-    return error
+    return error.errno, str(error.strerror)
 
 
 def _sources() -> Iterator[tuple[str, Callable[[], int]]]:

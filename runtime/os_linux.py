@@ -238,8 +238,9 @@ def allow(address: int, size: int) -> None:
         raise _error()
 
 
-#: Whether code has to be in a file, since other memory cannot be mapped twice here, or not as executable.
-_needs_file: list[OSError] = []
+#: Whether code has to be in a file, since other memory cannot be mapped twice or made executable: number and text
+#: of the error. Not the error itself: its traceback has the frames of all callers, and what is in them would stay.
+_needs_file: list[tuple[int, str]] = []
 
 
 def map_code(size: int, populate: bool = False, made: list[int] | None = None) -> tuple[int, int]:
@@ -266,16 +267,16 @@ def map_code(size: int, populate: bool = False, made: list[int] | None = None) -
         except OSError as error:
             if error.errno is None:
                 raise  # not the system's: a signal's handler, with a TimeoutError, say
-            refusal = error
+            refusal = error.errno, str(error.strerror)
             if error.errno != _ENOMEM:
-                _needs_file.append(error)
+                _needs_file.append(refusal)
     else:
         refusal = _needs_file[0]
     try:
         from .code_files import map_file_code
     except (ImportError, OSError):
         # There may be no more descriptors to read it with.
-        raise refusal from None
+        raise OSError(*refusal) from None
     return map_file_code(size, populate, made, refusal)
 
 
@@ -311,9 +312,11 @@ def map_into(made: list[int], size: int, protection: int, flags: int, fd: int = 
 
 def _check_last(made: list[int]) -> None:
     if made[-1] == _MAP_FAILED:
-        error = _error()
-        made.remove(_MAP_FAILED)
-        raise error
+        # In no variable: the error would keep this frame, and what its callers are making, until the collector comes.
+        try:
+            raise _error()
+        finally:
+            made.remove(_MAP_FAILED)
 
 
 def unmap_all(made: list[int], size: int, _munmap: Callable[[int, int], int] = _munmap) -> None:

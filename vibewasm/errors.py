@@ -78,7 +78,7 @@ class WasmError(Exception):
     """
 
     element: int | None
-    limit: str | None = None
+    limit: str | None
 
     def __init__(self, message: str = "") -> None:
         check(self, "message", message, str)
@@ -87,6 +87,7 @@ class WasmError(Exception):
         # Of the exception and not of the class: Ray raises an object of a class derived from this one, which has what
         # it does not find in its classes from the exception that it stands for.
         self.element = None
+        self.limit = None
 
     def _throw_into(self, store: Store) -> bool:
         """In the callback of a Python function that has raised this: have wasm code of the store go on as if the call

@@ -144,7 +144,7 @@ class Trap(WasmError):
     """
 
     #: Of an access to memory that the processor refused: its address in the memory, and the memory's size in bytes.
-    _fault: tuple[int, int] | None = None
+    _fault: tuple[int, int] | None
 
     def __init__(self, message: str, code: str, frames: Sequence[Frame] = ()) -> None:
         super().__init__(message)
@@ -153,6 +153,7 @@ class Trap(WasmError):
         self.args = (message, code, frames)
         self.code = code
         self.frames = frames
+        self._fault = None
 
     def __str__(self) -> str:
         return with_frames(self.message, self.frames)

@@ -267,6 +267,15 @@ def test_a_nan_whose_bits_are_seen_is_put_aside_and_judged_with_canonical_nans()
     assert not judge.judge(0, made.with_canonical_nans(), "eager").wrong
 
 
+def test_a_signalling_nan_is_a_quiet_one_to_a_python_function_and_stays_what_it_is_to_a_deterministic_engine() -> None:
+    text = """(module (import "env" "f0" (func $f0 (param f32 f64))) (memory (export "m") 1)
+        (func (export "f1") (param f32 f64)
+            (f32.store (i32.const 0) (local.get 0)) (call $f0 (local.get 0) (local.get 1))))"""
+    steps = [Step("f1", [("f32", 0xFF80_0A1C), ("f64", 0x7FF0_0000_0000_0001)])]
+    made = Made(wat2wasm(text), "test", False, steps)
+    assert not Judge().judge(0, made, ours.DETERMINISTIC).wrong
+
+
 def test_nans_in_vectors_are_put_aside_and_judged_lane_by_lane() -> None:
     text = """(module (func (export "f0") (param v128 v128) (result v128) local.get 0 local.get 1 f32x4.add))"""
     nans = sum([0x7FC0_0001 << at for at in (0, 96)]) | 0x3F80_0000 << 32

@@ -125,7 +125,7 @@ class ManyValues(Expressions):
     def _many_block(self, stack: list[int], depth: int, least: int) -> None:
         """A block that takes some of the values and leaves others."""
         rng = self.rng
-        room = len(stack) - least
+        room = min(len(stack) - least, _MOST)
         count = rng.choice([room, room, rng.randrange(room + 1), min(room, 17), min(room, 16)])
         params = bytes(stack[len(stack) - count :])
         results = params
