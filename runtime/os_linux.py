@@ -274,8 +274,7 @@ def map_code(size: int, populate: bool = False, made: list[int] | None = None) -
         refusal = _needs_file[0]
     try:
         from .code_files import map_file_code
-    except (ImportError, OSError):
-        # There may be no more descriptors to read it with.
+    except (ImportError, OSError):  # there may be no more descriptors to read it with
         raise OSError(*refusal) from None
     return map_file_code(size, populate, made, refusal)
 
@@ -312,11 +311,9 @@ def map_into(made: list[int], size: int, protection: int, flags: int, fd: int = 
 
 def _check_last(made: list[int]) -> None:
     if made[-1] == _MAP_FAILED:
+        made.remove(_MAP_FAILED)
         # In no variable: the error would keep this frame, and what its callers are making, until the collector comes.
-        try:
-            raise _error()
-        finally:
-            made.remove(_MAP_FAILED)
+        raise _error()
 
 
 def unmap_all(made: list[int], size: int, _munmap: Callable[[int, int], int] = _munmap) -> None:

@@ -239,8 +239,6 @@ def check_module(limits: ResourceLimits, info: ModuleInfo) -> None:
     Raises:
         ValidationError: it has.
     """
-    from .counting import counted
-
     check_size(limits, len(info.data))
     for name, noun, count in (
         ("max_functions", "function", len(info.func_type_indices)),
@@ -248,6 +246,8 @@ def check_module(limits: ResourceLimits, info: ModuleInfo) -> None:
     ):
         most = getattr(limits, name)
         if most is not None and count > most:
+            from .counting import counted
+
             raise too_large(f"a module has {counted(count, noun)}", name, most)
     if limits.max_params is not None or limits.max_results is not None:
         # Many a module says one type very often.
@@ -258,4 +258,6 @@ def check_module(limits: ResourceLimits, info: ModuleInfo) -> None:
             ):
                 most = getattr(limits, name)
                 if most is not None and count > most:
+                    from .counting import counted
+
                     raise too_large(f"a type of a module has {counted(count, noun)}", name, most)

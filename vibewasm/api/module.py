@@ -108,14 +108,17 @@ class Module:
 
     def __init__(self, engine: Engine | Source = _LEFT_OUT, source: Source = _LEFT_OUT) -> None:
         engine, source = with_engine("Module", engine, "source", source)
-        if engine._config.limits is not None:
-            from .source import check_size
-
-            check_size(engine._config.limits, source)
+        limits = engine._config.limits
         if type(source) is not bytes or source[:4] != b"\0asm":
-            from .source import read
+            from .source import check_source, read
 
+            if limits is not None:
+                check_source(limits, source)
             source = read(source)
+        elif limits is not None:
+            from ..limits import check_size
+
+            check_size(limits, len(source))
         cache = engine._cache
         kept = None if cache is None else cache.find(source)
         if kept is not None and kept.info is not None:
@@ -123,8 +126,7 @@ class Module:
             try:
                 self._take(kept.code, kept.functions)
             except WasmError:
-                # There is no room for so much code, or none at all may be executed. Without a cache a module could be
-                # made nevertheless, and what is called of it may fit.
+                # There is no room for so much code. What is called of it may fit.
                 kept.forget_code()
             # It keeps all of the file, and is in executable memory now.
             kept.code = memoryview(b"")
@@ -206,10 +208,10 @@ class Module:
             TypeError, WatError, ValidationError: as making a module does.
         """
         engine, text = with_engine("Module.from_text", engine, "text", text)
-        from .source import check_size, from_text
+        from .source import check_source, from_text
 
         if engine._config.limits is not None:
-            check_size(engine._config.limits, text)
+            check_source(engine._config.limits, text)
         return cls(engine, from_text(text))
 
     @classmethod
@@ -222,10 +224,10 @@ class Module:
             TypeError, OSError, WatError, DecodeError, ValidationError: as making a module does.
         """
         engine, path = with_engine("Module.from_file", engine, "path", path)
-        from .source import check_size, from_file
+        from .source import check_source, from_file
 
         if engine._config.limits is not None:
-            check_size(engine._config.limits, path, path=True)
+            check_source(engine._config.limits, path, path=True)
         return cls(engine, from_file(path))
 
     @classmethod
@@ -401,8 +403,7 @@ class Module:
         from ..counting import counted
 
         name = f" {self.name!r}" if self.name else ""
-        count = len(self.info.bodies)
-        return f"<vibewasm.Module{name} with {counted(count, 'function')}>"
+        return f"<vibewasm.Module{name} with {counted(len(self.info.bodies), 'function')}>"
 
     # -- compiling --------------------------------------------------------------------------------------------------
 

@@ -186,7 +186,7 @@ def _buffer(source: object) -> bytes | None:
         return view.tobytes()
 
 
-def check_size(limits: ResourceLimits, source: object, *, path: bool = False) -> None:
+def check_source(limits: ResourceLimits, source: object, *, path: bool = False) -> None:
     """Before it is read or parsed: see that a source is not larger than a module may be.
 
     What is none, and files that are not there, are left for whoever reads it.
@@ -214,9 +214,9 @@ def check_size(limits: ResourceLimits, source: object, *, path: bool = False) ->
                 size = view.nbytes
         except TypeError:
             return
-    from .. import limits as checks
+    from ..limits import check_size
 
-    checks.check_size(limits, size)
+    check_size(limits, size)
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

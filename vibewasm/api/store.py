@@ -348,10 +348,10 @@ class Store(Limited):
             raise WasmError(str(error)) from None
         after = token
         if self._max_stack is not None:
-            from ..calls.stack import lowest
+            from ..calls.process import lowest_stack_pointer
 
             # Where the stack is can be another place at each call, so each has to come here.
-            limit, after = lowest(limit, self._max_stack), DUE
+            limit, after = lowest_stack_pointer(limit, self._max_stack), DUE
         thread = get_ident()
         watch_swallowed()
         state = self._state

@@ -106,6 +106,20 @@ def extensions() -> int:
     return found
 
 
+def lowest_stack_pointer(limit: int, size: int) -> int:
+    """That at which wasm code may still call, if it may use so many bytes of stack from here on.
+
+    Args:
+        limit: the lowest that the thread's own stack allows.
+    """
+    if "stack pointer" not in _ones:
+        from ..runtime.ffi import CFUNCTYPE, c_uint64
+
+        _ones.setdefault("stack pointer", CFUNCTYPE(c_uint64)(stub_memory().publish(stubs.stack_pointer())))
+    pointer: int = _ones["stack pointer"]()
+    return max(limit, pointer - size)
+
+
 def adapters() -> Adapters:
     """The machine code between Python and wasm."""
     global _shared_adapters

@@ -200,8 +200,8 @@ MECHANISMS = [
     Mechanism(
         "max-stack",
         "the host's memory, from recursion where threads have very large stacks",
-        "vibewasm/calls/stack.py",
-        "    return max(limit, _pointer[0]() - size)\n",
+        "vibewasm/calls/process.py",
+        "    return max(limit, pointer - size)\n",
         "    return limit\n",
         ("tests/safety/test_stack_limit.py::test_wasm_code_goes_as_deep_as_its_limit_and_no_deeper",),
     ),
@@ -209,8 +209,8 @@ MECHANISMS = [
         "max-stack-at-each-call",
         "the same, where calls begin at different places of the stack",
         "vibewasm/api/store.py",
-        "            limit, after = lowest(limit, self._max_stack), DUE\n",
-        "            limit = lowest(limit, self._max_stack)\n",
+        "            limit, after = lowest_stack_pointer(limit, self._max_stack), DUE\n",
+        "            limit = lowest_stack_pointer(limit, self._max_stack)\n",
         ("tests/safety/test_stack_limit.py::test_a_store_finds_out_anew_at_each_call",),
     ),
 ]
