@@ -145,9 +145,12 @@ def wake(thread: int) -> bool:
 
 
 def wake_all() -> None:
-    """Have wasm code call its poll callback soon, in whatever thread it runs."""
+    """Have wasm code call its poll callback soon, in whatever thread it runs; what has called out, when it is back.
+
+    Code that does little but call Python has called out whenever another thread runs Python code, as this one does.
+    """
     for cells in _headers[:]:
-        if _runs(cells):
+        if cells[CELL_SAVED_SP]:
             cells[CELL_INTERRUPT] |= INTERRUPT_REQUEST
             cells[CELL_STACK_LIMIT] = _ALL_ONES
 

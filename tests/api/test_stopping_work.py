@@ -203,6 +203,22 @@ def test_a_deadline_stops_wasm_code_in_any_thread() -> None:
     assert caught
 
 
+def test_a_deadline_that_is_over_while_python_is_called_stops_the_code_that_has_called() -> None:
+    calls = []
+
+    def busy() -> None:
+        # Whenever the deadline's thread gets to run, the wasm code has called out.
+        calls.append(time.sleep(0.2))
+
+    instance = vw.instantiate(
+        '(module (import "host" "busy" (func $busy)) (func (export "run") (loop (call $busy) (br 0))))',
+        {"host": {"busy": busy}},
+    )
+    with pytest.raises(vw.Interrupted, match=r"deadline of 0\.05 seconds"), vw.deadline(0.05):
+        instance.exports.run()
+    assert len(calls) == 1
+
+
 def test_other_threads_are_not_stopped() -> None:
     text = """(module (func (export "count") (param i64) (result i64)
         (loop

@@ -44,6 +44,15 @@ MECHANISMS = [
         seconds=60,
     ),
     Mechanism(
+        "deadline-of-callers",
+        "the host's time, from wasm code that does little but call Python",
+        "runtime/context.py",
+        "        if cells[CELL_SAVED_SP]:\n            cells[CELL_INTERRUPT] |= INTERRUPT_REQUEST\n",
+        "        if _runs(cells):\n            cells[CELL_INTERRUPT] |= INTERRUPT_REQUEST\n",
+        (f"{_WORK}::test_a_deadline_that_is_over_while_python_is_called_stops_the_code_that_has_called",),
+        seconds=60,
+    ),
+    Mechanism(
         "hurried-backtrace",
         "the host's time, from compiling a function again to say where it was stopped",
         "vibewasm/api/places.py",
