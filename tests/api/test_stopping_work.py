@@ -204,11 +204,12 @@ def test_a_deadline_stops_wasm_code_in_any_thread() -> None:
 
 
 def test_a_deadline_that_is_over_while_python_is_called_stops_the_code_that_has_called() -> None:
-    calls = []
+    calls: list[int] = []
 
     def busy() -> None:
         # Whenever the deadline's thread gets to run, the wasm code has called out.
-        calls.append(time.sleep(0.2))
+        time.sleep(0.2)
+        calls.append(1)
 
     instance = vw.instantiate(
         '(module (import "host" "busy" (func $busy)) (func (export "run") (loop (call $busy) (br 0))))',

@@ -13,10 +13,11 @@ import pytest
 
 import vibewasm as vw
 from tests.wasi.program import READ_WRITE, Program
-from vibewasm.wasi import abi
+from vibewasm.wasi import abi, guest
 from vibewasm.wasi.directories import host_entries
+from vibewasm.wasi.memory_dir import tree_of
 from vibewasm.wasi.streams import ProcessStream
-from vibewasm.wasi.waiting import ENTRIES, in_order, in_turns
+from vibewasm.wasi.waiting import ENTRIES, TURN, in_order, in_turns
 
 LONG = 10.0
 
@@ -140,6 +141,65 @@ def test_much_of_a_file_is_read_and_written_in_turns(folder: Path) -> None:
     file.allocate(0, 100 << 20)
     assert asked
     assert (folder / "file").stat().st_size == 100 << 20
+
+
+def test_a_device_that_takes_and_gives_any_amount_is_asked_for_a_turn_at_most() -> None:
+    program = Program(vw.WasiConfig(stdin="/dev/zero", stdout="/dev/null"), lambda: None)
+    shared = os.open("/dev/null", os.O_WRONLY), os.open("/dev/zero", os.O_RDONLY)
+    streams = [
+        *map(program.process.files.get, (1, 0)),
+        ProcessStream(shared[0], lambda: None, writing=True),
+        ProcessStream(shared[1], lambda: None, writing=False),
+    ]
+    many = [memoryview(bytearray(TURN))] * 100
+    assert [streams[at].write(many) for at in (0, 2)] == [TURN] * 2
+    assert [streams[at].read(many) for at in (1, 3)] == [TURN] * 2
+    for fd in shared:
+        os.close(fd)
+
+
+def test_buffers_that_overlap_are_no_more_than_can_be_counted() -> None:
+    memory = memoryview(bytearray(1 << 20))
+    iovecs = abi.IOVEC.pack(0, 1 << 20) * guest.MAX_BUFFERS
+    memory[: len(iovecs)] = iovecs
+    assert sum(map(len, guest.buffers(memory, 0, guest.MAX_BUFFERS))) == 1 << 30
+    memory = memoryview(bytearray(8 << 20))
+    memory[: len(iovecs)] = abi.IOVEC.pack(0, 8 << 20) * guest.MAX_BUFFERS
+    assert sum(map(len, guest.buffers(memory, 0, guest.MAX_BUFFERS))) == guest.MAX_BYTES
+
+
+def test_much_of_a_file_in_memory_is_read_and_written_in_turns() -> None:
+    left = [1000]
+
+    def check() -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Enough
+
+    directory = vw.MemoryDir({}, max_size=1 << 30)
+    program = Program(vw.WasiConfig(preopens={"/": directory}, stdin=b""), check, size=0x40000)
+    file = program.process.files.get(program.open("file", oflags=abi.OFLAG_CREAT, rights=READ_WRITE))
+    data = os.urandom(1 << 20) * 50
+    assert file.write([memoryview(data)[:1], memoryview(data)[1:]]) == len(data)
+    found = bytearray(len(data) + 100)
+    assert file.pread([memoryview(found)[:7], memoryview(found)[7:]], 0) == len(data)
+    assert found[: len(data)] == data
+    file.truncate(60 << 20)
+    for operation in (
+        lambda: file.truncate(200 << 20),
+        lambda: file.allocate(0, 200 << 20),
+        lambda: file.pwrite([memoryview(data)], 0),
+        lambda: file.pread([memoryview(found)], 0),
+    ):
+        left[0] = 1
+        with pytest.raises(Enough):
+            operation()
+    # What it has grown by until then counts.
+    stat = file.stat()
+    assert stat is not None
+    assert stat.st_size == 60 + 2 * 32 << 20
+    file.truncate(0)
+    assert tree_of(directory).used < 1 << 20
 
 
 def test_an_error_in_the_middle_of_many_bytes_does_not_hide_what_was_done() -> None:

@@ -241,11 +241,15 @@ class HostFile(HostDescriptor):
         os.posix_fallocate(self.fd, offset, size)
 
     def _in_turns(self, operation: Callable[[list[memoryview], int], int], buffers: list[memoryview]) -> int:
-        """Read or write, and ask now and then whether to go on where there is much."""
-        if self._check is None or sum(map(len, buffers)) < _MUCH or may_wait(self.file_type):
+        """Read or write, and ask now and then whether to go on where there is much. Of what is no plain file nobody
+        expects that all of it is done at once, so there it is not.
+        """
+        if self._check is None or sum(map(len, buffers)) < _MUCH:
             return operation(buffers, 0)
-        from .waiting import in_turns
+        from .waiting import in_turns, one_turn
 
+        if may_wait(self.file_type):
+            return operation(one_turn(buffers), 0)
         return in_turns(operation, buffers, self._check)
 
     def _asks(self) -> bool:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 MAX_PATH = 4095
 #: Buffers of one readv or writev: Linux's IOV_MAX. What is beyond is left for the program's next call.
 MAX_BUFFERS = 1024
+#: Bytes of all of them: as many as Linux takes at once. Buffers may overlap, and how many bytes of them were read or
+#: written has to fit in 32 bits.
+MAX_BYTES = 0x7FFF_F000
 #: Entries of an iovec array that are looked at, empty ones included, so that no array takes long.
 MAX_IOVECS = 1 << 16
 
@@ -58,7 +61,7 @@ def path(memory: memoryview, address: int, length: int) -> bytes:
 
 
 def buffers(memory: memoryview, address: int, count: int) -> list[memoryview]:
-    """The non-empty buffers that an array of iovec names, at most ``MAX_BUFFERS``.
+    """The non-empty buffers that an array of iovec names, at most ``MAX_BUFFERS`` of ``MAX_BYTES`` together.
 
     A read or write may always be short, so leaving the rest out is right; leaving out empty buffers keeps a result of 0
     for the end of a file.
@@ -70,14 +73,16 @@ def buffers(memory: memoryview, address: int, count: int) -> list[memoryview]:
     size = len(memory)
     found = []
     looked = min(count, MAX_IOVECS)
+    left = MAX_BYTES
     for start, length in abi.IOVEC.iter_unpack(memory[address : address + abi.IOVEC.size * looked]):
         if not length:
             continue
         end = start + length
         if end > size:
             raise Errno(EFAULT)
-        found.append(memory[start:end])
-        if len(found) == MAX_BUFFERS:
+        found.append(memory[start : min(end, start + left)])
+        left -= min(length, left)
+        if len(found) == MAX_BUFFERS or not left:
             break
     if not found and looked < count:
         raise Errno(EINVAL)

@@ -13,6 +13,7 @@ from . import abi
 from .errnos import EINVAL, EMFILE, ENOMEM, Errno
 from .fds import Descriptor, Directory, file_type
 from .memory_dir import LOCK, MAX_NAME, NAME_SIZE, Node, tree_of
+from .waiting import ENTRIES, TURN, in_order, in_turns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def preopened(process: Process, directory: MemoryDir) -> MemoryDirectory:
     from .clocks import file_time
 
     tree = tree_of(directory)
-    system = MemorySystem(tree, lambda: file_time(process), process.room)
+    system = MemorySystem(tree, lambda: file_time(process), process.room, process.check)
     if process.room is not None:
         process.room.trees.setdefault(tree, tree.used)
     return MemoryDirectory(system, tree.root, abi.DIRECTORY_RIGHTS, abi.ALL_RIGHTS)
@@ -75,12 +76,14 @@ class MemorySystem:
             wait for a thread that wants the lock.
         opened: how many files and directories the program has open.
         room: how much may be taken, besides what the directory itself has room for; None for any amount.
+        turn: called now and then in what takes long; what it raises ends that.
     """
 
-    __slots__ = ("device", "now", "opened", "room")
+    __slots__ = ("device", "now", "opened", "room", "turn")
 
-    def __init__(self, tree: Tree, now: Callable[[], int], room: Room | None = None) -> None:
+    def __init__(self, tree: Tree, now: Callable[[], int], room: Room | None = None, turn: Check | None = None) -> None:
         self.room = room
+        self.turn: Check = turn or _nothing
         self.device = tree
         self.now = now
         self.opened = 0
@@ -216,17 +219,25 @@ class MemorySystem:
 
     def resize(self, file: Node, size: int, now: int) -> None:
         """Cut a file off, or lengthen it with zeros, if there is room."""
-        more = size - len(file.data)
-        self.check(more)
-        if more > 0:
-            try:
-                file.data += bytes(more)
-            except (MemoryError, OverflowError):
-                # There is room by the directory's own count, and the host has none.
-                raise _error(errno.ENOSPC) from None
-        else:
+        before = len(file.data)
+        self.check(size - before)
+        if size <= before:
             del file.data[size:]
-        self.device.used += more
+            self.device.used -= before - size
+        try:
+            # Whether there is room for all of it: zeros take none before somebody looks at them.
+            bytes(max(0, size - before))
+            while len(file.data) < size:
+                more = min(size - len(file.data), TURN)
+                file.data += bytes(more)
+                self.device.used += more
+                if len(file.data) < size:
+                    self.turn()
+        except (MemoryError, OverflowError):
+            # There is room by the directory's own count, and the host has none.
+            self.device.used -= len(file.data) - before
+            del file.data[before:]
+            raise _error(errno.ENOSPC) from None
         file.mtim = file.ctim = now
 
     def check(self, size: int) -> None:
@@ -263,6 +274,10 @@ class MemorySystem:
     def _drop(self, directory: Node, name: bytes, now: int) -> None:
         directory.entries[name].ctim = directory.mtim = directory.ctim = now
         self.device.drop(directory, name)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _is_within(directory: Node, folder: Node) -> bool:
@@ -341,6 +356,9 @@ class MemoryFile(Descriptor):
         return done
 
     def pread(self, buffers: list[memoryview], offset: int) -> int:
+        return in_turns(lambda part, done: self._read(part, offset + done), buffers, self._system.turn)
+
+    def _read(self, buffers: list[memoryview], offset: int) -> int:
         done = 0
         with LOCK, memoryview(self._node.data) as data:
             for buffer in buffers:
@@ -360,6 +378,9 @@ class MemoryFile(Descriptor):
 
     def _write(self, buffers: list[memoryview], offset: int, now: int) -> int:
         """Write as much as there is room for, and fail where that is nothing."""
+        return in_turns(lambda part, done: self._write_turn(part, offset + done, now), buffers, self._system.turn)
+
+    def _write_turn(self, buffers: list[memoryview], offset: int, now: int) -> int:
         data = self._node.data
         end = offset + sum(map(len, buffers))
         tree = self._system.device
@@ -450,9 +471,9 @@ class MemoryDirectory(Directory):
         with LOCK:
             if most is not None and len(self._node.entries) + 2 > most:
                 raise Errno(ENOMEM)
-            entries = sorted(self._node.entries.items())
+            entries = [(name, node.inode, file_type(node.mode)) for name, node in self._node.entries.items()]
             self._held.list(len(entries))
-        found = [(name, node.inode, file_type(node.mode)) for name, node in entries]
+        found = sorted(entries) if len(entries) < 8 * ENTRIES else in_order(entries, check or _nothing)
         return [(b".", self._node.inode, abi.DIRECTORY), (b"..", 0, abi.DIRECTORY), *found]
 
     def sync(self) -> None:

@@ -110,7 +110,7 @@ class ProcessStream(HostFile):
         self._prepare(writing=False)
         while True:
             try:
-                return os.readv(self.fd, buffers)
+                return self._in_turns(lambda part, _: os.readv(self.fd, part), buffers)
             except BlockingIOError:
                 # Some process has made the shared file non-blocking; this program has not asked for it.
                 if self.flags & abi.FDFLAG_NONBLOCK:
@@ -128,11 +128,12 @@ class ProcessStream(HostFile):
         slow = self._prepare(writing=True)
         if slow and self._terminal < 0 and self.file_type == abi.CHARACTER_DEVICE and os.isatty(self.fd):
             self._terminal = own_terminal(self.fd)
+        fd = self._terminal if self._terminal >= 0 else self.fd
         while True:
             try:
-                if self._terminal >= 0:
-                    return os.writev(self._terminal, buffers)
-                return write_ready(self.fd, buffers) if slow else os.writev(self.fd, buffers)
+                if slow and self._terminal < 0:
+                    return write_ready(fd, buffers)
+                return self._in_turns(lambda part, _: os.writev(fd, part), buffers)
             except BlockingIOError:
                 if self.flags & abi.FDFLAG_NONBLOCK:
                     raise

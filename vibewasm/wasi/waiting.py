@@ -6,6 +6,8 @@ import os
 import time
 from errno import ENXIO
 
+from .errnos import Errno
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,13 +43,14 @@ def wait(fd: int, check: Check | None, *, writing: bool) -> None:
 def write_ready(fd: int, buffers: list[memoryview]) -> int:
     """Write as much as a descriptor that is ready takes without waiting; give the number of bytes.
 
-    The kernel would not come back before all of it is written, and nobody could end that.
+    The kernel would not come back before all of it is written, and nobody could end that. Some take any amount without
+    waiting, as /dev/null does, so it is a turn's at most.
     """
     if sum(map(len, buffers)) <= _PIECE:
         return os.writev(fd, buffers)
     done = 0
     for piece in _pieces(buffers):
-        if done and not is_ready(fd, writing=True):
+        if done >= TURN or (done and not is_ready(fd, writing=True)):
             break
         try:
             written = os.writev(fd, piece)
@@ -90,7 +93,7 @@ def in_turns(
             check()
         try:
             count = operation(piece, done)
-        except OSError:
+        except (Errno, OSError):
             # What has been done must be told; the error comes again with the next call.
             if done:
                 break
@@ -99,6 +102,11 @@ def in_turns(
         if count < sum(map(len, piece)):
             break
     return done
+
+
+def one_turn(buffers: list[memoryview]) -> list[memoryview]:
+    """The first of buffers, as many bytes as one reads or writes in one turn."""
+    return next(_pieces(buffers, TURN), [])
 
 
 def in_order(items: list[Any], check: Callable[[], object]) -> list[Any]:
