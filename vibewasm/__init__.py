@@ -110,6 +110,8 @@ _HOMES = {
     "wat.errors": ("WatError",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+#: Packages that are a part of the interface by their own names, as ``vibewasm.sandbox.run``.
+_PACKAGES = ("importer", "sandbox")
 
 #: What is held while modules are loaded.
 _loading = RLock()
@@ -213,6 +215,8 @@ def _load(make: Callable[..., Result], *arguments: object) -> Result:
 def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
     if home is None:
+        if name in _PACKAGES:
+            return load(_import_home, name, "__name__")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = load(_import_home, home, name)
     value: object = getattr(module, name)

@@ -6,6 +6,8 @@ from _thread import RLock
 from collections.abc import Callable
 from typing import TypeVar
 
+from . import importer as importer
+from . import sandbox as sandbox
 from .api.asynchronous import set_async_threads as set_async_threads
 from .api.caller import Caller as Caller
 from .api.config import Config as Config

@@ -52,6 +52,9 @@ _WRITTEN = {
     "WasmException": "WasmException(tag, [1, 2])",
 }
 
+#: By what names time is limited elsewhere.
+_TIMES = ("deadline", "max_time", "seconds", "time_limit", "timeout")
+
 #: Names that are no slips of the pen in a call that has no such parameter: they mean something in this API.
 _NO_SLIPS = ("engine", "linker", "module", "store")
 
@@ -162,8 +165,23 @@ def unknown_keywords(where: str, given: Iterable[str], known: Iterable[str]) -> 
 
     first, *_ = given
     known = list(known)
-    advice = (first not in _NO_SLIPS and hint(first, known)) or f"; there are {', '.join(known)}"
+    advice = _elsewhere(where, first, known)
+    advice = advice or (first not in _NO_SLIPS and hint(first, known)) or f"; there are {', '.join(known)}"
     return TypeError(f"{where} has no parameter {first[:_LONGEST]!r}{advice}")
+
+
+def _elsewhere(where: str, name: str, known: list[str]) -> str:
+    """Where a guest is limited by what somebody wants to give here, if it is a limit of another kind."""
+    if name in _TIMES:
+        return ": time is limited by a with statement around it, with vibewasm.deadline(seconds):"
+    if name in ("fuel", "max_fuel") and "fuel" not in known:
+        return ": Config(fuel=True) has code count fuel, and store.fuel = amount gives some"
+    from .limits import LIMITS
+
+    if name not in LIMITS and name != "limits":
+        return ""
+    limits = f"limits=ResourceLimits({'...' if name == 'limits' else f'{name}=...'})"
+    return f": write {'Store(engine, ' if where == 'Store' else 'Config('}{limits})"
 
 
 def misfit(

@@ -163,6 +163,14 @@ class ResourceLimits:
             value = given[name]
             put(self, name, value if value is None else limit("ResourceLimits", name, unit, value))
 
+    @classmethod
+    def usual(cls, **limits: int | None) -> Self:
+        """The limits that ``vibewasm run`` begins with, but for those that are given. They are strict enough for a
+        stranger's program, and leave room for real ones.
+        """
+        made: Self = _made(cls, {**{name: usual for name, (_, usual) in LIMITS.items()}, **limits})
+        return made
+
     def replace(self, **limits: int | None) -> Self:
         """The same limits but for those that are given."""
         made: Self = _made(type(self), {**self._given(), **limits})

@@ -62,6 +62,9 @@ NAMES = {
     "set_async_threads",
 }
 
+#: Packages whose names are a part of the interface, and which a prompt does not offer.
+PACKAGES = {"importer", "sandbox"}
+
 #: What may be loaded to instantiate a small module and call it. Each module takes as long as compiling fifty
 #: instructions, and a fast start is what the engine is for: add what cannot wait until it is met.
 STARTED_WITH = """
@@ -104,7 +107,13 @@ def test_type_checkers_and_editors_know_the_same_names() -> None:
         for alias in node.names
         if alias.asname == alias.name
     }
-    assert found == NAMES - {"__version__"}
+    assert found == NAMES - {"__version__"} | PACKAGES
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGES))
+def test_packages_of_the_interface_need_no_import_of_their_own(name: str) -> None:
+    code = f"import sys, vibewasm; assert vibewasm.{name} is sys.modules['vibewasm.{name}']"
+    assert f"vibewasm.{name}" in _modules_after(code)
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:

@@ -404,6 +404,41 @@ def test_a_limit_that_there_is_none_of_is_refused_with_the_nearest() -> None:
             vw.Store(limits=wrong)
 
 
+def test_the_usual_limits_are_those_of_the_command() -> None:
+    usual = vw.ResourceLimits.usual(max_memory=5, max_written=None)
+    assert (usual.max_memory, usual.max_written, usual.max_memory_each) == (5, None, None)
+    others = {name: number for name, (_, number) in LIMITS.items() if name not in ("max_memory", "max_written")}
+    assert {name: getattr(usual, name) for name in others} == others
+    with pytest.raises(TypeError, match="no parameter 'max_memry'"):
+        vw.ResourceLimits.usual(max_memry=5)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda limit: vw.Config(**limit(max_stack=1)), "Config has no parameter 'max_stack': write Config(limits=Res"),
+        (
+            lambda limit: vw.Store(**limit(max_stack=1)),
+            "no parameter 'max_stack': write Store(engine, limits",
+        ),
+        (lambda limit: vw.Store(**limit(max_memory=1)), "write Store(engine, limits=ResourceLimits(max_memory=...))"),
+        (lambda limit: vw.Store(**limit(fuel=1)), "'fuel': Config(fuel=True) has code count fuel, and store.fuel = "),
+        (lambda limit: vw.Store(**limit(engin=1)), "Store has no parameter 'engin'; did you mean 'engine'?"),
+        (lambda limit: vw.instantiate("(module)", **limit(limits=1)), "write Config(limits=ResourceLimits(...))"),
+        (lambda limit: vw.instantiate("(module)", **limit(max_tables=1)), "write Config(limits=ResourceLimits(max_t"),
+        (lambda limit: vw.instantiate("(module)", **limit(timeout=1)), "statement around it, with vibewasm.deadline("),
+        (lambda limit: vw.ResourceLimits(**limit(timeout=1)), "statement around it, with vibewasm.deadline(seconds):"),
+        (lambda limit: vw.ResourceLimits(**limit(max_fuel=1)), "Config(fuel=True) has code count fuel, and store.fuel"),
+        (lambda limit: vw.WasiConfig(**limit(max_written=1)), "write Config(limits=ResourceLimits(max_written=...))"),
+        (lambda limit: vw.Engine(**limit(max_written=1)), "write Config(limits=ResourceLimits(max_written=...))"),
+    ],
+)
+def test_where_a_limit_is_given_is_said_where_it_is_not(make: Any, text: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        make(dict)
+    assert text in str(caught.value)
+
+
 def test_of_two_limits_for_one_thing_the_lower_one_counts() -> None:
     for one, other in ((5, 7), (7, 5)):
         config = vw.Config(

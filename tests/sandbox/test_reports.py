@@ -27,6 +27,9 @@ FORGED = [
     b'{"exit": "0"}',
     b'{"exit": 0, "results": []}',
     b'{"exit": NaN}',
+    b'{"exit": 0, "met": ["max_nothing"]}',
+    b'{"exit": 0, "met": "max_memory"}',
+    b'{"exit": 0, "met": [' + b'"max_memory", ' * 30 + b'"max_memory"]}',
     b'{"results": {}}',
     b'{"results": [1]}',
     b'{"results": ["one"]}',
@@ -67,7 +70,9 @@ def test_so_is_the_first_line(data: bytes) -> None:
         report.read_missing(data, MECHANISMS)
 
 
-KEYS = st.sampled_from(["exit", "results", "error", "text", "frames", "code", "offset", "function", "limit", "x"])
+KEYS = st.sampled_from(
+    ["exit", "met", "results", "error", "text", "frames", "code", "offset", "function", "limit", "x"]
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),

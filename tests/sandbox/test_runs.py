@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
@@ -9,13 +10,15 @@ import sys
 import threading
 import warnings
 import zipfile
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import vibewasm as vw
 from vibewasm import sandbox
-from vibewasm.sandbox import process
+from vibewasm.sandbox import process, running
 from vibewasm.sandbox.errors import SandboxCrash, SandboxError, SandboxLimit
 
 pytestmark = pytest.mark.filterwarnings("ignore::vibewasm.sandbox.SandboxWarning")
@@ -100,6 +103,92 @@ def test_input_may_be_bytes_or_a_descriptor(project: Path, tmp_path: Path) -> No
     with open(tmp_path / "file", "rb") as given, open(tmp_path / "out", "wb") as taken:
         assert sandbox.run(upper, argv0="upper", stdin=given.fileno(), stdout=taken.fileno()).exit_code == 0
     assert (tmp_path / "out").read_bytes() == text.upper()
+
+
+def test_limits_that_a_program_has_met_are_told() -> None:
+    """Also where it was refused by -1 or an error number, and came to its end."""
+    grower = '(module (memory 1) (func (export "f") (result i32) (memory.grow (i32.const 1000))))'
+    outcome = sandbox.run(grower, invoke="f", limits=vw.ResourceLimits(max_memory=1 << 20))
+    assert (outcome.results, outcome.error, outcome.limits) == ((-1,), None, ("max_memory",))
+
+
+@pytest.mark.ci
+def test_limits_that_a_program_has_met_are_told_however_it_ends() -> None:
+    for end, kind in (("unreachable", vw.Trap), ("(loop (br 0))", vw.OutOfFuel), ("(drop (i32.const 1))", type(None))):
+        grower = f'(module (memory 1) (func (export "f") (drop (memory.grow (i32.const 1000))) {end}))'
+        limits = vw.ResourceLimits(max_memory=1 << 20)
+        outcome = sandbox.run(grower, invoke="f", config=vw.Config(fuel=True, limits=limits), fuel=100_000)
+        assert isinstance(outcome.error, kind)
+        assert "max_memory" in outcome.limits
+
+
+def test_what_nobody_limits_has_the_limits_of_the_command() -> None:
+    settings = running._config(None, None, None)
+    assert settings.limits == vw.ResourceLimits.usual()
+    assert settings.max_memory == running.DEFAULT_MEMORY
+    given = vw.ResourceLimits(max_memory=1 << 30)
+    # Somebody has said how much.
+    assert running._config(None, None, given).max_memory is None
+    assert running._config(None, None, given.replace(max_memory=None)).max_memory == running.DEFAULT_MEMORY
+    for config, least in (
+        (vw.Config(limits=given), 1 << 30),
+        (vw.Config(limits=given, max_memory=5), 5),
+        (vw.Config(), running.DEFAULT_MEMORY),
+    ):
+        assert running._least(config, "max_memory", running.DEFAULT_MEMORY) == least
+
+
+def test_the_process_may_have_as_much_as_the_program() -> None:
+    limits = running.system_limits(1 << 30, 5, None, None, 5000)
+    assert limits["DATA"] == (1 << 30) + 5
+    assert limits["NOFILE"] > 5000
+
+
+def test_imports_of_a_host_are_stubbed_or_told_of(project: Path) -> None:
+    plugin = vw.Module(project / "examples" / "plugin.wasm")
+    assert sandbox.run(plugin, invoke="divide", values=[8], stub_imports=True).results == (125,)
+
+
+@pytest.mark.ci
+def test_what_cannot_be_run_is_told_with_what_can(project: Path) -> None:
+    plugin = project / "examples" / "plugin.wasm"
+    for given, kind, text in (
+        ({"invoke": "divide", "values": [8]}, vw.LinkError, "unknown import: env.log .*\n.*stub_imports=True has such"),
+        (
+            {"stub_imports": True},
+            vw.WasmError,
+            "no export '_start': it is no WASI program. Name a function with invoke=",
+        ),
+        ({"stub_imports": True}, vw.WasmError, "; it exports .*count_words"),
+        ({"stub_imports": True, "invoke": "divid"}, vw.WasmError, "no export 'divid'; did you mean 'divide'"),
+        ({"stub_imports": True, "invoke": "memory"}, vw.WasmError, "the export 'memory' is not a function"),
+    ):
+        arguments: Any = given
+        with pytest.raises(kind, match=text):
+            sandbox.run(plugin, **arguments).check()
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "text"),
+    [
+        ({"values": [1]}, ValueError, "values are for the function that invoke=... names; a program has args"),
+        ({"imports": {}}, TypeError, "no parameter 'imports': functions of this process cannot be called from another"),
+        ({"wasi": None}, TypeError, "no parameter 'wasi': args, env, preopens, stdin and so on are given to run"),
+        ({"stdn": b""}, TypeError, "run has no parameter 'stdn'; did you mean 'stdin'"),
+        ({"max_stack": 1}, TypeError, r"no parameter 'max_stack': write Config\(limits=ResourceLimits\(max_stack="),
+        ({"timeout": "1"}, TypeError, "run: timeout has to be a number or None, not str '1'"),
+        (
+            {"timeout": timedelta(1)},
+            TypeError,
+            r"timeout has to be a number or None, not timedelta \(its total_seconds",
+        ),
+        ({"timeout": 0}, ValueError, "timeout is a positive number of seconds"),
+        ({"timeout": float("nan")}, ValueError, "timeout has to be a number, and NaN is none"),
+    ],
+)
+def test_what_is_given_in_vain_is_refused(given: Any, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=text):
+        sandbox.run("(module)", **given)
 
 
 @pytest.mark.ci
@@ -237,7 +326,7 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_starts(tmp_pat
     for arguments, kind, text in (
         ({"require": {"seccom"}}, ValueError, "did you mean 'seccomp'"),
         ({"timeout": 0}, ValueError, "positive number of seconds"),
-        ({"timeout": True}, ValueError, "positive number of seconds"),
+        ({"timeout": True}, TypeError, "a number or None, not bool True"),
         ({"fuel": 5}, ValueError, r"Config\(fuel=True\)"),
         ({"config": vw.Config(), "max_memory": 5}, ValueError, "both"),
         ({"config": vw.Config(), "limits": vw.ResourceLimits(max_types=1)}, ValueError, "both"),
@@ -246,7 +335,8 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_starts(tmp_pat
         ({"preopens": {"/": {"a": b""}}}, TypeError, "not in that of the run"),
         ({"preopens": {"/": tmp_path / "gone"}}, NotADirectoryError, "no directory"),
         ({"stdout": "file"}, TypeError, "stdout"),
-        ({"stdin": "text"}, TypeError, "stdin"),
+        ({"stdin": "text"}, TypeError, r"not str 'text' \(text.encode\(\) is\)"),
+        ({"stdin": io.BytesIO(b"text")}, TypeError, r"not BytesIO \(file.read\(\) gives them\)"),
         ({"args": "text"}, TypeError, "args"),
     ):
         with pytest.raises(kind, match=text):

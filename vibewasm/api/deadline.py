@@ -45,7 +45,7 @@ class Deadline:
     def __init__(self, store: Store | None, seconds: float | None) -> None:
         self.store = store
         self.over: str | None = None
-        self._seconds = _checked("vibewasm.deadline" if store is None else "Store.deadline", seconds)
+        self._seconds = checked("vibewasm.deadline" if store is None else "Store.deadline", seconds)
         self._active = False
         #: Held as long as the thread has to wait. Each use has its own, so that no thread of an earlier one, which may
         #: not have noticed its end yet, goes on waiting.
@@ -199,7 +199,7 @@ def _in_child() -> None:
 system.at_fork(_in_child)
 
 
-def _checked(where: str, seconds: object) -> float | None:
+def checked(where: str, seconds: object, parameter: str = "seconds") -> float | None:
     """A number of seconds, or ``None`` where it sets no limit."""
     if seconds is None:
         return None
@@ -208,12 +208,12 @@ def _checked(where: str, seconds: object) -> float | None:
         from ..arguments import wrong
 
         advice = "its total_seconds() is one" if hasattr(kind, "total_seconds") else ""
-        raise wrong(where, "seconds", "a number or None", seconds, advice)
+        raise wrong(where, parameter, "a number or None", seconds, advice)
     try:
         value = float(seconds)  # type: ignore[arg-type]  # looked at above
     except OverflowError:
         # An int that no float can be: longer than for ever, or over long ago.
         return None if seconds > 0 else 0.0  # type: ignore[operator]  # an int
     if value != value:
-        raise ValueError(f"{where}: seconds has to be a number, and NaN is none; None sets no limit")
+        raise ValueError(f"{where}: {parameter} has to be a number, and NaN is none; None sets no limit")
     return None if value == float("inf") else value

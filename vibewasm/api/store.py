@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, TypeVar
+    from typing import Any, Never, TypeVar
 
     from ..instances.builtins import Builtins
     from ..instances.exceptions import Exceptions
@@ -65,7 +65,8 @@ class Store(Limited):
         limits: what the store may take, in the place of what its engine's configuration has as ``limits``.
 
     Raises:
-        TypeError: ``engine`` is no :class:`Engine`, or ``limits`` no :class:`ResourceLimits`.
+        TypeError: ``engine`` is no :class:`Engine`, ``limits`` no :class:`ResourceLimits`, or there is no parameter of
+            that name.
         WasmError: the engine compiles for another processor.
 
     Python objects that wasm code has held, and holds no longer, are let go from time to time, at the beginning of a
@@ -100,7 +101,11 @@ class Store(Limited):
 
     __reduce_ex__ = not_copied
 
-    def __init__(self, engine: Engine | None = None, *, limits: ResourceLimits | None = None) -> None:
+    def __init__(self, engine: Engine | None = None, *, limits: ResourceLimits | None = None, **unknown: Never) -> None:
+        if unknown:
+            from ..arguments import unknown_keywords
+
+            raise unknown_keywords("Store", unknown, ("engine", "limits"))
         if engine is None:
             engine = default_engine()
         elif not isinstance(engine, Engine):

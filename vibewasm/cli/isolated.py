@@ -55,7 +55,8 @@ def run_apart(arguments: Arguments, environment: dict[str, str]) -> int:
 
     path = arguments.operands[0]
     seconds = arguments.seconds("--timeout")
-    memory = arguments.limits().max_memory
+    limits = arguments.limits()
+    memory = limits.max_memory
     strict = arguments.flag("--isolate-strict")
     folders = [
         (host, True) if isinstance(host, str) else (os.fspath(host.path), not host.read_only)
@@ -66,7 +67,9 @@ def run_apart(arguments: Arguments, environment: dict[str, str]) -> int:
         source=data,
         until=None if seconds is None else begun + seconds,
         folders=folders,
-        system_limits=system_limits(_MEMORY if memory is None else memory, DEFAULT_OVERHEAD, None, seconds),
+        system_limits=system_limits(
+            _MEMORY if memory is None else memory, DEFAULT_OVERHEAD, None, seconds, limits.max_open_files
+        ),
         required=frozenset(MECHANISMS) if strict else frozenset(),
         modules=(*_MODULES, *(() if data[:4] == b"\0asm" else TEXT_MODULES)),
         extra=(arguments.values, arguments.operands, environment),

@@ -8,7 +8,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..api.module import Module
+    from ..api.store import Store
     from .job import Job
+
+#: What to do about imports that nothing is defined for.
+_NO_HOST = (
+    "a process of its own has no functions of the host: stub_imports=True has such functions return zeros; to give "
+    "real ones, use vibewasm.instantiate, which runs the module in the program's own process"
+)
+#: Exported functions that a message names.
+_MOST_SHOWN = 20
 
 
 def main(job_end: int, report_end: int, parent: int) -> None:
@@ -25,10 +35,13 @@ def main(job_end: int, report_end: int, parent: int) -> None:
         os._exit(0)
     from . import report
 
+    stores: list[Store] = []
     try:
-        end = report.returned(_results(job)) if job.invoke is not None else _program(job)
+        results = _results(job, stores)
+        met = stores[0].limits_met
+        end = report.line(exit=0, met=met) if job.invoke is None else report.returned(results, met)
     except BaseException as error:
-        end = report.ended(error, job.seconds)
+        end = report.ended(error, job.seconds, stores[0].limits_met if stores else ())
     _write_all(report_end, end)
     os._exit(0)
 
@@ -74,26 +87,23 @@ def _write_all(end: int, data: bytes) -> None:
         view = view[os.write(end, view) :]
 
 
-def _program(job: Job) -> bytes:
-    """Run the program's ``_start``."""
-    from .report import line
+def _results(job: Job, stores: list[Store]) -> tuple[object, ...]:
+    """Run what is to be run; gives what it returned.
 
-    _results(job)
-    return line(exit=0)
-
-
-def _results(job: Job) -> tuple[object, ...]:
-    """Run what is to be run; gives what it returned."""
+    Args:
+        stores: gets the store in which it runs.
+    """
     from time import monotonic
 
     from ..api.engine import Engine
     from ..api.linker import Linker
     from ..api.module import Module
     from ..api.store import Store
-    from ..errors import WasmError
+    from ..errors import LinkError
 
     engine = Engine(job.config)
     store = Store(engine)
+    stores.append(store)
     seconds = None if job.until is None else max(job.until - monotonic(), 0.001)
     with store.deadline(seconds):
         module = Module(engine, job.source)
@@ -103,20 +113,43 @@ def _results(job: Job) -> tuple[object, ...]:
         if module.imports:
             assert job.wasi is not None
             linker.define_wasi(job.wasi)
-        instance = linker.instantiate(store, module)
+        if job.stub_imports:
+            linker.define_unknown_imports_as_zero(module)
+        try:
+            instance = linker.instantiate(store, module)
+        except LinkError as error:
+            if not error.missing:
+                raise
+            raise LinkError(f"{error}\n{_NO_HOST}", error.missing) from error
         exports = instance.exports
-        names = {export.name for export in module.exports}
-        if "_initialize" in names:
+        if "_initialize" in exports:
             exports["_initialize"]()
-        name = job.invoke if job.invoke is not None else "_start"
-        if name not in names:
-            from ..names import hint
-
-            raise WasmError(f"there is no export {name!r}{hint(name, names)}")
-        function: Any = exports[name]
-        if not callable(function):
-            raise WasmError(f"the export {name!r} is not a function")
+        function: Any = exports[_chosen(job.invoke, module)]
         result = function(*job.values)
         if len(function.type.results) == 1:
             return (result,)
         return () if result is None else tuple(result)
+
+
+def _chosen(invoke: str | None, module: Module) -> str:
+    """The name of the function to call.
+
+    Raises:
+        WasmError: the module exports no such function.
+    """
+    from ..errors import WasmError
+    from ..names import brief, hint
+    from ..types import FuncType
+
+    exports = {export.name: export.type for export in module.exports}
+    functions = [name for name, type in exports.items() if isinstance(type, FuncType)]
+    name = "_start" if invoke is None else invoke
+    if name in functions:
+        return name
+    if name in exports:
+        raise WasmError(f"the export {name!r} is not a function")
+    text = f"there is no export {name!r}"
+    # Programs may well export functions of their libraries by similar names.
+    text += hint(name, functions) if invoke is not None else ": it is no WASI program. Name a function with invoke=..."
+    shown = ", ".join(map(brief, functions[:_MOST_SHOWN])) + (", ..." if len(functions) > _MOST_SHOWN else "")
+    raise WasmError(f"{text}; it exports {shown}" if functions else f"{text}; it exports no function")

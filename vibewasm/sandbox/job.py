@@ -24,6 +24,7 @@ class Job:
         until: when the run is to end, in seconds of ``time.monotonic``, which all processes share.
         folders: those of the host, and whether something may be changed there.
         system_limits: by name, as for ``setrlimit``.
+        stub_imports: whether imports that are not WASI's are given functions that return zeros.
         required: mechanisms without which nothing is run.
         modules: what is to be loaded besides what any run needs.
         extra: for other ways to run.
@@ -39,6 +40,7 @@ class Job:
         "required",
         "seconds",
         "source",
+        "stub_imports",
         "system_limits",
         "until",
         "values",
@@ -58,6 +60,7 @@ class Job:
         until: float | None = None,
         folders: Sequence[tuple[str | bytes, bool]] = (),
         system_limits: dict[str, int],
+        stub_imports: bool = False,
         required: frozenset[str] = frozenset(),
         modules: Sequence[str] = (),
         extra: Any = None,
@@ -72,6 +75,7 @@ class Job:
         self.until = until
         self.folders = tuple(folders)
         self.system_limits = system_limits
+        self.stub_imports = stub_imports
         self.required = required
         self.modules = tuple(modules)
         self.extra = extra

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 
 from ..errors import DecodeError, Interrupted, LinkError, Stopped, ValidationError, WasmError
+from ..limits import LIMITS
 from ..names import escaped
 from ..traps import ExitTrap, Frame, OutOfFuel, Trap, with_frames
 from .errors import SandboxLimit
@@ -44,20 +45,21 @@ def line(**fields: Any) -> bytes:
     return json.dumps(fields, ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
-def ended(error: BaseException, seconds: float | None = None) -> bytes:
+def ended(error: BaseException, seconds: float | None = None, met: Sequence[str] = ()) -> bytes:
     """The line for an exception that ended the run.
 
     Args:
         seconds: how many the run was given.
+        met: the limits of its store that it has met.
     """
     if isinstance(error, ExitTrap):
-        return line(exit=error.code)
+        return line(exit=error.code, met=met)
     if isinstance(error, MemoryError):
-        return line(limit="memory", text="there is no memory for more")
+        return line(limit="memory", text="there is no memory for more", met=met)
     name = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS), None)
     if name is None:
         # Not of a guest's making: what a host of the same call would get as it is.
-        return line(error="WasmError", text=f"{type(error).__name__}: {error}"[:_LONGEST_TEXT])
+        return line(error="WasmError", text=f"{type(error).__name__}: {error}"[:_LONGEST_TEXT], met=met)
     text = getattr(error, "message", str(error))
     if isinstance(error, Interrupted):
         from ..counting import counted
@@ -66,7 +68,7 @@ def ended(error: BaseException, seconds: float | None = None) -> bytes:
         text = with_frames(f"stopped{after}", error.frames)
     elif isinstance(error, Stopped):
         text = f"uncaught {error}"
-    fields: dict[str, Any] = {"error": name, "text": text[:_LONGEST_TEXT]}
+    fields: dict[str, Any] = {"error": name, "text": text[:_LONGEST_TEXT], "met": met}
     if isinstance(error, (DecodeError, ValidationError)):
         fields["offset"] = error.offset
     if isinstance(error, ValidationError):
@@ -83,8 +85,11 @@ def ended(error: BaseException, seconds: float | None = None) -> bytes:
     return line(**fields)
 
 
-def returned(values: Sequence[object]) -> bytes:
+def returned(values: Sequence[object], met: Sequence[str] = ()) -> bytes:
     """The line for what a function returned.
+
+    Args:
+        met: the limits of its store that it has met.
 
     Raises:
         WasmError: one of the values is an object, which cannot leave its process.
@@ -99,7 +104,7 @@ def returned(values: Sequence[object]) -> bytes:
             texts.append(None)
         else:
             raise WasmError(f"a {type(value).__name__} cannot leave the process of its run: return numbers")
-    return line(results=texts)
+    return line(results=texts, met=met)
 
 
 def _cut(name: str | None) -> str | None:
@@ -147,6 +152,13 @@ def read_end(data: bytes) -> End:
         Forged: it is no such line.
     """
     fields = _fields(data)
+    met = [_one_of(name, tuple(LIMITS)) for name in _list(fields.pop("met", []), len(LIMITS))]
+    end = _how(fields)
+    end.limits = tuple(dict.fromkeys((*end.limits, *met)))
+    return end
+
+
+def _how(fields: dict[str, Any]) -> End:
     keys = set(fields)
     if keys == {"exit"}:
         return End(exit_code=_number(fields["exit"], 0, (1 << 32) - 1))

@@ -6,6 +6,7 @@ import os
 import time
 
 from ..api.config import Config
+from ..limits import ResourceLimits
 from ..wasi import WasiConfig
 from ..wasi.config import Dir
 from .errors import SandboxError, SandboxWarning
@@ -19,10 +20,10 @@ from .report import End, Forged, read_end, read_missing
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from typing import Any
+    from typing import Any, Never
 
+    from ..api.module import Module
     from ..api.source import Source
-    from ..limits import ResourceLimits
 
 #: What the process may take beside the guest's memories: the interpreter, the compiler, the machine code.
 DEFAULT_OVERHEAD = 512 << 20
@@ -31,14 +32,15 @@ DEFAULT_MEMORY = 256 << 20
 DEFAULT_OUTPUT = 16 << 20
 #: The largest file that may be written.
 DEFAULT_FILE_SIZE = 1 << 30
-#: Descriptors of the process: a little more than the program may have.
-_DESCRIPTORS = 1100
+#: Descriptors that the program may have, unless the limits say, and what the process has besides.
+_OPEN_FILES = 1000
+_DESCRIPTORS_BESIDES = 100
 #: Seconds that a process is given after its deadline to say where it was stopped, before it is killed.
 GRACE = 0.25
 
 
 def run(
-    source: Source,
+    source: Source | Module,
     *,
     args: Sequence[str | bytes] = (),
     env: Mapping[str, str] | None = None,
@@ -60,7 +62,9 @@ def run(
     require: Collection[str] = (),
     clock: int | None = None,
     random_seed: int | str | bytes | None = None,
+    stub_imports: bool = False,
     python: str | None = None,
+    **unknown: Never,
 ) -> Outcome:
     """Run a WASI program, or call one exported function, in a process of its own, which can do nothing else.
 
@@ -68,7 +72,8 @@ def run(
     ``preopens`` and all system calls but a short list, and only then looks at the module.
 
     Args:
-        source: what :class:`~vibewasm.Module` takes. A path is read here.
+        source: what :class:`~vibewasm.Module` takes, or a :class:`~vibewasm.Module`, whose bytes are compiled anew. A
+            path is read here.
         args, env, argv0: the program's arguments, environment and name.
         stdin: what the program reads, or a descriptor of this process.
         stdout, stderr: what becomes of what it writes: a descriptor of this process gets it; a function is called with
@@ -80,9 +85,9 @@ def run(
         fuel: how much the run has; ``config`` has to count it.
         timeout: seconds after which the run is stopped, from the call on. It says where it was then; if it has not
             a quarter of a second later, it is killed.
-        max_memory: bytes of all memories together, if ``config`` does not say.
-        limits: of the module, the store and the program, if ``config`` does not say; see
-            :class:`~vibewasm.ResourceLimits`.
+        max_memory: bytes of all memories together, if ``config`` does not say; 256 MiB, if ``limits`` do not either.
+        limits: of the module, the store and the program, if ``config`` does not say;
+            :meth:`ResourceLimits.usual() <vibewasm.ResourceLimits.usual>`, if nothing is given.
         max_output: bytes that may be written to each of standard output and error, where it is no descriptor. Who
             writes more is killed.
         max_file_size: bytes of the largest file that it may write.
@@ -91,6 +96,7 @@ def run(
             ``"not-dumpable"``, ``"landlock"`` and ``"seccomp"``; ``"all"`` stands for all of them. One that is not in
             force and is not required is named in ``Outcome.missing`` and in a warning.
         clock, random_seed: as for :class:`~vibewasm.WasiConfig`.
+        stub_imports: give imports that are not WASI's functions that return zeros; none of the host can be there.
         python: the interpreter to start, where ``sys.executable`` is none.
 
     Returns:
@@ -102,6 +108,10 @@ def run(
         SandboxCrash: the process ended in a way that no program brings about unless there is a bug.
     """
     begun = time.monotonic()
+    if unknown:
+        raise _no_such(unknown)
+    if invoke is None and len(values):
+        raise ValueError("run: values are for the function that invoke=... names; a program has args")
     required = _required(require)
     settings = _config(config, max_memory, limits)
     if fuel is not None and not settings.fuel:
@@ -131,7 +141,14 @@ def run(
         seconds=seconds,
         until=until,
         folders=folders,
-        system_limits=system_limits(settings.max_memory or DEFAULT_MEMORY, overhead, max_file_size, seconds),
+        system_limits=system_limits(
+            _least(settings, "max_memory", DEFAULT_MEMORY),
+            overhead,
+            max_file_size,
+            seconds,
+            _least(settings, "max_open_files", _OPEN_FILES),
+        ),
+        stub_imports=stub_imports,
         required=required,
         modules=TEXT_MODULES if isinstance(data, str) or data[:1] != b"\0" else (),
     )
@@ -154,12 +171,15 @@ def run(
 TEXT_MODULES = ("vibewasm.wat.encode", "vibewasm.wat.module_reader", "vibewasm.wat.code_reader", "vibewasm.wat.vectors")
 
 
-def system_limits(memory: int, overhead: int, file_size: int | None, seconds: float | None) -> dict[str, int]:
+def system_limits(
+    memory: int, overhead: int, file_size: int | None, seconds: float | None, open_files: int | None
+) -> dict[str, int]:
     """What the process of a run may take of the system, by the names of ``setrlimit``.
 
     Bytes that are reserved and cannot be accessed do not count as data, so memories keep their guard pages.
     """
-    limits = {"CORE": 0, "DATA": memory + overhead, "NOFILE": _DESCRIPTORS, "MEMLOCK": 0}
+    descriptors = (_OPEN_FILES if open_files is None else open_files) + _DESCRIPTORS_BESIDES
+    limits = {"CORE": 0, "DATA": memory + overhead, "NOFILE": descriptors, "MEMLOCK": 0}
     if file_size is not None:
         limits["FSIZE"] = file_size
     if seconds is not None:
@@ -232,16 +252,33 @@ def _required(require: Collection[str]) -> frozenset[str]:
             from ..names import hint
 
             raise ValueError(
-                f"run: there is no mechanism {name!r}{hint(str(name), MECHANISMS)}; there are {', '.join(MECHANISMS)}"
+                f"run: there is no mechanism {name!r} among {', '.join(MECHANISMS)}{hint(str(name), MECHANISMS)}"
             )
     return found
+
+
+def _no_such(unknown: Mapping[str, object]) -> TypeError:
+    from ..arguments import unknown_keywords
+
+    name = next(iter(unknown))
+    if name == "imports":
+        return TypeError(
+            "run has no parameter 'imports': functions of this process cannot be called from another one. "
+            "stub_imports=True has them return zeros; vibewasm.instantiate runs the module here"
+        )
+    if name == "wasi":
+        return TypeError("run has no parameter 'wasi': args, env, preopens, stdin and so on are given to run itself")
+    code = run.__code__
+    return unknown_keywords("run", unknown, code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
 
 
 def _config(config: Config | None, max_memory: int | None, limits: ResourceLimits | None) -> Config:
     from ..arguments import wrong
 
     if config is None:
-        return Config(max_memory=DEFAULT_MEMORY if max_memory is None else max_memory, limits=limits)
+        if max_memory is None and getattr(limits, "max_memory", None) is None:
+            max_memory = DEFAULT_MEMORY
+        return Config(max_memory=max_memory, limits=ResourceLimits.usual() if limits is None else limits)
     if not isinstance(config, Config):
         raise wrong("run", "config", "a Config", config)
     if max_memory is not None:
@@ -249,6 +286,12 @@ def _config(config: Config | None, max_memory: int | None, limits: ResourceLimit
     if limits is not None:
         raise ValueError("run: limits and config cannot both be given: Config(limits=...)")
     return config
+
+
+def _least(config: Config, name: str, otherwise: int) -> int:
+    """The lower one of a configuration's two limits for one thing; ``otherwise``, if it has none."""
+    given = (getattr(config, name, None), getattr(config.limits, name, None))
+    return min([limit for limit in given if limit is not None], default=otherwise)
 
 
 def _folders(preopens: Mapping[str, Any]) -> list[tuple[str | bytes, bool]]:
@@ -268,19 +311,23 @@ def _folders(preopens: Mapping[str, Any]) -> list[tuple[str | bytes, bool]]:
 
 def _data(source: Any) -> bytes | str:
     """What the process is to make a module of: bytes, or text."""
+    from ..api.module import Module
     from ..api.source import begins_like_text, raw
 
+    if isinstance(source, Module):
+        return source.info.data
     if isinstance(source, str) and begins_like_text(source):
         return source
     return raw(source)
 
 
 def _seconds(timeout: Any) -> float | None:
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e9:
+    from ..api.deadline import checked
+
+    seconds = checked("run", timeout, "timeout")
+    if seconds is not None and not 0 < seconds < 1e9:
         raise ValueError(f"run: timeout is a positive number of seconds below 1e9, not {timeout!r}")
-    return float(timeout)
+    return seconds
 
 
 def _bytes(data: Any) -> bytes:
@@ -289,7 +336,10 @@ def _bytes(data: Any) -> bytes:
     except TypeError:
         from ..arguments import wrong
 
-        raise wrong("run", "stdin", "bytes or a descriptor", data) from None
+        advice = (
+            "text.encode() is" if isinstance(data, str) else "file.read() gives them" if hasattr(data, "read") else ""
+        )
+        raise wrong("run", "stdin", "bytes or a descriptor", data, advice) from None
 
 
 def _sink(name: str, given: Any) -> Any:
