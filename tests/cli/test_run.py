@@ -156,7 +156,7 @@ def test_a_folder_that_is_read_only_is_not_changed(tmp_path: Path) -> None:
     assert main(["run", f"--dir={folder}::/data::ro", str(program)]) == EPERM
     assert not (folder / "new").exists()
     # This folder's name for the program is "ro".
-    assert main(["run", f"--dir={folder}::ro", str(program)]) == 0
+    assert main(["run", f"--dir={folder}::ro::", str(program)]) == 0
     assert (folder / "new").is_dir()
 
 
@@ -281,6 +281,16 @@ def test_eager_finds_an_invalid_body_that_lazy_does_not_reach(save: Save, capsys
             ["--dir", ".::x::ro", "--dir", "./.::y::special"],
             "--dir ./.::y::special: the program sees this folder as 'x' already, and only one of the two is read-only",
         ),
+        (["--dir", ".::/::RO"], "--dir .::/::RO: 'RO' is no mode: there are ro, special and ro,special\n"),
+        (["--dir", ".::/::ro::x"], "--dir .::/::ro::x: 'ro::x' is no mode: "),
+        (["--dir", ".::/::ro,rw"], "--dir .::/::ro,rw: 'ro,rw' is no mode: "),
+        (
+            ["--dir", ".::ro"],
+            "--dir .::ro: a mode comes after GUEST: .::.::ro; for a folder that the program sees as 'ro', write .::",
+        ),
+        (["--dir", ".::special,ro"], "--dir .::special,ro: a mode comes after GUEST: .::.::special,ro; "),
+        (["--dir", ".::"], "--dir .::: GUEST is empty; / is the program's root, . where it begins\n"),
+        (["--dir", ".::::ro"], "--dir .::::ro: GUEST is empty"),
         (["--env", "=1"], "--env wants NAME=VALUE or NAME, not '=1'"),
         (["--fuel", "-1"], "--fuel wants a whole number of at least 0, not '-1'"),
         (["--timeout", "soon"], "--timeout wants a positive number of seconds, such as 2 or 0.5, not 'soon'"),

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 #: 128 + SIGABRT: what a shell reports of a native program that aborts, and what other engines' commands exit with.
 EXIT_TRAP = 134
 
+#: How a folder may be shown.
+_MODES = {"ro", "special"}
+
 _STUB_ADVICE = (
     "'vibewasm run' provides WASI only. With --stub-imports such functions return zeros; "
     "to give real ones, use vibewasm from Python."
@@ -282,14 +285,7 @@ def preopens_of(arguments: Arguments) -> dict[str, str | Dir]:
             if colon and not separator and os.path.isdir(meant):
                 problem += f"; HOST and GUEST have two colons between them: {escaped(f'{meant}::{as_what}')}"
             raise arguments.error(f"--dir {escaped(text)}: {host!r} {problem}")
-        guest = guest if separator else host
-        # A folder that the program sees as "ro" has no second separator.
-        shown, separator, mode = guest.rpartition("::")
-        modes = set(mode.split(",")) if separator else set()
-        if modes and modes <= {"ro", "special"}:
-            guest = shown
-        else:
-            modes = set()
+        guest, modes = _guest_of(arguments, text, guest) if separator else (host, set())
         if guest in folders:
             already = _folder(folders[guest])
             raise arguments.error(f"--dir {escaped(text)}: the program sees {already!r} as {guest!r} already")
@@ -307,6 +303,25 @@ def preopens_of(arguments: Arguments) -> dict[str, str | Dir]:
         else:
             folders[guest] = host
     return folders
+
+
+def _guest_of(arguments: Arguments, text: str, guest: str) -> tuple[str, set[str]]:
+    """What a program sees a folder as, and in what modes. What looks like a mode is never taken for a name: a folder
+    that was to be read-only would be open.
+    """
+    name, separator, mode = guest.partition("::")
+    problem = ""
+    if not name:
+        problem = "GUEST is empty; / is the program's root, . where it begins"
+    elif separator and not set(filter(None, mode.split(","))) <= _MODES:
+        problem = f"{mode!r} is no mode: there are ro, special and ro,special"
+    elif not separator and set(name.split(",")) <= _MODES:
+        host = text.partition("::")[0]
+        meant, named = escaped(f"{host}::{host}::{name}"), escaped(f"{host}::{name}::")
+        problem = f"a mode comes after GUEST: {meant}; for a folder that the program sees as {name!r}, write {named}"
+    if problem:
+        raise arguments.error(f"--dir {escaped(text)}: {problem}")
+    return name, set(filter(None, mode.split(",")))
 
 
 def _folder(given: str | Dir) -> str:
@@ -336,8 +351,8 @@ COMMAND = Command(
         Option("--argv0", "NAME", "the program's own name, its first argument; FILE's if not given"),
         Option(
             "--dir",
-            "HOST[::GUEST[::ro]]",
-            "show this folder, as GUEST if given; ro: read only; special: open devices",
+            "HOST[::GUEST[::MODE]]",
+            "show this folder, as GUEST; MODE: ro is read only, special: devices",
             repeat=True,
         ),
         Option("--env", "NAME[=VALUE]", "set an environment variable; without a value, pass ours on", repeat=True),
