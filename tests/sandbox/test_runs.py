@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import pickle
@@ -73,6 +74,39 @@ def test_a_run_that_takes_too_long_is_stopped_and_says_where() -> None:
     assert isinstance(outcome.error, SandboxLimit)
     assert outcome.limits == ("timeout",)
     assert str(outcome.error).startswith("stopped after 1.5 seconds")
+
+
+def test_a_deadline_ends_a_run_that_is_begun_in_its_block() -> None:
+    with pytest.raises(
+        vw.Interrupted, match=r"^stopped by a deadline of 0.3 seconds, while running the module in a proc"
+    ):
+        with vw.deadline(0.3):
+            sandbox.run(ENDLESS, timeout=3)
+    # One whose block is over is none of a run's, and the one that is over first counts.
+    with vw.deadline(60):
+        assert sandbox.run(ENDLESS, timeout=0.5).limits == ("timeout",)
+
+
+@pytest.mark.ci
+def test_the_deadline_of_a_store_ends_a_run_too() -> None:
+    with vw.Store() as store, pytest.raises(vw.Interrupted), store.deadline(0.1):
+        sandbox.run(ENDLESS)
+    with pytest.raises(vw.Interrupted), vw.deadline(0):
+        sandbox.run(ENDLESS)
+
+
+@pytest.mark.ci
+def test_deadlines_of_a_task_hold_in_the_threads_that_it_awaits() -> None:
+    async def both() -> tuple[object, object]:
+        async def one(seconds: float) -> object:
+            with vw.deadline(seconds):
+                return await asyncio.to_thread(sandbox.run, '(module (func (export "_start")))')
+
+        return await asyncio.gather(one(60), one(0.001), return_exceptions=True)
+
+    well, late = asyncio.run(both())
+    assert isinstance(well, sandbox.Outcome)
+    assert isinstance(late, vw.Interrupted)
 
 
 def test_output_is_limited_and_goes_where_it_is_wanted() -> None:

@@ -83,11 +83,21 @@ class Deadline:
             self._lock.release()
         _here.set(tuple([deadline for deadline in _here.get() if deadline is not self]))
 
+    @property
+    def until(self) -> float:
+        """When the time is over, by :func:`time.monotonic`, while its block runs."""
+        return self._until
+
+    @property
+    def seconds(self) -> float | None:
+        """How long what is done in its block may take."""
+        return self._seconds
+
     def _start(self, seconds: float) -> None:
         """Have what it stops stop in so many seconds, or at once."""
         lock = self._lock = allocate_lock()
         if seconds <= 0:
-            self._expire(lock, self._message())
+            self._expire(lock, self.message())
             if self.store is not None:
                 # What begins looks whether it has to stop, and what runs was told.
                 return
@@ -99,7 +109,7 @@ class Deadline:
         # If the lock is free the block has come to its end in time.
         if lock.acquire(timeout=seconds):
             return
-        self._expire(lock, self._message())
+        self._expire(lock, self.message())
         from . import stopping
 
         pause = stopping.SHORTEST
@@ -112,7 +122,8 @@ class Deadline:
                 return
             pause = min(2 * pause, stopping.LONGEST)
 
-    def _message(self) -> str:
+    def message(self) -> str:
+        """Why what it stops is stopped."""
         return f"stopped by a deadline of {self._shown()}"
 
     def _shown(self) -> str:
@@ -146,7 +157,7 @@ class Deadline:
             self._start(self._until - monotonic())
         except RuntimeError as error:
             # Code without a limit would be worse than none.
-            self._expire(self._lock, f"{self._message()}, which a forked process cannot keep ({error})")
+            self._expire(self._lock, f"{self.message()}, which a forked process cannot keep ({error})")
 
 
 def deadline(seconds: float | None) -> Deadline:
@@ -166,6 +177,13 @@ def deadline(seconds: float | None) -> Deadline:
         RuntimeError: when the block begins, there can be no more threads.
     """
     return Deadline(None, seconds)
+
+
+def first_here() -> Deadline | None:
+    """Of the deadlines in whose blocks the caller is, the one whose time is over first."""
+    # A context may be a copy from the time when a block still ran.
+    active = [deadline for deadline in _here.get() if deadline._active]
+    return min(active, key=lambda deadline: deadline.until, default=None)
 
 
 def stop(store: Store, owner: object, message: str) -> None:

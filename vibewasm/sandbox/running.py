@@ -6,6 +6,7 @@ import os
 import time
 
 from ..api.config import Config
+from ..errors import Interrupted
 from ..limits import ResourceLimits
 from ..wasi import WasiConfig
 from ..wasi.config import Dir
@@ -105,6 +106,7 @@ def run(
     Raises:
         TypeError, ValueError, OSError: an argument is not what it should be.
         SandboxError: no process could be started, or a required mechanism is not in force.
+        Interrupted: a deadline is over in whose block this was called, as that of :func:`vibewasm.deadline`.
         SandboxCrash: the process ended in a way that no program brings about unless there is a bug.
     """
     begun = time.monotonic()
@@ -154,16 +156,23 @@ def run(
     )
     from pickle import dumps
 
+    from ..api.deadline import first_here
+
+    killed, deadline = None if until is None else until + GRACE, first_here()
+    if deadline is not None and killed is not None and killed < deadline.until:
+        deadline = None
     ended = run_process(
         "vibewasm.sandbox.child",
         dumps(job),
         stdin=stdin if isinstance(stdin, int) else _bytes(stdin),
         sinks=(_sink("stdout", stdout), _sink("stderr", stderr)),
-        until=None if until is None else until + GRACE,
-        seconds=seconds,
+        until=killed if deadline is None else deadline.until,
+        seconds=seconds if deadline is None else deadline.seconds,
         max_output=max_output,
         python=python,
     )
+    if deadline is not None and ended.limit is not None and ended.limit.limit == "timeout":
+        raise Interrupted(f"{deadline.message()}, while running the module in a process of its own")
     return _outcome(ended, required)
 
 

@@ -8,6 +8,7 @@ _SECCOMP = "vibewasm/sandbox/seccomp.py"
 _LANDLOCK = "vibewasm/sandbox/landlock.py"
 _LOCKDOWN = "vibewasm/sandbox/lockdown.py"
 _PROCESS = "vibewasm/sandbox/process.py"
+_RUNNING = "vibewasm/sandbox/running.py"
 _REPORT = "vibewasm/sandbox/report.py"
 _ATTACKS = "tests/sandbox/test_attacks.py::"
 _FILTER = "tests/sandbox/test_seccomp.py::"
@@ -144,6 +145,23 @@ MECHANISMS = [
         "        if False:\n",
         (_RUNS + "test_a_process_that_says_too_much_or_goes_on_silently_is_killed",),
         seconds=30,
+    ),
+    Mechanism(
+        "deadline-of-runs",
+        "the host's time, from a run that a deadline of the program does not reach",
+        _RUNNING,
+        "    if deadline is not None and killed is not None and killed < deadline.until:\n",
+        "    if deadline is not None:\n",
+        (_RUNS + "test_a_deadline_ends_a_run_that_is_begun_in_its_block",),
+        seconds=30,
+    ),
+    Mechanism(
+        "limits-of-runs",
+        "the host, from runs that nobody has limited",
+        _RUNNING,
+        "limits=ResourceLimits.usual() if limits is None else limits)",
+        "limits=limits)",
+        (_RUNS + "test_what_nobody_limits_has_the_limits_of_the_command",),
     ),
     Mechanism(
         "output-limit",
