@@ -33,7 +33,7 @@ class Limits:
     memory: int = 4 * MIB  # all memories together
     fuel: int = 1_000_000  # about as many instructions
     seconds: float = 1.0  # of the clock on the wall
-    table_elements: int = 1_000  # in each table, of which a module may have 100
+    table_elements: int = 1_000  # in all tables together
     references: int = 10  # Python objects that it holds
     output: int = 64  # bytes that it prints
 
@@ -46,9 +46,14 @@ class Sandbox:
         self.engine = vibewasm.Engine(
             vibewasm.Config(
                 fuel=True,
-                max_memory=limits.memory,
-                max_table_elements=limits.table_elements,
-                max_references=limits.references,
+                # Of all that is not named here, as much as `vibewasm run` allows.
+                limits=vibewasm.ResourceLimits.usual(
+                    max_module_size=limits.module_bytes,
+                    max_memory=limits.memory,
+                    max_table_elements=limits.table_elements,
+                    max_references=limits.references,
+                    max_instances=1,
+                ),
                 cache=False,  # nobody learns from the time of a start what others have run
             )
         )
@@ -115,8 +120,9 @@ def answer(pipe: Connection, limits: Limits, module: bytes, arguments: tuple[int
 
 
 def run_apart(limits: Limits, module: bytes, *arguments: int, seconds: float = 10.0) -> tuple[object, str]:
-    """As :meth:`Sandbox.run`, in a process that is killed when it takes longer, whatever it does: compiling is Python
-    code, which no deadline of a store stops.
+    """As :meth:`Sandbox.run`, in a process that is killed when it takes longer, whatever it does: a function of the
+    host is Python code, which no deadline stops. The kernel does not confine it: for guests that call nothing of the
+    host, `vibewasm.sandbox.run` has it do so.
 
     Raises:
         Refused: as there; or the process was killed, or died.
