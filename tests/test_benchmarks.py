@@ -180,6 +180,7 @@ def test_a_plot_shows_bars_of_sides_and_no_mark_for_nothing() -> None:
     assert Report.from_json(json.loads(json.dumps(made.as_json()))) == made
 
 
+@pytest.mark.ci
 def test_the_benchmark_of_bombs_measures_each_family(monkeypatch: pytest.MonkeyPatch) -> None:
     families = {"small": (BOMBS["a chain of loads"][0], 800), "other": (BOMBS["nested blocks"][0], 800)}
     monkeypatch.setattr(bombs, "families", lambda: families)

@@ -15,6 +15,7 @@ def collected(project: Path, *words: str) -> str:
     return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300, check=False).stdout
 
 
+@pytest.mark.ci
 def test_tests_marked_ci_wait_for_all_a_mark_or_their_file(project: Path) -> None:
     bombs = "tests/fuzz/test_bombs.py::test_costs_grow_with_the_module_and_no_faster"
     left, taken = f"{bombs}[types]\n", f"{bombs}[exports]\n"

@@ -243,5 +243,5 @@ def test_checked_mode_takes_time_in_proportion_to_the_depth_of_the_stack(text: s
         compiler.compile(0)
         return steps(lambda: compiler.compile(0))
 
-    few, more, many = taken(100), taken(200), taken(300)
+    few, more, many = taken(40), taken(80), taken(120)
     assert many - more < 1.2 * (more - few)

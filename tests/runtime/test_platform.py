@@ -47,7 +47,7 @@ def test_a_thread_with_a_small_stack_has_room_for_calls() -> None:
         "threading.stack_size(256 * 1024)\n"
         "def look():\n"
         "    (low, end), limit = runtime.system.stack_bounds(), calls.stack_limit()\n"
-        "    print(end - low <= 300 * 1024, low + 64 * 1024 < limit < end - 64 * 1024)\n"
+        "    print(end - low <= 300 * 1024, low + 128 * 1024 < limit < end - 32 * 1024)\n"
         "thread = threading.Thread(target=look)\n"
         "thread.start()\n"
         "thread.join()\n"
