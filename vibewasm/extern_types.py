@@ -6,8 +6,10 @@ from .types import FuncType, ValType, val_type_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Never
+
+    from .binary.module_info import ModuleInfo
 
 __all__ = [
     "ExportType",
@@ -341,3 +343,25 @@ class ExportType:
 
     def __repr__(self) -> str:
         return f"ExportType({self.name!r}, {self.type!r})"
+
+
+def imports_of(info: ModuleInfo) -> list[ImportType]:
+    """What a module imports, in order."""
+    types = info.types
+    return [
+        ImportType(item.module, item.name, types[item.desc] if isinstance(item.desc, int) else item.desc)
+        for item in info.imports
+    ]
+
+
+def exports_of(info: ModuleInfo) -> list[ExportType]:
+    """What a module exports, in order."""
+    return [ExportType(item.name, _type_of(info, item.kind, item.index)) for item in info.exports]
+
+
+def _type_of(info: ModuleInfo, kind: int, index: int) -> ExternType:
+    # Numbers of kinds are those of the binary format.
+    if kind == 0:
+        return info.types[info.func_type_indices[index]]
+    spaces: tuple[Sequence[ExternType], ...] = info.tables, info.memories, info.globals, info.tags
+    return spaces[kind - 1][index]

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 _WHOLE = 1000
 _HEAD = 750
 
-#: Comparing takes the product of two names' lengths, and a module may have any number of names of any length.
+#: Comparing takes the product of two names' lengths, and a module may have any number of names of any length: the most
+#: of it that is done, some hundredths of a second.
 _LONGEST = 100
-_MOST = 2000
+_MOST_COMPARED = 300_000
 
 
 def escaped(name: str) -> str:
@@ -48,6 +49,13 @@ def hint(name: str, candidates: Iterable[str]) -> str:
 
     if len(name) > _LONGEST:
         return ""
-    short = [candidate for candidate in candidates if len(candidate) <= _LONGEST]
-    near = get_close_matches(name, short[:_MOST], n=2)
+    left = _MOST_COMPARED
+    short = []
+    for candidate in candidates:
+        if len(candidate) <= _LONGEST:
+            left -= len(name) * len(candidate) + 1
+            if left < 0:
+                break
+            short.append(candidate)
+    near = get_close_matches(name, short, n=2)
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import random
 import subprocess
@@ -136,6 +137,53 @@ def test_a_deadline_stops_instantiation_and_the_module_is_good_still(make: Calla
         with pytest.raises(vw.Interrupted), vw.deadline(0.02):
             _for_ever(lambda: vw.Linker().instantiate(vw.Store(), small))
         vw.Linker().instantiate(vw.Store(), small).exports.run()
+
+
+def _imports(count: int) -> vw.Module:
+    """A module that imports one function again and again."""
+    return vw.Module(wat2wasm("(module" + '(import "env" "f" (func))' * count + ")"))
+
+
+@pytest.mark.parametrize("defined", [True, False])
+def test_a_deadline_stops_linking(defined: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = vw.Store()
+    linker = vw.Linker()
+    if defined:
+        linker.define("env", "f", lambda: None)
+    module = _imports(300)
+    resolve = vw.Linker._resolve
+    deadline = vw.deadline(60)
+
+    def resolved(linker: vw.Linker, store: vw.Store, wanted: vw.ImportType) -> Any:
+        # The time is over when it has begun.
+        deadline.over = "stopped by a deadline"
+        return resolve(linker, store, wanted)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(vw.Linker, "_resolve", resolved)
+        with pytest.raises(vw.Interrupted, match=r"^stopped by a deadline, while linking the module$"), deadline:
+            linker.instantiate(store, module)
+    with contextlib.nullcontext() if defined else pytest.raises(vw.LinkError):
+        linker.instantiate(store, module)
+
+
+def test_imports_of_one_name_and_type_share_a_function_where_there_are_many() -> None:
+    limits = vw.ResourceLimits(max_host_functions=1)
+    engine = vw.Engine(vw.Config(limits=limits))
+    linker = vw.Linker(engine)
+    linker.define("env", "f", lambda: None)
+    text = "(module" + '(import "env" "f" (func))' * 1000 + '(func (export "run") (call 0) (call 999)))'
+    linker.instantiate(vw.Store(engine), vw.Module(engine, text)).exports.run()
+    more = text.replace("(module", '(module (import "env" "f" (func (param i32))) ')
+    with pytest.raises(vw.LinkError, match=r"max_host_functions"):
+        linker.instantiate(vw.Store(engine), vw.Module(engine, more))
+
+
+@pytest.mark.parametrize("kind", ["imports", "exports"])
+def test_a_deadline_stops_listing_what_a_module_has(kind: str) -> None:
+    module = _imports(1)
+    with vw.deadline(0), pytest.raises(vw.Interrupted, match=rf"while listing the module's {kind}$"):
+        getattr(module, kind)
 
 
 def test_compiling_at_the_first_call_is_stopped_by_whatever_stops_the_store(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE, TAG
-from ..errors import LinkError, not_copied
+from ..errors import LinkError, guest_work, not_copied
 from ..extern_types import GlobalType, ImportType, MemoryType, TableType, TagType
 from ..types import FuncType
 from .engine import Engine, default_engine
@@ -35,8 +35,10 @@ _NONE_GIVEN: Any = object()
 
 #: The kind of import that a type is of, as its number in the binary format.
 KINDS: dict[type, int] = {FuncType: FUNC, TableType: TABLE, MemoryType: MEMORY, GlobalType: GLOBAL, TagType: TAG}
+#: Imports of a module from which on linking it takes a while.
+_MANY = 256
 #: What becomes an immutable global.
-_VALUES = (int, float, bytes, bytearray, memoryview)
+VALUES = (int, float, bytes, bytearray, memoryview)
 _WASI_CODES = {"i": "i32", "I": "i64"}
 
 
@@ -130,7 +132,7 @@ class Linker:
             raise _wrong(".define", "caller", "True or False", caller)
         if caller and not plain:
             raise TypeError(f"{full_name(module, name)}: only a Python function is given its caller")
-        if not plain and not isinstance(item, (Extern, *_VALUES)):
+        if not plain and not isinstance(item, (Extern, *VALUES)):
             from .native import Native
 
             if isinstance(item, Native):
@@ -349,9 +351,11 @@ class Linker:
     def _define_unknown(self, method: str, module: Module, item: StandIn) -> None:
         if not isinstance(module, Module):
             raise _wrong(f".{method}", "module", "a Module", module)
-        for wanted in module.imports:
-            if isinstance(wanted.type, FuncType) and not self._knows(wanted):
-                self._items[wanted.module, wanted.name] = item
+        for wanted in guest_work(None, "linking the module", self._unknown, module):
+            self._items[wanted.module, wanted.name] = item
+
+    def _unknown(self, module: Module) -> list[ImportType]:
+        return [wanted for wanted in module.imports if isinstance(wanted.type, FuncType) and not self._knows(wanted)]
 
     def get(self, store: Store, module: str, name: str) -> Extern:
         """What is defined under these names, as an object of a store: a function of Python or of WASI is made for it.
@@ -401,7 +405,11 @@ class Linker:
     def _knows(self, wanted: ImportType) -> bool:
         if (wanted.module, wanted.name) in self._items:
             return True
-        return self._wasi is not None and wanted.name in _wasi_names(wanted.module)
+        if self._wasi is None:
+            return False
+        from ..wasi import MODULES, names
+
+        return wanted.module in MODULES and wanted.name in names(wanted.module)
 
     if TYPE_CHECKING:
 
@@ -437,6 +445,10 @@ class Linker:
 
     def _externs(self, store: Store, module: Module) -> list[Extern]:
         """The objects for a module's imports, checked."""
+        if len(module.info.imports) > _MANY:
+            from .many_imports import externs as for_many  # few modules have so many
+
+            return for_many(self, store, module)
         externs: list[Extern] = []
         missing = []
         for wanted in module.imports:
@@ -444,12 +456,16 @@ class Linker:
             if extern is None:
                 missing.append(wanted)
                 continue
-            item = self._items.get((wanted.module, wanted.name))
-            check_import(store, wanted, extern, item.method if isinstance(item, _Function) else "")
+            check_import(store, wanted, extern, self._method(wanted))
             externs.append(extern)
         if missing:
             raise LinkError(self._missing(module, missing), missing=tuple(missing))
         return externs
+
+    def _method(self, wanted: ImportType) -> str:
+        """The class and name of the method that an import's function is made of, if any."""
+        item = self._items.get((wanted.module, wanted.name))
+        return item.method if isinstance(item, _Function) else ""
 
     def __repr__(self) -> str:
         from ..counting import counted
@@ -476,7 +492,7 @@ class Linker:
                 return Func(store, item.type, item.function, name=label, caller=item.caller)
             caller = item.caller
             item = item.function
-        if isinstance(item, _VALUES):
+        if isinstance(item, VALUES):
             if isinstance(type_, GlobalType) and not type_.mutable:
                 from .global_ import Global
 
@@ -511,19 +527,16 @@ class Linker:
     def _missing(self, of: Module, missing: list[ImportType]) -> str:
         from .missing_imports import message  # only what goes wrong needs it
 
-        defined: dict[int, list[str]] = {}
-        for (module, name), item in self._items.items():
-            defined.setdefault(_kind(item), []).append(f"{module}.{name}")
-        return message(of, missing, defined, None if self._wasi is not None else self._wasi_advice)
+        return message(of, missing, self._items, None if self._wasi is not None else self._wasi_advice)
 
 
 def charger(store: Store) -> Callable[[int], None] | None:
     """What takes fuel from a store for what Python does for wasm code; ``None`` if nobody counts."""
-    if not store.engine.config.fuel:
-        return None
-    from ..calls import fuel
+    if store.engine.config.fuel:
+        from ..calls import fuel
 
-    return fuel.charger(store)
+        return fuel.charger(store)
+    return None
 
 
 def wasi_func(store: Store, wanted: ImportType, signature: str, function: Callable[..., int | None]) -> Func:
@@ -571,22 +584,9 @@ def _check_names(method: str, **names: object) -> None:
             raise _wrong(f".{method}", parameter, "a str", name)
 
 
-def _wasi_names(module: str) -> list[str]:
-    from ..wasi import MODULES, names
-
-    return names(module) if module in MODULES else []
-
-
 def _wasi_type(signature: str) -> FuncType:
-    params, _, results = signature.partition(":")
-    return FuncType([_WASI_CODES[letter] for letter in params], [_WASI_CODES[letter] for letter in results])
-
-
-def _kind(item: Item | _Function | StandIn) -> int:
-    """The kind of import that an item is for, as its number in the binary format."""
-    if isinstance(item, Extern):
-        return item._kind
-    return GLOBAL if isinstance(item, _VALUES) else FUNC
+    params, results = [[_WASI_CODES[letter] for letter in letters] for letters in signature.split(":")]
+    return FuncType(params, results)
 
 
 def full_name(module: str, name: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from ..binary.module_info import FUNC
+from ..binary.module_info import FUNC, GLOBAL
 from ..names import hint
 from ..toolchains import advice as toolchain
 from ..wasi import MODULES, names
-from .linker import KINDS, full_name
+from .extern import Extern
+from .linker import KINDS, VALUES, full_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from ..extern_types import ImportType
     from .module import Module
@@ -19,15 +21,20 @@ if TYPE_CHECKING:
 _MOST = 20
 
 
-def message(module: Module, missing: Sequence[ImportType], defined: Mapping[int, list[str]], wasi: str | None) -> str:
+def message(
+    module: Module, missing: Sequence[ImportType], items: Mapping[tuple[str, str], Any], wasi: str | None
+) -> str:
     """The message of the error.
 
     Args:
         module: what is to be instantiated.
         missing: its imports that nothing is defined for.
-        defined: what is defined, as names with a dot, by kind.
+        items: what is defined, by both names.
         wasi: what would define WASI; ``None`` where it is defined.
     """
+    defined: dict[int, list[str]] = {}
+    for names_, item in items.items():
+        defined.setdefault(_kind(item), []).append(".".join(names_))
     lines = []
     for wanted in missing[:_MOST]:
         # What is of another kind would not do, however alike the names are. A function's type may be of a subclass.
@@ -47,3 +54,10 @@ def message(module: Module, missing: Sequence[ImportType], defined: Mapping[int,
         return f"unknown import: {lines[0]}{advice}{end}"
     listed = "".join(f"\n  {line}" for line in lines)
     return f"unknown import: {len(missing)} imports are missing{advice}{listed}{end}"
+
+
+def _kind(item: object) -> int:
+    """The kind of import that an item is for, as its number in the binary format."""
+    if isinstance(item, Extern):
+        return item._kind
+    return GLOBAL if isinstance(item, VALUES) else FUNC

@@ -7,7 +7,7 @@ from _thread import RLock, get_ident
 
 from .. import load
 from ..backends import TARGETS, backend
-from ..binary.module_info import FUNC, GLOBAL, MEMORY, TABLE
+from ..binary.module_info import FUNC
 from ..calls.process import HOST
 from ..errors import WasmError, guest_work
 from ..instances.context import ContextLayout, Template
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..compiler import Compiler
     from ..compiler.modes.recording import Record
     from ..disasm.model import ModuleListing
-    from ..extern_types import ExportType, ExternType, ImportType
+    from ..extern_types import ExportType, ImportType
     from ..instances.landings import ModuleLandings
     from .code_cache import KeptModule
     from .source import Source
@@ -331,30 +331,16 @@ class Module:
     @property
     def imports(self) -> list[ImportType]:
         """What the module imports, in order."""
-        from ..extern_types import ImportType
+        from ..extern_types import imports_of
 
-        info = self.info
-        return [
-            ImportType(item.module, item.name, info.types[item.desc] if isinstance(item.desc, int) else item.desc)
-            for item in info.imports
-        ]
+        return guest_work(None, "listing the module's imports", imports_of, self.info)
 
     @property
     def exports(self) -> list[ExportType]:
         """What the module exports, in order."""
-        from ..extern_types import ExportType
+        from ..extern_types import exports_of
 
-        return [ExportType(item.name, self._type_of(item.kind, item.index)) for item in self.info.exports]
-
-    def _type_of(self, kind: int, index: int) -> ExternType:
-        info = self.info
-        if kind == FUNC:
-            return info.types[info.func_type_indices[index]]
-        if kind == TABLE:
-            return info.tables[index]
-        if kind == MEMORY:
-            return info.memories[index]
-        return info.globals[index] if kind == GLOBAL else info.tags[index]
+        return guest_work(None, "listing the module's exports", exports_of, self.info)
 
     def func_name(self, index: int) -> str | None:
         """The name of function ``index``, imports counted: from the name section, else of an export; or ``None``.

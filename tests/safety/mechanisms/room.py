@@ -35,6 +35,14 @@ MECHANISMS = [
         (_COMPILING,),
     ),
     Mechanism(
+        "imports-shared",
+        "the host's memory, from modules that import one function very often",
+        "vibewasm/api/many_imports.py",
+        "made.get(key) or linker._resolve(store, wanted)",
+        "linker._resolve(store, wanted)",
+        ("tests/api/test_stopping_work.py::test_imports_of_one_name_and_type_share_a_function_where_there_are_many",),
+    ),
+    Mechanism(
         "types-given-back",
         "the host's memory, from modules each of which brings other types",
         "vibewasm/api/engine.py",

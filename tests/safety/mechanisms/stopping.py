@@ -53,6 +53,15 @@ MECHANISMS = [
         seconds=60,
     ),
     Mechanism(
+        "linking-in-turns",
+        "the host's time, from modules that import very many things",
+        "vibewasm/api/many_imports.py",
+        '            guest_work(store, "linking the module", _nothing)\n',
+        "            pass\n",
+        (f"{_WORK}::test_a_deadline_stops_linking",),
+        seconds=60,
+    ),
+    Mechanism(
         "hurried-backtrace",
         "the host's time, from compiling a function again to say where it was stopped",
         "vibewasm/api/places.py",
