@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -248,6 +249,34 @@ def test_a_deadline_reaches_a_wasi_program_that_sleeps() -> None:
     instance = instance_of(m, wasi=vw.WasiConfig())
     with pytest.raises(vw.Interrupted, match="deadline"), instance.store.deadline(0.05):
         instance.exports.sleep()
+
+
+def test_a_block_that_ends_in_the_moment_in_which_its_time_is_over_leaves_nothing() -> None:
+    """Another thread may go on wherever something is called, and end the block there."""
+    store = vw.Store()
+    text = """(module (func (export "f") (param i32) (result i32)
+        (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (local.get 0)))"""
+    f = vw.instantiate(text, store=store).exports.f
+    met, number = 0, 0
+    while met >= number:
+        met, number = 0, number + 1
+        deadline = store.deadline(600)
+
+        def end(frame: object, event: str, argument: object, deadline: Any = deadline, number: int = number) -> None:
+            nonlocal met
+            met += 1
+            if met == number:
+                sys.setprofile(None)
+                deadline.__exit__(None, None, None)
+
+        deadline.__enter__()
+        sys.setprofile(end)
+        deadline._expire(deadline._lock, "too late")
+        sys.setprofile(None)
+        if met < number:
+            deadline.__exit__(None, None, None)
+        assert f(5) == 0, number
+    assert number > 5
 
 
 def test_a_deadline_that_is_used_again_at_once_has_all_of_its_time() -> None:

@@ -139,12 +139,13 @@ class Deadline:
 
     def _expire(self, lock: LockType, message: str) -> None:
         store = self.store
-        # No call lies between the check and the entry, so the block cannot end in between.
+        # No call lies between the check and the entries, so the block cannot end in between: it takes them back.
         if self._active and self._lock is lock:
             self.over = message
             if store is not None:
+                store._reasons[self] = message
                 _waiting.pop(self, None)
-                _expire(store, self, message)
+                store._block.interrupt()
 
     def _go_on(self, thread: int) -> None:
         """In a forked child, whose only thread this is."""
@@ -188,7 +189,8 @@ def first_here() -> Deadline | None:
 
 def stop(store: Store, owner: object, message: str) -> None:
     """Stop whatever runs in a store until :func:`go_on` is called for this owner. Any thread may call this."""
-    _expire(store, owner, message)
+    store._reasons[owner] = message
+    store._block.interrupt()
     if works:
         from .stopping import cut_until_done
 
@@ -198,11 +200,6 @@ def stop(store: Store, owner: object, message: str) -> None:
 def go_on(store: Store, owner: object) -> None:
     """What this owner has stopped may run again."""
     store._reasons.pop(owner, None)
-
-
-def _expire(store: Store, owner: object, message: str) -> None:
-    store._reasons[owner] = message
-    store._block.interrupt()
 
 
 def _in_child() -> None:
