@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 
 from . import faults, system
-from .ffi import Note, c_char, untrack
+from .ffi import Note, c_char, settle, untrack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,55 +26,43 @@ synchronize: list[Callable[[int, int, int], None]] = []
 _gone: list[Note] = []
 
 
+def _give_back(
+    note: Note,
+    unmap_all: Callable[[list[int], int], None] = system.unmap_all,
+    unregister: Callable[[int, int], None] = faults.unregister_code,
+) -> None:
+    """Unmap what a note says. What that calls is bound here, since it may be a finaliser's work when modules have been
+    taken down.
+    """
+    addresses, size = note.addresses, note.size
+    if len(addresses) == 2:
+        # The second is where it is executed.
+        unregister(addresses[1], addresses[1] + size)
+    unmap_all(addresses, size)
+
+
 class _Owner:
     """The mappings of code, which go when this object goes: when no finaliser can call the code any more
-    (:data:`.ffi.untrack`). It has what its finaliser calls, since that may run when modules have been taken down.
+    (:data:`.ffi.untrack`).
     """
 
-    __slots__ = ("__weakref__", "_unmap_all", "_unregister", "note")
+    __slots__ = ("__weakref__", "note")
 
     note: Note
 
     def __init__(self, size: int) -> None:
-        self._unmap_all = system.unmap_all
-        self._unregister = faults.unregister_code
         note = Note(self, _gone.append)
         note.addresses, note.size = [], size
         self.note = note
         untrack(self)
 
-    def give_back(self, note: Note) -> None:
-        """Unmap what a note says."""
-        addresses, size = note.addresses, note.size
-        if len(addresses) == 2:
-            # The second is where it is executed.
-            self._unregister(addresses[1], addresses[1] + size)
-        self._unmap_all(addresses, size)
-
-    def __del__(self) -> None:
+    def __del__(self, give_back: Callable[[Note], None] = _give_back) -> None:
         if not hasattr(self, "note"):
             # An exception of a signal's handler has ended the making of it.
             return
-        self.give_back(self.note)
+        give_back(self.note)
         # Nothing is left undone, so the list need not have it.
         del self.note
-
-
-def _give_back_the_rest() -> None:
-    """Unmap what finalisers have left because an exception of a signal's handler came in between."""
-    for_us = _Owner(0)
-    while _gone:
-        mine: list[Note] = []
-        try:
-            # One step, so that no other thread has it as well.
-            mine.extend(map(_gone.pop, (-1,)))
-            if hasattr(mine[0], "addresses"):
-                for_us.give_back(mine[0])
-        except IndexError:
-            return
-        except BaseException:
-            _gone.extend(mine)
-            raise
 
 
 class _Arena:
@@ -172,7 +160,8 @@ class CodeMemory:
 
     def _new_arena(self, least: int) -> _Arena:
         if _gone:
-            _give_back_the_rest()
+            # What finalisers have left undone.
+            settle(_gone, _give_back)
         page = system.PAGE_SIZE
         size = (max(self._next_size, least + _TAIL) + page - 1) // page * page
         # What is about to be filled had better be there: a fault for each page costs more than writing it.

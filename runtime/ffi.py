@@ -14,6 +14,7 @@ from sys import version_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from ctypes import (
         CDLL,
         CFUNCTYPE,
@@ -167,6 +168,23 @@ class Note(ref):  # type: ignore[type-arg]  # to whatever owns memory
     clean: bool
 
 
+def settle(notes: list[Note], give_back: Callable[[Note], object]) -> None:
+    """Give back what a list of notes says, and take them off it. One that an exception comes up for is in it again."""
+    while notes:
+        taken: list[Note] = []
+        try:
+            # One step, so that no other thread has it as well, and nothing comes in between.
+            taken.extend(map(notes.pop, (-1,)))
+            # Without addresses, its making was ended.
+            if hasattr(taken[0], "addresses"):
+                give_back(taken[0])
+        except BaseException as error:
+            notes.extend(taken)
+            if taken or not isinstance(error, IndexError):
+                raise
+            # Another thread has taken the last one.
+
+
 def _keep_subclasses() -> None:
     """See that each C type that classes are derived from here has a subclass that stays when the interpreter has ended.
 
@@ -215,5 +233,6 @@ __all__ = [
     "code_address",
     "get_errno",
     "py_object",
+    "settle",
     "untrack",
 ]

@@ -26,7 +26,7 @@ from .ffi import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from . import UnsupportedPlatform
@@ -182,11 +182,9 @@ def anonymous_for_ever(size: int) -> int:
     Raises:
         OSError: there is no room for it.
     """
-    flags = _MAP_PRIVATE | _MAP_ANONYMOUS | _MAP_NORESERVE
-    address: int = _mmap(0, size, _PROT_READ | _PROT_WRITE, flags, -1, 0)
-    if address == _MAP_FAILED:
-        raise _error()
-    return address
+    made: list[int] = []
+    anonymous_into(made, size)
+    return made[0]
 
 
 def anonymous_into(made: list[int], size: int) -> None:
@@ -292,8 +290,7 @@ def map_anonymous_code(size: int, populate: bool = False, made: list[int] | None
     flags = _MAP_SHARED | _MAP_ANONYMOUS | (_MAP_POPULATE if populate else 0)
     try:
         map_into(made, size, _PROT_READ | _PROT_WRITE, flags)
-        made.extend(map(mremap, (made[0],), (0,), (size,), (_MREMAP_MAYMOVE,)))
-        _check_last(made)
+        _put(made, map(mremap, (made[0],), (0,), (size,), (_MREMAP_MAYMOVE,)))
         writable, executable = made
         if _mprotect(executable, size, _PROT_READ | _PROT_EXEC):
             raise _error()
@@ -305,14 +302,14 @@ def map_anonymous_code(size: int, populate: bool = False, made: list[int] | None
 
 def map_into(made: list[int], size: int, protection: int, flags: int, fd: int = -1) -> None:
     """Map memory and put its address at the end of a list, in one step: no signal's handler comes in between."""
-    made.extend(map(_mmap, (0,), (size,), (protection,), (flags,), (fd,), (0,)))
-    _check_last(made)
+    _put(made, map(_mmap, (0,), (size,), (protection,), (flags,), (fd,), (0,)))
 
 
-def _check_last(made: list[int]) -> None:
-    if made[-1] == _MAP_FAILED:
-        made.remove(_MAP_FAILED)
-        # In no variable: the error would keep this frame, and what its callers are making, until the collector comes.
+def _put(made: list[int], mapping: Iterator[int]) -> None:
+    """Put the address that a call gives at the end of a list, unless it has failed, in the step that makes the call."""
+    before = len(made)
+    made.extend(filter(_MAP_FAILED.__ne__, mapping))
+    if len(made) == before:
         raise _error()
 
 

@@ -12,7 +12,7 @@ from sys import is_finalizing
 
 from ..abi import PAGE_SIZE
 from . import faults, system
-from .ffi import Array, Note, c_char, untrack
+from .ffi import Array, Note, c_char, settle, untrack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class _Pool:
     reservation next.
     """
 
-    __slots__ = ("_forget", "_free", "_has_limit", "_unmap_all", "_zero", "accessible", "append", "extend")
+    __slots__ = ("_forget", "_free", "_has_limit", "_settle", "_unmap_all", "_zero", "accessible", "append", "extend")
 
     def __init__(self) -> None:
         #: Of reservations that nobody uses, most of which are zero. Some may be unmapped.
@@ -59,20 +59,15 @@ class _Pool:
                 taken.extend(map(self._free.pop, (-1,)))
             except IndexError:
                 return self._new()
-            note = taken[0]
-            addresses = note.addresses
-            if addresses:
-                if addresses[0] in self.accessible:
-                    if not note.clean:
-                        size = self.accessible[addresses[0]]
-                        self._zero(addresses[0], size, size <= MOST_ZEROED)
-                    return addresses
-                # Who was about to unmap or to change it was interrupted.
-                self.unmap(addresses)
+            addresses = taken[0].addresses
+            if self._clean(taken[0]):
+                return addresses
+            self.unmap(addresses)
             taken.clear()
 
     def _new(self) -> list[int]:
         addresses: list[int] = []
+        self._settle = settle
         self._zero = system.zero
         self._unmap_all = system.unmap_all
         self._forget = faults.unregister_reservation
@@ -96,18 +91,28 @@ class _Pool:
             return False
         if self._has_limit():
             self.drain()
-        elif len(self._free) < MOST_KEPT:
+        elif len(self._free) < MOST_KEPT and self._clean(note):
+            return False
+        self.unmap(note.addresses)
+        return True
+
+    def _clean(self, note: Note) -> bool:
+        """Zero what nobody uses any more, unless it is; whether it may be used again."""
+        if not note.addresses:
+            return False
+        address = note.addresses[0]
+        size = self.accessible.get(address)
+        if size is None:
+            # Who was about to unmap it, or to change how much can be accessed, was interrupted.
+            return False
+        if not note.clean:
             try:
-                address = note.addresses[0]
-                size = self.accessible.get(address)
-                if size is not None:
-                    self._zero(address, size, size <= MOST_ZEROED)
-                    note.clean = True
-                    return False
+                self._zero(address, size, size <= MOST_ZEROED)
             except OSError as error:
                 if error.errno is None:
                     raise  # not the system's: a signal's handler, with a TimeoutError, say
-        self.unmap(note.addresses)
+                return False
+            note.clean = True
         return True
 
     def unmap(self, addresses: list[int]) -> None:
@@ -121,18 +126,11 @@ class _Pool:
 
     def drain(self) -> None:
         """Unmap what is kept."""
-        taken: list[Note] = []
-        while True:
-            try:
-                taken.extend(map(self._free.pop, (-1,)))
-            except IndexError:
-                return
-            try:
-                self.unmap(taken[0].addresses)
-            except BaseException:
-                self._free.extend(taken)
-                raise
-            taken.clear()
+        if self._free:
+            self._settle(self._free, self._unmap_noted)
+
+    def _unmap_noted(self, note: Note) -> None:
+        self.unmap(note.addresses)
 
     def __del__(self) -> None:
         # At the end of a process the system does this faster.
@@ -209,17 +207,16 @@ class Unguarded(Array):  # type: ignore[type-arg]  # what a C type is made of sa
     it alive; when the last has gone it is unmapped.
     """
 
-    __slots__ = ("__weakref__", "_unmap_all", "note")
+    __slots__ = ("__weakref__", "note")
 
     _type_ = c_char
     _length_ = SIZE
 
     note: Note
-    _unmap_all: Callable[[list[int], int], None]
 
-    def __del__(self) -> None:
+    def __del__(self, unmap_all: Callable[[list[int], int], None] = system.unmap_all) -> None:
         if hasattr(self, "note"):
-            self._unmap_all(self.note.addresses, self.note.size)
+            unmap_all(self.note.addresses, self.note.size)
             # Nothing is left undone, so the list need not have it.
             del self.note
 
@@ -237,18 +234,13 @@ def reserve_unguarded(size: int) -> Unguarded:
     Raises:
         OSError: there is no room for it.
     """
-    for left in [*_gone]:
-        system.unmap_all(left.addresses, left.size)
-        # It is empty, whoever takes it off: two threads may both be here.
-        if left in _gone:
-            _gone.remove(left)
+    settle(_gone, lambda note: system.unmap_all(note.addresses, note.size))
     addresses: list[int] = []
     reservation = note = None
     try:
         system.reserve(size, addresses)
         reservation = Unguarded.from_address(addresses[0])
         untrack(reservation)
-        reservation._unmap_all = system.unmap_all
         note = Note(reservation, _gone.append)
         note.addresses, note.size = addresses, size
         reservation.note = note

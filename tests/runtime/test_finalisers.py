@@ -79,6 +79,27 @@ print(before == after or (before, after))
     assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)
 
 
+def test_a_reservation_that_cannot_be_zeroed_is_unmapped_and_another_one_taken() -> None:
+    """As pages that are locked cannot: MADV_DONTNEED refuses them."""
+    source = f"""{SETUP}
+pool, LARGE = reservations._pool, reservations.MOST_ZEROED // 65536 + 1
+def closed(): return state()[1]
+before = closed()
+# A finaliser that is ended at its first step leaves it as it is.
+drop(lambda: LinearMemory(LARGE), 1)
+assert not pool._free[-1].clean
+def locked(address, size, in_place): raise OSError(22, "Invalid argument")
+zero, pool._zero = pool._zero, locked
+memory = LinearMemory(1)
+assert memory.view()[:8] == bytes(8)
+pool._zero = zero
+del memory
+print(closed() - before)
+"""
+    done = python(source)
+    assert (done.stdout, done.stderr, done.returncode) == ("0\n", "", 0)
+
+
 @not_emulated("tens of thousands of mappings")
 @pytest.mark.parametrize("grown", [False, True])
 def test_after_an_exception_at_any_bytecode_of_making_or_growing_a_memory_what_is_accessible_is_its_size(

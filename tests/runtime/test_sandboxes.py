@@ -115,6 +115,22 @@ def test_what_a_sandbox_refuses_is_done_otherwise_or_told(what: str, when: str) 
                 assert word in line
 
 
+def test_what_was_refused_is_remembered_without_what_it_was_for() -> None:
+    source = """
+import weakref
+class Held: pass
+def first(held): use()
+held = Held()
+gone = weakref.ref(held)
+refuse(('mprotect', errno.EACCES, 2, EXECUTE))
+first(held)
+del held
+assert vw.runtime.os_linux._needs_file
+print(gone() is None)
+"""
+    assert output(source) == "True\n"
+
+
 def test_callbacks_for_which_there_is_no_executable_memory_are_an_error() -> None:
     """Memory of libffi's own, which it maps as executable."""
     found = output("refuse(('mmap', errno.EPERM, 2, EXECUTE))\noutcome()\n")
