@@ -10,6 +10,7 @@ All exceptions can be pickled and copied.
 from __future__ import annotations
 
 from _thread import get_ident
+from sys import exc_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -299,12 +300,13 @@ def guest_work(
         try:
             return registered(work, function, *arguments)
         except Cut as cut:
-            # What has stopped a part of the work, and was on its way out, says it better.
-            context = cut.__context__
-            while context is not None and not isinstance(context, Interrupted):
-                context = context.__context__
-            if context is not None:
-                raise context from None
+            met = cut.__context__
+        # What has stopped a part of the work, and was on its way out, says it better; but not what the caller handles.
+        handled = exc_info()[1]
+        while met is not None and met is not handled:
+            if isinstance(met, Interrupted):
+                raise met from None
+            met = met.__context__
     error = Interrupted(work.reason() or "interrupted")
     if store is not None:
         # That also takes back an interrupt, which stops one thing only.

@@ -20,6 +20,7 @@ from benchmarks import stopping as hostile
 from vibewasm import errors
 from vibewasm.api import stopping
 from vibewasm.errors import Cut, Work, guest_work, registered, works
+from vibewasm.instances.context import Template
 from vibewasm.wat import wat2wasm
 
 #: What would take minutes, for most of these tests.
@@ -350,6 +351,53 @@ def test_another_thread_that_compiles_the_same_module_is_not_waited_for_longer()
         first.store.interrupt()
         thread.join()
     assert len(caught) == 1
+
+
+@pytest.mark.parametrize("where", ["between two functions", "laying out"])
+def test_another_thread_that_has_the_module_is_not_waited_for_whatever_it_does(where: str) -> None:
+    module = vw.Module('(module (func (export "f")) (func (export "g")))')
+    linker = vw.Linker()
+    if where == "laying out":
+        at, code = "call", Template.__init__.__code__
+    else:
+        at, code = "return", vw.Module._compute.__code__
+        linker.instantiate(vw.Store(), module)
+    there, go_on = threading.Event(), threading.Event()
+
+    def hold(frame: Any, event: str, argument: object) -> None:
+        if event == at and frame.f_code is code:
+            there.set()
+            go_on.wait(LONG)
+
+    def run() -> None:
+        sys.setprofile(hold)
+        module.serialize() if at == "return" else linker.instantiate(vw.Store(), module)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    there.wait(LONG)
+    try:
+        _stopped(lambda: linker.instantiate(vw.Store(), module).exports.g(), "while waiting for another thread")
+    finally:
+        go_on.set()
+        thread.join()
+
+
+def test_what_is_begun_while_a_stop_is_handled_is_told_of_by_itself(
+    in_engine: Callable[[str], Callable[..., Any]],
+) -> None:
+    endless = in_engine("def function():\n    while True: pass")
+
+    def try_twice() -> None:
+        try:
+            with vw.deadline(0.05):
+                guest_work(None, "trying", endless)
+        except vw.Interrupted:
+            with vw.deadline(0.05):
+                guest_work(None, "trying again", endless)
+
+    with pytest.raises(vw.Interrupted, match="while trying again"):
+        try_twice()
 
 
 def test_a_trap_and_a_stop_say_where_if_that_is_found_soon() -> None:

@@ -87,7 +87,6 @@ class Module:
 
     __slots__ = (
         "_addresses",
-        "_busy",
         "_code",
         "_compiler",
         "_engine",
@@ -104,6 +103,7 @@ class Module:
         "_registrations",
         "_starts",
         "_template",
+        "_worker",
     )
 
     def __init__(self, engine: Engine | Source = _LEFT_OUT, source: Source = _LEFT_OUT) -> None:
@@ -174,8 +174,8 @@ class Module:
         self._template: Template | None = None
         self._lock = RLock()
         self._lock_owner = os.getpid()
-        #: The thread that compiles, which has the lock.
-        self._busy = 0
+        #: The thread that has the lock, if any: it was the last to do what may take long.
+        self._worker = 0
 
     def _take(self, code: memoryview, functions: list[tuple[int, int, int]]) -> None:
         """Take over machine code: of each function its number, and where in ``code`` it begins and how long it is."""
@@ -431,8 +431,8 @@ class Module:
         if self._lock_owner != os.getpid():
             self._lock = RLock()
             self._lock_owner = os.getpid()
-            self._busy = 0
-        if self._busy and self._busy != get_ident():
+            self._worker = 0
+        if self._worker and self._worker != get_ident():
             from .stopping import wait_for
 
             wait_for(self._lock, store)
@@ -440,11 +440,8 @@ class Module:
 
     def _compute(self, store: Store | None, verb: str, function: Callable[[int], Result], defined: int) -> Result:
         """What the compiler makes of a function's body; whoever calls this has the lock."""
-        self._busy = get_ident()
-        try:
-            return guest_work(store, lambda defined: self._words(verb, defined), function, defined)
-        finally:
-            self._busy = 0
+        self._worker = get_ident()
+        return guest_work(store, lambda defined: self._words(verb, defined), function, defined)
 
     def _words(self, verb: str, defined: int) -> str:
         from .places import named
@@ -486,6 +483,7 @@ class Module:
         # Nothing is compiled meanwhile, which the template would not know.
         with self._guard(store):
             if self._template is None:
+                self._worker = get_ident()
                 self._template = guest_work(store, "laying out the module", Template, self)
             return self._template
 
