@@ -38,7 +38,7 @@ def _after(calls: int) -> Callable[[], None]:
     return check
 
 
-def _stopped(config: vw.WasiConfig, body: str, memory: int = 1) -> None:
+def _stopped(config: vw.WasiConfig, body: str, memory: int = 1, engine: vw.Config | None = None) -> None:
     """A program that calls WASI is stopped in the middle of it."""
     text = f"""(module
         (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
@@ -46,7 +46,7 @@ def _stopped(config: vw.WasiConfig, body: str, memory: int = 1) -> None:
         (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
         (memory (export "memory") {memory})
         (func (export "_start") {body}))"""
-    instance = vw.instantiate(text, wasi=config)
+    instance = vw.instantiate(text, wasi=config, config=engine)
     begun = time.monotonic()
     with pytest.raises(vw.Interrupted, match=r"deadline of 0\.1 seconds"), vw.deadline(0.1):
         instance.exports._start()
@@ -89,9 +89,11 @@ def terminal() -> Iterator[tuple[int, int]]:
         os.close(end)
 
 
-def test_a_terminal_that_nobody_reads(terminal: tuple[int, int]) -> None:
-    # At last it takes some of these bytes, and not all.
-    _stopped(vw.WasiConfig(stdout=terminal[1]), _WRITE.replace("1048576", "700"), 20)
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_a_terminal_that_nobody_reads(terminal: tuple[int, int], deterministic: bool) -> None:
+    # At last it takes some of these bytes, and not all. A deterministic program is not told that it is a terminal.
+    config = vw.Config(deterministic=deterministic)
+    _stopped(vw.WasiConfig(stdout=terminal[1]), _WRITE.replace("1048576", "700"), 20, config)
 
 
 def test_a_terminal_at_which_nobody_types(terminal: tuple[int, int]) -> None:

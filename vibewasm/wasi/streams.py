@@ -26,6 +26,9 @@ _CHUNK = 16 << 20
 
 _NAMES = ("stdin", "stdout", "stderr")
 
+#: In place of a descriptor of the terminal: it is not opened (yet, or it cannot be), or the stream is none.
+_UNOPENED, _NO_TERMINAL = -1, -2
+
 
 class ProcessStream(HostFile):
     """A descriptor of the process, which other processes may share, such as one of its standard streams.
@@ -54,8 +57,8 @@ class ProcessStream(HostFile):
         # First of all: they say what is to be closed if something of the host's raises below.
         self.fd = fd
         self.owned = owned
-        #: A descriptor for writing to the terminal that never waits; -1 for none.
-        self._terminal = -1
+        #: Of a terminal, a descriptor for writing to it that never waits, or _UNOPENED.
+        self._terminal = _NO_TERMINAL
         self.number = fd if number is None else number
         self.follows = follows
         self._elsewhere: tuple[object, OutputStream] | None = None
@@ -68,11 +71,14 @@ class ProcessStream(HostFile):
             kind = abi.UNKNOWN
         else:
             kind = file_type(mode)
+            # Asked here, as a program may be told of another type.
+            if kind == abi.CHARACTER_DEVICE and os.isatty(fd):
+                self._terminal = _UNOPENED
         elsewhere = self._redirected()
         if elsewhere is not None:
             kind = elsewhere.file_type
         # A character device that cannot seek is what wasi-libc's isatty() takes for a terminal; /dev/null can.
-        elif kind == abi.REGULAR_FILE or (kind == abi.CHARACTER_DEVICE and not os.isatty(fd)):
+        elif kind == abi.REGULAR_FILE or (kind == abi.CHARACTER_DEVICE and self._terminal == _NO_TERMINAL):
             rights |= abi.FD_SEEK | abi.FD_TELL
         super().__init__(fd, kind, rights, check=check, owned=owned)
 
@@ -126,7 +132,7 @@ class ProcessStream(HostFile):
         if stream is not None and not stream.closed:
             stream.flush()
         slow = self._prepare(writing=True)
-        if slow and self._terminal < 0 and self.file_type == abi.CHARACTER_DEVICE and os.isatty(self.fd):
+        if slow and self._terminal == _UNOPENED:
             self._terminal = own_terminal(self.fd)
         fd = self._terminal if self._terminal >= 0 else self.fd
         while True:
@@ -140,7 +146,7 @@ class ProcessStream(HostFile):
                 wait(self.fd, self._check, writing=True)
 
     def close(self) -> None:
-        terminal, self._terminal = self._terminal, -1
+        terminal, self._terminal = self._terminal, _NO_TERMINAL
         if terminal >= 0:
             os.close(terminal)
         super().close()
