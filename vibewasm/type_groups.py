@@ -11,12 +11,12 @@ Nothing here is loaded before a module, or Python code, has such a type.
 
 from __future__ import annotations
 
-import os
 from _operator import attrgetter
 from _thread import RLock
 from bisect import bisect_right
 from sys import getrefcount
 
+from . import hold_over_fork
 from .giving_back import ALONE, give_back
 from .types import _BY_CODE, FIRST_CONCRETE, FuncType, ValType
 
@@ -56,16 +56,7 @@ _ROOM = 256
 _room = _ROOM
 #: For who adds anything.
 _lock = RLock()
-
-
-def _after_fork() -> None:
-    """A thread that is not here may have held it."""
-    global _lock
-    _lock = RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+hold_over_fork(_lock)
 
 
 class Plain:

@@ -221,3 +221,15 @@ use(3)
 """
     for tenths in range(30):
         assert output(source.format(delay=tenths / 300)) == "0\n"
+
+
+def test_every_lock_that_all_share_is_held_over_forks() -> None:
+    source = """
+from _thread import RLock
+from vibewasm.sandbox.preloading import preload
+preload()
+locks = {f"{name}.{key}": value for name, module in [*sys.modules.items()] if name.startswith("vibewasm")
+         for key, value in vars(module).items() if isinstance(value, RLock)}
+print(len(locks) > 4, [name for name, lock in locks.items() if lock not in vw._locks])
+"""
+    assert output(source) == "True []\n"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
-import threading
 import time
+from _thread import RLock
 from errno import ENOSPC as HOST_ENOSPC
 from os import strerror
 from stat import S_IFDIR, S_IFREG
+
+from .. import hold_over_fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +29,8 @@ MAX_NAME = 255
 
 #: Held while anything is looked at or changed, in whichever directory: several threads may run programs that share one.
 #: No code of others is called meanwhile.
-LOCK = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    # A child has none of the other threads: it must not wait for one, nor find what one has half changed.
-    os.register_at_fork(before=LOCK.acquire, after_in_parent=LOCK.release, after_in_child=LOCK.release)
+LOCK = RLock()
+hold_over_fork(LOCK)
 
 #: Numbers of directories in memory, by which programs see that files of two are not on one device.
 _DEVICES = itertools.count(1)
