@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import selectors
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 
 from .errors import SandboxCrash, SandboxError, SandboxLimit
 from .outcome import Resources
+from .pipes import Output, Pipes
 from .report import MOST
 
 TYPE_CHECKING = False
@@ -26,10 +26,9 @@ _OPTIONS = ("-I", "-S", "-B", "-X", "utf8")
 #: What the interpreter itself may need to be found and started.
 _VARIABLES = ("LD_LIBRARY_PATH", "VIBEWASM_CPU", "TMPDIR")
 
-#: Bytes of a pipe that are read or written at once.
-_PIECE = 1 << 16
-#: Seconds between two looks at a process, where the kernel cannot say when one ends.
-_LOOK = 0.02
+#: Seconds between two looks at a process, where the kernel cannot say when one ends; and where it can, since a selector
+#: waits for 24 days at most.
+_LOOK, _LONG = 0.02, 3600.0
 
 _SIGNALS = {
     signal.SIGSYS: "it made a system call that no run makes",
@@ -86,7 +85,6 @@ def run(
     seconds: float | None,
     max_output: int | None,
     python: str | None = None,
-    reports: bool = True,
 ) -> Ended:
     """Run a module's ``main(job, report, parent)`` in a process of its own, and wait for its end.
 
@@ -106,45 +104,18 @@ def run(
     """
     begun = time.monotonic()
     ended = Ended()
-    inner, outer = _Ends(), _Ends()
-    selector = selectors.DefaultSelector()
+    pipes = Pipes()
+    report = Output("it reported", MOST, None)
+    outputs = [None if isinstance(sink, int) else Output("the program wrote", max_output, sink) for sink in sinks]
     process: subprocess.Popen[bytes] | None = None
     try:
-        job_end = inner.pipe(outer, reading=True)
-        report_end = inner.pipe(outer, reading=False)
-        job_fd, report_fd = inner.ends
-        streams: list[int] = []
-        feeds: dict[int, memoryview] = {job_end: memoryview(job)}
-        if isinstance(stdin, int):
-            streams.append(stdin)
-        else:
-            feeds[inner.pipe(outer, reading=True)] = memoryview(stdin)
-            streams.append(inner.ends[-1])
-        kept: dict[int, bytearray] = {report_end: bytearray()}
-        order: list[int] = []
-        calls: dict[int, Any] = {}
-        for sink in sinks:
-            if isinstance(sink, int):
-                streams.append(sink)
-                order.append(-1)
-                continue
-            mine = inner.pipe(outer, reading=False)
-            streams.append(inner.ends[-1])
-            kept[mine] = bytearray()
-            order.append(mine)
-            if sink is not None:
-                calls[mine] = sink
-        command = [
-            _interpreter(python),
-            *_OPTIONS,
-            "-c",
-            _BEGIN,
-            _root(),
-            entry,
-            str(job_fd),
-            str(report_fd),
-            str(os.getpid()),
+        job_fd, report_fd = pipes.feed(job), pipes.collect(report)
+        streams = [stdin if isinstance(stdin, int) else pipes.feed(stdin)]
+        streams += [
+            sink if output is None else pipes.collect(output) for sink, output in zip(sinks, outputs, strict=True)
         ]
+        numbers = [str(number) for number in (job_fd, report_fd, os.getpid())]
+        command = [_interpreter(python), *_OPTIONS, "-c", _BEGIN, _root(), entry, *numbers]
         try:
             process = subprocess.Popen(
                 command,
@@ -157,50 +128,29 @@ def run(
             )
         except OSError as error:
             raise SandboxError(f"the process of the run cannot be started: {error}") from error
-        inner.close()
-        for end in feeds:
-            os.set_blocking(end, False)
-            selector.register(end, selectors.EVENT_WRITE)
-        for end in kept:
-            os.set_blocking(end, False)
-            selector.register(end, selectors.EVENT_READ)
-        gone = _pidfd(process.pid, outer)
-        if gone >= 0:
-            selector.register(gone, selectors.EVENT_READ)
-        _serve(ended, process, selector, outer, feeds, kept, calls, gone, report_end, until, seconds, max_output)
+        pipes.begin(process.pid)
+        ended.limit = _serve(pipes, process, until, seconds)
     finally:
         try:
             if process is not None:
                 _end(ended, process)
         finally:
-            selector.close()
-            inner.close()
-            outer.close()
+            pipes.close()
     ended.resources.seconds = time.monotonic() - begun
-    ended.lines = bytes(kept[report_end]).split(b"\n")
+    ended.lines = bytes(report.data).split(b"\n")
     # What comes after the last line's end is nothing, if the process has written what it has to.
-    if ended.lines.pop() and reports and ended.status == 0:
+    if ended.lines.pop() and ended.status == 0:
         ended.lines.clear()
-    ended.output = tuple(bytes(kept[end]) if end in kept and end not in calls else b"" for end in order)  # type: ignore[assignment]
+    stdout, stderr = [b"" if output is None else bytes(output.data) for output in outputs]
+    ended.output = stdout, stderr
     return ended
 
 
 def _serve(
-    ended: Ended,
-    process: subprocess.Popen[bytes],
-    selector: selectors.BaseSelector,
-    outer: _Ends,
-    feeds: dict[int, memoryview],
-    kept: dict[int, bytearray],
-    calls: dict[int, Any],
-    gone: int,
-    report: int,
-    until: float | None,
-    seconds: float | None,
-    max_output: int | None,
-) -> None:
-    """Write and read, until the process has ended and all is read, or it has to be killed."""
-    counts = dict.fromkeys(kept, 0)
+    pipes: Pipes, process: subprocess.Popen[bytes], until: float | None, seconds: float | None
+) -> SandboxLimit | None:
+    """Write and read until the process has ended and all is read, or return the limit that it has to be killed for."""
+    pause = _LONG if pipes.watches else _LOOK
     over = False
     while True:
         left = None if until is None else until - time.monotonic()
@@ -208,56 +158,16 @@ def _serve(
             from ..counting import counted
 
             assert seconds is not None
-            ended.limit = SandboxLimit(f"stopped after {counted(seconds, 'second', 'g')}", "timeout")
-            return
-        wait = left if gone >= 0 else min(_LOOK, left if left is not None else _LOOK)
-        ready = selector.select(0 if over else wait)
-        for key, _ in ready:
-            end = key.fd
-            if end == gone:
-                continue
-            if end in feeds:
-                try:
-                    feeds[end] = feeds[end][os.write(end, feeds[end][:_PIECE]) :] if feeds[end] else feeds[end]
-                except BlockingIOError:
-                    continue
-                except OSError:
-                    feeds[end] = memoryview(b"")  # it does not read any more
-                if not feeds[end]:
-                    selector.unregister(end)
-                    outer.close_one(end)
-                continue
-            try:
-                piece = os.read(end, _PIECE)
-            except BlockingIOError:
-                continue
-            if not piece:
-                selector.unregister(end)
-                continue
-            counts[end] += len(piece)
-            most = MOST if end == report else max_output
-            if most is not None and counts[end] > most:
-                piece = piece[: most - counts[end]]
-                ended.limit = SandboxLimit(
-                    f"the program wrote more than {most} bytes"
-                    if end != report
-                    else f"it reported more than {most} bytes",
-                    "output",
-                )
-            if end in calls:
-                calls[end](piece)
-            else:
-                kept[end] += piece
-            if ended.limit is not None:
-                return
-        if over and not any(key.fd in kept for key, _ in ready):
-            return
-        over = over or _is_over(process, gone, ready)
+            return SandboxLimit(f"stopped after {counted(seconds, 'second', 'g')}", "timeout")
+        came = pipes.turn(0 if over else pause if left is None else min(pause, left))
+        if pipes.limit is not None:
+            return pipes.limit
+        if over and not came:
+            return None
+        over = over or (pipes.ended if pipes.watches else _is_over(process))
 
 
-def _is_over(process: subprocess.Popen[bytes], gone: int, ready: list[Any]) -> bool:
-    if gone >= 0:
-        return any(key.fd == gone for key, _ in ready)
+def _is_over(process: subprocess.Popen[bytes]) -> bool:
     # Not reaped yet, so that what it has used can still be asked for.
     try:
         return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -283,41 +193,6 @@ def _end(ended: Ended, process: subprocess.Popen[bytes]) -> None:
     ended.resources = Resources(0.0, used.ru_utime, used.ru_stime, used.ru_maxrss * 1024)
     if ended.limit is None and ended.status == -signal.SIGXCPU:
         ended.limit = SandboxLimit("the process has used up its processor time", "processor")
-
-
-class _Ends:
-    """Descriptors of pipes that are closed together."""
-
-    __slots__ = ("ends",)
-
-    def __init__(self) -> None:
-        self.ends: list[int] = []
-
-    def pipe(self, other: _Ends, reading: bool) -> int:
-        """Make a pipe of which one end, for reading or writing, is here; give the other one, which is in ``other``."""
-        ends = os.pipe()
-        here, there = ends if reading else ends[::-1]
-        self.ends.append(here)
-        other.ends.append(there)
-        return there
-
-    def close_one(self, end: int) -> None:
-        self.ends.remove(end)
-        os.close(end)
-
-    def close(self) -> None:
-        while self.ends:
-            os.close(self.ends.pop())
-
-
-def _pidfd(process: int, ends: _Ends) -> int:
-    """A descriptor that says when a process has ended; -1 where the kernel has none (before Linux 5.3)."""
-    try:
-        found = os.pidfd_open(process)
-    except (OSError, AttributeError):
-        return -1
-    ends.ends.append(found)
-    return found
 
 
 def _interpreter(python: str | None) -> str:

@@ -166,9 +166,9 @@ MECHANISMS = [
     Mechanism(
         "output-limit",
         "the host's memory, from a process that writes without end",
-        _PROCESS,
-        "            if most is not None and counts[end] > most:\n",
-        "            if False:\n",
+        "vibewasm/sandbox/pipes.py",
+        "        if self._most is not None and self._count > self._most:\n",
+        "        if False:\n",
         (_RUNS + "test_output_is_limited_and_goes_where_it_is_wanted",),
         seconds=30,
     ),
