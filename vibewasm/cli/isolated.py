@@ -94,7 +94,8 @@ def run_apart(arguments: Arguments, environment: dict[str, str]) -> int:
         raise CommandError(f"--isolate-strict: nothing was run, since the system lacks {text}")
     if missing:
         print(f"vibewasm: warning: --isolate goes without {text}", file=sys.stderr)
-    if ended.limit is not None:
+    if ended.limit is not None and ended.limit.limit != "output":
+        # Processor time is limited by the timeout as well.
         print(f"vibewasm: {shown(path)}: {ended.limit} (--timeout)", file=sys.stderr)
         return EXIT_TIMEOUT
     if ended.status < 0:
