@@ -99,7 +99,7 @@ def run_apart(arguments: Arguments, environment: dict[str, str]) -> int:
         print(f"vibewasm: {shown(path)}: {ended.limit} (--timeout)", file=sys.stderr)
         return EXIT_TIMEOUT
     if ended.status < 0:
-        print(f"vibewasm: {shown(path)}: {ended.crash()}", file=sys.stderr)
+        print(f"vibewasm: {shown(path)}: {ended.limit or ended.crash()}", file=sys.stderr)
         return 128 - ended.status
     return ended.status
 
