@@ -53,14 +53,9 @@ def test_functions_traps_and_errors_of_modules_come_back() -> None:
         outcome.check()
 
 
-@pytest.mark.parametrize("how", ["config", pytest.param("limits", marks=pytest.mark.ci)])
-def test_memory_is_what_the_limits_say_and_a_month_is_a_timeout(how: str) -> None:
-    limits = vw.ResourceLimits(max_memory=1 << 30)
-    given = {"limits": limits} if how == "limits" else {"config": vw.Config(limits=limits)}
-    # More than a process may have where nobody says.
-    text = '(module (memory 13000) (func (export "f") (result i32) (memory.grow (i32.const 3384))))'
-    outcome = sandbox.run(text, invoke="f", timeout=30 * 86400, **given)
-    assert outcome.check().results == (13000,)
+def test_a_timeout_may_be_longer_than_a_selector_waits() -> None:
+    outcome = sandbox.run('(module (func (export "f")))', invoke="f", timeout=30 * 86400)
+    assert outcome.check().results == ()
 
 
 @pytest.mark.ci
