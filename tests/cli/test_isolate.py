@@ -65,6 +65,15 @@ def test_folders_variables_and_input_are_passed_on(tmp_path: Path, project: Path
 
 
 @pytest.mark.ci
+def test_a_precompiled_module_is_run_as_well(tmp_path: Path, project: Path) -> None:
+    """Which version it is for can be told, though the source is out of reach."""
+    assert command("compile", project / "examples" / "hello.wasm", "-o", tmp_path / "hello.vwc").returncode == 0
+    done = command("run", "--isolate", "--allow-precompiled", tmp_path / "hello.vwc", "Ada")
+    assert (done.stdout, done.stderr) == (b"Hello, Ada!\n", b"")
+    assert command("run", "--isolate", tmp_path / "hello.vwc").returncode == 1
+
+
+@pytest.mark.ci
 def test_a_module_may_come_from_standard_input(project: Path) -> None:
     done = command("run", "--isolate", "-", "Ada", stdin=(project / "examples" / "hello.wasm").read_bytes())
     assert done.stdout == b"Hello, Ada!\n"

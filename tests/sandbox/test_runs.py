@@ -189,6 +189,20 @@ def test_imports_of_a_host_are_stubbed_or_told_of(project: Path) -> None:
 
 
 @pytest.mark.ci
+def test_machine_code_is_run_where_that_is_allowed() -> None:
+    text = '(module (func (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))'
+    config = vw.Config(fuel=True)
+    code = vw.Module(vw.Engine(config), text).serialize()
+    arguments: Any = {"invoke": "f", "values": [6], "config": config, "fuel": 100}
+    assert sandbox.run(code, allow_precompiled=True, **arguments).results == (7,)
+    assert sandbox.run(text, allow_precompiled=True, **arguments).results == (7,)
+    assert isinstance(sandbox.run(code, **arguments).error, vw.DecodeError)
+    other = sandbox.run(code, allow_precompiled=True, invoke="f", values=[6])
+    assert isinstance(other.error, vw.WasmError)
+    assert "fuel" in str(other.error)
+
+
+@pytest.mark.ci
 def test_what_cannot_be_run_is_told_with_what_can(project: Path) -> None:
     plugin = project / "examples" / "plugin.wasm"
     for given, kind, text in (

@@ -72,6 +72,7 @@ def run_apart(arguments: Arguments, environment: dict[str, str]) -> int:
         ),
         required=frozenset(MECHANISMS) if strict else frozenset(),
         modules=(*_MODULES, *(() if data[:4] == b"\0asm" else TEXT_MODULES)),
+        allow_precompiled=arguments.flag("--allow-precompiled"),
         extra=(arguments.values, arguments.operands, environment),
     )
     try:

@@ -66,6 +66,14 @@ def confine(job: Job, parent: int) -> dict[str, str]:
     make_room()
     for name in job.modules:
         __import__(name)
+    if job.allow_precompiled:
+        # Outside of wheels that is read from the source, which is out of reach afterwards.
+        from ..cache.key import source_digest
+
+        try:
+            source_digest()
+        except OSError:
+            pass  # the module is refused, by a message that says why
     return missing | lock(job.folders)
 
 
@@ -100,13 +108,18 @@ def _results(job: Job, stores: list[Store]) -> tuple[object, ...]:
     from ..api.module import Module
     from ..api.store import Store
     from ..errors import LinkError
+    from ..lookalikes import CODE_MAGIC
 
     engine = Engine(job.config)
     store = Store(engine)
     stores.append(store)
     seconds = None if job.until is None else max(job.until - monotonic(), 0.001)
     with store.deadline(seconds):
-        module = Module(engine, job.source)
+        source = job.source
+        if job.allow_precompiled and isinstance(source, bytes) and source.startswith(CODE_MAGIC):
+            module = Module.deserialize(engine, source)
+        else:
+            module = Module(engine, source)
         if job.fuel is not None:
             store.fuel = job.fuel
         linker = Linker(engine)

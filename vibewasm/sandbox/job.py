@@ -24,6 +24,7 @@ class Job:
         until: when the run is to end, in seconds of ``time.monotonic``, which all processes share.
         folders: those of the host, and whether something may be changed there.
         system_limits: by name, as for ``setrlimit``.
+        allow_precompiled: whether the source may be machine code that this package has compiled.
         stub_imports: whether imports that are not WASI's are given functions that return zeros.
         required: mechanisms without which nothing is run.
         modules: what is to be loaded besides what any run needs.
@@ -31,6 +32,7 @@ class Job:
     """
 
     __slots__ = (
+        "allow_precompiled",
         "config",
         "extra",
         "folders",
@@ -60,6 +62,7 @@ class Job:
         until: float | None = None,
         folders: Sequence[tuple[str | bytes, bool]] = (),
         system_limits: dict[str, int],
+        allow_precompiled: bool = False,
         stub_imports: bool = False,
         required: frozenset[str] = frozenset(),
         modules: Sequence[str] = (),
@@ -75,6 +78,7 @@ class Job:
         self.until = until
         self.folders = tuple(folders)
         self.system_limits = system_limits
+        self.allow_precompiled = allow_precompiled
         self.stub_imports = stub_imports
         self.required = required
         self.modules = tuple(modules)

@@ -15,7 +15,8 @@ class Resources:
     Attributes:
         seconds: from its start to its end.
         user_seconds, system_seconds: processor time.
-        max_resident: the most memory that was there at a time, in bytes; Python itself is some 20 MB of it.
+        max_resident: the most memory that was there at a time, in bytes; Python itself is some 20 MB of it. The kernel
+            counts from before the interpreter begins, when the process has what the calling one has: it is no less.
     """
 
     __slots__ = ("max_resident", "seconds", "system_seconds", "user_seconds")

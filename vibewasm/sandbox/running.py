@@ -64,6 +64,7 @@ def run(
     clock: int | None = None,
     random_seed: int | str | bytes | None = None,
     stub_imports: bool = False,
+    allow_precompiled: bool = False,
     python: str | None = None,
     **unknown: Never,
 ) -> Outcome:
@@ -98,6 +99,8 @@ def run(
             force and is not required is named in ``Outcome.missing`` and in a warning.
         clock, random_seed: as for :class:`~vibewasm.WasiConfig`.
         stub_imports: give imports that are not WASI's functions that return zeros; none of the host can be there.
+        allow_precompiled: run what :meth:`Module.serialize <vibewasm.Module.serialize>` or ``vibewasm compile`` has
+            made, too. It can do what the process can, so take it from nobody; it has to fit ``config``.
         python: the interpreter to start, where ``sys.executable`` is none.
 
     Returns:
@@ -151,6 +154,7 @@ def run(
             _least(settings, "max_open_files", _OPEN_FILES),
         ),
         stub_imports=stub_imports,
+        allow_precompiled=allow_precompiled,
         required=required,
         modules=TEXT_MODULES if isinstance(data, str) or data[:1] != b"\0" else (),
     )
