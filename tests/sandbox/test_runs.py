@@ -163,8 +163,12 @@ def test_limits_that_a_program_has_met_are_told_however_it_ends() -> None:
 
 def test_what_nobody_limits_has_the_limits_of_the_command() -> None:
     settings = running._config(None, None, None)
-    assert settings.limits == vw.ResourceLimits.usual()
+    assert settings.limits == vw.ResourceLimits.usual(max_memory=None)
     assert settings.max_memory == running.DEFAULT_MEMORY
+    fueled = running._config(vw.Config(fuel=True), None, None)
+    assert fueled == running._config(None, None, None, fuel=5)
+    assert (fueled.fuel, fueled.limits, fueled.max_memory) == (True, settings.limits, settings.max_memory)
+    assert running._config(vw.Config(fuel=True), 3 << 30, None).max_memory == 3 << 30
     given = vw.ResourceLimits(max_memory=1 << 30)
     # Somebody has said how much.
     assert running._config(None, None, given).max_memory is None
@@ -189,6 +193,26 @@ def test_imports_of_a_host_are_stubbed_or_told_of(project: Path) -> None:
 
 
 @pytest.mark.ci
+def test_errors_of_text_have_their_places() -> None:
+    outcome = sandbox.run("(module\n\t(func (i32.ad)))")
+    assert isinstance(outcome.error, vw.WatError)
+    assert (outcome.error.line, outcome.error.column) == (2, 9)
+    with pytest.raises(vw.WatError) as here:
+        vw.Module("(module\n\t(func (i32.ad)))")
+    assert str(here.value) == str(outcome.error) == str(pickle.loads(pickle.dumps(outcome.error)))
+    long = sandbox.run("(module" + " " * 20_000 + "(func (i32.ad)))")
+    assert type(long.error) is vw.DecodeError
+    assert "line 1, column 20015" in str(long.error)
+
+
+@pytest.mark.ci
+def test_settings_that_write_to_other_files_have_no_effect() -> None:
+    text = '(module (func (export "f") (result i32) (i32.const 7)))'
+    for config in (vw.Config(profile="perfmap"), vw.Config(debug="gdb"), vw.Config(cache=True)):
+        assert sandbox.run(text, invoke="f", config=config).results == (7,)
+
+
+@pytest.mark.ci
 def test_machine_code_is_run_where_that_is_allowed() -> None:
     text = '(module (func (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))'
     config = vw.Config(fuel=True)
@@ -206,7 +230,11 @@ def test_machine_code_is_run_where_that_is_allowed() -> None:
 def test_what_cannot_be_run_is_told_with_what_can(project: Path) -> None:
     plugin = project / "examples" / "plugin.wasm"
     for given, kind, text in (
-        ({"invoke": "divide", "values": [8]}, vw.LinkError, "unknown import: env.log .*\n.*stub_imports=True has such"),
+        (
+            {"invoke": "divide", "values": [8]},
+            vw.LinkError,
+            "unknown import: env.log .*\n.*; stub_imports=True has such",
+        ),
         (
             {"stub_imports": True},
             vw.WasmError,
@@ -380,9 +408,10 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_starts(tmp_pat
         ({"require": {"seccom"}}, ValueError, "did you mean 'seccomp'"),
         ({"timeout": 0}, ValueError, "positive number of seconds"),
         ({"timeout": True}, TypeError, "a number or None, not bool True"),
-        ({"fuel": 5}, ValueError, r"Config\(fuel=True\)"),
-        ({"config": vw.Config(), "max_memory": 5}, ValueError, "both"),
-        ({"config": vw.Config(), "limits": vw.ResourceLimits(max_types=1)}, ValueError, "both"),
+        ({"config": vw.Config(), "fuel": 5}, ValueError, r"Config\(fuel=True\)"),
+        ({"config": vw.Config(max_memory=5), "max_memory": 5}, ValueError, "both"),
+        ({"config": vw.Config(limits=vw.ResourceLimits()), "limits": vw.ResourceLimits()}, ValueError, "both"),
+        ({"invoke": "f", "values": [1, "2"]}, TypeError, r"run: values\[1\] has to be a number or None, not str '2'"),
         ({"limits": 5}, TypeError, "a ResourceLimits"),
         ({"config": 5}, TypeError, "a Config"),
         ({"preopens": {"/": {"a": b""}}}, TypeError, "not in that of the run"),

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 #: What to do about imports that nothing is defined for.
 _NO_HOST = (
-    "a process of its own has no functions of the host: stub_imports=True has such functions return zeros; to give "
-    "real ones, use vibewasm.instantiate, which runs the module in the program's own process"
+    "a process of its own has nothing of the host: to give imports, use vibewasm.instantiate, which runs the module in "
+    "the program's own process"
 )
+_STUBS = "; stub_imports=True has such functions return zeros"
+_NO_STUBS = "; memories, tables and globals cannot be stubbed"
 #: Exported functions that a message names.
 _MOST_SHOWN = 20
 
@@ -109,6 +111,7 @@ def _results(job: Job, stores: list[Store]) -> tuple[object, ...]:
     from ..api.store import Store
     from ..errors import LinkError
     from ..lookalikes import CODE_MAGIC
+    from ..types import FuncType
 
     engine = Engine(job.config)
     store = Store(engine)
@@ -133,7 +136,8 @@ def _results(job: Job, stores: list[Store]) -> tuple[object, ...]:
         except LinkError as error:
             if not error.missing:
                 raise
-            raise LinkError(f"{error}\n{_NO_HOST}", error.missing) from error
+            stubs_help = all(isinstance(item.type, FuncType) for item in error.missing)
+            raise LinkError(f"{error}\n{_NO_HOST}{_STUBS if stubs_help else _NO_STUBS}", error.missing) from error
         exports = instance.exports
         if "_initialize" in exports:
             exports["_initialize"]()

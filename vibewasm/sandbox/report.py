@@ -13,6 +13,7 @@ from ..errors import DecodeError, Interrupted, LinkError, Stopped, ValidationErr
 from ..limits import LIMITS
 from ..names import escaped
 from ..traps import ExitTrap, Frame, OutOfFuel, Trap, with_frames
+from ..wat.errors import WatError
 from .errors import SandboxLimit
 
 TYPE_CHECKING = False
@@ -24,13 +25,20 @@ if TYPE_CHECKING:
 MOST = 4 << 20
 #: Characters of a text that is shown.
 _LONGEST_TEXT = 20_000
+#: Characters of a line of text that is at fault.
+_LONGEST_LINE = 10_000
 _MOST_FRAMES = 64
 _MOST_RESULTS = 1000
 
 #: The classes by which an error may be called.
 _ERRORS = {
-    kind.__name__: kind for kind in (WasmError, LinkError, Interrupted, Trap, OutOfFuel, DecodeError, ValidationError)
+    kind.__name__
+    for kind in (WasmError, LinkError, Interrupted, Trap, OutOfFuel, DecodeError, ValidationError, WatError)
 }
+
+
+#: What a line about an error may have.
+_FIELDS = {"error", "text", "frames", "code", "offset", "place", "function", "limit"}
 
 
 class Forged(ValueError):
@@ -71,6 +79,11 @@ def ended(error: BaseException, seconds: float | None = None, met: Sequence[str]
     fields: dict[str, Any] = {"error": name, "text": text[:_LONGEST_TEXT], "met": met}
     if isinstance(error, (DecodeError, ValidationError)):
         fields["offset"] = error.offset
+    if isinstance(error, WatError):
+        if len(error.source_line) <= _LONGEST_LINE:
+            fields["place"] = [error.line, error.column, error.source_line.replace("\t", " ")]
+        else:
+            fields.update(error="DecodeError", text=f"{error.message} (line {error.line}, column {error.column})")
     if isinstance(error, ValidationError):
         fields["function"] = [error.func_index, _cut(error.func_name), error.feature]
     if isinstance(error, Trap):
@@ -167,7 +180,7 @@ def _how(fields: dict[str, Any]) -> End:
     if keys == {"limit", "text"}:
         name = _one_of(fields["limit"], ("memory",))
         return End(error=SandboxLimit(_text(fields["text"]), name), limits=(name,))
-    if not {"error", "text", "frames"} <= keys <= {"error", "text", "frames", "code", "offset", "function", "limit"}:
+    if not {"error", "text", "frames"} <= keys <= _FIELDS:
         if keys != {"error", "text"}:
             raise Forged(f"its fields are {sorted(keys)[:10]}")
     return _error(fields)
@@ -195,6 +208,12 @@ def _error_as_named(fields: dict[str, Any]) -> End:
         return End(error=SandboxLimit(text, "timeout"), limits=("timeout",))
     if name == "DecodeError":
         return End(error=DecodeError(text, offset or 0))
+    if name == "WatError":
+        place = _list(fields.get("place"), 3)
+        if len(place) != 3:
+            raise Forged("a place in a text is a line, a column and what is there")
+        line, column = _number(place[0], 1, 1 << 40), _number(place[1], 1, _LONGEST_LINE + 1)
+        return End(error=WatError(text, offset or 0, line, column, _text(place[2], _LONGEST_LINE)))
     if name == "ValidationError":
         function = _list(fields.get("function"), 3)
         if len(function) != 3:

@@ -84,12 +84,13 @@ def run(
         invoke: an export to call, in place of the program's ``_start``.
         values: its arguments.
         config: of the engine. Its ``cache``, ``profile`` and ``debug`` have no effect.
-        fuel: how much the run has; ``config`` has to count it.
+        fuel: how much the run has; a ``config`` has to count it.
         timeout: seconds after which the run is stopped, from the call on. It says where it was then; if it has not
             a quarter of a second later, it is killed.
         max_memory: bytes of all memories together, if ``config`` does not say; 256 MiB, if ``limits`` do not either.
         limits: of the module, the store and the program, if ``config`` does not say;
-            :meth:`ResourceLimits.usual() <vibewasm.ResourceLimits.usual>`, if nothing is given.
+            :meth:`ResourceLimits.usual() <vibewasm.ResourceLimits.usual>`, if neither does; ``ResourceLimits()`` for
+            none.
         max_output: bytes that may be written to each of standard output and error, where it is no descriptor. Who
             writes more is killed.
         max_file_size: bytes of the largest file that it may write.
@@ -118,7 +119,12 @@ def run(
     if invoke is None and len(values):
         raise ValueError("run: values are for the function that invoke=... names; a program has args")
     required = _required(require)
-    settings = _config(config, max_memory, limits)
+    for index, value in enumerate(values):
+        if not isinstance(value, int | float | None):
+            from ..arguments import wrong
+
+            raise wrong("run", f"values[{index}]", "a number or None", value)
+    settings = _config(config, max_memory, limits, fuel)
     if fuel is not None and not settings.fuel:
         raise ValueError("run: fuel is given, and the configuration does not count it: Config(fuel=True)")
     folders = _folders(preopens or {})
@@ -285,20 +291,27 @@ def _no_such(unknown: Mapping[str, object]) -> TypeError:
     return unknown_keywords("run", unknown, code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
 
 
-def _config(config: Config | None, max_memory: int | None, limits: ResourceLimits | None) -> Config:
-    from ..arguments import wrong
-
+def _config(
+    config: Config | None, max_memory: int | None, limits: ResourceLimits | None, fuel: int | None = None
+) -> Config:
+    """The configuration of the run's engine: with limits, whoever sets them, and without what goes to other files."""
     if config is None:
-        if max_memory is None and getattr(limits, "max_memory", None) is None:
-            max_memory = DEFAULT_MEMORY
-        return Config(max_memory=max_memory, limits=ResourceLimits.usual() if limits is None else limits)
-    if not isinstance(config, Config):
+        config = Config(fuel=fuel is not None)
+    elif not isinstance(config, Config):
+        from ..arguments import wrong
+
         raise wrong("run", "config", "a Config", config)
-    if max_memory is not None:
-        raise ValueError("run: max_memory and config cannot both be given: Config(max_memory=...)")
-    if limits is not None:
-        raise ValueError("run: limits and config cannot both be given: Config(limits=...)")
-    return config
+    for name, given in (("max_memory", max_memory), ("limits", limits)):
+        if given is not None and getattr(config, name) is not None:
+            raise ValueError(f"run: {name} and config cannot both be given, where it has {name}: Config({name}=...)")
+    limits = config.limits if limits is None else limits
+    max_memory = config.max_memory if max_memory is None else max_memory
+    if max_memory is None and getattr(limits, "max_memory", None) is None:
+        max_memory = DEFAULT_MEMORY
+    settings: dict[str, Any] = {name: getattr(config, name) for name in Config.__slots__}
+    settings["max_memory"] = max_memory
+    settings["limits"] = ResourceLimits.usual(max_memory=None) if limits is None else limits
+    return Config(**{**settings, "cache": False, "profile": None, "debug": None})
 
 
 def _least(config: Config, name: str, otherwise: int) -> int:

@@ -159,8 +159,8 @@ MECHANISMS = [
         "limits-of-runs",
         "the host, from runs that nobody has limited",
         _RUNNING,
-        "limits=ResourceLimits.usual() if limits is None else limits)",
-        "limits=limits)",
+        "ResourceLimits.usual(max_memory=None) if limits is None else limits\n",
+        "limits\n",
         (_RUNS + "test_what_nobody_limits_has_the_limits_of_the_command",),
     ),
     Mechanism(
