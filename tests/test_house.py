@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "instances": {"backends", "binary", "calls", "runtime"},
     "disasm": {"backends", "backends.x86_64", "binary", "compiler", "wat"},
     "api": {"backends", "binary", "cache", "calls", "compiler", "disasm", "instances", "runtime", "wasi", "wat"},
-    "sandbox": {"api", "calls", "wasi"},
+    "sandbox": {"api", "cache", "calls", "wasi", "wat"},
     "disasm.explorer": {"api", "backends", "disasm", "wat"},
     "compat": set(),
     "compat.wasmtime": {"api", "backends", "calls", "instances", "runtime", "wasi", "wat"},

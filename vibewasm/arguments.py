@@ -176,6 +176,11 @@ def _elsewhere(where: str, name: str, known: list[str]) -> str:
         return ": time is limited by a with statement around it, with vibewasm.deadline(seconds):"
     if name in ("fuel", "max_fuel") and "fuel" not in known:
         return ": Config(fuel=True) has code count fuel, and store.fuel = amount gives some"
+    if name in ("inherit_stdout", "inherit_stderr") and where == "WasiConfig":
+        stream = name.removeprefix("inherit_")
+        return (
+            f": write {stream}={1 if stream == 'stdout' else 2}, the process's own; by default it is where print writes"
+        )
     from .limits import LIMITS
 
     if name not in LIMITS and name != "limits":

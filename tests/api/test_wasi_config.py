@@ -46,7 +46,22 @@ FAULTS: list[tuple[Callable[[], object], str]] = [
         "stderr has to be None, a path, a file descriptor, a function or a file object with write(), not bytes b'x'",
     ),
     (lambda: api.WasiConfig(arg=[]), "has no parameter 'arg'"),
+    (
+        lambda: api.WasiConfig(inherit_stdout=True),
+        "has no parameter 'inherit_stdout': write stdout=1, the process's own",
+    ),
+    (
+        lambda: api.WasiConfig(inherit_stderr=True),
+        "has no parameter 'inherit_stderr': write stderr=2, the process's own",
+    ),
 ]
+
+
+def test_a_directory_that_was_to_be_read_only_is_told_how() -> None:
+    with pytest.raises(TypeError, match=r"^Dir has no parameter 'readonly'; did you mean 'read_only'\?"):
+        api.Dir(".", readonly=True)
+    with pytest.raises(TypeError, match=r"^MemoryDir has no parameter 'ro'; there are files, max_size, read_only$"):
+        api.MemoryDir(ro=True)
 
 
 @pytest.mark.parametrize(("attempt", "message"), FAULTS, ids=[message for _, message in FAULTS])

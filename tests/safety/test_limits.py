@@ -439,6 +439,12 @@ def test_where_a_limit_is_given_is_said_where_it_is_not(make: Any, text: str) ->
     assert text in str(caught.value)
 
 
+def test_limits_of_a_store_cannot_be_exchanged() -> None:
+    store = vw.Store()
+    with pytest.raises(AttributeError, match=r"given when it is made: Store\(engine, limits=limits\)"):
+        store.limits = vw.ResourceLimits()  # type: ignore[assignment]  # what is tested
+
+
 def test_of_two_limits_for_one_thing_the_lower_one_counts() -> None:
     for one, other in ((5, 7), (7, 5)):
         config = vw.Config(

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from vibewasm.wasi import WasiConfig, abi, opening
 from vibewasm.wasi.errnos import EACCES, EAGAIN, EISDIR, ELOOP, ENOTDIR, ENXIO
 
 
-def given(folder: Path | str, check: Callable[[], object] | None = None, **how: bool) -> Program:
+def given(folder: Path | str, check: Callable[[], object] | None = None, **how: Any) -> Program:
     config = WasiConfig(preopens={"/": vw.Dir(folder, **how)}, stdin=b"", stdout="/dev/null", stderr="/dev/null")
     return Program(config, check)
 

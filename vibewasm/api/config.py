@@ -324,6 +324,10 @@ class Limited:
             max_references=self._max_references,
         )
 
+    @limits.setter
+    def limits(self, limits: Never) -> NoReturn:
+        raise AttributeError("a store's limits are given when it is made: Store(engine, limits=limits)")
+
     @property
     def _limits(self) -> ResourceLimits:
         return self.limits

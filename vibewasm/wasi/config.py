@@ -52,12 +52,16 @@ class Dir:
         special_files: devices and FIFOs in it may be opened. Otherwise that is ``EACCES``.
 
     Raises:
-        TypeError: ``path`` is no path, or one of the others no bool.
+        TypeError: ``path`` is no path, one of the others no bool, or there is no parameter of that name.
     """
 
     __slots__ = ("path", "read_only", "special_files")
 
-    def __init__(self, path: Path, *, read_only: bool = False, special_files: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, special_files: bool = False, **unknown: Never) -> None:
+        if unknown:
+            from ..arguments import unknown_keywords
+
+            raise unknown_keywords("Dir", unknown, self.__slots__)
         if not isinstance(path, str | bytes | os.PathLike):
             from ..arguments import wrong
 

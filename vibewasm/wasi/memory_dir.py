@@ -14,6 +14,7 @@ from .. import hold_over_fork
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Never
 
     Files = dict[str, "bytes | Files"]
     #: A node as a pickle has it: mode, data, times, and the numbers of those that are in it.
@@ -134,7 +135,7 @@ class MemoryDir:
         read_only: nothing in it can be made, changed or removed; what tries gets the error ``EPERM``.
 
     Raises:
-        TypeError: something is of the wrong type.
+        TypeError: something is of the wrong type, or there is no parameter of that name.
         ValueError: a name is none, occurs twice, or is longer than 255 bytes; a string cannot be encoded; a folder is
             in itself; the files are more than ``max_size``, or that is no number of bytes.
     """
@@ -142,10 +143,17 @@ class MemoryDir:
     __slots__ = ("_tree", "read_only")
 
     def __init__(
-        self, files: Given | None = None, *, max_size: int = DEFAULT_MAX_SIZE, read_only: bool = False
+        self,
+        files: Given | None = None,
+        *,
+        max_size: int = DEFAULT_MAX_SIZE,
+        read_only: bool = False,
+        **unknown: Never,
     ) -> None:
-        from ..arguments import wrong
+        from ..arguments import unknown_keywords, wrong
 
+        if unknown:
+            raise unknown_keywords("MemoryDir", unknown, ("files", "max_size", "read_only"))
         if type(max_size) is not int:
             raise wrong("MemoryDir", "max_size", "a number of bytes, an int", max_size)
         if not 0 <= max_size < 1 << 63:
