@@ -8,6 +8,7 @@ _FORKING = "tests/api/test_forking.py"
 _FINALISERS = (
     "tests/runtime/test_finalisers.py::test_an_exception_at_any_bytecode_of_a_finaliser_leaves_no_mapping_behind"
 )
+_SMALL_STACKS = "tests/runtime/test_small_stacks.py"
 _SANDBOXES = "tests/runtime/test_sandboxes.py"
 _REFUSED = f"{_SANDBOXES}::test_what_a_sandbox_refuses_is_done_otherwise_or_told"
 
@@ -102,5 +103,21 @@ MECHANISMS = [
         "    map_into(made, size, _PROT_NONE, _MAP_PRIVATE | _MAP_ANONYMOUS | _MAP_NORESERVE)\n",
         "    map_into(made, size, _PROT_READ | _PROT_WRITE, _MAP_PRIVATE | _MAP_ANONYMOUS | _MAP_NORESERVE)\n",
         (f"{_SANDBOXES}::test_only_memory_that_is_used_counts_where_promises_are_counted",),
+    ),
+    Mechanism(
+        "small-stacks",
+        "the process, from Python code below wasm code where a thread's stack has no room for it",
+        "runtime/calls.py",
+        "min(STACK_RESERVE, (end - low) // 4 * _STACK_PART)\n",
+        "0\n",
+        (f"{_SMALL_STACKS}::test_a_thread_with_a_small_stack_traps_where_it_ends",),
+    ),
+    Mechanism(
+        "least-stack",
+        "the same, from threads whose stack is so small that no part of it would do",
+        "runtime/calls.py",
+        "        if end - low < _LEAST_STACK:\n",
+        "        if False:\n",
+        (f"{_SMALL_STACKS}::test_a_thread_with_too_small_a_stack_is_told_of",),
     ),
 ]
