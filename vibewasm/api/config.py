@@ -329,10 +329,6 @@ class Limited:
         raise AttributeError("a store's limits are given when it is made: Store(engine, limits=limits)")
 
     @property
-    def _limits(self) -> ResourceLimits:
-        return self.limits
-
-    @property
     def limits_met(self) -> tuple[str, ...]:
         """The limits that code of the store was refused something for and was told so, by ``-1`` or an error number:
         names of :class:`ResourceLimits`, in the order in which they were first met.

@@ -8,6 +8,7 @@ from types import ClassMethodDescriptorType, MethodDescriptorType, ModuleType, W
 
 from .extern import Extern
 from .instance import Exports, Instance
+from .linker import full_name
 from .module import Module
 
 TYPE_CHECKING = False
@@ -106,15 +107,16 @@ def methods(module: str, object: object) -> dict[str, MethodImport]:
         name = attribute if renamed is None else renamed
         method = f"{cls.__name__}.{attribute}"
         if _is(raw, (singledispatchmethod,)):
-            raise TypeError(f"{method}: {_shown(module, name)} cannot be one of several functions: {_ONE_TYPE}")
+            raise TypeError(f"{method}: {full_name(module, name)} cannot be one of several functions: {_ONE_TYPE}")
         if not _is_method(raw):
             if renamed is not None:
-                raise TypeError(f"{method} overrides a method that is the import {_shown(module, name)}, and is none")
+                shown = full_name(module, name)
+                raise TypeError(f"{method} overrides a method that is the import {shown}, and is none")
             continue
         other = found.get(name)
         if other is not None:
-            raise TypeError(f"{method} and {other.method} are both the import {_shown(module, name)}")
-        found[name] = _import(object, attribute, method, _shown(module, name))
+            raise TypeError(f"{method} and {other.method} are both the import {full_name(module, name)}")
+        found[name] = _import(object, attribute, method, full_name(module, name))
     return found
 
 
@@ -201,10 +203,3 @@ def _import(object: object, attribute: str, method: str, shown: str) -> MethodIm
     label = f"{method}, the import {shown}"
     caller = takes_caller(function, label)
     return MethodImport(function, method, annotated_type(function, 1 if caller else 0, label), caller)
-
-
-def _shown(module: str, name: str) -> str:
-    """The two names of an import, as messages have them."""
-    from ..names import brief
-
-    return f"{brief(module)}.{brief(name)}"
