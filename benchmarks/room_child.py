@@ -12,8 +12,8 @@ from time import process_time
 from typing import Any
 
 import vibewasm as vw
-from tests.binary import encode
 from tests.binary.dense import COMPILED, DECODED, NAMED
+from tests.binary.signatures import ZEROS, passing_module, signature
 from vibewasm.binary.decoder import decode
 from vibewasm.cli import inspect
 from vibewasm.errors import WasmError
@@ -21,10 +21,6 @@ from vibewasm.errors import WasmError
 from .modules import table_of
 
 Found = dict[str, Any]
-
-#: Letters of signatures of which there is one for each number.
-_TYPES = ("i32", "i64", "f32", "f64", "externref")
-_ZEROS = {"i32": 0, "i64": 0, "f32": 0.0, "f64": 0.0, "externref": None}
 
 
 def resident(peak: bool = False) -> int:
@@ -128,27 +124,6 @@ def _text(wasm: bytes) -> bytes | None:
 # -- what stays --------------------------------------------------------------------------------------------------------
 
 
-def _signature(number: int) -> list[str]:
-    params = []
-    while number:
-        number -= 1
-        params.append(_TYPES[number % len(_TYPES)])
-        number //= len(_TYPES)
-    return params
-
-
-def _module(params: list[str]) -> bytes:
-    """It imports a function of that type, and exports one that calls it."""
-    body = b"\0" + b"".join(b"\x20" + encode.unsigned(at) for at in range(len(params))) + b"\x10\0\x0b"
-    return encode.module(
-        encode.section("type", encode.vector([encode.func_type(params)])),
-        encode.section("import", b"\1\1m\1f\0\0"),
-        encode.section("function", b"\1\0"),
-        encode.section("export", b"\1\1f\0\1"),
-        encode.section("code", encode.vector([encode.unsigned(len(body)) + body])),
-    )
-
-
 def left(work: str, modules: str) -> Found:
     """Bytes of resident memory that stay of each module, and how long each takes."""
     engine = vw.Engine()
@@ -157,10 +132,10 @@ def left(work: str, modules: str) -> Found:
     count, warm = int(modules), 3000
 
     def one(number: int) -> None:
-        params = _signature(number)
-        instance = linker.instantiate(vw.Store(engine), vw.Module(engine, _module(params)))
+        params = signature(number)
+        instance = linker.instantiate(vw.Store(engine), vw.Module(engine, passing_module(params)))
         if work == "call":
-            instance.exports.f(*[_ZEROS[name] for name in params])
+            instance.exports.f(*[ZEROS[name] for name in params])
 
     for number in range(warm):
         one(number)

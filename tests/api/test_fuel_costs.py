@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import vibewasm as vw
+from tests import deterministic
 from tests.native import EMULATED
 from tests.wasi.program import Program
 from vibewasm import fuel_costs as costs
@@ -18,14 +19,7 @@ from vibewasm.wasi import WasiConfig, abi
 from vibewasm.wasi.preview1 import FUNCTIONS
 
 PLENTY = 1 << 40
-MODES: dict[str, dict[str, Any]] = {
-    "lazy": {},
-    "lazy-translation": {"compilation": "lazy-translation"},
-    "eager": {"compilation": "eager"},
-    "checked": {"checked": True},
-    "explicit-bounds": {"explicit_bounds": True},
-    "deterministic": {"deterministic": True},
-}
+MODES: dict[str, dict[str, Any]] = {**deterministic.MODES, "deterministic": {"deterministic": True}}
 BULK = """(module
   (import "host" "f" (func $host (param i32 i64) (result f64)))
   (memory (export "memory") 4 10)

@@ -12,25 +12,14 @@ import pytest
 
 import vibewasm as vw
 from tests.binary import encode
+from tests.binary.signatures import ZEROS, passing_module, signature
 from vibewasm import reference_types, type_groups
 from vibewasm.binary.decoder import decode
 from vibewasm.calls.process import adapters, known_stubs
 from vibewasm.runtime.adapters import USUAL
 
-NAMES = ("i32", "i64", "f32", "f64", "externref")
-ZEROS = {"i32": 0, "i64": 0, "f32": 0.0, "f64": 0.0, "externref": None}
 #: More than an engine has room for before it looks for what nobody needs.
 MANY = 2500
-
-
-def signature(number: int) -> list[str]:
-    """Parameters, others for each number."""
-    params = []
-    while number:
-        number -= 1
-        params.append(NAMES[number % len(NAMES)])
-        number //= len(NAMES)
-    return params
 
 
 numbers = count(10_000)
@@ -40,18 +29,6 @@ numbers = count(10_000)
 def signatures() -> Iterator[list[str]]:
     """Signatures that no test has had before."""
     return (signature(number) for number in numbers)
-
-
-def module(params: list[str]) -> bytes:
-    """It imports a function of that type, and exports one that calls it with its own parameters."""
-    body = b"\0" + b"".join(b"\x20" + encode.unsigned(at) for at in range(len(params))) + b"\x10\0\x0b"
-    return encode.module(
-        encode.section("type", encode.vector([encode.func_type(params)])),
-        encode.section("import", b"\1\1m\1f\0\0"),
-        encode.section("function", b"\1\0"),
-        encode.section("export", b"\1\1f\0\1"),
-        encode.section("code", encode.vector([encode.unsigned(len(body)) + body])),
-    )
 
 
 def used_engine() -> vw.Engine:
@@ -67,7 +44,7 @@ def call(engine: vw.Engine, params: list[str]) -> tuple[vw.Instance, list[object
     seen: list[object] = []
     linker = vw.Linker(engine)
     linker.define("m", "f", lambda *given: seen.extend(given))
-    instance = linker.instantiate(vw.Store(engine), vw.Module(engine, module(params)))
+    instance = linker.instantiate(vw.Store(engine), vw.Module(engine, passing_module(params)))
     given = [ZEROS[name] for name in params]
     instance.exports.f(*given)
     assert seen == given
@@ -235,7 +212,7 @@ def test_code_of_an_adapter_stays_while_a_call_runs_in_it(signatures: Iterator[l
 
     linker = vw.Linker(engine)
     linker.define("m", "f", function)
-    left.append(linker.instantiate(vw.Store(engine), vw.Module(engine, module(params))).exports.f)
+    left.append(linker.instantiate(vw.Store(engine), vw.Module(engine, passing_module(params))).exports.f)
     left.pop()(*[ZEROS[name] for name in params])
 
 

@@ -156,17 +156,22 @@ def test_every_command_has_a_row() -> None:
     assert shown == set(_FORMATS)
 
 
-@pytest.mark.parametrize("row", COMMAND_ROWS, ids=lambda row: " ".join(row[1]))
-def test_what_commands_show_keeps_names_in_their_place(
-    row: tuple[int, list[str], Check],
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    code, words, check = row
-    if words[0] in ("disasm", "explore"):
+@pytest.fixture(params=COMMAND_ROWS, ids=lambda row: " ".join(row[1]))
+def row(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, list[str], Check]:
+    """A command, with a cache of its own."""
+    found: tuple[int, list[str], Check] = request.param
+    if found[1][0] in ("disasm", "explore"):
         pytest.importorskip("capstone")
     monkeypatch.setenv("VIBEWASM_CACHE", str(tmp_path / "cache"))
+    return found
+
+
+def test_what_commands_show_keeps_names_in_their_place(
+    row: tuple[int, list[str], Check], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, words, check = row
     _, innocent = output_of(words, tmp_path, INNOCENT, capfd)
     for label, name in NAMES.items():
         if "\0" in name and "NAME" in " ".join(words) and code == 134:
@@ -181,17 +186,10 @@ FILE_NAMES = [*(name[:60].replace("/", "∕") for name in NAMES.values() if name
 
 
 @pytest.mark.ci
-@pytest.mark.parametrize("row", COMMAND_ROWS, ids=lambda row: " ".join(row[1]))
 def test_what_commands_show_keeps_the_names_of_files_in_their_place(
-    row: tuple[int, list[str], Check],
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    row: tuple[int, list[str], Check], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code, words, check = row
-    if words[0] in ("disasm", "explore"):
-        pytest.importorskip("capstone")
-    monkeypatch.setenv("VIBEWASM_CACHE", str(tmp_path / "cache"))
     (tmp_path / INNOCENT).mkdir()
     _, innocent = output_of(words, tmp_path / INNOCENT, INNOCENT, capfd)
     for name in FILE_NAMES:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.wanted import or_skip
-from tests.wasi.test_conformance import CASES, case_of, name_of
+from tests.wasi.test_conformance import CASES, case_of, copied_root, name_of
 from vibewasm import sandbox
 
 pytestmark = [pytest.mark.ci, pytest.mark.filterwarnings("ignore::vibewasm.sandbox.SandboxWarning")]
@@ -17,14 +16,7 @@ pytestmark = [pytest.mark.ci, pytest.mark.filterwarnings("ignore::vibewasm.sandb
 @pytest.mark.parametrize("path", or_skip(CASES, "conformance programs"), ids=name_of)
 def test_a_conformance_case_ends_as_it_must_in_its_own_process(tmp_path: Path, path: Path) -> None:
     case = case_of(path)
-    preopens = {}
-    if "root" in case:
-        # A copy, since cases write into it.
-        root = tmp_path / "root"
-        shutil.copytree(path.parent / case["root"], root)
-        for entry in [root, *root.rglob("*")]:
-            entry.chmod(0o755 if entry.is_dir() else 0o644)
-        preopens["/"] = root
+    preopens = copied_root(path, tmp_path)
     outcome = sandbox.run(
         path, argv0=path.name, args=case.get("args", []), env=case.get("env"), preopens=preopens, timeout=300
     )

@@ -106,18 +106,21 @@ def test_a_conformance_case_ends_as_it_must_in_memory(engine: vw.Engine, path: P
     check_case(engine, path, {"/": in_memory(path.parent / case_of(path)["root"])})
 
 
+def copied_root(path: Path, folder: Path) -> dict[str, Any]:
+    """The preopened directory of a case, if it has one: a copy, since cases write into it."""
+    case = case_of(path)
+    if "root" not in case:
+        return {}
+    root = folder / "root"
+    shutil.copytree(path.parent / case["root"], root)
+    for entry in [root, *root.rglob("*")]:
+        entry.chmod(0o755 if entry.is_dir() else 0o644)
+    return {"/": root}
+
+
 @pytest.mark.parametrize("path", or_skip(CASES, "conformance programs"), ids=name_of)
 def test_a_conformance_case_ends_as_it_must(engine: vw.Engine, tmp_path: Path, path: Path) -> None:
-    case = case_of(path)
-    preopens: dict[str, Any] = {}
-    if "root" in case:
-        # A copy, since cases write into it.
-        root = tmp_path / "root"
-        shutil.copytree(path.parent / case["root"], root)
-        for entry in [root, *root.rglob("*")]:
-            entry.chmod(0o755 if entry.is_dir() else 0o644)
-        preopens["/"] = root
-    check_case(engine, path, preopens)
+    check_case(engine, path, copied_root(path, tmp_path))
 
 
 # tests/cli/test_programs.py runs the same programs by the command.
