@@ -31,22 +31,25 @@ def memory():
     return made
 def explicit(): return LinearMemory(1, None, False)
 def many(): return [LinearMemory(1) for _ in range(reservations.MOST_KEPT + 4)]
-def drop(make, number):
-    "Let go of it, with an exception at the bytecode of this number; returns how many there were."
-    thing, count = make(), 0
+def raising_at(number):
+    "A trace function that raises at the bytecode of this number, and a list that says how many there were."
+    count = [0]
     def trace(frame, event, argument):
-        nonlocal count
         if not frame.f_code.co_filename.endswith(FILES): return None
         frame.f_trace_opcodes = True
         if event in ("call", "opcode"):
-            count += 1
-            if count == number: raise Raised
+            count[0] += 1
+            if count[0] == number: raise Raised
         return trace
+    return trace, count
+def drop(make, number):
+    "Let go of it, with an exception at the bytecode of this number; returns how many there were."
+    thing, (trace, count) = make(), raising_at(number)
     sys.settrace(trace)
     try: del thing
     except Raised: pass
     finally: sys.settrace(None)
-    return count
+    return count[0]
 def state():
     # Who makes the next one gives back what was left.
     CodeMemory().publish(bytes(16))
@@ -120,22 +123,14 @@ def grow(pages):
     return memory
 kept = []
 def attempt(pages, number):
-    count = 0
-    def trace(frame, event, argument):
-        nonlocal count
-        if not frame.f_code.co_filename.endswith(FILES): return None
-        frame.f_trace_opcodes = True
-        if event in ("call", "opcode"):
-            count += 1
-            if count == number: raise Raised
-        return trace
+    trace, count = raising_at(number)
     function = grow if {grown} else make
     kept[:] = [LinearMemory(2)] if {grown} else []
     sys.settrace(trace)
     try: memory = function(pages)
     except Raised: memory = None
     finally: sys.settrace(None)
-    return count, memory
+    return count[0], memory
 before = None
 for pages in (1, 3, 40, 0):
     number = 0
