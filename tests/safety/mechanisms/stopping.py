@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.safety.mechanism import Mechanism
 
 _WORK = "tests/api/test_stopping_work.py"
+_CUTS = "tests/api/test_cutting_short.py"
 _WASI = "tests/wasi/test_stopping.py"
 _COMMAND = "tests/cli/test_timeout.py"
 
@@ -24,7 +25,10 @@ MECHANISMS = [
         "vibewasm/api/stopping.py",
         "    if not _may_cut(top):\n        return\n",
         "",
-        (f"{_WORK}::test_functions_of_the_program_are_waited_for", f"{_WORK}::test_loading_a_module_is_waited_for"),
+        (
+            f"{_CUTS}::test_functions_of_the_program_are_waited_for",
+            f"{_CUTS}::test_loading_a_module_is_waited_for",
+        ),
     ),
     Mechanism(
         "end-of-work",
@@ -32,7 +36,7 @@ MECHANISMS = [
         "vibewasm/errors.py",
         "            work.undo(thread)\n",
         "            pass\n",
-        (f"{_WORK}::test_what_was_sent_and_has_not_come_up_does_not_come_up_later",),
+        (f"{_CUTS}::test_what_was_sent_and_has_not_come_up_does_not_come_up_later",),
     ),
     Mechanism(
         "deadline-of-threads",
@@ -76,7 +80,7 @@ MECHANISMS = [
         "vibewasm/api/table.py",
         "            if count > 0:\n                self._store._check_interrupt()\n",
         "",
-        (f"{_WORK}::test_a_table_that_could_not_be_filled_has_its_old_size_and_grows_again",),
+        (f"{_CUTS}::test_a_table_that_could_not_be_filled_has_its_old_size_and_grows_again",),
     ),
     Mechanism(
         "terminals-do-not-wait",

@@ -1,0 +1,31 @@
+"""What tests of work that is cut short share: test_stopping_work.py and test_cutting_short.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import vibewasm as vw
+from benchmarks import stopping as hostile
+
+
+def load_all() -> None:
+    """Load what such work takes: loading is waited for, and takes its time where there is no bytecode."""
+    for mode in ("eager", "lazy-translation"):
+        config = vw.Config(compilation=mode)
+        vw.instantiate('(module (func (export "f") (param i32) (block)))', config=config).exports.f(1)
+    with vw.deadline(60):
+        vw.Module.validate(hostile._blocks(10))
+
+
+def in_engine(source: str) -> Callable[..., Any]:
+    """The function called ``function`` of some source, as if it were the engine's own."""
+    space: dict[str, Any] = {"__name__": "vibewasm.tested", "time": time}
+    exec(source, space)
+    function: Callable[..., Any] = space["function"]
+    return function
+
+
+#: Takes as long as it is let.
+ENDLESS = in_engine("def function(*arguments):\n    while True: pass")
