@@ -193,6 +193,15 @@ def test_imports_of_a_host_are_stubbed_or_told_of(project: Path) -> None:
 
 
 @pytest.mark.ci
+def test_with_the_least_of_everything_a_module_is_run() -> None:
+    """Of any size: its bytes come on top."""
+    least = running._LEAST_OVERHEAD
+    custom = b"\0\x84\x80\x80\x20\0" + bytes((64 << 20) + 3)
+    wrong = sandbox.run(b"\0asm\1\0\0\0" + custom, overhead=least, max_file_size=running._LEAST_FILE_SIZE, max_memory=0)
+    assert "no export '_start'" in str(wrong.error)
+
+
+@pytest.mark.ci
 def test_errors_of_text_have_their_places() -> None:
     outcome = sandbox.run("(module\n\t(func (i32.ad)))")
     assert isinstance(outcome.error, vw.WatError)
@@ -417,6 +426,19 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_starts(tmp_pat
         ({"preopens": {"/": {"a": b""}}}, TypeError, "not in that of the run"),
         ({"preopens": {"/": tmp_path / "gone"}}, NotADirectoryError, "no directory"),
         ({"stdout": "file"}, TypeError, "stdout"),
+        ({"max_output": -1}, ValueError, "run: max_output is a number of bytes from 0 to"),
+        ({"max_output": "1M"}, TypeError, "run: max_output has to be a number of bytes, an int, not str '1M'"),
+        ({"max_file_size": 1000}, ValueError, "run: max_file_size is a number of bytes from 67108864 to"),
+        ({"overhead": 1000}, ValueError, "run: overhead is a number of bytes from 67108864 to"),
+        ({"overhead": None}, TypeError, "run: overhead has to be a number of bytes, an int, not None"),
+        ({"fuel": -1}, ValueError, "run: fuel is an amount from 0 to"),
+        ({"fuel": 1.5}, TypeError, "run: fuel has to be an amount, an int, not float 1.5"),
+        ({"invoke": 3}, TypeError, "run: invoke has to be the name of an export or None, not int 3"),
+        ({"values": 3}, TypeError, "run: values has to be a sequence of numbers, not int 3"),
+        ({"invoke": "f", "values": "12"}, TypeError, "run: values has to be a sequence of numbers, not str '12'"),
+        ({"preopens": ["."]}, TypeError, "run: preopens has to be a dict, not list"),
+        ({"require": 5}, TypeError, "run: require has to be names of mechanisms, not int 5"),
+        ({"python": 5}, TypeError, "run: python has to be the path of an interpreter or None, not int 5"),
         ({"stdin": "text"}, TypeError, r"not str 'text' \(text.encode\(\) is\)"),
         ({"stdin": io.BytesIO(b"text")}, TypeError, r"not BytesIO \(file.read\(\) gives them\)"),
         ({"args": "text"}, TypeError, "args"),

@@ -47,7 +47,7 @@ def run_apart(arguments: Arguments, environment: dict[str, str]) -> int:
     from vibewasm.sandbox.lockdown import MECHANISMS
     from vibewasm.sandbox.process import run
     from vibewasm.sandbox.report import Forged, read_missing
-    from vibewasm.sandbox.running import DEFAULT_OVERHEAD, GRACE, TEXT_MODULES, system_limits
+    from vibewasm.sandbox.running import COPIES, DEFAULT_OVERHEAD, GRACE, TEXT_MODULES, system_limits
 
     from .run import preopens_of
     from .timed import EXIT_TIMEOUT
@@ -68,7 +68,11 @@ def run_apart(arguments: Arguments, environment: dict[str, str]) -> int:
         until=None if seconds is None else begun + seconds,
         folders=folders,
         system_limits=system_limits(
-            _MEMORY if memory is None else memory, DEFAULT_OVERHEAD, None, seconds, limits.max_open_files
+            (_MEMORY if memory is None else memory) + COPIES * len(data),
+            DEFAULT_OVERHEAD,
+            None,
+            seconds,
+            limits.max_open_files,
         ),
         required=frozenset(MECHANISMS) if strict else frozenset(),
         modules=(*_MODULES, *(() if data[:4] == b"\0asm" else TEXT_MODULES)),

@@ -71,7 +71,9 @@ class Ended:
                 name, why = f"signal {number}", ""
             return SandboxCrash(f"the process of the run was ended by {name}{why}", signal=number)
         return SandboxCrash(
-            f"the process of the run exited with code {self.status} and gave no answer", exit_code=self.status
+            f"the process of the run exited with code {self.status} and gave no answer; what it wrote to "
+            "standard error may say why",
+            exit_code=self.status,
         )
 
 
@@ -84,7 +86,7 @@ def run(
     until: float | None,
     seconds: float | None,
     max_output: int | None,
-    python: str | None = None,
+    python: str | os.PathLike[str] | None = None,
 ) -> Ended:
     """Run a module's ``main(job, report, parent)`` in a process of its own, and wait for its end.
 
@@ -195,9 +197,9 @@ def _end(ended: Ended, process: subprocess.Popen[bytes]) -> None:
         ended.limit = SandboxLimit("the process has used up its processor time", "processor")
 
 
-def _interpreter(python: str | None) -> str:
+def _interpreter(python: str | os.PathLike[str] | None) -> str:
     if python is not None:
-        return python
+        return os.fspath(python)
     if getattr(sys, "frozen", False) or not sys.executable:
         raise SandboxError(
             "sys.executable is no Python here, where programs are frozen or embed it: name one (python=PATH)"

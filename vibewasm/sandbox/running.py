@@ -33,9 +33,15 @@ DEFAULT_MEMORY = 256 << 20
 DEFAULT_OUTPUT = 16 << 20
 #: The largest file that may be written.
 DEFAULT_FILE_SIZE = 1 << 30
+#: The least that these two can be: what the interpreter and the engine need to begin, and a piece of machine code,
+#: which lies in a file too, as the kernel sees it.
+_LEAST_OVERHEAD = 64 << 20
+_LEAST_FILE_SIZE = 64 << 20
 #: Descriptors that the program may have, unless the limits say, and what the process has besides.
 _OPEN_FILES = 1000
 _DESCRIPTORS_BESIDES = 100
+#: How often a module's bytes are there while the process reads them.
+COPIES = 3
 #: Seconds that a process is given after its deadline to say where it was stopped, before it is killed.
 GRACE = 0.25
 
@@ -58,14 +64,14 @@ def run(
     max_memory: int | None = None,
     limits: ResourceLimits | None = None,
     max_output: int | None = DEFAULT_OUTPUT,
-    max_file_size: int = DEFAULT_FILE_SIZE,
+    max_file_size: int | None = DEFAULT_FILE_SIZE,
     overhead: int = DEFAULT_OVERHEAD,
     require: Collection[str] = (),
     clock: int | None = None,
     random_seed: int | str | bytes | None = None,
     stub_imports: bool = False,
     allow_precompiled: bool = False,
-    python: str | None = None,
+    python: str | os.PathLike[str] | None = None,
     **unknown: Never,
 ) -> Outcome:
     """Run a WASI program, or call one exported function, in a process of its own, which can do nothing else.
@@ -93,8 +99,9 @@ def run(
             none.
         max_output: bytes that may be written to each of standard output and error, where it is no descriptor. Who
             writes more is killed.
-        max_file_size: bytes of the largest file that it may write.
-        overhead: bytes that the process may have beside the memories.
+        max_file_size: bytes of the largest file that it may write, at least 64 MiB: machine code counts as a file. What
+            is written in total is a matter of ``ResourceLimits(max_written=...)``.
+        overhead: bytes that the process may have beside the memories and the module, at least 64 MiB.
         require: mechanisms without which nothing is run, of ``"limits"``, ``"parent-death"``, ``"no-new-privileges"``,
             ``"not-dumpable"``, ``"landlock"`` and ``"seccomp"``; ``"all"`` stands for all of them. One that is not in
             force and is not required is named in ``Outcome.missing`` and in a warning.
@@ -116,18 +123,12 @@ def run(
     begun = time.monotonic()
     if unknown:
         raise _no_such(unknown)
-    if invoke is None and len(values):
-        raise ValueError("run: values are for the function that invoke=... names; a program has args")
     required = _required(require)
-    for index, value in enumerate(values):
-        if not isinstance(value, int | float | None):
-            from ..arguments import wrong
-
-            raise wrong("run", f"values[{index}]", "a number or None", value)
+    _check(invoke, values, fuel, max_output, max_file_size, overhead, python)
     settings = _config(config, max_memory, limits, fuel)
     if fuel is not None and not settings.fuel:
         raise ValueError("run: fuel is given, and the configuration does not count it: Config(fuel=True)")
-    folders = _folders(preopens or {})
+    folders = _folders({} if preopens is None else preopens)
     wasi = WasiConfig(
         args=args,
         env=env,
@@ -153,7 +154,7 @@ def run(
         until=until,
         folders=folders,
         system_limits=system_limits(
-            _least(settings, "max_memory", DEFAULT_MEMORY),
+            _least(settings, "max_memory", DEFAULT_MEMORY) + COPIES * len(data),
             overhead,
             max_file_size,
             seconds,
@@ -263,6 +264,10 @@ def _outcome(ended: Ended, required: frozenset[str]) -> Outcome:
 
 def _required(require: Collection[str]) -> frozenset[str]:
     names = (require,) if isinstance(require, str) else require
+    if not hasattr(names, "__iter__"):
+        from ..arguments import wrong
+
+        raise wrong("run", "require", "names of mechanisms", require, "such as {'seccomp', 'landlock'}")
     found = frozenset(names)
     if "all" in found:
         return frozenset(MECHANISMS)
@@ -289,6 +294,34 @@ def _no_such(unknown: Mapping[str, object]) -> TypeError:
         return TypeError("run has no parameter 'wasi': args, env, preopens, stdin and so on are given to run itself")
     code = run.__code__
     return unknown_keywords("run", unknown, code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def _check(
+    invoke: object, values: Any, fuel: object, most: object, file_size: object, overhead: object, python: object
+) -> None:
+    """See that arguments are what they should be, where nothing else would before the process is there."""
+    from ..arguments import number, whole, wrong
+
+    if not isinstance(invoke, str | None):
+        raise wrong("run", "invoke", "the name of an export or None", invoke)
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise wrong("run", "values", "a sequence of numbers", values)
+    if invoke is None and len(values):
+        raise ValueError("run: values are for the function that invoke=... names; a program has args")
+    for index, value in enumerate(values):
+        if not isinstance(value, int | float | None):
+            raise wrong("run", f"values[{index}]", "a number or None", value)
+    for name, what, given, least in (
+        ("fuel", "an amount", fuel, 0),
+        ("max_output", "a number of bytes", most, 0),
+        ("max_file_size", "a number of bytes", file_size, _LEAST_FILE_SIZE),
+        ("overhead", "a number of bytes", overhead, _LEAST_OVERHEAD),
+    ):
+        optional = name != "overhead"
+        if (given is not None or not optional) and not least <= whole("run", name, what, given) < 1 << 63:
+            raise ValueError(f"run: {name} is {what} from {least} to 2**63 - 1, not {number(whole('', '', '', given))}")
+    if not isinstance(python, str | os.PathLike | None):
+        raise wrong("run", "python", "the path of an interpreter or None", python)
 
 
 def _config(
@@ -322,6 +355,10 @@ def _least(config: Config, name: str, otherwise: int) -> int:
 
 def _folders(preopens: Mapping[str, Any]) -> list[tuple[str | bytes, bool]]:
     found: list[tuple[str | bytes, bool]] = []
+    if not hasattr(preopens, "items"):
+        from ..arguments import wrong
+
+        raise wrong("run", "preopens", "a dict", preopens, "such as {'/': 'directory'}")
     for seen, host in preopens.items():
         if not isinstance(host, str | os.PathLike | Dir):
             raise TypeError(
