@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.guided.altering import LONGEST, altered
 from tests.guided.coverage import Coverage
 from tests.guided.drawing import BytesRandom
 from tests.guided.loop import State, Wrong, fuzz
+from tests.guided.targets import api
 
 _HERE = str(Path(__file__).parent)
 
@@ -138,3 +140,20 @@ def test_what_is_kept_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert kept.load("module") == []
     kept.save("module", [b"one", b"", b"two" * 1000])
     assert kept.load("module") == [b"one", b"", b"two" * 1000]
+
+
+def test_errors_that_nobody_raised_on_purpose_are_accidents() -> None:
+    space: dict[str, Any] = {"__name__": "vibewasm.tested"}
+    exec("def refuse(): raise TypeError('no')\ndef fail(): None.store\ndef number(): int('x')", space)
+
+    def is_accident(name: str) -> bool:
+        try:
+            space[name]()
+        except Exception as error:
+            return api._is_accident(error)
+        raise AssertionError(name)
+
+    assert [is_accident(name) for name in ("refuse", "fail", "number")] == [False, True, True]
+    with pytest.raises(ValueError, match="invalid literal") as of_others:
+        int("x")
+    assert not api._is_accident(of_others.value)

@@ -12,6 +12,7 @@ import gc
 import pickle
 import threading
 from collections.abc import Callable
+from dis import opname
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -54,6 +55,18 @@ _TEXTS = (
 
 class _Back(Exception):
     """What the host function raises."""
+
+
+def _is_accident(error: BaseException) -> bool:
+    """Whether an error was not raised by a statement of the engine's, but came up in it."""
+    at = error.__traceback__
+    assert at is not None
+    while at.tb_next is not None:
+        at = at.tb_next
+    frame = at.tb_frame
+    if not str(frame.f_globals.get("__name__")).startswith("vibewasm."):
+        return False
+    return opname[frame.f_code.co_code[at.tb_lasti]] not in ("RAISE_VARARGS", "RERAISE")
 
 
 class _First:
@@ -241,8 +254,9 @@ class _World:
             return
         try:
             action(self)
-        except (*_ERRORS, _Back, RecursionError):
-            pass
+        except (*_ERRORS, _Back, RecursionError) as error:
+            if _is_accident(error):
+                raise
         except NotImplementedError:
             # copy.copy of what has no copies.
             if action is not _World.copied:
