@@ -325,3 +325,8 @@ def test_text_is_read_in_linear_time(text: Callable[[int], str], size: int) -> N
 )
 def test_malformed_text_is_rejected_in_linear_time(text: Callable[[int], str]) -> None:
     assert_linear(text, fault, 80_000)
+
+
+def test_names_are_asked_for_by_name() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        wat2wasm("(module)", True)  # type: ignore[call-arg]  # what must not be taken for a setting

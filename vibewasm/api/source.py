@@ -377,7 +377,7 @@ def _assemble(text: str | bytes, path: str = "") -> bytes:
     from ..wat.errors import WatError
 
     try:
-        return guest_work(None, "assembling the text", wat2wasm, text, True)
+        return guest_work(None, "assembling the text", lambda: wat2wasm(text, names=True))
     except WatError as error:
         if path:
             from ..names import escaped

@@ -81,7 +81,8 @@ def assemble(text: bytes, name: str, *, names: bool) -> bytes:
 
     try:
         # Editors may put a byte order mark first.
-        return guest_work(None, "assembling the text", wat2wasm, text.removeprefix("\ufeff".encode()), names)
+        text = text.removeprefix("\ufeff".encode())
+        return guest_work(None, "assembling the text", lambda: wat2wasm(text, names=names))
     except WasmError as error:
         raise refused(name, error) from error
 

@@ -7,7 +7,7 @@ from .module_reader import ModuleReader
 from .name_section import name_section
 
 
-def wat2wasm(source: str | bytes, names: bool = False) -> bytes:
+def wat2wasm(source: str | bytes, *, names: bool = False) -> bytes:
     """The binary module that ``source`` describes: ``(module ...)`` or its fields alone.
 
     Args:
