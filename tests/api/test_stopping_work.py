@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from vibewasm.errors import guest_work, works
 from vibewasm.instances.context import Template
 from vibewasm.wat import wat2wasm
 
-from .stopping_work import ENDLESS, load_all
+from .stopping_work import ENDLESS, in_engine, load_all
 
 #: What would take minutes, for most of these tests.
 BLOCKS = hostile._blocks()
@@ -383,6 +384,53 @@ def test_a_trap_and_a_stop_say_where_if_that_is_found_soon() -> None:
             vw.instantiate('(module (func (export "f") unreachable))').exports.f()
     with pytest.raises(vw.Interrupted, match="at byte offset"), vw.deadline(0.05):
         vw.instantiate('(module (func (export "f") (loop (br 0))))').exports.f()
+
+
+@pytest.mark.parametrize("how", ["interrupt", "deadline of the store", "deadline", "trap"])
+def test_where_code_ended_is_said_although_another_thread_compiles(
+    how: str, soon: Callable[[Callable[[], object]], None]
+) -> None:
+    module = vw.Module(
+        '(module (func $f (export "f") (loop (br 0))) (func (export "g") (nop)) (func $t (export "t") unreachable))'
+    )
+    linker = vw.Linker()
+    one, two = (linker.instantiate(vw.Store(), module) for _ in "ab")
+    for name in "ft":
+        two._compile(two.exports[name]._defined)
+    endless = in_engine("def function(begun, defined):\n    begun.set()\n    while True: pass")
+    begun = threading.Event()
+    module.compiler.compile = partial(endless, begun)  # type: ignore[method-assign]  # for this module
+
+    def compile() -> None:
+        with pytest.raises(vw.Interrupted):
+            one.exports.g()
+
+    thread = threading.Thread(target=compile)
+    thread.start()
+    begun.wait(LONG)
+    limit = vw.deadline(0.1) if how == "deadline" else two.store.deadline(None if how == "interrupt" else 0.1)
+    if how == "interrupt":
+        soon(two.store.interrupt)
+    started = time.monotonic()
+    try:
+        with pytest.raises(vw.Trap if how == "trap" else vw.Interrupted, match=r"\n  at [ft]$"), limit:
+            two.exports[how[0] if how == "trap" else "f"]()
+        assert time.monotonic() - started < LONG
+    finally:
+        one.store.interrupt()
+        thread.join()
+
+
+def test_finding_out_where_code_was_stopped_takes_no_longer_for_many_functions() -> None:
+    calls = "".join(f"(func $f{n} (call $f{n + 1}))" for n in range(20))
+    instance = vw.instantiate(f'(module (func (export "f") (call $f0)) {calls} (func $f20 (loop (br 0))))')
+    asked: list[int] = []
+    endless = in_engine("def function(asked, defined):\n    asked.append(defined)\n    while True: pass")
+    instance.module.compiler.record = partial(endless, asked)  # type: ignore[method-assign]  # for this module
+    with pytest.raises(vw.Interrupted) as stopped, vw.deadline(0.05):
+        instance.exports.f()
+    assert len(stopped.value.frames) == 22
+    assert len(asked) == 1
 
 
 def test_finding_out_where_code_was_stopped_is_not_waited_for(soon: Callable[[Callable[[], object]], None]) -> None:

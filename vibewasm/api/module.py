@@ -427,16 +427,20 @@ class Module:
 
     def _guard(self, store: Store | None = None) -> RLock:
         """The lock for compiling. Where another thread has it, this waits as long as the store may, or raises."""
+        if self._others_work():
+            from .stopping import wait_for
+
+            wait_for(self._lock, store)
+        return self._lock
+
+    def _others_work(self) -> bool:
+        """Whether another thread may have the lock."""
         # A fork may have copied it while another thread held it, so a child makes its own.
         if self._lock_owner != os.getpid():
             self._lock = RLock()
             self._lock_owner = os.getpid()
             self._worker = 0
-        if self._worker and self._worker != get_ident():
-            from .stopping import wait_for
-
-            wait_for(self._lock, store)
-        return self._lock
+        return self._worker not in (0, get_ident())
 
     def _compute(self, store: Store | None, verb: str, function: Callable[[int], Result], defined: int) -> Result:
         """What the compiler makes of a function's body; whoever calls this has the lock."""
@@ -577,8 +581,8 @@ class Module:
         at = bisect_right(starts, (pc, len(self._addresses))) - 1
         return starts[at] if at >= 0 else None
 
-    def _locate(self, pc: int, store: Store, hurry: bool) -> tuple[int, int | None] | None:
+    def _locate(self, pc: int, store: Store, until: float) -> tuple[int, int | None] | None:
         """Function index and byte offset in the module of the instruction whose machine code holds address ``pc``."""
         from .places import located
 
-        return located(self, pc, store, hurry)
+        return located(self, pc, store, until)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import Interrupted
+from time import monotonic
+
+from ..errors import Interrupted, Work, deadlines_here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,33 +12,56 @@ if TYPE_CHECKING:
     from .module import Module
     from .store import Store
 
-#: Seconds that may take where code was stopped already.
-_HURRY = 0.03
+#: Seconds that finding a name may take where something was stopped already.
+_SOON = 0.03
 
 
-def located(module: Module, pc: int, store: Store, hurry: bool) -> tuple[int, int | None] | None:
+def located(module: Module, pc: int, store: Store, until: float) -> tuple[int, int | None] | None:
     """Function index and byte offset in the module of the instruction whose machine code holds an address.
 
     Args:
         module: the module.
         pc: the address.
         store: in which that was met.
-        hurry: the store was stopped, so this may not take much longer.
+        until: by when it has to be found, by ``time.monotonic``; 0 for as long as the store may take.
 
     Returns:
         ``None`` where there is no code of the module's; no offset where there is no time to find it.
     """
-    with module._guard():
+    imported = module.info.imported_funcs
+    if not _has_lock(module, store, until):
+        defined = _function_before(module, pc)
+        return None if defined is None else (imported + defined, None)
+    with module._guard(store):
         found = module._function_at(pc)
         if found is None:
             return None
         start, defined = found
-        record = module._records.get(defined) or _record(module, defined, store, hurry)
+        record = module._records.get(defined) or _record(module, defined, store, until)
         if record is None:
-            return module.info.imported_funcs + defined, None
+            return imported + defined, None
         if pc - start >= len(record.code):
             return None
-        return module.info.imported_funcs + defined, record.wasm_offset(pc - start)
+        return imported + defined, record.wasm_offset(pc - start)
+
+
+def _has_lock(module: Module, store: Store, until: float) -> bool:
+    """Whether no other thread compiles for the module, or one gives the lock back in time."""
+    if not module._others_work():
+        return True
+    from .stopping import given_back
+
+    work = Work(None, (), until) if until else Work(store, deadlines_here[0]() if deadlines_here else ())
+    return given_back(module._lock, work)
+
+
+def _function_before(module: Module, pc: int) -> int | None:
+    """The function whose code begins last before an address in the module's code, found without the lock."""
+    code = module._code
+    if code is None or not any(start <= pc < start + size for start, size in code.ranges()):
+        return None
+    starts = [(address, defined) for defined, address in enumerate(module._addresses) if 0 < address <= pc]
+    return max(starts)[1] if starts else None
 
 
 def named(module: Module, defined: int) -> str:
@@ -45,17 +70,17 @@ def named(module: Module, defined: int) -> str:
     from .stopping import within
 
     index = module.info.imported_funcs + defined
-    name = within(_HURRY, module.func_name, index)
+    name = within(_SOON, module.func_name, index)
     return f"function {index}" + (f" <{escaped(name)}>" if name else "")
 
 
-def _record(module: Module, defined: int, store: Store, hurry: bool) -> Record | None:
+def _record(module: Module, defined: int, store: Store, until: float) -> Record | None:
     compile = module.compiler.record
     record: Record | None
-    if hurry:
+    if until:
         from .stopping import within
 
-        record = within(_HURRY, compile, defined)
+        record = within(until - monotonic(), compile, defined)
     else:
         try:
             record = module._compute(store, "compiling", compile, defined)

@@ -112,11 +112,15 @@ def _cut(thread: int, work: Work) -> None:
             gc.enable()
 
 
+def _goes_on(work: Work) -> bool:
+    return monotonic() < work.until if work.until else work.reason() is None
+
+
 def cut_all() -> bool:
     """Cut short all work that has to stop, and say whether there is any."""
     found = False
     for thread, work in [*works.items()]:
-        if monotonic() < work.until if work.until else work.reason() is None:
+        if _goes_on(work):
             continue
         found = True
         _cut(thread, work)
@@ -144,6 +148,8 @@ def within(seconds: float, function: Callable[..., Result], *arguments: Any) -> 
     """What a function gives that computes something on a guest's behalf; ``None`` where it takes longer than it may,
     whatever else has to stop.
     """
+    if seconds <= 0:
+        return None
     work = Work(None, (), monotonic() + seconds)
     try:
         start_new_thread(_wait_for, (work, seconds))
@@ -171,13 +177,21 @@ def wait_for(lock: RLock, store: Store | None) -> None:
     store, allows no more.
     """
     work = Work(store, deadlines_here[0]() if deadlines_here else ())
+    if not given_back(lock, work):
+        error = (store and store._interrupted()) or Interrupted(work.reason() or "interrupted")
+        error._while("waiting for another thread to compile")
+        raise error
+
+
+def given_back(lock: RLock, work: Work) -> bool:
+    """Wait until another thread gives back a lock that this one does not have, but no longer than work may go on:
+    whether it has.
+    """
     try:
         while not lock.acquire(timeout=LONGEST):
-            message = work.reason()
-            if message is not None:
-                error = (store and store._interrupted()) or Interrupted(message)
-                error._while("waiting for another thread to compile")
-                raise error
+            if not _goes_on(work):
+                return False
+        return True
     finally:
         # A signal's handler may raise right after it was taken.
         if lock._is_owned():  # type: ignore[attr-defined]  # what threading.Condition asks, too

@@ -4,6 +4,8 @@ happened. What a callback raised ends an activation as traps do, and leaves the 
 
 from __future__ import annotations
 
+from time import monotonic
+
 from ..abi import TRAP_INTERRUPTED, TRAP_NULL, TRAP_NULL_REFERENCE, TRAP_OUT_OF_FUEL, TRAP_STACK_OVERFLOW
 from ..errors import Interrupted, Stopped
 from ..opcodes import CODE
@@ -34,7 +36,7 @@ def failure(store: Store, number: int, error: BaseException | None) -> BaseExcep
 def _trap(store: Store, number: int) -> Trap:
     """The exception for a trap."""
     record = store._block.trap()
-    frames = _frames(store, record, False)
+    frames = _frames(store, record, 0.0)
     code, message = TRAPS[number]
     if number in (TRAP_NULL, TRAP_NULL_REFERENCE):
         code, message = _null(number, frames)
@@ -82,6 +84,8 @@ def _fault(store: Store, address: int) -> tuple[int, int] | None:
     return None
 
 
+#: Seconds that finding out where code was stopped may take.
+_HURRY = 0.03
 #: How the note begins that an exception gets on its way through wasm code.
 _PASSED = "wasm frames, innermost first:"
 #: Lines of a note that no further activation is added to: one that is raised again and again must not grow for ever.
@@ -94,16 +98,17 @@ def _add_frames(store: Store, error: BaseException) -> None:
     A :class:`Stopped` that nothing else has ended by has them as ``frames``; any other exception has one note, to
     which the activations around the first, through which it passes too, are added.
     """
+    until = monotonic() + _HURRY if isinstance(error, Interrupted) else 0.0
     try:
         given: object = getattr(error, "__notes__", None)
         notes: list[object] = given if isinstance(given, list) else []
         for index, note in enumerate(notes):
             if isinstance(note, str) and note.startswith(_PASSED):
                 if note.count("\n") < _FULL:
-                    frames = _frames(store, store._block.trap(), isinstance(error, Interrupted))
+                    frames = _frames(store, store._block.trap(), until)
                     notes[index] = with_frames(note, frames) if frames else note
                 return
-        frames = _frames(store, store._block.trap(), isinstance(error, Interrupted))
+        frames = _frames(store, store._block.trap(), until)
         if isinstance(error, Stopped) and not error.frames:
             error._stopped(tuple(frames))
         elif frames and (given is None or given is notes):
@@ -113,15 +118,17 @@ def _add_frames(store: Store, error: BaseException) -> None:
         pass
 
 
-def _frames(store: Store, record: TrapRecord, hurry: bool) -> list[Frame]:
-    """The wasm functions that were active, innermost first. Where that must not take long, offsets may be missing."""
+def _frames(store: Store, record: TrapRecord, until: float) -> list[Frame]:
+    """The wasm functions that were active, innermost first; by a time of ``time.monotonic``, if that is not 0: then
+    offsets may be missing.
+    """
     frames = []
     for pc, context in record.frames:
         instance = store._by_context.get(context)
         if instance is None:
             continue
         module = instance.module
-        place = module._locate(pc, store, hurry)
+        place = module._locate(pc, store, until)
         # A frame of a stub, such as that of a host function, belongs to no function of the module.
         if place is not None:
             index, offset = place
