@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vibewasm import abi
 from vibewasm.binary.module_info import FUNC
-from vibewasm.errors import DecodeError
+from vibewasm.errors import DecodeError, guest_work
 from vibewasm.names import hint
 
 from .frame import FrameNames
@@ -111,7 +111,11 @@ class Builder:
 
         Raises:
             ValidationError: its body is invalid.
+            Interrupted: a deadline is over.
         """
+        return guest_work(None, f"listing function {index}", self._listing, index)
+
+    def _listing(self, index: int) -> FunctionListing:
         module, symbols, reader = self._module, self._symbols, self._reader
         info = module.info
         defined = index - info.imported_funcs

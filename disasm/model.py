@@ -14,8 +14,11 @@ from vibewasm.traps import TRAPS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
 
     from vibewasm.types import FuncType
+
+    Written = TypeVar("Written")
 
 
 #: Kinds of groups that hold data.
@@ -231,7 +234,7 @@ class FunctionListing:
     def __str__(self) -> str:
         from .text import TextRenderer
 
-        return TextRenderer().function(self)
+        return self._written(TextRenderer().function)
 
     def __repr__(self) -> str:
         return f"<FunctionListing {self.symbol} for {self.target}: {len(self.code)} bytes>"
@@ -239,13 +242,19 @@ class FunctionListing:
     def _repr_html_(self) -> str:
         from .html import notebook
 
-        return notebook([self])
+        return self._written(lambda listing: notebook([listing]))
+
+    def _written(self, write: Callable[[FunctionListing], Written]) -> Written:
+        """What writes the listing in one way or another. It takes long where the function is long."""
+        from vibewasm.errors import guest_work
+
+        return guest_work(None, f"writing the listing of function {self.index}", write, self)
 
     def as_dict(self) -> dict[str, object]:
         """The listing as plain data, as ``vibewasm disasm --format json`` prints it."""
         from .as_json import function
 
-        return function(self)
+        return self._written(function)
 
 
 class ModuleListing:

@@ -38,7 +38,7 @@
       return button;
     }));
     document.querySelector("#shown").textContent =
-      shown.length === entries.length ? `${entries.length} functions` : `${shown.length} of ${entries.length} functions`;
+      shown.length === entries.length ? `${entries.length} function${entries.length === 1 ? "" : "s"}` : `${shown.length} of ${entries.length} functions`;
   }
 
   function show(entry) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib.util
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ import vibewasm as vw
 from benchmarks import stopping as hostile
 from vibewasm.errors import guest_work, works
 from vibewasm.instances.context import Template
-from vibewasm.wat import wat2wasm
+from vibewasm.wat import wasm2wat, wat2wasm
 
 from .stopping_work import ENDLESS, in_engine, load_all
 
@@ -97,6 +98,26 @@ def test_a_deadline_stops_decoding(make: Callable[[int], bytes]) -> None:
 def test_a_deadline_stops_assembling(make: Callable[[], str]) -> None:
     text = make()
     _stopped(lambda: vw.Module(text), "while assembling the text")
+
+
+def test_a_deadline_stops_the_text_format_where_it_is_called_itself() -> None:
+    text = hostile._text()
+    _stopped(lambda: wat2wasm(text), "while assembling the text")
+    _stopped(lambda: wasm2wat(BLOCKS), "while writing the text")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("capstone") is None, reason="needs capstone")
+def test_a_deadline_stops_listings() -> None:
+    sums = "(drop (i32.add (i32.const 1) (i32.const 2)))"
+    _stopped(lambda: vw.Module(f"(module (func {sums * 3000}))").disassemble()[0], "while listing function 0")
+    listing = vw.Module(f"(module (func {sums * 2000}))").disassemble()[0]
+    for write in (str, type(listing).as_dict, type(listing)._repr_html_):
+
+        def written(write: Callable[..., object] = write) -> None:
+            while True:
+                write(listing)
+
+        _stopped(written, "while writing the listing of function 0")
 
 
 def test_a_deadline_of_a_store_stops_what_is_done_in_its_block_for_no_store() -> None:

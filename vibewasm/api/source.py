@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import DecodeError, guest_work
+from ..errors import DecodeError
 from ..reading import HEAD, whole
 from ..types import MAGIC
 
@@ -377,7 +377,7 @@ def _assemble(text: str | bytes, path: str = "") -> bytes:
     from ..wat.errors import WatError
 
     try:
-        return guest_work(None, "assembling the text", lambda: wat2wasm(text, names=True))
+        return wat2wasm(text, names=True)
     except WatError as error:
         if path:
             from ..names import escaped

@@ -76,13 +76,12 @@ def shown(path: str) -> str:
 
 def assemble(text: bytes, name: str, *, names: bool) -> bytes:
     """The binary module of a text; ``name`` is what to call it in the :class:`CommandError` of a bad one."""
-    from vibewasm.errors import WasmError, guest_work
+    from vibewasm.errors import WasmError
     from vibewasm.wat import wat2wasm
 
     try:
         # Editors may put a byte order mark first.
-        text = text.removeprefix("\ufeff".encode())
-        return guest_work(None, "assembling the text", lambda: wat2wasm(text, names=names))
+        return wat2wasm(text.removeprefix("\ufeff".encode()), names=names)
     except WasmError as error:
         raise refused(name, error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import guest_work
 from .lexer import Tokens
 from .module_reader import ModuleReader
 from .name_section import name_section
@@ -17,7 +18,12 @@ def wat2wasm(source: str | bytes, *, names: bool = False) -> bytes:
     Raises:
         WatError: malformed text.
         ValidationError: an instruction of a proposal that is not supported. Otherwise validity is not checked.
+        Interrupted: a deadline is over.
     """
+    return guest_work(None, "assembling the text", _assembled, source, names)
+
+
+def _assembled(source: str | bytes, names: bool) -> bytes:
     while True:
         reader = ModuleReader(Tokens(source))
         module = reader.read()

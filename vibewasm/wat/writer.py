@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import DecodeError
+from ..errors import DecodeError, guest_work
 from .module_writer import ModuleWriter
 
 
@@ -16,7 +16,12 @@ def wasm2wat(data: bytes) -> str:
         DecodeError: malformed bytes.
         ValidationError: something of a proposal that is not built and of which the format's writer has no words, such
             as an instruction that :mod:`vibewasm.opcodes` does not have.
+        Interrupted: a deadline is over.
     """
+    return guest_work(None, "writing the text", _written, data)
+
+
+def _written(data: bytes) -> str:
     try:
         return ModuleWriter(bytes(data)).write()
     except IndexError:

@@ -20,6 +20,14 @@ MECHANISMS = [
         seconds=60,
     ),
     Mechanism(
+        "text-is-cut-short",
+        "the host's time, from text that takes long to read, where wat2wasm itself is called",
+        "vibewasm/wat/reader.py",
+        '    return guest_work(None, "assembling the text", _assembled, source, names)\n',
+        "    return _assembled(source, names)\n",
+        (f"{_WORK}::test_a_deadline_stops_the_text_format_where_it_is_called_itself",),
+    ),
+    Mechanism(
         "not-cutting-others",
         "functions of the program, finalisers and imports, from being left in the middle",
         "vibewasm/api/stopping.py",
