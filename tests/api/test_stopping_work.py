@@ -17,6 +17,7 @@ import pytest
 
 import vibewasm as vw
 from benchmarks import stopping as hostile
+from tests.binary import encode
 from vibewasm.errors import guest_work, works
 from vibewasm.instances.context import Template
 from vibewasm.wat import wasm2wat, wat2wasm
@@ -118,6 +119,21 @@ def test_a_deadline_stops_listings() -> None:
                 write(listing)
 
         _stopped(written, "while writing the listing of function 0")
+
+
+def test_a_deadline_stops_comparing_with_limits() -> None:
+    groups = 2_000_000
+    body = encode.unsigned(groups) + b"\0\x7f" * groups + b"\x0b"
+    wasm = encode.module(
+        encode.section("type", encode.vector([encode.func_type([])])),
+        encode.section("function", b"\1\0"),
+        encode.section("code", encode.vector([encode.unsigned(len(body)) + body])),
+    )
+    limits = vw.ResourceLimits(max_locals=100)
+    _stopped(lambda: vw.Module(vw.Engine(vw.Config(limits=limits)), wasm), "while comparing the module with limits")
+    module = vw.Module(wasm)
+    store = vw.Store(limits=limits)
+    _stopped(lambda: vw.Linker().instantiate(store, module), "while comparing the module with limits")
 
 
 def test_a_deadline_of_a_store_stops_what_is_done_in_its_block_for_no_store() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import WasmError
+from ..errors import WasmError, guest_work
 from ..limits import check_module, refused, too_large
 
 TYPE_CHECKING = False
@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from .store import Store
 
 
-def check_whole(limits: ResourceLimits, info: ModuleInfo) -> None:
-    """See that a module has no more of anything than it may.
+def check_whole(limits: ResourceLimits, info: ModuleInfo, store: Store | None = None) -> None:
+    """See that a module has no more of anything than it may, for a store if it is to be instantiated.
 
     Raises:
         ValidationError: it has.
+        Interrupted: a deadline is over.
     """
+    guest_work(store, "comparing the module with limits", _check_whole, limits, info)
+
+
+def _check_whole(limits: ResourceLimits, info: ModuleInfo) -> None:
     check_module(limits, info)
     if limits.max_locals is not None:
         from ..binary.local_counts import local_counts
@@ -41,7 +46,7 @@ def check_instance(store: Store, limits: ResourceLimits, info: ModuleInfo) -> No
     """
     if limits is not store._engine._config.limits:
         # Those have been looked at when the module was made.
-        check_whole(limits, info)
+        check_whole(limits, info, store)
     globals_, tags = _defined(store)
     for name, noun, used, more in (
         ("max_instances", "instance", len(store._instances), 1),
