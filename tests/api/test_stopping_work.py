@@ -511,3 +511,12 @@ def test_table_copy_is_as_if_all_were_read_first() -> None:
         after = list(before)
         after[target : target + count - max(target, start)] = before[start : start + count - max(target, start)]
         assert table._cells[:count].tolist() == after
+
+
+def test_names_of_what_was_stopped_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = vw.instantiate('(module (func (export "f") (loop (br 0))) (func (export "trap") (unreachable)))')
+    monkeypatch.setattr(vw.Module, "func_name", ENDLESS)
+    with pytest.raises(vw.Interrupted, match=r"\n  at function 0 \(at"), vw.deadline(0.05):
+        instance.exports.f()
+    with pytest.raises(vw.Trap, match=r"unreachable\n  at function 1 \(at"), vw.deadline(0.05):
+        instance.exports.trap()

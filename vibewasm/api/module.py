@@ -586,3 +586,9 @@ class Module:
         from .places import located
 
         return located(self, pc, store, until)
+
+    def _name_of(self, index: int, store: Store, until: float, soon: dict[Module, bool]) -> str | None:
+        """The name of a function, if that is found soon: see :func:`.places.func_name`."""
+        from .places import func_name
+
+        return func_name(self, index, store, until, soon)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from ..errors import Interrupted, Work, deadlines_here
+from ..errors import Interrupted, Work, deadlines_here, guest_work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +62,40 @@ def _function_before(module: Module, pc: int) -> int | None:
         return None
     starts = [(address, defined) for defined, address in enumerate(module._addresses) if 0 < address <= pc]
     return max(starts)[1] if starts else None
+
+
+def func_name(module: Module, index: int, store: Store, until: float, soon: dict[Module, bool]) -> str | None:
+    """The name of a function, if it has one and there is time to find it.
+
+    Args:
+        module: the module.
+        index: of the function.
+        store: in which it was met.
+        until: as for :func:`located`. There is a little time even if that is over, once.
+        soon: for each module whether the first name was found in time, for which all are gone through.
+    """
+    if soon.get(module):
+        return module.func_name(index)
+    if module in soon:
+        return None
+    found: tuple[str | None] | None = None
+    if not until:
+        try:
+            found = guest_work(store, "looking for names", _func_name, module, index)
+        except Interrupted:
+            # What has happened is said nevertheless.
+            until = monotonic()
+    if found is None:
+        from .stopping import within
+
+        left = until - monotonic()
+        found = within(left if soon else max(left, _SOON / 3), _func_name, module, index)
+    soon[module] = found is not None
+    return found[0] if found else None
+
+
+def _func_name(module: Module, index: int) -> tuple[str | None]:
+    return (module.func_name(index),)
 
 
 def named(module: Module, defined: int) -> str:

@@ -13,6 +13,7 @@ from ..traps import NULLS, TRAPS, Frame, OutOfFuel, Trap, with_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..api.module import Module
     from ..api.store import Store
     from ..runtime.trap_record import TrapRecord
 
@@ -120,9 +121,10 @@ def _add_frames(store: Store, error: BaseException) -> None:
 
 def _frames(store: Store, record: TrapRecord, until: float) -> list[Frame]:
     """The wasm functions that were active, innermost first; by a time of ``time.monotonic``, if that is not 0: then
-    offsets may be missing.
+    offsets and names may be missing.
     """
     frames = []
+    soon: dict[Module, bool] = {}
     for pc, context in record.frames:
         instance = store._by_context.get(context)
         if instance is None:
@@ -132,7 +134,8 @@ def _frames(store: Store, record: TrapRecord, until: float) -> list[Frame]:
         # A frame of a stub, such as that of a host function, belongs to no function of the module.
         if place is not None:
             index, offset = place
-            frame = Frame(index, module.func_name(index), module.name, offset)
+            name = module._name_of(index, store, until, soon)
+            frame = Frame(index, name, module.name, offset)
             frame._info = module.info
             frames.append(frame)
     return frames

@@ -100,6 +100,15 @@ MECHANISMS = [
         seconds=60,
     ),
     Mechanism(
+        "hurried-names",
+        "the same, from millions of names",
+        "vibewasm/api/places.py",
+        "    if soon.get(module):\n",
+        "    if True:\n",
+        (f"{_WORK}::test_names_of_what_was_stopped_are_not_waited_for",),
+        seconds=60,
+    ),
+    Mechanism(
         "tables-in-pieces",
         "the host's time, from instructions on tables of millions of elements",
         "vibewasm/api/table.py",
