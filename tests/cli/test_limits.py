@@ -110,7 +110,9 @@ def test_recursion_meets_the_limit_of_the_stack(save: Save, capsys: Capture) -> 
     file = save(wat2wasm(text))
     assert main(["run", "--no-cache", "--invoke", "f", file, "1000"]) == 0
     assert main(["run", "--no-cache", "--max-stack", "8K", "--invoke", "f", file, "1000"]) == 134
-    assert "call stack exhausted" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "call stack exhausted" in error
+    assert error.endswith("note: the program met limits, which can be raised: --max-stack\n")
 
 
 GROWS = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from typing import Any
 
@@ -72,6 +73,14 @@ def test_wasm_code_goes_as_deep_as_its_limit_and_no_deeper() -> None:
     for _ in range(3):
         assert fits(function, two)
         assert not fits(function, two + 1)
+
+
+def test_a_trap_says_whether_it_was_for_the_limit() -> None:
+    for size, limit in ((100_000, "max_stack"), (1 << 40, None), (None, None)):
+        with pytest.raises(vw.Trap, match="call stack exhausted") as caught:
+            exports_of(size).f(1 << 30)
+        assert caught.value.limit == limit
+        assert pickle.loads(pickle.dumps(caught.value)).limit == limit
 
 
 def test_it_is_the_same_in_threads_with_any_stack() -> None:

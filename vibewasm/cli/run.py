@@ -118,9 +118,13 @@ def run_here(
         return 0
     except WasmError as error:
         code = _ended_by(error, path, seconds)
-        if code and store is not None and store.limits_met:
+        met = [] if store is None else [*store.limits_met]
+        if error.limit is not None:
+            # A trap, whose text names no option; what is refused by one that does has been raised.
+            met.append(error.limit)
+        if code and met:
             # It may have ended for want of that, and does not know the options.
-            options = ", ".join([option_of(name) for name in store.limits_met])
+            options = ", ".join([option_of(name) for name in met])
             print(f"vibewasm: note: the program met limits, which can be raised: {options}", file=sys.stderr)
         return code
 

@@ -9,6 +9,8 @@ from time import monotonic
 from ..abi import TRAP_INTERRUPTED, TRAP_NULL, TRAP_NULL_REFERENCE, TRAP_OUT_OF_FUEL, TRAP_STACK_OVERFLOW
 from ..errors import Interrupted, Stopped
 from ..opcodes import CODE
+from ..runtime.calls import stack_limit
+from ..runtime.context import CELL_REAL_LIMIT
 from ..traps import NULLS, TRAPS, Frame, OutOfFuel, Trap, with_frames
 
 TYPE_CHECKING = False
@@ -53,6 +55,11 @@ def _trap(store: Store, number: int) -> Trap:
             message += f": {held}exceptions as exnref. "
         message += "Config(max_references=...) and Store.max_references allow more"
     trap = Trap(message, code, frames)
+    if code == "too_many_references":
+        trap.limit = "max_references"
+    if code == "stack_overflow" and store._max_stack is not None and store._cells[CELL_REAL_LIMIT] > stack_limit():
+        # The thread's own stack goes on below.
+        trap.limit = "max_stack"
     if code == "memory_out_of_bounds" and record.signal:
         trap._fault = _fault(store, record.address)
     return trap
