@@ -13,6 +13,7 @@ from vibewasm.errors import DecodeError, ValidationError
 from vibewasm.wat import lexer, wasm2wat, wat2wasm
 from vibewasm.wat.errors import WatError
 from vibewasm.wat.lexer import text_error
+from vibewasm.wat.literals import decode_string
 
 
 def fault(text: str | bytes) -> WatError:
@@ -289,8 +290,8 @@ def test_nesting_is_bounded_by_memory_only(begin: str, end: str) -> None:
         (lambda n: ";;" + "x" * n, 1_000_000),
         (lambda n: " \n" * n, 200_000),
         (lambda n: "(@a b)" * n, 40_000),
-        (lambda n: f"(func (f64.const {'1' * n}e-{n}))", 500_000),
-        (lambda n: f"(func (f32.const 0x0.{'0' * n}1p{4 * n}))", 500_000),
+        (lambda n: f"(func (f64.const {'1' * n}e-{n}))", 20_000),
+        (lambda n: f"(func (f32.const 0x0.{'0' * n}1p{4 * n}))", 20_000),
     ],
     ids=[
         "folded",
@@ -330,3 +331,56 @@ def test_malformed_text_is_rejected_in_linear_time(text: Callable[[int], str]) -
 def test_names_are_asked_for_by_name() -> None:
     with pytest.raises(TypeError, match="positional"):
         wat2wasm("(module)", True)  # type: ignore[call-arg]  # what must not be taken for a setting
+
+
+LONG_TOKENS = {
+    "space": " " * (1 << 25),
+    "lines": "\n;; c" * 4_000_000,
+    "line": ";;" + "c" * 10_000,
+    "string": '"' + "a" * (1 << 25) + '"',
+    "escapes": '"' + "\\41" * 1_000_000 + '"',
+    "digits": "1" * 5_000_000,
+    "quotes": '"a"' * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG_TOKENS.values(), ids=LONG_TOKENS)
+def test_no_match_takes_long_since_nothing_can_be_cut_short_within_one(text: str) -> None:
+    match = lexer._TOKEN.match(text)
+    assert match is not None
+    assert match.end() < len(text)
+
+
+def _tokens(text: str) -> list[str]:
+    return lexer.Tokens(text).tokens[:-1]
+
+
+def test_what_is_not_matched_at_once_is_read_as_a_whole() -> None:
+    assert _tokens(" " * (1 << 25) + "a") == ["a"]
+    assert _tokens("\n;; c" * 10_000 + "\nb") == ["b"]
+    for end in ("\n", "\r", "\r\n"):
+        assert _tokens("a;;" + "c" * 10_000 + end + "b ;;" + "c" * 10_000) == ["a", "b"]
+    for around in range(-4, 5):
+        assert _tokens("a(;" + "(" * (lexer._WINDOW + around) + "(;;);)b") == ["a", "b"]
+    escapes = '"' + "\\41\\u{41}\\n" * 60_000 + '"'
+    assert _tokens(f"a {escapes} b") == ["a", escapes, "b"]
+    assert decode_string(escapes) == b"AA\n" * 60_000
+    assert _tokens(f"(@a {escapes} ;;{'c' * 10_000}\n {' ' * 10_000}) b") == ["b"]
+    assert _tokens("x" * lexer._LONGEST) == ["x" * lexer._LONGEST]
+
+
+def test_what_is_wrong_with_long_tokens() -> None:
+    escapes = "\\41" * 100_000
+    for text, message in (
+        (f'"{escapes}', "unclosed string"),
+        (f'"{escapes}\\x"', "illegal escape in a string"),
+        (f'"{escapes}\x01"', "illegal character in a string"),
+        (f'"{escapes}"a', "unknown operator"),
+        (f'"{escapes}""', "unknown operator"),
+        ('"\\u{' + "0" * 2000 + '41}"', "illegal escape in a string"),
+        ("x" * (lexer._LONGEST + 1), "implementation limit: a token of more than 100000 characters"),
+        ("(;" + "x" * (2 * lexer._WINDOW), "unclosed comment"),
+        (f'(@a "{escapes}', "unclosed string"),
+    ):
+        with pytest.raises(WatError, match=message):
+            _tokens(text)

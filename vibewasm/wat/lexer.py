@@ -11,19 +11,27 @@ import re
 
 from ..names import escaped
 from .errors import WatError
-from .literals import STRING, decode_string
+from .literals import STRING, STRING_PARTS, decode_string
 
+#: Characters of the longest token that is no string (specification, "Appendix / Implementation Limitations").
+_LONGEST = 100_000
 _IDENTIFIER = r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]"
-_SPACE = r"(?:[ \t\n\r]++|;;[^\n\r]*+)*+"
+_WORD = rf"{_IDENTIFIER}{{1,{_LONGEST}}}+"
+#: As much of it as is matched at once. No match takes long, since nothing can be cut short within one.
+_SPACE = r"(?:[ \t\n\r]{1,4096}+|;;[^\n\r]{0,4096}+(?=[\n\r]|\Z)){0,4096}+"
+#: Characters of a comment that are looked through at once.
+_WINDOW = 1 << 20
 
-#: Space, then a token: group 1 is one that needs no second look, group 2 one that does; without either the text ends.
+#: Space, then a token: group 1 is one that needs no second look, group 2 one that does; without either the text ends,
+#: or more space comes.
 #: Quantifiers are possessive, so that no text makes the expression go back. It matches at every position of every text,
 #: so what looks for the next match finds it where the last one ended, and steps over nothing.
 _TOKEN = re.compile(
-    rf"""{_SPACE}(?:(\((?![;@])|\)|{_IDENTIFIER}++(?!")|{STRING}(?!{_IDENTIFIER}|"))|(\(;|\(@|(?:{_IDENTIFIER}|{STRING})++|(?s:.))|\Z)"""
+    rf"""{_SPACE}(?:(\((?![;@])|\)|{_WORD}(?!"|{_IDENTIFIER})|{STRING}(?!{_IDENTIFIER}|"))|(?=[ \t\n\r])|"""
+    rf"""(\(;|\(@|;;|(?:{_WORD}|{STRING}){{1,8}}+|(?s:.))|\Z)"""
 )
 _COMMENT_EDGE = re.compile(r"\(;|;\)")
-_ANNOTATION_NAME = re.compile(rf"{_IDENTIFIER}++|{STRING}")
+_ANNOTATION_NAME = re.compile(rf"{_WORD}|{STRING}")
 _QUOTED_NAME = re.compile(rf"\$({STRING})")
 
 
@@ -63,12 +71,21 @@ class Tokens:
                     continue
                 odd, start = match[2], match.start(2)
                 if odd is None:
-                    break
+                    # More space, or the end.
+                    continue
                 if odd == "(;":
                     position = self._end_of_comment(start)
                     break
                 if odd == "(@":
                     position = self._end_of_annotation(start)
+                    break
+                if odd == ";;":
+                    position = self._end_of_line(start)
+                    break
+                if odd == '"':
+                    position = self._end_of_string(start)
+                    add(text[start:position])
+                    add_start(start)
                     break
                 add(self._odd_token(odd, start))
                 add_start(start)
@@ -82,8 +99,8 @@ class Tokens:
             return "$" + self._name(quoted[1], start, "empty identifier")
         if token == "$":
             raise self.error("empty identifier", start)
-        if token == '"':
-            raise self._bad_string(start)
+        if len(token) > _LONGEST and '"' not in token:
+            raise self.error(f"implementation limit: a token of more than {_LONGEST} characters", start)
         raise self.error(_describe(token), start)
 
     def _name(self, string: str, start: int, if_empty: str) -> str:
@@ -98,12 +115,39 @@ class Tokens:
         return name
 
     def _end_of_comment(self, start: int) -> int:
-        depth = 0
-        for edge in _COMMENT_EDGE.finditer(self.text, start):
+        text, position, depth = self.text, start, 0
+        while position < len(text):
+            end = position + _WINDOW
+            edge = _COMMENT_EDGE.search(text, position, end)
+            if edge is None:
+                # One may lie across the window's end.
+                position = end - 1
+                continue
+            position = edge.end()
             depth += 1 if edge[0] == "(;" else -1
             if depth == 0:
-                return edge.end()
+                return position
         raise self.error("unclosed comment", start)
+
+    def _end_of_line(self, start: int) -> int:
+        text = self.text
+        end = text.find("\n", start)
+        if end < 0:
+            end = len(text)
+        before = text.find("\r", start, end)
+        return end if before < 0 else before
+
+    def _end_of_string(self, start: int) -> int:
+        """The offset after a string that is too long to be matched at once."""
+        text, position = self.text, start + 1
+        while part := STRING_PARTS.match(text, position):
+            position = part.end()
+        if text[position : position + 1] != '"':
+            raise self._bad_string(start)
+        position += 1
+        if re.compile(rf'{_IDENTIFIER}|"').match(text, position):
+            raise self.error(_describe(text[start : start + 60]), start)
+        return position
 
     def _end_of_annotation(self, start: int) -> int:
         """The offset after an annotation: tokens of any kind, with balanced parentheses."""
@@ -111,10 +155,13 @@ class Tokens:
         opened = [start]
         while opened:
             match = _TOKEN.match(self.text, position)
-            token = match and (match[1] or match[2])
-            if not match or not token:
-                raise self.error("unclosed annotation", opened[0])
+            assert match is not None  # it matches at every position
+            token = match[1] or match[2]
             position = match.end()
+            if not token:
+                if position < len(self.text):
+                    continue
+                raise self.error("unclosed annotation", opened[0])
             at = match.start(1) if match[1] else match.start(2)
             if token in ("(", "(@"):
                 opened.append(at)
@@ -122,8 +169,10 @@ class Tokens:
                 opened.pop()
             elif token == "(;":
                 position = self._end_of_comment(at)
+            elif token == ";;":
+                position = self._end_of_line(at)
             elif token == '"':
-                raise self._bad_string(at)
+                position = self._end_of_string(at)
             elif match[2] and _describe(token) == "illegal character":
                 raise self.error("illegal character", at)
         return position

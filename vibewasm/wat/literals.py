@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 import struct
 
-#: A string, with its quotes.
-STRING = r'"(?:[^"\\\x00-\x1f\x7f]++|\\(?:[tnr"\'\\]|[0-9a-fA-F]{2}|u\{[0-9a-fA-F](?:_?[0-9a-fA-F])*\}))*+"'
+#: A part of a string. No match of an expression takes long: what is computed can be cut short between two, not within.
+_PART = r"""(?:[^"\\\x00-\x1f\x7f]{1,256}+|\\(?:[tnr"'\\]|[0-9a-fA-F]{2}|u\{[0-9a-fA-F](?:_?[0-9a-fA-F]){0,1000}\}))"""
+#: A string, with its quotes, if it is not too long; and as much of a longer one as is matched at once.
+STRING = rf'"{_PART}{{0,65536}}+"'
+STRING_PARTS = re.compile(rf"{_PART}{{1,65536}}+")
 
 _INTEGER = re.compile(r"([+-]?)(?:0x([0-9a-fA-F](?:_?[0-9a-fA-F])*)|([0-9](?:_?[0-9])*))")
 _FLOAT = re.compile(
@@ -21,6 +24,9 @@ _FLOAT = re.compile(
     )""",
     re.VERBOSE,
 )
+#: As much of a string between its quotes as is decoded at once.
+_PIECE = re.compile(r"(?s:[^\\]{1,256}+|\\u\{[^}]*+\}|\\[0-9a-fA-F]{2}|\\.){1,65536}+")
+_LONG = 1 << 16
 _ONLY_HEX = re.compile(r"(?:\\[0-9a-fA-F]{2})*+")
 _ESCAPE = re.compile(rb"\\(?:([tnr\"'\\])|([0-9a-fA-F]{2})|u\{([^}]*)\})")
 _SIMPLE = {b"t": b"\t", b"n": b"\n", b"r": b"\r", b'"': b'"', b"'": b"'", b"\\": b"\\"}
@@ -191,6 +197,12 @@ def decode_string(token: str) -> bytes:
     inside = token[1:-1]
     if "\\" not in inside:
         return inside.encode()
+    if len(inside) > _LONG:
+        return b"".join([_decoded(piece[0]) for piece in _PIECE.finditer(inside)])
+    return _decoded(inside)
+
+
+def _decoded(inside: str) -> bytes:
     if _ONLY_HEX.fullmatch(inside):
         return bytes.fromhex(inside.replace("\\", ""))
     return _ESCAPE.sub(_unescape, inside.encode())

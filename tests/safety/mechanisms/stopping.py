@@ -109,6 +109,15 @@ MECHANISMS = [
         seconds=60,
     ),
     Mechanism(
+        "text-in-pieces",
+        "the host's time, from tokens and spaces of megabytes in a module's text",
+        "vibewasm/wat/lexer.py",
+        '_WORD = rf"{_IDENTIFIER}{{1,{_LONGEST}}}+"\n',
+        '_WORD = rf"{_IDENTIFIER}++"\n',
+        ("tests/wat/test_reader.py::test_no_match_takes_long_since_nothing_can_be_cut_short_within_one",),
+        seconds=60,
+    ),
+    Mechanism(
         "tables-in-pieces",
         "the host's time, from instructions on tables of millions of elements",
         "vibewasm/api/table.py",
