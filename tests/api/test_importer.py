@@ -176,6 +176,19 @@ def test_what_modules_may_import_from_can_be_said(folder: Path) -> None:
     load("wgreedy")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(module (func $s (loop (br 0))) (start $s))",
+        '(module (func (export "_initialize") (loop (br 0))))',
+    ],
+)
+def test_a_deadline_that_is_over_is_no_fault_of_the_file(folder: Path, text: str) -> None:
+    write(folder, "endless.wasm", text)
+    with pytest.raises(vw.Interrupted, match="stopped by a deadline"), vw.deadline(0.05):
+        load("endless")
+
+
 def test_an_exception_of_a_python_module_passes_through(folder: Path) -> None:
     write(folder, "wbroken.py", "1 / 0")
     write(folder, "wuser.wat", '(module (import "wbroken" "f" (func)))')

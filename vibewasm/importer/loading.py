@@ -14,7 +14,7 @@ from ..api.introspection import is_python_name, is_special_name, names_of_parame
 from ..api.linker import Linker
 from ..api.module import Module
 from ..api.store import Store
-from ..errors import WasmError
+from ..errors import Interrupted, WasmError
 from ..names import escaped
 from ..types import FuncType
 from ..wasi import MODULES, WasiConfig
@@ -73,11 +73,14 @@ class Loader(ExecutionLoader):
 
         Raises:
             ImportError: the file cannot be read, is no valid module, wants what is not there, or trapped.
+            Interrupted: a deadline is over.
         """
         wasi = FINDER.wasi or WasiConfig(stdin=b"", stdout=os.devnull, stderr=os.devnull)
         instance = self._instance(wasi)
         try:
             _initialize(instance)
+        except Interrupted:
+            raise
         except WasmError as error:
             raise self._refused(error) from error
         attributes = module.__dict__
@@ -148,6 +151,9 @@ class Loader(ExecutionLoader):
             linker.define_wasi(wasi)
             self._define(linker, imports)
             return linker.instantiate(store or Store(module.engine), module)
+        except Interrupted:
+            # Nothing is wrong with the file, and who tries to import something else instead has no time for that.
+            raise
         except (WasmError, OSError) as error:
             raise self._refused(error) from error
 
