@@ -8,7 +8,7 @@ import pytest
 
 from tests.runtime.machine import python
 
-from .test_signals import run
+from .signals import run
 
 SETUP = """
 import ctypes, os, signal, sys, time
