@@ -88,3 +88,9 @@ def test_the_package_does_not_load_the_sandbox() -> None:
     code = "import vibewasm, sys; vibewasm.instantiate('(module)'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not [name for name in done.stdout.split() if name.startswith("vibewasm.sandbox")]
+
+
+def test_text_is_not_loaded_by_runs_that_have_none() -> None:
+    program = "import sys, vibewasm.sandbox.report, vibewasm.sandbox.running; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not any(name.startswith("vibewasm.wat") for name in done.stdout.split())

@@ -222,13 +222,17 @@ def test_settings_that_write_to_other_files_have_no_effect() -> None:
 
 
 @pytest.mark.ci
-def test_machine_code_is_run_where_that_is_allowed() -> None:
+def test_machine_code_is_run_where_that_is_allowed(tmp_path: Path) -> None:
     text = '(module (func (export "f") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))'
     config = vw.Config(fuel=True)
     code = vw.Module(vw.Engine(config), text).serialize()
     arguments: Any = {"invoke": "f", "values": [6], "config": config, "fuel": 100}
     assert sandbox.run(code, allow_precompiled=True, **arguments).results == (7,)
     assert sandbox.run(text, allow_precompiled=True, **arguments).results == (7,)
+    (tmp_path / "text.wat").write_text(text)
+    (tmp_path / "code.vwc").write_bytes(code)
+    for name in ("text.wat", "code.vwc"):
+        assert sandbox.run(tmp_path / name, allow_precompiled=True, **arguments).results == (7,)
     assert isinstance(sandbox.run(code, **arguments).error, vw.DecodeError)
     other = sandbox.run(code, allow_precompiled=True, invoke="f", values=[6])
     assert isinstance(other.error, vw.WasmError)

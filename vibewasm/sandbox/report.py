@@ -13,7 +13,6 @@ from ..errors import DecodeError, Interrupted, LinkError, Stopped, ValidationErr
 from ..limits import LIMITS
 from ..names import escaped
 from ..traps import ExitTrap, Frame, OutOfFuel, Trap, with_frames
-from ..wat.errors import WatError
 from .errors import SandboxLimit
 
 TYPE_CHECKING = False
@@ -31,10 +30,9 @@ _MOST_FRAMES = 64
 _MOST_RESULTS = 1000
 
 #: The classes by which an error may be called.
-_ERRORS = {
-    kind.__name__
-    for kind in (WasmError, LinkError, Interrupted, Trap, OutOfFuel, DecodeError, ValidationError, WatError)
-}
+_ERRORS = {kind.__name__ for kind in (WasmError, LinkError, Interrupted, Trap, OutOfFuel, DecodeError, ValidationError)}
+#: That of text is one more, and loaded where there is text only: it comes with all that reads and writes some.
+_ERRORS.add("WatError")
 
 
 #: What a line about an error may have.
@@ -79,7 +77,10 @@ def ended(error: BaseException, seconds: float | None = None, met: Sequence[str]
     fields: dict[str, Any] = {"error": name, "text": text[:_LONGEST_TEXT], "met": met}
     if isinstance(error, (DecodeError, ValidationError)):
         fields["offset"] = error.offset
-    if isinstance(error, WatError):
+    if name == "WatError":
+        from ..wat.errors import WatError
+
+        assert isinstance(error, WatError)
         if len(error.source_line) <= _LONGEST_LINE:
             fields["place"] = [error.line, error.column, error.source_line.replace("\t", " ")]
         else:
@@ -212,6 +213,8 @@ def _error_as_named(fields: dict[str, Any]) -> End:
         place = _list(fields.get("place"), 3)
         if len(place) != 3:
             raise Forged("a place in a text is a line, a column and what is there")
+        from ..wat.errors import WatError
+
         line, column = _number(place[0], 1, 1 << 40), _number(place[1], 1, _LONGEST_LINE + 1)
         return End(error=WatError(text, offset or 0, line, column, _text(place[2], _LONGEST_LINE)))
     if name == "ValidationError":

@@ -140,7 +140,7 @@ def run(
         clock=clock,
         random_seed=random_seed,
     )
-    data = _data(source)
+    data = _data(source, allow_precompiled)
     seconds = _seconds(timeout)
     until = None if seconds is None else begun + seconds
     job = Job(
@@ -372,7 +372,7 @@ def _folders(preopens: Mapping[str, Any]) -> list[tuple[str | bytes, bool]]:
     return found
 
 
-def _data(source: Any) -> bytes | str:
+def _data(source: Any, allow_precompiled: bool) -> bytes | str:
     """What the process is to make a module of: bytes, or text."""
     from ..api.module import Module
     from ..api.source import begins_like_text, raw
@@ -381,6 +381,13 @@ def _data(source: Any) -> bytes | str:
         return source.info.data
     if isinstance(source, str) and begins_like_text(source):
         return source
+    if allow_precompiled and isinstance(source, str | os.PathLike):
+        from ..api.source import from_precompiled_file
+        from ..lookalikes import CODE_MAGIC
+
+        code = from_precompiled_file(source)
+        if code.startswith(CODE_MAGIC):
+            return code
     return raw(source)
 
 
