@@ -31,7 +31,7 @@ INSTRUCTIONS = {
 BYTES = 16
 ELEMENTS = 2
 VALUES = 8
-FILE_BYTES = 1024
+FILE_BYTES = 16
 
 #: Units for each element that ``table.init`` copies from a segment.
 SEGMENT_ELEMENT = 100
@@ -40,22 +40,30 @@ SEGMENT_ELEMENT = 100
 HOST_CALL = 500
 HOST_VALUE = 20
 
-#: Units for a call of a WASI function, and besides: for each path, for each buffer of a read or a write, for what is
-#: written through to the disk, for each random byte, for each thing that is waited for, and for each entry of a
-#: directory that is read.
+#: Units for a call of a WASI function, and besides: for each path and each slash in it, for each buffer of a read or a
+#: write, for what is written through to the disk, for each random byte, for each thing that is waited for, for each
+#: entry of a directory that is read, for each that the program is given, and for each argument or variable.
 WASI_CALL = 2000
 WASI_PATH = 20_000
+WASI_SLASH = 3000
 WASI_BUFFER = 100
 WASI_SYNC = 20_000
 WASI_RANDOM = 2
 WASI_SUBSCRIPTION = 5000
 WASI_ENTRY = 2000
+WASI_LISTED = 200
+WASI_STRING = 300
 
-#: What WASI functions cost besides, by which of their arguments (from 0 on): ``path`` the length of one; ``buffers``
+#: What WASI functions cost besides, by which of their arguments (from 0 on): ``path`` the length of one, after its
+#: address; ``arguments`` and ``variables`` whatever the arguments are; ``buffers``
 #: the address of an array of buffers, before their number; ``bytes`` a size in memory; ``file`` a size in a file;
 #: ``random`` a number of random bytes; ``subscriptions`` a number of them; ``sync`` whatever the arguments are.
 #: Functions that are not here cost no more than the call. ``fd_readdir`` pays for entries when it reads a directory.
 WASI = {
+    "args_get": (("arguments", 0),),
+    "args_sizes_get": (("arguments", 0),),
+    "environ_get": (("variables", 0),),
+    "environ_sizes_get": (("variables", 0),),
     "fd_allocate": (("file", 2),),
     "fd_datasync": (("sync", 0),),
     "fd_filestat_set_size": (("file", 1),),

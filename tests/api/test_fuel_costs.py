@@ -436,11 +436,20 @@ def test_calls_of_wasi_cost_what_they_do(tmp_path: Path) -> None:
         assert program.used(name, *arguments) == call + costs.WASI_PATH, name
     assert program.used("path_rename", 3, 0, 8, 3, 0, 8) == call + 2 * costs.WASI_PATH
     assert program.used("path_create_directory", 3, 0, 4096) == call + costs.WASI_PATH + 4096 // costs.BYTES
+    program.memory[0:8] = b"a//../b/"
+    assert program.used("path_filestat_get", 3, 0, 0, 8, 0x80) == call + costs.WASI_PATH + 4 * costs.WASI_SLASH
+    program.process.args, program.process.environ = [b"x" * 20] * 3, [b"a=b"] * 2
+    for name in ("args_get", "args_sizes_get"):
+        assert program.used(name, 0x1000, 0x2000) == call + 3 * costs.WASI_STRING + 60 // costs.BYTES
+    for name in ("environ_get", "environ_sizes_get"):
+        assert program.used(name, 0x1000, 0x2000) == call + 2 * costs.WASI_STRING
     for name in ("one", "two"):
         (tmp_path / name).touch()
     entries = len({"one", "two", "out", ".", ".."})
-    assert program.used("fd_readdir", 3, 0x1000, 160, 0, 0x80) == call + 160 // costs.BYTES + entries * costs.WASI_ENTRY
-    assert program.used("fd_readdir", 3, 0x1000, 160, 1, 0x80) == call + 160 // costs.BYTES
+    listing = call + 160 // costs.BYTES
+    used = listing + entries * costs.WASI_ENTRY + 5 * costs.WASI_LISTED
+    assert program.used("fd_readdir", 3, 0x1000, 160, 0, 0x80) == used
+    assert program.used("fd_readdir", 3, 0x1000, 160, 1, 0x80) == listing + 4 * costs.WASI_LISTED
     assert program.used("fd_allocate", 3, 0, 10_240) == call + 10_240 // costs.FILE_BYTES
     assert program.used("fd_sync", 0) == call + costs.WASI_SYNC
 
@@ -506,6 +515,8 @@ def test_the_document_has_the_table(project: Path) -> None:
     numbers = {name: value for name, value in vars(costs).items() if isinstance(value, int) and name.isupper()}
     assert {name: int(cost) for name, cost in constants.items()} == numbers
     words = {
+        "arguments": "arguments",
+        "variables": "variables",
         "buffers": "buffers",
         "bytes": "bytes",
         "file": "file bytes",
@@ -516,7 +527,7 @@ def test_the_document_has_the_table(project: Path) -> None:
     }
     rows = {
         name: row
-        for names, row in re.findall(r"^\| (`(?:fd|path|poll|random)_.*`) \| (.*) \|$", text, re.MULTILINE)
+        for names, row in re.findall(r"^\| (`(?:args|environ|fd|path|poll|random)_.*`) \| (.*) \|$", text, re.MULTILINE)
         for name in re.findall(r"`(\w+)`", names)
     }
     assert set(rows) == set(costs.WASI)

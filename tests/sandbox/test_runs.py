@@ -19,7 +19,7 @@ import pytest
 
 import vibewasm as vw
 from vibewasm import sandbox
-from vibewasm.sandbox import process, running
+from vibewasm.sandbox import pipes, process, running
 from vibewasm.sandbox.errors import SandboxCrash, SandboxError, SandboxLimit
 
 pytestmark = pytest.mark.filterwarnings("ignore::vibewasm.sandbox.SandboxWarning")
@@ -445,6 +445,9 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_starts(tmp_pat
         ({"python": 5}, TypeError, "run: python has to be the path of an interpreter or None, not int 5"),
         ({"stdin": "text"}, TypeError, r"not str 'text' \(text.encode\(\) is\)"),
         ({"stdin": io.BytesIO(b"text")}, TypeError, r"not BytesIO \(file.read\(\) gives them\)"),
+        ({"stdin": -1}, ValueError, "run: stdin is no descriptor: -1"),
+        ({"stdout": -3}, ValueError, "run: stdout is no descriptor: -3"),
+        ({"stderr": True}, ValueError, "run: stderr is no descriptor: True"),
         ({"args": "text"}, TypeError, "args"),
     ):
         with pytest.raises(kind, match=text):
@@ -453,6 +456,21 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_starts(tmp_pat
         sandbox.run(tmp_path / "gone.wasm")
     with pytest.raises(TypeError, match="bytes, a path or text"):
         sandbox.run(5)  # type: ignore[arg-type]  # the same
+
+
+def test_a_process_that_does_not_read_its_input_sends_the_host_no_signal() -> None:
+    caught: list[int] = []
+    before = signal.signal(signal.SIGPIPE, lambda number, _: caught.append(number))
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        with pytest.raises(BrokenPipeError):
+            pipes._written(writer, memoryview(b"x"))
+        assert signal.SIGPIPE not in signal.sigpending() | signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.signal(signal.SIGPIPE, before)
+        os.close(writer)
+    assert not caught
 
 
 @pytest.mark.ci

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 
 from .errors import SandboxLimit
 
@@ -125,7 +126,7 @@ class Pipes:
         left = self._feeds[end]
         try:
             # Of nothing there is nothing to write.
-            left = left[os.write(end, left[:_PIECE]) :] if left else left
+            left = left[_written(end, left[:_PIECE]) :] if left else left
         except BlockingIOError:
             return
         except OSError:
@@ -156,3 +157,20 @@ class Pipes:
 def _close(ends: list[int]) -> None:
     while ends:
         os.close(ends.pop())
+
+
+def _written(end: int, data: memoryview) -> int:
+    """``os.write`` to a pipe, also where SIGPIPE is not ignored: then it would end this process when the other one has
+    ended without reading all.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGPIPE,))
+    try:
+        pending = signal.SIGPIPE in signal.sigpending()
+        try:
+            return os.write(end, data)
+        except BrokenPipeError:
+            if not pending:
+                signal.sigtimedwait((signal.SIGPIPE,), 0)
+            raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

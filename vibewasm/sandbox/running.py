@@ -175,7 +175,7 @@ def run(
     ended = run_process(
         "vibewasm.sandbox.child",
         dumps(job),
-        stdin=stdin if isinstance(stdin, int) else _bytes(stdin),
+        stdin=_descriptor("stdin", stdin) if isinstance(stdin, int) else _bytes(stdin),
         sinks=(_sink("stdout", stdout), _sink("stderr", stderr)),
         until=killed if deadline is None else deadline.until,
         seconds=seconds if deadline is None else deadline.seconds,
@@ -412,8 +412,17 @@ def _bytes(data: Any) -> bytes:
         raise wrong("run", "stdin", "bytes or a descriptor", data, advice) from None
 
 
+def _descriptor(name: str, given: int) -> int:
+    """A descriptor of this process; what is negative means something else to :mod:`subprocess`."""
+    if isinstance(given, bool) or given < 0:
+        raise ValueError(f"run: {name} is no descriptor: {given!r}")
+    return given
+
+
 def _sink(name: str, given: Any) -> Any:
-    if given is None or (isinstance(given, int) and not isinstance(given, bool)) or callable(given):
+    if isinstance(given, int):
+        return _descriptor(name, given)
+    if given is None or callable(given):
         return given
     from ..arguments import wrong
 

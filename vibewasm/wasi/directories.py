@@ -40,6 +40,7 @@ def fd_readdir(process: Process, memory: memoryview, fd: int, buffer: int, size:
             entries = process.stable.entries(status.st_dev, entries)
         directory.entries = entries
     data = bytearray()
+    given = 0
     for index in range(cookie, len(entries)):
         if len(data) >= size:
             break
@@ -47,6 +48,11 @@ def fd_readdir(process: Process, memory: memoryview, fd: int, buffer: int, size:
             process.check()
         name, inode, kind = entries[index]
         data += abi.DIRENT.pack(index + 1, inode, len(name), kind) + name
+        given += 1
+    if process.charge is not None:
+        from ..fuel_costs import WASI_LISTED
+
+        process.charge(WASI_LISTED * given)
     used = min(len(data), size)
     memory[buffer : buffer + used] = data[:used]
     abi.U32.pack_into(memory, result, used)

@@ -13,11 +13,13 @@ from ..fuel_costs import (
     WASI_CALL,
     WASI_PATH,
     WASI_RANDOM,
+    WASI_SLASH,
+    WASI_STRING,
     WASI_SUBSCRIPTION,
     WASI_SYNC,
 )
 from . import abi
-from .guest import MAX_IOVECS
+from .guest import MAX_IOVECS, MAX_PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +39,12 @@ def metered(process: Process, name: str, function: Callable[..., int | None]) ->
         for kind, position in costs:
             if kind == "buffers":
                 _buffers(charge, memory, *arguments[position : position + 2])
+            elif kind == "path":
+                charge(_path(memory, *arguments[position - 1 : position + 1]))
+            elif kind == "arguments":
+                charge(_strings(process.args))
+            elif kind == "variables":
+                charge(_strings(process.environ))
             else:
                 charge(_COSTS[kind](arguments[position]))
         return function(process, memory, *arguments, **different)
@@ -48,11 +56,20 @@ def metered(process: Process, name: str, function: Callable[..., int | None]) ->
 _COSTS: dict[str, Callable[[int], int]] = {
     "bytes": lambda size: size // BYTES,
     "file": lambda size: size // FILE_BYTES,
-    "path": lambda length: WASI_PATH + length // BYTES,
     "random": lambda count: WASI_RANDOM * count,
     "subscriptions": lambda count: WASI_SUBSCRIPTION * count,
     "sync": lambda _: WASI_SYNC,
 }
+
+
+def _path(memory: memoryview, address: int, length: int) -> int:
+    """What a path costs: each slash in it may be a directory to be opened. One that is too long is not looked at."""
+    slashes = bytes(memory[address : address + length]).count(b"/") if length <= MAX_PATH else 0
+    return WASI_PATH + WASI_SLASH * slashes + length // BYTES
+
+
+def _strings(strings: list[bytes]) -> int:
+    return WASI_STRING * len(strings) + sum(map(len, strings)) // BYTES
 
 
 def _buffers(charge: Callable[[int], None], memory: memoryview, address: int, count: int) -> None:

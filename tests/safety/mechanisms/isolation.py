@@ -173,6 +173,15 @@ MECHANISMS = [
         seconds=30,
     ),
     Mechanism(
+        "no-signal-of-pipes",
+        "the host, which may not ignore SIGPIPE, from a process that ends before it has read its input",
+        "vibewasm/sandbox/pipes.py",
+        "                signal.sigtimedwait((signal.SIGPIPE,), 0)\n",
+        "                pass\n",
+        (_RUNS + "test_a_process_that_does_not_read_its_input_sends_the_host_no_signal",),
+        seconds=30,
+    ),
+    Mechanism(
         "no-descriptors-passed-on",
         "what the host has open, from the process of a run",
         _PROCESS,
