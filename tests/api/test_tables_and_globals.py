@@ -289,3 +289,16 @@ def test_constant_expressions_compute_and_read_imported_globals() -> None:
     assert e.i32.value == 20
     assert e.i64.value == -1
     assert e.funcref.value() is None
+
+
+def test_the_bits_of_an_f32_are_these_whatever_was_on_the_stack_in_its_place() -> None:
+    # One place on the stack has an i64 first, and then the f32 that becomes the global's.
+    text = """(module (global $g (export "g") (mut f32) (f32.const 0)) (func $f)
+        (func (export "set") (param f32 i64)
+            (local.get 1) (call $f) (drop)
+            (f32.add (local.get 0) (local.get 0)) (call $f) (global.set $g)))"""
+    for config in (vw.Config(), vw.Config(checked=True), vw.Config(compilation="eager")):
+        exports = vw.instantiate(text, config=config).exports
+        exports.set(1.0, -1)
+        assert exports.g.value == 2.0
+        assert exports.g.raw == 0x4000_0000

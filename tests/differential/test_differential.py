@@ -269,6 +269,7 @@ def test_a_nan_whose_bits_are_seen_is_put_aside_and_judged_with_canonical_nans()
 
 def test_a_signalling_nan_is_a_quiet_one_to_a_python_function_and_stays_what_it_is_to_a_deterministic_engine() -> None:
     text = """(module (import "env" "f0" (func $f0 (param f32 f64))) (memory (export "m") 1)
+        (global (export "g") (mut f32) (f32.const -nan:0x389464))
         (func (export "f1") (param f32 f64)
             (f32.store (i32.const 0) (local.get 0)) (call $f0 (local.get 0) (local.get 1))))"""
     steps = [Step("f1", [("f32", 0xFF80_0A1C), ("f64", 0x7FF0_0000_0000_0001)])]

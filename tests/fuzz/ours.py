@@ -190,15 +190,19 @@ class Run:
             if isinstance(item, vw.Memory):
                 memories[name] = item.read(0, item.size) if item.size <= COMPARED_BYTES else item.size
             elif isinstance(item, vw.Global):
-                globals_[name] = comparable(
-                    self._references.from_object(plain_name(str(item.type.content)), item.value)
-                )
+                globals_[name] = self._global(item)
             elif isinstance(item, vw.Func):
                 names.setdefault(to_bits(self.store, FUNCREF, item), self._surface.function_name(prefix, export))
         for prefix, export, item in items:
             if isinstance(item, vw.Table) and len(item) <= COMPARED_ELEMENTS:
                 tables[prefix + export] = [self._element(element, names) for element in item]
         return State(memories, globals_, tables, self._host.log)
+
+    def _global(self, item: vw.Global) -> Value:
+        name = plain_name(str(item.type.content))
+        if name in _NUMBERS:
+            return name, item.raw
+        return comparable(self._references.from_object(name, item.value))
 
     def _element(self, element: Any, names: dict[int, str]) -> object:
         if isinstance(element, vw.Func):

@@ -149,7 +149,7 @@ def first_difference(
             call is None
             or other_call is None
             or call[0] != other_call[0]
-            or not same(call[1], [_as_python_float(value) for value in other_call[1]])
+            or not same(call[1], _as_python_floats(other_call[1]))
         ):
             return Difference("host call", f"number {number}", str(call), str(other_call))
     return None
@@ -172,7 +172,7 @@ def _later(ours: Result, theirs: Result, data: bytes) -> bool:
 def _same_end(a: Result, b: Result, same: Callable[[list[Value], list[Value]], bool]) -> bool:
     """Whether two traps, or two exceptions, are the same, their frames aside."""
     if a.kind == "exception":
-        return bool(a.detail[0] == b.detail[0]) and same(a.detail[1], b.detail[1])
+        return bool(a.detail[0] == b.detail[0]) and same(a.detail[1], _as_python_floats(b.detail[1]))
     return bool(a.detail == b.detail)
 
 
@@ -184,13 +184,17 @@ def _same_values(a: list[Value], b: list[Value]) -> bool:
     return len(a) == len(b) and all(x == y or (_is_nan(x) and _is_nan(y)) for x, y in zip(a, b, strict=True))
 
 
-def _as_python_float(value: Value) -> Value:
-    """What a Python function sees of an argument: an f32 is a double by then, and so a signalling NaN a quiet one.
+def _as_python_floats(values: list[Value]) -> list[Value]:
+    """What Python code sees of values that are passed or carried: an f32 is a double by then, and so a signalling NaN a
+    quiet one.
 
-    The other engine's functions see the bits as they are.
+    The other engine gives the bits as they are.
     """
-    type_, payload = value
-    return (type_, payload | 0x40_0000) if type_ == "f32" and isinstance(payload, int) and _is_nan(value) else value
+    found: list[Value] = []
+    for type_, payload in values:
+        quiet = 0x40_0000 if type_ == "f32" and _is_nan((type_, payload)) else 0
+        found.append((type_, payload | quiet) if isinstance(payload, int) else (type_, payload))
+    return found
 
 
 def _is_nan(value: Value) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import vibewasm as vw
+from tests.native import not_emulated
 from vibewasm import sandbox
 from vibewasm.sandbox import pipes, process, running
 from vibewasm.sandbox.errors import SandboxCrash, SandboxError, SandboxLimit
@@ -482,6 +483,7 @@ def test_a_frozen_program_has_to_name_a_python(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.ci
+@not_emulated("without a variable of the emulator a process does not start there")
 def test_it_works_from_an_archive(project: Path, tmp_path: Path) -> None:
     import subprocess
 

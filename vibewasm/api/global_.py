@@ -6,7 +6,7 @@ from ..binary.module_info import GLOBAL
 from ..calls.values import MASK64, from_bits, prefixed, to_bits
 from ..extern_types import GlobalType
 from ..runtime.ffi import addressof, c_uint64
-from ..types import V128
+from ..types import F32, V128
 from .extern import Extern
 from .store import Store
 
@@ -90,7 +90,11 @@ class Global(Extern):
         if self._store._closed:
             self._store._check_open()
         bits: int = self._cells[self._index]
-        if self._type.content.code == V128:
+        code = self._type.content.code
+        if code == F32:
+            # Of these, code copies the upper half of a place on the stack that was another value's.
+            return bits & 0xFFFF_FFFF
+        if code == V128:
             bits |= self._cells[self._index + 1] << 64
         return bits
 
