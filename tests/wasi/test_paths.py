@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import vibewasm as vw
 from tests.wasi.program import READ_WRITE, ROOT, Program, fails
-from vibewasm.wasi import abi
+from vibewasm.wasi import abi, paths
 from vibewasm.wasi.errnos import (
     EBUSY,
     EEXIST,
@@ -227,6 +228,21 @@ def test_a_chain_of_forty_links_is_followed_and_no_longer_one(program: Program) 
     assert program.read(program.open("40", follow=True), 10) == b"end"
     with fails(ELOOP):
         program.open("41", follow=True)
+
+
+@pytest.mark.parametrize("walked", ["on the host", "in memory"])
+def test_links_do_not_make_a_path_longer_than_is_walked(
+    walked: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths.HOST, "walks", False)
+    preopen = folder if walked == "on the host" else vw.MemoryDir({})
+    program = Program(vw.WasiConfig(preopens={"/": preopen}, stdin=b""), lambda: None)
+    program.create("end", b"end")
+    for name, steps, target in (("b", 2000, "end"), ("a", 2000, "b"), ("longer", 200, "a")):
+        program.symlink("./" * steps + target, name)
+    assert program.read(program.open("a", follow=True), 10) == b"end"
+    with fails(ELOOP):
+        program.open("longer", follow=True)
 
 
 def test_creating_through_a_dangling_link_creates_its_target_inside(program: Program, folder: Path) -> None:

@@ -7,7 +7,8 @@ Where the kernel can keep a walk below a directory (``openat2`` with ``RESOLVE_B
 one call. Elsewhere, and whenever it gives an error, the path is walked here, component by component from an open
 directory (``openat`` with ``O_NOFOLLOW``): links are read and walked by the same loop, and ``..`` goes back to the
 directory that the walk came from. What a race can change (a directory becomes a link, or is moved away) is therefore
-only which directory inside is reached, or that an error is given. Both ways end in the same place or in the same error.
+only which directory inside is reached, or that an error is given. Both ways end in the same place or in the same error,
+but where links make a path longer than is walked here.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 MAX_LINKS = 40
 #: Directories that a walk holds open at a time, so that one path cannot use up the host's descriptors.
 MAX_DEPTH = 256
+
+#: Components that are walked here for one path, those of links included: some milliseconds' work. Each link may say
+#: another two thousand.
+MAX_STEPS = 4096
 
 #: How a directory in the middle of a path is opened. O_PATH (Linux) asks for no permission to list it.
 _BENEATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -240,8 +245,12 @@ def _walk(
     links = 0
     # How many directories were held when the walk came into a read-only one; 0 outside.
     read_only = 0
+    left = MAX_STEPS
     while True:
         name = pending.pop()
+        left -= 1
+        if left < 0:
+            raise Errno(ELOOP)
         here = held[-1] if held else root
         last = not pending
         if name == b"." or name == b"..":

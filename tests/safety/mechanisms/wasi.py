@@ -211,4 +211,13 @@ MECHANISMS = [
         ("tests/wasi/test_paths.py::test_a_chain_of_forty_links_is_followed_and_no_longer_one",),
         seconds=20,
     ),
+    Mechanism(
+        "walk-steps",
+        "the host's time, from links that say very long paths",
+        "vibewasm/wasi/paths.py",
+        "        left -= 1\n",
+        "",
+        ("tests/wasi/test_paths.py::test_links_do_not_make_a_path_longer_than_is_walked",),
+        seconds=20,
+    ),
 ]
