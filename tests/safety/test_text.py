@@ -321,7 +321,7 @@ def test_the_traceback_of_a_host_function_keeps_names_in_their_place() -> None:
 
 def test_a_long_name_does_not_fill_a_message() -> None:
     long = "n" * 200_000
-    recursive = wat2wasm(f'(module ${long} (func ${long} (export "f") (call ${long})))', names=True)
+    recursive = wat2wasm(f'(module $"{long}" (func $"{long}" (export "f") (call $"{long}")))', names=True)
     trap = caught(lambda: vw.instantiate(recursive).exports.f())
     assert isinstance(trap, vw.Trap)
     assert trap.frames[0].func_name == long
