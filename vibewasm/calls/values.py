@@ -1,8 +1,8 @@
 """Between Python values and cells: the bits that machine code reads and writes.
 
-A cell has 8 bytes. An i32 has its upper half zero, which the sandbox rests on; of an f32 it does not count. A v128 takes
-two cells, and a reference is the address of a function record or of an exception object, or the handle of a Python
-object that the store keeps. Null is 0.
+A cell has 8 bytes. An i32 has its upper half zero, which the sandbox rests on; of an f32 it does not count. A v128
+takes two cells, and a reference is the address of a function record or of an exception object, or the handle of a
+Python object that the store keeps. Null is 0.
 """
 
 from __future__ import annotations
