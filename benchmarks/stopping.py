@@ -245,6 +245,34 @@ def _listed(count: int = 100_000) -> Callable[[], object]:
     return start
 
 
+def _many_objects() -> Callable[[], object]:
+    """Looks for objects that are held, again and again, in a table that is full of them."""
+    text = """(module (table $t 0 externref)
+        (func (export "fill") (param externref) (drop (table.grow $t (local.get 0) (i32.const 9900000)))))"""
+    exports = vibewasm.instantiate(text).exports
+    exports.fill(object())
+
+    def look() -> None:
+        while True:
+            exports.fill.store.gc()
+
+    return look
+
+
+def _many_exceptions() -> Callable[[], object]:
+    """Throws for ever while a table is full of exceptions, in which the collector looks."""
+    text = """(module (tag $e) (table $t 0 exnref)
+        (func (export "run") (local $x exnref)
+            (block $h (result exnref) (try_table (catch_all_ref $h) (throw $e)) unreachable)
+            (local.set $x)
+            (drop (table.grow $t (local.get $x) (i32.const 9900000)))
+            (loop
+                (block $h (result exnref) (try_table (catch_all_ref $h) (throw $e)) unreachable)
+                drop (br 0))))"""
+    run: Callable[[], object] = vibewasm.instantiate(text).exports.run
+    return run
+
+
 CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "decode many functions": lambda: _made(_functions()),
     "decode many types": lambda: _made(_types()),
@@ -270,6 +298,8 @@ CASES: dict[str, Callable[[], Callable[[], object]]] = {
     "instantiate with globals": lambda: _instantiated(_globals()),
     "table.init": lambda: _called(_table_code(b"\x41\0\x41\0" + _constant(990_000) + b"\xfc\x0c\0\0")),
     "table.copy": lambda: _called(_table_code(b"\x41\0\x41\1" + _constant(9_899_999) + b"\xfc\x0e\0\0")),
+    "look for objects in a full table": _many_objects,
+    "look for exceptions in a full table": _many_exceptions,
     "random_get of 4 GiB": lambda: _wasi("random_get", "i32 i32", vibewasm.WasiConfig(stdin=b""), 65535),
     "random_get of 4 GiB, with a seed": lambda: _wasi(
         "random_get", "i32 i32", vibewasm.WasiConfig(stdin=b"", random_seed=1), 65535

@@ -19,6 +19,7 @@ import vibewasm as vw
 from benchmarks import stopping as hostile
 from tests.binary import encode
 from vibewasm.errors import guest_work, works
+from vibewasm.instances import exception_objects, references
 from vibewasm.instances.context import Template
 from vibewasm.wat import wasm2wat, wat2wasm
 
@@ -520,3 +521,46 @@ def test_names_of_what_was_stopped_are_not_waited_for(monkeypatch: pytest.Monkey
         instance.exports.f()
     with pytest.raises(vw.Trap, match=r"unreachable\n  at function 1 \(at"), vw.deadline(0.05):
         instance.exports.trap()
+
+
+# -- looking for what is held ------------------------------------------------------------------------------------------
+
+#: What goes through the cells of a table, and never comes to their end.
+ENDLESS_PIECES = in_engine("def function(cells):\n    while True: pass\n    yield cells")
+
+
+def test_a_deadline_stops_looking_for_objects_that_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    exports = vw.instantiate(
+        """(module (table (export "t") 10 externref) (func (export "take") (param externref)))"""
+    ).exports
+    kept, gone = object(), object()
+    exports.t[3] = kept
+    exports.take(gone)
+    store = exports.take.store
+    with monkeypatch.context() as patch:
+        patch.setattr(references, "pieces", ENDLESS_PIECES)
+        with vw.deadline(0.1), pytest.raises(vw.Interrupted, match="looking for objects that are held"):
+            store.gc()
+    assert len(store._references) == 2
+    store.gc()
+    assert len(store._references) == 1
+    assert exports.t[3] is kept
+
+
+def test_a_deadline_stops_looking_for_exceptions_that_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    exports = vw.instantiate(
+        """(module (tag $e (param i32)) (table $t (export "t") 10 exnref)
+        (func (export "keep") (param i32) (local $held exnref)
+            (block $h (result i32 exnref) (try_table (catch_ref $e $h) (throw $e (local.get 0))) unreachable)
+            (local.set $held) drop (table.set $t (i32.const 3) (local.get $held)))
+        (func (export "loop") (param i32) (loop
+            (block $h (result i32 exnref) (try_table (catch_ref $e $h) (throw $e (local.get 0))) unreachable) drop drop
+            (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"""
+    ).exports
+    exports.keep(7)
+    with monkeypatch.context() as patch:
+        patch.setattr(exception_objects, "pieces", ENDLESS_PIECES)
+        with vw.deadline(0.1), pytest.raises(vw.Interrupted, match="looking for exceptions that are held"):
+            exports.loop(1 << 30)
+    exports.loop(100_000)
+    assert exports.t[3].values == (7,)

@@ -35,7 +35,7 @@ from ..abi import (
 )
 from ..backends import backend
 from ..calls.process import HOST, adapters
-from ..errors import ReferenceLimit
+from ..errors import ReferenceLimit, guest_work
 from ..runtime.blocks import Block
 from ..runtime.context import (
     CELL_CELLS,
@@ -49,6 +49,7 @@ from ..runtime.context import (
 )
 from ..runtime.raw_memory import words
 from ..types import EXNREF, EXNREF_NOT_NULL, V128
+from .references import pieces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -314,7 +315,10 @@ class ExceptionObjects:
         slabs = heap[0]
         wide = {**self._wide}
         cells[CELL_FREE_EXCEPTION] = 0
-        looked = self._look(low, heap, wide) if slabs or wide else (set[int](), 0)
+        looked: tuple[set[int], int] | None = set(), 0
+        if slabs or wide:
+            what = "looking for exceptions that are held"
+            looked = guest_work(self._store, what, self._look, low, heap, wide)
         if looked is None:
             # Somebody has been here. What is free, and in no list now, waits for the next look.
             return True
@@ -421,7 +425,7 @@ class ExceptionObjects:
         yield held
         for table in [*store._tables]:
             if table._type.element.code in _TYPES:
-                yield table._cells[: table._size]
+                yield from pieces(table._cells[: table._size])
         for variable in [*store._globals]:
             if variable._type.content.code in _TYPES:
                 yield (variable.raw,)

@@ -14,12 +14,12 @@ threads at once.
 
 from __future__ import annotations
 
-from ..errors import ReferenceLimit
+from ..errors import ReferenceLimit, guest_work
 from ..types import EXNREF, EXTERNREF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from ..api.instance import Instance
@@ -32,6 +32,9 @@ SMALLEST_BUDGET = 256
 _CELLS_PER_OBJECT = 8
 #: Near the limit a sweep is worth it when so much of what stayed, at least, has been handed in.
 _LEAST_PART = 16
+#: Cells of a table that are looked at in one step, and those of which as many as this are passed over as null.
+_PIECE = 1 << 14
+_PASSED = 1 << 8
 
 
 class References:
@@ -131,7 +134,7 @@ class References:
         looked_at = 0
         dropped: list[object] = []
         try:
-            looked_at = _look(store, held)
+            looked_at = guest_work(store, "looking for objects that are held", _look, store, held)
             for key, handle in [*handles.items()]:
                 if handle not in held:
                     # Whatever breaks this off, an object that is still known is known in both places.
@@ -159,8 +162,9 @@ def _look(store: Store, held: set[int]) -> int:
     for table in store._tables:
         among = _among(table._type.element.code, held, exceptions)
         if among is not None:
-            among.update(table._cells[: len(table)])
-            looked_at += len(table)
+            for piece in pieces(table._cells[: len(table)]):
+                among.update(piece)
+                looked_at += len(piece)
     for variable in store._globals:
         among = _among(variable._type.content.code, held, exceptions)
         if among is not None:
@@ -175,6 +179,17 @@ def _look(store: Store, held: set[int]) -> int:
     if store._exceptions is not None:
         looked_at += _look_at_exceptions(store, store._exceptions, exceptions, held)
     return looked_at
+
+
+def pieces(cells: memoryview) -> Iterator[memoryview]:
+    """The cells of a table, as pieces that take a millisecond at most: looking at them can be cut short in between.
+
+    Most of a large table is null. Of a piece that is null, there are only as many cells here as are looked at in the
+    time that it takes to find that out.
+    """
+    for start in range(0, len(cells), _PIECE):
+        piece = cells[start : start + _PIECE]
+        yield piece if piece.tobytes().rstrip(b"\0") else piece[:_PASSED]
 
 
 def _among(code: int, objects: set[int], exceptions: set[int]) -> set[int] | None:
