@@ -16,8 +16,11 @@ class UnsupportedPlatform(RuntimeError):
 
 if sys.platform == "linux":
     from . import os_linux as system
+    from .os_linux import unmap_all as unmap_all
 else:
     system = None
+    #: What finalisers bind when they are made.
+    unmap_all = None
 
 
 def free_threaded() -> bool:

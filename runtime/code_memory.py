@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 
-from . import faults, system
+from . import faults, system, unmap_all
 from .ffi import Note, c_char, settle, untrack
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ _gone: list[Note] = []
 
 def _give_back(
     note: Note,
-    unmap_all: Callable[[list[int], int], None] = system.unmap_all,
+    unmap_all: Callable[[list[int], int], None] = unmap_all,
     unregister: Callable[[int, int], None] = faults.unregister_code,
 ) -> None:
     """Unmap what a note says. What that calls is bound here, since it may be a finaliser's work when modules have been

@@ -11,7 +11,7 @@ from __future__ import annotations
 from sys import is_finalizing
 
 from ..abi import PAGE_SIZE
-from . import faults, system
+from . import faults, system, unmap_all
 from .ffi import Array, Note, c_char, settle, untrack
 
 TYPE_CHECKING = False
@@ -214,7 +214,7 @@ class Unguarded(Array):  # type: ignore[type-arg]  # what a C type is made of sa
 
     note: Note
 
-    def __del__(self, unmap_all: Callable[[list[int], int], None] = system.unmap_all) -> None:
+    def __del__(self, unmap_all: Callable[[list[int], int], None] = unmap_all) -> None:
         if hasattr(self, "note"):
             unmap_all(self.note.addresses, self.note.size)
             # Nothing is left undone, so the list need not have it.

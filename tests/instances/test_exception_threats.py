@@ -14,6 +14,7 @@ import pytest
 import vibewasm as vw
 from tests.instances.hand import World
 from tests.instances.objects import TABLES, Replaceable, free, look
+from tests.native import needs_threads_in_children
 from vibewasm.instances import exception_objects
 from vibewasm.instances.exception_objects import SMALLEST_BUDGET
 from vibewasm.instances.exceptions import Exceptions, exceptions_of
@@ -211,6 +212,7 @@ def test_stores_in_threads_share_the_landings_of_a_module() -> None:
     assert not failed
 
 
+@needs_threads_in_children
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 def test_a_forked_child_throws_on_its_own() -> None:
     instance = vw.instantiate(TABLES)
