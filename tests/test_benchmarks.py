@@ -317,6 +317,7 @@ def test_a_cache_that_keeps_nothing_is_told(monkeypatch: pytest.MonkeyPatch, tmp
     assert filled.notes() == []
 
 
+@pytest.mark.ci
 def test_all_sides_run_a_program_alike(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: Path) -> None:
     pytest.importorskip("wasmtime", reason="compares with wasmtime: pip install 'vibewasm[test]'")
     session = session_with(monkeypatch, tmp_path)

@@ -7,6 +7,7 @@ import pytest
 from tests.growth import assert_linear
 
 
+@pytest.mark.ci
 def test_linear_work_passes_and_quadratic_work_does_not() -> None:
     assert_linear(range, lambda numbers: [str(number) for number in numbers], 20_000)
     with pytest.raises(AssertionError, match="4 times the input takes"):

@@ -127,6 +127,7 @@ def test_a_coroutine_may_call_the_store_that_waits_for_it() -> None:
     run(main())
 
 
+@pytest.mark.ci
 def test_coroutines_may_call_other_stores_however_few_threads_there_are() -> None:
     levels: list[Any] = []
 

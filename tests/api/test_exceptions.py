@@ -418,6 +418,7 @@ def test_raw_exceptions_are_what_the_store_gave_out() -> None:
         exports.sure.call_raw([0])
 
 
+@pytest.mark.ci
 def test_objects_among_the_values_of_held_exceptions_are_held() -> None:
     class Thing:
         pass

@@ -340,6 +340,7 @@ def test_the_numbers_of_types_stay_while_anything_has_them(kept: str) -> None:
     assert held
 
 
+@pytest.mark.ci
 def test_a_number_is_never_given_to_another_type() -> None:
     engine = vw.Engine()
     seen: dict[int, int] = {}

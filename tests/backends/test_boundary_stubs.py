@@ -40,6 +40,7 @@ def decode(target: str, code: bytes) -> list[tuple[int, str, str]]:
 
 @pytest.mark.parametrize("target", TARGETS)
 @given(NUMBERS, NUMBERS)
+@pytest.mark.ci
 def test_loops_decode_and_depend_on_the_signature_alone(target: str, params: str, results: str) -> None:
     make = backend(target).stubs.map_arrays
     code = make(f"{params}:{results}")

@@ -323,6 +323,7 @@ def test_a_value_of_one_type_is_a_value_of_another_as_wasmtime_says(
 
 @settings(max_examples=150, deadline=None)
 @given(made=groups(), data=st.data())
+@pytest.mark.ci
 def test_types_may_be_declared_subtypes_as_wasmtime_says(made: list[tuple[FuncType, ...]], data: st.DataObject) -> None:
     entries, index = encodings(made)
     types = [type_ for types in made for type_ in types]

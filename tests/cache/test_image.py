@@ -110,6 +110,7 @@ def test_examples_are_the_same(path: Path) -> None:
     check(path.read_bytes())
 
 
+@pytest.mark.ci
 def test_programs_and_modules_of_the_suite_are_the_same() -> None:
     paths = sorted(shared_folder().rglob("*.wasm"))
     if not paths:
@@ -125,6 +126,7 @@ def test_programs_and_modules_of_the_suite_are_the_same() -> None:
     assert count > 500
 
 
+@pytest.mark.ci
 def test_mutants_and_random_modules_are_the_same() -> None:
     modules = corpus.load()
     count = 0

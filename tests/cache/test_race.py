@@ -12,6 +12,7 @@ from vibewasm.cache import writing
 from .race import race
 
 
+@pytest.mark.ci
 def test_writers_that_are_killed_do_no_harm() -> None:
     assert race(30, 1).startswith("30 rounds: ")
 

@@ -47,6 +47,7 @@ def test_tampered_files_are_not_used_or_make_no_difference(count: int) -> None:
     ]
 
 
+@pytest.mark.ci
 def test_damage_that_no_checksum_tells_is_found() -> None:
     """The check of the check: bits of machine code that were turned over are crashes or wrong results."""
     _, wrong = campaign(COUNT, program=("-c", PLANTED))

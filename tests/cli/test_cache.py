@@ -261,6 +261,7 @@ def test_a_wrong_command_line(folder: Folder, capsys: Capture, words: list[str],
     assert not os.path.exists(folder.path)
 
 
+@pytest.mark.ci
 def test_a_package_in_an_archive_that_is_of_no_wheel_runs_without_a_cache(tmp_path: Path) -> None:
     """Nothing in it tells which version it is, and its source is not there to be read."""
     archive = tmp_path / "package.zip"

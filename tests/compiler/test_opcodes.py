@@ -132,6 +132,7 @@ def missing(row: Row) -> list[str]:
     return [what for what in found if what is not None]
 
 
+@pytest.mark.ci
 def test_every_instruction_has_all_that_it_takes() -> None:
     found = [what for row in TABLE for what in missing(row)]
     assert not found, "\n".join(["the opcode table has rows that lack something:", *found])

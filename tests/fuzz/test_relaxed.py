@@ -57,6 +57,7 @@ def test_constants_of_relaxed_instructions_are_settled(code: int) -> None:
         assert first_difference(steps, data, traces[0], trace) is None
 
 
+@pytest.mark.ci
 def test_generated_code_settles_operands_by_itself() -> None:
     one, other = Peer(fuel=1 << 32), Peer(fuel=1 << 32, deterministic=True)
     found = 0

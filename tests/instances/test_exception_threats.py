@@ -133,6 +133,7 @@ def test_no_object_is_given_out_twice_when_callbacks_nest(monkeypatch: pytest.Mo
 # -- how long landings live --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.ci
 def test_code_of_an_instance_whose_start_fails_stays_with_its_landings() -> None:
     """It has been thrown through, and may be called through a table."""
     store = vw.Store()
@@ -169,6 +170,7 @@ def test_code_of_an_instance_whose_start_fails_stays_with_its_landings() -> None
         assert main.exports.call() == 2
 
 
+@pytest.mark.ci
 def test_a_store_that_takes_over_the_block_of_another_begins_without_landings() -> None:
     text = """
         (module

@@ -24,6 +24,7 @@ def assert_exists(project: Path, test: str) -> None:
     assert name.partition("[")[0] in names_of_tests(project / file), test
 
 
+@pytest.mark.ci
 def test_each_entry_fits_the_source_and_names_tests_that_exist(project: Path) -> None:
     assert len({mechanism.name for mechanism in MECHANISMS}) == len(MECHANISMS) >= 25
     for mechanism in MECHANISMS:
@@ -34,6 +35,7 @@ def test_each_entry_fits_the_source_and_names_tests_that_exist(project: Path) ->
             assert_exists(project, test)
 
 
+@pytest.mark.ci
 def test_the_page_about_security_has_a_row_for_each_mechanism_and_names_tests_that_exist(project: Path) -> None:
     text = (project / "docs" / "security.md").read_text(encoding="utf-8")
     rows = [row for row in text.splitlines() if row.startswith("| `")]

@@ -63,6 +63,7 @@ def imported(path: Path) -> set[str]:
     return found
 
 
+@pytest.mark.ci
 def test_what_the_engine_imports_late_is_loaded(project: Path, loaded: tuple[list[str], set[str]]) -> None:
     ours, everything = loaded
     assert {"vibewasm.compiler", "vibewasm.wasi.preview1", "vibewasm.instances.landings"} <= set(ours)

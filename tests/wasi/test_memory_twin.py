@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +97,7 @@ def contents(folder: Path) -> dict[str, Any]:
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(CALLS, min_size=12, max_size=40))
+@pytest.mark.ci
 def test_calls_on_a_directory_in_memory_give_what_they_give_on_the_host(
     calls: list[tuple[Callable[..., Call], tuple[Any, ...]]],
 ) -> None:

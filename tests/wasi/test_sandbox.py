@@ -147,6 +147,7 @@ def test_no_operation_takes_a_way_out(kind: str) -> None:
 
 @settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATIONS, min_size=1, max_size=25))
+@pytest.mark.ci
 def test_no_series_of_operations_reaches_the_outside(operations: list[tuple[str, str, str, bool, int]]) -> None:
     base = tempfile.mkdtemp()
     try:

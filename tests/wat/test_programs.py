@@ -21,6 +21,7 @@ def files(shared: Path) -> list[Path]:
     return found
 
 
+@pytest.mark.ci
 def test_programs_come_back_from_text(files: list[Path]) -> None:
     # Linkers pad integers in bodies, and some write a data count that nothing needs; text can say neither.
     for path in files:

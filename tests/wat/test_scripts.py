@@ -116,6 +116,7 @@ def test_every_malformed_quotation_is_rejected_with_the_suites_words(
     assert rejected + later == 1229
 
 
+@pytest.mark.ci
 def test_every_assembled_module_comes_back_from_text(
     scripts: list[tuple[str, list[ScriptModule], list[ScriptModule]]],
 ) -> None:
