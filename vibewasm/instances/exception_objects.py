@@ -71,6 +71,8 @@ _WORDS_PER_OBJECT = 8
 _LEAST_PART = 16
 #: Objects of the smallest slab.
 _SMALLEST_SLAB = 64
+#: Objects of the largest.
+_LARGEST_SLAB = 1 << 16
 #: Stands in the "failed" cell as long as no activation has ended since a look began, which leaves HOST_FAILURE there.
 #: Where the exception gets lost that ends the look, it is the number of a trap.
 _UNTOUCHED = TRAP_INVARIANT
@@ -264,7 +266,9 @@ class ExceptionObjects:
             if sum([slab.count for slab in self._heap[0]]) + len(self._wide) > 2 * self._store.max_references:
                 return 0
         elif units == 1 or units > self._left:
-            if not self._collect(low, units == 1):
+            what = "looking for exceptions that are held"
+            # Left anywhere, it leaves objects that are free and in no list, which wait for the next look.
+            if not guest_work(self._store, what, self._collect, low, units == 1):
                 return 0
             self._left = max(self._left, units)
         if units > 1:
@@ -315,10 +319,7 @@ class ExceptionObjects:
         slabs = heap[0]
         wide = {**self._wide}
         cells[CELL_FREE_EXCEPTION] = 0
-        looked: tuple[set[int], int] | None = set(), 0
-        if slabs or wide:
-            what = "looking for exceptions that are held"
-            looked = guest_work(self._store, what, self._look, low, heap, wide)
+        looked = self._look(low, heap, wide) if slabs or wide else (set[int](), 0)
         if looked is None:
             # Somebody has been here. What is free, and in no list now, waits for the next look.
             return True
@@ -338,9 +339,13 @@ class ExceptionObjects:
         budget = max(1, min(budget, max(limit - self.kept, self.kept // _LEAST_PART)))
         first, missing = _chain_free(slabs, kept, budget)
         if missing and usual:
-            # Never so few that there would be many slabs.
-            slab = self._add_slab(max(missing, _SMALLEST_SLAB, sum([slab.count for slab in slabs]) // 8))
-            first = slab.chain(0, missing, first)
+            # Never so few that there would be many slabs, nor so many that one takes more than a few milliseconds.
+            least = max(_SMALLEST_SLAB, min(_LARGEST_SLAB, sum([slab.count for slab in slabs]) // 8))
+            while missing:
+                slab = self._add_slab(max(least, min(missing, _LARGEST_SLAB)))
+                taken = min(missing, slab.count)
+                first = slab.chain(0, taken, first)
+                missing -= taken
         self._left = budget
         cells[CELL_FREE_EXCEPTION] = first
         return True
