@@ -9,7 +9,7 @@ from .. import load
 from ..backends import TARGETS, backend
 from ..binary.module_info import FUNC
 from ..calls.process import HOST
-from ..errors import WasmError, guest_work
+from ..errors import WasmError, deadlines_here, guest_work
 from ..instances.context import ContextLayout, Template
 from ..runtime.code_memory import CodeMemory
 from .engine import Engine, with_engine
@@ -532,12 +532,15 @@ class Module:
         if not missing:
             return
         compile = self.compiler.compile
+        # Deadlines are a thread's own: where there are none now, none will come.
+        can_be_stopped = deadlines_here and deadlines_here[0]()
+        self._worker = get_ident()
         control = backend(self.engine.target).control
         blob = bytearray()
         #: Where each begins, and the last one ends.
         offsets = memoryview(bytearray(8 * len(missing) + 8)).cast("Q")
         for at, defined in enumerate(missing, 1):
-            blob += self._compute(None, "compiling", compile, defined)
+            blob += self._compute(None, "compiling", compile, defined) if can_be_stopped else compile(defined)
             blob += control.FILLER * (-len(blob) & control.FUNCTION_ALIGNMENT - 1)
             offsets[at] = len(blob)
         if self.engine.target == HOST:
