@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,19 +18,9 @@ from vibewasm.api import stopping
 from vibewasm.errors import Cut, Work, guest_work, registered, works
 from vibewasm.wat import wat2wasm
 
-from .stopping_work import ENDLESS, in_engine, load_all
-
-
-@pytest.fixture(autouse=True, scope="module")
-def all_is_loaded() -> None:
-    load_all()
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    yield
-    assert not works
-
+from .stopping_work import ENDLESS, in_engine
+from .stopping_work import all_is_loaded as all_is_loaded
+from .stopping_work import nothing_is_left as nothing_is_left
 
 # -- what is not cut short ---------------------------------------------------------------------------------------------
 

@@ -18,12 +18,14 @@ import pytest
 import vibewasm as vw
 from benchmarks import stopping as hostile
 from tests.binary import encode
-from vibewasm.errors import guest_work, works
+from vibewasm.errors import guest_work
 from vibewasm.instances import exception_objects, references
 from vibewasm.instances.context import Template
 from vibewasm.wat import wasm2wat, wat2wasm
 
-from .stopping_work import ENDLESS, in_engine, load_all
+from .stopping_work import ENDLESS, in_engine
+from .stopping_work import all_is_loaded as all_is_loaded
+from .stopping_work import nothing_is_left as nothing_is_left
 
 #: What would take minutes, for most of these tests.
 BLOCKS = hostile._blocks()
@@ -35,17 +37,6 @@ SIZES: dict[Callable[[int], bytes], int] = {
 }
 #: Seconds that are long for what has to stop, on any machine.
 LONG = 10.0
-
-
-@pytest.fixture(autouse=True, scope="module")
-def all_is_loaded() -> None:
-    load_all()
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    yield
-    assert not works
 
 
 @pytest.fixture
